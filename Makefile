@@ -1,0 +1,71 @@
+# The list of everything a person does here; `make help` prints it. CI runs the same targets.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+CACHE ?= .cache
+DURATION ?= 0
+REPORT ?=
+
+.PHONY: help setup setup-dev setup-vllm kafka-jars demo test check lint format types unit schemas lock bench up down clean
+
+help: ## print this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+setup: $(VENV)/.ready kafka-jars ## virtual environment with the attune command, Kafka's jars
+
+$(VENV)/.ready: requirements.lock requirements-llm.lock pyproject.toml
+	@$(PYTHON) infra/setup/environment.py --venv $(VENV) --lock requirements.lock --no-deps-lock requirements-llm.lock
+	@touch $@
+
+setup-dev: $(VENV)/.dev kafka-jars ## what tests and lint need on top
+
+$(VENV)/.dev: $(VENV)/.ready requirements-dev.lock
+	@$(PYTHON) infra/setup/environment.py --venv $(VENV) --lock requirements-dev.lock
+	@touch $@
+
+setup-vllm: ## the CPU build of vLLM in its own environment (about 6 GB on disk)
+	@$(PYTHON) infra/setup/environment.py --venv .venv-vllm --lock requirements-vllm.lock --no-deps-lock requirements-vllm-nodeps.lock
+
+kafka-jars: $(VENV)/.ready
+	@$(BIN)/python -m infra.kafka.jars
+
+demo: setup ## simulated shoppers through the whole system; DURATION=60 ends it, REPORT=FILE keeps the report
+	@$(BIN)/attune demo $(if $(filter-out 0,$(DURATION)),--duration $(DURATION)) $(if $(REPORT),--report $(REPORT))
+
+up: setup ## all roles, supervised, on the embedded Kafka and LLM (or those of ATTUNE_*)
+	@$(BIN)/attune up
+
+down: ## stop what `make up` started
+	@$(BIN)/attune down
+
+test: setup-dev ## every test: real Kafka, both LLM servers
+	@bash infra/setup/test.sh
+
+check: setup-dev ## lint, types, unit tests: under a minute
+	@$(MAKE) --no-print-directory lint types unit
+
+lint: setup-dev ## ruff: rules and format
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+format: setup-dev ## rewrite the files as ruff likes them
+	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+types: setup-dev ## strict mypy, tests included
+	@$(BIN)/mypy
+
+unit: setup-dev ## tests without Kafka and LLM
+	@$(BIN)/pytest tests/unit tests/properties
+
+schemas: setup-dev ## generate JSON Schemas and the AsyncAPI document from the structs
+	@$(BIN)/python -m schemas.generate
+
+bench: setup-dev ## ratios side by side: personalise beside its peers, generate beside the bare server
+	@$(BIN)/python -m benchmarks.run
+
+lock: ## resolve pyproject.toml into the hashed lock files
+	@bash infra/setup/lock.sh
+
+clean: ## remove environments, caches and local data
+	rm -rf $(VENV) .venv-vllm $(CACHE) .attune .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,30 @@
+"""catalogue.products: what is sold, and what copy may claim about it."""
+
+from __future__ import annotations
+
+from schemas.base import SCHEMA_VERSION, Identifier, Instant, Wire
+
+
+class CatalogueProduct(Wire, kw_only=True):
+    """One product. Texts are per language (`zh`, `en`); `facts` are the only claims that copy may make.
+
+    `stock` None = not tracked. `reference_price` is the lowest price of the last 30 days (EU price indication).
+    """
+
+    product_id: Identifier
+    sku: str = ""
+    name: dict[str, str] = {}
+    category: str = ""
+    category_name: dict[str, str] = {}
+    brand: str = ""
+    facts: dict[str, list[str]] = {}
+    tags: list[str] = []
+    price: float | None = None
+    reference_price: float | None = None
+    currency: str | None = None
+    url: str = ""
+    image_url: str = ""
+    stock: int | None = None
+    accessory_of: list[str] = []
+    updated_at: Instant | None = None
+    schema_version: int = SCHEMA_VERSION

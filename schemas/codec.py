@@ -1,0 +1,79 @@
+"""The only boundary between bytes and structs.
+
+JSON on public topics. Decoders are built once; decoding validates. A record of a newer schema version is refused, one
+of an older version decodes (new fields have defaults).
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, TypeVar
+
+import msgspec
+
+from schemas.base import SCHEMA_VERSION, Wire
+from schemas.events import AnyEvent
+from schemas.topics import BY_NAME, Topic
+
+S = TypeVar("S", bound=Wire)
+
+
+class Malformed(ValueError):
+    """Bytes that are not what their topic promises. `reason` is one word of a closed set, `detail` names the place."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason = reason
+        self.detail = detail
+
+
+_encoder = msgspec.json.Encoder()
+encode = _encoder.encode
+
+
+def decode_event(value: bytes | None) -> AnyEvent:
+    """One record of customer.events.
+
+    Raises Malformed with reason `null_value`, `broken_json`, `wrong_type`, `unknown_schema_version` or `no_identity`.
+    """
+    event: AnyEvent = _decode(_event_decoder, value)
+    if not (event.user_id or event.anonymous_id):
+        raise Malformed("no_identity", "neither userId nor anonymousId")
+    return event
+
+
+def decode(struct: type[S], value: bytes | None) -> S:
+    """One record of the topic that carries `struct`. Raises Malformed as `decode_event` does."""
+    return _decode(_decoder(struct), value)  # type: ignore[no-any-return] # the decoder returns what it was built for
+
+
+def decode_topic(topic: Topic | str, value: bytes | None) -> Any:
+    """One record of a topic of the table; the struct is the table's. For tools that read any topic."""
+    row = BY_NAME[topic] if isinstance(topic, str) else topic
+    if row.struct is None:
+        raise Malformed("internal_topic", f"{row.name} is internal")
+    if row.struct is AnyEvent:
+        return decode_event(value)
+    return _decode(_decoder(row.struct), value)
+
+
+def _decode(decoder: msgspec.json.Decoder[Any], value: bytes | None) -> Any:
+    if value is None:
+        raise Malformed("null_value", "the record has no value")
+    try:
+        decoded = decoder.decode(value)
+    except msgspec.ValidationError as error:
+        raise Malformed("wrong_type", str(error)) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Malformed("broken_json", str(error)) from error
+    if not 1 <= decoded.schema_version <= SCHEMA_VERSION:
+        raise Malformed("unknown_schema_version", f"{decoded.schema_version}; this reader knows 1 to {SCHEMA_VERSION}")
+    return decoded
+
+
+_event_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(AnyEvent)
+
+
+@cache
+def _decoder(struct: Any) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(struct)

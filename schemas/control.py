@@ -1,0 +1,83 @@
+"""control.switches, playbook.versions, audit.trail, privacy.*, dead.letters: running the system."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from schemas.base import SCHEMA_VERSION, Identifier, Instant, Wire
+
+
+class ControlSwitch(Wire, kw_only=True):
+    """control.switches: the newest record of a scope holds. Scope: `all`, `campaign:<id>`, `channel:<id>`."""
+
+    scope: Identifier
+    state: Literal["paused", "running"]
+    reason: str = ""
+    changed_by: str = ""
+    changed_at: Instant
+    schema_version: int = SCHEMA_VERSION
+
+
+class PlaybookVersion(Wire, kw_only=True):
+    """playbook.versions: a whole playbook, checked before it was published. `files` maps path to text."""
+
+    version: Identifier
+    status: Literal["active", "retired"]
+    files: dict[str, str] = {}
+    comment: str = ""
+    published_by: str = ""
+    published_at: Instant
+    schema_version: int = SCHEMA_VERSION
+
+
+class AuditRecord(Wire, kw_only=True):
+    """audit.trail: who changed what."""
+
+    audit_id: Identifier
+    actor: str
+    action: str
+    subject: str
+    detail: str = ""
+    happened_at: Instant
+    schema_version: int = SCHEMA_VERSION
+
+
+class PrivacyRequest(Wire, kw_only=True):
+    """privacy.requests: erase, export or restrict one customer."""
+
+    request_id: Identifier
+    user_id: Identifier
+    kind: Literal["erase", "export", "restrict"]
+    requested_by: str = ""
+    requested_at: Instant
+    schema_version: int = SCHEMA_VERSION
+
+
+class PrivacyReceipt(Wire, kw_only=True):
+    """privacy.receipts: what a stage did for a request, and what remains until when. Keyed by a salted hash."""
+
+    request_id: Identifier
+    subject_hash: Identifier
+    stage: str
+    kind: Literal["erase", "export", "restrict"]
+    erased: list[str] = []
+    remaining_until: dict[str, str] = {}
+    completed_at: Instant
+    schema_version: int = SCHEMA_VERSION
+
+
+class DeadLetter(Wire, kw_only=True):
+    """dead.letters: an input that could not be used, with reason and origin. `key` and `value` are its bytes (base64)."""
+
+    reason: Identifier
+    detail: str = ""
+    stage: str
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None = None
+    value: bytes | None = None
+    headers: dict[str, bytes] = {}
+    appended_at: Instant | None = None
+    failed_at: Instant
+    schema_version: int = SCHEMA_VERSION

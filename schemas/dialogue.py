@@ -1,0 +1,41 @@
+"""dialogue.messages, dialogue.replies."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from schemas.base import SCHEMA_VERSION, Identifier, Instant, Wire
+from schemas.messages import GuardrailVerdict, LlmUsage
+
+
+class DialogueMessage(Wire, kw_only=True):
+    """dialogue.messages: what a customer says to us."""
+
+    dialogue_message_id: Identifier
+    conversation_id: Identifier
+    user_id: Identifier
+    body: str
+    channel: str = ""
+    locale: str | None = None
+    in_reply_to: str | None = None
+    sent_at: Instant
+    schema_version: int = SCHEMA_VERSION
+
+
+class DialogueReply(Wire, kw_only=True):
+    """dialogue.replies: what we answer; `handover` asks a person to take over."""
+
+    reply_id: Identifier
+    dialogue_message_id: Identifier
+    conversation_id: Identifier
+    user_id: Identifier
+    body: str
+    locale: str = ""
+    generated_by: Literal["llm", "template"]
+    handover: bool = False
+    product_ids: list[str] = []
+    verdicts: list[GuardrailVerdict] = []
+    usage: LlmUsage = LlmUsage()
+    ai_generated: bool = True
+    replied_at: Instant
+    schema_version: int = SCHEMA_VERSION

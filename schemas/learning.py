@@ -1,0 +1,99 @@
+"""feedback.metrics, policy.snapshots, copy.pool, model.registry: what the system learns and with what it acts."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from schemas.base import SCHEMA_VERSION, Identifier, Instant, Wire
+from schemas.messages import MessageText
+
+
+class FeedbackMetrics(Wire, kw_only=True):
+    """feedback.metrics: cumulative counts of one campaign, partition and window. Add the partitions up.
+
+    `revenue` is per currency. Opens by machines are told apart; conversions are last-touch inside the playbook's window.
+    """
+
+    campaign_id: Identifier
+    partition: int
+    window_start: Instant
+    window_end: Instant
+    channel: str = ""
+    variation_id: str = ""
+    target_group: str = ""
+    decisions: int = 0
+    holdout: int = 0
+    sent: int = 0
+    delivered: int = 0
+    opened: int = 0
+    machine_opened: int = 0
+    clicked: int = 0
+    converted: int = 0
+    holdout_converted: int = 0
+    unsubscribed: int = 0
+    complained: int = 0
+    bounced: int = 0
+    revenue: dict[str, float] = {}
+    holdout_revenue: dict[str, float] = {}
+    updated_at: Instant
+    schema_version: int = SCHEMA_VERSION
+
+
+class ArmStatistics(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Cumulative evidence of one arm in one context; readers add the partitions up before they use it."""
+
+    arm: str
+    context: str = ""
+    trials: float = 0.0
+    pending: float = 0.0
+    rewards: float = 0.0
+    reward_squares: float = 0.0
+
+
+class PolicySnapshot(Wire, kw_only=True):
+    """policy.snapshots: one partition's share of what a campaign has learnt."""
+
+    campaign_id: Identifier
+    partition: int
+    arms: list[ArmStatistics] = []
+    snapshot_version: str = ""
+    taken_at: Instant
+    schema_version: int = SCHEMA_VERSION
+
+
+class PoolEntry(Wire, kw_only=True):
+    """copy.pool: a text written ahead for target group × product × trigger × language; slots are `{name}`."""
+
+    entry_id: Identifier
+    campaign_id: Identifier
+    channel: str
+    language: str
+    target_group: str
+    product_id: str
+    text: MessageText
+    slots: list[str] = []
+    status: Literal["draft", "approved", "rejected", "retired"]
+    prompt_version: str = ""
+    model: str = ""
+    rating: float | None = None
+    reviewer: str = ""
+    updated_at: Instant
+    schema_version: int = SCHEMA_VERSION
+
+
+class ModelVersion(Wire, kw_only=True):
+    """model.registry: a trained adapter or encoder and whether it may be used."""
+
+    model_id: Identifier
+    kind: Literal["adapter", "encoder", "sentiment", "reward"]
+    base_model: str = ""
+    path: str = ""
+    sha256: str = ""
+    status: Literal["candidate", "canary", "live", "retired"]
+    metrics: dict[str, float] = {}
+    data: str = ""
+    license: str = ""
+    registered_at: Instant
+    schema_version: int = SCHEMA_VERSION

@@ -1,0 +1,327 @@
+"""The way of one message: decision (ledger) → request → candidate → (review, verdict) → outcome, message → feedback."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from schemas.base import (
+    SCHEMA_VERSION,
+    AbortType,
+    Category,
+    GeneratedBy,
+    Identifier,
+    Instant,
+    Probability,
+    SourceEvent,
+    Wire,
+)
+
+
+class PolicyCheck(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One step of the policy in the order it ran; `detail` is for a person."""
+
+    name: str
+    passed: bool
+    detail: str = ""
+
+
+class Decision(Wire, kw_only=True):
+    """message.decisions, the ledger: exactly one record per trigger occurrence, sent or not, with its reason.
+
+    `reason` is `requested` when a message was asked for, else the abort_type. `propensity` is the probability with
+    which this action was chosen among the eligible ones.
+    """
+
+    decision_id: Identifier
+    user_id: Identifier
+    campaign_id: Identifier
+    occurrence_id: Identifier
+    trigger: str
+    decided_at: Instant
+    reason: AbortType | Literal["requested"]
+    detail: str = ""
+    checks: list[PolicyCheck] = []
+    message_id: str | None = None
+    channel: str | None = None
+    variation_id: str | None = None
+    experiment_id: str | None = None
+    target_group: str | None = None
+    locale: str | None = None
+    product_id: str | None = None
+    propensity: Probability = 1.0
+    propensities: dict[str, float] = {}
+    due_at: Instant | None = None
+    policy_version: str = ""
+    playbook_version: str = ""
+    profile_version: int = 0
+    snapshot_version: str = ""
+    source_event: SourceEvent | None = None
+    schema_version: int = SCHEMA_VERSION
+
+
+class ProductFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is known of the product a message is about; the only source of claims, names and numbers in its text."""
+
+    product_id: str
+    name: str = ""
+    category: str = ""
+    brand: str = ""
+    facts: list[str] = []
+    price: float | None = None
+    currency: str | None = None
+    url: str = ""
+    image_url: str = ""
+    quantity: int | None = None
+
+
+class MessageRequest(Wire, kw_only=True):
+    """message.requests: everything that `generate` needs to write one text; it asks nobody else.
+
+    `customer_ref` is a pseudonym: the LLM server never sees the user_id.
+    """
+
+    message_id: Identifier
+    decision_id: Identifier
+    user_id: Identifier
+    customer_ref: str
+    campaign_id: Identifier
+    channel: Identifier
+    category: Category = "marketing"
+    priority: Annotated[int, Meta(ge=0, le=9)] = 5
+    language: str
+    locale: str
+    target_group: str
+    prompt: str
+    prompt_version: str
+    product: ProductFacts
+    variation_id: str | None = None
+    tone: str | None = None
+    offer_id: str | None = None
+    context: dict[str, str] = {}
+    requested_at: Instant
+    deadline_at: Instant
+    ghost: bool = False
+    playbook_version: str = ""
+    schema_version: int = SCHEMA_VERSION
+
+
+class GuardrailVerdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What one guardrail said about one text."""
+
+    name: str
+    passed: bool
+    detail: str = ""
+
+
+class LlmUsage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The calls behind one candidate, re-asks included. Names follow OpenTelemetry's gen_ai attributes."""
+
+    provider: str = ""
+    model: str = ""
+    adapter: str = ""
+    calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    latency_s: float = 0.0
+    finish_reason: str = ""
+
+
+class MessageText(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The words, per field of the channel. Empty = the channel has no such field."""
+
+    title: str = ""
+    body: str = ""
+    email_subject: str = ""
+    preheader: str = ""
+    cta_text: str = ""
+
+
+class Candidate(Wire, kw_only=True):
+    """message.candidates: a finished text for one request; `personalise` decides whether it leaves.
+
+    `failure` says why the LLM's own text was not taken (then `generated_by` is `template`); "" = it was.
+    """
+
+    message_id: Identifier
+    user_id: Identifier
+    text: MessageText
+    generated_by: GeneratedBy
+    failure: str = ""
+    verdicts: list[GuardrailVerdict] = []
+    usage: LlmUsage = LlmUsage()
+    prompt_version: str = ""
+    pool_entry_id: str | None = None
+    generated_at: Instant
+    schema_version: int = SCHEMA_VERSION
+
+
+class Outcome(Wire, kw_only=True):
+    """message.outcomes: exactly one per request. `reason` is `published` or why it was not."""
+
+    message_id: Identifier
+    decision_id: Identifier
+    user_id: Identifier
+    campaign_id: Identifier
+    channel: str
+    reason: AbortType | Literal["published"]
+    detail: str = ""
+    generated_by: GeneratedBy | None = None
+    locale: str = ""
+    target_group: str = ""
+    product_id: str | None = None
+    requested_at: Instant
+    ended_at: Instant
+    schema_version: int = SCHEMA_VERSION
+
+
+class CallToAction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The button: its text may come from the model, its link never does."""
+
+    text: str = ""
+    link_url: str = ""
+
+
+class Provenance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a message came from, enough to explain any complaint in one look."""
+
+    decision_id: str
+    propensity: Probability = 1.0
+    policy_version: str = ""
+    playbook_version: str = ""
+    prompt_version: str = ""
+    profile_version: int = 0
+    model: str = ""
+    adapter: str = ""
+    source_event: SourceEvent | None = None
+    verdicts: list[GuardrailVerdict] = []
+    generated_by: GeneratedBy = "template"
+
+
+class Message(Wire, kw_only=True):
+    """messages.<channel>: for the sender. No address: the sender resolves `user_id`.
+
+    Honour `idempotency_key` (the same key = the same message), `send_at` and `expires_at`.
+    """
+
+    message_id: Identifier
+    idempotency_key: Identifier
+    user_id: Identifier
+    channel: Identifier
+    category: Category = "marketing"
+    priority: Annotated[int, Meta(ge=0, le=9)] = 5
+    campaign_id: Identifier
+    campaign_name: str = ""
+    journey_id: str | None = None
+    step_id: str | None = None
+    variation_id: str | None = None
+    experiment_id: str | None = None
+    target_group: str = ""
+    product_id: str | None = None
+    locale: str
+    title: str = ""
+    email_subject: str = ""
+    preheader: str = ""
+    body: str = ""
+    image_url: str = ""
+    cta: CallToAction = CallToAction()
+    send_at: Instant
+    expires_at: Instant
+    list_id: str = ""
+    unsubscribe_url: str = ""
+    provider_template_id: str | None = None
+    params: dict[str, str] = {}
+    ai_generated: bool = False
+    ai_label: str = ""
+    provenance: Provenance
+    schema_version: int = SCHEMA_VERSION
+
+
+class Cancellation(Wire, kw_only=True):
+    """message.cancellations: a published message became wrong before its `send_at`; the sender must not send it."""
+
+    message_id: Identifier
+    user_id: Identifier
+    channel: str
+    reason: AbortType
+    cancelled_at: Instant
+    schema_version: int = SCHEMA_VERSION
+
+
+FeedbackStatus = Literal[
+    "queued",
+    "sent",
+    "delivered",
+    "opened",
+    "clicked",
+    "converted",
+    "replied",
+    "unsubscribed",
+    "bounced",
+    "complained",
+    "dropped",
+    "failed",
+    "skipped",
+    "rated",
+]
+
+
+class Feedback(Wire, kw_only=True):
+    """message.feedback: what became of a message, from senders and reviewers. `revenue` is in `currency`."""
+
+    event_id: Identifier
+    message_id: Identifier
+    user_id: Identifier
+    channel: str = ""
+    status: FeedbackStatus
+    timestamp: Instant
+    delivery_id: str | None = None
+    link_id: str | None = None
+    link_url: str | None = None
+    machine_opened: bool = False
+    bounce_type: Literal["hard", "soft"] | None = None
+    bounce_reason: str | None = None
+    abort_type: str | None = None
+    abort_log: str | None = None
+    rating: Annotated[int, Meta(ge=1, le=5)] | None = None
+    comment: str | None = None
+    order_id: str | None = None
+    revenue: float | None = None
+    currency: str | None = None
+    schema_version: int = SCHEMA_VERSION
+
+
+class Review(Wire, kw_only=True):
+    """message.reviews: a text that a person must see before it leaves; `timeout_at` ends the wait."""
+
+    message_id: Identifier
+    user_id: Identifier
+    campaign_id: Identifier
+    channel: str
+    locale: str = ""
+    target_group: str = ""
+    product: ProductFacts
+    text: MessageText
+    prompt_version: str = ""
+    verdicts: list[GuardrailVerdict] = []
+    why: str = ""
+    asked_at: Instant
+    timeout_at: Instant
+    schema_version: int = SCHEMA_VERSION
+
+
+class ReviewVerdict(Wire, kw_only=True):
+    """message.verdicts: what a person said about a text."""
+
+    verdict_id: Identifier
+    message_id: Identifier
+    user_id: Identifier
+    verdict: Literal["approve", "edit", "reject", "rate"]
+    text: MessageText | None = None
+    rating: Annotated[int, Meta(ge=1, le=5)] | None = None
+    reasons: list[str] = []
+    reviewer: str = ""
+    decided_at: Instant
+    schema_version: int = SCHEMA_VERSION

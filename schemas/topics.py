@@ -1,0 +1,345 @@
+"""The one table of topics. The topic tool, the workers, the documentation and the AsyncAPI document read it.
+
+Customer-keyed topics share the partition count and the murmur2 partitioner, so that input, state and output of one
+customer meet in one partition. Record timestamps are append time; the time of the event is in its value.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from schemas import catalogue, control, dialogue, events, learning, messages, profiles
+
+DAY_MS = 86_400_000
+
+Partitioning = Literal["customer", "single"]
+
+
+class Topic(msgspec.Struct, frozen=True, kw_only=True):
+    """One row. `retention_ms` None with cleanup `compact`; `struct` None = internal bytes (msgpack state).
+
+    `writers` and `readers` are roles and tools; a worker that opens a topic without standing here fails a test.
+    """
+
+    name: str
+    key: str
+    struct: object | None
+    cleanup: Literal["delete", "compact", "compact,delete"]
+    retention_ms: int | None = None
+    partitioning: Partitioning = "customer"
+    writers: tuple[str, ...]
+    readers: tuple[str, ...]
+    summary: str
+    config: dict[str, str] = {}
+
+    def broker_config(self) -> dict[str, str]:
+        """What the topic tool sets and checks on the broker."""
+        config = {"cleanup.policy": self.cleanup, "message.timestamp.type": "LogAppendTime"}
+        if self.retention_ms is not None:
+            config["retention.ms"] = str(self.retention_ms)
+        return config | self.config
+
+
+CUSTOMER = "userId, else anonymousId"
+#: A compacted topic forgets what was overwritten within a day, and a tombstone outlives any worker's absence of a week.
+COMPACTION = {"max.compaction.lag.ms": str(DAY_MS), "segment.ms": str(DAY_MS), "delete.retention.ms": str(7 * DAY_MS)}
+#: The channels of the first playbook. Channels are data: the tool creates a topic for each channel of the playbook.
+CHANNELS = ("email", "push", "sms", "in_app")
+
+
+def message_topic(channel: str) -> str:
+    """The topic that a channel's sender consumes."""
+    return f"messages.{channel}"
+
+
+def message_topics(channels: tuple[str, ...] = CHANNELS) -> tuple[Topic, ...]:
+    """One row a channel."""
+    return tuple(
+        Topic(
+            name=message_topic(channel),
+            key="userId",
+            struct=messages.Message,
+            cleanup="delete",
+            retention_ms=7 * DAY_MS,
+            writers=("personalise",),
+            readers=("sender", "deliver"),
+            summary=f"Finished messages for the {channel} sender.",
+        )
+        for channel in channels
+    )
+
+
+TOPICS: tuple[Topic, ...] = (
+    Topic(
+        name="customer.events",
+        key=CUSTOMER,
+        struct=events.AnyEvent,
+        cleanup="delete",
+        retention_ms=7 * DAY_MS,
+        writers=("intake",),
+        readers=("personalise", "learn", "understand"),
+        summary="What customers do, mapped to the Segment spec, validated and re-keyed.",
+    ),
+    Topic(
+        name="customer.merges",
+        key="the receiver's userId or anonymousId",
+        struct=profiles.ProfileMerge,
+        cleanup="delete",
+        retention_ms=28 * DAY_MS,
+        writers=("personalise",),
+        readers=("personalise",),
+        summary="Profiles on their way to the partition of the customer they belong to.",
+    ),
+    Topic(
+        name="customer.profiles",
+        key=CUSTOMER,
+        struct=profiles.ProfileView,
+        cleanup="compact",
+        writers=("personalise",),
+        readers=("converse", "outside"),
+        summary="The public view of every customer; at most one a minute, at once when group or consent changes.",
+        config=COMPACTION,
+    ),
+    Topic(
+        name="customer.insights",
+        key="userId",
+        struct=profiles.Insight,
+        cleanup="delete",
+        retention_ms=7 * DAY_MS,
+        writers=("understand", "converse"),
+        readers=("personalise",),
+        summary="What text and dialogue say about a customer.",
+    ),
+    Topic(
+        name="catalogue.products",
+        key="product_id",
+        struct=catalogue.CatalogueProduct,
+        cleanup="compact",
+        partitioning="single",
+        writers=("import", "outside"),
+        readers=("personalise", "generate", "converse"),
+        summary="What is sold, and what copy may claim about it.",
+        config=COMPACTION,
+    ),
+    Topic(
+        name="message.decisions",
+        key="userId",
+        struct=messages.Decision,
+        cleanup="delete",
+        retention_ms=28 * DAY_MS,
+        writers=("personalise",),
+        readers=("learn",),
+        summary="The ledger: one record per trigger occurrence, sent or not, with its reason.",
+    ),
+    Topic(
+        name="message.requests",
+        key="userId",
+        struct=messages.MessageRequest,
+        cleanup="delete",
+        retention_ms=2 * DAY_MS,
+        writers=("personalise",),
+        readers=("generate",),
+        summary="Texts to write.",
+    ),
+    Topic(
+        name="message.candidates",
+        key="userId",
+        struct=messages.Candidate,
+        cleanup="delete",
+        retention_ms=2 * DAY_MS,
+        writers=("generate",),
+        readers=("personalise",),
+        summary="Written texts, not yet published.",
+    ),
+    Topic(
+        name="message.reviews",
+        key="userId",
+        struct=messages.Review,
+        cleanup="delete",
+        retention_ms=28 * DAY_MS,
+        writers=("personalise",),
+        readers=(),
+        summary="Texts that a person must see first.",
+    ),
+    Topic(
+        name="message.verdicts",
+        key="userId",
+        struct=messages.ReviewVerdict,
+        cleanup="delete",
+        retention_ms=28 * DAY_MS,
+        writers=("console",),
+        readers=("personalise", "learn"),
+        summary="What reviewers said.",
+    ),
+    Topic(
+        name="message.outcomes",
+        key="userId",
+        struct=messages.Outcome,
+        cleanup="delete",
+        retention_ms=28 * DAY_MS,
+        writers=("personalise",),
+        readers=("learn",),
+        summary="How each request ended; exactly one per request.",
+    ),
+    *message_topics(),
+    Topic(
+        name="message.cancellations",
+        key="userId",
+        struct=messages.Cancellation,
+        cleanup="delete",
+        retention_ms=7 * DAY_MS,
+        writers=("personalise",),
+        readers=("sender", "deliver"),
+        summary="Published messages that must not be sent after all.",
+    ),
+    Topic(
+        name="message.feedback",
+        key="userId",
+        struct=messages.Feedback,
+        cleanup="delete",
+        retention_ms=28 * DAY_MS,
+        writers=("sender", "deliver", "console"),
+        readers=("personalise", "learn"),
+        summary="What became of each message.",
+    ),
+    Topic(
+        name="feedback.metrics",
+        key="campaign, partition, window",
+        struct=learning.FeedbackMetrics,
+        cleanup="compact,delete",
+        retention_ms=400 * DAY_MS,
+        partitioning="single",
+        writers=("learn",),
+        readers=("outside",),
+        summary="Counts and revenue per campaign, partition and window.",
+    ),
+    Topic(
+        name="policy.snapshots",
+        key="campaign, partition",
+        struct=learning.PolicySnapshot,
+        cleanup="compact",
+        partitioning="single",
+        writers=("learn",),
+        readers=("personalise",),
+        summary="What each arm has earned; readers add the partitions up.",
+        config=COMPACTION,
+    ),
+    Topic(
+        name="dialogue.messages",
+        key="userId",
+        struct=dialogue.DialogueMessage,
+        cleanup="delete",
+        retention_ms=28 * DAY_MS,
+        writers=("outside",),
+        readers=("converse",),
+        summary="What customers say to us.",
+    ),
+    Topic(
+        name="dialogue.replies",
+        key="userId",
+        struct=dialogue.DialogueReply,
+        cleanup="delete",
+        retention_ms=28 * DAY_MS,
+        writers=("converse",),
+        readers=("outside", "learn"),
+        summary="What we answer.",
+    ),
+    Topic(
+        name="control.switches",
+        key="scope",
+        struct=control.ControlSwitch,
+        cleanup="compact",
+        partitioning="single",
+        writers=("console", "learn"),
+        readers=("personalise", "generate"),
+        summary="Pause and resume.",
+        config=COMPACTION,
+    ),
+    Topic(
+        name="copy.pool",
+        key="entry",
+        struct=learning.PoolEntry,
+        cleanup="compact",
+        partitioning="single",
+        writers=("pool", "console"),
+        readers=("generate",),
+        summary="Texts written ahead and approved by people.",
+        config=COMPACTION,
+    ),
+    Topic(
+        name="playbook.versions",
+        key="version",
+        struct=control.PlaybookVersion,
+        cleanup="compact",
+        partitioning="single",
+        writers=("console",),
+        readers=("personalise", "generate", "learn", "converse"),
+        summary="Published playbooks.",
+    ),
+    Topic(
+        name="model.registry",
+        key="model_id",
+        struct=learning.ModelVersion,
+        cleanup="compact",
+        partitioning="single",
+        writers=("train", "console"),
+        readers=("generate", "understand", "converse"),
+        summary="Trained adapters and encoders.",
+    ),
+    Topic(
+        name="audit.trail",
+        key="subject",
+        struct=control.AuditRecord,
+        cleanup="delete",
+        retention_ms=400 * DAY_MS,
+        partitioning="single",
+        writers=("console",),
+        readers=("outside",),
+        summary="Who changed what.",
+    ),
+    Topic(
+        name="privacy.requests",
+        key="userId",
+        struct=control.PrivacyRequest,
+        cleanup="delete",
+        retention_ms=28 * DAY_MS,
+        writers=("console", "outside"),
+        readers=("personalise", "generate", "learn", "understand", "converse"),
+        summary="Erase, export or restrict a customer.",
+    ),
+    Topic(
+        name="privacy.receipts",
+        key="salted hash of the userId",
+        struct=control.PrivacyReceipt,
+        cleanup="delete",
+        retention_ms=90 * DAY_MS,
+        partitioning="single",
+        writers=("personalise", "generate", "learn", "understand", "converse"),
+        readers=("outside",),
+        summary="What was erased, and what remains until when.",
+    ),
+    Topic(
+        name="dead.letters",
+        key="the source record's key",
+        struct=control.DeadLetter,
+        cleanup="delete",
+        retention_ms=14 * DAY_MS,
+        writers=("intake", "personalise", "generate", "learn", "understand", "converse"),
+        readers=(),
+        summary="Inputs that could not be used, with reason and origin.",
+    ),
+    Topic(
+        name="personalise-state",
+        key="internal",
+        struct=None,
+        cleanup="compact",
+        writers=("personalise",),
+        readers=("personalise",),
+        summary="Changelog of personalise: profiles and the applied offsets of each lane (msgpack).",
+        config=COMPACTION,
+    ),
+)
+
+BY_NAME = {topic.name: topic for topic in TOPICS}

@@ -1,0 +1,167 @@
+"""The marketing knowledge, as plain structs: what `adapters/playbook_files.py` reads from a folder and checks.
+
+Times are seconds, money is in the product's currency, languages are BCP 47 primary tags (`zh`, `en`).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from schemas.base import Category
+from schemas.catalogue import CatalogueProduct
+
+Id = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+PositiveSeconds = Annotated[float, Meta(gt=0)]
+#: Per language.
+Texts = dict[str, str]
+
+
+class _Strict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A field that nobody knows is a typing error of the marketer, and said so."""
+
+
+class Condition(_Strict, kw_only=True):
+    """One comparison of a profile field, or a combination. Exactly one comparison per condition.
+
+    `field` is `traits.NAME`, `count.EVENT NAME` (exact), `decayed.EVENT NAME`, `interest.CATEGORY|BRAND|TAG` (decayed),
+    `orders`, `revenue`, `days_since_last_order`, `days_since_last_seen`, `price_max`, `language`, `locale`, `timezone`.
+    """
+
+    field: str | None = None
+    equals: str | int | float | bool | None = None
+    one_of: list[str] | None = None
+    contains: str | None = None
+    at_least: float | None = None
+    at_most: float | None = None
+    known: bool | None = None
+    all: list[Condition] | None = None
+    any: list[Condition] | None = None
+    none: list[Condition] | None = None
+
+
+class TargetGroup(_Strict, kw_only=True):
+    """One group of customers that is spoken to in its own way. A customer is in the first whose `when` holds."""
+
+    id: Id
+    name: Texts
+    angle: Texts
+    when: Condition
+
+
+class Segment(_Strict, kw_only=True):
+    """A live set of customers; one customer may be in many."""
+
+    id: Id
+    name: Texts = {}
+    when: Condition
+
+
+class Audiences(_Strict, kw_only=True):
+    """audiences.yaml. `default_target_group` takes those in whom no rule recognises a group."""
+
+    target_groups: list[TargetGroup]
+    default_target_group: Id
+    segments: list[Segment] = []
+
+
+class FieldLimit(_Strict, kw_only=True):
+    """How long one text field may be, in characters (grapheme width does not count)."""
+
+    min_chars: int = 1
+    max_chars: int
+
+
+class Channel(_Strict, kw_only=True):
+    """One way to reach a customer. `fields` are those of MessageText that it has, with their limits per language."""
+
+    id: Id
+    fields: dict[str, dict[str, FieldLimit]]
+    list_id: str = ""
+    unsubscribe_url: str = ""
+
+
+class CartAbandonment(_Strict, kw_only=True, tag_field="type", tag="cart_abandonment"):
+    """A cart that nothing was done with for `delay_s`, and that was not bought."""
+
+    delay_s: PositiveSeconds
+    min_value: float | None = None
+
+
+Trigger = CartAbandonment
+
+
+class Campaign(_Strict, kw_only=True):
+    """Who hears what, when, on which channel. The first of `channels` that the customer allows is taken.
+
+    `deadline_s`: the template leaves if no text has come by then. `ttl_s`: the message is worthless after that.
+    """
+
+    id: Id
+    name: Texts
+    trigger: Trigger
+    channels: list[Id]
+    prompt: Id
+    goal: Texts
+    category: Category = "marketing"
+    priority: Annotated[int, Meta(ge=0, le=9)] = 5
+    deadline_s: PositiveSeconds = 60.0
+    ttl_s: PositiveSeconds = 86_400.0
+    cta: Texts = {}
+
+
+class Cap(_Strict, kw_only=True):
+    """At most `messages` of a category in any window of `per_s` seconds, over all channels or one."""
+
+    messages: Annotated[int, Meta(ge=1)]
+    per_s: PositiveSeconds
+    category: Category = "marketing"
+    channel: Id | None = None
+
+
+class Policy(_Strict, kw_only=True):
+    """policy.yaml: what holds for every campaign. Consent is default deny and cannot be switched off here."""
+
+    caps: list[Cap] = []
+    banned_words: dict[str, list[str]] = {}
+    ai_label: Texts = {}
+
+
+class Prompt(msgspec.Struct, frozen=True, kw_only=True):
+    """One prompt in one language: Jinja source and the version that is stamped on what it wrote."""
+
+    id: str
+    language: str
+    source: str
+    version: str
+
+
+class Template(msgspec.Struct, frozen=True, kw_only=True):
+    """Hand-written words in one language, for when no model's text passes. Jinja sources by MessageText field.
+
+    `target_group` None = the generic template, for customers who refused personalisation.
+    """
+
+    prompt: str
+    language: str
+    target_group: str | None
+    channel: str
+    fields: dict[str, str]
+    version: str
+
+
+class Playbook(msgspec.Struct, frozen=True, kw_only=True):
+    """A checked playbook. `version` is the hash of all its files."""
+
+    name: str
+    version: str
+    languages: tuple[str, ...]
+    products: dict[str, CatalogueProduct]
+    audiences: Audiences
+    channels: dict[str, Channel]
+    campaigns: dict[str, Campaign]
+    policy: Policy
+    prompts: dict[tuple[str, str], Prompt]
+    templates: dict[tuple[str, str, str | None, str], Template]

