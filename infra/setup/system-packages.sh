@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Java and Maven are the only things that the language's package managers do not bring.
+# As root on Debian they are installed; in CI failing to is an error; elsewhere the tests that need them say so.
+set -euo pipefail
+missing=()
+command -v java >/dev/null || missing+=(openjdk-17-jre-headless)
+command -v mvn >/dev/null || missing+=(maven)
+[ "${#missing[@]}" -eq 0 ] && exit 0
+if [ "${CI:-}" = "true" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+  echo "setup: installing ${missing[*]}"
+  apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+  exit 0
+fi
+echo "setup: missing: ${missing[*]} (apt-get install ${missing[*]})" >&2
+[ "${CI:-}" != "true" ]

@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Every test. In CI a missing system package is installed, or fails; elsewhere what is skipped is named at the end.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+bash infra/setup/system-packages.sh
+if [ "${CI:-}" = "true" ] || [ "${ATTUNE_TEST_ALL:-}" = "1" ] || [ "${ATTUNE_SKIP_VLLM:-0}" != "1" ]; then
+  make --no-print-directory setup-vllm
+fi
+.venv/bin/ruff check .
+.venv/bin/ruff format --check .
+.venv/bin/mypy
+exec .venv/bin/pytest -ra "$@"

@@ -1,0 +1,255 @@
+"""Drives a lane of personalise without Kafka: a dictionary for RocksDB, lists for topics."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from schemas import codec
+from schemas.base import Wire
+from schemas.catalogue import CatalogueProduct
+from schemas.messages import Candidate, Decision, Message, MessageRequest, MessageText, Outcome
+from schemas.topics import BY_NAME
+from workers.core import keys
+from workers.core import profile as profiles
+from workers.core.lane import Effects
+from workers.core.personalise import CANDIDATES, EVENTS, PUNCTUATION, Personalise, PersonaliseConfig
+from workers.core.playbook import (
+    Audiences,
+    Campaign,
+    Cap,
+    CartAbandonment,
+    Channel,
+    Condition,
+    FieldLimit,
+    Playbook,
+    Policy,
+    Prompt,
+    TargetGroup,
+    Template,
+)
+from workers.core.profile import Profile
+from workers.ports import Output, Record
+
+S = TypeVar("S", bound=Wire)
+
+#: 2024-03-04 12:00:00 UTC
+NOON = 1_709_553_600.0
+DELAY_S = 1800.0
+CAP = 2
+
+
+class MemoryStore:
+    """ports.StateStore over a dictionary; `commit` does what the lane's shell does after a transaction."""
+
+    def __init__(self) -> None:
+        self.values: dict[bytes, bytes] = {}
+
+    def get(self, key: bytes) -> bytes | None:
+        return self.values.get(key)
+
+    def scan(self, prefix: bytes, start: bytes = b"") -> Iterator[bytes]:
+        return iter(sorted(key for key in self.values if key.startswith(prefix) and key >= start))
+
+    def commit(self, effects: Effects) -> None:
+        for key, value in effects.puts:
+            if value is None:
+                self.values.pop(key, None)
+            else:
+                self.values[key] = value
+        for key in effects.index_deletes:
+            self.values.pop(key, None)
+        for key in effects.index_puts:
+            self.values[key] = b""
+
+
+class LaneHarness:
+    """One lane with its store; every output is kept by topic."""
+
+    def __init__(self, playbook: Playbook | None = None, clock: str = "wall", **config: Any) -> None:
+        self.playbook = playbook or make_playbook()
+        self.store = MemoryStore()
+        self.outputs: list[Output] = []
+        self.effects: list[Effects] = []
+        self.clock_s = 0.0
+        self._clock = clock
+        self._config = config
+        self._offset = 0
+        self._deferred: list[Record] = []
+        self.restart()
+
+    def restart(self) -> None:
+        """A new lane on what was committed."""
+        values = {"clock": self._clock, "partition_of": lambda _key: 0, "salt": "salt"} | self._config
+        self.core = Personalise(PersonaliseConfig(**values), self.playbook, self.store, self.clock_s)
+
+    def run(self, records: Iterable[Record], wall_s: float = NOON, *, caught_up: bool = True) -> Effects:
+        """One batch, committed."""
+        batch = [*self._deferred, *records]
+        effects = self.core.apply(batch, wall_s, caught_up=caught_up)
+        self._deferred = effects.deferred
+        self.store.commit(effects)
+        self.clock_s = effects.clock_s
+        self.outputs.extend(effects.outputs)
+        self.effects.append(effects)
+        return effects
+
+    @property
+    def deferred(self) -> list[Record]:
+        return self._deferred
+
+    def record(self, value: bytes | None, key: bytes | None, topic: str = EVENTS, **fields: Any) -> Record:
+        """A record at the next offset."""
+        self._offset += 1
+        values = {"partition": 0, "offset": self._offset - 1, "appended_at_s": NOON} | fields
+        return Record(topic=topic, key=key, value=value, **values)
+
+    def event(self, name: str, at_s: float = NOON, user: str = "ana", **fields: Any) -> Record:
+        """A Track event; `properties` and any other field of the Segment spec by name."""
+        return self.raw({"type": "track", "event": name, **fields}, at_s, user)
+
+    def raw(self, fields: dict[str, Any], at_s: float = NOON, user: str = "ana") -> Record:
+        """An event of any type."""
+        value = {
+            "messageId": f"m-{self._offset}",
+            "timestamp": datetime.fromtimestamp(at_s, UTC).isoformat(),
+            "userId": user,
+        } | fields
+        value = {name: field for name, field in value.items() if field is not None}
+        key = value.get("userId") or value.get("anonymousId")
+        return self.record(json.dumps(value).encode(), str(key).encode())
+
+    def allow(self, *channels: str, user: str = "ana", at_s: float = NOON, status: str = "subscribed") -> list[Record]:
+        """Consent Updated for each channel."""
+        return [
+            self.event("Consent Updated", at_s, user, properties={"channel": channel, "status": status})
+            for channel in channels
+        ]
+
+    def add(self, cart_id: str = "cart-1", at_s: float = NOON, user: str = "ana", **properties: Any) -> Record:
+        """Product Added."""
+        details = {"product_id": "smart-band", "price": 199.0, "cart_id": cart_id, "currency": "CNY"} | properties
+        return self.event("Product Added", at_s, user, properties=details)
+
+    def buy(self, cart_id: str | None = "cart-1", at_s: float = NOON, user: str = "ana", **properties: Any) -> Record:
+        """Order Completed."""
+        details = {"order_id": "o", "cart_id": cart_id, "total": 199.0, "currency": "CNY"} | properties
+        return self.event("Order Completed", at_s, user, properties={k: v for k, v in details.items() if v is not None})
+
+    def candidate(self, request: MessageRequest, body: str = "Your band is still here.", **fields: Any) -> Record:
+        """The words for a request."""
+        text = MessageText(title="Still thinking?", body=body)
+        candidate = Candidate(
+            message_id=request.message_id,
+            user_id=request.user_id,
+            text=text,
+            generated_by="llm",
+            generated_at=datetime.fromtimestamp(NOON, UTC),
+        )
+        return self.record(codec.encode(candidate), request.user_id.encode(), CANDIDATES, **fields)
+
+    def punctuation(self, until_s: float) -> Record:
+        """The end of a replay."""
+        return self.record(None, None, headers=((PUNCTUATION, str(until_s).encode()),))
+
+    def of(self, topic: str, struct: type[S]) -> list[S]:
+        """Everything that was sent to a topic."""
+        return [codec.decode(struct, output.value) for output in self.outputs if output.topic == topic]
+
+    @property
+    def decisions(self) -> list[Decision]:
+        return self.of("message.decisions", Decision)
+
+    @property
+    def requests(self) -> list[MessageRequest]:
+        return self.of("message.requests", MessageRequest)
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        return self.of("message.outcomes", Outcome)
+
+    @property
+    def messages(self) -> list[Message]:
+        return [
+            message
+            for topic in BY_NAME
+            if topic.startswith("messages.")
+            for message in self.of(topic, Message)
+        ]
+
+    def profile(self, user: str = "ana") -> Profile:
+        """The committed hot record."""
+        return profiles.decode(self.store.values[keys.profile_key(user)])
+
+
+def make_playbook(**changes: Any) -> Playbook:
+    """One campaign, two channels, one product, two languages: enough for every rule of personalise."""
+    field = {"en": FieldLimit(max_chars=200), "zh": FieldLimit(max_chars=100)}
+    fields = {"title": field, "body": field}
+    prompts = {
+        (name, language): Prompt(id=name, language=language, source="Write.", version="p1")
+        for name in ("cart-abandonment",)
+        for language in ("en", "zh")
+    }
+    templates = {
+        ("cart-abandonment", language, group, channel): Template(
+            prompt="cart-abandonment",
+            language=language,
+            target_group=group,
+            channel=channel,
+            fields={"title": words, "body": words},
+            version="t1",
+        )
+        for language, words in (("en", "It is still in your cart."), ("zh", "商品还在您的购物车里。"))
+        for group in ("young", "sports", None)
+        for channel in ("push", "email")
+    }
+    values: dict[str, Any] = {
+        "name": "test",
+        "version": "v1",
+        "languages": ("en", "zh"),
+        "products": {
+            "smart-band": CatalogueProduct(
+                product_id="smart-band",
+                name={"en": "Smart Band", "zh": "智能手环"},
+                category="wearables",
+                tags=["sports"],
+                facts={"en": ["sleep tracking"], "zh": ["睡眠监测"]},
+                price=199.0,
+                currency="CNY",
+                url="https://shop.example/smart-band",
+            )
+        },
+        "audiences": Audiences(
+            target_groups=[
+                TargetGroup(
+                    id="sports",
+                    name={},
+                    angle={},
+                    when=Condition(any=[Condition(field="interest.sports", at_least=4.0)]),
+                ),
+                TargetGroup(id="young", name={}, angle={}, when=Condition(field="traits.age", at_most=29)),
+            ],
+            default_target_group="young",
+        ),
+        "channels": {
+            "push": Channel(id="push", fields=fields),
+            "email": Channel(id="email", fields=fields, unsubscribe_url="https://shop.example/unsubscribe"),
+        },
+        "campaigns": {
+            "cart-abandonment": Campaign(
+                id="cart-abandonment",
+                name={},
+                trigger=CartAbandonment(delay_s=DELAY_S),
+                channels=["push", "email"],
+                prompt="cart-abandonment",
+                goal={},
+            )
+        },
+        "policy": Policy(caps=[Cap(messages=CAP, per_s=7 * 86_400.0)]),
+        "prompts": prompts,
+        "templates": templates,
+    }
+    return Playbook(**(values | changes))

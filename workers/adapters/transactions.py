@@ -1,0 +1,122 @@
+"""One transactional producer per lane: the effects of a batch and the offsets it has applied become visible together.
+
+The way of Kafka Streams' exactly-once (KIP-447, KIP-890 on the broker's side): `transactional.id` names the lane, so a
+successor's `init_transactions` aborts what the predecessor left open and fences it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
+
+from workers.adapters.restore import MARKER_KEY, encode_marker
+from workers.adapters.state_store import Marker
+from workers.errors import Fatal, Fenced, Unavailable
+from workers.ports import Output
+
+_FENCED = {KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH}  # noqa: SLF001 # library's names
+_POLL_S = 0.05
+
+
+class LaneProducer:
+    """Blocking; call it from a thread. Any error it raises ends the lane: what was folded in memory cannot be taken back."""
+
+    def __init__(self, client_config: Mapping[str, str | int], transactional_id: str, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
+        self._id = transactional_id
+        self._producer = Producer(
+            {
+                **client_config,
+                "transactional.id": transactional_id,
+                "transaction.timeout.ms": int(timeout_s * 1000),
+                "linger.ms": 0,  # a commit flushes at once; waiting would only add latency
+                "compression.type": "lz4",
+                "partitioner": "murmur2_random",
+                "queue.buffering.max.messages": 200_000,
+            }
+        )
+
+    def fence(self) -> None:
+        """Takes the lane over: aborts a predecessor's open transaction and fences it. Raises Unavailable after the timeout."""
+        try:
+            self._retrying(lambda: self._producer.init_transactions(self._timeout_s))
+        except KafkaException as error:
+            raise Unavailable(f"no transactions for {self._id}: {error}", "is Kafka up, and may this user write?") from error
+
+    def commit(
+        self,
+        outputs: Iterable[Output],
+        *,
+        prefix: str,
+        partition: int | None,
+        changelog: tuple[str, int] | None = None,
+        puts: Iterable[tuple[bytes, bytes | None]] = (),
+        marker: Marker | None = None,
+        group_offsets: tuple[list[TopicPartition], object] | None = None,
+    ) -> int:
+        """One transaction. Returns the offset of the marker in the changelog (-1 without a changelog).
+
+        Outputs go to `partition`, or by murmur2 of their key if None. Progress travels as `marker` in the changelog, or as
+        `group_offsets` (offsets, consumer group metadata). Raises Fenced when a successor owns the lane, Fatal otherwise.
+        """
+        marker_offset = -1
+
+        def delivered(error: KafkaError | None, message: Message) -> None:
+            nonlocal marker_offset
+            if error is None:
+                marker_offset = message.offset()
+
+        try:
+            self._producer.begin_transaction()
+            if changelog is not None and marker is not None:
+                topic, lane = changelog
+                for key, value in puts:
+                    self._produce(topic, value, key, lane)
+                self._produce(topic, encode_marker(marker), MARKER_KEY, lane, delivered)
+            for output in outputs:
+                self._produce(prefix + output.topic, output.value, output.key, -1 if partition is None else partition)
+            if group_offsets is not None:
+                self._retrying(lambda: self._producer.send_offsets_to_transaction(*group_offsets, self._timeout_s))
+            self._retrying(lambda: self._producer.commit_transaction(self._timeout_s))
+        except KafkaException as error:
+            raise self._ended(error) from error
+        return marker_offset
+
+    def close(self) -> None:
+        """Aborts what is open. The instance cannot be used after."""
+        try:
+            self._producer.abort_transaction(self._timeout_s)
+        except KafkaException:
+            return  # nothing open, or fenced: the coordinator has aborted it or will
+
+    def _produce(
+        self, topic: str, value: bytes | None, key: bytes | None, partition: int, delivered: object | None = None
+    ) -> None:
+        while True:
+            try:
+                self._producer.produce(topic, value=value, key=key, partition=partition, on_delivery=delivered)
+            except BufferError:  # the local queue is full: deliver some
+                self._producer.poll(_POLL_S)
+            else:
+                return
+
+    @staticmethod
+    def _retrying(call: object) -> None:
+        """Calls again while librdkafka says that the same call may succeed (a timeout leaves the operation running)."""
+        for attempt in range(3):
+            try:
+                call()  # type: ignore[operator] # a zero-argument lambda of this class
+            except KafkaException as error:
+                if attempt == 2 or not error.args[0].retriable():
+                    raise
+            else:
+                return
+
+    def _ended(self, error: KafkaException) -> Fatal:
+        reason: KafkaError = error.args[0]
+        if reason.code() in _FENCED:
+            return Fenced(f"{self._id}: a newer worker owns this lane ({reason.str()}).")
+        if reason.txn_requires_abort():
+            self.close()
+        return Fatal(f"{self._id}: the transaction failed: {reason.str()}", "the worker restarts and resumes behind the last commit")

@@ -1,0 +1,119 @@
+"""The role `generate`: turns requests into candidates, many at a time, acknowledged in order.
+
+At-least-once: a crash may repeat an LLM call; `personalise` takes one candidate per open request, so a message never repeats.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections import deque
+from collections.abc import Mapping
+
+import faust
+
+from schemas import codec
+from schemas.messages import Candidate, MessageRequest
+from workers.adapters import clock
+from workers.adapters.faust_lanes import CommittedTransport
+from workers.adapters.metrics import WorkerMetrics
+from workers.agents.apps import make_app
+from workers.agents.writer import Writer
+from workers.core.dead_letters import dead_letter
+from workers.errors import InvalidEvent
+from workers.ports import Record
+from workers.settings import Settings
+
+log = logging.getLogger(__name__)
+
+ROLE = "generate"
+REQUESTS, CANDIDATES, DEAD_LETTERS = "message.requests", "message.candidates", "dead.letters"
+
+
+def build(settings: Settings, writer: Writer, metrics: WorkerMetrics) -> faust.App:
+    """The app of this role."""
+    app = make_app(settings, ROLE, CommittedTransport, wait_empty=True)
+    raw = {"key_type": bytes, "value_type": bytes, "key_serializer": "raw", "value_serializer": "raw"}
+    topics = {name: app.topic(settings.topic(name), **raw) for name in (REQUESTS, CANDIDATES, DEAD_LETTERS)}
+    window = Window(settings, writer, topics, metrics)
+
+    @app.agent(topics[REQUESTS], concurrency=1)
+    async def generate(stream: faust.StreamT[bytes]) -> None:
+        async for event in stream.noack().events():
+            await window.take(event)
+
+    @app.task
+    async def start() -> None:
+        await writer.check()
+
+    return app
+
+
+class Window:
+    """Requests in work: at most `llm_in_flight`, finished in any order, acknowledged in the order of their offsets.
+
+    Out of order acks make Faust's committer skip what is still open, so an event is acked only when all before it are.
+    """
+
+    def __init__(
+        self, settings: Settings, writer: Writer, topics: Mapping[str, faust.TopicT], metrics: WorkerMetrics
+    ) -> None:
+        self._settings = settings
+        self._writer = writer
+        self._topics = topics
+        self._metrics = metrics
+        self._slots = asyncio.Semaphore(settings.llm_in_flight)
+        self._in_order: dict[int, deque[tuple[faust.EventT[bytes], asyncio.Task[None]]]] = {}
+
+    async def take(self, event: faust.EventT[bytes]) -> None:
+        """Waits for a free slot, then works on the request in the background."""
+        await self._slots.acquire()
+        task = asyncio.create_task(self._work(event))
+        partition = event.message.partition
+        self._in_order.setdefault(partition, deque()).append((event, task))
+        task.add_done_callback(lambda _task: self._finished(partition))
+        self._metrics.gauge("in_flight", sum(map(len, self._in_order.values())))
+
+    def _finished(self, partition: int) -> None:
+        self._slots.release()
+        queue = self._in_order[partition]
+        while queue and queue[0][1].done():
+            event, task = queue.popleft()
+            if task.cancelled():
+                return  # stopping: the request is not acked and comes again
+            if (error := task.exception()) is not None:
+                log.critical("generate ends the worker: %s", error, exc_info=error)
+                os._exit(70)  # not a clean stop: that would acknowledge
+            event.ack()
+        self._metrics.gauge("in_flight", sum(map(len, self._in_order.values())))
+
+    async def _work(self, event: faust.EventT[bytes]) -> None:
+        message = event.message
+        key: bytes | None = message.key
+        try:
+            request = codec.decode(MessageRequest, message.value)
+        except codec.Malformed as error:
+            await self._refuse(event, InvalidEvent(error.reason, error.detail))
+            return
+        candidate: Candidate = await self._writer.write(request)
+        await self._send(CANDIDATES, key, codec.encode(candidate), message.partition)
+
+    async def _refuse(self, event: faust.EventT[bytes], error: InvalidEvent) -> None:
+        message = event.message
+        record = Record(
+            topic=REQUESTS,
+            partition=message.partition,
+            offset=message.offset,
+            key=message.key,
+            value=message.value,
+            appended_at_s=message.timestamp,
+        )
+        letter = dead_letter(record, ROLE, error, clock.utc_now())
+        self._metrics.count("dead_letters", ROLE, error.reason)
+        await self._send(DEAD_LETTERS, letter.key, letter.value, message.partition)
+
+    async def _send(self, topic: str, key: bytes | None, value: bytes | None, partition: int) -> None:
+        """Returns when every replica has the record: only then may the request be acknowledged."""
+        delivery = await self._topics[topic].send(key=key, value=value, partition=partition)
+        await delivery

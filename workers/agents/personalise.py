@@ -1,0 +1,60 @@
+"""The role `personalise`: one lane per partition over events and candidates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import faust
+
+from workers.adapters.lanes import LaneSpec
+from workers.adapters.metrics import WorkerMetrics
+from workers.adapters.partitioner import partition_of
+from workers.agents.lanes_app import lanes_app
+from workers.core import keys
+from workers.core import profile as profiles
+from workers.core.lane import LaneCore
+from workers.core.personalise import CANDIDATES, EVENTS, Personalise, PersonaliseConfig
+from workers.core.playbook import Playbook
+from workers.core.timers import index_keys
+from workers.ports import StateStore
+from workers.settings import Settings
+
+ROLE = "personalise"
+CHANGELOG = "personalise-state"
+
+
+def build(
+    settings: Settings, playbook: Playbook, client_config: Mapping[str, str | int], metrics: WorkerMetrics
+) -> faust.App:
+    """The app of this role."""
+    return lanes_app(lane_spec(settings, playbook), settings, client_config, metrics)
+
+
+def lane_spec(settings: Settings, playbook: Playbook) -> LaneSpec:
+    """What a lane of personalise is."""
+    config = PersonaliseConfig(
+        clock=settings.clock,
+        partition_of=lambda key: partition_of(key, settings.partitions),
+        salt=f"{settings.prefix}{settings.seed}",
+        presumed=frozenset(filter(None, map(str.strip, settings.grant.split(",")))),
+        cache_size=settings.profile_cache,
+    )
+
+    def core(store: StateStore, clock_s: float) -> LaneCore:
+        return Personalise(config, playbook, store, clock_s)
+
+    return LaneSpec(
+        role=ROLE,
+        group=settings.prefix + ROLE,
+        sources=(EVENTS, CANDIDATES),
+        changelog=CHANGELOG,
+        lane_of=lambda _topic, partition: str(partition),
+        core=core,
+        index_of=timer_index,
+        paced_by=EVENTS,
+    )
+
+
+def timer_index(key: bytes, value: bytes) -> list[bytes]:
+    """The timer index entries that follow from a state record: those of a hot profile."""
+    return index_keys(profiles.decode(value)) if key.startswith(keys.PROFILE) else []

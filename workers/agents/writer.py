@@ -1,0 +1,78 @@
+"""Writes one text within its deadline: the draft's calls to the LLM, with the only retry loop there is."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from schemas.messages import Candidate, MessageRequest
+from workers.adapters import clock
+from workers.adapters.metrics import WorkerMetrics
+from workers.core.playbook import Playbook
+from workers.core.writing import Draft, Language
+from workers.errors import Refused, Retryable
+from workers.ports import Completion, CompletionRequest, LanguageModel
+from workers.settings import Settings
+
+log = logging.getLogger(__name__)
+
+_FIRST_PAUSE_S = 0.2
+_LONGEST_PAUSE_S = 2.0
+
+
+class Writer:
+    """Turns requests into candidates. Always gives one: if the LLM cannot, it is the template, and says why."""
+
+    def __init__(
+        self, settings: Settings, playbook: Playbook, model: LanguageModel, language: Language, metrics: WorkerMetrics
+    ) -> None:
+        self._settings = settings
+        self._playbook = playbook
+        self._model = model
+        self._language = language
+        self._metrics = metrics
+
+    async def write(self, request: MessageRequest) -> Candidate:
+        """One candidate within `llm_deadline_s`, or before the request's own deadline if that is nearer."""
+        own_s = (request.deadline_at - request.requested_at).total_seconds()
+        ends_at_s = clock.monotonic_s() + min(self._settings.llm_deadline_s, own_s)
+        draft = Draft(self._playbook, request, self._language, max_tokens=self._settings.llm_max_tokens)
+        while (call := draft.next_call()) is not None:
+            answer = await self._call(call, ends_at_s)
+            if isinstance(answer, Completion):
+                draft.answer(answer)
+            else:
+                draft.failed(answer)
+        candidate = draft.result(clock.utc_now())
+        self._metrics.count("texts", request.language, candidate.generated_by, candidate.failure)
+        for verdict in draft.rejections:
+            self._metrics.count("guardrails", verdict.name, request.language)
+        return candidate
+
+    async def _call(self, call: CompletionRequest, ends_at_s: float) -> Completion | str:
+        """The answer, or in one word why there is none. Retries what may pass, with growing pauses, until the deadline."""
+        pause_s = _FIRST_PAUSE_S
+        while (left_s := ends_at_s - clock.monotonic_s()) > 0:
+            started_s = clock.monotonic_s()
+            try:
+                completion = await self._model.complete(call, left_s)
+            except Refused as error:
+                self._observe(started_s, "refused")
+                log.warning("the LLM refused a request: %s", error)
+                return "refused"
+            except Retryable as error:
+                self._observe(started_s, "retryable")
+                pause = max(pause_s, error.retry_after_s or 0.0)
+                if clock.monotonic_s() + pause >= ends_at_s:
+                    return "deadline"
+                await asyncio.sleep(pause)
+                pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+            else:
+                self._observe(started_s, "")
+                self._metrics.observe("llm_tokens", completion.usage.input_tokens, completion.model, "input")
+                self._metrics.observe("llm_tokens", completion.usage.output_tokens, completion.model, "output")
+                return completion
+        return "deadline"
+
+    def _observe(self, started_s: float, error_type: str) -> None:
+        self._metrics.observe("llm_seconds", clock.monotonic_s() - started_s, self._model.name, error_type)

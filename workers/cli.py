@@ -1,0 +1,56 @@
+"""The command line: `attune COMMAND`. An entry point parses, builds, hands over."""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+#: command → (module of workers.commands, help line); modules are imported only when their command runs.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": ("demo", "Simulated shoppers through the whole system, live."),
+    "up": ("up", "Run all roles, supervised."),
+    "down": ("up", "Stop what `attune up` started."),
+    "worker": ("worker", "Run one role in the foreground."),
+    "replay": ("replay", "Run a file of events through the whole system."),
+    "why": ("why", "Explain what a customer got, or did not get, and why."),
+    "tail": ("tail", "Print the records of a topic."),
+    "dlq": ("dlq", "Look at dead letters, and send them in again."),
+    "topics": ("topics", "Create and check topics."),
+    "playbook": ("playbook", "Check a playbook."),
+    "settings": ("settings", "Print every setting with its value."),
+}
+
+
+class Lazy(click.Group):
+    """Imports a command's module when it is used: `attune --help` is instant."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order of the table."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name, None if there is none."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"workers.commands.{COMMANDS[cmd_name][0]}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands, without importing any."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="attune")
+def main() -> None:
+    """Attune: customer behaviour in, the right message at the right moment out."""
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""The live picture of the demo: what comes in, what is decided, what leaves and why."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from schemas.messages import Message
+from workers.core.report import Report, percentiles
+
+_NEWEST = 8
+_RATE_WINDOW_S = 5.0
+
+
+class DemoView:
+    """Renders a report; `tick` keeps the event rate of the last seconds."""
+
+    def __init__(self, report: Report, metrics_ports: dict[str, int]) -> None:
+        self._report = report
+        self._metrics_ports = metrics_ports
+        self._ticks: deque[tuple[float, int]] = deque()
+
+    def tick(self, elapsed_s: float) -> None:
+        """Notes the number of events at this time."""
+        self._ticks.append((elapsed_s, self._report.events))
+        while elapsed_s - self._ticks[0][0] > _RATE_WINDOW_S:
+            self._ticks.popleft()
+
+    def render(self, elapsed_s: float, notes: list[str]) -> RenderableType:
+        """The picture at this time; `notes` are the last lines of the supervisor."""
+        report = self._report
+        words = percentiles(report.latencies_ms)
+        head = Text.assemble(
+            ("Attune demo ", "bold"),
+            f"{elapsed_s:5.0f} s   events {report.events} ({self._rate():.0f}/s)   profiles {len(report.profiles)}   "
+            f"requests {report.requests}   messages {len(report.messages)}   dead letters {report.dead_letters.total()}   "
+            f"request to outcome p50 {words['p50'] or 0:.0f} ms, p95 {words['p95'] or 0:.0f} ms",
+        )
+        counts = Table.grid(padding=(0, 3))
+        counts.add_row(
+            _counted("decisions", dict(report.decisions)),
+            _counted("outcomes", dict(report.outcomes)),
+            _counted("written by", dict(report.by["generated_by"])),
+            _counted("languages", dict(report.by["locale"])),
+            _counted("target groups", dict(report.by["target_group"])),
+        )
+        where = "   ".join(f"{role} http://127.0.0.1:{port}/metrics" for role, port in self._metrics_ports.items())
+        return Group(
+            Panel(head, border_style="blue"),
+            counts,
+            self._newest(),
+            Text(where, style="dim"),
+            *(Text(note, style="yellow") for note in notes[-2:]),
+        )
+
+    def _rate(self) -> float:
+        if len(self._ticks) < 2:
+            return 0.0
+        (first_s, first), (last_s, last) = self._ticks[0], self._ticks[-1]
+        return (last - first) / (last_s - first_s) if last_s > first_s else 0.0
+
+    def _newest(self) -> Table:
+        table = Table("customer", "channel", "words", "why", expand=True, title="newest messages")
+        for message in reversed(self._report.messages[-_NEWEST:]):
+            table.add_row(message.user_id, message.channel, _words(message), _why(message))
+        return table
+
+
+def _words(message: Message) -> str:
+    title = message.title or message.email_subject
+    return f"[bold]{_plain(title)}[/bold] {_plain(message.body)}"
+
+
+def _why(message: Message) -> str:
+    return (
+        f"{message.campaign_id}: left {message.product_id} in the cart; {message.target_group}, {message.locale}; "
+        f"by {message.provenance.generated_by}"
+    )
+
+
+def _plain(text: str) -> str:
+    return text.replace("[", "\\[")
+
+
+def _counted(title: str, counts: dict[str, int]) -> Table:
+    table = Table(title, "", box=None, pad_edge=False)
+    for name, number in sorted(counts.items(), key=lambda item: -item[1])[:6]:
+        table.add_row(name, str(number))
+    return table

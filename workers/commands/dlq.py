@@ -1,0 +1,118 @@
+"""`attune dlq list | show | replay`: dead letters."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import click
+import msgspec
+from confluent_kafka import Producer
+from rich.table import Table
+
+from schemas import codec
+from schemas.control import DeadLetter
+from workers.adapters.kafka_config import client_config
+from workers.adapters.topic_reader import TopicReader
+from workers.commands.console import err, one_line_errors, out
+from workers.commands.local import reachable
+from workers.errors import Misconfigured, Unavailable
+from workers.settings import Settings, load
+
+TOPIC = "dead.letters"
+
+
+@click.group()
+@click.option("--prefix", help="Prefix of the installation; default: ATTUNE_PREFIX.")
+@click.option("--brokers", help="host:port; default: ATTUNE_BROKERS.")
+@click.option("--data-dir", help="Folder of the embedded Kafka; default: ATTUNE_DATA_DIR.")
+@click.pass_context
+@one_line_errors
+def dlq(context: click.Context, prefix: str | None, brokers: str | None, data_dir: str | None) -> None:
+    """Dead letters: inputs that could not be used, with reason and origin."""
+    context.obj = load(prefix=prefix, brokers=brokers, data_dir=data_dir)
+
+
+@dlq.command("list")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, without the payload.")
+@click.pass_obj
+@one_line_errors
+def list_letters(settings: Settings, as_json: bool) -> None:
+    """Counts by stage and reason; with --json every letter."""
+    with reachable(settings) as running:
+        letters = _read(running)
+    if as_json:
+        for letter in letters:
+            shown = msgspec.structs.replace(letter, key=None, value=None, headers={})
+            out.print(codec.encode(shown).decode(), markup=False)
+        return
+    table = Table("stage", "reason", "letters", "newest")
+    counts = Counter((letter.stage, letter.reason) for letter in letters)
+    newest = {(letter.stage, letter.reason): _origin(letter) for letter in letters}
+    for (stage, reason), number in counts.most_common():
+        table.add_row(stage, reason, str(number), newest[stage, reason])
+    out.print(table)
+
+
+@dlq.command()
+@click.argument("origin", metavar="TOPIC:PARTITION:OFFSET")
+@click.pass_obj
+@one_line_errors
+def show(settings: Settings, origin: str) -> None:
+    """One letter with its payload."""
+    with reachable(settings) as running:
+        found = [letter for letter in _read(running) if _origin(letter) == origin]
+    if not found:
+        raise Misconfigured(f"there is no dead letter of {origin}.", "`attune dlq list --json` shows their origins")
+    for letter in found:
+        out.print(f"{letter.stage}: {letter.reason} ({letter.detail}) at {letter.failed_at:%Y-%m-%d %H:%M:%S %Z}", markup=False)
+        out.print(f"key: {(letter.key or b'').decode(errors='replace')}", markup=False)
+        out.print((letter.value or b"(no value)").decode(errors="replace"), markup=False)
+
+
+@dlq.command()
+@click.option("--reason", help="Only letters with this reason.")
+@click.option("--live", is_flag=True, help="Into the installation's own topics; else only under --into.")
+@click.option("--into", metavar="PREFIX", help="Isolated prefix to send into.")
+@click.pass_obj
+@one_line_errors
+def replay(settings: Settings, reason: str | None, live: bool, into: str | None) -> None:
+    """Sends letters to the topics they came from, once more. Those that were truncated are left out and named."""
+    if live == bool(into):
+        raise Misconfigured("say where to: --live, or --into PREFIX.", "--into tries it without touching anybody")
+    target = settings.prefix if live else into or ""
+    with reachable(settings) as running:
+        letters = [letter for letter in _read(running) if reason in (None, letter.reason)]
+        whole = [letter for letter in letters if "truncated" not in letter.headers]
+        _send(running, target, whole)
+    err.print(f"{len(whole)} letters sent, {len(letters) - len(whole)} left out because they were truncated")
+
+
+def _send(settings: Settings, prefix: str, letters: list[DeadLetter]) -> None:
+    failed: list[str] = []
+
+    def delivered(error: object, _message: object) -> None:
+        if error is not None:
+            failed.append(str(error))
+
+    producer = Producer({**client_config(settings), "enable.idempotence": True, "partitioner": "murmur2_random"})
+    for letter in letters:
+        producer.produce(
+            prefix + letter.topic,
+            key=letter.key,
+            value=letter.value,
+            headers=list(letter.headers.items()),
+            on_delivery=delivered,
+        )
+        producer.poll(0)
+    producer.flush()
+    if failed:
+        raise Unavailable(f"{len(failed)} letters were not delivered: {failed[0]}", "do the topics exist under that prefix?")
+
+
+def _read(settings: Settings) -> list[DeadLetter]:
+    with TopicReader(settings, [TOPIC]) as reader:
+        return [codec.decode(DeadLetter, record.value) for record in reader.read_to_end()]
+
+
+def _origin(letter: DeadLetter) -> str:
+    return f"{letter.topic}:{letter.partition}:{letter.offset}"

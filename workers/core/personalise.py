@@ -1,0 +1,203 @@
+"""personalise: the only writer of a customer. One lane = one partition, in one thread of control.
+
+Events fold into profiles and move timers; timers that fire become occurrences; the policy decides each exactly once;
+candidates are rechecked against the newest profile and published or discarded here, so that neither the recheck nor
+the frequency cap has a race.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import msgspec
+
+from schemas import codec
+from schemas.base import SourceEvent
+from schemas.messages import Candidate
+from workers.core import dedupe, facts, triggers, view
+from workers.core.dead_letters import dead_letter
+from workers.core.deciding import DEADLINE, Deciding
+from workers.core.fold import fold, instant
+from workers.core.lane import Effects
+from workers.core.playbook import Playbook
+from workers.core.profile import Profile
+from workers.core.rules import Groups
+from workers.core.workspace import Workspace
+from workers.errors import InvalidEvent
+from workers.ports import Record, StateStore
+
+STAGE = "personalise"
+EVENTS, CANDIDATES = "customer.events", "message.candidates"
+#: Header of a control record that ends a replay: the clock may run to this epoch second.
+PUNCTUATION = "attune-punctuation"
+_VIEW = "view"
+
+
+class PersonaliseConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """What a lane must know beside its playbook.
+
+    `clock` `wall`: time is the wall's; `event`: time is that of the events (replay), and stands still while words are
+    awaited, so that the same input gives the same decisions however slow the LLM is. `presumed`: see consent.allows.
+    """
+
+    clock: Literal["wall", "event"]
+    partition_of: Callable[[bytes], int]
+    salt: str
+    presumed: frozenset[str] = frozenset()
+    cache_size: int = 20_000
+
+
+class Personalise:
+    """One lane. What `apply` returns must be committed before the next call (core.lane.LaneCore)."""
+
+    def __init__(self, config: PersonaliseConfig, playbook: Playbook, store: StateStore, clock_s: float = 0.0) -> None:
+        self._config = config
+        self._playbook = playbook
+        self._groups = Groups(playbook.audiences)
+        self._workspace = Workspace(store, config.cache_size)
+        self._deciding = Deciding(playbook, self._workspace, config.salt, config.presumed)
+        self._by_event = config.clock == "event"
+        self._clock_s = clock_s
+        self._show: set[str] = set()
+
+    def apply(self, records: list[Record], wall_s: float, *, caught_up: bool) -> Effects:
+        """See core.lane.LaneCore."""
+        self._workspace.begin()
+        if not self._by_event:
+            self._clock_s = max(self._clock_s, wall_s)
+        deferred = self._apply_all(records, wall_s)
+        while deferred and not self._deciding.open:  # the awaited words were among the records
+            deferred = self._apply_all(deferred, wall_s)
+        if not self._by_event and caught_up:
+            self._advance(self._clock_s)
+        for profile in self._workspace.changed.values():
+            self._refresh(profile)
+        effects = self._workspace.finish(self._clock_s)
+        effects.deferred = deferred
+        return effects
+
+    def _apply_all(self, records: list[Record], wall_s: float) -> list[Record]:
+        """Applies records in order; returns the events that must wait, in theirs."""
+        deferred: list[Record] = []
+        for record in records:
+            if record.topic == EVENTS and deferred:
+                deferred.append(record)
+                continue
+            try:
+                if not self._apply_one(record):
+                    deferred.append(record)
+            except InvalidEvent as error:
+                letter = dead_letter(record, STAGE, error, instant(wall_s))
+                self._workspace.effects.outputs.append(letter)
+                self._workspace.count("dead_letters", STAGE, error.reason)
+        return deferred
+
+    def _apply_one(self, record: Record) -> bool:
+        """False = not now: the record must come again when the awaited words are here."""
+        match record.topic:
+            case "customer.events":
+                return self._event(record)
+            case "message.candidates":
+                self._candidate(record)
+                return True
+            case _:
+                raise InvalidEvent("unknown_topic", record.topic)
+
+    # -- events and candidates ---------------------------------------------------------------------------------------
+
+    def _event(self, record: Record) -> bool:
+        if self._by_event and record.value is None and (until_s := _punctuation(record)) is not None:
+            return self._advance(until_s)
+        try:
+            event = codec.decode_event(record.value)
+        except codec.Malformed as error:
+            raise InvalidEvent(error.reason, error.detail) from error
+        customer_id, at_s = event.customer_id, event.timestamp.timestamp()
+        if record.key != customer_id.encode():
+            raise InvalidEvent("key_mismatch", "the record's key is not the customer of its value")
+        if self._by_event and not self._advance(at_s):
+            return False
+        workspace = self._workspace
+        profile = workspace.load(customer_id)
+        if profile is None:
+            if self._config.partition_of(record.key) != record.partition:
+                raise InvalidEvent("wrong_partition", "the key belongs elsewhere: produce with the murmur2 partitioner")
+            profile = workspace.create(customer_id)
+        if dedupe.is_duplicate(profile, event.message_id, at_s, lambda hour: workspace.event_ids(hour, customer_id)):
+            workspace.count("events", "duplicate")
+            return True
+        source = SourceEvent(record.topic, record.partition, record.offset)
+        folded = fold(profile, event, source, self._playbook.products)
+        workspace.touch(profile)
+        workspace.count("events", "late" if at_s < self._clock_s - dedupe.KEEP_HOURS * 3600 else "applied")
+        if folded.carts:
+            triggers.rearm(profile, folded.carts, self._playbook.campaigns.values(), workspace.timers)
+        if folded.consent:
+            workspace.remember_consent(profile, folded.consent)
+        if folded.consent or folded.traits_changed:
+            self._show.add(customer_id)
+        return True
+
+    def _candidate(self, record: Record) -> None:
+        try:
+            candidate = codec.decode(Candidate, record.value)
+        except codec.Malformed as error:
+            raise InvalidEvent(error.reason, error.detail) from error
+        if record.key != candidate.user_id.encode():
+            raise InvalidEvent("key_mismatch", "the record's key is not the customer of its value")
+        self._deciding.candidate(self._workspace.load(candidate.user_id), candidate, self._clock_s)
+
+    # -- time --------------------------------------------------------------------------------------------------------
+
+    def _advance(self, to_s: float) -> bool:
+        """Lets the clock run to `to_s`, firing what is due in order. False = it stopped: words are awaited."""
+        while not (self._by_event and self._deciding.open):
+            due = self._workspace.timers.pop_due(to_s)
+            if due is None:
+                self._clock_s = max(self._clock_s, to_s)
+                return True
+            due_s, customer_id, timer = due
+            profile = self._workspace.load(customer_id)
+            if profile is None or profile.timers.get(timer) != due_s:
+                continue  # cancelled or moved in this batch
+            if self._by_event:
+                self._clock_s = max(self._clock_s, due_s)
+            del profile.timers[timer]
+            self._workspace.touch(profile)
+            self._fire(profile, timer)
+        return False
+
+    def _fire(self, profile: Profile, timer: str) -> None:
+        if timer == _VIEW:
+            self._show.add(profile.customer_id)
+        elif timer.startswith(DEADLINE):
+            self._deciding.deadline(profile, timer.removeprefix(DEADLINE), self._clock_s)
+        elif (parsed := triggers.parse_timer_id(timer)) is not None:
+            campaign = self._playbook.campaigns.get(parsed[0])
+            occurrence = triggers.due(profile, campaign, parsed[1], self._clock_s) if campaign else None
+            if occurrence is not None:
+                self._refresh(profile)
+                self._deciding.decide(profile, occurrence, self._clock_s)
+
+    # -- what others see ---------------------------------------------------------------------------------------------
+
+    def _refresh(self, profile: Profile) -> None:
+        """Brings target group and segments up to date, and shows the public view when it is time."""
+        lookup = facts.lookup(profile, self._clock_s)
+        group, segments = self._groups.target_group(lookup), self._groups.segments(lookup)
+        changed = (group, segments) != (profile.target_group, profile.segments)
+        profile.target_group, profile.segments = group, segments
+        due_s = profile.viewed_at + view.VIEW_INTERVAL_S
+        if changed or profile.customer_id in self._show or self._clock_s >= due_s:
+            self._show.discard(profile.customer_id)
+            profile.viewed_at = self._clock_s
+            self._workspace.timers.cancel(profile, _VIEW)
+            shown = view.profile_view(profile, self._playbook.version, self._clock_s)
+            self._workspace.put("customer.profiles", profile, shown)
+        elif _VIEW not in profile.timers:
+            self._workspace.timers.set(profile, _VIEW, due_s)
+
+
+def _punctuation(record: Record) -> float | None:
+    return next((float(value) for name, value in record.headers if name == PUNCTUATION), None)

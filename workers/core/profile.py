@@ -1,0 +1,218 @@
+"""The state of one customer, as it lies in RocksDB and in the changelog (msgpack).
+
+Times are seconds since the epoch, UTC. Every collection is bounded, so that no customer's record outgrows its limit;
+the bounds stand beside the fields. Evolution: fields are only added, with defaults (docs/evolution.md).
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from schemas.base import SourceEvent, TraitValue
+from schemas.messages import ProductFacts
+
+MAX_NAMES = 64
+MAX_INTERESTS = 64
+MAX_RECENT = 20
+MAX_CARTS = 10
+MAX_CART_LINES = 30
+MAX_CLOSED_CARTS = 20
+MAX_TRAITS = 64
+MAX_TEXT = 256
+MAX_ANONYMOUS_IDS = 10
+MAX_DONE = 50
+MAX_CONSENT_HISTORY = 100
+#: Counted under this name once MAX_NAMES different event names were seen.
+OTHER_NAMES = "(other)"
+
+
+class CartLine(msgspec.Struct, array_like=True):
+    """One product in a cart. `price` per unit, None = unknown."""
+
+    product_id: str
+    quantity: int = 1
+    price: float | None = None
+    name: str = ""
+    category: str = ""
+    brand: str = ""
+    url: str = ""
+    image_url: str = ""
+    added_at: float = 0.0
+
+
+class Cart(msgspec.Struct, array_like=True):
+    """One open cart."""
+
+    opened_at: float
+    updated_at: float
+    lines: dict[str, CartLine] = {}
+    currency: str | None = None
+    source: SourceEvent | None = None
+
+    @property
+    def value(self) -> float:
+        """Sum of the known prices."""
+        return sum(line.price * line.quantity for line in self.lines.values() if line.price is not None)
+
+
+class Session(msgspec.Struct, array_like=True):
+    """The running visit. `session_id` is the shop's, else the time it began."""
+
+    session_id: str
+    started_at: float
+    last_at: float
+    events: int = 0
+
+
+class Consent(msgspec.Struct, array_like=True, frozen=True):
+    """The newest word of the customer on one `channel:purpose`, or on `personalisation`."""
+
+    granted: bool
+    captured_at: float
+    source: str = ""
+    text_version: str = ""
+
+
+class Send(msgspec.Struct, array_like=True):
+    """One message that counts against the caps: reserved at the decision, kept when published, removed when discarded."""
+
+    message_id: str
+    at: float
+    channel: str
+    category: str
+
+
+class OpenRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A text that was asked for and has neither been published nor discarded."""
+
+    decision_id: str
+    campaign_id: str
+    occurrence_id: str
+    channel: str
+    cart_id: str | None = None
+    locale: str
+    language: str
+    target_group: str
+    personalised: bool = True
+    product: ProductFacts
+    requested_at: float
+    deadline_at: float
+    expires_at: float
+    propensity: float = 1.0
+    source: SourceEvent | None = None
+
+
+class Profile(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One customer: the hot record.
+
+    `counts` are exact; `decayed` and `interests` are forward-decayed sums with the landmark `landmark` (core.decay).
+    `seen` maps an hour of event time to the hashes of the message ids in it (core.dedupe).
+    """
+
+    customer_id: str
+    user_id: str | None = None
+    anonymous_ids: list[str] = []
+    traits: dict[str, TraitValue] = {}
+    locale: str | None = None
+    timezone: str | None = None
+
+    version: int = 0
+    events: int = 0
+    counts: dict[str, int] = {}
+    landmark: float = 0.0
+    decayed: dict[str, float] = {}
+    interests: dict[str, float] = {}
+    first_seen: float = 0.0
+    last_seen: float = 0.0
+    hours: dict[int, int] = {}
+    recent: list[tuple[float, str]] = []
+    price_min: float | None = None
+    price_max: float | None = None
+    session: Session | None = None
+    sessions: int = 0
+
+    carts: dict[str, Cart] = {}
+    closed_carts: dict[str, float] = {}
+    orders: int = 0
+    revenue: dict[str, float] = {}
+    last_order_at: float | None = None
+
+    consent: dict[str, Consent] = {}
+    target_group: str | None = None
+    segments: list[str] = []
+
+    sends: list[Send] = []
+    sent: int = 0
+    open: dict[str, OpenRequest] = {}
+    done: dict[str, float] = {}
+    timers: dict[str, float] = {}
+    viewed_at: float = 0.0
+
+    seen: dict[int, list[int]] = {}
+    spilled: list[int] = []
+
+
+class ConsentChange(msgspec.Struct, array_like=True, frozen=True):
+    """One line of the consent history."""
+
+    key: str
+    granted: bool
+    captured_at: float
+    source: str = ""
+    text_version: str = ""
+
+
+class ColdProfile(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What is seldom needed, in a record of its own that is written only when it changes."""
+
+    consent_history: list[ConsentChange] = []
+
+
+encode = msgspec.msgpack.Encoder().encode
+decode = msgspec.msgpack.Decoder(Profile).decode
+decode_cold = msgspec.msgpack.Decoder(ColdProfile).decode
+
+
+def remember(mapping: dict[str, float], key: str, at: float, limit: int) -> None:
+    """Keeps `key` with its time; the oldest leaves when there are more than `limit`."""
+    mapping[key] = at
+    while len(mapping) > limit:
+        del mapping[min(mapping, key=mapping.__getitem__)]
+
+
+#: Largest hot record [bytes].
+MAX_BYTES = 32 * 1024
+
+
+def encode_bounded(profile: Profile) -> bytes:
+    """The hot record, at most MAX_BYTES: what is worth least leaves first, and open requests never do."""
+    encoded = encode(profile)
+    for evict in (_evict_cart_texts, _evict_old_carts, _evict_traits, _evict_counters):
+        if len(encoded) <= MAX_BYTES:
+            break
+        evict(profile)
+        encoded = encode(profile)
+    return encoded
+
+
+def _evict_cart_texts(profile: Profile) -> None:
+    for cart in profile.carts.values():
+        for line in cart.lines.values():
+            line.url = line.image_url = ""
+
+
+def _evict_old_carts(profile: Profile) -> None:
+    newest = max(profile.carts, key=lambda cart_id: profile.carts[cart_id].updated_at, default=None)
+    profile.carts = {cart_id: cart for cart_id, cart in profile.carts.items() if cart_id == newest}
+
+
+def _evict_traits(profile: Profile) -> None:
+    by_size = sorted(profile.traits, key=lambda name: len(encode(profile.traits[name])))
+    profile.traits = {name: profile.traits[name] for name in by_size[: MAX_TRAITS // 4]}
+
+
+def _evict_counters(profile: Profile) -> None:
+    kept = sorted(profile.counts, key=profile.counts.__getitem__, reverse=True)[: MAX_NAMES // 4]
+    profile.counts = {name: profile.counts[name] for name in kept}
+    profile.decayed = {name: profile.decayed[name] for name in kept if name in profile.decayed}
+    profile.anonymous_ids = profile.anonymous_ids[-1:]

@@ -1,0 +1,175 @@
+"""From a decision to what leaves: the request for words, the recheck when they come, the message for the sender."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from schemas.base import AbortType
+from schemas.messages import (
+    CallToAction,
+    Candidate,
+    Message,
+    MessageRequest,
+    MessageText,
+    Outcome,
+    Provenance,
+)
+from workers.core import consent, ids
+from workers.core.fold import instant
+from workers.core.playbook import Campaign, Playbook
+from workers.core.policy import POLICY_VERSION
+from workers.core.profile import OpenRequest, Profile
+from workers.core.triggers import occurrence_id
+
+#: The target group of texts that use nothing of the customer.
+GENERIC = "generic"
+
+
+def request(
+    profile: Profile, message_id: str, opened: OpenRequest, campaign: Campaign, playbook: Playbook, salt: str
+) -> MessageRequest:
+    """What `generate` needs to write the words, and not more."""
+    prompt = playbook.prompts[campaign.prompt, opened.language]
+    return MessageRequest(
+        message_id=message_id,
+        decision_id=opened.decision_id,
+        user_id=profile.customer_id,
+        customer_ref=ids.customer_ref(profile.customer_id, salt),
+        campaign_id=campaign.id,
+        channel=opened.channel,
+        category=campaign.category,
+        priority=campaign.priority,
+        language=opened.language,
+        locale=opened.locale,
+        target_group=opened.target_group,
+        prompt=campaign.prompt,
+        prompt_version=prompt.version,
+        product=opened.product,
+        requested_at=instant(opened.requested_at),
+        deadline_at=instant(opened.deadline_at),
+        playbook_version=playbook.version,
+    )
+
+
+def objection(
+    profile: Profile, opened: OpenRequest, playbook: Playbook, now_s: float, presumed: Collection[str] = ()
+) -> tuple[AbortType, str] | None:
+    """Why a message that was asked for must not leave now, checked against the newest profile; None = it may."""
+    campaign = playbook.campaigns.get(opened.campaign_id)
+    if campaign is None or opened.channel not in playbook.channels:
+        return "stale", "its campaign or channel is no longer in the playbook"
+    if opened.cart_id is not None:
+        cart = profile.carts.get(opened.cart_id)
+        if cart is None or occurrence_id(opened.cart_id, cart) != opened.occurrence_id:
+            return "converted", "the cart was bought or emptied meanwhile"
+    if not consent.allows(profile, opened.channel, campaign.category, presumed):
+        return "consent", f"consent for {opened.channel} was withdrawn meanwhile"
+    if opened.personalised and not consent.may_personalise(profile, now_s):
+        return "consent", "consent to personalisation was withdrawn meanwhile"
+    if now_s >= opened.expires_at:
+        return "expired", "the words came too late"
+    return None
+
+
+def message(
+    profile: Profile,
+    message_id: str,
+    opened: OpenRequest,
+    text: MessageText,
+    candidate: Candidate | None,
+    template_version: str,
+    playbook: Playbook,
+    now_s: float,
+) -> Message:
+    """The record for the sender. `candidate` None = the template that leaves at the deadline."""
+    campaign = playbook.campaigns[opened.campaign_id]
+    channel = playbook.channels[opened.channel]
+    generated_by = candidate.generated_by if candidate else "template"
+    by_machine = generated_by != "template"
+    return Message(
+        message_id=message_id,
+        idempotency_key=message_id,
+        user_id=profile.customer_id,
+        channel=opened.channel,
+        category=campaign.category,
+        priority=campaign.priority,
+        campaign_id=campaign.id,
+        campaign_name=campaign.name.get(opened.language, ""),
+        target_group=opened.target_group,
+        product_id=opened.product.product_id,
+        locale=opened.locale,
+        title=text.title,
+        email_subject=text.email_subject,
+        preheader=text.preheader,
+        body=text.body,
+        image_url=opened.product.image_url,
+        cta=CallToAction(
+            text=text.cta_text or campaign.cta.get(opened.language, ""),
+            link_url=tracked_url(opened.product.url, opened.channel, campaign.id, message_id),
+        ),
+        send_at=instant(now_s),
+        expires_at=instant(opened.expires_at),
+        list_id=channel.list_id,
+        unsubscribe_url=channel.unsubscribe_url,
+        ai_generated=by_machine,
+        ai_label=playbook.policy.ai_label.get(opened.language, "") if by_machine else "",
+        provenance=Provenance(
+            decision_id=opened.decision_id,
+            propensity=opened.propensity,
+            policy_version=POLICY_VERSION,
+            playbook_version=playbook.version,
+            prompt_version=candidate.prompt_version if candidate else template_version,
+            profile_version=profile.version,
+            model=candidate.usage.model if candidate else "",
+            adapter=candidate.usage.adapter if candidate else "",
+            source_event=opened.source,
+            verdicts=candidate.verdicts if candidate else [],
+            generated_by=generated_by,
+        ),
+    )
+
+
+def outcome(
+    profile: Profile,
+    message_id: str,
+    opened: OpenRequest,
+    objection: tuple[AbortType, str] | None,
+    published: Message | None,
+    now_s: float,
+) -> Outcome:
+    """How a request ended: `published`, or the reason why not."""
+    return Outcome(
+        message_id=message_id,
+        decision_id=opened.decision_id,
+        user_id=profile.customer_id,
+        campaign_id=opened.campaign_id,
+        channel=opened.channel,
+        reason=objection[0] if objection else "published",
+        detail=objection[1] if objection else "",
+        generated_by=published.provenance.generated_by if published else None,
+        locale=opened.locale,
+        target_group=opened.target_group,
+        product_id=opened.product.product_id,
+        requested_at=instant(opened.requested_at),
+        ended_at=instant(now_s),
+    )
+
+
+def tracked_url(url: str, channel: str, campaign_id: str, message_id: str) -> str:
+    """The product's link with utm_* and the message id; "" stays "".
+
+    >>> tracked_url("https://shop.example/p?a=1", "push", "cart", "m")
+    'https://shop.example/p?a=1&utm_source=attune&utm_medium=push&utm_campaign=cart&message_id=m'
+    """
+    if not url:
+        return ""
+    parts = urlsplit(url)
+    query = [
+        *parse_qsl(parts.query, keep_blank_values=True),
+        ("utm_source", "attune"),
+        ("utm_medium", channel),
+        ("utm_campaign", campaign_id),
+        ("message_id", message_id),
+    ]
+    return urlunsplit(parts._replace(query=urlencode(query)))
