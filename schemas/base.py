@@ -10,6 +10,8 @@ from msgspec import Meta
 
 #: The newest version of the contract that this code writes; it reads this one and all before it.
 SCHEMA_VERSION = 1
+#: What a record without a `schema_version` is. It never changes: a writer of a later version sets the field.
+FIRST_VERSION = 1
 
 #: An instant, UTC-aware, RFC 3339 on the wire.
 Instant = Annotated[datetime, Meta(tz=True)]

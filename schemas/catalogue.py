@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from schemas.base import SCHEMA_VERSION, Identifier, Instant, Wire
+from schemas.base import FIRST_VERSION, Identifier, Instant, Wire
 
 
-class CatalogueProduct(Wire, kw_only=True):
+class CatalogueProduct(Wire, frozen=True, kw_only=True):
     """One product. Texts are per language (`zh`, `en`); `facts` are the only claims that copy may make.
 
     `stock` None = not tracked. `reference_price` is the lowest price of the last 30 days (EU price indication).
@@ -27,4 +27,4 @@ class CatalogueProduct(Wire, kw_only=True):
     stock: int | None = None
     accessory_of: list[str] = []
     updated_at: Instant | None = None
-    schema_version: int = SCHEMA_VERSION
+    schema_version: int = FIRST_VERSION

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from schemas.base import SCHEMA_VERSION, Identifier, Instant, Wire
+from schemas.base import FIRST_VERSION, Identifier, Instant, Wire
 
 
-class ControlSwitch(Wire, kw_only=True):
+class ControlSwitch(Wire, frozen=True, kw_only=True):
     """control.switches: the newest record of a scope holds. Scope: `all`, `campaign:<id>`, `channel:<id>`."""
 
     scope: Identifier
@@ -15,10 +15,10 @@ class ControlSwitch(Wire, kw_only=True):
     reason: str = ""
     changed_by: str = ""
     changed_at: Instant
-    schema_version: int = SCHEMA_VERSION
+    schema_version: int = FIRST_VERSION
 
 
-class PlaybookVersion(Wire, kw_only=True):
+class PlaybookVersion(Wire, frozen=True, kw_only=True):
     """playbook.versions: a whole playbook, checked before it was published. `files` maps path to text."""
 
     version: Identifier
@@ -27,10 +27,10 @@ class PlaybookVersion(Wire, kw_only=True):
     comment: str = ""
     published_by: str = ""
     published_at: Instant
-    schema_version: int = SCHEMA_VERSION
+    schema_version: int = FIRST_VERSION
 
 
-class AuditRecord(Wire, kw_only=True):
+class AuditRecord(Wire, frozen=True, kw_only=True):
     """audit.trail: who changed what."""
 
     audit_id: Identifier
@@ -39,10 +39,10 @@ class AuditRecord(Wire, kw_only=True):
     subject: str
     detail: str = ""
     happened_at: Instant
-    schema_version: int = SCHEMA_VERSION
+    schema_version: int = FIRST_VERSION
 
 
-class PrivacyRequest(Wire, kw_only=True):
+class PrivacyRequest(Wire, frozen=True, kw_only=True):
     """privacy.requests: erase, export or restrict one customer."""
 
     request_id: Identifier
@@ -50,10 +50,10 @@ class PrivacyRequest(Wire, kw_only=True):
     kind: Literal["erase", "export", "restrict"]
     requested_by: str = ""
     requested_at: Instant
-    schema_version: int = SCHEMA_VERSION
+    schema_version: int = FIRST_VERSION
 
 
-class PrivacyReceipt(Wire, kw_only=True):
+class PrivacyReceipt(Wire, frozen=True, kw_only=True):
     """privacy.receipts: what a stage did for a request, and what remains until when. Keyed by a salted hash."""
 
     request_id: Identifier
@@ -63,10 +63,10 @@ class PrivacyReceipt(Wire, kw_only=True):
     erased: list[str] = []
     remaining_until: dict[str, str] = {}
     completed_at: Instant
-    schema_version: int = SCHEMA_VERSION
+    schema_version: int = FIRST_VERSION
 
 
-class DeadLetter(Wire, kw_only=True):
+class DeadLetter(Wire, frozen=True, kw_only=True):
     """dead.letters: an input that could not be used, with reason and origin. `key` and `value` are its bytes (base64)."""
 
     reason: Identifier
@@ -80,4 +80,4 @@ class DeadLetter(Wire, kw_only=True):
     headers: dict[str, bytes] = {}
     appended_at: Instant | None = None
     failed_at: Instant
-    schema_version: int = SCHEMA_VERSION
+    schema_version: int = FIRST_VERSION

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from schemas.base import SCHEMA_VERSION, Identifier, Instant, Wire
+from schemas.base import FIRST_VERSION, Identifier, Instant, Wire
 from schemas.messages import GuardrailVerdict, LlmUsage
 
 
-class DialogueMessage(Wire, kw_only=True):
+class DialogueMessage(Wire, frozen=True, kw_only=True):
     """dialogue.messages: what a customer says to us."""
 
     dialogue_message_id: Identifier
@@ -19,10 +19,10 @@ class DialogueMessage(Wire, kw_only=True):
     locale: str | None = None
     in_reply_to: str | None = None
     sent_at: Instant
-    schema_version: int = SCHEMA_VERSION
+    schema_version: int = FIRST_VERSION
 
 
-class DialogueReply(Wire, kw_only=True):
+class DialogueReply(Wire, frozen=True, kw_only=True):
     """dialogue.replies: what we answer; `handover` asks a person to take over."""
 
     reply_id: Identifier
@@ -38,4 +38,4 @@ class DialogueReply(Wire, kw_only=True):
     usage: LlmUsage = LlmUsage()
     ai_generated: bool = True
     replied_at: Instant
-    schema_version: int = SCHEMA_VERSION
+    schema_version: int = FIRST_VERSION

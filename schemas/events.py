@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
-from schemas.base import SCHEMA_VERSION, Identifier, Instant, TraitValue, Wire
+from schemas.base import FIRST_VERSION, Identifier, Instant, TraitValue, Wire
 
 
 class Product(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -101,7 +101,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     traits: dict[str, TraitValue] = {}
 
 
-class Event(Wire, kw_only=True, rename="camel", tag_field="type"):
+class Event(Wire, frozen=True, kw_only=True, rename="camel", tag_field="type"):
     """What every event has. At least one of `userId` and `anonymousId` is there (checked by `codec.decode_event`)."""
 
     message_id: Identifier
@@ -111,7 +111,7 @@ class Event(Wire, kw_only=True, rename="camel", tag_field="type"):
     context: Context = Context()
     sent_at: Instant | None = None
     received_at: Instant | None = None
-    schema_version: int = SCHEMA_VERSION
+    schema_version: int = FIRST_VERSION
 
     @property
     def customer_id(self) -> str:
@@ -119,20 +119,20 @@ class Event(Wire, kw_only=True, rename="camel", tag_field="type"):
         return self.user_id or self.anonymous_id or ""
 
 
-class Track(Event, kw_only=True, tag="track"):
+class Track(Event, frozen=True, kw_only=True, tag="track"):
     """Something that a customer did, by name: `Product Viewed`, `Order Completed`, or any name of the shop's own."""
 
     event: Identifier
     properties: Properties = Properties()
 
 
-class Identify(Event, kw_only=True, tag="identify"):
+class Identify(Event, frozen=True, kw_only=True, tag="identify"):
     """Who a customer is: traits, and the userId that belongs to an anonymousId."""
 
     traits: dict[str, TraitValue] = {}
 
 
-class Page(Event, kw_only=True, tag="page"):
+class Page(Event, frozen=True, kw_only=True, tag="page"):
     """A page of the web shop was seen."""
 
     name: str | None = None
@@ -140,7 +140,7 @@ class Page(Event, kw_only=True, tag="page"):
     properties: Properties = Properties()
 
 
-class Screen(Event, kw_only=True, tag="screen"):
+class Screen(Event, frozen=True, kw_only=True, tag="screen"):
     """A screen of the app was seen."""
 
     name: str | None = None
@@ -148,13 +148,13 @@ class Screen(Event, kw_only=True, tag="screen"):
     properties: Properties = Properties()
 
 
-class Alias(Event, kw_only=True, tag="alias"):
+class Alias(Event, frozen=True, kw_only=True, tag="alias"):
     """`previousId` and `userId` are the same person."""
 
     previous_id: Identifier
 
 
-class Group(Event, kw_only=True, tag="group"):
+class Group(Event, frozen=True, kw_only=True, tag="group"):
     """The customer belongs to a company or household."""
 
     group_id: Identifier

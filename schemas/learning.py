@@ -6,11 +6,11 @@ from typing import Literal
 
 import msgspec
 
-from schemas.base import SCHEMA_VERSION, Identifier, Instant, Wire
+from schemas.base import FIRST_VERSION, Identifier, Instant, Wire
 from schemas.messages import MessageText
 
 
-class FeedbackMetrics(Wire, kw_only=True):
+class FeedbackMetrics(Wire, frozen=True, kw_only=True):
     """feedback.metrics: cumulative counts of one campaign, partition and window. Add the partitions up.
 
     `revenue` is per currency. Opens by machines are told apart; conversions are last-touch inside the playbook's window.
@@ -38,7 +38,7 @@ class FeedbackMetrics(Wire, kw_only=True):
     revenue: dict[str, float] = {}
     holdout_revenue: dict[str, float] = {}
     updated_at: Instant
-    schema_version: int = SCHEMA_VERSION
+    schema_version: int = FIRST_VERSION
 
 
 class ArmStatistics(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -52,7 +52,7 @@ class ArmStatistics(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     reward_squares: float = 0.0
 
 
-class PolicySnapshot(Wire, kw_only=True):
+class PolicySnapshot(Wire, frozen=True, kw_only=True):
     """policy.snapshots: one partition's share of what a campaign has learnt."""
 
     campaign_id: Identifier
@@ -60,10 +60,10 @@ class PolicySnapshot(Wire, kw_only=True):
     arms: list[ArmStatistics] = []
     snapshot_version: str = ""
     taken_at: Instant
-    schema_version: int = SCHEMA_VERSION
+    schema_version: int = FIRST_VERSION
 
 
-class PoolEntry(Wire, kw_only=True):
+class PoolEntry(Wire, frozen=True, kw_only=True):
     """copy.pool: a text written ahead for target group × product × trigger × language; slots are `{name}`."""
 
     entry_id: Identifier
@@ -80,10 +80,10 @@ class PoolEntry(Wire, kw_only=True):
     rating: float | None = None
     reviewer: str = ""
     updated_at: Instant
-    schema_version: int = SCHEMA_VERSION
+    schema_version: int = FIRST_VERSION
 
 
-class ModelVersion(Wire, kw_only=True):
+class ModelVersion(Wire, frozen=True, kw_only=True):
     """model.registry: a trained adapter or encoder and whether it may be used."""
 
     model_id: Identifier
@@ -96,4 +96,4 @@ class ModelVersion(Wire, kw_only=True):
     data: str = ""
     license: str = ""
     registered_at: Instant
-    schema_version: int = SCHEMA_VERSION
+    schema_version: int = FIRST_VERSION

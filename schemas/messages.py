@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from schemas.base import (
-    SCHEMA_VERSION,
+    FIRST_VERSION,
     AbortType,
     Category,
     GeneratedBy,
@@ -28,7 +28,7 @@ class PolicyCheck(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     detail: str = ""
 
 
-class Decision(Wire, kw_only=True):
+class Decision(Wire, frozen=True, kw_only=True):
     """message.decisions, the ledger: exactly one record per trigger occurrence, sent or not, with its reason.
 
     `reason` is `requested` when a message was asked for, else the abort_type. `propensity` is the probability with
@@ -59,7 +59,7 @@ class Decision(Wire, kw_only=True):
     profile_version: int = 0
     snapshot_version: str = ""
     source_event: SourceEvent | None = None
-    schema_version: int = SCHEMA_VERSION
+    schema_version: int = FIRST_VERSION
 
 
 class ProductFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -77,7 +77,7 @@ class ProductFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     quantity: int | None = None
 
 
-class MessageRequest(Wire, kw_only=True):
+class MessageRequest(Wire, frozen=True, kw_only=True):
     """message.requests: everything that `generate` needs to write one text; it asks nobody else.
 
     `customer_ref` is a pseudonym: the LLM server never sees the user_id.
@@ -105,7 +105,7 @@ class MessageRequest(Wire, kw_only=True):
     deadline_at: Instant
     ghost: bool = False
     playbook_version: str = ""
-    schema_version: int = SCHEMA_VERSION
+    schema_version: int = FIRST_VERSION
 
 
 class GuardrailVerdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -139,7 +139,7 @@ class MessageText(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     cta_text: str = ""
 
 
-class Candidate(Wire, kw_only=True):
+class Candidate(Wire, frozen=True, kw_only=True):
     """message.candidates: a finished text for one request; `personalise` decides whether it leaves.
 
     `failure` says why the LLM's own text was not taken (then `generated_by` is `template`); "" = it was.
@@ -155,10 +155,10 @@ class Candidate(Wire, kw_only=True):
     prompt_version: str = ""
     pool_entry_id: str | None = None
     generated_at: Instant
-    schema_version: int = SCHEMA_VERSION
+    schema_version: int = FIRST_VERSION
 
 
-class Outcome(Wire, kw_only=True):
+class Outcome(Wire, frozen=True, kw_only=True):
     """message.outcomes: exactly one per request. `reason` is `published` or why it was not."""
 
     message_id: Identifier
@@ -174,7 +174,7 @@ class Outcome(Wire, kw_only=True):
     product_id: str | None = None
     requested_at: Instant
     ended_at: Instant
-    schema_version: int = SCHEMA_VERSION
+    schema_version: int = FIRST_VERSION
 
 
 class CallToAction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -200,7 +200,7 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     generated_by: GeneratedBy = "template"
 
 
-class Message(Wire, kw_only=True):
+class Message(Wire, frozen=True, kw_only=True):
     """messages.<channel>: for the sender. No address: the sender resolves `user_id`.
 
     Honour `idempotency_key` (the same key = the same message), `send_at` and `expires_at`.
@@ -236,10 +236,10 @@ class Message(Wire, kw_only=True):
     ai_generated: bool = False
     ai_label: str = ""
     provenance: Provenance
-    schema_version: int = SCHEMA_VERSION
+    schema_version: int = FIRST_VERSION
 
 
-class Cancellation(Wire, kw_only=True):
+class Cancellation(Wire, frozen=True, kw_only=True):
     """message.cancellations: a published message became wrong before its `send_at`; the sender must not send it."""
 
     message_id: Identifier
@@ -247,7 +247,7 @@ class Cancellation(Wire, kw_only=True):
     channel: str
     reason: AbortType
     cancelled_at: Instant
-    schema_version: int = SCHEMA_VERSION
+    schema_version: int = FIRST_VERSION
 
 
 FeedbackStatus = Literal[
@@ -268,7 +268,7 @@ FeedbackStatus = Literal[
 ]
 
 
-class Feedback(Wire, kw_only=True):
+class Feedback(Wire, frozen=True, kw_only=True):
     """message.feedback: what became of a message, from senders and reviewers. `revenue` is in `currency`."""
 
     event_id: Identifier
@@ -290,10 +290,10 @@ class Feedback(Wire, kw_only=True):
     order_id: str | None = None
     revenue: float | None = None
     currency: str | None = None
-    schema_version: int = SCHEMA_VERSION
+    schema_version: int = FIRST_VERSION
 
 
-class Review(Wire, kw_only=True):
+class Review(Wire, frozen=True, kw_only=True):
     """message.reviews: a text that a person must see before it leaves; `timeout_at` ends the wait."""
 
     message_id: Identifier
@@ -309,10 +309,10 @@ class Review(Wire, kw_only=True):
     why: str = ""
     asked_at: Instant
     timeout_at: Instant
-    schema_version: int = SCHEMA_VERSION
+    schema_version: int = FIRST_VERSION
 
 
-class ReviewVerdict(Wire, kw_only=True):
+class ReviewVerdict(Wire, frozen=True, kw_only=True):
     """message.verdicts: what a person said about a text."""
 
     verdict_id: Identifier
@@ -324,4 +324,4 @@ class ReviewVerdict(Wire, kw_only=True):
     reasons: list[str] = []
     reviewer: str = ""
     decided_at: Instant
-    schema_version: int = SCHEMA_VERSION
+    schema_version: int = FIRST_VERSION

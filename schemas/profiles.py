@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from schemas.base import SCHEMA_VERSION, Identifier, Instant, TraitValue, Wire
+from schemas.base import FIRST_VERSION, Identifier, Instant, TraitValue, Wire
 
 
 class ConsentView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -61,7 +61,7 @@ class Features(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     messages_sent: int = 0
 
 
-class ProfileView(Wire, kw_only=True):
+class ProfileView(Wire, frozen=True, kw_only=True):
     """customer.profiles: the newest public state of one customer. A null value says that the customer was erased."""
 
     customer_id: Identifier
@@ -78,10 +78,10 @@ class ProfileView(Wire, kw_only=True):
     profile_version: int = 0
     playbook_version: str = ""
     updated_at: Instant
-    schema_version: int = SCHEMA_VERSION
+    schema_version: int = FIRST_VERSION
 
 
-class ProfileMerge(Wire, kw_only=True):
+class ProfileMerge(Wire, frozen=True, kw_only=True):
     """customer.merges: a profile's state on its way to the partition of the customer it belongs to.
 
     `state` is the encoded profile of `from_id` (msgpack, base64 on the wire); applying it twice changes nothing.
@@ -93,7 +93,7 @@ class ProfileMerge(Wire, kw_only=True):
     reason: Literal["identify", "alias"]
     state: bytes = b""
     merged_at: Instant
-    schema_version: int = SCHEMA_VERSION
+    schema_version: int = FIRST_VERSION
 
 
 class SourceText(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -105,7 +105,7 @@ class SourceText(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     event_id: str = ""
 
 
-class Insight(Wire, kw_only=True):
+class Insight(Wire, frozen=True, kw_only=True):
     """customer.insights: what text or dialogue says about a customer, with the model that read it."""
 
     insight_id: Identifier
@@ -118,4 +118,4 @@ class Insight(Wire, kw_only=True):
     model: str = ""
     observed_at: Instant
     expires_at: Instant | None = None
-    schema_version: int = SCHEMA_VERSION
+    schema_version: int = FIRST_VERSION

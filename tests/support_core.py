@@ -82,7 +82,7 @@ class LaneHarness:
 
     def restart(self) -> None:
         """A new lane on what was committed."""
-        values = {"clock": self._clock, "partition_of": lambda _key: 0, "salt": "salt"} | self._config
+        values: dict[str, Any] = {"clock": self._clock, "partition_of": lambda _key: 0, "salt": "salt"} | self._config
         self.core = Personalise(PersonaliseConfig(**values), self.playbook, self.store, self.clock_s)
 
     def run(self, records: Iterable[Record], wall_s: float = NOON, *, caught_up: bool = True) -> Effects:
@@ -172,12 +172,7 @@ class LaneHarness:
 
     @property
     def messages(self) -> list[Message]:
-        return [
-            message
-            for topic in BY_NAME
-            if topic.startswith("messages.")
-            for message in self.of(topic, Message)
-        ]
+        return [message for topic in BY_NAME if topic.startswith("messages.") for message in self.of(topic, Message)]
 
     def profile(self, user: str = "ana") -> Profile:
         """The committed hot record."""

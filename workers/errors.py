@@ -3,6 +3,7 @@
 AttuneError
 ├── InvalidEvent      one input record is unusable      → dead letter, the stream goes on
 ├── Retryable         the same call may work later      → the one retry loop of its adapter
+├── Refused           this one call can never work      → not tried again; its message goes on without it
 └── Fatal             going on would lose or double     → the process stops, the supervisor starts it again
     ├── Misconfigured     setting, playbook or topic is wrong: a restart alone does not help
     ├── Unavailable       something outside is missing or down (Java, Kafka, LLM)
@@ -31,11 +32,27 @@ class InvalidEvent(AttuneError):
 
 
 class Retryable(AttuneError):
-    """A call outside failed in a way that may pass; `retry_after_s` is the other side's wish, if it said one."""
+    """A call outside failed in a way that may pass; `retry_after_s` is the other side's wish, if it said one.
 
-    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+    `reason` is one word of its adapter's closed set (it labels a metric).
+    """
+
+    def __init__(self, message: str, retry_after_s: float | None = None, reason: str = "failed") -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+        self.reason = reason
+
+
+class Refused(AttuneError):
+    """The other side refuses this one call, and would again; other calls may work.
+
+    `reason` is one word of a closed set (it labels a metric); `detail` is for a person and holds no personal data.
+    """
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason = reason
+        self.detail = detail
 
 
 class Fatal(AttuneError):

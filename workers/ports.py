@@ -78,10 +78,16 @@ class CompletionRequest(msgspec.Struct, frozen=True, kw_only=True):
 class LanguageModel(Protocol):
     """An LLM server. The adapter holds no retry loop: the caller has the only one."""
 
+    @property
+    def name(self) -> str:
+        """The model that answers, as metrics name it."""
+        ...
+
     async def complete(self, request: CompletionRequest, timeout_s: float) -> Completion:
         """One call within `timeout_s` (connect, queue and body together).
 
-        Raises Retryable when the same call may work later (timeout, 429, 5xx, connection), Fatal when it cannot (unknown
-        model, refused key, context too long).
+        Raises Retryable when the same call may work later (timeout, connection, 429, 5xx, an unusable answer), Refused
+        when it cannot (context too long, bad request, model or key no longer known). Never Fatal: no answer of a server
+        stops a worker; a wrong model or key is found at the start.
         """
         ...

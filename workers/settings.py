@@ -17,6 +17,11 @@ from msgspec import Meta
 from workers.errors import Misconfigured
 
 ROOT = Path(__file__).resolve().parents[1]
+#: Read by the set-up, the tests and the failpoints, not by the workers.
+NOT_SETTINGS = frozenset(
+    {"ATTUNE_CONFIG", "ATTUNE_CACHE", "ATTUNE_FAILPOINTS", "ATTUNE_VLLM_PYTHON"}
+    | {"ATTUNE_TEST_DATA", "ATTUNE_TEST_ALL", "ATTUNE_SKIP_VLLM"}
+)
 SECRETS = frozenset({"llm_api_key", "kafka_password"})
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
@@ -63,6 +68,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     llm: str = "embedded"
     # Model name that the server knows; empty = ask the server for its only one.
     llm_model: str = ""
+    # Languages that the model writes well enough; others get the template at once. Empty = all, with `embedded`: en.
+    llm_languages: str = ""
     # Bearer token of the server, if it wants one.
     llm_api_key: str = ""
     # LLM calls in flight of one worker.
@@ -97,7 +104,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     def __repr__(self) -> str:
-        shown = {name: "***" if name in SECRETS and value else value for name, value in msgspec.structs.asdict(self).items()}
+        shown = {
+            name: "***" if name in SECRETS and value else value for name, value in msgspec.structs.asdict(self).items()
+        }
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
     def topic(self, name: str) -> str:
@@ -117,21 +126,25 @@ def load(environment: Mapping[str, str] | None = None, **overrides: Any) -> Sett
         for name, value in _read_file(Path(path)).items():
             values[name], sources[name] = value, path
     for key, value in environment.items():
-        if key.startswith("ATTUNE_") and key != "ATTUNE_CONFIG":
+        if key.startswith("ATTUNE_") and key not in NOT_SETTINGS:
             name = key.removeprefix("ATTUNE_").lower()
             values[name], sources[name] = value, key
     for name, value in overrides.items():
         if value is not None:
             values[name], sources[name] = value, "--" + name.replace("_", "-")
     fields = {field.name: field for field in msgspec.structs.fields(Settings)}
-    for name in values:
+    for name, value in values.items():
         if name not in fields:
-            raise Misconfigured(f"{sources[name]}: there is no setting `{name}`.", f"use one of: {', '.join(sorted(fields))}")
+            raise Misconfigured(
+                f"{sources[name]}: there is no setting `{name}`.", f"use one of: {', '.join(sorted(fields))}"
+            )
         try:  # one at a time, so that the message names the source
-            msgspec.convert(values[name], fields[name].type, strict=False)
+            msgspec.convert(value, fields[name].type, strict=False)
         except msgspec.ValidationError as error:
-            shown = "***" if name in SECRETS else repr(values[name])
-            raise Misconfigured(f"{sources[name]}: {name} = {shown} is not allowed: {error}.", "correct the value") from error
+            shown = "***" if name in SECRETS else repr(value)
+            raise Misconfigured(
+                f"{sources[name]}: {name} = {shown} is not allowed: {error}.", "correct the value"
+            ) from error
     settings = msgspec.convert(values, Settings, strict=False)
     if bool(settings.kafka_user) != bool(settings.kafka_password):
         raise Misconfigured("kafka_user and kafka_password go together.", "set both or none")
@@ -140,7 +153,9 @@ def load(environment: Mapping[str, str] | None = None, **overrides: Any) -> Sett
     if settings.grant and settings.clock != "event":
         raise Misconfigured("grant is for replays: live customers speak for themselves.", "unset ATTUNE_GRANT")
     if settings.llm not in ("embedded", "vllm-cpu") and not settings.llm.startswith(("http://", "https://")):
-        raise Misconfigured(f"{sources['llm']}: llm = {settings.llm!r} is not allowed.", "embedded, vllm-cpu or http(s)://...")
+        raise Misconfigured(
+            f"{sources['llm']}: llm = {settings.llm!r} is not allowed.", "embedded, vllm-cpu or http(s)://..."
+        )
     return settings
 
 
@@ -158,6 +173,8 @@ def _read_file(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text())
     except OSError as error:
-        raise Misconfigured(f"ATTUNE_CONFIG: {path} cannot be read: {error.strerror}.", "name a readable TOML file") from error
+        raise Misconfigured(
+            f"ATTUNE_CONFIG: {path} cannot be read: {error.strerror}.", "name a readable TOML file"
+        ) from error
     except tomllib.TOMLDecodeError as error:
         raise Misconfigured(f"{path}: {error}.", "correct the TOML") from error

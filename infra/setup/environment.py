@@ -16,7 +16,6 @@ ROOT = Path(__file__).resolve().parents[2]
 UV = "uv==0.13.9"
 
 
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--venv", type=Path, required=True)
@@ -24,7 +23,9 @@ def main() -> int:
     parser.add_argument("--no-deps-lock", type=Path, help="hashed lock file installed without dependencies")
     args = parser.parse_args()
     if sys.version_info < (3, 11):
-        return fail(f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}.", "make setup PYTHON=python3.12")
+        return fail(
+            f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}.", "make setup PYTHON=python3.12"
+        )
     python = args.venv / "bin" / "python"
     started = time.monotonic()
     if not python.exists():

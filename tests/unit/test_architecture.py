@@ -20,14 +20,40 @@ MAY_IMPORT = {
     "workers.ports": {"schemas"},
     "workers.settings": {"workers.errors"},
     "workers.core": {"schemas", "workers.core", "workers.ports", "workers.errors"},
-    "workers.adapters": {"schemas", "workers.adapters", "workers.core", "workers.ports", "workers.errors", "workers.settings", "infra"},
-    "workers.agents": {"schemas", "workers.agents", "workers.adapters", "workers.core", "workers.ports", "workers.errors", "workers.settings"},
+    "workers.adapters": {
+        "schemas",
+        "workers.adapters",
+        "workers.core",
+        "workers.ports",
+        "workers.errors",
+        "workers.settings",
+        "infra",
+    },
+    "workers.agents": {
+        "schemas",
+        "workers.agents",
+        "workers.adapters",
+        "workers.core",
+        "workers.ports",
+        "workers.errors",
+        "workers.settings",
+    },
     "infra": {"infra", "workers.errors", "workers.settings"},
 }
 #: Only the composition root may build agents.
 ONLY_MAIN = {"workers.agents"}
 #: Nothing of the outside in the pure core.
-FORBIDDEN_IN_CORE = {"faust", "aiokafka", "confluent_kafka", "kafka", "aiohttp", "rocksdict", "prometheus_client", "asyncio", "time"}
+FORBIDDEN_IN_CORE = {
+    "faust",
+    "aiokafka",
+    "confluent_kafka",
+    "kafka",
+    "aiohttp",
+    "rocksdict",
+    "prometheus_client",
+    "asyncio",
+    "time",
+}
 
 
 def modules() -> Iterator[tuple[str, Path]]:

@@ -8,15 +8,15 @@ tests/contract/test_faust.py fail when they move): `_create_worker_consumer`, `_
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Protocol
 
 import faust
+from aiokafka.structs import TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
-from workers.adapters.lanes import Lane, TopicPartitionKey
-
+from workers.adapters.lanes import FetchedRecord, Positions, TopicPartitionKey
 
 #: A broker answers one request after another on a connection: behind a long-polling fetch everything else waits.
 _FETCH_MAX_WAIT_MS = 100
@@ -57,29 +57,47 @@ class CommittedTransport(driver.Transport):
     Producer = IdempotentProducer
 
 
+class LanesOwner(Protocol):
+    """Who opens, feeds and closes lanes: agents.lanes_app.Lanes, set as `lanes` on the app."""
+
+    def open(self, assigned: set[TopicPartitionKey], positions: Positions) -> None: ...
+
+    async def close(self) -> None: ...
+
+    def wants(self, source: TopicPartitionKey) -> bool: ...
+
+    def deliver(self, source: TopicPartitionKey, batch: Sequence[FetchedRecord]) -> None: ...
+
+
 class LaneConsumer(CommittedConsumer):
-    """Hands whole fetched batches to lanes. `app.lanes` (agents.lanes_app) says which lanes there are."""
+    """Hands whole fetched batches to lanes."""
+
+    @property
+    def lanes(self) -> LanesOwner:
+        """The lanes of this consumer's app."""
+        lanes: LanesOwner = self.app.lanes  # type: ignore[attr-defined] # set by agents.lanes_app
+        return lanes
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Opens the lanes of the new assignment, in the background: joining the group must not wait for a restore."""
         await super().on_partitions_assigned(assigned, generation_id)
-        self.app.lanes.open({(tp.topic, tp.partition) for tp in assigned}, self)
+        self.lanes.open({(tp.topic, tp.partition) for tp in assigned}, self)
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Every lane finishes its transaction before the partitions go."""
-        await self.app.lanes.close()
+        await self.lanes.close()
         await super().on_partitions_revoked(revoked)
 
     async def on_stop(self) -> None:
         """A clean stop: transactions finish, then the group is left."""
-        await self.app.lanes.close()
+        await self.lanes.close()
         await super().on_stop()
 
     async def perform_seek(self) -> None:
         """Faust would go to the committed offsets, which are only a hint here: lanes set their own positions."""
 
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:  # noqa: ASYNC109 # Faust's signature
-        lanes = self.app.lanes
+        lanes = self.lanes
         wanted = {tp for tp in active_partitions or () if lanes.wants((tp.topic, tp.partition))}
         if not wanted:
             await asyncio.sleep(0.02)
@@ -90,9 +108,10 @@ class LaneConsumer(CommittedConsumer):
         """Delivers to lanes what was fetched; yields nothing, because no stream reads these topics."""
         records, _ = await self._wait_next_records(timeout)
         for tp, batch in (records or {}).items():
-            self.app.lanes.deliver((tp.topic, tp.partition), batch)
-        return
-        yield  # makes this an async generator, as Faust expects
+            self.lanes.deliver((tp.topic, tp.partition), batch)
+        nothing: tuple[Any, ...] = ()
+        for record in nothing:  # makes this an async generator, as Faust expects
+            yield record
 
     # -- ports of adapters.lanes.Positions ---------------------------------------------------------------------------
 
@@ -110,7 +129,7 @@ class LaneConsumer(CommittedConsumer):
         """See lanes.Positions."""
         subscription = self._thread._ensure_consumer()._subscription.subscription
         assignment = subscription.assignment if subscription else None
-        tp = driver.TopicPartition(*source)
+        tp = TopicPartition(*source)
         if assignment is None or tp not in assignment.tps:
             return False
         state = assignment.state_value(tp)
@@ -128,8 +147,3 @@ def install(app: faust.App, transport: type[CommittedTransport]) -> None:
     """Makes an app use this transport for consuming and producing."""
     app.transport = transport(app.conf.broker_consumer, app)
     app.producer_transport = CommittedTransport(app.conf.broker_producer, app)
-
-
-def lanes_of(lanes: Mapping[str, Lane]) -> list[str]:
-    """The names of open lanes, sorted: for logs and tests."""
-    return sorted(name for name, lane in lanes.items() if lane.ready)

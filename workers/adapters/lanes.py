@@ -10,6 +10,7 @@ import logging
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from heapq import merge
 from pathlib import Path
 from typing import Protocol
@@ -151,7 +152,7 @@ class Lane:
             await asyncio.to_thread(producer.close)
         except asyncio.CancelledError:
             raise
-        except Exception as error:  # noqa: BLE001 # whatever it was: nothing uncommitted may survive it
+        except Exception as error:  # whatever it was: nothing uncommitted may survive it
             log.critical("lane %s ends the worker: %s", self.name, error, exc_info=not isinstance(error, Fatal))
             os._exit(70)  # not a clean stop: that would commit
         finally:
@@ -169,16 +170,19 @@ class Lane:
         identity = f"{spec.group}-{self.name}"
         producer = LaneProducer(self._client_config, identity, self._settings.transaction_timeout_s)
         await asyncio.to_thread(producer.fence)
-        marker, store = Marker(), NoStore()
+        marker = Marker()
+        store: StateStore = NoStore()
         if spec.changelog is not None:
             path = Path(self._settings.data_dir) / "state" / spec.group / self.name
-            self._store = store = await asyncio.to_thread(RocksStore, path)  # type: ignore[assignment]
+            store = self._store = await asyncio.to_thread(RocksStore, path)
             topic = self._settings.topic(spec.changelog)
             self._progress = await asyncio.to_thread(
                 restore, self._store, topic, self._partition, self._client_config, spec.index_of
             )
             marker = self._progress.marker
-            applied = {source: marker.offsets.get(source[0].removeprefix(self._settings.prefix)) for source in self.sources}
+            applied = {
+                source: marker.offsets.get(source[0].removeprefix(self._settings.prefix)) for source in self.sources
+            }
         else:
             applied = await asyncio.to_thread(self._committed)
         self._next = {source: offset for source, offset in applied.items() if offset is not None}
@@ -186,6 +190,8 @@ class Lane:
             return spec.core(store, marker.clock_s), producer
         await self._positions.seek_lane(applied)
         self.ready = True
+        for topic, _ in self.sources:
+            log.info("lane %s owns %s", self.name, topic)
         log.info("lane %s is open after %.2f s, resumes at %s", self.name, clock.monotonic_s() - started, self._next)
         return spec.core(store, marker.clock_s), producer
 
@@ -204,10 +210,8 @@ class Lane:
     async def _turn(self, core: LaneCore, producer: LaneProducer) -> None:
         if not self._waiting:
             self._arrived.clear()
-            try:
+            with suppress(TimeoutError):
                 await asyncio.wait_for(self._arrived.wait(), _TICK_S)
-            except TimeoutError:
-                pass
             if self._closing:
                 return
         records = [*self._deferred, *self._take()]

@@ -30,7 +30,9 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
 
 
 CATALOGUE: tuple[Metric, ...] = (
-    Metric(short="records", name="attune_records_total", kind="counter", labels=("stage",), help="Input records applied."),
+    Metric(
+        short="records", name="attune_records_total", kind="counter", labels=("stage",), help="Input records applied."
+    ),
     Metric(
         short="events",
         name="attune_events_total",
@@ -80,7 +82,9 @@ CATALOGUE: tuple[Metric, ...] = (
         labels=("stage",),
         help="Duration of one transaction and its local write [s].",
     ),
-    Metric(short="lanes", name="attune_lanes_open", kind="gauge", labels=("stage",), help="Partitions this worker owns."),
+    Metric(
+        short="lanes", name="attune_lanes_open", kind="gauge", labels=("stage",), help="Partitions this worker owns."
+    ),
     Metric(
         short="texts",
         name="attune_texts_total",
@@ -137,7 +141,9 @@ class WorkerMetrics:
         try:
             server, _ = start_http_server(port, addr="127.0.0.1", registry=self.registry)
         except OSError as error:
-            raise Misconfigured(f"metrics port {port}: {error.strerror}.", "set another ATTUNE_METRICS_PORT_*, or 0") from error
+            raise Misconfigured(
+                f"metrics port {port}: {error.strerror}.", "set another ATTUNE_METRICS_PORT_*, or 0"
+            ) from error
         return int(server.server_port)
 
     def count(self, short: str, *labels: str, amount: float = 1.0) -> None:
@@ -161,3 +167,19 @@ class WorkerMetrics:
         self.observe("commit_seconds", commit_s, stage)
         for (short, *labels), amount in tally.items():
             self.count(short, *labels, amount=amount)
+
+
+def as_markdown() -> str:
+    """The catalogue as docs/metrics.md has it (`make schemas` writes it)."""
+    head = [
+        "# Metrics",
+        "",
+        "Each role serves Prometheus metrics on loopback: `http://127.0.0.1:PORT/metrics`, with the ports",
+        "`ATTUNE_METRICS_PORT_INTAKE` (9101), `..._PERSONALISE` (9102) and `..._GENERATE` (9103). What a batch counts",
+        "becomes visible with its commit. Made from `workers/adapters/metrics.py`.",
+        "",
+        "| name | kind | labels | meaning |",
+        "| --- | --- | --- | --- |",
+    ]
+    rows = [f"| `{row.name}` | {row.kind} | {', '.join(row.labels)} | {row.help} |" for row in CATALOGUE]
+    return "\n".join([*head, *rows, ""])

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import msgspec
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
+from schemas import codec
 from workers.adapters import clock
 from workers.adapters.event_files import EventFile
 from workers.adapters.kafka_config import client_config
@@ -54,26 +55,24 @@ class Feeder:
         """Sends row by row; yields after each, for the progress bar."""
         began_s, first_event_s = clock.monotonic_s(), 0.0
         for row, mapped in file:
-            if isinstance(mapped, InvalidEvent):
+            for error in mapped.rejects:
                 fed.rejected += 1
-                self._reject(file, row, mapped)
-                yield fed
-                continue
-            for event in mapped:
-                at_s = event.at_s
+                self._reject(file, row, error)
+            for event in mapped.events:
+                at_s = codec.decode_event(event.value).timestamp.timestamp()
                 if self._speed:
                     first_event_s = first_event_s or at_s
                     self._wait_until(began_s + (at_s - first_event_s) / self._speed)
                 fed.last_event_s = max(fed.last_event_s, at_s)
                 self._send(self._topic, event.key, event.value)
-            fed.events += 1
+                fed.events += 1
             yield fed
         self.flush()
 
     def close_clock(self, until_s: float) -> None:
         """One punctuation per partition: the clock of each lane may run to `until_s`."""
         for partition in range(self._settings.partitions):
-            header = [(PUNCTUATION, str(until_s).encode())]
+            header: dict[str, str | bytes | None] = {PUNCTUATION: str(until_s).encode()}
             self._producer.produce(self._topic, partition=partition, headers=header, on_delivery=self._delivered)
         self.flush()
 
@@ -94,7 +93,9 @@ class Feeder:
                 return
 
     def _reject(self, file: EventFile, row: int, error: InvalidEvent) -> None:
-        record = Record(topic=file.path.name, partition=0, offset=row, key=None, value=None, appended_at_s=clock.now_s())
+        record = Record(
+            topic=file.path.name, partition=0, offset=row, key=None, value=None, appended_at_s=clock.now_s()
+        )
         letter = dead_letter(record, _STAGE, error, clock.utc_now())
         self._send(self._settings.topic(letter.topic), letter.key, letter.value)
 
@@ -107,7 +108,9 @@ class Feeder:
             self._failed = f"({error})"
 
 
-def wait_applied(settings: Settings, group: str, topic: str, look: Callable[[], None], silence_s: float = 120.0) -> None:
+def wait_applied(
+    settings: Settings, group: str, topic: str, look: Callable[[], None], silence_s: float = 120.0
+) -> None:
     """Returns when `group` has applied every record of `topic`; calls `look` meanwhile (progress, children).
 
     Raises Unavailable when nothing has moved for `silence_s`.

@@ -71,19 +71,19 @@ def _apply_to_end(consumer: Consumer, store: RocksStore, progress: Progress, ind
         newest: dict[bytes, bytes | None] = {}
         next_offset, marker, ended = progress.changelog_offset, progress.marker, False
         for message in messages:
-            error = message.error()
+            error, offset, value = message.error(), message.offset() or 0, message.value()
             if error is not None:
-                if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 # the library's public name for it
+                if error.code() == KafkaError._PARTITION_EOF:  # the library's public name for it
                     ended = True
-                    next_offset = message.offset()
+                    next_offset = offset
                     continue
                 raise KafkaException(error)
             key = message.key()
-            next_offset = message.offset() + 1
-            if key == MARKER_KEY:
-                marker = _decode_marker(message.value())
+            next_offset = offset + 1
+            if key == MARKER_KEY and value is not None:
+                marker = _decode_marker(value)
             elif key is not None:
-                newest[key] = message.value()
+                newest[key] = value
         if messages:
             heard = monotonic_s()
             progress = Progress(changelog_offset=next_offset, marker=marker)

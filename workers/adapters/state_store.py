@@ -54,7 +54,7 @@ class RocksStore:
     def scan(self, prefix: bytes, start: bytes = b"") -> Iterator[bytes]:
         """The keys that begin with `prefix`, from `start` on, in byte order; a snapshot of this moment."""
         for key in self._db.keys(from_key=max(prefix, start)):
-            if not key.startswith(prefix):
+            if not isinstance(key, bytes) or not key.startswith(prefix):  # raw mode: keys are bytes
                 return
             yield key
 
@@ -102,6 +102,7 @@ class NoStore:
     def get(self, key: bytes) -> bytes | None:
         """Nothing is ever stored."""
         del key
+        return None  # what a missing key is
 
     def scan(self, prefix: bytes, start: bytes = b"") -> Iterator[bytes]:
         """Nothing is ever stored."""

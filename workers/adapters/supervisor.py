@@ -60,7 +60,9 @@ class Role:
         now_s = clock.monotonic_s()
         code = self._process.returncode
         if code == _MISCONFIGURED:
-            raise Unavailable(f"{self.name} refuses to start: {self.last_words()}", f"correct it; its log is {self.log}")
+            raise Unavailable(
+                f"{self.name} refuses to start: {self.last_words()}", f"correct it; its log is {self.log}"
+            )
         if not self._again_at_s:
             if now_s - self._started_s > _HEALTHY_AFTER_S:
                 self._pause_s = 0.0

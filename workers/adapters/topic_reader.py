@@ -6,14 +6,22 @@ from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Literal, Self
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from workers.adapters import clock
 from workers.adapters.kafka_config import client_config
 from workers.errors import Misconfigured, Unavailable
 from workers.ports import Record
 from workers.settings import Settings
 
 _TIMEOUT_S = 10.0
+
+
+def headers_of(message: Message[bytes, bytes]) -> tuple[tuple[str, bytes], ...]:
+    """The headers in their order; one without a value has none."""
+    found = message.headers() or ()
+    pairs = found.items() if isinstance(found, dict) else found
+    return tuple((name, value.encode() if isinstance(value, str) else value or b"") for name, value in pairs)
 
 
 class TopicReader:
@@ -49,14 +57,20 @@ class TopicReader:
             offsets = {source: self._start(source, start) for source in sources}
         except KafkaException as error:
             self._consumer.close()
-            raise Unavailable(f"Kafka at {settings.brokers} does not answer: {error}", "is it up? `attune up`") from error
+            raise Unavailable(
+                f"Kafka at {settings.brokers} does not answer: {error}", "is it up? `attune up`"
+            ) from error
         self._ended = {source: offset is None for source, offset in offsets.items()}
-        self._consumer.assign([TopicPartition(self._prefix + topic, p, offset or 0) for (topic, p), offset in offsets.items()])
+        self._consumer.assign(
+            [TopicPartition(self._prefix + topic, p, offset or 0) for (topic, p), offset in offsets.items()]
+        )
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._consumer.close()
 
     def poll(self, timeout_s: float = 0.2, limit: int = 2000) -> list[Record]:
@@ -66,10 +80,10 @@ class TopicReader:
             source = (str(message.topic()).removeprefix(self._prefix), message.partition() or 0)
             error = message.error()
             if error is not None:
-                if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 # the library's name for it
+                if error.code() == KafkaError._PARTITION_EOF:  # the library's name for it
                     self._ended[source] = True
                     continue
-                if error.retriable() or error.code() == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 # likewise
+                if error.retriable() or error.code() == KafkaError._ALL_BROKERS_DOWN:  # likewise
                     continue
                 raise Unavailable(f"{message.topic()} cannot be read: {error.str()}", "is Kafka up?")
             self._ended[source] = False
@@ -81,7 +95,7 @@ class TopicReader:
                     key=message.key(),
                     value=message.value(),
                     appended_at_s=message.timestamp()[1] / 1000,
-                    headers=tuple(message.headers() or ()),
+                    headers=headers_of(message),
                 )
             )
         return records
@@ -107,9 +121,20 @@ class TopicReader:
 
     def _start(self, source: tuple[str, int], start: str) -> int | None:
         """The first offset to read; None = the partition is empty."""
-        first, end = self._consumer.get_watermark_offsets(
-            TopicPartition(self._prefix + source[0], source[1]), timeout=_TIMEOUT_S
-        )
+        first, end = self._watermarks(TopicPartition(self._prefix + source[0], source[1]))
         if start == "end":
-            return int(end)
-        return int(first) if end > first else None
+            return end
+        return first if end > first else None
+
+    def _watermarks(self, source: TopicPartition) -> tuple[int, int]:
+        """A partition that was created a moment ago may still be without a leader: asks again for a while."""
+        ends_at_s = clock.monotonic_s() + _TIMEOUT_S
+        while True:
+            try:
+                first, end = self._consumer.get_watermark_offsets(source, timeout=_TIMEOUT_S)
+            except KafkaException as error:
+                if not error.args[0].retriable() or clock.monotonic_s() > ends_at_s:
+                    raise
+                self._consumer.poll(0.1)
+            else:
+                return int(first), int(end)

@@ -6,17 +6,19 @@ successor's `init_transactions` aborts what the predecessor left open and fences
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
+from workers.adapters import failpoints
 from workers.adapters.restore import MARKER_KEY, encode_marker
 from workers.adapters.state_store import Marker
 from workers.errors import Fatal, Fenced, Unavailable
 from workers.ports import Output
 
-_FENCED = {KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH}  # noqa: SLF001 # library's names
+_FENCED = {KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH}  # library's names
 _POLL_S = 0.05
+Delivered = Callable[[KafkaError | None, "Message[bytes, bytes]"], None]
 
 
 class LaneProducer:
@@ -42,7 +44,9 @@ class LaneProducer:
         try:
             self._retrying(lambda: self._producer.init_transactions(self._timeout_s))
         except KafkaException as error:
-            raise Unavailable(f"no transactions for {self._id}: {error}", "is Kafka up, and may this user write?") from error
+            raise Unavailable(
+                f"no transactions for {self._id}: {error}", "is Kafka up, and may this user write?"
+            ) from error
 
     def commit(
         self,
@@ -62,10 +66,11 @@ class LaneProducer:
         """
         marker_offset = -1
 
-        def delivered(error: KafkaError | None, message: Message) -> None:
+        def delivered(error: KafkaError | None, message: Message[bytes, bytes]) -> None:
             nonlocal marker_offset
-            if error is None:
-                marker_offset = message.offset()
+            offset = message.offset()
+            if error is None and offset is not None:
+                marker_offset = offset
 
         try:
             self._producer.begin_transaction()
@@ -78,7 +83,11 @@ class LaneProducer:
                 self._produce(prefix + output.topic, output.value, output.key, -1 if partition is None else partition)
             if group_offsets is not None:
                 self._retrying(lambda: self._producer.send_offsets_to_transaction(*group_offsets, self._timeout_s))
+            if failpoints.armed():
+                self._producer.flush(self._timeout_s)  # the records lie on the broker, uncommitted
+            failpoints.hit("lane.before_commit")
             self._retrying(lambda: self._producer.commit_transaction(self._timeout_s))
+            failpoints.hit("lane.after_commit")
         except KafkaException as error:
             raise self._ended(error) from error
         return marker_offset
@@ -91,7 +100,7 @@ class LaneProducer:
             return  # nothing open, or fenced: the coordinator has aborted it or will
 
     def _produce(
-        self, topic: str, value: bytes | None, key: bytes | None, partition: int, delivered: object | None = None
+        self, topic: str, value: bytes | None, key: bytes | None, partition: int, delivered: Delivered | None = None
     ) -> None:
         while True:
             try:
@@ -102,11 +111,11 @@ class LaneProducer:
                 return
 
     @staticmethod
-    def _retrying(call: object) -> None:
+    def _retrying(call: Callable[[], object]) -> None:
         """Calls again while librdkafka says that the same call may succeed (a timeout leaves the operation running)."""
         for attempt in range(3):
             try:
-                call()  # type: ignore[operator] # a zero-argument lambda of this class
+                call()
             except KafkaException as error:
                 if attempt == 2 or not error.args[0].retriable():
                     raise
@@ -119,4 +128,7 @@ class LaneProducer:
             return Fenced(f"{self._id}: a newer worker owns this lane ({reason.str()}).")
         if reason.txn_requires_abort():
             self.close()
-        return Fatal(f"{self._id}: the transaction failed: {reason.str()}", "the worker restarts and resumes behind the last commit")
+        return Fatal(
+            f"{self._id}: the transaction failed: {reason.str()}",
+            "the worker restarts and resumes behind the last commit",
+        )

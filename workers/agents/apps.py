@@ -11,7 +11,6 @@ from workers.adapters.faust_lanes import CommittedTransport, install
 from workers.settings import Settings
 
 
-
 class Worker(faust.Worker):
     """Faust's process: signals, start and stop. Logging is set up by workers.main, not by Faust."""
 
@@ -50,6 +49,11 @@ def make_app(settings: Settings, role: str, transport: type[CommittedTransport],
     )
     install(app, transport)
     return app
+
+
+def raw_topic(app: faust.App, name: str) -> faust.TopicT:
+    """A topic that carries bytes: we decode them, so that a bad record cannot stop a stream."""
+    return app.topic(name, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
 
 
 def _credentials(settings: Settings) -> faust.SASLCredentials | faust.SSLCredentials | None:

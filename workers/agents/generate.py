@@ -10,6 +10,7 @@ import logging
 import os
 from collections import deque
 from collections.abc import Mapping
+from typing import Any, Protocol
 
 import faust
 
@@ -18,10 +19,10 @@ from schemas.messages import Candidate, MessageRequest
 from workers.adapters import clock
 from workers.adapters.faust_lanes import CommittedTransport
 from workers.adapters.metrics import WorkerMetrics
-from workers.agents.apps import make_app
+from workers.agents.apps import make_app, raw_topic
 from workers.agents.writer import Writer
 from workers.core.dead_letters import dead_letter
-from workers.errors import InvalidEvent
+from workers.errors import InvalidEvent, Misconfigured, Unavailable
 from workers.ports import Record
 from workers.settings import Settings
 
@@ -31,21 +32,43 @@ ROLE = "generate"
 REQUESTS, CANDIDATES, DEAD_LETTERS = "message.requests", "message.candidates", "dead.letters"
 
 
-def build(settings: Settings, writer: Writer, metrics: WorkerMetrics) -> faust.App:
-    """The app of this role."""
+class Checked(Protocol):
+    """A model that can say at the start whether it will answer, and that can be closed."""
+
+    async def check(self) -> str:
+        """The name of the model. Raises Misconfigured or Unavailable."""
+        ...
+
+    async def close(self) -> None:
+        """Closes its connections."""
+        ...
+
+
+def build(settings: Settings, writer: Writer, model: Checked, metrics: WorkerMetrics) -> faust.App:
+    """The app of this role. It stays up without an LLM: texts then end as templates."""
     app = make_app(settings, ROLE, CommittedTransport, wait_empty=True)
-    raw = {"key_type": bytes, "value_type": bytes, "key_serializer": "raw", "value_serializer": "raw"}
-    topics = {name: app.topic(settings.topic(name), **raw) for name in (REQUESTS, CANDIDATES, DEAD_LETTERS)}
+    topics = {name: raw_topic(app, settings.topic(name)) for name in (REQUESTS, CANDIDATES, DEAD_LETTERS)}
     window = Window(settings, writer, topics, metrics)
 
     @app.agent(topics[REQUESTS], concurrency=1)
-    async def generate(stream: faust.StreamT[bytes]) -> None:
+    async def generate(stream: Any) -> None:  # Faust types the stream without `noack`
         async for event in stream.noack().events():
             await window.take(event)
 
-    @app.task
-    async def start() -> None:
-        await writer.check()
+    async def check_model() -> None:
+        try:
+            log.info("the LLM is %s", await model.check())
+        except Misconfigured as error:
+            log.critical("%s", error)
+            os._exit(78)  # a wrong model or key: starting again does not help
+        except Unavailable as error:
+            log.warning("%s Templates leave until it is there.", error)
+
+    async def close_model(*_: object, **__: object) -> None:
+        await model.close()
+
+    app.task(check_model)
+    app.on_before_shutdown.connect(close_model)
 
     return app
 

@@ -10,7 +10,7 @@ import faust
 from workers.adapters.faust_lanes import LaneTransport
 from workers.adapters.lanes import FetchedRecord, Lane, LaneSpec, Positions, TopicPartitionKey
 from workers.adapters.metrics import WorkerMetrics
-from workers.agents.apps import make_app
+from workers.agents.apps import make_app, raw_topic
 from workers.settings import Settings
 
 
@@ -76,15 +76,10 @@ def lanes_app(
 ) -> faust.App:
     """A Faust app whose assigned partitions feed lanes."""
     app = make_app(settings, spec.role, LaneTransport, wait_empty=False)
-    app.lanes = Lanes(spec, settings, client_config, metrics)
+    lanes = Lanes(spec, settings, client_config, metrics)
+    app.lanes = lanes  # type: ignore[attr-defined] # where adapters.faust_lanes.LaneConsumer finds it
     for source in spec.sources:
-        topic = app.topic(
-            settings.topic(source), key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"
-        )
-        app.topics.add(topic)
+        app.topics.add(raw_topic(app, settings.topic(source)))
 
-    @app.timer(settings.commit_interval_s)
-    async def hint() -> None:
-        await app.lanes.hint()
-
+    app.timer(settings.commit_interval_s)(lanes.hint)
     return app

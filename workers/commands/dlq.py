@@ -64,7 +64,10 @@ def show(settings: Settings, origin: str) -> None:
     if not found:
         raise Misconfigured(f"there is no dead letter of {origin}.", "`attune dlq list --json` shows their origins")
     for letter in found:
-        out.print(f"{letter.stage}: {letter.reason} ({letter.detail}) at {letter.failed_at:%Y-%m-%d %H:%M:%S %Z}", markup=False)
+        out.print(
+            f"{letter.stage}: {letter.reason} ({letter.detail}) at {letter.failed_at:%Y-%m-%d %H:%M:%S %Z}",
+            markup=False,
+        )
         out.print(f"key: {(letter.key or b'').decode(errors='replace')}", markup=False)
         out.print((letter.value or b"(no value)").decode(errors="replace"), markup=False)
 
@@ -106,7 +109,9 @@ def _send(settings: Settings, prefix: str, letters: list[DeadLetter]) -> None:
         producer.poll(0)
     producer.flush()
     if failed:
-        raise Unavailable(f"{len(failed)} letters were not delivered: {failed[0]}", "do the topics exist under that prefix?")
+        raise Unavailable(
+            f"{len(failed)} letters were not delivered: {failed[0]}", "do the topics exist under that prefix?"
+        )
 
 
 def _read(settings: Settings) -> list[DeadLetter]:

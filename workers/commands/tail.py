@@ -26,7 +26,15 @@ from workers.settings import load
 @click.option("--key", help="Only records with this key.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @one_line_errors
-def tail(topic: str, prefix: str | None, brokers: str | None, data_dir: str | None, everything: bool, key: str | None, as_json: bool) -> None:
+def tail(
+    topic: str,
+    prefix: str | None,
+    brokers: str | None,
+    data_dir: str | None,
+    everything: bool,
+    key: str | None,
+    as_json: bool,
+) -> None:
     """Prints committed records of TOPIC (name without prefix) as they come, until Ctrl-C."""
     start: Literal["beginning", "end"] = "beginning" if everything else "end"
     with (
@@ -44,7 +52,11 @@ def tail(topic: str, prefix: str | None, brokers: str | None, data_dir: str | No
 
 
 def _print(record: Record, as_json: bool) -> None:
-    value = msgspec.json.decode(record.value) if record.value and record.topic in BY_NAME and _public(record.topic) else None
+    value = (
+        msgspec.json.decode(record.value)
+        if record.value and record.topic in BY_NAME and _public(record.topic)
+        else None
+    )
     if value is None and record.value is not None:
         value = record.value.decode(errors="replace")
     key = record.key.decode(errors="replace") if record.key is not None else None

@@ -51,7 +51,9 @@ def down() -> None:
     ends_at_s = time.monotonic() + 60.0
     while _running(path) is not None:
         if time.monotonic() > ends_at_s:
-            raise Unavailable(f"process {pid} does not stop.", f"look at it; `kill -9 {pid}` loses nothing that was committed")
+            raise Unavailable(
+                f"process {pid} does not stop.", f"look at it; `kill -9 {pid}` loses nothing that was committed"
+            )
         time.sleep(0.1)
     say("stopped")
 
@@ -64,7 +66,9 @@ class pid_file:  # noqa: N801 # used like a function
 
     def __enter__(self) -> None:
         if (pid := _running(self._path)) is not None:
-            raise Unavailable(f"process {pid} runs on {self._path.parent} already.", "`attune down`, or set ATTUNE_DATA_DIR")
+            raise Unavailable(
+                f"process {pid} runs on {self._path.parent} already.", "`attune down`, or set ATTUNE_DATA_DIR"
+            )
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._path.write_text(str(os.getpid()))
 

@@ -42,7 +42,10 @@ def why(
         return
     if not found:
         what = f"customer {user}" if user else f"message {message_id}"
-        out.print(f"Nothing was ever decided for {what}: no trigger had an occasion (or it is older than 28 days).", markup=False)
+        out.print(
+            f"Nothing was ever decided for {what}: no trigger had an occasion (or it is older than 28 days).",
+            markup=False,
+        )
     for story in found:
         for line in explain(story):
             out.print(line, markup=False)

@@ -16,7 +16,9 @@ def worker(role: str) -> None:
     """Runs one role until SIGTERM. ATTUNE_BROKERS and ATTUNE_LLM must be addresses."""
     settings = load()
     if settings.brokers == "embedded":
-        raise Misconfigured("a single worker needs a running Kafka.", "set ATTUNE_BROKERS=host:port, or use `attune up`")
+        raise Misconfigured(
+            "a single worker needs a running Kafka.", "set ATTUNE_BROKERS=host:port, or use `attune up`"
+        )
     if role == "generate" and not settings.llm.startswith("http"):
         raise Misconfigured("generate needs a running LLM.", "set ATTUNE_LLM=http://host:port, or use `attune up`")
     from workers.main import run  # noqa: PLC0415 # Faust takes a second to import; --help must not wait for it

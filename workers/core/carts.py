@@ -52,6 +52,9 @@ def fold(profile: Profile, event: Track, at_s: float, source: SourceEvent) -> li
             if not products:
                 return []
             cart = profile.carts[cart_id] = Cart(at_s, at_s, source=source)
+        if event.event != PRODUCT_ADDED and products and at_s >= cart.updated_at:
+            shown = {product.product_id for product in products}  # the whole cart: what is not in it has left it
+            cart.lines = {key: line for key, line in cart.lines.items() if key in shown}
         for product in products:
             _put(cart, product, at_s, add=event.event == PRODUCT_ADDED)
     cart.updated_at = max(cart.updated_at, at_s)

@@ -34,7 +34,11 @@ def from_properties(properties: Properties, at_s: float) -> ConsentChange | None
     captured = properties.captured_at.timestamp() if properties.captured_at else at_s
     granted = (properties.status or "").lower() in _GRANTED
     return ConsentChange(
-        key[:MAX_TEXT], granted, captured, (properties.source or "")[:MAX_TEXT], (properties.text_version or "")[:MAX_TEXT]
+        key[:MAX_TEXT],
+        granted,
+        captured,
+        (properties.source or "")[:MAX_TEXT],
+        (properties.text_version or "")[:MAX_TEXT],
     )
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from schemas.messages import Candidate, Decision, MessageText
 from schemas.topics import message_topic
-from workers.core import consent, facts, ids, policy, profile as profiles, publishing, triggers
+from workers.core import consent, facts, ids, policy, publishing, triggers
+from workers.core import profile as profiles
 from workers.core.fallback import template_text
 from workers.core.fold import instant
 from workers.core.playbook import Campaign, Playbook
@@ -134,6 +135,8 @@ class Deciding:
         self.open -= 1
         workspace.timers.cancel(profile, DEADLINE + message_id)
         objection = publishing.objection(profile, opened, self._playbook, now_s, self._presumed)
+        if objection is None and not text.body:
+            objection = "stale", "the playbook has no words for this channel and language any more"
         message = None
         if objection is None:
             message = publishing.message(

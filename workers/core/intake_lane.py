@@ -22,13 +22,9 @@ class IntakeLane:
     def apply(self, records: list[Record], wall_s: float, *, caught_up: bool) -> Effects:
         """Maps each record; a batch of events inside one record loses only its bad ones."""
         del caught_up  # no timers here
-        effects, received_at = Effects(clock_s=wall_s), instant(wall_s)
+        effects = Effects(clock_s=wall_s)
         for record in records:
-            try:
-                mapped = self._intake.map_record(record, received_at)
-            except InvalidEvent as error:
-                self._reject(effects, record, error, wall_s)
-                continue
+            mapped = self._intake.map_record(record, instant(record.appended_at_s))
             effects.outputs.extend(Output(EVENTS, event.key, event.value) for event in mapped.events)
             effects.tally["events", "mapped"] += len(mapped.events)
             for error in mapped.rejects:

@@ -5,7 +5,7 @@ Times are seconds, money is in the product's currency, languages are BCP 47 prim
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
@@ -27,7 +27,7 @@ class _Strict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """A field that nobody knows is a typing error of the marketer, and said so."""
 
 
-class Condition(_Strict, kw_only=True):
+class Condition(_Strict, frozen=True, kw_only=True):
     """One comparison of a profile field, or a combination. Exactly one comparison per condition (`at_least` with
     `at_most` is one: a range). Texts compare without regard to case.
 
@@ -47,7 +47,7 @@ class Condition(_Strict, kw_only=True):
     none: list[Condition] | None = None
 
 
-class TargetGroup(_Strict, kw_only=True):
+class TargetGroup(_Strict, frozen=True, kw_only=True):
     """One group of customers that is spoken to in its own way. A customer is in the first whose `when` holds."""
 
     id: Id
@@ -56,7 +56,7 @@ class TargetGroup(_Strict, kw_only=True):
     when: Condition
 
 
-class Segment(_Strict, kw_only=True):
+class Segment(_Strict, frozen=True, kw_only=True):
     """A live set of customers; one customer may be in many."""
 
     id: Id
@@ -64,7 +64,7 @@ class Segment(_Strict, kw_only=True):
     when: Condition
 
 
-class Audiences(_Strict, kw_only=True):
+class Audiences(_Strict, frozen=True, kw_only=True):
     """audiences.yaml. `default_target_group` takes those in whom no rule recognises a group."""
 
     target_groups: list[TargetGroup]
@@ -72,14 +72,14 @@ class Audiences(_Strict, kw_only=True):
     segments: list[Segment] = []
 
 
-class FieldLimit(_Strict, kw_only=True):
+class FieldLimit(_Strict, frozen=True, kw_only=True):
     """How long one text field may be, in characters (grapheme width does not count)."""
 
     min_chars: int = 1
     max_chars: int
 
 
-class Channel(_Strict, kw_only=True):
+class Channel(_Strict, frozen=True, kw_only=True):
     """One way to reach a customer. `fields` are those of MessageText that it has, with their limits per language."""
 
     id: Id
@@ -88,7 +88,7 @@ class Channel(_Strict, kw_only=True):
     unsubscribe_url: str = ""
 
 
-class CartAbandonment(_Strict, kw_only=True, tag_field="type", tag="cart_abandonment"):
+class CartAbandonment(_Strict, frozen=True, kw_only=True, tag_field="type", tag="cart_abandonment"):
     """A cart that nothing was done with for `delay_s`, and that was not bought."""
 
     delay_s: PositiveSeconds
@@ -98,7 +98,7 @@ class CartAbandonment(_Strict, kw_only=True, tag_field="type", tag="cart_abandon
 Trigger = CartAbandonment
 
 
-class Campaign(_Strict, kw_only=True):
+class Campaign(_Strict, frozen=True, kw_only=True):
     """Who hears what, when, on which channel. The first of `channels` that the customer allows is taken.
 
     `deadline_s`: the template leaves if no text has come by then. `ttl_s`: the message is worthless after that.
@@ -117,7 +117,7 @@ class Campaign(_Strict, kw_only=True):
     cta: Texts = {}
 
 
-class Cap(_Strict, kw_only=True):
+class Cap(_Strict, frozen=True, kw_only=True):
     """At most `messages` of a category in any window of `per_s` seconds, over all channels or one."""
 
     messages: Annotated[int, Meta(ge=1)]
@@ -126,7 +126,7 @@ class Cap(_Strict, kw_only=True):
     channel: Id | None = None
 
 
-class Policy(_Strict, kw_only=True):
+class Policy(_Strict, frozen=True, kw_only=True):
     """policy.yaml: what holds for every campaign. Consent is default deny and cannot be switched off here."""
 
     caps: list[Cap] = []
@@ -134,12 +134,16 @@ class Policy(_Strict, kw_only=True):
     ai_label: Texts = {}
 
 
-class Decoding(_Strict, kw_only=True):
-    """How the model samples for one prompt: the head of its file, between two lines `---`."""
+class Decoding(_Strict, frozen=True, kw_only=True):
+    """How the model samples for one prompt, in the head of its file between two lines `---`.
+
+    `example_words` are those of the prompt's examples that must not come back in an answer (the example's product).
+    """
 
     temperature: Annotated[float, Meta(ge=0, le=2)] = 0.7
     top_p: Annotated[float, Meta(gt=0, le=1)] = 0.95
     max_tokens: Annotated[int, Meta(ge=16, le=4096)] = 240
+    example_words: list[str] = []
 
 
 class Prompt(msgspec.Struct, frozen=True, kw_only=True):

@@ -36,7 +36,9 @@ def rule(
         checks.append(PolicyCheck(name="identifiers", passed=False, detail="the customer is anonymous"))
         return Ruling(channel=None, reason="missing_identifier", checks=checks)
     checks.append(PolicyCheck(name="identifiers", passed=True))
-    allowed = [channel for channel in campaign.channels if consent.allows(profile, channel, campaign.category, presumed)]
+    allowed = [
+        channel for channel in campaign.channels if consent.allows(profile, channel, campaign.category, presumed)
+    ]
     if not allowed:
         detail = f"no {campaign.category} consent for {' or '.join(campaign.channels)}"
         checks.append(PolicyCheck(name="consent", passed=False, detail=detail))
@@ -48,10 +50,13 @@ def rule(
         if full is None:
             checks.append(PolicyCheck(name="caps", passed=True))
             return Ruling(channel=channel, reason=None, checks=checks)
-    assert full is not None  # `allowed` is not empty
-    detail = f"{full.messages} {full.category} messages in {full.per_s / 86_400:g} days are sent or reserved"
+    detail = _described(full) if full is not None else ""
     checks.append(PolicyCheck(name="caps", passed=False, detail=detail))
     return Ruling(channel=None, reason="frequency_capped", checks=checks)
+
+
+def _described(cap: Cap) -> str:
+    return f"{cap.messages} {cap.category} messages in {cap.per_s / 86_400:g} days are sent or reserved"
 
 
 def exceeded_cap(sends: list[Send], caps: list[Cap], channel: str, category: str, now_s: float) -> Cap | None:

@@ -20,7 +20,12 @@ from workers.core.fold import instant
 Event = dict[str, Any]
 Emit = Callable[..., tuple[float, Event]]
 
-_PLACES = (("zh-CN", "Asia/Shanghai"), ("en-US", "America/New_York"), ("en-GB", "Europe/London"), ("zh-CN", "Asia/Taipei"))
+_PLACES = (
+    ("zh-CN", "Asia/Shanghai"),
+    ("en-US", "America/New_York"),
+    ("en-GB", "Europe/London"),
+    ("zh-CN", "Asia/Taipei"),
+)
 #: What people say of themselves, per kind of person; the playbook's rules find the target group in it.
 _KINDS: tuple[dict[str, Any], ...] = (
     {"age": (18, 26), "occupation": "student", "interests": ["fashion", "music"]},

@@ -69,8 +69,10 @@ def explain(story: Story) -> list[str]:
         f"  customer: target group {decision.target_group}, language {decision.locale}, product {decision.product_id}, "
         f"profile version {decision.profile_version}"
     )
-    for check in decision.checks:
-        lines.append(f"  {'yes' if check.passed else 'NO '} {check.name}{': ' + check.detail if check.detail else ''}")
+    lines.extend(
+        f"  {'yes' if check.passed else 'NO '} {check.name}{': ' + check.detail if check.detail else ''}"
+        for check in decision.checks
+    )
     lines.append(f"  decided: {_REASONS.get(decision.reason, decision.reason)} ({decision.reason})")
     for candidate in story.candidates:
         lines.extend(_candidate(candidate))

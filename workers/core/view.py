@@ -41,7 +41,8 @@ def profile_view(profile: Profile, playbook_version: str, now_s: float) -> Profi
 def _features(profile: Profile) -> Features:
     def shown(counters: dict[str, float]) -> dict[str, float]:
         return {
-            name: round(decay.value(amount, profile.landmark, profile.last_seen), 6) for name, amount in counters.items()
+            name: round(decay.value(amount, profile.landmark, profile.last_seen), 6)
+            for name, amount in counters.items()
         }
 
     return Features(

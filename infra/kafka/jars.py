@@ -1,0 +1,130 @@
+"""Kafka's jars, copied once by Maven into a cache folder that is named after the pom's hash."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from infra.kafka.java import CURE, find_java
+from workers.errors import Unavailable
+from workers.settings import ROOT
+
+POM = Path(__file__).with_name("pom.xml")
+FETCH_TIMEOUT_S = 900.0
+REACHABLE = "is the Maven repository reachable, also through ~/.m2/settings.xml?"
+
+
+def default_cache(environment: Mapping[str, str] | None = None) -> Path:
+    """Where the jars lie: `kafka` in the folder named by ATTUNE_CACHE, else in `.cache` of the checkout."""
+    environment = os.environ if environment is None else environment
+    return Path(environment.get("ATTUNE_CACHE") or ROOT / ".cache").absolute() / "kafka"
+
+
+def jar_folder(cache: Path, pom: bytes) -> Path:
+    """The folder of one pom's jars: a changed pom gets another one. Pure; nothing is created."""
+    return cache / hashlib.sha256(pom).hexdigest()[:16]
+
+
+def kafka_version(pom: str) -> str:
+    """The Kafka release that a pom names, for people; `?` when it names none.
+
+    >>> kafka_version("<artifactId>kafka_2.13</artifactId>  <version>4.4.0</version>")
+    '4.4.0'
+    """
+    found = re.search(r"<artifactId>kafka_2\.13</artifactId>\s*<version>([^<]+)</version>", pom)
+    return found[1] if found else "?"
+
+
+def ensure_jars(cache: Path) -> Path:
+    """The folder with every jar that the embedded Kafka needs; fetched by Maven on the first call (about 45 MB).
+
+    The folder appears by one rename when it is complete, so a fetch that was cut short never counts. Concurrent
+    calls, also of other processes, wait for one fetch. Prints one line when it fetches.
+    Raises Unavailable when Java or Maven is missing, or when Maven fails.
+    """
+    pom = POM.read_bytes()
+    folder = jar_folder(cache, pom)
+    if folder.is_dir():
+        return folder
+    find_java()
+    maven = shutil.which("mvn")
+    if maven is None:
+        raise Unavailable("Maven (mvn) is missing: it fetches Kafka's jars.", CURE)
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        with _only_one(cache / "lock"):
+            if not folder.is_dir():
+                _fetch(maven, kafka_version(pom.decode()), folder)
+    except OSError as error:
+        raise Unavailable(
+            f"Kafka's jars cannot be kept in {cache}: {error}.", "set ATTUNE_CACHE to a writable folder"
+        ) from error
+    return folder
+
+
+def _fetch(maven: str, version: str, folder: Path) -> None:
+    for leftover in folder.parent.glob("partial-*"):  # of a fetch that was killed: we hold the lock
+        shutil.rmtree(leftover, ignore_errors=True)
+    partial = Path(tempfile.mkdtemp(prefix="partial-", dir=folder.parent))
+    click.echo(f"kafka: fetching Apache Kafka {version} by Maven into {folder}")
+    started = time.monotonic()
+    try:
+        _copy_dependencies(maven, partial)
+        if not any(partial.glob("kafka_2.13-*.jar")):
+            raise Unavailable(f"Maven fetched no Kafka jar in {time.monotonic() - started:.0f} s.", f"check {POM}")
+        partial.rename(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _copy_dependencies(maven: str, target: Path) -> None:
+    command = [
+        *(maven, "--batch-mode", "--quiet", "--strict-checksums", "-Dstyle.color=never", "--file", str(POM)),
+        *("dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={target}"),
+    ]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=FETCH_TIMEOUT_S, check=False)  # noqa: S603 - found on the PATH
+    except subprocess.TimeoutExpired as error:
+        raise Unavailable(
+            f"Maven did not finish within {FETCH_TIMEOUT_S:.0f} s.", "is the Maven repository reachable?"
+        ) from error
+    if answer.returncode != 0:
+        errors = [line for line in (answer.stdout + answer.stderr).splitlines() if line.strip()]
+        reason = errors[0].removeprefix("[ERROR] ") if errors else f"exit code {answer.returncode}"
+        raise Unavailable(
+            f"Maven could not fetch Kafka's jars: {reason}", "is the Maven repository reachable (~/.m2/settings.xml)?"
+        )
+
+
+@contextmanager
+def _only_one(lock: Path) -> Iterator[None]:
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # the kernel lets go when the holder dies
+        yield
+
+
+def main() -> int:
+    """What `make kafka-jars` calls. Exit code 1, with one line on stderr, when the jars cannot be had."""
+    try:
+        find_java()  # also when the jars lie there already: setup is where a person wants to hear of it
+        ensure_jars(default_cache())
+    except Unavailable as error:
+        click.echo(f"kafka: {error}", err=True)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

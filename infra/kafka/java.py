@@ -1,0 +1,46 @@
+"""Finds a Java that runs Kafka. Its version is learned by running it: a name on the PATH proves nothing."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+
+from workers.errors import Unavailable
+
+OLDEST = 17
+CURE = "install Java 17 or newer and Maven (Debian, Ubuntu: apt-get install openjdk-17-jre-headless maven)"
+_VERSION = re.compile(r'version "(\d+)(?:\.(\d+))?')
+
+
+def find_java() -> str:
+    """The absolute path of a `java` on the PATH that is new enough for Kafka (17).
+
+    Raises Unavailable with the cure when there is none, when it does not run, or when it is older.
+    """
+    path = shutil.which("java")
+    if path is None:
+        raise Unavailable("Java is missing: the embedded Kafka runs on it.", CURE)
+    try:
+        answer = subprocess.run([path, "-version"], capture_output=True, text=True, timeout=30, check=True)  # noqa: S603 - found on the PATH
+    except (OSError, subprocess.SubprocessError) as error:
+        raise Unavailable(f"{path} does not run: {error}.", CURE) from error
+    version = major_version(answer.stderr + answer.stdout)
+    if version is None:
+        raise Unavailable(f"{path} does not tell its version.", CURE)
+    if version < OLDEST:
+        raise Unavailable(f"{path} is Java {version}; Kafka needs {OLDEST} or newer.", CURE)
+    return path
+
+
+def major_version(text: str) -> int | None:
+    """The feature release that `java -version` prints, None when there is none in the text.
+
+    >>> major_version('openjdk version "17.0.15" 2025-04-15'), major_version('java version "1.8.0_402"')
+    (17, 8)
+    """
+    found = _VERSION.search(text)
+    if found is None:
+        return None
+    major = int(found[1])
+    return int(found[2]) if major == 1 and found[2] else major  # Java 8 calls itself 1.8

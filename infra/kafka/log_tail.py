@@ -1,0 +1,28 @@
+"""What a broker that failed to start said last, without its stack frames."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+TAIL_BYTES = 64 * 1024
+
+
+def log_size(path: Path) -> int:
+    """Bytes in the file now; 0 when there is none. Taken before a start, so that older starts are not quoted."""
+    return path.stat().st_size if path.exists() else 0
+
+
+def last_lines(path: Path, since: int = 0, count: int = 12) -> list[str]:
+    """The last `count` lines written after byte `since`, without stack frames and repetitions; empty if none.
+
+    A file that is shorter than `since` was rolled over: it is read from its beginning.
+    """
+    if not path.exists():
+        return []
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        start = since if since <= size else 0
+        file.seek(max(start, size - TAIL_BYTES))
+        text = file.read().decode(errors="replace")
+    lines = dict.fromkeys(line.rstrip() for line in text.splitlines())
+    return [line for line in lines if line and not line.lstrip().startswith(("at ", "... "))][-count:]

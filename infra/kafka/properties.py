@@ -1,0 +1,55 @@
+"""The configuration of the embedded broker, as plain values: one node that is broker and controller, loopback only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+HOST = "127.0.0.1"
+
+
+def server_properties(data: Path, port: int, controller_port: int) -> dict[str, str]:
+    """What Kafka's `server.properties` says. `data` is absolute; both ports are on loopback.
+
+    Internal topics have one copy and few partitions: each one costs the start a few milliseconds. Topics are never
+    created by accident: an unknown topic is an error for whoever writes to it.
+    """
+    listeners = f"BROKER://{HOST}:{port},CONTROLLER://{HOST}:{controller_port}"
+    return {
+        "process.roles": "broker,controller",
+        "node.id": "1",
+        "controller.quorum.bootstrap.servers": f"{HOST}:{controller_port}",
+        "controller.listener.names": "CONTROLLER",
+        "inter.broker.listener.name": "BROKER",
+        "listeners": listeners,
+        "advertised.listeners": listeners,
+        "listener.security.protocol.map": "BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "log.dirs": str(data),
+        "auto.create.topics.enable": "false",
+        "default.replication.factor": "1",
+        "min.insync.replicas": "1",
+        "offsets.topic.num.partitions": "4",
+        "offsets.topic.replication.factor": "1",
+        "transaction.state.log.num.partitions": "4",
+        "transaction.state.log.replication.factor": "1",
+        "transaction.state.log.min.isr": "1",
+        "share.coordinator.state.topic.num.partitions": "1",
+        "share.coordinator.state.topic.replication.factor": "1",
+        "share.coordinator.state.topic.min.isr": "1",
+        "group.initial.rebalance.delay.ms": "100",
+        # After a kill the controller waits this long (default 9 s) before it lets the same broker in again.
+        "broker.session.timeout.ms": "4000",
+        "broker.heartbeat.interval.ms": "500",
+        # The cleaner's default of 128 MB is a quarter of the heap; 16 MB still holds 600,000 keys a pass.
+        "log.cleaner.dedupe.buffer.size": str(16 * 1024 * 1024),
+        "metric.reporters": "",
+    }
+
+
+def render(properties: Mapping[str, str]) -> str:
+    """The text of a Java properties file; backslashes are escaped.
+
+    >>> render({"log.dirs": "/a b", "x": "c"})
+    'log.dirs=/a b\\nx=c\\n'
+    """
+    return "".join(f"{name}={value}\n".replace("\\", "\\\\") for name, value in properties.items())

@@ -1,0 +1,55 @@
+"""Between launching the broker and its first answer: waiting for it, and saying why it did not come."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from workers.errors import Unavailable
+
+_CURES = (  # what the log holds → what helps
+    ("Address already in use", "stop what listens on the port, or choose another one"),
+    ("No space left", "free disk space"),
+    ("OutOfMemoryError", "free memory: the broker needs 1 GB"),
+    ("reserve enough space", "free memory: the broker needs 1 GB"),
+    ("Invalid maximum heap size", "free memory: the broker needs 1 GB"),
+)
+
+
+class NotUp(Exception):
+    """The process ended, or did not answer in time; the message says which."""
+
+
+def wait_until_it_answers(process: subprocess.Popen[bytes], bootstrap: str, cluster: str, timeout_s: float) -> None:
+    """Returns when the broker at `bootstrap` answers a metadata request. Raises NotUp.
+
+    `cluster` is the id that it must have, empty for any: another Kafka that took the port first does not count.
+    """
+    deadline_s = time.monotonic() + timeout_s
+    client = AdminClient(
+        {"bootstrap.servers": bootstrap, "reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 50, "log_level": 0}
+    )
+    while time.monotonic() < deadline_s:
+        if (code := process.poll()) is not None:
+            raise NotUp(f"Java ended with exit code {code}")
+        try:
+            seen = client.list_topics(timeout=0.5)  # blocks while librdkafka tries to connect
+        except KafkaException:
+            continue
+        if seen.brokers and (not cluster or seen.cluster_id == cluster):
+            return
+    raise NotUp(f"no answer within {timeout_s:.0f} s")
+
+
+def start_failure(what: str, log: Sequence[str], data_dir: Path) -> Unavailable:
+    """The error that a person reads: what happened, the log's last lines, the cure that fits them."""
+    text = "".join(f"\n  {line}" for line in log)
+    fallback = f"read the lines above; if the data are damaged, move {data_dir} away"
+    cure = next((cure for sign, cure in _CURES if sign in text), fallback)
+    said = f" Its log says:{text}\n" if text else " Its log says nothing."
+    return Unavailable(f"The embedded Kafka did not start: {what}.{said}", cure)

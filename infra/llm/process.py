@@ -1,0 +1,137 @@
+"""What an LLM server process needs from the operating system: a parent to die with, cores, a port, an end."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import ctypes
+import http.client
+import ipaddress
+import os
+import signal
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from workers.errors import Fatal, Misconfigured
+
+ANNOUNCEMENT = "llm: "
+PR_SET_PDEATHSIG = 1
+CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+
+
+def die_with_parent(parent: int | None = None) -> None:
+    """Asks the kernel for SIGTERM when the thread that started this process ends (Linux; elsewhere nothing happens).
+
+    `parent` is the process id that the parent must still have; a parent already gone is noticed at once.
+    """
+    parent = os.getppid() if parent is None else parent
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+        if os.getppid() != parent:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def usable_cores() -> int:
+    """Cores that this process may use, at least 1: its CPU affinity, cut by the container's quota if there is one."""
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    with contextlib.suppress(OSError, ValueError):
+        quota, period = CPU_QUOTA.read_text().split()
+        cores = min(cores, int(quota) // int(period))  # `max` (no quota) is no number: nothing to cut
+    return max(1, cores)
+
+
+def free_port(host: str) -> int:
+    """A TCP port that nobody listens on now. Another process may take it before its user does."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
+def answers(host: str, port: int, path: str = "/health", timeout_s: float = 2.0) -> bool:
+    """Whether a GET is answered with 200 within `timeout_s`."""
+    connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def stop(process: subprocess.Popen[bytes], grace_s: float, *, group: bool = False) -> None:
+    """Ends a child: SIGTERM, after `grace_s` SIGKILL; returns when it is gone. `group`: its whole process group."""
+
+    def send(number: int) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            if group:
+                os.killpg(process.pid, number)
+            else:
+                process.send_signal(number)
+
+    if process.poll() is None:
+        send(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(grace_s)
+    if group or process.poll() is None:
+        send(signal.SIGKILL)
+    process.wait()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What both servers take: an address, `slots` answers at the same time, each with `context_tokens` of room."""
+
+    host: str
+    port: int
+    slots: int
+    context_tokens: int
+
+
+def arguments(description: str, slots: int) -> Options:
+    """Reads the command line that both servers share; `slots` is the default. A wrong number ends the process (2).
+
+    Raises Misconfigured for a host that is not loopback.
+    """
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--host", default="127.0.0.1", help="loopback address to listen on (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=0, help="port; 0 = a free one (default)")
+    parser.add_argument("--slots", type=int, default=slots, help="answers at the same time (default: %(default)s)")
+    parser.add_argument(
+        "--context", type=int, default=2048, help="tokens of one prompt and answer (default: %(default)s)"
+    )
+    values = parser.parse_args()
+    if values.slots < 1 or values.context < 256 or not 0 <= values.port <= 65535:
+        parser.error("--slots must be at least 1, --context at least 256, --port within 0..65535")
+    host = require_loopback(values.host)
+    return Options(host=host, port=values.port, slots=values.slots, context_tokens=values.context)
+
+
+def require_loopback(host: str) -> str:
+    """The address, checked: these servers know no key, so only this machine may reach them.
+
+    Raises Misconfigured for a name or an address that is not loopback.
+    """
+    with contextlib.suppress(ValueError):
+        if ipaddress.ip_address(host).is_loopback:
+            return host
+    raise Misconfigured(f"--host {host} is not a loopback address, and the server knows no key.", "--host 127.0.0.1")
+
+
+def url(host: str, port: int) -> str:
+    """The base URL, as clients take it."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def announce(base_url: str) -> None:
+    """Prints the line that a starter waits for."""
+    print(f"{ANNOUNCEMENT}{base_url}", flush=True)  # noqa: T201 - standard output is the interface
+
+
+def report(error: Fatal) -> int:
+    """Tells a person on stderr why the server does not start; the exit status."""
+    print(f"llm: {error}", file=sys.stderr, flush=True)  # noqa: T201 - a person reads it
+    return 1

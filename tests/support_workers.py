@@ -1,0 +1,117 @@
+"""Runs real roles as processes, and reads what they left."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
+
+from workers.adapters import topic_admin
+from workers.adapters.kafka_config import client_config
+from workers.adapters.restore import MARKER_KEY
+from workers.core import keys
+from workers.core import profile as profiles
+from workers.core.profile import Profile
+from workers.ports import Record
+from workers.settings import Settings, to_environment
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def prepare(settings: Settings) -> Settings:
+    """Creates the topics; workers take any free metrics port."""
+    topic_admin.apply(settings)
+    ports = dict.fromkeys(("metrics_port_intake", "metrics_port_personalise", "metrics_port_generate"), 0)
+    return msgspec.structs.replace(settings, **ports)
+
+
+@contextmanager
+def worker(role: str, settings: Settings, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+    """One role; whatever happens, it is gone afterwards. Its log is `<data_dir>/<role>.log`."""
+    log = Path(settings.data_dir) / f"{role}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "workers.cli", "worker", role],
+            cwd=ROOT,
+            env={**os.environ, **to_environment(settings), **environment},
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+
+
+def produce(settings: Settings, topic: str, records: list[tuple[bytes | None, bytes | None]]) -> None:
+    """Sends (key, value) records with the partitioner of Java's clients; returns when all are delivered."""
+    failed: list[str] = []
+
+    def delivered(error: object, _message: object) -> None:
+        if error is not None:
+            failed.append(str(error))
+
+    config = {**client_config(settings), "enable.idempotence": True, "partitioner": "murmur2_random", "linger.ms": 5}
+    producer = Producer(config)
+    for key, value in records:
+        producer.produce(settings.topic(topic), key=key, value=value, on_delivery=delivered)
+        producer.poll(0)
+    assert producer.flush(60) == 0
+    assert failed == []
+
+
+def read(settings: Settings, topic: str, isolation: str = "read_committed") -> list[Record]:
+    """Everything in a topic, from the beginning to the end."""
+    consumer = Consumer(
+        {
+            **client_config(settings),
+            "group.id": "test-reader",
+            "isolation.level": isolation,
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "auto.offset.reset": "earliest",
+        }
+    )
+    name = settings.topic(topic)
+    partitions = sorted(consumer.list_topics(name, timeout=10).topics[name].partitions)
+    consumer.assign([TopicPartition(name, partition, 0) for partition in partitions])
+    ended: set[int | None] = set()
+    records = []
+    while len(ended) < len(partitions):
+        for message in consumer.consume(5000, 1.0):
+            error = message.error()
+            if error is not None:
+                assert error.code() == KafkaError._PARTITION_EOF, error
+                ended.add(message.partition())
+                continue
+            records.append(
+                Record(
+                    topic=topic,
+                    partition=message.partition() or 0,
+                    offset=message.offset() or 0,
+                    key=message.key(),
+                    value=message.value(),
+                    appended_at_s=message.timestamp()[1] / 1000,
+                )
+            )
+    consumer.close()
+    return records
+
+
+def committed_profiles(settings: Settings) -> dict[str, Profile]:
+    """Every profile as the changelog has it: what any restore would find."""
+    newest = {record.key: record.value for record in read(settings, "personalise-state")}
+    return {
+        key[1:].decode(): profiles.decode(value)
+        for key, value in newest.items()
+        if key is not None and value is not None and key != MARKER_KEY and key.startswith(keys.PROFILE)
+    }

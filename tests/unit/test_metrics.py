@@ -1,0 +1,33 @@
+"""Metrics exist at the start, and the documentation is made from the catalogue."""
+
+from __future__ import annotations
+
+import urllib.request
+from collections import Counter
+from pathlib import Path
+
+from workers.adapters.metrics import CATALOGUE, WorkerMetrics, as_markdown
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_the_page_of_metrics_is_up_to_date() -> None:
+    assert (ROOT / "docs" / "metrics.md").read_text() == as_markdown()
+
+
+def test_every_metric_is_served_on_loopback_from_the_start() -> None:
+    metrics = WorkerMetrics()
+    port = metrics.serve(0)
+    metrics.batch("personalise", 3, 0.01, Counter({("events", "applied"): 3}))
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as response:  # our own address
+        page = response.read().decode()
+    assert [row.name for row in CATALOGUE if f"# HELP {row.name}" not in page] == []
+    assert 'attune_events_total{result="applied"} 3.0' in page
+    assert 'attune_records_total{stage="personalise"} 3.0' in page
+
+
+def test_what_the_core_counts_has_the_labels_of_the_catalogue() -> None:
+    metrics = WorkerMetrics()
+    labels = {row.short: row.labels for row in CATALOGUE}
+    for short in ("events", "decisions", "candidates", "messages", "outcomes", "dead_letters"):
+        metrics.count(short, *("x" for _ in labels[short]))

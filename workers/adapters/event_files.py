@@ -1,0 +1,155 @@
+"""Reads event files row by row: .csv and .jsonl, plain or gzipped, never a whole file in memory."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import gzip
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import yaml
+
+from workers.core.intake.files import (
+    FILE_FORMATS,
+    REES46_COLUMNS,
+    CsvPlan,
+    LineMapper,
+    RowMapper,
+    planned_draft,
+    read_plan,
+    rees46_draft,
+)
+from workers.core.intake.formats import SourceFormat
+from workers.core.intake.mapping import Mapped
+from workers.core.intake.reasons import reject
+from workers.errors import Misconfigured
+
+_GZIP = b"\x1f\x8b"
+#: A line longer than this is no event; the rest of it is skipped.
+_MAX_LINE = 4 * 1024 * 1024
+_Rows = Callable[[BinaryIO], Iterator[tuple[int, Mapped]]]
+
+
+class EventFile:
+    """The rows of one file: iterate for (row number from 1, what became of the row); each iteration reads anew.
+
+    `bytes_read` of `bytes_total` (as they lie on disk) is the progress. Raises Misconfigured when the file is damaged.
+    """
+
+    def __init__(self, path: Path, rows: _Rows) -> None:
+        self.path = path
+        self.bytes_total = path.stat().st_size
+        self.bytes_read = 0
+        self._rows = rows
+
+    def __iter__(self) -> Iterator[tuple[int, Mapped]]:
+        row_number = 0
+        with _opened(self.path) as (raw, stream):
+            try:
+                for row_number, mapped in self._rows(stream):
+                    self.bytes_read = raw.tell()
+                    yield row_number, mapped
+            except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+                raise Misconfigured(
+                    f"{self.path}: cut off or damaged after row {row_number}: {error}.", "fetch the file again"
+                ) from error
+            self.bytes_read = self.bytes_total
+
+
+def open_events(path: Path, format: str, mapping: Path | None, received_at: datetime) -> EventFile:  # noqa: A002 # its name
+    """Opens a file of events. `mapping` (YAML, see core.intake.files.CsvPlan) goes with format `csv`.
+
+    `received_at` (UTC) bounds the future and stands in where a line has no time. Raises Misconfigured naming file,
+    line, column and what is allowed; the header is checked here: of a file that does not fit nothing is imported.
+    """
+    if format not in FILE_FORMATS:
+        raise Misconfigured(f"{path}: there is no format `{format}`.", f"use one of: {', '.join(FILE_FORMATS)}")
+    if (format == "csv") != (mapping is not None):
+        raise Misconfigured(
+            f"{path}: format `{format}` and a mapping do not go together.", "`csv` needs one, others none"
+        )
+    plan = _read_plan(mapping) if mapping is not None else None
+    if format in ("rees46", "csv"):
+        needed, draft = (REES46_COLUMNS, rees46_draft) if plan is None else (tuple(plan.columns), planned_draft(plan))
+
+        def mapper(header: Sequence[str]) -> RowMapper:
+            return RowMapper(header, needed, draft, path.name, received_at)
+
+        with _opened(path) as (_, stream):
+            mapper(next(_table(stream, plan), []))
+        return EventFile(path, lambda stream: _csv_rows(stream, plan, mapper))
+    lines = LineMapper(cast(SourceFormat, format), path.name, received_at)
+    with _opened(path):
+        return EventFile(path, lambda stream: _json_lines(stream, lines))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[BinaryIO, BinaryIO]]:
+    """(the file on disk, its content uncompressed)."""
+    try:
+        raw = path.open("rb")
+    except OSError as error:
+        raise Misconfigured(f"{path} cannot be read: {error.strerror}.", "name a readable file") from error
+    with raw:
+        compressed = raw.read(2) == _GZIP
+        raw.seek(0)
+        yield raw, cast(BinaryIO, gzip.GzipFile(fileobj=raw)) if compressed else raw
+
+
+def _csv_rows(
+    stream: BinaryIO, plan: CsvPlan | None, mapper: Callable[[Sequence[str]], RowMapper]
+) -> Iterator[tuple[int, Mapped]]:
+    table = _table(stream, plan)
+    mapped = mapper(next(table, []))
+    row_number = 0
+    while True:
+        try:
+            row = next(table, None)
+        except csv.Error as error:
+            row_number += 1
+            yield row_number, Mapped([], [reject("wrong_type", f"not CSV: {error}")])
+            continue
+        if row is None:
+            return
+        if row:  # a blank line is none
+            row_number += 1
+            yield row_number, mapped.map_row(row_number, row)
+
+
+def _table(stream: BinaryIO, plan: CsvPlan | None) -> Iterator[list[str]]:
+    # Bytes that are not UTF-8 pass as surrogates: they fail their own row when it is encoded, not the file.
+    lines = (line.decode("utf-8", "surrogateescape") for _, line in _lines(stream))
+    return csv.reader(lines, delimiter="," if plan is None else plan.delimiter)
+
+
+def _json_lines(stream: BinaryIO, mapper: LineMapper) -> Iterator[tuple[int, Mapped]]:
+    for row_number, line in _lines(stream):
+        if len(line) > _MAX_LINE:
+            yield row_number, Mapped([], [reject("too_large", f"a line of more than {_MAX_LINE} bytes")])
+        elif content := line.rstrip(b"\r\n"):
+            yield row_number, mapper.map_line(row_number, content)
+
+
+def _lines(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """(line number from 1, line); of a line beyond the limit only its beginning, one byte longer than the limit."""
+    row_number, bom = 0, codecs.BOM_UTF8
+    while line := stream.readline(_MAX_LINE + 1):
+        row_number += 1
+        rest = line
+        while len(rest) > _MAX_LINE and not rest.endswith(b"\n"):
+            rest = stream.readline(_MAX_LINE + 1)
+        yield row_number, line.removeprefix(bom) if row_number == 1 else line
+
+
+def _read_plan(path: Path) -> CsvPlan:
+    try:
+        return read_plan(yaml.safe_load(path.read_text("utf-8")), str(path))
+    except OSError as error:
+        raise Misconfigured(f"{path} cannot be read: {error.strerror}.", "name a readable YAML file") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise Misconfigured(f"{path}: {error}.", "correct the YAML") from error

@@ -1,0 +1,176 @@
+"""The bytes of an OpenAI-compatible chat API: requests out, answers and refusals in. No network here.
+
+Nothing that a server sends is passed on in an error message except a bounded error code: error bodies repeat prompts.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Annotated, Literal, NoReturn
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from workers.errors import Refused, Retryable
+from workers.ports import ChatMessage, Completion, CompletionRequest, CompletionUsage
+
+# Why an answer is missing: the label values of its metric.
+RetryReason = Literal["timeout", "connection", "busy", "server_error", "bad_answer"]
+RefusalReason = Literal["too_long", "bad_request", "unknown_model", "key", "filtered"]
+
+SEED_MASK = 0x7FFF_FFFF  # llama.cpp knows 32 bits, and takes 2**32 - 1 for "no seed"
+RETRY_AFTER_MAX_S = 3600.0
+_TOO_LONG = re.compile(rb"context[ _](?:length|size|window)|max_model_len|too long", re.IGNORECASE)
+
+
+class _JsonSchema(Struct, frozen=True):
+    schema: object
+    name: str = "answer"
+    strict: bool = True
+
+
+class _ResponseFormat(Struct, frozen=True):
+    json_schema: _JsonSchema
+    type: str = "json_schema"
+
+
+class _ChatRequest(Struct, frozen=True, kw_only=True):
+    model: str
+    messages: tuple[ChatMessage, ...]
+    max_tokens: int
+    temperature: float
+    top_p: float
+    seed: int | UnsetType = UNSET
+    response_format: _ResponseFormat | UnsetType = UNSET
+
+
+class _Message(Struct):
+    content: str | None = None
+
+
+class _Choice(Struct):
+    message: _Message
+    finish_reason: str | None = None
+
+
+class _Usage(Struct):
+    prompt_tokens: Annotated[int, Meta(ge=0)] = 0
+    completion_tokens: Annotated[int, Meta(ge=0)] = 0
+
+
+class _ChatReply(Struct):
+    choices: Annotated[list[_Choice], Meta(min_length=1)]
+    model: str = ""
+    usage: _Usage | None = None
+
+
+class _Model(Struct):
+    id: str
+
+
+class _ModelList(Struct):
+    data: list[_Model]
+
+
+# msgspec's errors and broken UTF-8, neither of which quotes the text; and JSON that nests thousands deep.
+_UNDECODABLE = (ValueError, RecursionError)
+_encoder = msgspec.json.Encoder()
+_reply_decoder = msgspec.json.Decoder(_ChatReply)
+_models_decoder = msgspec.json.Decoder(_ModelList)
+
+
+def encode_request(request: CompletionRequest, model: str) -> bytes:
+    """The body of POST /v1/chat/completions. Of the seed the low 31 bits count.
+
+    Raises Refused `bad_request` when a message or the schema has no JSON form.
+    """
+    schema = request.schema
+    body = _ChatRequest(
+        model=model,
+        messages=request.messages,
+        max_tokens=request.max_tokens,
+        temperature=request.temperature,
+        top_p=request.top_p,
+        seed=UNSET if request.seed is None else request.seed & SEED_MASK,
+        response_format=UNSET if schema is None else _ResponseFormat(_JsonSchema(schema)),
+    )
+    try:
+        return _encoder.encode(body)
+    except (TypeError, ValueError) as error:
+        raise Refused("bad_request", f"the request has no JSON form ({type(error).__name__})") from error
+
+
+def decode_reply(body: bytes, model: str, latency_s: float) -> Completion:
+    """The first choice of a chat reply. `model` stands in when the server does not name its own.
+
+    Raises Retryable `bad_answer` for anything that is not a finished text, Refused `filtered` when it was withheld.
+    """
+    try:
+        reply = _reply_decoder.decode(body)
+    except _UNDECODABLE as error:
+        raise unusable(f"not a chat reply ({type(error).__name__}, {len(body)} bytes)") from error
+    choice = reply.choices[0]
+    if choice.finish_reason == "content_filter":
+        raise Refused("filtered", "the server withheld the answer")
+    if choice.finish_reason not in ("stop", "length"):
+        raise unusable("the answer did not finish")
+    if not choice.message.content:
+        raise unusable("the answer is empty")
+    usage = reply.usage or _Usage()
+    return Completion(
+        text=choice.message.content,
+        model=reply.model[:200] or model,
+        finish_reason=choice.finish_reason,
+        usage=CompletionUsage(input_tokens=usage.prompt_tokens, output_tokens=usage.completion_tokens),
+        latency_s=latency_s,
+    )
+
+
+def decode_models(body: bytes) -> list[str]:
+    """The names in a reply of GET /v1/models. Raises Retryable `bad_answer` when it is none."""
+    try:
+        return [model.id for model in _models_decoder.decode(body).data]
+    except _UNDECODABLE as error:
+        raise unusable(f"not a list of models ({type(error).__name__}, {len(body)} bytes)") from error
+
+
+def raise_for_status(status: int, body: bytes, retry_after: str | None) -> NoReturn:
+    """Turns an answer other than 200 into what it means: Retryable (408, 425, 429, 5xx) or Refused (the rest)."""
+    message = f"the server answers with {status}"
+    if status == 429:
+        raise retry("busy", message, parse_retry_after(retry_after))
+    if status >= 500 or status in (408, 425):
+        raise retry("server_error", message, parse_retry_after(retry_after))
+    raise Refused(_refusal(status, body), message)
+
+
+def parse_retry_after(value: str | None) -> float | None:
+    """Seconds of a Retry-After header, at most an hour; None when there is none, or a date.
+
+    >>> parse_retry_after("2"), parse_retry_after("nan"), parse_retry_after("-1"), parse_retry_after("99999")
+    (2.0, None, None, 3600.0)
+    """
+    try:
+        seconds = float(value or "nan")
+    except ValueError:
+        return None
+    return min(seconds, RETRY_AFTER_MAX_S) if math.isfinite(seconds) and seconds >= 0 else None
+
+
+def retry(reason: RetryReason, message: str, retry_after_s: float | None = None) -> Retryable:
+    """A Retryable with a reason of the closed set."""
+    return Retryable(f"{reason}: {message}", retry_after_s, reason)
+
+
+def unusable(message: str) -> Retryable:
+    """A 200 that holds no usable answer: another try, with another sample, may."""
+    return retry("bad_answer", message)
+
+
+def _refusal(status: int, body: bytes) -> RefusalReason:
+    if status in (401, 403):
+        return "key"
+    if status == 404:
+        return "unknown_model"
+    return "too_long" if status == 413 or _TOO_LONG.search(body) else "bad_request"

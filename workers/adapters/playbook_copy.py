@@ -1,0 +1,197 @@
+"""Whether the prompts and templates of a playbook render, name only what there is, and hold to their own guardrails."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import jinja2
+import msgspec
+from jinja2 import meta, nodes
+
+from schemas.catalogue import CatalogueProduct
+from schemas.messages import GuardrailVerdict, MessageText, ProductFacts
+from workers.adapters.playbook_checks import reference
+from workers.adapters.playbook_parts import Parts, PromptFile, TemplateFile
+from workers.adapters.yaml_documents import FieldPath, Problem
+from workers.adapters.yaml_structs import did_you_mean
+from workers.core import fallback, guardrails, prompts
+from workers.core.playbook import GENERIC_GROUP, Playbook, Template
+from workers.core.wording import ENVIRONMENT, ProductWords, compiled, product_words
+
+_PRODUCT = [field.name for field in msgspec.structs.fields(ProductWords)]
+_PROMPT_VARIABLES = {
+    "language": [],
+    "channel": [],
+    "goal": [],
+    "fields": [],
+    "customer": [],
+    "group": ["id", "name", "angle"],
+    "product": _PRODUCT,
+}
+_TEMPLATE_VARIABLES = {"language": [], "channel": [], "group": ["id", "name"], "product": _PRODUCT}
+_GENERIC_VARIABLES: dict[str, list[str]] = {"language": [], "channel": []}
+#: Products that only events know; templates must read well with them too.
+_STRANGERS = {
+    "a product without any data": ProductFacts(product_id="unknown"),
+    "a product with brand and category only": ProductFacts(product_id="unknown", brand="acme", category="phone"),
+    "a product with a brand only": ProductFacts(product_id="unknown", brand="acme"),
+}
+
+
+def check_sources(parts: Parts) -> None:
+    """Syntax, variables, and that every language, channel, group and field is one of the playbook's."""
+    for prompt in parts.prompts:
+        _prompt_source(prompt, parts)
+    for file in parts.templates:
+        if parts.policy is not None:
+            reference(file.document, (), "language", file.language, parts.languages)
+        for channel, groups in file.content.items():
+            if parts.channels is not None:
+                reference(
+                    file.document, (channel,), "channel", channel, [known.id for known in parts.channels.channels]
+                )
+            for group, texts in groups.items():
+                _template_source(file, channel, group, texts, parts)
+
+
+def check_rendered(playbook: Playbook, parts: Parts) -> None:
+    """Renders every prompt and every template with every product, and lets the guardrails look at the templates."""
+    for prompt in parts.prompts:
+        _prompt_renders(playbook, prompt, parts)
+    for file in parts.templates:
+        for channel, groups in file.content.items():
+            for group in groups:
+                target_group = None if group == GENERIC_GROUP else group
+                template = playbook.templates[file.prompt, file.language, target_group, channel]
+                for wrong in _broken(playbook, template):
+                    file.document.report((channel, group), wrong)
+
+
+def facts_of(product: CatalogueProduct, language: str) -> ProductFacts:
+    """What copy may say of a product in one language."""
+    return ProductFacts(
+        product_id=product.product_id,
+        name=product.name.get(language, ""),
+        category=product.category_name.get(language, product.category),
+        brand=product.brand,
+        facts=product.facts.get(language, []),
+        price=product.price,
+        currency=product.currency,
+        url=product.url,
+        image_url=product.image_url,
+        quantity=1,
+    )
+
+
+def _prompt_source(file: PromptFile, parts: Parts) -> None:
+    if parts.policy is not None:
+        reference(file.document, (), "language", file.prompt.language, parts.languages)
+    try:
+        prompts.turns(file.prompt.source)
+    except ValueError as error:
+        _report_prompt(parts, file, 1, str(error))
+        return
+    for line, wrong, allowed in _jinja_mistakes(file.prompt.source, _PROMPT_VARIABLES):
+        _report_prompt(parts, file, line, wrong, allowed)
+
+
+def _template_source(file: TemplateFile, channel: str, group: str, texts: dict[str, str], parts: Parts) -> None:
+    path: FieldPath = (channel, group)
+    if parts.audiences is not None:
+        known = [*(known.id for known in parts.audiences.target_groups), GENERIC_GROUP]
+        reference(file.document, path, "target group", group, known)
+    variables = _GENERIC_VARIABLES if group == GENERIC_GROUP else _TEMPLATE_VARIABLES
+    for name, source in texts.items():
+        for _, wrong, allowed in _jinja_mistakes(source, variables):
+            file.document.report((*path, name), wrong, allowed)
+    fields = (
+        next((known.fields for known in parts.channels.channels if known.id == channel), None)
+        if parts.channels
+        else None
+    )
+    if fields is not None:
+        for name in texts:
+            reference(file.document, (*path, name), "field", name, fields)
+        for name in fields:
+            if name not in texts:
+                file.document.report(path, f"`{name}` is missing", ", ".join(fields))
+
+
+def _jinja_mistakes(source: str, variables: dict[str, list[str]]) -> Iterator[tuple[int, str, str]]:
+    """(line, what is wrong, what is allowed) of a Jinja source, in all branches."""
+    try:
+        tree = ENVIRONMENT.parse(source)
+        ENVIRONMENT.compile(source)  # unknown filters and tests
+    except jinja2.TemplateSyntaxError as error:
+        yield error.lineno, f"Jinja: {error.message}", ""
+        return
+    unknown = meta.find_undeclared_variables(tree) - variables.keys()
+    for name in sorted(unknown):
+        line = next((node.lineno for node in tree.find_all(nodes.Name) if node.name == name), 1)
+        yield line, f"`{name}` is not defined" + did_you_mean(name, variables), ", ".join(variables)
+    for node in tree.find_all(nodes.Getattr):
+        if isinstance(node.node, nodes.Name) and (known := variables.get(node.node.name)) and node.attr not in known:
+            name = f"{node.node.name}.{node.attr}"
+            yield node.lineno, f"`{name}` is not defined" + did_you_mean(node.attr, known), ", ".join(known)
+
+
+def _prompt_renders(playbook: Playbook, file: PromptFile, parts: Parts) -> None:
+    language = file.prompt.language
+    users = [campaign.id for campaign in playbook.campaigns.values() if campaign.prompt == file.prompt.id]
+    channels = {
+        c for campaign in playbook.campaigns.values() if campaign.prompt == file.prompt.id for c in campaign.channels
+    }
+    for product in _samples(playbook, language).values():
+        for group in playbook.audiences.target_groups:
+            for channel in sorted(channels or playbook.channels):
+                values = prompts.variables(
+                    playbook,
+                    language=language,
+                    channel=channel,
+                    target_group=group.id,
+                    campaign_id=users[0] if users else "",
+                    product=product,
+                    context={"k": "v"},
+                )
+                line = file.line
+                for _, source in prompts.turns(file.prompt.source):
+                    try:
+                        compiled(source).render(values)
+                    except (jinja2.TemplateError, TypeError, ValueError) as error:
+                        _report_prompt(parts, file, line - file.line + 1, f"Jinja: {error}")
+                        return
+
+
+def _broken(playbook: Playbook, template: Template) -> Iterator[str]:
+    """Each guardrail that a template breaks, with the first product that it breaks it with."""
+    wrong: dict[str, list[str]] = {}
+    details: dict[str, GuardrailVerdict] = {}
+    samples = _samples(playbook, template.language)
+    if template.target_group is None:
+        samples = {"no product": ProductFacts(product_id="unknown")}
+    for name, product in samples.items():
+        try:
+            text = fallback.render(playbook, template, product_words(playbook, template.language, product))
+        except (jinja2.TemplateError, TypeError, ValueError) as error:
+            yield f"Jinja: {error} (with {name})"
+            return
+        about = fallback.Situation(language=template.language, channel=template.channel, product=product)
+        for verdict in _verdicts(text, about, playbook):
+            wrong.setdefault(verdict.name, []).append(name)
+            details.setdefault(verdict.name, verdict)
+    for guardrail, names in wrong.items():
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        yield f"breaks the guardrail {guardrail}: {details[guardrail].detail} (with {names[0]}{more})"
+
+
+def _verdicts(text: MessageText, about: fallback.Situation, playbook: Playbook) -> list[GuardrailVerdict]:
+    return [verdict for verdict in guardrails.check(text, about, playbook) if not verdict.passed]
+
+
+def _samples(playbook: Playbook, language: str) -> dict[str, ProductFacts]:
+    known = {f"`{product.product_id}`": facts_of(product, language) for product in playbook.products.values()}
+    return known | _STRANGERS
+
+
+def _report_prompt(parts: Parts, file: PromptFile, line: int, wrong: str, allowed: str = "") -> None:
+    parts.problems.append(Problem(file.document.file, line + file.line - 1, "", wrong, allowed))

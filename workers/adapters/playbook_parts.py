@@ -1,0 +1,80 @@
+"""The parts of a playbook as they lie in its folder, before they are checked against each other."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from schemas.catalogue import CatalogueProduct
+from workers.adapters.yaml_documents import Document, Problem
+from workers.core.playbook import Audiences, Campaign, Channel, Policy, Prompt, Texts
+
+Language = Annotated[str, Meta(pattern=r"^[a-z]{2,3}$")]
+
+
+class ProductsFile(msgspec.Struct, frozen=True, kw_only=True):
+    """products.yaml. `categories`: what a category code is called in copy; `*` = every other."""
+
+    products: list[CatalogueProduct] = []
+    categories: dict[str, Texts] = {}
+
+
+class CampaignsFile(msgspec.Struct, frozen=True, kw_only=True):
+    """campaigns.yaml."""
+
+    campaigns: list[Campaign]
+
+
+class ChannelsFile(msgspec.Struct, frozen=True, kw_only=True):
+    """channels.yaml."""
+
+    channels: list[Channel]
+
+
+class PolicyFile(Policy, frozen=True, kw_only=True):
+    """policy.yaml. The first of `languages` is for customers whose language is not known."""
+
+    languages: Annotated[list[Language], Meta(min_length=1)]
+
+
+#: templates/<language>/<prompt>.yaml: channel → target group or `generic` → field → Jinja.
+TemplatesFile = dict[str, dict[str, dict[str, str]]]
+
+
+class PromptFile(msgspec.Struct, kw_only=True):
+    """One prompts/<language>/<prompt>.j2: `line` is where the source begins in the file."""
+
+    prompt: Prompt
+    document: Document
+    line: int
+
+
+class TemplateFile(msgspec.Struct, kw_only=True):
+    """One templates/<language>/<prompt>.yaml."""
+
+    prompt: str
+    language: str
+    version: str
+    content: TemplatesFile
+    document: Document
+
+
+class Parts(msgspec.Struct, kw_only=True):
+    """What could be read; None = that file had mistakes of form, which are in `problems`."""
+
+    problems: list[Problem]
+    products: ProductsFile | None = None
+    audiences: Audiences | None = None
+    campaigns: CampaignsFile | None = None
+    channels: ChannelsFile | None = None
+    policy: PolicyFile | None = None
+    documents: dict[str, Document] = {}
+    prompts: list[PromptFile] = []
+    templates: list[TemplateFile] = []
+
+    @property
+    def languages(self) -> list[str]:
+        """The languages of the playbook; [] while policy.yaml is broken."""
+        return self.policy.languages if self.policy else []

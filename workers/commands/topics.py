@@ -1,0 +1,95 @@
+"""`attune topics`: create and check the topics of the installation."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import ParamSpec, TypeVar
+
+import click
+import msgspec
+from rich.table import Table
+
+from workers.adapters import topic_admin
+from workers.adapters.topic_plan import TopicRow
+from workers.commands.console import FAILED, one_line_errors, out
+from workers.commands.local import reachable
+from workers.settings import load
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_STYLES = {"ok": "green", "missing": "yellow", "drift": "red"}
+
+
+def _options(command: Callable[P, R]) -> Callable[P, R]:
+    """What both commands take."""
+    for option in (
+        click.option("--json", "as_json", is_flag=True, help="One JSON array, for machines."),
+        click.option("--data-dir", help="Folder of the embedded Kafka; default: ATTUNE_DATA_DIR."),
+        click.option("--prefix", help="Prefix of the installation; default: ATTUNE_PREFIX."),
+        click.option("--brokers", help="host:port; default: ATTUNE_BROKERS."),
+    ):
+        command = option(command)
+    return command
+
+
+@click.group()
+def topics() -> None:
+    """Create and check the topics. Nothing here deletes a topic or changes its number of partitions."""
+
+
+@topics.command()
+@_options
+@one_line_errors
+def apply(brokers: str | None, prefix: str | None, data_dir: str | None, as_json: bool) -> None:
+    """Creates missing topics and repairs settings; prints what it found before. Fails on what it never changes."""
+    with reachable(load(brokers=brokers, prefix=prefix, data_dir=data_dir)) as settings:
+        before = topic_admin.apply(settings)
+    if as_json:
+        _print_json(before)
+        return
+    created = sum(row.state == "missing" for row in before)
+    altered = sum(row.state == "drift" for row in before)
+    out.print(
+        f"{len(before)} topics: {created} created, {altered} repaired, {len(before) - created - altered} were right."
+    )
+
+
+@topics.command()
+@_options
+@one_line_errors
+def show(brokers: str | None, prefix: str | None, data_dir: str | None, as_json: bool) -> None:
+    """Compares the topics with what the settings want; exit code 1 when one is missing or differs."""
+    with reachable(load(brokers=brokers, prefix=prefix, data_dir=data_dir)) as settings:
+        rows = topic_admin.show(settings)
+    if as_json:
+        _print_json(rows)
+    else:
+        _print_table(rows)
+    if any(row.state != "ok" for row in rows):
+        sys.exit(FAILED)
+
+
+def _print_table(rows: Sequence[TopicRow]) -> None:
+    table = Table("topic", "partitions", "state", "what differs", box=None, pad_edge=False)
+    for row in rows:
+        differences = [f"{d.what} (not repaired: {d.refused})" if d.refused else d.what for d in row.differences]
+        state = f"[{_STYLES[row.state]}]{row.state}[/]"
+        table.add_row(row.topic.name, str(row.topic.partitions), state, "\n".join(differences))
+    out.print(table, soft_wrap=False)
+
+
+def _print_json(rows: Sequence[TopicRow]) -> None:
+    lines = [
+        {
+            "topic": row.topic.name,
+            "ours": row.topic.ours,
+            "state": row.state,
+            "partitions": row.topic.partitions,
+            "replication": row.topic.replication,
+            "differences": [{"what": d.what, "refused": d.refused} for d in row.differences],
+        }
+        for row in rows
+    ]
+    click.echo(msgspec.json.encode(lines))

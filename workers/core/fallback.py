@@ -1,0 +1,83 @@
+"""The hand-written words for when no model's text passes, or none comes in time.
+
+What a shop's events call a product may break a text (too long, a code, a brand that is another's): then the same
+template is tried with less of it, and at last the generic template, which uses nothing of customer or product.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import jinja2
+import msgspec
+
+from schemas.messages import MessageText, ProductFacts
+from workers.core import guardrails
+from workers.core.playbook import GENERIC_GROUP, Playbook, Template
+from workers.core.wording import ProductWords, compiled, product_words, spaced
+
+
+class Situation(msgspec.Struct, frozen=True, kw_only=True):
+    """What guardrails must know of a text that was not asked of a model (guardrails.About)."""
+
+    language: str
+    channel: str
+    product: ProductFacts
+
+
+def template_text(
+    playbook: Playbook, prompt: str, language: str, target_group: str | None, channel: str, product: ProductFacts
+) -> tuple[MessageText, str]:
+    """(text, version of the template). The text passes the guardrails for every product, one that only events know too.
+    `target_group` None or `generic` = the generic template.
+
+    (MessageText(), "") if the playbook has no template for this channel and language: it changed while a request was open.
+    """
+    for template, known in _tries(playbook, prompt, language, target_group, channel, product):
+        try:
+            text = render(playbook, template, product_words(playbook, language, known))
+        except jinja2.TemplateError:
+            continue  # checked with sample data only; the generic one has no data to fail on
+        about = Situation(language=language, channel=channel, product=known)
+        if template.target_group is None or guardrails.passed(guardrails.check(text, about, playbook)):
+            return text, template.version
+    return MessageText(), ""
+
+
+def render(playbook: Playbook, template: Template, words: ProductWords) -> MessageText:
+    """One template with one product. The generic template does not see the product.
+
+    Raises jinja2.TemplateError.
+    """
+    values: dict[str, object] = {"language": template.language, "channel": template.channel}
+    if template.target_group is not None:
+        values["product"] = words
+        values["group"] = _group_name(playbook, template)
+    texts = {name: compiled(source).render(values).strip() for name, source in template.fields.items()}
+    if template.language == "zh":
+        texts = {name: spaced(text) for name, text in texts.items()}
+    return MessageText(**texts)
+
+
+def _tries(
+    playbook: Playbook, prompt: str, language: str, target_group: str | None, channel: str, product: ProductFacts
+) -> Iterator[tuple[Template, ProductFacts]]:
+    """From the fullest text to the plainest."""
+    nothing = ProductFacts(product_id=product.product_id)
+    own = playbook.templates.get((prompt, language, target_group, channel)) if target_group != GENERIC_GROUP else None
+    if own is not None and target_group is not None:
+        for known in (
+            product,
+            msgspec.structs.replace(product, name=""),
+            msgspec.structs.replace(product, name="", brand=""),
+        ):
+            yield own, known
+        yield own, product_words(playbook, language, nothing)
+    generic = playbook.templates.get((prompt, language, None, channel))
+    if generic is not None:
+        yield generic, nothing
+
+
+def _group_name(playbook: Playbook, template: Template) -> dict[str, str]:
+    group = next((group for group in playbook.audiences.target_groups if group.id == template.target_group), None)
+    return {"id": group.id, "name": group.name.get(template.language, "")} if group else {"id": "", "name": ""}

@@ -1,0 +1,57 @@
+"""The text is in the language that was asked for."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable
+
+from workers.core.guardrails.subject import Subject, normalised
+
+#: Text → primary language tag; None = not sure. Built once outside (adapters.language).
+Language = Callable[[str], str | None]
+
+_MIN_HAN_SHARE = 0.6
+_DETECTABLE_CHARS = 20
+_LATIN = re.compile(r"[A-Za-z]+")
+_SCRIPTS = {"CJK": "Han", "LATIN": "Latin"}
+
+
+def language(subject: Subject, detect: Language | None) -> str | None:
+    """Script by share of characters (Han for zh, Latin otherwise), then the detector on the whole text.
+
+    Words of the product's own data are in whatever language they are; short texts are judged by script alone.
+    """
+    asked = subject.about.language
+    for name, value in subject.fields.items():
+        if wrong := _script(normalised(value), asked, subject.grounds):
+            return f"{name} is not in {asked}: {wrong}"
+    text = subject.cased.replace(subject.about.product.name, "") if subject.about.product.name else subject.cased
+    if detect is None or len(text) < _DETECTABLE_CHARS:
+        return None
+    detected = detect(text)
+    return f"it is in {detected}, not in {asked}" if detected not in (None, asked) else None
+
+
+def _script(text: str, asked: str, grounds: str) -> str | None:
+    han = latin = 0
+    for character in text:
+        if not character.isalpha() or character.casefold() in grounds:
+            # A letter of the product's own data says nothing against the text, but still counts for it.
+            han += _is_han(character)
+            continue
+        script = unicodedata.name(character, "").split(" ")[0]
+        if script not in _SCRIPTS:
+            return f'"{character}" is of another script'
+        if script == "CJK":
+            if asked != "zh":
+                return f'"{character}" is Chinese'
+            han += 1
+    if asked != "zh":
+        return None
+    latin = sum(len(word) for word in _LATIN.findall(text) if word.casefold() not in grounds)
+    return "mostly Latin letters" if han < _MIN_HAN_SHARE * (han + latin) or han == 0 else None
+
+
+def _is_han(character: str) -> bool:
+    return "\u3400" <= character <= "\u9fff"

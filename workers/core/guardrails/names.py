@@ -1,0 +1,99 @@
+"""Names: banned words of the playbook, and brands, products and people that the product's own data does not name."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from workers.core.guardrails.subject import Subject, normalised
+
+_BRANDS = re.compile(
+    r"\b(?:apple|airpods|iphone|ipad|samsung|galaxy|sony|bose|fitbit|garmin|huawei|xiaomi|redmi|honor|oppo|vivo|jbl|beats|sennheiser|philips"
+    r"|panasonic|lenovo|asus|acer|google|pixel|microsoft|amazon|nike|adidas|casio|polar|whoop|anker|jabra|nokia|motorola|oneplus|realme)\b"
+    r"|苹果|三星|索尼|华为|小米|荣耀|佳明|飞利浦|松下|联想|耐克|阿迪达斯|卡西欧|森海塞尔|谷歌|微软|亚马逊|淘宝|京东|拼多多|抖音"
+)
+_PERSON = re.compile(r"[\u3400-\u9fff]{1,3}(?:先生|女士|小姐|太太)|\b(?:mr|mrs|ms|dr)\.? [a-z]+")
+_GREETING = re.compile(r"\b(?:Hi|Hello|Hey|Dear)[ ,]+([A-Z][a-z]+)\b")
+_ANYONE = frozenset({"there", "friend", "friends", "you", "again", "customer", "customers", "everyone", "all", "team"})
+_WORD = re.compile(r"[A-Z][A-Za-z]+(?:['-][A-Za-z]+)*")
+_SENTENCE_START = re.compile(r"(?:^|[.!?:…\n\"“(—–-]|[^\x00-\x7f])\s*$")
+_MONTHS = "january|february|march|april|may|june|july|august|september|october|november|december"
+_DAYS = "monday|tuesday|wednesday|thursday|friday|saturday|sunday"
+_COMMON = re.compile(rf"{_MONTHS}|{_DAYS}|bluetooth|i'm|i'll|i've|i'd|ok|ai")
+
+
+def banned_words(subject: Subject) -> str | None:
+    """A word that the playbook's policy bans, in any of its languages."""
+    found = banned_word(subject.playbook.policy.banned_words, subject.text)
+    return f'"{found}" is a banned word' if found else None
+
+
+def banned_word(words: dict[str, list[str]], folded: str) -> str | None:
+    """The first of the words in a normalised, case-folded text. Latin words match whole, Chinese ones anywhere."""
+    pattern = _banned(tuple(word for language in sorted(words) for word in words[language]))
+    found = pattern.search(folded) if pattern else None
+    return found.group() if found else None
+
+
+@lru_cache(maxsize=8)
+def _banned(words: tuple[str, ...]) -> re.Pattern[str] | None:
+    folded = sorted({normalised(word).casefold() for word in words}, key=len, reverse=True)
+    return re.compile("|".join(map(_whole, folded))) if folded else None
+
+
+def _whole(word: str) -> str:
+    """A pattern for one word or phrase, with word boundaries where it begins or ends in a Latin letter or digit."""
+    before, after = (r"\b" if end.isascii() and end.isalnum() else "" for end in (word[:1], word[-1:]))
+    return before + r"\s+".join(map(re.escape, word.split())) + after
+
+
+def examples(subject: Subject) -> str | None:
+    """Words of the prompt's own examples: a small model repeats what it should only imitate."""
+    found = banned_word({"": list(subject.example_words)}, subject.text)
+    return f'"{found}" is the example, not this product' if found and found not in subject.grounds else None
+
+
+def names(subject: Subject) -> str | None:
+    """A brand, another product of the playbook, a person, or (in English) a capitalised name of unknown origin."""
+    for found in _BRANDS.finditer(subject.text):
+        if found.group() not in subject.grounds:
+            return f'"{found.group()}" is not this product'
+    if person := _PERSON.search(subject.text):
+        return f'"{person.group()}" names a person'
+    for greeted in _GREETING.finditer(subject.cased):
+        if greeted.group(1).casefold() not in _ANYONE and greeted.group(1).casefold() not in subject.grounds:
+            return f'"{greeted.group()}" names a person'
+    for name in _product_names(subject):
+        if name in subject.text and name not in subject.grounds:
+            return f'"{name}" is another product'
+    if subject.about.language == "en":
+        for field in ("body", "preheader"):
+            if unknown := _unknown_name(normalised(subject.fields.get(field, "")), subject.grounds):
+                return f'"{unknown}" is not a name of this product'
+    return None
+
+
+def _product_names(subject: Subject) -> list[str]:
+    return _folded_names(
+        tuple(
+            product.name[subject.about.language]
+            for product in subject.playbook.products.values()
+            if subject.about.language in product.name
+        )
+    )
+
+
+@lru_cache(maxsize=8)
+def _folded_names(names: tuple[str, ...]) -> list[str]:
+    return [normalised(name).casefold() for name in names]
+
+
+def _unknown_name(text: str, grounds: str) -> str | None:
+    """The first capitalised word inside a sentence that the product does not hold. SHOUTED words are no names."""
+    for match in _WORD.finditer(text):
+        word = match.group()
+        if word.isupper() or _COMMON.fullmatch(word.casefold()) or word.casefold().removesuffix("'s") in grounds:
+            continue
+        if not _SENTENCE_START.search(text, 0, match.start()):
+            return word
+    return None

@@ -1,0 +1,27 @@
+"""The text speaks of the product it was asked for."""
+
+from __future__ import annotations
+
+import re
+
+from workers.core.guardrails.subject import Subject
+
+_LATIN_WORD = re.compile(r"[a-z]{3,}|\d+")
+_HAN = re.compile(r"[\u3400-\u9fff]{2,}")
+_STEM = 4
+_EMPTY_WORDS = frozenset({"the", "and", "for", "your", "with", "that", "item", "商品"})
+
+
+def relevance(subject: Subject) -> str | None:
+    """At least one word (Chinese: two characters) of the product's own data is in the text.
+
+    A product of which only brand and category are known may be called `it`.
+    """
+    product, text = subject.about.product, subject.text
+    if not product.name and not product.facts:
+        return None
+    latin = {word[:_STEM] for word in _LATIN_WORD.findall(subject.grounds) if word not in _EMPTY_WORDS}
+    han = {run[i : i + 2] for run in _HAN.findall(subject.grounds) for i in range(len(run) - 1)} - _EMPTY_WORDS
+    if any(pair in text for pair in han) or any(word[:_STEM] in latin for word in _LATIN_WORD.findall(text)):
+        return None
+    return "it does not speak of the product"

@@ -1,0 +1,100 @@
+"""The form of a text: fields, placeholders, length, characters, sentences that end, repetition."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+
+from workers.core.guardrails.subject import Subject
+
+_PLACEHOLDER = re.compile(
+    r"\{|\}|\[[^\]]*\]?|<<|>>|%\w+%|\bx{3,}\b|\b(?:todo|tbd|lorem ipsum|n/a|null|none|undefined|nan)\b|\b(?:your"
+    r"|product|customer|first|brand|company)[ _]name\b"
+    r"|(?:产品|客户|用户|品牌|商品|你的)(?:名称|名字)|某某|××+|_{2,}"
+)
+_MARKUP = re.compile(
+    r"</?[a-z!][^>]*>?|&(?:[a-z]{2,8}|#x?[0-9a-f]+);|\*\*?|`|\]\(|^\s*(?:#{1,6}|[-*+>]|\d+\.)\s|~~|\\[nrtu\"]|#\w",
+    re.MULTILINE,
+)
+_ENDING = "。！？!?.…~～♪♡❤)）」』”\"'》】"
+#: Words in which a short line cannot end: it was cut off.
+_DANGLING = re.compile(
+    r"(?:[,，、:：;；—–-]|\b(?:the|a|an|your|our|with|and|or|of|from|its|every)|[的和与或及让把将])$"
+)
+_WORDS = re.compile(r"[a-z0-9']+|[\u3400-\u9fff]")
+_SENTENCES = re.compile(r"[。！？!?.\n]+")
+_CHARACTER_RUN = re.compile(r"([^\d\s.…])\1{3,}|([!?！？。])\2{2,}|\.{4,}")
+_PHRASE_WORDS = 5
+_MAX_PHRASE = 2
+
+
+def structure(subject: Subject) -> str | None:
+    """Every field that the channel has is there and no other; nothing was left to fill in or cut off."""
+    known = subject.playbook.channels[subject.about.channel].fields
+    for name in known:
+        if not subject.fields.get(name, "").strip():
+            return f"{name} is missing"
+    for name, value in subject.fields.items():
+        if name not in known:
+            return f"{name} is not a field of {subject.about.channel}"
+        stripped = value.rstrip()
+        if name == "body" and not _ends(stripped):
+            return "body does not end with a full sentence"
+        if _DANGLING.search(stripped.casefold()):
+            return f"{name} is cut off"
+    found = _PLACEHOLDER.search(subject.text)
+    return f'"{found.group()}" was left to fill in' if found else None
+
+
+def length(subject: Subject) -> str | None:
+    """Within the limits of the channel and language; a text is never truncated to fit."""
+    for name, limits in subject.playbook.channels[subject.about.channel].fields.items():
+        limit = limits.get(subject.about.language)
+        size = len(subject.fields.get(name, ""))
+        if limit is None:
+            continue
+        if not limit.min_chars <= size <= limit.max_chars:
+            return f"{name} has {size} characters, allowed are {limit.min_chars} to {limit.max_chars}"
+        if size >= limit.max_chars - 1 and not _ends(subject.fields.get(name, "")):
+            return f"{name} is cut off at {size} characters"
+    return None
+
+
+def markup(subject: Subject) -> str | None:
+    """No HTML, markdown, control, bidirectional, invisible or private characters."""
+    for name, value in subject.fields.items():
+        for character in value:
+            if unicodedata.category(character) in ("Cc", "Cf", "Co", "Cs", "Cn") and not (
+                name == "body" and character == "\n"
+            ):
+                return f"{name} has the character U+{ord(character):04X}"
+        found = _MARKUP.search(value.casefold())
+        if found:
+            return f'{name} has markup: "{found.group().strip()}"'
+    return None
+
+
+def repetition(subject: Subject) -> str | None:
+    """No sentence twice, no phrase again and again, no field that repeats another."""
+    values = [value.casefold().strip() for name, value in subject.fields.items() if name != "cta_text"]
+    if len(set(values)) < len(values):
+        return "two fields are the same"
+    for value in values:
+        if run := _CHARACTER_RUN.search(value):
+            return f'"{run.group()}" is repeated'
+        sentences = [sentence.strip() for sentence in _SENTENCES.split(value) if len(sentence.strip()) > 3]
+        if len(set(sentences)) < len(sentences):
+            return "a sentence stands twice"
+        words = _WORDS.findall(value)
+        phrases = Counter(tuple(words[i : i + _PHRASE_WORDS]) for i in range(len(words) - _PHRASE_WORDS + 1))
+        if phrases and (most := phrases.most_common(1)[0])[1] > _MAX_PHRASE:
+            return f'"{" ".join(most[0])}" stands {most[1]} times'
+        if len(words) >= 3 and any(words[i] == words[i + 1] == words[i + 2] for i in range(len(words) - 2)):
+            return "a word stands three times in a row"
+    return None
+
+
+def _ends(text: str) -> bool:
+    """True for a sentence's end, or a symbol (an emoji) after it."""
+    return bool(text) and (text[-1] in _ENDING or unicodedata.category(text[-1]) in ("So", "Mn", "Sk"))

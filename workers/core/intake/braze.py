@@ -1,0 +1,130 @@
+"""Braze: recommended `ecommerce.*` events, custom events, purchases and attributes (`/users/track`, Currents).
+
+Source: Braze, "eCommerce recommended events", "Event object" and "Currents event glossary". `ecommerce.cart_updated`
+says what it means by `action`: `add`, `remove`, or (without it) the cart as it now is: a Cart Viewed with its lines.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from schemas.events import (
+    CART_VIEWED,
+    CHECKOUT_STARTED,
+    ORDER_CANCELLED,
+    ORDER_COMPLETED,
+    ORDER_REFUNDED,
+    PRODUCT_ADDED,
+    PRODUCT_REMOVED,
+    PRODUCT_VIEWED,
+)
+from workers.core.intake.values import Json, drop_none, number, obj, rows, text
+
+NAMES = {
+    "ecommerce.product_viewed": PRODUCT_VIEWED,
+    "ecommerce.cart_updated": CART_VIEWED,
+    "ecommerce.checkout_started": CHECKOUT_STARTED,
+    "ecommerce.order_placed": ORDER_COMPLETED,
+    "ecommerce.order_refunded": ORDER_REFUNDED,
+    "ecommerce.order_cancelled": ORDER_CANCELLED,
+}
+_CART_ACTIONS = {"add": PRODUCT_ADDED, "remove": PRODUCT_REMOVED}
+_PRODUCT = {"product_name": "name", "variant_id": "variant", "product_url": "url"}
+_TOTALS = {"total_value": "total", "total_discounts": "discount", "subtotal_value": "subtotal"}
+_ENVELOPE = frozenset(
+    {
+        "external_id",
+        "external_user_id",
+        "braze_id",
+        "user_alias",
+        "device_id",
+        "app_id",
+        "id",
+        "user_id",
+        "_update_existing_only",
+    }
+)
+_KIND = "_kind"  # which array of the body an object came from
+
+
+def split(raw: Json) -> list[object] | None:
+    """The objects of a `/users/track` body; None if `raw` is a single event."""
+    found: list[object] | None = None
+    for name in ("attributes", "events", "purchases"):
+        if isinstance(array := raw.get(name), list):
+            found = found or []
+            found.extend({**obj(item), _KIND: name} if isinstance(item, dict) else item for item in array)
+    return found
+
+
+def draft(raw: Json) -> Json:
+    """One event, purchase or set of attributes."""
+    common: Json = {
+        "messageId": raw.get("id"),
+        "userId": raw.get("external_id") or raw.get("external_user_id"),
+        "anonymousId": _anonymous(raw),
+        "timestamp": raw.get("time"),
+    }
+    if raw.get(_KIND) == "attributes":
+        traits = {name: value for name, value in raw.items() if name not in _ENVELOPE and name != _KIND}
+        return drop_none({**common, "timestamp": None, "type": "identify", "traits": traits})
+    if raw.get(_KIND) == "purchases":
+        return drop_none({**common, "type": "track", "event": ORDER_COMPLETED, "properties": _purchase(raw)})
+    name = text(raw.get("name"))
+    properties = _properties(raw.get("properties"))
+    event = NAMES.get(name or "", name)
+    if event == CART_VIEWED:
+        event = _CART_ACTIONS.get(str(properties.pop("action", "")).lower(), CART_VIEWED)
+    if name in NAMES:
+        properties = _ecommerce(event, properties)
+    return drop_none({**common, "type": "track", "event": event, "properties": properties})
+
+
+def _anonymous(raw: Json) -> object | None:
+    alias = obj(raw.get("user_alias"))
+    label, name = text(alias.get("alias_label")), text(alias.get("alias_name"))
+    return (
+        raw.get("braze_id")
+        or raw.get("user_id")
+        or (f"{label}:{name}" if label and name else None)
+        or raw.get("device_id")
+    )
+
+
+def _properties(value: object) -> Json:
+    """Currents writes properties as a text of JSON."""
+    if isinstance(value, str):
+        try:
+            return obj(msgspec.json.decode(value))
+        except (msgspec.DecodeError, RecursionError):
+            return {}
+    return dict(obj(value))
+
+
+def _ecommerce(event: str | None, properties: Json) -> Json:
+    lines = [_product(line) for line in rows(properties.pop("products", None))]
+    found = _product(properties) if event == PRODUCT_VIEWED else {_TOTALS.get(k, k): v for k, v in properties.items()}
+    if lines:
+        found["products"] = lines
+    if event == ORDER_COMPLETED:  # Segment's revenue has no tax and no shipping in it
+        known = found.get("subtotal") if number(found.get("subtotal")) is not None else found.get("total")
+        found.setdefault("revenue", known)
+    return found
+
+
+def _product(line: Json) -> Json:
+    found: Json = {_PRODUCT.get(name, name): value for name, value in line.items()}
+    extra = obj(line.get("metadata"))
+    for name in ("sku", "brand", "category"):
+        if name in extra:
+            found.setdefault(name, extra[name])
+    return found
+
+
+def _purchase(raw: Json) -> Json:
+    """The older purchase object: one product, no order id of its own."""
+    properties = _properties(raw.get("properties"))
+    line = {name: raw[name] for name in ("product_id", "price", "quantity") if name in raw}
+    pieces, unit_price = number(raw.get("quantity")) or 1, number(raw.get("price"))
+    revenue = None if unit_price is None else unit_price * pieces
+    return {**properties, **drop_none({"currency": raw.get("currency"), "revenue": revenue}), "products": [line]}

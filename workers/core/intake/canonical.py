@@ -1,0 +1,246 @@
+"""The last step of every format: a draft in the words of the Segment spec becomes one record of customer.events.
+
+A draft is loosely typed. Here its identity, time, types and size are settled, and the result is decoded once as its
+readers will decode it, so that nothing invalid reaches the topic.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
+
+import msgspec
+
+from schemas import codec
+from schemas.events import CONSENT_UPDATED, PRODUCT_ADDED, PRODUCT_REMOVED, PRODUCT_VIEWED
+from workers.core.intake import commerce
+from workers.core.intake.reasons import reject
+from workers.core.intake.values import MAX_ID, Json, identifier, instant, obj, text
+from workers.errors import InvalidEvent
+
+MAX_EVENT_BYTES = 256 * 1024
+#: What a wrong clock writes (1970, 1980) is not a time at which a customer of ours did something.
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+#: What scripts write for "nobody": one profile for all of them would be worse than none.
+PLACEHOLDERS = frozenset(
+    {"", "null", "none", "undefined", "nan", "[object object]", "00000000-0000-0000-0000-000000000000"}
+)
+TYPES = frozenset({"track", "identify", "page", "screen", "alias", "group"})
+PRODUCT_EVENTS = frozenset({PRODUCT_VIEWED, PRODUCT_ADDED, PRODUCT_REMOVED})
+#: Fields that stop here: a key that may write for the shop is no business of the readers.
+_SECRET = ("writeKey", "write_key")
+_ALIASES = {
+    "user_id": "userId",
+    "anonymous_id": "anonymousId",
+    "message_id": "messageId",
+    "previous_id": "previousId",
+    "group_id": "groupId",
+    "original_timestamp": "originalTimestamp",
+    "sent_at": "sentAt",
+    "received_at": "receivedAt",
+}
+
+
+class MappedEvent(msgspec.Struct, frozen=True, gc=False):
+    """One record for customer.events; the key is the customer (userId, else anonymousId) in UTF-8."""
+
+    key: bytes
+    value: bytes
+
+
+class Origin:
+    """What is known of a record beside its content.
+
+    `occurred_at` and `customer_id` (of a CloudEvents envelope) fill in for what the content does not say; `message_id`
+    overrides the content's own, `fallback_id` stands in where it has none.
+    """
+
+    def __init__(
+        self,
+        value: bytes,
+        received_at: datetime,
+        *,
+        max_future_s: float = 86_400.0,
+        occurred_at: datetime | None = None,
+        customer_id: str | None = None,
+        message_id: str | None = None,
+        fallback_id: str | None = None,
+    ) -> None:
+        self._value = value
+        self._fallback_id = fallback_id
+        self._message_id = message_id
+        self.received_at = received_at
+        self.latest = received_at + timedelta(seconds=max_future_s)
+        self.occurred_at = occurred_at
+        self.customer_id = customer_id
+
+    def message_id(self, own: str | None, index: int | None) -> str:
+        """What recognises a resend: the source's own id, else a hash of the record and the place in its batch."""
+        if self._message_id is None and own is not None:
+            return own if len(own) <= MAX_ID else digest(own.encode())
+        if self._message_id is None and self._fallback_id is None:
+            self._fallback_id = digest(self._value)
+        whole = self._message_id or self._fallback_id or ""
+        found = whole if index is None else f"{whole}-{index}"
+        return found if len(found) <= MAX_ID else digest(found.encode())
+
+
+def digest(*parts: bytes) -> str:
+    """128 bits of the parts, 32 hexadecimal digits; ("a", "bc") and ("ab", "c") differ."""
+    hashed = blake2b(digest_size=16)
+    for part in parts:
+        hashed.update(b"%d:" % len(part))
+        hashed.update(part)
+    return hashed.hexdigest()
+
+
+def finish(draft: Json, origin: Origin, index: int | None = None) -> MappedEvent:
+    """Settles one draft; `index` is its place in a batch. Raises InvalidEvent (see `reasons`)."""
+    event = dict(draft)
+    for alias, name in _ALIASES.items():
+        if alias in event:
+            value = event.pop(alias)
+            event.setdefault(name, value)
+    for name in _SECRET:
+        event.pop(name, None)
+    kind = event["type"] = _kind(event)
+    key = _settle_identity(event, origin)
+    event["messageId"] = origin.message_id(text(event.get("messageId")), index)
+    _settle_times(event, origin)
+    _settle_content(event, kind)
+    value = _encode(event)
+    check(value)
+    return MappedEvent(key, value)
+
+
+def check(value: bytes) -> None:
+    """Raises InvalidEvent unless `value` is small enough and its readers can decode it."""
+    if len(value) > MAX_EVENT_BYTES:
+        raise reject("too_large", f"{len(value)} bytes, at most {MAX_EVENT_BYTES}")
+    try:
+        codec.decode_event(value)
+    except codec.Malformed as error:
+        raise InvalidEvent(error.reason, error.detail) from error
+
+
+def _kind(event: Json) -> str:
+    """The type of the call; where it is missing, what only one type has tells it."""
+    given = event.get("type")
+    if isinstance(given, str) and given.strip().lower() in TYPES:
+        return given.strip().lower()
+    if given is not None:
+        raise reject("wrong_type", f"type: one of {', '.join(sorted(TYPES))}")
+    for field, kind in (("event", "track"), ("previousId", "alias"), ("groupId", "group"), ("traits", "identify")):
+        if field in event:
+            return kind
+    raise reject("missing_field", "type")
+
+
+def customer_id(value: object, name: str) -> str | None:
+    """The id of a person; None if it names nobody. Raises InvalidEvent when it is too long to be one."""
+    found = text(value)
+    if found is None or found.lower() in PLACEHOLDERS:
+        return None
+    if len(found) > MAX_ID:
+        raise reject("bad_identity", f"{name}: {len(found)} characters, at most {MAX_ID}")
+    return found
+
+
+def _settle_identity(event: Json, origin: Origin) -> bytes:
+    found = {name: customer_id(event.pop(name, None), name) for name in ("userId", "anonymousId")}
+    if not any(found.values()):
+        found["userId"] = customer_id(origin.customer_id, "key")
+    key = found["userId"] or found["anonymousId"]
+    if key is None:
+        raise reject("no_identity", "neither userId nor anonymousId")
+    event.update((name, value) for name, value in found.items() if value is not None)
+    try:
+        return key.encode()
+    except UnicodeEncodeError as error:
+        raise reject("broken_encoding", "the customer's id is not UTF-8") from error
+
+
+def _settle_times(event: Json, origin: Origin) -> None:
+    # Segment corrects the device's clock itself: where `timestamp` is given it is taken as it is.
+    moment = _time(event, "timestamp") or _time(event, "originalTimestamp") or origin.occurred_at
+    moment = moment or _time(event, "sentAt") or origin.received_at
+    if not EARLIEST <= moment <= origin.latest:
+        raise reject("bad_timestamp", "before the year 2000" if moment < EARLIEST else "in the future")
+    event["timestamp"] = moment
+    for name in ("sentAt", "receivedAt"):
+        if name in event and (known := instant(event.pop(name))) is not None:
+            event[name] = known
+
+
+def _time(event: Json, name: str) -> datetime | None:
+    value = event.get(name)
+    if value is None or value == "":
+        return None
+    moment = instant(value)
+    if moment is None:
+        raise reject("bad_timestamp", f"{name}: neither ISO 8601 nor a number since the epoch")
+    return moment
+
+
+def _settle_content(event: Json, kind: str) -> None:
+    if "context" in event:
+        event["context"] = commerce.context(obj(event["context"]))
+    match kind:
+        case "track":
+            event["properties"] = commerce.properties(obj(event.get("properties")))
+            event["event"] = _name(event)
+            _settle_track(str(event["event"]), obj(event["properties"]))
+        case "page" | "screen":
+            event["properties"] = commerce.properties(obj(event.get("properties")))
+            for name in ("name", "category"):
+                if name in event and (known := text(event.pop(name))) is not None:
+                    event[name] = known
+        case "identify" | "group":
+            event["traits"] = commerce.traits(obj(event.get("traits")))
+    for kind_with_id, name in (("alias", "previousId"), ("group", "groupId")):
+        if kind == kind_with_id:
+            event[name] = customer_id(event.get(name), name)
+            if event[name] is None:
+                raise reject("missing_field", name)
+
+
+def _name(event: Json) -> str:
+    name = text(event.get("event"))
+    if name is None:
+        raise reject("missing_field", "event")
+    if len(name) > MAX_ID:
+        raise reject("wrong_type", f"event: {len(name)} characters, at most {MAX_ID}")
+    return name
+
+
+def _settle_track(name: str, found: Json) -> None:
+    if name in PRODUCT_EVENTS and "product_id" not in found:
+        _lift_product(found)
+    if name == CONSENT_UPDATED:
+        if "status" not in found:
+            raise reject("missing_field", "properties.status")
+        if "channel" not in found and "purpose" not in found:
+            raise reject("missing_field", "properties.channel")
+
+
+def _lift_product(found: Json) -> None:
+    """An event about one product carries its fields directly."""
+    lines = found.get("products")
+    if isinstance(lines, list) and len(lines) == 1:
+        del found["products"]
+        for name, value in obj(lines[0]).items():
+            found.setdefault(name, value)
+    elif not lines and (other := identifier(found.get("sku")) or identifier(found.get("id"))) is not None:
+        found["product_id"] = other
+
+
+_encoder = msgspec.json.Encoder()
+
+
+def _encode(event: Json) -> bytes:
+    try:
+        return _encoder.encode(event)
+    except UnicodeEncodeError as error:
+        raise reject("broken_encoding", "text that is not UTF-8") from error
+    except RecursionError as error:
+        raise reject("broken_json", "nested too deeply") from error

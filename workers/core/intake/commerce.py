@@ -1,0 +1,145 @@
+"""Brings properties, products, traits and context into the types that customer.events promises.
+
+A field of the contract whose value cannot be read is left out (unknown); the shop's own fields stay as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from schemas.events import Campaign, Product, Properties
+from workers.core.intake.values import (
+    Json,
+    currency,
+    identifier,
+    instant,
+    integer,
+    loose_text,
+    number,
+    obj,
+    price,
+    quantity,
+    rows,
+    text,
+)
+
+Cleaner = Callable[[object], object | None]
+
+#: Traits deeper than this are left out: a profile holds facts, not documents.
+_TRAIT_LEVELS = 3
+
+
+def products(value: object) -> list[Json]:
+    """Product lines; `product_id` falls back to `sku` and `id`, and a line with none of them says nothing."""
+    return [line for row in rows(value) if (line := product(row)) is not None]
+
+
+def product(row: Json) -> Json | None:
+    """One product line, or None if it names no product."""
+    line = clean(row, _PRODUCT)
+    found = line.get("product_id") or identifier(row.get("sku")) or identifier(row.get("id"))
+    if found is None:
+        return None
+    line["product_id"] = found
+    return line
+
+
+def properties(raw: Json) -> Json:
+    """The properties of an event."""
+    return clean(raw, _PROPERTIES)
+
+
+def clean(raw: Json, cleaners: Mapping[str, Cleaner]) -> Json:
+    """`raw` with the fields of the contract converted; None and what cannot be converted is left out."""
+    cleaned: Json = {}
+    for name, value in raw.items():
+        cleaner = cleaners.get(name)
+        if cleaner is None:
+            cleaned[name] = value
+        elif value is not None and (converted := cleaner(value)) is not None:
+            cleaned[name] = converted
+    return cleaned
+
+
+def traits(raw: Json) -> Json:
+    """Traits as a flat table: `address: {city: x}` becomes `address.city`, a list becomes a list of texts.
+
+    >>> traits({"age": 30, "address": {"city": "Ulm"}, "tags": ["a", 1], "odd": [{}]})
+    {'age': 30, 'address.city': 'Ulm', 'tags': ['a', '1']}
+    """
+    flat: Json = {}
+    _flatten(raw, "", 1, flat)
+    return flat
+
+
+def _flatten(raw: Json, prefix: str, level: int, flat: Json) -> None:
+    for name, value in raw.items():
+        if value is None or isinstance(value, str | int | float | bool):
+            flat[prefix + name] = value
+        elif isinstance(value, list):
+            texts = [found for item in value if (found := loose_text(item)) is not None]
+            if texts or not value:
+                flat[prefix + name] = texts
+        elif isinstance(value, dict) and level < _TRAIT_LEVELS:
+            _flatten(obj(value), f"{prefix}{name}.", level + 1, flat)
+
+
+def context(raw: Json) -> Json:
+    """Locale, time zone, campaign and traits in their types; the rest (device, page, ...) as it came."""
+    cleaned = clean(raw, _CONTEXT)
+    for name in ("campaign", "traits"):
+        if name in cleaned and not cleaned[name]:
+            del cleaned[name]
+    return cleaned
+
+
+def _campaign(value: object) -> Json:
+    return clean(obj(value), _CAMPAIGN)
+
+
+def _flat_traits(value: object) -> Json:
+    return traits(obj(value))
+
+
+def _cleaners(struct: type[msgspec.Struct]) -> dict[str, Cleaner]:
+    """A converter for each field of a struct, from its type: a field added to the contract is converted here too."""
+    by_type: dict[type, Cleaner] = {
+        msgspec.inspect.StrType: loose_text,
+        msgspec.inspect.FloatType: number,
+        msgspec.inspect.IntType: integer,
+        msgspec.inspect.DateTimeType: instant,
+        msgspec.inspect.ListType: products,
+    }
+    cleaners: dict[str, Cleaner] = {}
+    described = msgspec.inspect.type_info(struct)
+    if not isinstance(described, msgspec.inspect.StructType):
+        raise TypeError(f"{struct} is not a struct")
+    for field in described.fields:
+        options = field.type.types if isinstance(field.type, msgspec.inspect.UnionType) else (field.type,)
+        kind = next(option for option in options if not isinstance(option, msgspec.inspect.NoneType))
+        cleaners[field.encode_name] = identifier if field.name.endswith("_id") else by_type[type(kind)]
+    return cleaners
+
+
+_MONEY: dict[str, Cleaner] = {"price": price, "quantity": quantity, "currency": currency}
+_PRODUCT = _cleaners(Product) | _MONEY
+_PROPERTIES = _cleaners(Properties) | _MONEY
+_CAMPAIGN = _cleaners(Campaign)
+_CONTEXT: dict[str, Cleaner] = {"locale": text, "timezone": text, "campaign": _campaign, "traits": _flat_traits}
+
+
+def needs_no_cleaning(found: Properties) -> bool:
+    """Whether properties that already have the right types also have the right values (see `values.price` ...)."""
+    if not _is_clean(found.price, found.quantity) or (found.currency is not None and not _is_currency(found.currency)):
+        return False
+    return all(_is_clean(line.price, line.quantity) for line in found.products)
+
+
+def _is_clean(unit_price: float | None, pieces: int | None) -> bool:
+    return (unit_price is None or unit_price > 0) and (pieces is None or pieces > 0)
+
+
+def _is_currency(code: str) -> bool:
+    return len(code) == 3 and code.isascii() and code.isalpha() and code.isupper()

@@ -1,0 +1,155 @@
+"""From a request to the turns of a chat, and from the model's answer back to a text.
+
+The static part comes first and the customer's own last, so that a server's prefix cache holds what requests share.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from schemas.messages import MessageRequest, MessageText, ProductFacts
+from workers.core.playbook import Channel, Playbook
+from workers.core.wording import clean, compiled, product_words
+from workers.ports import ChatMessage
+
+ROLES = ("system", "user", "assistant")
+_TURN = re.compile(r"^=== *([a-z]+) *===[ \t]*\n", re.MULTILINE)
+_THOUGHT = re.compile(r"^\s*<think>.*?</think>", re.DOTALL)
+_FENCE = re.compile(r"^\s*```(?:json)?\s*\n(.*?)\n?\s*```\s*$", re.DOTALL)
+_SPACES = re.compile(r"[^\S\n]+")
+_MAX_ANSWER_CHARS = 20_000
+_MAX_CONTEXT = 8
+
+
+class Field(msgspec.Struct, frozen=True):
+    """One field of the channel, with its limits in the language of the request [characters]."""
+
+    name: str
+    min_chars: int
+    max_chars: int
+
+
+def render(playbook: Playbook, request: MessageRequest) -> tuple[ChatMessage, ...]:
+    """The turns of a request. Its prompt, language and channel must be in the playbook (the loader sees to it).
+
+    Raises jinja2.TemplateError only for a playbook that was not checked.
+    """
+    prompt = playbook.prompts[request.prompt, request.language]
+    values = variables(
+        playbook,
+        language=request.language,
+        channel=request.channel,
+        target_group=request.target_group,
+        campaign_id=request.campaign_id,
+        product=request.product,
+        context=request.context,
+    )
+    return tuple(
+        ChatMessage(role, compiled(source).render(values).strip())
+        for role, source in turns(prompt.source)
+        if source.strip()
+    )
+
+
+def turns(source: str) -> list[tuple[str, str]]:
+    """(role, Jinja source) per turn. Cut before rendering, so that no value can open a turn.
+
+    Raises ValueError for an unknown role, or words before the first turn.
+    """
+    before, *rest = _TURN.split(source)
+    if before.strip():
+        raise ValueError(
+            "there are words before the first turn; allowed: === system ===, === user ===, === assistant ==="
+        )
+    pairs = list(zip(rest[::2], rest[1::2], strict=True))
+    for role, _ in pairs:
+        if role not in ROLES:
+            raise ValueError(f"`{role}` is not a role; allowed: {', '.join(ROLES)}")
+    if not pairs or pairs[-1][0] != "user":
+        raise ValueError("the last turn must be === user ===")
+    return pairs
+
+
+def variables(
+    playbook: Playbook,
+    *,
+    language: str,
+    channel: str,
+    target_group: str,
+    campaign_id: str,
+    product: ProductFacts,
+    context: Mapping[str, str] | None = None,
+) -> dict[str, object]:
+    """What a prompt can name: language, channel, fields, group, goal, product, customer."""
+    group = next((group for group in playbook.audiences.target_groups if group.id == target_group), None)
+    campaign = playbook.campaigns.get(campaign_id)
+    return {
+        "language": language,
+        "channel": channel,
+        "fields": fields(playbook.channels[channel], language),
+        "group": {
+            "id": group.id if group else "",
+            "name": group.name.get(language, "") if group else "",
+            "angle": group.angle.get(language, "") if group else "",
+        },
+        "goal": campaign.goal.get(language, "") if campaign else "",
+        "product": product_words(playbook, language, product),
+        "customer": [
+            {"name": clean(name, 40), "value": clean(value, 80)}
+            for name, value in sorted((context or {}).items())[:_MAX_CONTEXT]
+        ],
+    }
+
+
+def fields(channel: Channel, language: str) -> list[Field]:
+    """The channel's fields in the playbook's order."""
+    return [
+        Field(name, limits[language].min_chars, limits[language].max_chars)
+        for name, limits in channel.fields.items()
+        if language in limits
+    ]
+
+
+def schema_for(channel: Channel, language: str) -> dict[str, object]:
+    """A JSON Schema of the channel's fields; `maxLength` keeps even a small model within the limits."""
+    allowed = fields(channel, language)
+    return {
+        "type": "object",
+        "properties": {
+            field.name: {"type": "string", "minLength": field.min_chars, "maxLength": field.max_chars}
+            for field in allowed
+        },
+        "required": [field.name for field in allowed],
+        "additionalProperties": False,
+    }
+
+
+def parse(answer: str, known: Iterable[str] = MessageText.__struct_fields__) -> MessageText | str:
+    """The text of an answer, or (a str) why it is none. Thoughts and a code fence around the JSON are taken off; fields
+    that are not `known` are dropped; nothing is shortened.
+
+    >>> parse('{"title": " Hi ", "body": "All good."}')
+    MessageText(title='Hi', body='All good.')
+    >>> parse("Sure!")
+    'the answer is not JSON'
+    """
+    if len(answer) > _MAX_ANSWER_CHARS:
+        return "the answer is too long"
+    answer = _THOUGHT.sub("", answer)
+    if fenced := _FENCE.match(answer):
+        answer = fenced.group(1)
+    try:
+        values = msgspec.json.decode(answer.strip())
+    except (msgspec.DecodeError, RecursionError):
+        return "the answer is not JSON"
+    if not isinstance(values, dict):
+        return "the answer is not a JSON object"
+    wanted = {name: values[name] for name in known if name in values}
+    if not wanted:
+        return "the answer has none of the fields"
+    if not all(isinstance(value, str) for value in wanted.values()):
+        return "a field of the answer is not a string"
+    return MessageText(**{name: _SPACES.sub(" ", value).strip() for name, value in wanted.items()})

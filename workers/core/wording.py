@@ -1,0 +1,161 @@
+"""What prompts and templates may say of a product, cleaned; and the sandbox in which they are rendered.
+
+Names, brands and categories may come from events, so from anybody: they are data, never instructions or markup.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+
+import jinja2
+import msgspec
+from jinja2.runtime import Context
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from schemas.messages import ProductFacts
+from workers.core.guardrails.contact import reach
+from workers.core.guardrails.meta import META, ROLE
+from workers.core.guardrails.names import banned_word
+from workers.core.guardrails.subject import normalised
+from workers.core.playbook import Playbook
+
+MAX_NAME_CHARS = 60
+MAX_WORD_CHARS = 30
+MAX_FACT_CHARS = 120
+MAX_FACTS = 12
+#: In category_names: what a product is called whose category has no name.
+ANY_CATEGORY = "*"
+_NOT_IN_NAMES = re.compile(r"[{}<>\[\]|`*_#~\\^=\"“”$%@]")
+_EDGE = re.compile(r"(?<=[\u3400-\u9fff])(?=[A-Za-z0-9])|(?<=[A-Za-z0-9])(?=[\u3400-\u9fff])")
+_INVISIBLE = ("Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp")
+_AND = {"zh": ("、", "、"), "en": (", ", " and ")}
+
+
+class ProductWords(msgspec.Struct, frozen=True, kw_only=True):
+    """A product as copy may name it. `label` is the best name there is: the name, else brand and category, else ""."""
+
+    name: str = ""
+    brand: str = ""
+    category: str = ""
+    label: str = ""
+    facts: list[str] = []
+    price: str = ""
+    quantity: int = 1
+
+
+def product_words(playbook: Playbook, language: str, product: ProductFacts) -> ProductWords:
+    """Cleans a product for one language. A name that carries a link, code, instruction or banned word is dropped."""
+    name = _harmless(clean(product.name, MAX_NAME_CHARS), playbook)
+    brand = _harmless(_brand(clean(product.brand, MAX_WORD_CHARS)), playbook)
+    category = _harmless(_category(playbook, language, product.category), playbook)
+    between = "" if language == "zh" and not brand[-1:].isascii() else " "
+    return ProductWords(
+        name=name,
+        brand=brand,
+        category=category,
+        label=name or ((brand + between + category).strip() if category else ""),
+        facts=[fact for text in product.facts[:MAX_FACTS] if (fact := clean(text, MAX_FACT_CHARS))],
+        price=f"{product.price:g} {product.currency}" if product.price and product.currency else "",
+        quantity=product.quantity or 1,
+    )
+
+
+def clean(text: str, max_chars: int) -> str:
+    """One line without control, invisible or markup characters, at most `max_chars` (whole words where it has any).
+
+    >>> clean("Sma\\u202ert {{ x }} <b>Band</b>\\n", 60)
+    'Smart x b Band/b'
+    """
+    visible = "".join(
+        " " if c.isspace() else c for c in text if c.isspace() or unicodedata.category(c) not in _INVISIBLE
+    )
+    words = " ".join(_NOT_IN_NAMES.sub(" ", visible).split())
+    if len(words) <= max_chars:
+        return words
+    cut = words[: max_chars + 1].rpartition(" ")[0]
+    return (cut or words[:max_chars]).rstrip(" ,.;:-/(")
+
+
+def spaced(text: str) -> str:
+    """A thin rule of Chinese typesetting: a space between Chinese characters and Latin letters or digits.
+
+    >>> spaced("您选中的Samsung手机")
+    '您选中的 Samsung 手机'
+    """
+    return _EDGE.sub(" ", text)
+
+
+@lru_cache(maxsize=4096)
+def compiled(source: str) -> jinja2.Template:
+    """A source of the playbook as a template of the sandbox.
+
+    Raises jinja2.TemplateSyntaxError.
+    """
+    return ENVIRONMENT.from_string(source)
+
+
+def _harmless(text: str, playbook: Playbook) -> str:
+    plain = normalised(text)
+    folded = plain.casefold()
+    hostile = (
+        reach(plain, text)
+        or META.search(folded)
+        or ROLE.search(folded)
+        or banned_word(playbook.policy.banned_words, folded)
+    )
+    return "" if hostile else text
+
+
+def _brand(brand: str) -> str:
+    """Codes of shops are lower case, names are not: `samsung` → Samsung, `hp` → HP."""
+    if not (brand.isascii() and brand.islower()):
+        return brand
+    return brand.upper() if len(brand) <= 3 else " ".join(word[:1].upper() + word[1:] for word in brand.split())
+
+
+def _category(playbook: Playbook, language: str, category: str) -> str:
+    """The playbook's name for a category code, else the code's last part in words where that reads as this language."""
+    named = playbook.category_names.get(category, {}).get(language)
+    if named:
+        return named
+    is_code = category.isascii() and bool(re.search(r"[._]|^[a-z0-9-]*$", category))
+    if category and not is_code:
+        return clean(category, MAX_WORD_CHARS)
+    words = clean(re.split(r"[.>/]", category)[-1].replace("_", " "), MAX_WORD_CHARS)
+    if language == "en" and words and ANY_CATEGORY not in playbook.category_names:
+        return words
+    return playbook.category_names.get(ANY_CATEGORY, {}).get(language, words if language == "en" else "")
+
+
+def _pick(items: list[str], count: int, *preferred: str) -> list[str]:
+    """Up to `count` items; those that hold one of `preferred` come first."""
+    return sorted(items, key=lambda item: not any(word.casefold() in item.casefold() for word in preferred))[:count]
+
+
+@jinja2.pass_context
+def _listed(context: Context, items: list[str], count: int, *preferred: str) -> str:
+    """What `pick` picks, in words: a, b and c."""
+    chosen = _pick(items, count, *preferred)
+    comma, conjunction = _AND.get(str(context.get("language")), (", ", ", "))
+    return conjunction.join(filter(None, (comma.join(chosen[:-1]), chosen[-1]))) if chosen else ""
+
+
+def _sentence(text: str) -> str:
+    """The first letter upper case, the rest as it is."""
+    return text[:1].upper() + text[1:]
+
+
+def _environment() -> jinja2.Environment:
+    environment = ImmutableSandboxedEnvironment(
+        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
+    )
+    environment.filters["pick"] = _pick
+    environment.filters["listed"] = _listed
+    environment.filters["sentence"] = _sentence
+    return environment
+
+
+#: Immutable sandbox: no private attributes, no changes of what is passed in. Plain text, so nothing is escaped.
+ENVIRONMENT = _environment()
