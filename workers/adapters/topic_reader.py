@@ -15,6 +15,13 @@ from workers.ports import Record
 from workers.settings import Settings
 
 _TIMEOUT_S = 10.0
+_PASSING = {
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.REPLICA_NOT_AVAILABLE,
+    KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001 # the library's name for it
+    KafkaError._TRANSPORT,  # noqa: SLF001 # likewise
+}
 
 
 def headers_of(message: Message[bytes, bytes]) -> tuple[tuple[str, bytes], ...]:
@@ -22,6 +29,11 @@ def headers_of(message: Message[bytes, bytes]) -> tuple[tuple[str, bytes], ...]:
     found = message.headers() or ()
     pairs = found.items() if isinstance(found, dict) else found
     return tuple((name, value.encode() if isinstance(value, str) else value or b"") for name, value in pairs)
+
+
+def _may_pass(error: KafkaError) -> bool:
+    """A broker that starts or hands a partition over answers like this for a moment; librdkafka calls few of it retriable."""
+    return error.retriable() or error.code() in _PASSING
 
 
 class TopicReader:
@@ -46,6 +58,7 @@ class TopicReader:
                 "isolation.level": "read_committed",
                 "auto.offset.reset": "earliest",
                 "fetch.queue.backoff.ms": 5,
+                "log_level": 2,  # a broker that goes away is told by poll, not by lines on the terminal
             }
         )
         try:
@@ -83,7 +96,7 @@ class TopicReader:
                 if error.code() == KafkaError._PARTITION_EOF:  # the library's name for it
                     self._ended[source] = True
                     continue
-                if error.retriable() or error.code() == KafkaError._ALL_BROKERS_DOWN:  # likewise
+                if _may_pass(error):
                     continue
                 raise Unavailable(f"{message.topic()} cannot be read: {error.str()}", "is Kafka up?")
             self._ended[source] = False
@@ -133,7 +146,7 @@ class TopicReader:
             try:
                 first, end = self._consumer.get_watermark_offsets(source, timeout=_TIMEOUT_S)
             except KafkaException as error:
-                if not error.args[0].retriable() or clock.monotonic_s() > ends_at_s:
+                if not _may_pass(error.args[0]) or clock.monotonic_s() > ends_at_s:
                     raise
                 self._consumer.poll(0.1)
             else:

@@ -31,12 +31,19 @@ class Writer:
         self._model = model
         self._language = language
         self._metrics = metrics
+        self._languages = frozenset(filter(None, map(str.strip, settings.llm_languages.split(","))))
 
     async def write(self, request: MessageRequest) -> Candidate:
         """One candidate within `llm_deadline_s`, or before the request's own deadline if that is nearer."""
         own_s = (request.deadline_at - request.requested_at).total_seconds()
         ends_at_s = clock.monotonic_s() + min(self._settings.llm_deadline_s, own_s)
-        draft = Draft(self._playbook, request, self._language, max_tokens=self._settings.llm_max_tokens)
+        draft = Draft(
+            self._playbook,
+            request,
+            self._language,
+            max_tokens=self._settings.llm_max_tokens,
+            languages=self._languages,
+        )
         while (call := draft.next_call()) is not None:
             answer = await self._call(call, ends_at_s)
             if isinstance(answer, Completion):
@@ -57,11 +64,11 @@ class Writer:
             try:
                 completion = await self._model.complete(call, left_s)
             except Refused as error:
-                self._observe(started_s, "refused")
+                self._observe(started_s, error.reason)
                 log.warning("the LLM refused a request: %s", error)
                 return "refused"
             except Retryable as error:
-                self._observe(started_s, "retryable")
+                self._observe(started_s, error.reason)
                 pause = max(pause_s, error.retry_after_s or 0.0)
                 if clock.monotonic_s() + pause >= ends_at_s:
                     return "deadline"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from hashlib import blake2b
 
@@ -18,7 +19,7 @@ from workers.ports import ChatMessage, Completion, CompletionRequest
 __all__ = ["FAILURES", "Draft", "Language"]
 
 #: Why a text is not the model's own (Candidate.failure); the caller's words for calls that failed come beside them.
-FAILURES = ("", "guardrail", "malformed", "cut_off", "not_personalised", "stale")
+FAILURES = ("", "guardrail", "malformed", "cut_off", "not_personalised", "language", "stale")
 #: Appended to the last turn. The rejected answer itself is not shown: small models would repeat it, and it may hold
 #: anything; so all attempts share their prompt as prefix.
 _AGAIN = {
@@ -32,7 +33,8 @@ class Draft:
     """One text in the making: call `next_call` until it gives None, each time then `answer` or `failed`; then `result`.
 
     `attempts` = calls at most, the first one included. Sampling seeds derive from the message_id: the same request asks
-    the same questions. `max_tokens` None = what the prompt says; else the smaller of both.
+    the same questions. `max_tokens` None = what the prompt says; else the smaller of both. `languages` = those that the
+    model writes well enough (none named: all); a request in another gets the template.
     """
 
     def __init__(
@@ -43,12 +45,14 @@ class Draft:
         *,
         attempts: int = 2,
         max_tokens: int | None = None,
+        languages: Collection[str] = (),
     ) -> None:
         self._playbook = playbook
         self._request = request
         self._language = language
         self._attempts = attempts
         self._max_tokens = max_tokens
+        self._languages = languages
         self._turns: tuple[ChatMessage, ...] = ()
         self._calls = 0
         self._failure = self._obstacle()
@@ -131,6 +135,8 @@ class Draft:
         request = self._request
         if request.target_group == GENERIC_GROUP:
             return "not_personalised"
+        if self._languages and request.language not in self._languages:
+            return "language"
         known = (
             request.prompt,
             request.language,

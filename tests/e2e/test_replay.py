@@ -1,0 +1,234 @@
+"""History through the whole way: counted by somebody else, and the same whatever way it comes in."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+from collections import Counter
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pandas as pd
+import pytest
+
+from schemas import codec
+from schemas.profiles import ProfileView
+from tests.support_cli import attune, replay
+from tests.support_data import data_file
+from tests.support_llm import FakeLlm
+from tests.support_workers import ROOT, committed_profiles, read
+from workers.core.profile import Profile
+from workers.settings import Settings
+
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(600)]
+
+PLAYBOOK = ROOT / "playbooks" / "rees46"
+DELAY_S = 15 * 60
+CHANNELS = ("messages.push", "messages.email")
+NAMES = {"view": "Product Viewed", "cart": "Product Added", "purchase": "Order Completed"}
+
+
+@pytest.fixture
+def running(settings: Settings, tmp_path: Path) -> Any:
+    """Settings of a replay: the session's Kafka, and a fast LLM that the contract suite trusts."""
+    with FakeLlm() as llm:
+        yield msgspec.structs.replace(
+            settings, prefix="", llm=llm.base_url, data_dir=str(tmp_path / "data"), playbook=str(PLAYBOOK)
+        )
+
+
+def under(settings: Settings, prefix: str) -> Settings:
+    return msgspec.structs.replace(settings, prefix=prefix)
+
+
+def views(settings: Settings) -> dict[str, ProfileView]:
+    newest = {record.key: codec.decode(ProfileView, record.value) for record in read(settings, "customer.profiles")}
+    return {view.customer_id: view for view in newest.values()}
+
+
+def comparable(profiles: dict[str, Profile]) -> dict[str, Any]:
+    """Profiles without what names their events: ids of messages and offsets."""
+    found = {}
+    for user, profile in profiles.items():
+        profile.seen, profile.viewed_at, profile.timers = {}, 0.0, {}
+        found[user] = msgspec.to_builtins(profile)
+        for cart in found[user].get("carts", {}).values():
+            del cart[4]  # the offset at which the cart began
+    return found
+
+
+def as_segment(source: Path, target: Path) -> None:
+    """The clickstream as Segment JSON lines, by somebody who has not read our mapping."""
+    with gzip.open(source, "rt") as rows, target.open("w") as lines:
+        for number, row in enumerate(csv.DictReader(rows)):
+            price = float(row["price"] or 0)
+            product = {
+                "product_id": row["product_id"],
+                "category": row["category_code"] or None,
+                "brand": row["brand"] or None,
+                "price": price or None,
+            }
+            basket = {"cart_id": row["user_session"], "session_id": row["user_session"], "currency": "USD"}
+            properties: dict[str, Any] = {"session_id": row["user_session"], "currency": "USD", **product}
+            if row["event_type"] == "cart":
+                properties |= basket
+            if row["event_type"] == "purchase":
+                order = {"order_id": f"order-{number}", "products": [{**product, "quantity": 1}]}
+                properties = {**basket, **order, "total": price or None, "revenue": price or None}
+            event = {
+                "type": "track",
+                "event": NAMES[row["event_type"]],
+                "messageId": f"converted-{number}",
+                "timestamp": datetime.strptime(row["event_time"], "%Y-%m-%d %H:%M:%S UTC").isoformat() + "Z",  # noqa: DTZ007
+                "userId": row["user_id"],
+                "properties": properties,
+            }
+            lines.write(json.dumps(event) + "\n")
+
+
+def open_carts(frame: pd.DataFrame) -> set[tuple[str, str]]:
+    """(session, first cart time) of carts that were left alone for the delay, by pandas alone."""
+    left = set()
+    for session, rows in frame[frame.event_type != "view"].groupby("user_session", sort=False):
+        began: pd.Timestamp | None = None
+        last: pd.Timestamp | None = None
+        for row in rows.itertuples():
+            if last is not None and (row.event_time - last).total_seconds() > DELAY_S:
+                left.add((str(session), str(began)))
+            if row.event_type == "cart":
+                began, last = began or row.event_time, row.event_time
+            else:
+                began = last = None
+        if last is not None:
+            left.add((str(session), str(began)))
+    return left
+
+
+@pytest.mark.data
+def test_the_real_clickstream(running: Settings, tmp_path: Path) -> None:
+    source = data_file("rees46-2019-10-01.csv.gz")
+    frame = pd.read_csv(source, dtype={"user_id": str, "product_id": str})
+    frame["event_time"] = pd.to_datetime(frame["event_time"], utc=True)
+
+    report = replay(running, source, "rees46", tmp_path, "--grant", "email,push", prefix="granted.")
+    granted = under(running, "granted.")
+    assert (report["events"], report["dead_letters"]) == (17_435, 0)
+    assert read(granted, "dead.letters") == []
+
+    counted = frame.groupby("user_id").event_type.value_counts()
+    expected: dict[str, dict[str, int]] = {}
+    for (user, kind), number in counted.items():
+        expected.setdefault(user, {})[NAMES[kind]] = int(number)
+    assert {user: view.features.counts for user, view in views(granted).items()} == expected
+    assert report["profiles"] == len(expected)
+
+    decisions = [codec.decode_topic("message.decisions", record.value) for record in read(granted, "message.decisions")]
+    carts = open_carts(frame)
+    assert Counter(decision.occurrence_id.rsplit("@", 1)[0] for decision in decisions) == Counter(
+        session for session, _ in carts
+    )
+    assert len({decision.decision_id for decision in decisions}) == len(decisions) == report["triggers"]
+
+    requests = [codec.decode_topic("message.requests", record.value) for record in read(granted, "message.requests")]
+    outcomes = [codec.decode_topic("message.outcomes", record.value) for record in read(granted, "message.outcomes")]
+    assert Counter(outcome.message_id for outcome in outcomes) == Counter(request.message_id for request in requests)
+    assert len(requests) == report["requests"] > 0
+    sent = [codec.decode_topic(topic, record.value) for topic in CHANNELS for record in read(granted, topic)]
+    assert len({message.message_id for message in sent}) == len(sent) == report["outcomes"]["published"]
+
+    before = comparable(committed_profiles(granted)), len(sent)
+    again = replay(running, source, "rees46", tmp_path, "--grant", "email,push", prefix="granted.")
+    assert (again["events"], again["profiles_changed"], again["requests"], again["messages"]["total"]) == (17_435, 0, 0, 0)
+    after = sum(len(read(granted, topic)) for topic in CHANNELS)
+    assert (comparable(committed_profiles(granted)), after) == before
+
+    converted = tmp_path / "converted.jsonl"
+    as_segment(source, converted)
+    silent = replay(running, converted, "segment", tmp_path, prefix="segment.")
+    assert (silent["events"], silent["dead_letters"], silent["messages"]["total"]) == (17_435, 0, 0)
+    assert silent["decisions"] == {"consent": len(carts)}
+    without_sends = comparable(committed_profiles(under(running, "segment.")))
+    for user, profile in before[0].items():
+        for name in ("sends", "sent"):
+            profile.pop(name, None)
+        assert without_sends[user] == profile, user
+
+
+def small_history(path: Path) -> None:
+    """Ana leaves a cart, Bo buys his in time, Cem refuses, and one line is broken."""
+    lines = []
+
+    def add(user: str, second: int, event: str, **properties: Any) -> None:
+        lines.append(
+            json.dumps(
+                {
+                    "type": "track",
+                    "event": event,
+                    "messageId": f"m{len(lines)}",
+                    "userId": user,
+                    "timestamp": f"2024-03-04T12:{second // 60:02}:{second % 60:02}Z",
+                    "context": {"locale": "en-GB"},
+                    "properties": properties,
+                }
+            )
+        )
+
+    for user in ("ana", "bo", "cem"):
+        add(user, 1, "Product Added", cart_id=f"cart-{user}", product_id="p1", category="audio", price=10, currency="EUR")
+    add("cem", 2, "Consent Updated", channel="push", purpose="marketing", status="unsubscribed")
+    add("bo", 300, "Order Completed", cart_id="cart-bo", order_id="o1", total=10, currency="EUR")
+    lines.append('{"type": "track", "event": ')
+    path.write_text("\n".join(lines) + "\n")
+
+
+def test_a_small_history_is_explained_to_the_end(running: Settings, tmp_path: Path) -> None:
+    history = tmp_path / "history.jsonl"
+    small_history(history)
+    report = replay(running, history, "segment", tmp_path, "--grant", "push", prefix="small.")
+    assert report["decisions"] == {"requested": 1, "consent": 1}
+    assert report["outcomes"] == {"published": 1}
+    assert report["dead_letters"] == 1
+
+    small = under(running, "small.")
+    ana = attune(small, "why", "--user", "ana").stdout
+    assert "a message was asked for" in ana
+    assert "it was handed to the sender" in ana
+    assert "NO  consent" in attune(small, "why", "--user", "cem").stdout
+    assert "Nothing was ever decided" in attune(small, "why", "--user", "bo").stdout
+    (message,) = [codec.decode_topic(topic, record.value) for topic in CHANNELS for record in read(small, topic)]
+    chain = json.loads(attune(small, "why", "--message", message.message_id, "--json").stdout)
+    assert chain[0]["message"]["message_id"] == message.message_id
+    assert chain[0]["decision"]["source_event"]["topic"] == "customer.events"
+    tail = attune(small, "tail", "message.decisions", "--all", "--json").stdout.splitlines()
+    assert {json.loads(line)["key"] for line in tail} == {"ana", "cem"}
+
+
+def test_dead_letters_are_listed_shown_and_sent_again(running: Settings, tmp_path: Path) -> None:
+    history = tmp_path / "history.jsonl"
+    small_history(history)
+    replay(running, history, "segment", tmp_path, prefix="letters.")
+    letters = under(running, "letters.")
+    (listed,) = map(json.loads, attune(letters, "dlq", "list", "--json").stdout.splitlines())
+    assert listed["reason"] == "broken_json"
+    origin = f"{listed['topic']}:{listed['partition']}:{listed['offset']}"
+    assert "broken_json" in attune(letters, "dlq", "show", origin).stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("nowhere.csv", "--format", "rees46"), ["nowhere.csv"]),
+        (("README.md", "--format", "csv"), ["mapping"]),
+        (("README.md", "--format", "rees46"), ["README.md", "event_time"]),
+        (("README.md", "--format", "segment", "--speed", "fast"), ["--speed"]),
+        (("README.md", "--format", "segment", "--live", "--grant", "push"), ["--live"]),
+        (("README.md", "--format", "segment", "--playbook", "nowhere"), ["nowhere"]),
+    ],
+)
+def test_a_wrong_call_is_refused_in_one_line(running: Settings, arguments: tuple[str, ...], words: list[str]) -> None:
+    finished = attune(running, "replay", *arguments, code=78)
+    assert "Traceback" not in finished.stderr
+    assert [word for word in words if word not in finished.stderr] == []
