@@ -30,7 +30,9 @@ def attune(
     return finished
 
 
-def replay(settings: Settings, file: Path, file_format: str, folder: Path, *arguments: str, prefix: str) -> dict[str, Any]:
+def replay(
+    settings: Settings, file: Path, file_format: str, folder: Path, *arguments: str, prefix: str
+) -> dict[str, Any]:
     """`attune replay` under a prefix; returns its report."""
     report = folder / f"report-{prefix}json"
     options = ("--format", file_format, "--prefix", prefix, "--report", str(report))

@@ -93,8 +93,9 @@ def open_carts(frame: pd.DataFrame) -> set[tuple[str, str]]:
     """(session, first cart time) of carts that were left alone for the delay, by pandas alone."""
     left = set()
     for session, rows in frame[frame.event_type != "view"].groupby("user_session", sort=False):
-        began: pd.Timestamp | None = None
-        last: pd.Timestamp | None = None
+        began: Any = None
+        last: Any = None
+        row: Any
         for row in rows.itertuples():
             if last is not None and (row.event_time - last).total_seconds() > DELAY_S:
                 left.add((str(session), str(began)))
@@ -120,8 +121,9 @@ def test_the_real_clickstream(running: Settings, tmp_path: Path) -> None:
 
     counted = frame.groupby("user_id").event_type.value_counts()
     expected: dict[str, dict[str, int]] = {}
-    for (user, kind), number in counted.items():
-        expected.setdefault(user, {})[NAMES[kind]] = int(number)
+    key: Any
+    for key, number in counted.items():
+        expected.setdefault(key[0], {})[NAMES[key[1]]] = int(number)
     assert {user: view.features.counts for user, view in views(granted).items()} == expected
     assert report["profiles"] == len(expected)
 
@@ -141,7 +143,12 @@ def test_the_real_clickstream(running: Settings, tmp_path: Path) -> None:
 
     before = comparable(committed_profiles(granted)), len(sent)
     again = replay(running, source, "rees46", tmp_path, "--grant", "email,push", prefix="granted.")
-    assert (again["events"], again["profiles_changed"], again["requests"], again["messages"]["total"]) == (17_435, 0, 0, 0)
+    assert (again["events"], again["profiles_changed"], again["requests"], again["messages"]["total"]) == (
+        17_435,
+        0,
+        0,
+        0,
+    )
     after = sum(len(read(granted, topic)) for topic in CHANNELS)
     assert (comparable(committed_profiles(granted)), after) == before
 
@@ -159,7 +166,7 @@ def test_the_real_clickstream(running: Settings, tmp_path: Path) -> None:
 
 def small_history(path: Path) -> None:
     """Ana leaves a cart, Bo buys his in time, Cem refuses, and one line is broken."""
-    lines = []
+    lines: list[str] = []
 
     def add(user: str, second: int, event: str, **properties: Any) -> None:
         lines.append(
@@ -177,7 +184,16 @@ def small_history(path: Path) -> None:
         )
 
     for user in ("ana", "bo", "cem"):
-        add(user, 1, "Product Added", cart_id=f"cart-{user}", product_id="p1", category="audio", price=10, currency="EUR")
+        add(
+            user,
+            1,
+            "Product Added",
+            cart_id=f"cart-{user}",
+            product_id="p1",
+            category="audio",
+            price=10,
+            currency="EUR",
+        )
     add("cem", 2, "Consent Updated", channel="push", purpose="marketing", status="unsubscribed")
     add("bo", 300, "Order Completed", cart_id="cart-bo", order_id="o1", total=10, currency="EUR")
     lines.append('{"type": "track", "event": ')

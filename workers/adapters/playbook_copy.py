@@ -91,6 +91,9 @@ def _prompt_source(file: PromptFile, parts: Parts) -> None:
     except ValueError as error:
         _report_prompt(parts, file, 1, str(error))
         return
+    for word in file.prompt.decoding.example_words:
+        if word.casefold() not in file.prompt.source.casefold():
+            _report_prompt(parts, file, 2 - file.line, f"example_words: `{word}` is not in the prompt", "words of its examples")
     for line, wrong, allowed in _jinja_mistakes(file.prompt.source, _PROMPT_VARIABLES):
         _report_prompt(parts, file, line, wrong, allowed)
 

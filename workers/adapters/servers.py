@@ -32,7 +32,9 @@ def servers(settings: Settings, say: Say, *, llm: bool = True) -> Iterator[Setti
         if llm:
             if settings.llm in ("embedded", "vllm-cpu"):
                 say(f"starting the LLM ({settings.llm})")
-            languages = settings.llm_languages or (_OUR_MODEL_WRITES if settings.llm in ("embedded", "vllm-cpu") else "")
+            languages = settings.llm_languages or (
+                _OUR_MODEL_WRITES if settings.llm in ("embedded", "vllm-cpu") else ""
+            )
             server = stack.enter_context(LlmServer.start(settings))
             settings = msgspec.structs.replace(settings, llm=server.base_url, llm_languages=languages)
         say("creating topics")

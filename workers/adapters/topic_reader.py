@@ -19,8 +19,8 @@ _PASSING = {
     KafkaError.NOT_LEADER_FOR_PARTITION,
     KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError.REPLICA_NOT_AVAILABLE,
-    KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001 # the library's name for it
-    KafkaError._TRANSPORT,  # noqa: SLF001 # likewise
+    KafkaError._ALL_BROKERS_DOWN,  # the library's own name
+    KafkaError._TRANSPORT,
 }
 
 

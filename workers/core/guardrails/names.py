@@ -67,8 +67,9 @@ def names(subject: Subject) -> str | None:
         if name in subject.text and name not in subject.grounds:
             return f'"{name}" is another product'
     if subject.about.language == "en":
-        for field in ("body", "preheader"):
-            if unknown := _unknown_name(normalised(subject.fields.get(field, "")), subject.grounds):
+        for value in subject.fields.values():
+            line = normalised(value)
+            if not _is_title_case(line) and (unknown := _unknown_name(line, subject.grounds)):
                 return f'"{unknown}" is not a name of this product'
     return None
 
@@ -86,6 +87,12 @@ def _product_names(subject: Subject) -> list[str]:
 @lru_cache(maxsize=8)
 def _folded_names(names: tuple[str, ...]) -> list[str]:
     return [normalised(name).casefold() for name in names]
+
+
+def _is_title_case(text: str) -> bool:
+    """Every Longer Word Begins Upper Case: then that says nothing about names."""
+    longer = [word for word in re.findall(r"[A-Za-z]+", text) if len(word) > 3]
+    return all(word[0].isupper() for word in longer)
 
 
 def _unknown_name(text: str, grounds: str) -> str | None:

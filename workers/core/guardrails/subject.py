@@ -55,7 +55,8 @@ def subject(text: MessageText, about: About, playbook: Playbook, example_words: 
     fields = {name: value for name, value in msgspec.structs.asdict(text).items() if value}
     product = about.product
     cased = normalised("\n".join(fields.values()))
-    grounds = "\n".join((product.name, product.brand, product.category, *product.facts))
+    shown = playbook.category_names.get(product.category, {}).get(about.language, "")
+    grounds = "\n".join((product.name, product.brand, product.category, shown, *product.facts))
     return Subject(
         about=about,
         playbook=playbook,

@@ -1,0 +1,112 @@
+"""The private corners of Faust and aiokafka that we touch are where we think they are (both are pinned)."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from typing import Any
+
+import aiokafka
+import faust
+import pytest
+from aiokafka.consumer.subscription_state import SubscriptionState, TopicPartitionState
+from faust.transport.consumer import Consumer, ThreadDelegateConsumer
+from faust.transport.drivers import aiokafka as driver
+
+from workers.adapters.faust_lanes import (
+    CommittedConsumer,
+    CommittedThread,
+    CommittedTransport,
+    IdempotentProducer,
+    LaneConsumer,
+    LaneTransport,
+)
+from workers.agents.apps import make_app
+from workers.settings import Settings, load
+
+
+def app(transport: type[CommittedTransport], tmp_path: Any, **changes: Any) -> faust.App:
+    settings: Settings = load({}, brokers="127.0.0.1:1", data_dir=str(tmp_path), **changes)
+    return make_app(settings, "personalise", transport, wait_empty=False)
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [
+        (driver.AIOKafkaConsumerThread, "_create_worker_consumer"),
+        (driver.AIOKafkaConsumerThread, "_ensure_consumer"),
+        (driver.Consumer, "_new_consumer_thread"),
+        (driver.Producer, "_settings_extra"),
+        (ThreadDelegateConsumer, "_getmany"),
+        (ThreadDelegateConsumer, "_commit"),
+        (Consumer, "_wait_next_records"),
+        (Consumer, "on_partitions_assigned"),
+        (Consumer, "on_partitions_revoked"),
+        (Consumer, "perform_seek"),
+        (SubscriptionState, "subscription"),
+        (TopicPartitionState, "has_valid_position"),
+    ],
+)
+def test_a_name_that_is_overridden_or_called_exists(owner: type, name: str) -> None:
+    assert hasattr(owner, name)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (LaneConsumer._getmany, ThreadDelegateConsumer._getmany),
+        (LaneConsumer.getmany, Consumer.getmany),
+        (LaneConsumer.on_partitions_assigned, Consumer.on_partitions_assigned),
+        (LaneConsumer.on_partitions_revoked, Consumer.on_partitions_revoked),
+        (CommittedThread._create_worker_consumer, driver.AIOKafkaConsumerThread._create_worker_consumer),
+    ],
+)
+def test_an_override_takes_what_faust_gives(ours: Any, theirs: Any) -> None:
+    assert list(inspect.signature(ours).parameters) == list(inspect.signature(theirs).parameters)
+
+
+def worker_consumer(made: faust.App) -> aiokafka.AIOKafkaConsumer:
+    """The aiokafka consumer as the worker's thread would build it; not started."""
+
+    async def build() -> aiokafka.AIOKafkaConsumer:
+        consumer = made.transport.create_consumer(
+            callback=made.topics.on_message, on_partitions_revoked=None, on_partitions_assigned=None
+        )
+        return consumer._thread._create_worker_consumer(made.transport)  # type: ignore[attr-defined] # the driver's
+
+    return asyncio.run(build())
+
+
+@pytest.mark.parametrize("transport", [LaneTransport, CommittedTransport])
+def test_every_app_reads_committed_records_with_the_co_partitioning_assignor(
+    transport: type[CommittedTransport], tmp_path: Any
+) -> None:
+    made = app(transport, tmp_path)
+    consumer = worker_consumer(made)
+    assert consumer._isolation_level == "read_committed"
+    assert consumer._partition_assignment_strategy == [made.assignor]
+    assert consumer._enable_auto_commit is False
+    assert consumer._fetch_max_wait_ms == 100
+
+
+def test_the_producer_is_idempotent_and_waits_for_all_replicas(tmp_path: Any) -> None:
+    producer = app(CommittedTransport, tmp_path).producer_transport.Producer
+    assert producer is IdempotentProducer
+    assert IdempotentProducer._settings_extra(None) == {"acks": "all", "enable_idempotence": True}  # type: ignore[arg-type]
+
+
+def test_faust_opens_no_port_and_creates_no_topic(tmp_path: Any) -> None:
+    conf = app(LaneTransport, tmp_path).conf
+    assert (conf.web_enabled, conf.topic_allow_declare, conf.topic_disable_leader) == (False, False, True)
+    assert conf.stream_publish_on_commit is False
+
+
+def test_a_worker_is_a_static_member_unless_told_otherwise(tmp_path: Any) -> None:
+    assert app(LaneTransport, tmp_path, prefix="p.").conf.consumer_group_instance_id == "p.personalise-0"
+    assert app(LaneTransport, tmp_path, instance="").conf.consumer_group_instance_id is None
+
+
+def test_lane_topics_reach_lanes_only() -> None:
+    assert issubclass(LaneConsumer, CommittedConsumer)
+    assert LaneTransport.Consumer is LaneConsumer
+    assert CommittedTransport.Consumer is CommittedConsumer
