@@ -34,7 +34,7 @@ class Meter:
             return False
         wall_s, used_s = time.perf_counter() - self._wall_s, cpu_s() - self._cpu_s
         result = {"events_per_s": self._events / wall_s, "cpu_s_per_100k": used_s * 1e5 / self._events}
-        print(json.dumps(result), flush=True)
+        print(json.dumps(result), file=sys.__stdout__, flush=True)  # Faust redirects sys.stdout
         return True
 
 

@@ -1,0 +1,72 @@
+"""Playbooks, requests and copies of playbook folders for tests of what is written."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+
+from schemas.messages import MessageRequest, ProductFacts
+from workers.adapters.language import detector
+from workers.adapters.playbook_copy import facts_of
+from workers.adapters.playbook_files import load
+from workers.core.guardrails import Language
+from workers.core.playbook import Playbook
+
+PLAYBOOKS = Path(__file__).resolve().parents[1] / "playbooks"
+SMART_DEVICES, REES46 = PLAYBOOKS / "smart-devices", PLAYBOOKS / "rees46"
+NOW = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
+CAMPAIGN = "cart-abandonment"
+
+
+@cache
+def playbook(folder: Path = SMART_DEVICES) -> Playbook:
+    """A shipped playbook, read once."""
+    return load(folder)
+
+
+@cache
+def language() -> Language:
+    """The real detector, built once."""
+    return detector(("zh", "en"))
+
+
+def copy_of(folder: Path, to: Path) -> Path:
+    """A copy that a test may spoil."""
+    shutil.copytree(folder, to)
+    return to
+
+
+def facts(product_id: str, language: str, folder: Path = SMART_DEVICES) -> ProductFacts:
+    """What copy may say of a product of a shipped playbook."""
+    return facts_of(playbook(folder).products[product_id], language)
+
+
+def request(
+    product: ProductFacts | str = "smart-band",
+    *,
+    language: str = "en",
+    channel: str = "push",
+    group: str = "sports",
+    message_id: str = "m-1",
+    context: dict[str, str] | None = None,
+) -> MessageRequest:
+    """A request as `personalise` would make it."""
+    return MessageRequest(
+        message_id=message_id,
+        decision_id="d-1",
+        user_id="ana",
+        customer_ref="c0ffee",
+        campaign_id=CAMPAIGN,
+        channel=channel,
+        language=language,
+        locale=language,
+        target_group=group,
+        prompt=CAMPAIGN,
+        prompt_version="p-1",
+        product=facts(product, language) if isinstance(product, str) else product,
+        context=context or {},
+        requested_at=NOW,
+        deadline_at=NOW,
+    )
