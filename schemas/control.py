@@ -67,7 +67,10 @@ class PrivacyReceipt(Wire, frozen=True, kw_only=True):
 
 
 class DeadLetter(Wire, frozen=True, kw_only=True):
-    """dead.letters: an input that could not be used, with reason and origin. `key` and `value` are its bytes (base64)."""
+    """dead.letters: an input that could not be used, with reason and origin. `key` and `value` are its bytes (base64).
+
+    `complete` False: they were cut, or never at hand (a row of a file); such a letter cannot be sent in again.
+    """
 
     reason: Identifier
     detail: str = ""
@@ -78,6 +81,7 @@ class DeadLetter(Wire, frozen=True, kw_only=True):
     key: bytes | None = None
     value: bytes | None = None
     headers: dict[str, bytes] = {}
+    complete: bool = True
     appended_at: Instant | None = None
     failed_at: Instant
     schema_version: int = FIRST_VERSION

@@ -76,8 +76,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     llm_in_flight: Count = 8
     # Total time of one message's LLM calls, retries and re-asks included [s].
     llm_deadline_s: Seconds = 20.0
-    # Tokens that one answer may have.
-    llm_max_tokens: Annotated[int, Meta(ge=16, le=4096)] = 120
+    # Tokens that one answer may have; a prompt may ask for fewer.
+    llm_max_tokens: Annotated[int, Meta(ge=16, le=4096)] = 400
 
     # Name of this worker among those of its role; the same after a restart (a pod ordinal). Empty = a new member each time.
     instance: Annotated[str, Meta(pattern=r"^[a-zA-Z0-9._-]{0,40}$")] = "0"

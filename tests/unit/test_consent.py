@@ -53,8 +53,7 @@ def test_a_replay_may_presume_what_nobody_said_but_never_overrides_a_no() -> Non
     ],
 )
 def test_only_a_clear_yes_is_a_yes(status: str | None, granted: bool) -> None:
-    change = consent.from_properties(Properties(channel="push", status=status), NOW)
-    assert change is not None
+    (change,) = consent.from_properties(Properties(channel="push", status=status), NOW)
     assert change.granted is granted
 
 
@@ -63,13 +62,22 @@ def test_the_purpose_and_the_time_of_the_word_are_kept() -> None:
     properties = Properties(
         channel="email", purpose="transactional", status="granted", captured_at=captured, source="form"
     )
-    assert consent.from_properties(properties, NOW) == ConsentChange(
-        "email:transactional", True, captured.timestamp(), "form"
-    )
+    assert consent.from_properties(properties, NOW) == [
+        ConsentChange("email:transactional", True, captured.timestamp(), "form")
+    ]
 
 
 def test_an_event_about_no_channel_changes_nothing() -> None:
-    assert consent.from_properties(Properties(status="subscribed"), NOW) is None
+    assert consent.from_properties(Properties(status="subscribed"), NOW, {"push:marketing"}) == []
+
+
+def test_a_no_without_a_channel_holds_for_every_channel_of_its_purpose() -> None:
+    known = {"push:marketing": 1, "email:marketing": 1, "email:transactional": 1, "personalisation": 1}
+    changes = consent.from_properties(Properties(purpose="marketing", status="unsubscribed"), NOW, known)
+    assert {(change.key, change.granted) for change in changes} == {
+        ("push:marketing", False),
+        ("email:marketing", False),
+    }
 
 
 def test_subscription_traits_count_as_consent() -> None:

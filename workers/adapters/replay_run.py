@@ -96,7 +96,7 @@ class Feeder:
         record = Record(
             topic=file.path.name, partition=0, offset=row, key=None, value=None, appended_at_s=clock.now_s()
         )
-        letter = dead_letter(record, _STAGE, error, clock.utc_now())
+        letter = dead_letter(record, _STAGE, error, clock.utc_now(), complete=False)
         self._send(self._settings.topic(letter.topic), letter.key, letter.value)
 
     def _wait_until(self, at_s: float) -> None:

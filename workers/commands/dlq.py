@@ -79,15 +79,15 @@ def show(settings: Settings, origin: str) -> None:
 @click.pass_obj
 @one_line_errors
 def replay(settings: Settings, reason: str | None, live: bool, into: str | None) -> None:
-    """Sends letters to the topics they came from, once more. Those that were truncated are left out and named."""
+    """Sends letters to the topics they came from, once more. Those that do not hold their whole input are left out."""
     if live == bool(into):
         raise Misconfigured("say where to: --live, or --into PREFIX.", "--into tries it without touching anybody")
     target = settings.prefix if live else into or ""
     with reachable(settings) as running:
         letters = [letter for letter in _read(running) if reason in (None, letter.reason)]
-        whole = [letter for letter in letters if "truncated" not in letter.headers]
+        whole = [letter for letter in letters if letter.complete]
         _send(running, target, whole)
-    err.print(f"{len(whole)} letters sent, {len(letters) - len(whole)} left out because they were truncated")
+    err.print(f"{len(whole)} letters sent, {len(letters) - len(whole)} left out: they do not hold their whole input")
 
 
 def _send(settings: Settings, prefix: str, letters: list[DeadLetter]) -> None:
@@ -110,7 +110,8 @@ def _send(settings: Settings, prefix: str, letters: list[DeadLetter]) -> None:
     producer.flush()
     if failed:
         raise Unavailable(
-            f"{len(failed)} letters were not delivered: {failed[0]}", "do the topics exist under that prefix?"
+            f"{len(failed)} letters were not delivered: {failed[0]}",
+            "`ATTUNE_PREFIX=... attune topics apply` creates the topics under that prefix",
         )
 
 

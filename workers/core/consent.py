@@ -20,26 +20,22 @@ def consent_key(channel: str, purpose: str = "marketing") -> str:
     return f"{channel}:{purpose}"
 
 
-def from_properties(properties: Properties, at_s: float) -> ConsentChange | None:
-    """The change that a `Consent Updated` event asks for; None when it names neither channel nor `personalisation`.
+def from_properties(properties: Properties, at_s: float, known: Collection[str] = ()) -> list[ConsentChange]:
+    """The changes that a `Consent Updated` event asks for. A status that is not a clear yes counts as no.
 
-    A status that is not a clear yes counts as no.
+    Without a channel a no holds for every `known` key of its purpose; a yes to nothing in particular allows nothing.
     """
-    if properties.purpose == PERSONALISATION:
-        key = PERSONALISATION
-    elif properties.channel:
-        key = consent_key(properties.channel, properties.purpose or "marketing")
-    else:
-        return None
-    captured = properties.captured_at.timestamp() if properties.captured_at else at_s
     granted = (properties.status or "").lower() in _GRANTED
-    return ConsentChange(
-        key[:MAX_TEXT],
-        granted,
-        captured,
-        (properties.source or "")[:MAX_TEXT],
-        (properties.text_version or "")[:MAX_TEXT],
-    )
+    purpose = properties.purpose or "marketing"
+    if purpose == PERSONALISATION:
+        keys = [PERSONALISATION]
+    elif properties.channel:
+        keys = [consent_key(properties.channel, purpose)]
+    else:
+        keys = [] if granted else [key for key in known if key.endswith(f":{purpose}")]
+    captured = properties.captured_at.timestamp() if properties.captured_at else at_s
+    source, text_version = (properties.source or "")[:MAX_TEXT], (properties.text_version or "")[:MAX_TEXT]
+    return [ConsentChange(key[:MAX_TEXT], granted, captured, source, text_version) for key in keys]
 
 
 def from_traits(traits: dict[str, TraitValue], at_s: float) -> list[ConsentChange]:

@@ -17,18 +17,19 @@ MAX_HEADER_BYTES = 16 * 1024
 _MAX_DETAIL = 500
 
 
-def dead_letter(record: Record, stage: str, error: InvalidEvent, now: datetime) -> Output:
-    """The dead letter of one record, or of one part of it; its key is the source's.
+def dead_letter(record: Record, stage: str, error: InvalidEvent, now: datetime, *, complete: bool = True) -> Output:
+    """The dead letter of one record, or of one part of it; its key is the source's. `complete` False: not the whole input.
 
     A value of more than 64 KB is cut and `detail` says so; topic, partition and offset still lead to the whole of it.
     """
-    notes = [error.detail[:_MAX_DETAIL]] if error.detail else []
+    notes: list[str] = []
     headers = _headers(record, notes)
     value = _cut("value", record.value, MAX_VALUE_BYTES, notes)
     key = _cut("key", record.key, MAX_KEY_BYTES, notes)
     letter = DeadLetter(
         reason=error.reason,
-        detail="; ".join(notes),
+        detail="; ".join(filter(None, (error.detail[:_MAX_DETAIL], *notes))),
+        complete=complete and not notes,
         stage=stage,
         topic=record.topic,
         partition=record.partition,

@@ -127,9 +127,8 @@ def _track(
     properties = event.properties
     _session(profile, properties.session_id, at_s)
     if event.event == CONSENT_UPDATED:
-        change = consent.from_properties(properties, at_s)
-        if change is not None and consent.apply(profile, change):
-            folded.consent.append(change)
+        changes = consent.from_properties(properties, at_s, profile.consent)
+        folded.consent.extend(change for change in changes if consent.apply(profile, change))
         return
     interest = _INTEREST.get(event.event)
     if interest is not None:
@@ -199,7 +198,7 @@ def _order(profile: Profile, properties: Properties, at_s: float) -> None:
 def _traits(profile: Profile, traits: Mapping[str, TraitValue], at_s: float, folded: Folded) -> None:
     """Newer values replace older ones; None removes. Addresses of a person (e-mail, phone) are not ours to keep."""
     for name, value in traits.items():
-        if name in _NOT_KEPT or len(name) > MAX_TEXT:
+        if name.split(".")[0] in _NOT_KEPT or len(name) > MAX_TEXT:
             continue
         if value is None:
             folded.traits_changed |= profile.traits.pop(name, None) is not None
