@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from schemas.control import DeadLetter
 from schemas.profiles import ProfileView
 from tests.support_core import CAP, DELAY_S, NOON, LaneHarness
-from workers.core import dedupe
+from workers.core import dedupe, keys
+from workers.core import profile as profiles
 
 LATER = NOON + DELAY_S + 1
 
@@ -380,3 +382,113 @@ def test_a_second_replay_of_the_same_events_changes_nothing() -> None:
     lane.run([lane.record(event.value, event.key, headers=event.headers) for event in events])
     assert lane.store.values == before
     assert len(lane.outputs) == sent
+
+
+# -- what a customer sends can neither stop a worker nor outlast a later word ----------------------------------------------
+
+
+@pytest.mark.parametrize("number", [2**64, -(2**64), 2**63, 10**400])
+def test_a_trait_beyond_64_bits_is_kept_as_far_as_it_can_be(number: int) -> None:
+    lane = LaneHarness()
+    fields = {"type": "identify", "messageId": "m", "timestamp": "2024-03-04T12:00:00Z", "userId": "ana"}
+    value = json.dumps({**fields, "traits": {"x": 0}}).replace('"x": 0', f'"x": {number}')
+    lane.run([lane.record(value.encode(), b"ana"), lane.event("After")])
+    assert lane.profile().counts["After"] == 1
+
+
+def test_an_absurd_quantity_or_price_is_bounded() -> None:
+    lane = LaneHarness()
+    lane.run([lane.add(quantity=2**62, price=1e300), lane.add(quantity=2**62, price=-5.0)])
+    line = lane.profile().carts["cart-1"].lines["smart-band"]
+    assert (line.quantity, line.price) == (1_000_000, None)
+
+
+@pytest.mark.parametrize("url", ["http://[x", "http://ex\u2100mple.com", "javascript:alert(1)", "\x00"])
+def test_a_link_that_is_none_does_not_stop_the_message(url: str) -> None:
+    lane = LaneHarness()
+    lane.run([*lane.allow("push"), lane.add(product_id="unknown", url=url)])
+    lane.run([], wall_s=LATER)
+    lane.run([], wall_s=LATER + 60)
+    assert [outcome.reason for outcome in lane.outcomes] == ["published"]
+
+
+def test_huge_product_ids_stay_within_the_limit() -> None:
+    lane = LaneHarness()
+    for number in range(8):
+        lane.run([lane.add(product_id=f"{number}" + "x" * 250_000)])
+    assert len(profiles.encode(lane.profile())) <= profiles.MAX_BYTES
+
+
+def test_interests_in_chinese_stay_within_the_limit() -> None:
+    lane = LaneHarness()
+    viewed = [
+        lane.event(
+            "Product Viewed", properties={"product_id": f"p{n}", "category": f"{n}" + "类" * 250, "brand": "牌" * 250}
+        )
+        for n in range(200)
+    ]
+    lane.run(viewed)
+    assert len(lane.store.values[keys.profile_key("ana")]) <= profiles.MAX_BYTES
+
+
+def test_a_yes_from_the_future_does_not_outlast_a_later_no() -> None:
+    lane = LaneHarness()
+    granted = {"channel": "push", "status": "subscribed", "captured_at": "2099-01-01T00:00:00Z"}
+    lane.run([lane.event("Consent Updated", properties=granted), lane.add()])
+    lane.run(lane.allow("push", at_s=NOON + 60, status="unsubscribed"))
+    lane.run([], wall_s=LATER)
+    assert [decision.reason for decision in lane.decisions] == ["consent"]
+
+
+@pytest.mark.parametrize("fraction", [0.1234, 0.1236, 0.0004, 0.9999996])
+def test_no_occurrence_is_lost_between_two_milliseconds(fraction: float) -> None:
+    lane = replay_lane()
+    lane.run([lane.add(at_s=NOON + fraction), lane.punctuation(NOON + 86_400)])
+    assert len(lane.decisions) == 1
+
+
+def test_a_longer_delay_of_a_new_playbook_moves_waiting_timers() -> None:
+    lane = lane_with_cart()
+    campaign = lane.playbook.campaigns["cart-abandonment"]
+    slower = msgspec.structs.replace(campaign, trigger=msgspec.structs.replace(campaign.trigger, delay_s=2 * DELAY_S))
+    lane.playbook = msgspec.structs.replace(lane.playbook, campaigns={campaign.id: slower})
+    lane.restart()
+    lane.run([], wall_s=LATER)
+    assert lane.decisions == []
+    lane.run([], wall_s=LATER + DELAY_S)
+    assert len(lane.decisions) == 1
+
+
+def test_after_an_outage_timers_fire_in_portions() -> None:
+    lane = LaneHarness(timers_per_batch=10)
+    lane.run([lane.add(user=f"user-{number}") for number in range(25)])
+    portions = []
+    while lane.run([], wall_s=LATER).more_due:
+        portions.append(len(lane.decisions))
+    assert portions[:2] == [10, 20]
+    assert len(lane.decisions) == 25
+
+
+def test_a_replay_of_a_long_history_twice_changes_nothing() -> None:
+    lane = replay_lane()
+    events = [lane.event("Product Viewed", NOON + day * 86_400) for day in range(20)]
+    lane.run(events)
+    before = lane.profile().events
+    lane.run([lane.record(event.value, event.key) for event in events])
+    assert lane.profile().events == before == 20
+
+
+def test_an_interrupted_replay_asks_again_for_the_words_it_awaits() -> None:
+    lane = replay_lane()
+    lane.run([lane.add(at_s=NOON), lane.punctuation(NOON + 86_400)])
+    lane.restart()
+    lane.run([])
+    assert [request.message_id for request in lane.requests] == [lane.requests[0].message_id] * 2
+    lane.run([lane.candidate(lane.requests[1])])
+    assert len(lane.outcomes) == 1
+
+
+def test_a_time_beyond_all_reason_is_a_dead_letter() -> None:
+    lane = LaneHarness()
+    lane.run([lane.event("X", NOON + 200 * 365 * 86_400)])
+    assert [letter.reason for letter in lane.of("dead.letters", DeadLetter)] == ["bad_timestamp"]

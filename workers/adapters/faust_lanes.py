@@ -8,7 +8,9 @@ tests/contract/test_faust.py fail when they move): `_create_worker_consumer`, `_
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, Protocol
 
 import faust
@@ -17,7 +19,12 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from workers.adapters.lanes import FetchedRecord, Positions, TopicPartitionKey
+from workers.errors import Misconfigured
 
+log = logging.getLogger(__name__)
+
+#: How long one fetch waits for records, and how long to pause when none are wanted [s].
+_FETCH_S, _IDLE_S = 0.1, 0.02
 #: A broker answers one request after another on a connection: behind a long-polling fetch everything else waits.
 _FETCH_MAX_WAIT_MS = 100
 
@@ -72,6 +79,11 @@ class LanesOwner(Protocol):
 class LaneConsumer(CommittedConsumer):
     """Hands whole fetched batches to lanes."""
 
+    @cached_property
+    def _positioning(self) -> asyncio.Lock:
+        """Held while records are fetched and delivered, and while a lane sets its position."""
+        return asyncio.Lock()
+
     @property
     def lanes(self) -> LanesOwner:
         """The lanes of this consumer's app."""
@@ -97,29 +109,47 @@ class LaneConsumer(CommittedConsumer):
         """Faust would go to the committed offsets, which are only a hint here: lanes set their own positions."""
 
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:  # noqa: ASYNC109 # Faust's signature
-        lanes = self.lanes
-        wanted = {tp for tp in active_partitions or () if lanes.wants((tp.topic, tp.partition))}
+        """Fetches and delivers in one piece: a seek in between would mix records of two positions."""
+        async with self._positioning:
+            wanted = {tp for tp in active_partitions or () if self.lanes.wants((tp.topic, tp.partition))}
+            fetched = await super()._getmany(wanted, min(timeout, _FETCH_S)) if wanted else {}
+            for tp, batch in fetched.items():
+                self.lanes.deliver((tp.topic, tp.partition), batch)
         if not wanted:
-            await asyncio.sleep(0.02)
-            return {}
-        return await super()._getmany(wanted, min(timeout, 0.1))
+            await asyncio.sleep(_IDLE_S)
+        return {}
 
     async def getmany(self, timeout: float) -> AsyncIterator[Any]:  # noqa: ASYNC109 # Faust's signature
-        """Delivers to lanes what was fetched; yields nothing, because no stream reads these topics."""
-        records, _ = await self._wait_next_records(timeout)
-        for tp, batch in (records or {}).items():
-            self.lanes.deliver((tp.topic, tp.partition), batch)
+        """Keeps the records coming to the lanes; yields nothing, because no stream reads these topics."""
+        await self._wait_next_records(timeout)
         nothing: tuple[Any, ...] = ()
         for record in nothing:  # makes this an async generator, as Faust expects
             yield record
 
     # -- ports of adapters.lanes.Positions ---------------------------------------------------------------------------
 
-    async def seek_lane(self, offsets: Mapping[TopicPartitionKey, int | None]) -> None:
-        """See lanes.Positions. An offset that retention has deleted becomes the earliest that is left."""
+    async def seek_lane(self, offsets: Mapping[TopicPartitionKey, int | None], ready: Callable[[], None]) -> None:
+        """See lanes.Positions. An offset that retention has deleted becomes the earliest that is left.
+
+        Raises Misconfigured when a topic ends before what was applied: it was deleted and made anew.
+        """
         partitions = {source: TP(*source) for source in offsets}
         earliest = await self.earliest_offsets(*partitions.values())
-        await self.seek_wait({tp: max(offsets[source] or 0, earliest[tp]) for source, tp in partitions.items()})
+        ends = await self.highwaters(*partitions.values())
+        positions = {}
+        for source, tp in partitions.items():
+            applied = offsets[source] or 0
+            if applied > ends[tp]:
+                raise Misconfigured(
+                    f"{tp.topic}[{tp.partition}] ends at {ends[tp]}, but {applied} records of it were applied before.",
+                    "the topic was deleted and made anew: use a new prefix, or delete the state topic with it",
+                )
+            if earliest[tp] > applied and offsets[source] is not None:
+                log.error("%s[%d]: retention has deleted %d unread records", *tp, earliest[tp] - applied)
+            positions[tp] = max(applied, earliest[tp])
+        async with self._positioning:
+            await self.seek_wait(positions)
+            ready()
 
     async def commit_hint(self, offsets: Mapping[TopicPartitionKey, int]) -> None:
         """See lanes.Positions."""

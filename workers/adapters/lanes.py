@@ -24,7 +24,7 @@ from workers.adapters.restore import IndexOf, restore
 from workers.adapters.state_store import Marker, NoStore, Progress, RocksStore
 from workers.adapters.transactions import LaneProducer
 from workers.core.lane import Effects, LaneCore
-from workers.errors import Fatal
+from workers.errors import Fatal, Unavailable
 from workers.ports import Record, StateStore
 from workers.settings import Settings
 
@@ -48,8 +48,8 @@ class FetchedRecord(Protocol):
 class Positions(Protocol):
     """What a lane asks of the consumer that feeds it."""
 
-    async def seek_lane(self, offsets: Mapping[TopicPartitionKey, int | None]) -> None:
-        """Sets the fetch positions; None = the earliest record."""
+    async def seek_lane(self, offsets: Mapping[TopicPartitionKey, int | None], ready: Callable[[], None]) -> None:
+        """Sets the fetch positions (None = the earliest record), and calls `ready` before anything is fetched from there."""
         ...
 
     async def commit_hint(self, offsets: Mapping[TopicPartitionKey, int]) -> None:
@@ -106,8 +106,10 @@ class Lane:
         self._arrived = asyncio.Event()
         self._closing = False
         self._next: dict[TopicPartitionKey, int] = {}
+        self._committed_next: dict[TopicPartitionKey, int] = {}
         self._hinted: dict[TopicPartitionKey, int] = {}
         self._group: object = None
+        self._more_due = False
         self._progress = Progress()
         self._store: RocksStore | None = None
 
@@ -188,12 +190,14 @@ class Lane:
         self._next = {source: offset for source, offset in applied.items() if offset is not None}
         if self._closing:
             return spec.core(store, marker.clock_s), producer
-        await self._positions.seek_lane(applied)
-        self.ready = True
+        await self._positions.seek_lane(applied, self._set_ready)
         for topic, _ in self.sources:
             log.info("lane %s owns %s", self.name, topic)
         log.info("lane %s is open after %.2f s, resumes at %s", self.name, clock.monotonic_s() - started, self._next)
         return spec.core(store, marker.clock_s), producer
+
+    def _set_ready(self) -> None:
+        self.ready = not self._closing
 
     def _committed(self) -> dict[TopicPartitionKey, int | None]:
         """The group's offsets. The group's metadata are without a member: fencing is the transactional id's."""
@@ -203,12 +207,15 @@ class Lane:
             found = consumer.committed([TopicPartition(*source) for source in self.sources], timeout=30)
         finally:
             consumer.close()
+        for tp in found:
+            if tp.error is not None:  # not "never committed": starting over would repeat everything
+                raise Unavailable(f"the offsets of {self._spec.group} cannot be read: {tp.error}", "is Kafka up?")
         return {(tp.topic, tp.partition): tp.offset if tp.offset >= 0 else None for tp in found}
 
     # -- one batch ---------------------------------------------------------------------------------------------------
 
     async def _turn(self, core: LaneCore, producer: LaneProducer) -> None:
-        if not self._waiting:
+        if not self._waiting and not self._more_due:
             self._arrived.clear()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._arrived.wait(), _TICK_S)
@@ -217,11 +224,12 @@ class Lane:
         records = [*self._deferred, *self._take()]
         effects = core.apply(records, clock.now_s(), caught_up=self._caught_up(records))
         advanced = self._advance(records, effects)
-        self._deferred = effects.deferred
+        self._deferred, self._more_due = effects.deferred, effects.more_due
         if effects.empty and not advanced:
             return
         started = clock.monotonic_s()
         await asyncio.to_thread(self._commit, producer, effects)
+        self._committed_next = dict(self._next)
         self._metrics.batch(self._spec.role, len(advanced), clock.monotonic_s() - started, effects.tally)
 
     def _take(self) -> Iterator[Record]:
@@ -237,10 +245,10 @@ class Lane:
         if self._waiting:
             return False
         paced = self._settings.topic(self._spec.paced_by)
+        if all(self._positions.at_end(source) for source in self.sources if source[0] == paced):
+            return True
         newest = max((record.appended_at_s for record in records if record.topic == self._spec.paced_by), default=0.0)
-        if newest:
-            return clock.now_s() - newest <= self._settings.timer_hold_lag_s
-        return all(self._positions.at_end(source) for source in self.sources if source[0] == paced)
+        return newest > 0 and clock.now_s() - newest <= self._settings.timer_hold_lag_s
 
     def _advance(self, records: list[Record], effects: Effects) -> list[Record]:
         """Moves the applied offsets over the records of this batch that were not deferred."""
@@ -272,6 +280,7 @@ class Lane:
 
     def hints(self) -> dict[TopicPartitionKey, int]:
         """Applied offsets that were not hinted to the group yet."""
-        fresh = {source: offset for source, offset in self._next.items() if self._hinted.get(source) != offset}
+        committed = self._committed_next.items()
+        fresh = {source: offset for source, offset in committed if self._hinted.get(source) != offset}
         self._hinted.update(fresh)
         return fresh if self._spec.changelog is not None else {}

@@ -12,7 +12,8 @@ from workers.errors import Misconfigured
 
 #: Not only the playbook's own: among zh and en alone, French would be English.
 _NEIGHBOURS = ("zh", "en", "fr", "de", "es", "it", "pt", "nl")
-_MIN_CONFIDENCE = 0.8
+#: At 0.99 no one of 1,037 short English reviews (from 40 characters) is taken for another language, at 0.8 seven are.
+_MIN_CONFIDENCE = 0.99
 
 
 def detector(languages: Iterable[str]) -> Language:

@@ -88,12 +88,15 @@ def _prompt_source(file: PromptFile, parts: Parts) -> None:
         reference(file.document, (), "language", file.prompt.language, parts.languages)
     try:
         prompts.turns(file.prompt.source)
-    except ValueError as error:
-        _report_prompt(parts, file, 1, str(error))
+    except prompts.WrongTurn as error:
+        wrong, _, allowed = str(error).partition("; allowed: ")
+        _report_prompt(parts, file, error.line, wrong, allowed)
         return
     for word in file.prompt.decoding.example_words:
         if word.casefold() not in file.prompt.source.casefold():
-            _report_prompt(parts, file, 2 - file.line, f"example_words: `{word}` is not in the prompt", "words of its examples")
+            _report_prompt(
+                parts, file, 2 - file.line, f"example_words: `{word}` is not in the prompt", "words of its examples"
+            )
     for line, wrong, allowed in _jinja_mistakes(file.prompt.source, _PROMPT_VARIABLES):
         _report_prompt(parts, file, line, wrong, allowed)
 
@@ -124,10 +127,16 @@ def _jinja_mistakes(source: str, variables: dict[str, list[str]]) -> Iterator[tu
     """(line, what is wrong, what is allowed) of a Jinja source, in all branches."""
     try:
         tree = ENVIRONMENT.parse(source)
-        ENVIRONMENT.compile(source)  # unknown filters and tests
     except jinja2.TemplateSyntaxError as error:
         yield error.lineno, f"Jinja: {error.message}", ""
         return
+    for kind, names, used in (
+        ("filter", list(ENVIRONMENT.filters), tree.find_all(nodes.Filter)),
+        ("test", list(ENVIRONMENT.tests), tree.find_all(nodes.Test)),
+    ):
+        for call in used:
+            if call.name not in names:
+                yield call.lineno, f"Jinja: there is no {kind} `{call.name}`" + did_you_mean(call.name, names), ""
     unknown = meta.find_undeclared_variables(tree) - variables.keys()
     for name in sorted(unknown):
         line = next((node.lineno for node in tree.find_all(nodes.Name) if node.name == name), 1)
@@ -156,12 +165,11 @@ def _prompt_renders(playbook: Playbook, file: PromptFile, parts: Parts) -> None:
                     product=product,
                     context={"k": "v"},
                 )
-                line = file.line
-                for _, source in prompts.turns(file.prompt.source):
+                for turn in prompts.turns(file.prompt.source):
                     try:
-                        compiled(source).render(values)
+                        compiled(turn.source).render(values)
                     except (jinja2.TemplateError, TypeError, ValueError) as error:
-                        _report_prompt(parts, file, line - file.line + 1, f"Jinja: {error}")
+                        _report_prompt(parts, file, turn.line, f"Jinja: {error}")
                         return
 
 

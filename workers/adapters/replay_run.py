@@ -21,6 +21,7 @@ from workers.settings import Settings
 CLOSING_S = 2 * 86_400.0
 _FLUSH_TIMEOUT_S = 60.0
 _STAGE = "replay"
+_LOOK_S = 0.5
 
 
 class Fed(msgspec.Struct):
@@ -52,7 +53,7 @@ class Feeder:
         self._topic = settings.topic(EVENTS)
 
     def feed(self, file: EventFile, fed: Fed) -> Iterator[Fed]:
-        """Sends row by row; yields after each, for the progress bar."""
+        """Sends row by row; yields after each, and while it waits for the next, so that the caller can look around."""
         began_s, first_event_s = clock.monotonic_s(), 0.0
         for row, mapped in file:
             for error in mapped.rejects:
@@ -62,7 +63,10 @@ class Feeder:
                 at_s = codec.decode_event(event.value).timestamp.timestamp()
                 if self._speed:
                     first_event_s = first_event_s or at_s
-                    self._wait_until(began_s + (at_s - first_event_s) / self._speed)
+                    due_s = began_s + (at_s - first_event_s) / self._speed
+                    while (left_s := due_s - clock.monotonic_s()) > 0:
+                        self._producer.poll(min(left_s, _LOOK_S))
+                        yield fed
                 fed.last_event_s = max(fed.last_event_s, at_s)
                 self._send(self._topic, event.key, event.value)
                 fed.events += 1
@@ -98,10 +102,6 @@ class Feeder:
         )
         letter = dead_letter(record, _STAGE, error, clock.utc_now(), complete=False)
         self._send(self._settings.topic(letter.topic), letter.key, letter.value)
-
-    def _wait_until(self, at_s: float) -> None:
-        while (left_s := at_s - clock.monotonic_s()) > 0:
-            self._producer.poll(min(left_s, 0.5))
 
     def _delivered(self, error: object, _message: object) -> None:
         if error is not None and not self._failed:

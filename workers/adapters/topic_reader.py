@@ -73,6 +73,7 @@ class TopicReader:
             raise Unavailable(
                 f"Kafka at {settings.brokers} does not answer: {error}", "is it up? `attune up`"
             ) from error
+        self._reached = {source: offset or 0 for source, offset in offsets.items()}
         self._ended = {source: offset is None for source, offset in offsets.items()}
         self._consumer.assign(
             [TopicPartition(self._prefix + topic, p, offset or 0) for (topic, p), offset in offsets.items()]
@@ -95,11 +96,13 @@ class TopicReader:
             if error is not None:
                 if error.code() == KafkaError._PARTITION_EOF:  # the library's name for it
                     self._ended[source] = True
+                    self._reached[source] = max(self._reached[source], message.offset() or 0)
                     continue
                 if _may_pass(error):
                     continue
                 raise Unavailable(f"{message.topic()} cannot be read: {error.str()}", "is Kafka up?")
             self._ended[source] = False
+            self._reached[source] = (message.offset() or 0) + 1
             records.append(
                 Record(
                     topic=source[0],
@@ -119,12 +122,12 @@ class TopicReader:
         return all(self._ended.values())
 
     def read_to_end(self, timeout_s: float = 0.2) -> Iterator[Record]:
-        """Every record up to the end."""
-        while True:
-            records = self.poll(timeout_s)
-            yield from records
-            if not records and self.at_end:
-                return
+        """Every record that is committed when this is called, and perhaps more."""
+        ends = {
+            source: self._watermarks(TopicPartition(self._prefix + source[0], source[1]))[1] for source in self._reached
+        }
+        while any(self._reached[source] < end for source, end in ends.items()):
+            yield from self.poll(timeout_s)
 
     def _partitions(self, topic: str) -> list[int]:
         metadata = self._consumer.list_topics(topic, timeout=_TIMEOUT_S).topics[topic]

@@ -34,8 +34,12 @@ class Writer:
         self._languages = frozenset(filter(None, map(str.strip, settings.llm_languages.split(","))))
 
     async def write(self, request: MessageRequest) -> Candidate:
-        """One candidate within `llm_deadline_s`, or before the request's own deadline if that is nearer."""
-        own_s = (request.deadline_at - request.requested_at).total_seconds()
+        """One candidate within `llm_deadline_s`, or before the request's own deadline if that is nearer.
+
+        A request whose deadline has passed costs no call. In a replay the deadline counts from now: its time stands still.
+        """
+        live = self._settings.clock == "wall"
+        own_s = (request.deadline_at - (clock.utc_now() if live else request.requested_at)).total_seconds()
         ends_at_s = clock.monotonic_s() + min(self._settings.llm_deadline_s, own_s)
         draft = Draft(
             self._playbook,

@@ -24,6 +24,7 @@ from workers.core.report import TOPICS, Report
 from workers.errors import Misconfigured
 from workers.settings import Settings, load
 
+_LOOK_S = 0.5
 _REPORT_TOPICS = (*TOPICS, *map(message_topic, CHANNELS))
 
 
@@ -104,11 +105,12 @@ def _run(settings: Settings, events: EventFile, speed: float) -> dict[str, Any]:
             progress.update(deciding, completed=ended, total=closing.requests or None)
             progress.update(deciding, note=f"{ended} of {closing.requests} requests ended")
 
-        feeder = Feeder(settings, speed)
+        feeder, looked_s = Feeder(settings, speed), began_s
         for state in feeder.feed(events, fed):
-            if state.events % 500 == 0:
+            if clock.monotonic_s() - looked_s > _LOOK_S:
                 progress.update(reading, completed=events.bytes_read, note=f"{state.events} events")
                 look()
+                looked_s = clock.monotonic_s()
         progress.update(reading, completed=events.bytes_total, note=f"{fed.events} events")
         if fed.events:
             feeder.close_clock(fed.last_event_s + CLOSING_S)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
+from workers.adapters.playbook_files import load as load_playbook
 from workers.adapters.servers import servers
 from workers.adapters.supervisor import Supervisor
 from workers.commands.console import err, one_line_errors, stopping
-from workers.errors import Unavailable
+from workers.errors import Misconfigured, Unavailable
 from workers.settings import Settings, load
 
 ROLES = ("intake", "personalise", "generate")
@@ -27,7 +31,8 @@ _LOOK_EVERY_S = 0.5
 def up(roles: str, llm: str | None, playbook: Path | None) -> None:
     """Runs roles until SIGINT or SIGTERM, on the embedded Kafka and LLM unless the settings name others."""
     settings = load(llm=llm, playbook=str(playbook) if playbook else None)
-    names = tuple(name.strip() for name in roles.split(",") if name.strip())
+    names = _roles(roles)
+    load_playbook(Path(settings.playbook))  # a mistake in it is said before anything starts
     with stopping() as stop, pid_file(settings), servers(settings, say, llm="generate" in names) as running:
         say(f"Kafka at {running.brokers}, LLM at {running.llm}")
         with Supervisor(running, names) as supervisor:
@@ -36,6 +41,13 @@ def up(roles: str, llm: str | None, playbook: Path | None) -> None:
                 for line in supervisor.poll():
                     say(line)
                 time.sleep(_LOOK_EVERY_S)
+
+
+def _roles(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if not names or set(names) - set(ROLES):
+        raise Misconfigured(f"--roles {text!r} names an unknown role or none.", f"use some of: {', '.join(ROLES)}")
+    return names
 
 
 @click.command()
@@ -58,22 +70,23 @@ def down() -> None:
     say("stopped")
 
 
-class pid_file:  # noqa: N801 # used like a function
-    """Inside the block the folder's `up.pid` names this process; a second one is refused."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._path = _pid_path(settings)
-
-    def __enter__(self) -> None:
-        if (pid := _running(self._path)) is not None:
+@contextmanager
+def pid_file(settings: Settings) -> Iterator[None]:
+    """Inside the block this process holds the folder's `up.pid`; a second one is refused. The lock ends with the process."""
+    path = _pid_path(settings)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
             raise Unavailable(
-                f"process {pid} runs on {self._path.parent} already.", "`attune down`, or set ATTUNE_DATA_DIR"
-            )
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._path.write_text(str(os.getpid()))
-
-    def __exit__(self, *_: object) -> None:
-        self._path.unlink(missing_ok=True)
+                f"process {path.read_text().strip()} runs on {path.parent} already.",
+                "`attune down`, or set ATTUNE_DATA_DIR",
+            ) from error
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
 
 
 def _pid_path(settings: Settings) -> Path:
@@ -81,13 +94,15 @@ def _pid_path(settings: Settings) -> Path:
 
 
 def _running(path: Path) -> int | None:
-    """The process of a pid file, None if it is gone."""
+    """The process that holds a pid file, None if none does."""
     try:
-        pid = int(path.read_text())
-        os.kill(pid, 0)
-    except (OSError, ValueError):
+        with path.open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
         return None
-    return pid
+    except BlockingIOError:
+        return int(path.read_text())
+    return None
 
 
 def say(text: str) -> None:

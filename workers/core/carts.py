@@ -26,6 +26,8 @@ from workers.core.profile import (
 
 #: The cart of a shop that has only one per customer and names none.
 ONLY_CART = "cart"
+MAX_QUANTITY = 1_000_000
+_MAX_PRICE = 1e12
 CART_EVENTS = frozenset({PRODUCT_ADDED, PRODUCT_REMOVED, CART_VIEWED, CHECKOUT_STARTED, ORDER_COMPLETED})
 
 
@@ -65,13 +67,18 @@ def fold(profile: Profile, event: Track, at_s: float, source: SourceEvent) -> li
     return [cart_id, *_evict(profile)]
 
 
+def known_price(price: float | None) -> bool:
+    """Whether this is a price: zero, missing and absurd ones are unknown."""
+    return price is not None and 0 < price < _MAX_PRICE
+
+
 def products_of(properties: Properties) -> list[Product]:
     """The product lines of an event, whether it names one product or several."""
     if properties.products or not properties.product_id:
         return properties.products
     return [
         Product(
-            product_id=properties.product_id,
+            product_id=properties.product_id[:MAX_TEXT],
             name=properties.name,
             category=properties.category,
             brand=properties.brand,
@@ -111,8 +118,8 @@ def _put(cart: Cart, product: Product, at_s: float, *, add: bool) -> None:
             return
         line = cart.lines[product.product_id] = CartLine(product.product_id[:MAX_TEXT], 0, added_at=at_s)
     quantity = max(product.quantity or 1, 1)
-    line.quantity = line.quantity + quantity if add else quantity
-    line.price = product.price if product.price else line.price
+    line.quantity = min(line.quantity + quantity if add else quantity, MAX_QUANTITY)
+    line.price = product.price if known_price(product.price) else line.price
     line.name = (product.name or line.name)[:MAX_TEXT]
     line.category = (product.category or line.category)[:MAX_TEXT]
     line.brand = (product.brand or line.brand)[:MAX_TEXT]

@@ -33,7 +33,8 @@ def from_properties(properties: Properties, at_s: float, known: Collection[str] 
         keys = [consent_key(properties.channel, purpose)]
     else:
         keys = [] if granted else [key for key in known if key.endswith(f":{purpose}")]
-    captured = properties.captured_at.timestamp() if properties.captured_at else at_s
+    # A word from the future would outlast every later one.
+    captured = min(properties.captured_at.timestamp(), at_s) if properties.captured_at else at_s
     source, text_version = (properties.source or "")[:MAX_TEXT], (properties.text_version or "")[:MAX_TEXT]
     return [ConsentChange(key[:MAX_TEXT], granted, captured, source, text_version) for key in keys]
 

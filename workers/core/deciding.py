@@ -94,6 +94,15 @@ class Deciding:
         request = publishing.request(profile, message_id, opened, campaign, self._playbook, self._salt)
         self._workspace.put("message.requests", profile, request)
 
+    def ask_again(self, customer_id: str) -> None:
+        """Sends a customer's open requests once more: `candidate` takes one answer of each."""
+        profile = self._workspace.load(customer_id)
+        for message_id, opened in profile.open.items() if profile is not None else ():
+            campaign = self._playbook.campaigns.get(opened.campaign_id)
+            if profile is not None and campaign is not None:
+                request = publishing.request(profile, message_id, opened, campaign, self._playbook, self._salt)
+                self._workspace.put("message.requests", profile, request)
+
     def candidate(self, profile: Profile | None, candidate: Candidate, now_s: float) -> None:
         """The words have come. Those for a request that is not open (repeated, or later than the template) change nothing."""
         opened = profile.open.get(candidate.message_id) if profile is not None else None

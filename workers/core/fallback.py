@@ -66,13 +66,9 @@ def _tries(
     nothing = ProductFacts(product_id=product.product_id)
     own = playbook.templates.get((prompt, language, target_group, channel)) if target_group != GENERIC_GROUP else None
     if own is not None and target_group is not None:
-        for known in (
-            product,
-            msgspec.structs.replace(product, name=""),
-            msgspec.structs.replace(product, name="", brand=""),
-        ):
+        unnamed = msgspec.structs.replace(product, name="")
+        for known in (product, unnamed, msgspec.structs.replace(unnamed, brand=""), nothing):
             yield own, known
-        yield own, product_words(playbook, language, nothing)
     generic = playbook.templates.get((prompt, language, None, channel))
     if generic is not None:
         yield generic, nothing

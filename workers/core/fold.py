@@ -32,6 +32,7 @@ from workers.core import carts, consent, decay
 from workers.core.profile import (
     MAX_ANONYMOUS_IDS,
     MAX_INTERESTS,
+    MAX_NAME,
     MAX_NAMES,
     MAX_RECENT,
     MAX_TEXT,
@@ -103,7 +104,7 @@ def _see(profile: Profile, event: AnyEvent, at_s: float) -> None:
 
 
 def _count(profile: Profile, name: str, at_s: float) -> None:
-    name = name[:MAX_TEXT]
+    name = name[:MAX_NAME]
     if name not in profile.counts and len(profile.counts) >= MAX_NAMES:
         name = OTHER_NAMES
     profile.counts[name] = profile.counts.get(name, 0) + 1
@@ -161,10 +162,10 @@ def _interest(
     names = {product.category, product.brand} if known is None else {known.category, known.brand, *known.tags}
     amount = strength * decay.weight(at_s, profile.landmark)
     for name in sorted(filter(None, names)):
-        profile.interests[name[:MAX_TEXT]] = profile.interests.get(name[:MAX_TEXT], 0.0) + amount
+        profile.interests[name[:MAX_NAME]] = profile.interests.get(name[:MAX_NAME], 0.0) + amount
     while len(profile.interests) > MAX_INTERESTS:
         del profile.interests[min(profile.interests, key=profile.interests.__getitem__)]
-    if product.price:
+    if product.price and carts.known_price(product.price):
         profile.price_min = min(product.price, profile.price_min or product.price)
         profile.price_max = max(product.price, profile.price_max or product.price)
     _recent(profile, product.product_id[:MAX_TEXT], at_s)
@@ -189,10 +190,10 @@ def _order(profile: Profile, properties: Properties, at_s: float) -> None:
     profile.orders += 1
     profile.last_order_at = max(profile.last_order_at or 0.0, at_s)
     revenue = properties.revenue if properties.revenue is not None else properties.total
-    if revenue and properties.currency:
+    if carts.known_price(revenue) and properties.currency:
         currency = properties.currency[:3].upper()
         if currency in profile.revenue or len(profile.revenue) < 8:
-            profile.revenue[currency] = profile.revenue.get(currency, 0.0) + revenue
+            profile.revenue[currency] = profile.revenue.get(currency, 0.0) + (revenue or 0.0)
 
 
 def _traits(profile: Profile, traits: Mapping[str, TraitValue], at_s: float, folded: Folded) -> None:
@@ -224,6 +225,8 @@ _NOT_KEPT = frozenset({"email", "phone", "address", "password", "ip"})
 def _bounded(value: TraitValue) -> TraitValue:
     if isinstance(value, str):
         return value[:MAX_TEXT]
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        return float(value) if abs(value) < 2**1000 else None  # msgpack ends at 64 bits
     if isinstance(value, list):
         return [item[:MAX_TEXT] for item in value[:20]]
     return value

@@ -18,7 +18,8 @@ class Effects(msgspec.Struct, kw_only=True):
 
     `puts` change the state (None = delete) and go to the changelog; `index_puts` and `index_deletes` change only the local
     index. `applied` counts the records taken, from the front of each topic; `deferred` are those that must come again,
-    in their order. `clock_s` is the partition clock after the batch.
+    in their order. `clock_s` is the partition clock after the batch; `more_due` asks for the
+    next batch at once, because timers are left.
     """
 
     outputs: list[Output] = []
@@ -27,6 +28,7 @@ class Effects(msgspec.Struct, kw_only=True):
     index_deletes: list[bytes] = []
     deferred: list[Record] = []
     clock_s: float = 0.0
+    more_due: bool = False
     tally: Tally = msgspec.field(default_factory=Counter)
 
     @property

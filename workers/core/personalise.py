@@ -32,19 +32,22 @@ EVENTS, CANDIDATES = "customer.events", "message.candidates"
 #: Header of a control record that ends a replay: the clock may run to this epoch second.
 PUNCTUATION = "attune-punctuation"
 _VIEW = "view"
+_END_OF_TIME_S = 4_102_444_800.0  # 2100-01-01
 
 
 class PersonaliseConfig(msgspec.Struct, frozen=True, kw_only=True):
     """What a lane must know beside its playbook.
 
     `clock` `wall`: time is the wall's; `event`: time is that of the events (replay), and stands still while words are
-    awaited, so that the same input gives the same decisions however slow the LLM is. `presumed`: see consent.allows.
+    awaited, so that the same input gives the same decisions however slow the LLM is. `presumed`: see consent.allows. At
+    most `timers_per_batch` fire in one batch of the live clock, so that a transaction stays small after an outage.
     """
 
     clock: Literal["wall", "event"]
     partition_of: Callable[[bytes], int]
     salt: str
     presumed: frozenset[str] = frozenset()
+    timers_per_batch: int = 1_000
     cache_size: int = 20_000
 
 
@@ -60,10 +63,15 @@ class Personalise:
         self._by_event = config.clock == "event"
         self._clock_s = clock_s
         self._show: set[str] = set()
+        self._asks_again = self._deciding.open > 0  # the answers of an interrupted replay may be gone
 
     def apply(self, records: list[Record], wall_s: float, *, caught_up: bool) -> Effects:
         """See core.lane.LaneCore."""
         self._workspace.begin()
+        if self._by_event and self._asks_again:
+            self._asks_again = False
+            for customer_id in self._workspace.customers_with_timer(DEADLINE):
+                self._deciding.ask_again(customer_id)
         if not self._by_event:
             self._clock_s = max(self._clock_s, wall_s)
         deferred = self._apply_all(records, wall_s)
@@ -116,8 +124,14 @@ class Personalise:
         customer_id, at_s = event.customer_id, event.timestamp.timestamp()
         if record.key != customer_id.encode():
             raise InvalidEvent("key_mismatch", "the record's key is not the customer of its value")
-        if self._by_event and not self._advance(at_s):
-            return False
+        if not 0 <= at_s < _END_OF_TIME_S:
+            raise InvalidEvent("bad_timestamp", "before 1970 or after 2100")
+        if self._by_event:
+            if at_s < self._clock_s - dedupe.KEEP_HOURS * 3600:
+                self._workspace.count("events", "late")  # its id may be forgotten: it could be a repetition
+                return True
+            if not self._advance(at_s):
+                return False
         workspace = self._workspace
         profile = workspace.load(customer_id)
         if profile is None:
@@ -152,7 +166,11 @@ class Personalise:
 
     def _advance(self, to_s: float) -> bool:
         """Lets the clock run to `to_s`, firing what is due in order. False = it stopped: words are awaited."""
+        fired = 0
         while not (self._by_event and self._deciding.open):
+            if not self._by_event and fired >= self._config.timers_per_batch:
+                self._workspace.effects.more_due = True
+                return False
             due = self._workspace.timers.pop_due(to_s)
             if due is None:
                 self._clock_s = max(self._clock_s, to_s)
@@ -163,6 +181,7 @@ class Personalise:
                 continue  # cancelled or moved in this batch
             if self._by_event:
                 self._clock_s = max(self._clock_s, due_s)
+            fired += 1
             del profile.timers[timer]
             self._workspace.touch(profile)
             self._fire(profile, timer)
@@ -174,11 +193,18 @@ class Personalise:
         elif timer.startswith(DEADLINE):
             self._deciding.deadline(profile, timer.removeprefix(DEADLINE), self._clock_s)
         elif (parsed := triggers.parse_timer_id(timer)) is not None:
-            campaign = self._playbook.campaigns.get(parsed[0])
-            occurrence = triggers.due(profile, campaign, parsed[1], self._clock_s) if campaign else None
-            if occurrence is not None:
-                self._refresh(profile)
-                self._deciding.decide(profile, occurrence, self._clock_s)
+            self._cart_timer(profile, timer, *parsed)
+
+    def _cart_timer(self, profile: Profile, timer: str, campaign_id: str, cart_id: str) -> None:
+        campaign = self._playbook.campaigns.get(campaign_id)
+        due_s = triggers.due_at(profile, campaign, cart_id) if campaign else None
+        if campaign is None or due_s is None:
+            return
+        if due_s > self._clock_s:  # the playbook's delay has grown since the timer was set
+            self._workspace.timers.set(profile, timer, due_s)
+        elif (occurrence := triggers.due(profile, campaign, cart_id)) is not None:
+            self._refresh(profile)
+            self._deciding.decide(profile, occurrence, self._clock_s)
 
     # -- what others see ---------------------------------------------------------------------------------------------
 

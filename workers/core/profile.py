@@ -19,6 +19,7 @@ MAX_CART_LINES = 30
 MAX_CLOSED_CARTS = 20
 MAX_TRAITS = 64
 MAX_TEXT = 256
+MAX_NAME = 100
 MAX_ANONYMOUS_IDS = 10
 MAX_DONE = 50
 MAX_CONSENT_HISTORY = 100
@@ -187,7 +188,7 @@ MAX_BYTES = 32 * 1024
 def encode_bounded(profile: Profile) -> bytes:
     """The hot record, at most MAX_BYTES: what is worth least leaves first, and open requests never do."""
     encoded = encode(profile)
-    for evict in (_evict_cart_texts, _evict_old_carts, _evict_traits, _evict_counters):
+    for evict in (_evict_cart_texts, _evict_old_carts, _evict_traits, _evict_counters, _evict_interests, _evict_lines):
         if len(encoded) <= MAX_BYTES:
             break
         evict(profile)
@@ -209,6 +210,19 @@ def _evict_old_carts(profile: Profile) -> None:
 def _evict_traits(profile: Profile) -> None:
     by_size = sorted(profile.traits, key=lambda name: len(encode(profile.traits[name])))
     profile.traits = {name: profile.traits[name] for name in by_size[: MAX_TRAITS // 4]}
+
+
+def _evict_interests(profile: Profile) -> None:
+    kept = sorted(profile.interests, key=profile.interests.__getitem__, reverse=True)[: MAX_INTERESTS // 4]
+    profile.interests = {name: profile.interests[name] for name in kept}
+    profile.recent = profile.recent[-MAX_RECENT // 4 :]
+    newest = sorted(profile.closed_carts, key=profile.closed_carts.__getitem__)[-MAX_CLOSED_CARTS // 4 :]
+    profile.closed_carts = {cart_id: profile.closed_carts[cart_id] for cart_id in newest}
+
+
+def _evict_lines(profile: Profile) -> None:
+    for cart in profile.carts.values():
+        cart.lines = dict(list(cart.lines.items())[-3:])
 
 
 def _evict_counters(profile: Profile) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from itertools import zip_longest
 
 import msgspec
 
@@ -47,30 +48,45 @@ def render(playbook: Playbook, request: MessageRequest) -> tuple[ChatMessage, ..
         product=request.product,
         context=request.context,
     )
-    return tuple(
-        ChatMessage(role, compiled(source).render(values).strip())
-        for role, source in turns(prompt.source)
-        if source.strip()
-    )
+    return tuple(ChatMessage(turn.role, compiled(turn.source).render(values).strip()) for turn in turns(prompt.source))
 
 
-def turns(source: str) -> list[tuple[str, str]]:
-    """(role, Jinja source) per turn. Cut before rendering, so that no value can open a turn.
+class Turn(msgspec.Struct, frozen=True):
+    """One turn of a prompt: its Jinja source, and the line of the source at which its words begin (from 1)."""
 
-    Raises ValueError for an unknown role, or words before the first turn.
+    role: str
+    source: str
+    line: int
+
+
+class WrongTurn(ValueError):
+    """A prompt that is not cut into turns as it must be; `line` is counted from 1."""
+
+    def __init__(self, line: int, message: str) -> None:
+        super().__init__(message)
+        self.line = line
+
+
+def turns(source: str) -> list[Turn]:
+    """The turns of a prompt. Cut before rendering, so that no value can open a turn.
+
+    Raises WrongTurn.
     """
-    before, *rest = _TURN.split(source)
-    if before.strip():
-        raise ValueError(
-            "there are words before the first turn; allowed: === system ===, === user ===, === assistant ==="
+    heads = list(_TURN.finditer(source))
+    if source[: heads[0].start() if heads else None].strip():
+        raise WrongTurn(
+            1, "there are words before the first turn; allowed: === system ===, === user ===, === assistant ==="
         )
-    pairs = list(zip(rest[::2], rest[1::2], strict=True))
-    for role, _ in pairs:
-        if role not in ROLES:
-            raise ValueError(f"`{role}` is not a role; allowed: {', '.join(ROLES)}")
-    if not pairs or pairs[-1][0] != "user":
-        raise ValueError("the last turn must be === user ===")
-    return pairs
+    found = []
+    for head, following in zip_longest(heads, heads[1:]):
+        line = source.count("\n", 0, head.start()) + 1
+        if head.group(1) not in ROLES:
+            raise WrongTurn(line, f"`{head.group(1)}` is not a role; allowed: {', '.join(ROLES)}")
+        end = following.start() if following else len(source)
+        found.append(Turn(head.group(1), source[head.end() : end], line + 1))
+    if not found or found[-1].role != "user":
+        raise WrongTurn(found[-1].line - 1 if found else 1, "the last turn is not the user's; allowed: === user ===")
+    return found
 
 
 def variables(
@@ -131,8 +147,8 @@ def parse(answer: str, known: Iterable[str] = MessageText.__struct_fields__) -> 
     """The text of an answer, or (a str) why it is none. Thoughts and a code fence around the JSON are taken off; fields
     that are not `known` are dropped; nothing is shortened.
 
-    >>> parse('{"title": " Hi ", "body": "All good."}')
-    MessageText(title='Hi', body='All good.')
+    >>> parse('{"title": " Hi ", "body": "All good."}').title
+    'Hi'
     >>> parse("Sure!")
     'the answer is not JSON'
     """

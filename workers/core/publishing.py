@@ -157,14 +157,17 @@ def outcome(
 
 
 def tracked_url(url: str, channel: str, campaign_id: str, message_id: str) -> str:
-    """The product's link with utm_* and the message id; "" stays "".
+    """The product's link with utm_* and the message id; "" stays "", and what is no URL becomes "".
 
     >>> tracked_url("https://shop.example/p?a=1", "push", "cart", "m")
     'https://shop.example/p?a=1&utm_source=attune&utm_medium=push&utm_campaign=cart&message_id=m'
     """
     if not url:
         return ""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # whatever a shop's event called a URL
+        return ""
     query = [
         *parse_qsl(parts.query, keep_blank_values=True),
         ("utm_source", "attune"),

@@ -31,7 +31,7 @@ class Report:
         }
         self.by_language: dict[str, Counter[str]] = {}
         self.dead_letters: Counter[str] = Counter()
-        self.requests = 0
+        self._asked: set[str] = set()
         self.messages: list[Message] = []
         self.profiles: dict[str, ProfileView] = {}
         self._requested_at_s: dict[str, float] = {}
@@ -46,7 +46,7 @@ class Report:
             case Decision():
                 self.decisions[value.reason] += 1
             case MessageRequest():
-                self.requests += 1
+                self._asked.add(value.message_id)
                 self._requested_at_s.setdefault(value.message_id, record.appended_at_s)
             case Outcome():
                 self.outcomes[value.reason] += 1
@@ -58,6 +58,11 @@ class Report:
             case _:
                 self.dead_letters[value.reason] += 1
         return value
+
+    @property
+    def requests(self) -> int:
+        """Requests, each once: one that is asked again after an interruption is the same."""
+        return len(self._asked)
 
     def _message(self, message: Message) -> None:
         self.messages.append(message)

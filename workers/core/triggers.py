@@ -54,13 +54,17 @@ def rearm(profile: Profile, cart_ids: Iterable[str], campaigns: Iterable[Campaig
                 timers.set(profile, timer, cart.updated_at + campaign.trigger.delay_s)
 
 
-def due(profile: Profile, campaign: Campaign, cart_id: str, now_s: float) -> Occurrence | None:
-    """The occurrence of a timer that fired, if it still holds: the cart is open, untouched for the delay, worth enough,
-    and was not decided before.
-    """
+def due_at(profile: Profile, campaign: Campaign, cart_id: str) -> float | None:
+    """When an open cart is due [s, to the millisecond, as timers are]; None = there is no such cart."""
+    cart = profile.carts.get(cart_id)
+    return None if cart is None else round((cart.updated_at + campaign.trigger.delay_s) * 1000) / 1000
+
+
+def due(profile: Profile, campaign: Campaign, cart_id: str) -> Occurrence | None:
+    """The occurrence of a cart that is due, if it still holds: it is worth enough and was not decided before."""
     trigger: CartAbandonment = campaign.trigger
     cart = profile.carts.get(cart_id)
-    if cart is None or cart.updated_at + trigger.delay_s > now_s:
+    if cart is None:
         return None
     if trigger.min_value is not None and cart.value < trigger.min_value:
         return None

@@ -66,7 +66,7 @@ def clean(text: str, max_chars: int) -> str:
     """One line without control, invisible or markup characters, at most `max_chars` (whole words where it has any).
 
     >>> clean("Sma\\u202ert {{ x }} <b>Band</b>\\n", 60)
-    'Smart x b Band/b'
+    'Smart x b Band /b'
     """
     visible = "".join(
         " " if c.isspace() else c for c in text if c.isspace() or unicodedata.category(c) not in _INVISIBLE

@@ -79,7 +79,15 @@ class Workspace:
 
     def count_timers(self, prefix: str) -> int:
         """How many committed timers have an id that begins with `prefix`."""
-        return sum(keys.parse_timer(key)[2].startswith(prefix) for key in self._store.scan(keys.TIMER))
+        return len(self._timers(prefix))
+
+    def customers_with_timer(self, prefix: str) -> list[str]:
+        """The customers of those timers, each once."""
+        return list(dict.fromkeys(customer_id for _, customer_id, _ in self._timers(prefix)))
+
+    def _timers(self, prefix: str) -> list[tuple[float, str, str]]:
+        timers = map(keys.parse_timer, self._store.scan(keys.TIMER))
+        return [timer for timer in timers if timer[2].startswith(prefix)]
 
     def finish(self, clock_s: float) -> Effects:
         """Encodes what has changed and gives the batch's effects."""

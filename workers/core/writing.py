@@ -68,12 +68,10 @@ class Draft:
         if self._done or self._calls >= self._attempts:
             return None
         prompt = self._playbook.prompts[self._request.prompt, self._request.language]
-        if not self._turns:
-            self._turns = prompts.render(self._playbook, self._request)
         channel = self._playbook.channels[self._request.channel]
         most = prompt.decoding.max_tokens
         return CompletionRequest(
-            messages=self._turns,
+            messages=self._question(),
             schema=prompts.schema_for(channel, self._request.language),
             max_tokens=most if self._max_tokens is None else min(most, self._max_tokens),
             temperature=prompt.decoding.temperature,
@@ -130,6 +128,12 @@ class Draft:
             generated_at=now,
         )
 
+    def _question(self) -> tuple[ChatMessage, ...]:
+        """The turns of the next call; rendered once."""
+        if not self._turns:
+            self._turns = prompts.render(self._playbook, self._request)
+        return self._turns
+
     def _obstacle(self) -> str:
         """Why the model is not asked at all."""
         request = self._request
@@ -150,8 +154,8 @@ class Draft:
         if self._calls < self._attempts:
             again = _AGAIN.get(self._request.language, _AGAIN["en"])
             reason = rejected[0].detail.strip(".")[:_MAX_REASON_CHARS]
-            last = self._turns[-1]
-            self._turns = (*self._turns[:-1], ChatMessage(last.role, f"{last.content}\n{again.format(reason=reason)}"))
+            *before, last = self._question()
+            self._turns = (*before, ChatMessage(last.role, f"{last.content}\n{again.format(reason=reason)}"))
 
 
 GENERATED_BY_LLM: GeneratedBy = "llm"

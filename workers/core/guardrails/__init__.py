@@ -51,7 +51,8 @@ def check(
 ) -> list[GuardrailVerdict]:
     """One verdict of every guardrail, in the order of NAMES. `detect` None = the script decides the language alone.
 
-    `example_words` are those of the prompt's examples. `about` is the request (or anything with its language, channel and product); its channel must be in the playbook.
+    `about` is the request (or anything with its language, channel and product); its channel must be in the playbook.
+    `example_words` are those of the prompt's examples.
     """
     looked_at = subject(text, about, playbook, example_words)
     details = [guardrail(looked_at) for guardrail in _CHECKS]

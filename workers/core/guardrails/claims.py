@@ -23,7 +23,8 @@ CLAIMS = concepts(
         "cycling": r"\bcycling\b|\bbik(?:e|es|ing)\b|骑行|骑车|单车",
         "running mode": r"running (?:mode|track|data)\w*|track\w* (?:your |every |each )?(?:runs?|running)\b"
         r"|跑步(?:模式|记录|监测|追踪|数据)|(?:记录|监测|追踪)[^,。!?]{0,6}跑步",
-        "kinds of sport": r"\b(?:soccer|football|basketball|tennis|baseball|golf|rowing|skiing|boxing)\b|足球|篮球|网球|高尔夫|滑雪|划船",
+        "kinds of sport": r"\b(?:soccer|football|basketball|tennis|baseball|golf|rowing|skiing|boxing)\b"
+        r"|足球|篮球|网球|高尔夫|滑雪|划船",
         "steps": r"step[- ]count\w*|count\w* (?:your |every )?steps?|pedometer|计步|步数",
         "calories": r"\bcalor(?:ie|ies)\b|卡路里|热量|燃脂",
         "location": r"\bgps\b|navigation|定位|导航",

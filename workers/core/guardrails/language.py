@@ -12,7 +12,8 @@ from workers.core.guardrails.subject import Subject, normalised
 Language = Callable[[str], str | None]
 
 _MIN_HAN_SHARE = 0.6
-_DETECTABLE_CHARS = 20
+#: Shorter texts are judged by script alone [characters].
+_DETECTABLE_LATIN, _DETECTABLE_HAN = 40, 12
 _LATIN = re.compile(r"[A-Za-z]+")
 _SCRIPTS = {"CJK": "Han", "LATIN": "Latin"}
 
@@ -26,8 +27,11 @@ def language(subject: Subject, detect: Language | None) -> str | None:
     for name, value in subject.fields.items():
         if wrong := _script(normalised(value), asked, subject.grounds):
             return f"{name} is not in {asked}: {wrong}"
-    text = subject.cased.replace(subject.about.product.name, "") if subject.about.product.name else subject.cased
-    if detect is None or len(text) < _DETECTABLE_CHARS:
+    if detect is None:
+        return None
+    known = {*_LATIN.findall(subject.grounds), *subject.grounds.split()}
+    text = " ".join(word for word in subject.cased.split() if word.strip(".,:;!?").casefold() not in known)
+    if len(text) < (_DETECTABLE_HAN if asked == "zh" else _DETECTABLE_LATIN):
         return None
     detected = detect(text)
     return f"it is in {detected}, not in {asked}" if detected not in (None, asked) else None

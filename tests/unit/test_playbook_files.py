@@ -1,0 +1,440 @@
+"""Reading a playbook folder: every mistake is reported with file, line and what is allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from tests.support_playbooks import REES46, SMART_DEVICES, copy_of
+from workers.adapters.playbook_files import examine, load
+from workers.commands.playbook import playbook as command
+from workers.errors import Misconfigured
+
+ZH_TEMPLATES, EN_TEMPLATES = "templates/zh/cart-abandonment.yaml", "templates/en/cart-abandonment.yaml"
+ZH_PROMPT, EN_PROMPT = "prompts/zh/cart-abandonment.j2", "prompts/en/cart-abandonment.j2"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A copy of the first playbook."""
+    return copy_of(SMART_DEVICES, tmp_path / "smart-devices")
+
+
+@pytest.mark.parametrize("shipped", [SMART_DEVICES, REES46], ids=lambda path: path.name)
+def test_the_shipped_playbooks_are_right(shipped: Path) -> None:
+    playbook, problems = examine(shipped)
+    assert problems == []
+    assert playbook is not None
+    assert playbook.name == shipped.name
+    campaign = playbook.campaigns["cart-abandonment"]
+    groups = [*(group.id for group in playbook.audiences.target_groups), None]
+    for language in playbook.languages:
+        assert (campaign.prompt, language) in playbook.prompts
+        for channel in campaign.channels:
+            for group in groups:
+                assert (campaign.prompt, language, group, channel) in playbook.templates
+
+
+def replace(file: str, old: str, new: str) -> Callable[[Path], None]:
+    """A mistake: the first `old` in a file becomes `new`."""
+
+    def spoil(folder: Path) -> None:
+        text = (folder / file).read_text()
+        assert old in text
+        (folder / file).write_text(text.replace(old, new, 1))
+
+    return spoil
+
+
+def line_of(folder: Path, file: str, words: str) -> int:
+    """The line in which words stand first, counted from 1."""
+    text = (folder / file).read_text()
+    return text.count("\n", 0, text.index(words)) + 1
+
+
+MISTAKES = {
+    "unknown field": (
+        replace("campaigns.yaml", "    goal:", "    gaol:"),
+        "campaigns.yaml",
+        "gaol:",
+        "campaigns[0].gaol: this field is not known (did you mean `goal`?); allowed: id, name, trigger",
+    ),
+    "missing field": (
+        replace("campaigns.yaml", "    prompt: cart-abandonment\n", ""),
+        "campaigns.yaml",
+        "- id: cart-abandonment",
+        "campaigns[0]: `prompt` is missing",
+    ),
+    "wrong type": (
+        replace("campaigns.yaml", "deadline_s: 60", "deadline_s: soon"),
+        "campaigns.yaml",
+        "deadline_s",
+        "campaigns[0].deadline_s: is text (soon); allowed: a number above 0",
+    ),
+    "number as text": (
+        replace("products.yaml", "sku: AT-BAND-01", "sku: 12345"),
+        "products.yaml",
+        "sku: 12345",
+        "products[0].sku: is a number (12345); allowed: text; put it in quotes",
+    ),
+    "out of range": (
+        replace("campaigns.yaml", "priority: 5", "priority: 12"),
+        "campaigns.yaml",
+        "priority: 12",
+        "campaigns[0].priority: 12 is out of range; allowed: a whole number at least 0 and at most 9",
+    ),
+    "not finite": (
+        replace("campaigns.yaml", "ttl_s: 86400", "ttl_s: .inf"),
+        "campaigns.yaml",
+        "ttl_s: .inf",
+        "campaigns[0].ttl_s: inf is out of range",
+    ),
+    "unknown trigger": (
+        replace("campaigns.yaml", "type: cart_abandonment", "type: cart_abandoned"),
+        "campaigns.yaml",
+        "cart_abandoned",
+        "campaigns[0].trigger.type: `cart_abandoned` is not known; allowed: cart_abandonment",
+    ),
+    "unknown channel": (
+        replace("campaigns.yaml", "[push, email]", "[push, emial]"),
+        "campaigns.yaml",
+        "emial",
+        "campaigns[0].channels[1]: channel `emial` is not known (did you mean `email`?); allowed: push, email, sms, in_app",
+    ),
+    "unknown prompt": (
+        replace("campaigns.yaml", "prompt: cart-abandonment", "prompt: cart-abandoned"),
+        "campaigns.yaml",
+        "prompt: cart-abandoned",
+        "campaigns[0].prompt: prompt `cart-abandoned` is not known (did you mean `cart-abandonment`?)",
+    ),
+    "unknown default group": (
+        replace("audiences.yaml", "default_target_group: young", "default_target_group: old"),
+        "audiences.yaml",
+        "default_target_group",
+        "default_target_group: target group `old` is not known; allowed: sports, business, young",
+    ),
+    "unknown product": (
+        replace("products.yaml", "accessory_of: [smart-band]", "accessory_of: [smart-bend]"),
+        "products.yaml",
+        "[smart-bend]",
+        "accessory_of[0]: product `smart-bend` is not known (did you mean `smart-band`?)",
+    ),
+    "unknown language": (
+        replace(
+            "channels.yaml", "        en: {min_chars: 6, max_chars: 50}", "        eng: {min_chars: 6, max_chars: 50}"
+        ),
+        "channels.yaml",
+        "eng:",
+        "language `eng` is not known (did you mean `en`?); allowed: zh, en",
+    ),
+    "missing language": (
+        replace("campaigns.yaml", "name: {zh: 购物车提醒, en: Cart reminder}", "name: {zh: 购物车提醒}"),
+        "campaigns.yaml",
+        "name: {zh",
+        "campaigns[0].name: en is missing",
+    ),
+    "reserved group": (
+        replace("audiences.yaml", "- id: young", "- id: generic"),
+        "audiences.yaml",
+        "- id: generic",
+        "`generic` is kept for texts without any group",
+    ),
+    "wrong rule": (
+        replace("audiences.yaml", "field: interest.sports, at_least: 2.5", "field: interests.sports, at_least: 2.5"),
+        "audiences.yaml",
+        "interests.sports",
+        "target_groups[0].when.any[2].field: `interests.sports` is not known; allowed: traits.NAME",
+    ),
+    "duplicate product": (
+        replace("products.yaml", "product_id: ear-tips", "product_id: smart-band"),
+        "products.yaml",
+        "product_id: smart-band\n    sku: AT-TIPS-01",
+        "products[6].product_id: product_id `smart-band` stands twice",
+    ),
+    "duplicate campaign key": (
+        replace("campaigns.yaml", "    priority: 5", "    priority: 5\n    priority: 6"),
+        "campaigns.yaml",
+        "priority: 6",
+        "campaigns[0].priority: stands twice",
+    ),
+    "bad currency": (
+        replace("products.yaml", "currency: CNY", "currency: yuan"),
+        "products.yaml",
+        "currency: yuan",
+        "products[0].currency: `yuan` is no currency; allowed: three capital letters",
+    ),
+    "unsafe link": (
+        replace("products.yaml", "url: https://shop", "url: javascript://shop"),
+        "products.yaml",
+        "javascript",
+        "products[0].url: `javascript://shop.example/products/smart-band` is no safe link; allowed: https://",
+    ),
+    "limits upside down": (
+        replace("channels.yaml", "{min_chars: 4, max_chars: 20}", "{min_chars: 40, max_chars: 20}"),
+        "channels.yaml",
+        "min_chars: 40",
+        "channels[0].fields.title.zh: the limits are out of order",
+    ),
+    "unknown message field": (
+        replace("channels.yaml", "      title:", "      headline:"),
+        "channels.yaml",
+        "headline",
+        "field `headline` is not known; allowed: title, body",
+    ),
+    "ends before the deadline": (
+        replace("campaigns.yaml", "ttl_s: 86400", "ttl_s: 30"),
+        "campaigns.yaml",
+        "ttl_s: 30",
+        "campaigns[0].ttl_s: 30 ends before the deadline; allowed: more than 60",
+    ),
+    "tab": (
+        replace("policy.yaml", "  zh: 本内容", "\tzh: 本内容"),
+        "policy.yaml",
+        "\tzh",
+        "a tab stands in the indentation; allowed: spaces",
+    ),
+    "broken yaml": (
+        replace("policy.yaml", "languages: [zh, en]", "languages: [zh, en"),
+        "policy.yaml",
+        "caps:",
+        "not valid YAML",
+    ),
+    "alias": (
+        replace("policy.yaml", "languages: [zh, en]", "languages: &all [zh, en]"),
+        "policy.yaml",
+        "&all",
+        "anchors and aliases (& and *) are not read",
+    ),
+    "tag": (
+        replace("policy.yaml", "  zh: 本内容", "  zh: !!python/name:os.system 本内容"),
+        "policy.yaml",
+        "!!python",
+        "the tag tag:yaml.org,2002:python/name:os.system is not read",
+    ),
+    "jinja syntax in a prompt": (
+        replace(EN_PROMPT, "{{ group.name }}", "{{ group.name }"),
+        EN_PROMPT,
+        "{{ group.name }",
+        "Jinja: unexpected '}'",
+    ),
+    "undefined variable in a prompt": (
+        replace(ZH_PROMPT, "{{ goal }}", "{{ gaol }}"),
+        ZH_PROMPT,
+        "{{ gaol }}",
+        "`gaol` is not defined (did you mean `goal`?); allowed: language, channel, goal",
+    ),
+    "undefined field in a branch": (
+        replace(
+            ZH_PROMPT,
+            "{% if product.category %}",
+            "{% if product.quantity > 99 %}{{ product.prise }}{% endif %}{% if product.category %}",
+        ),
+        ZH_PROMPT,
+        "product.prise",
+        "`product.prise` is not defined (did you mean `price`?)",
+    ),
+    "prompt that cannot render": (
+        replace(EN_PROMPT, "{{ group.name }}", "{{ group.name + 1 }}"),
+        EN_PROMPT,
+        "{% set liked",
+        "Jinja: can only concatenate str",
+    ),
+    "unknown role": (
+        replace(EN_PROMPT, "=== system ===", "=== root ==="),
+        EN_PROMPT,
+        "=== root",
+        "`root` is not a role",
+    ),
+    "wrong decoding": (
+        replace(EN_PROMPT, "temperature: 0.3", "temperature: 3"),
+        EN_PROMPT,
+        "temperature: 3",
+        "temperature: 3 is out of range; allowed: a number at least 0 and at most 2",
+    ),
+    "example word that is not there": (
+        replace(EN_PROMPT, "example_words: [", "example_words: [sun hat, "),
+        EN_PROMPT,
+        "---",
+        "example_words: `sun hat` is not in the prompt",
+    ),
+    "jinja syntax in a template": (
+        replace(EN_TEMPLATES, "{% elif product.facts %}", "{% elsif product.facts %}"),
+        EN_TEMPLATES,
+        "    body: >-",
+        "push.young.body: Jinja: Encountered unknown tag 'elsif'",
+    ),
+    "unknown filter": (
+        replace(EN_TEMPLATES, "| listed(2) |", "| listd(2) |"),
+        EN_TEMPLATES,
+        "    body: >-",
+        "push.young.body: Jinja: there is no filter `listd` (did you mean `listed`?)",
+    ),
+    "undefined variable in a template": (
+        replace(EN_TEMPLATES, "Your cart is saved", "{{ product.name }} is saved"),
+        EN_TEMPLATES,
+        "{{ product.name }} is saved",
+        "push.generic.title: `product` is not defined; allowed: language, channel",
+    ),
+    "template for an unknown group": (
+        replace(ZH_TEMPLATES, "\n  sports:", "\n  sport:"),
+        ZH_TEMPLATES,
+        "  sport:",
+        "push.sport: target group `sport` is not known (did you mean `sports`?); allowed: sports, business, young, generic",
+    ),
+    "missing template": (
+        replace(ZH_TEMPLATES, "\n  sports:", "\n  sport:"),
+        ZH_TEMPLATES,
+        "push:",
+        "push.sports: is missing; campaign `cart-abandonment` needs it",
+    ),
+    "template without a field": (
+        replace(ZH_TEMPLATES, '    cta_text: "去看看"\n', ""),
+        ZH_TEMPLATES,
+        "  young:\n    email_subject",
+        "email.young: `cta_text` is missing; allowed: email_subject, preheader, body, cta_text",
+    ),
+    "template too long": (
+        replace(ZH_TEMPLATES, "购物车里还有商品", "购物车里还有商品" * 4),
+        ZH_TEMPLATES,
+        "  generic:",
+        "push.generic: breaks the guardrail length: title has 32 characters, allowed are 4 to 20",
+    ),
+    "template with a link": (
+        replace(
+            EN_TEMPLATES, "Still in your cart whenever you like.", "Still in your cart at https://shop.example now."
+        ),
+        EN_TEMPLATES,
+        "  young:",
+        "push.young: breaks the guardrail contact",
+    ),
+    "template with a claim": (
+        replace(ZH_TEMPLATES, "腕间有型", "防水又有型"),
+        ZH_TEMPLATES,
+        "  young:",
+        'push.young: breaks the guardrail claims: "防水" (water resistance) is not in the product facts (with `smart-band`)',
+    ),
+    "template with another number": (
+        replace(ZH_TEMPLATES, "续航最长 7 天，忙碌", "续航最长 9 天，忙碌"),
+        ZH_TEMPLATES,
+        "  business:",
+        "push.business: breaks the guardrail numbers",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_shown_with_file_and_line(name: str, folder: Path) -> None:
+    spoil, file, words, expected = MISTAKES[name]
+    spoil(folder)
+    playbook, problems = examine(folder)
+    assert playbook is None
+    found = [str(problem) for problem in problems if expected in str(problem)]
+    assert found, "\n".join(map(str, problems))
+    assert found[0].startswith(f"{file}:{line_of(folder, file, words)}: ")
+
+
+def test_all_mistakes_are_reported_at_once(folder: Path) -> None:
+    for name in (
+        "unknown field",
+        "wrong rule",
+        "duplicate product",
+        "undefined variable in a prompt",
+        "template without a field",
+    ):
+        MISTAKES[name][0](folder)
+    with pytest.raises(Misconfigured) as caught:
+        load(folder)
+    for name in (
+        "unknown field",
+        "wrong rule",
+        "duplicate product",
+        "undefined variable in a prompt",
+        "template without a field",
+    ):
+        assert MISTAKES[name][3] in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("file", "expected"),
+    [
+        ("products.yaml", "products.yaml:1: the file is missing"),
+        (ZH_PROMPT, f"{ZH_PROMPT}:1: the file is missing; campaign `cart-abandonment` needs it"),
+        (EN_TEMPLATES, f"{EN_TEMPLATES}:1: the file is missing; campaign `cart-abandonment` needs it"),
+    ],
+)
+def test_a_missing_file_is_named(file: str, expected: str, folder: Path) -> None:
+    (folder / file).unlink()
+    assert expected in map(str, examine(folder)[1])
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    assert "there is no such folder" in str(examine(tmp_path / "nowhere")[1][0])
+
+
+def test_a_file_that_nobody_reads_is_named(folder: Path) -> None:
+    (folder / "product.yaml").write_text("a: 1\n")
+    assert "product.yaml:1: this file is not known (did you mean `products.yaml`?)" in str(examine(folder)[1][0])
+
+
+def test_a_language_folder_that_the_playbook_does_not_speak_is_named(folder: Path) -> None:
+    (folder / "prompts" / "fr").mkdir()
+    (folder / "prompts" / "fr" / "cart-abandonment.j2").write_text((folder / EN_PROMPT).read_text())
+    assert "prompts/fr/cart-abandonment.j2:1: language `fr` is not known; allowed: zh, en" in map(
+        str, examine(folder)[1]
+    )
+
+
+def test_a_huge_file_is_refused(folder: Path) -> None:
+    (folder / "products.yaml").write_text("#" * 1_000_001)
+    assert "products.yaml:1: the file has 1000001 bytes; allowed: 1000000 bytes" in map(str, examine(folder)[1])
+
+
+@pytest.mark.parametrize("bomb", ["a: " + "[" * 40 + "]" * 40, "a: &a [1]\nb: [*a, *a]\n", "- " * 60 + "x"])
+def test_a_bomb_is_refused(bomb: str, folder: Path) -> None:
+    (folder / "policy.yaml").write_text(bomb)
+    problems = [problem for problem in examine(folder)[1] if problem.file == "policy.yaml"]
+    assert len(problems) == 1
+    assert problems[0].wrong in ("too deeply nested", "anchors and aliases (& and *) are not read")
+
+
+def test_bytes_that_are_no_utf8_are_refused(folder: Path) -> None:
+    (folder / "policy.yaml").write_bytes(b"languages: [zh]\n# \xff\n")
+    assert "policy.yaml:2: the file is not UTF-8; allowed: UTF-8 text" in map(str, examine(folder)[1])
+
+
+def test_the_language_no_is_not_the_value_false(folder: Path) -> None:
+    replace("policy.yaml", "  zh: 本内容", "  no: Norsk\n  zh: 本内容")(folder)
+    assert any("language `no` is not known" in str(problem) for problem in examine(folder)[1])
+
+
+def test_the_version_changes_with_any_word_and_not_with_the_place(folder: Path, tmp_path: Path) -> None:
+    version = load(folder).version
+    assert len(version) == 12
+    assert load(copy_of(folder, tmp_path / "elsewhere")).version == version
+    replace(ZH_TEMPLATES, "去看看", "看一看")(folder)
+    changed = load(folder)
+    assert changed.version != version
+    assert changed.templates["cart-abandonment", "zh", "young", "email"].fields["cta_text"] == "看一看"
+
+
+def test_prompts_have_their_decoding_from_the_head(folder: Path) -> None:
+    prompt = load(folder).prompts["cart-abandonment", "en"]
+    assert prompt.decoding.temperature == 0.3
+    assert prompt.source.startswith("=== system ===")
+
+
+def test_check_prints_each_mistake_on_a_line_and_fails(folder: Path) -> None:
+    MISTAKES["unknown channel"][0](folder)
+    result = CliRunner().invoke(command, ["check", str(folder)])
+    assert result.exit_code == 1
+    assert MISTAKES["unknown channel"][3] in result.output
+
+
+def test_check_prints_a_summary_of_a_right_playbook() -> None:
+    result = CliRunner().invoke(command, ["check", str(REES46)])
+    assert result.exit_code == 0
+    for word in ("rees46", "cart-abandonment", "premium", "everyone (default)", "push, email"):
+        assert word in result.output
