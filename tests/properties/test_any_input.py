@@ -25,8 +25,26 @@ SCALARS = (
     | st.sampled_from(["http://[x", "subscribed", "push", "EUR", "c1", "p1", "2099-01-01T00:00:00Z", "x" * 5000])
 )
 NAMES = st.sampled_from(
-    ["product_id", "name", "category", "brand", "price", "quantity", "url", "cart_id", "order_id", "total", "currency"]
-    + ["channel", "purpose", "status", "captured_at", "session_id", "revenue", "products"]
+    [
+        "product_id",
+        "name",
+        "category",
+        "brand",
+        "price",
+        "quantity",
+        "url",
+        "cart_id",
+        "order_id",
+        "total",
+        "currency",
+        "channel",
+        "purpose",
+        "status",
+        "captured_at",
+        "session_id",
+        "revenue",
+        "products",
+    ]
 )
 LINES = st.dictionaries(NAMES, SCALARS, max_size=5)
 PROPERTIES = st.dictionaries(NAMES, SCALARS | st.lists(LINES, max_size=3), max_size=9)

@@ -17,13 +17,13 @@ from schemas.messages import (
 )
 from workers.core import consent, ids
 from workers.core.fold import instant
-from workers.core.playbook import Campaign, Playbook
+from workers.core.playbook import GENERIC_GROUP, Campaign, Playbook
 from workers.core.policy import POLICY_VERSION
 from workers.core.profile import OpenRequest, Profile
 from workers.core.triggers import occurrence_id
 
 #: The target group of texts that use nothing of the customer.
-GENERIC = "generic"
+GENERIC = GENERIC_GROUP
 
 
 def request(
