@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,8 @@ def replay(
     )
     if settings.prefix == load().prefix:
         raise Misconfigured(f"--prefix {settings.prefix!r} is that of the installation.", "choose another, or --live")
-    with pid_file(settings), servers(settings, say) as running:
+    alone = pid_file(settings) if settings.brokers == "embedded" else nullcontext()
+    with alone, servers(settings, say) as running:
         result = _run(running, events, factor)
     if report is not None:
         report.write_bytes(msgspec.json.format(msgspec.json.encode(result)))
