@@ -84,10 +84,17 @@ def check_health(base_url: str) -> None:
         opener.open(f"{base_url.rstrip('/')}/health", timeout=HEALTH_S).close()
     except urllib.error.HTTPError as error:
         if error.code >= 500:
-            raise Unavailable(f"The LLM server answers with {error.code}.", "look into its log") from error
+            raise Unavailable(
+                f"The LLM server at {_address(base_url)} answers with {error.code}.", "look into its log"
+            ) from error
     except (OSError, ValueError) as error:
         cure = "start it, or correct ATTUNE_LLM (`embedded` needs no server)"
-        raise Unavailable(f"The LLM server does not answer: {error}.", cure) from error
+        raise Unavailable(f"The LLM server at {_address(base_url)} does not answer: {error}.", cure) from error
+
+
+def _address(url: str) -> str:
+    """The host and port of a URL, without user and password."""
+    return url.partition("://")[2].rpartition("@")[2].split("/")[0]
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
