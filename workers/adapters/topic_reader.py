@@ -6,7 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Literal, Self
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._listoffsets import OffsetSpec  # where the library defines it
 
 from workers.adapters import clock
 from workers.adapters.kafka_config import client_config
@@ -15,10 +17,18 @@ from workers.ports import Record
 from workers.settings import Settings
 
 _TIMEOUT_S = 10.0
+_EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call] # the library's factories have no types
+_LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call] # likewise
+#: (logical topic, partition)
+Source = tuple[str, int]
 _PASSING = {
     KafkaError.NOT_LEADER_FOR_PARTITION,
     KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError.REPLICA_NOT_AVAILABLE,
+    KafkaError.UNKNOWN_LEADER_EPOCH,
+    KafkaError.FENCED_LEADER_EPOCH,
+    KafkaError.OFFSET_NOT_AVAILABLE,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
     KafkaError._ALL_BROKERS_DOWN,  # the library's own name
     KafkaError._TRANSPORT,
 }
@@ -49,6 +59,7 @@ class TopicReader:
     ) -> None:
         """`partitions` narrows a topic down. Raises Unavailable without a broker, Misconfigured for an unknown topic."""
         self._prefix = settings.prefix
+        self._admin = AdminClient({**client_config(settings), "log_level": 2})
         self._consumer = Consumer(
             {
                 **client_config(settings),
@@ -67,16 +78,17 @@ class TopicReader:
                 for topic in topics
                 for partition in (partitions or {}).get(topic) or self._partitions(settings.topic(topic))
             ]
-            offsets = {source: self._start(source, start) for source in sources}
+            marks = self._watermarks(sources)
         except KafkaException as error:
             self._consumer.close()
             raise Unavailable(
                 f"Kafka at {settings.brokers} does not answer: {error}", "is it up? `attune up`"
             ) from error
-        self._reached = {source: offset or 0 for source, offset in offsets.items()}
-        self._ended = {source: offset is None for source, offset in offsets.items()}
+        from_end = start == "end"
+        self._reached = {source: end if from_end else first for source, (first, end) in marks.items()}
+        self._ended = {source: not from_end and first == end for source, (first, end) in marks.items()}
         self._consumer.assign(
-            [TopicPartition(self._prefix + topic, p, offset or 0) for (topic, p), offset in offsets.items()]
+            [TopicPartition(self._prefix + topic, p, offset) for (topic, p), offset in self._reached.items()]
         )
 
     def __enter__(self) -> Self:
@@ -123,10 +135,8 @@ class TopicReader:
 
     def read_to_end(self, timeout_s: float = 0.2) -> Iterator[Record]:
         """Every record that is committed when this is called, and perhaps more."""
-        ends = {
-            source: self._watermarks(TopicPartition(self._prefix + source[0], source[1]))[1] for source in self._reached
-        }
-        while any(self._reached[source] < end for source, end in ends.items()):
+        marks = self._watermarks(list(self._reached))
+        while any(self._reached[source] < end for source, (_, end) in marks.items()):
             yield from self.poll(timeout_s)
 
     def _partitions(self, topic: str) -> list[int]:
@@ -135,22 +145,29 @@ class TopicReader:
             raise Misconfigured(f"there is no topic {topic}.", "`attune topics apply` creates it; is the prefix right?")
         return sorted(metadata.partitions)
 
-    def _start(self, source: tuple[str, int], start: str) -> int | None:
-        """The first offset to read; None = the partition is empty."""
-        first, end = self._watermarks(TopicPartition(self._prefix + source[0], source[1]))
-        if start == "end":
-            return end
-        return first if end > first else None
+    def _watermarks(self, sources: list[Source]) -> dict[Source, tuple[int, int]]:
+        """(first offset, committed end) of each partition, by one request each.
 
-    def _watermarks(self, source: TopicPartition) -> tuple[int, int]:
-        """A partition that was created a moment ago may still be without a leader: asks again for a while."""
+        On a connection of its own: behind a fetch that waits for records everything else would wait too. A partition that
+        was created a moment ago may still be without a leader: asks again for a while.
+        """
         ends_at_s = clock.monotonic_s() + _TIMEOUT_S
         while True:
             try:
-                first, end = self._consumer.get_watermark_offsets(source, timeout=_TIMEOUT_S)
+                first, end = self._offsets(sources, _EARLIEST), self._offsets(sources, _LATEST)
             except KafkaException as error:
                 if not _may_pass(error.args[0]) or clock.monotonic_s() > ends_at_s:
                     raise
-                self._consumer.poll(0.1)
+                self._admin.poll(0.1)
             else:
-                return int(first), int(end)
+                return {source: (first[source], end[source]) for source in sources}
+
+    def _offsets(self, sources: list[Source], spec: OffsetSpec) -> dict[Source, int]:
+        asked = {TopicPartition(self._prefix + topic, partition): spec for topic, partition in sources}
+        futures = self._admin.list_offsets(
+            asked, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=_TIMEOUT_S
+        )
+        return {
+            (str(found.topic).removeprefix(self._prefix), found.partition): future.result().offset
+            for found, future in futures.items()
+        }
