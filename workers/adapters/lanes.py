@@ -24,7 +24,7 @@ from workers.adapters.restore import IndexOf, restore
 from workers.adapters.state_store import Marker, NoStore, Progress, RocksStore
 from workers.adapters.transactions import LaneProducer
 from workers.core.lane import Effects, LaneCore
-from workers.errors import Fatal, Unavailable
+from workers.errors import Fatal, Misconfigured, Unavailable
 from workers.ports import Record, StateStore
 from workers.settings import Settings
 
@@ -156,7 +156,8 @@ class Lane:
             raise
         except Exception as error:  # whatever it was: nothing uncommitted may survive it
             log.critical("lane %s ends the worker: %s", self.name, error, exc_info=not isinstance(error, Fatal))
-            os._exit(70)  # not a clean stop: that would commit
+            # Not a clean stop: that would commit. Started again it would not help a wrong configuration (sysexits.h).
+            os._exit(78 if isinstance(error, Misconfigured) else 70)
         finally:
             if self._store is not None:
                 self._store.close()

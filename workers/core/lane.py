@@ -17,9 +17,9 @@ class Effects(msgspec.Struct, kw_only=True):
     """The result of one batch.
 
     `puts` change the state (None = delete) and go to the changelog; `index_puts` and `index_deletes` change only the local
-    index. `applied` counts the records taken, from the front of each topic; `deferred` are those that must come again,
-    in their order. `clock_s` is the partition clock after the batch; `more_due` asks for the
-    next batch at once, because timers are left.
+    index. `deferred` are the records that were not applied and must come again, in their order: the last of their topic.
+    `clock_s` is the partition clock after the batch; `more_due` asks for the next batch at once, because timers are left.
+    `tally` is what metrics count, once the batch is committed.
     """
 
     outputs: list[Output] = []
