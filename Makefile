@@ -40,7 +40,7 @@ up: setup ## all roles, supervised, on the embedded Kafka and LLM (or those of A
 down: ## stop what `make up` started
 	@$(BIN)/attune down
 
-test: setup-dev ## every test: real Kafka, both LLM servers
+test: ## every test: real Kafka, both LLM servers
 	@bash infra/setup/test.sh
 
 check: setup-dev ## lint, types, unit tests: under a minute

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Java and Maven are the only things that the language's package managers do not bring.
+# Java, Maven and Debian's venv are the only things that the language's package managers do not bring.
 # As root on Debian they are installed; in CI failing to is an error; elsewhere the tests that need them say so.
 set -euo pipefail
 missing=()
+python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
 command -v java >/dev/null || missing+=(openjdk-17-jre-headless)
 command -v mvn >/dev/null || missing+=(maven)
 [ "${#missing[@]}" -eq 0 ] && exit 0

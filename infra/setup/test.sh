@@ -2,7 +2,11 @@
 # Every test. In CI a missing system package is installed, or fails; elsewhere what is skipped is named at the end.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-bash infra/setup/system-packages.sh
+bash infra/setup/system-packages.sh # first: the set-up itself needs them
+make --no-print-directory .venv/.dev
+if command -v java >/dev/null && command -v mvn >/dev/null; then
+  make --no-print-directory kafka-jars
+fi # else the tests that need Kafka are skipped by name (tests/conftest.py); in CI it was installed above, or failed
 if [ "${CI:-}" = "true" ] || [ "${ATTUNE_TEST_ALL:-}" = "1" ] || [ "${ATTUNE_SKIP_VLLM:-0}" != "1" ]; then
   make --no-print-directory setup-vllm
 fi
