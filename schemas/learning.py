@@ -10,10 +10,24 @@ from schemas.base import FIRST_VERSION, Identifier, Instant, Wire
 from schemas.messages import MessageText
 
 
-class FeedbackMetrics(Wire, frozen=True, kw_only=True):
-    """feedback.metrics: cumulative counts of one campaign, partition and window. Add the partitions up.
+class Estimate(msgspec.Struct, frozen=True, kw_only=True):
+    """A rate or a difference of rates with its 95 % interval."""
 
-    `revenue` is per currency. Opens by machines are told apart; conversions are last-touch inside the playbook's window.
+    value: float
+    low: float
+    high: float
+
+
+class FeedbackMetrics(Wire, frozen=True, kw_only=True):
+    """feedback.metrics: cumulative counts of one campaign, arm, target group, partition and window of decision time.
+
+    Counts may be added up over partitions, windows, arms and groups. `rates` (Wilson intervals) and `uplift` (conversions
+    of those who were to hear something minus those of the holdout, Newcombe's interval) are computed from the counts of
+    this record alone: to combine records add the counts and compute anew.
+
+    `requested`, `holdout`, `no_action` are decisions, and `*_converted` their customers who ordered within the attribution
+    window, message or not (intention to treat). `converted` and `revenue` (per currency) are last-touch of a published
+    message. `opened` is by people, `machine_opened` by mail scanners. `ignored`: feedback that counts nowhere, by reason.
     """
 
     campaign_id: Identifier
@@ -24,25 +38,42 @@ class FeedbackMetrics(Wire, frozen=True, kw_only=True):
     variation_id: str = ""
     target_group: str = ""
     decisions: int = 0
+    requested: int = 0
+    requested_converted: int = 0
     holdout: int = 0
+    holdout_converted: int = 0
+    no_action: int = 0
+    no_action_converted: int = 0
+    published: int = 0
     sent: int = 0
     delivered: int = 0
     opened: int = 0
     machine_opened: int = 0
     clicked: int = 0
+    replied: int = 0
     converted: int = 0
-    holdout_converted: int = 0
     unsubscribed: int = 0
     complained: int = 0
     bounced: int = 0
+    failed: int = 0
+    rated: int = 0
+    rating_sum: int = 0
     revenue: dict[str, float] = {}
+    requested_revenue: dict[str, float] = {}
     holdout_revenue: dict[str, float] = {}
+    ignored: dict[str, int] = {}
+    rates: dict[str, Estimate] = {}
+    uplift: Estimate | None = None
     updated_at: Instant
     schema_version: int = FIRST_VERSION
 
 
 class ArmStatistics(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Cumulative evidence of one arm in one context; readers add the partitions up before they use it."""
+    """Cumulative evidence of one arm (`variation_id`) in one context (target group). Readers add the partitions up.
+
+    `trials`: decisions whose reward is known, plus those still open, each weighted by the share of rewards that come
+    within its age (delay correction). `pending`: how many are open. `rewards`, `reward_squares`: sums over the decisions.
+    """
 
     arm: str
     context: str = ""

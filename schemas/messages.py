@@ -31,8 +31,10 @@ class PolicyCheck(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 class Decision(Wire, frozen=True, kw_only=True):
     """message.decisions, the ledger: exactly one record per trigger occurrence, sent or not, with its reason.
 
-    `reason` is `requested` when a message was asked for, else the abort_type. `propensity` is the probability with
-    which this action was chosen among the eligible ones.
+    `reason` is `requested` when a message was asked for, else the abort_type; with `shadow` the words are asked for too,
+    but nobody hears them. `variation_id` names the arm (`<variant>.<tone>`, or `no-send`), `propensities` the probability
+    of every arm that could be taken, and `propensity` that of the one that was. With `holdout` they are those of the
+    virtual send.
     """
 
     decision_id: Identifier
@@ -51,6 +53,7 @@ class Decision(Wire, frozen=True, kw_only=True):
     target_group: str | None = None
     locale: str | None = None
     product_id: str | None = None
+    category: Category = "marketing"
     propensity: Probability = 1.0
     propensities: dict[str, float] = {}
     due_at: Instant | None = None
@@ -80,7 +83,8 @@ class ProductFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 class MessageRequest(Wire, frozen=True, kw_only=True):
     """message.requests: everything that `generate` needs to write one text; it asks nobody else.
 
-    `customer_ref` is a pseudonym: the LLM server never sees the user_id.
+    `customer_ref` is a pseudonym: the LLM server never sees the user_id. `template` names the hand-written words for when
+    no text of the model passes ("" = those of `prompt`); `ghost`: the text is for looking at, nobody hears it.
     """
 
     message_id: Identifier
@@ -98,7 +102,9 @@ class MessageRequest(Wire, frozen=True, kw_only=True):
     prompt_version: str
     product: ProductFacts
     variation_id: str | None = None
+    experiment_id: str | None = None
     tone: str | None = None
+    template: str = ""
     offer_id: str | None = None
     context: dict[str, str] = {}
     requested_at: Instant
@@ -172,6 +178,7 @@ class Outcome(Wire, frozen=True, kw_only=True):
     locale: str = ""
     target_group: str = ""
     product_id: str | None = None
+    variation_id: str | None = None
     requested_at: Instant
     ended_at: Instant
     schema_version: int = FIRST_VERSION

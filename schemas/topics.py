@@ -206,14 +206,14 @@ TOPICS: tuple[Topic, ...] = (
     ),
     Topic(
         name="feedback.metrics",
-        key="campaign, partition, window",
+        key="campaign, channel, arm, target group, window, partition",
         struct=learning.FeedbackMetrics,
         cleanup="compact,delete",
         retention_ms=400 * DAY_MS,
         partitioning="single",
         writers=("learn",),
         readers=("outside",),
-        summary="Counts and revenue per campaign, partition and window.",
+        summary="Counts, rates, revenue and uplift per campaign, arm, target group, window and partition.",
     ),
     Topic(
         name="policy.snapshots",
@@ -340,6 +340,18 @@ TOPICS: tuple[Topic, ...] = (
         summary="Changelog of personalise: profiles and the applied offsets of each lane (msgpack).",
         config=COMPACTION,
     ),
+    Topic(
+        name="learn-state",
+        key="internal",
+        struct=None,
+        cleanup="compact",
+        writers=("learn",),
+        readers=("learn",),
+        summary="Changelog of learn: open exposures, counts and the applied offsets of each lane (msgpack).",
+        config=COMPACTION,
+    ),
 )
 
 BY_NAME = {topic.name: topic for topic in TOPICS}
+#: The topics with one partition, whatever an installation's partition count.
+SINGLE = frozenset(topic.name for topic in TOPICS if topic.partitioning == "single")

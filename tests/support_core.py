@@ -14,8 +14,9 @@ from schemas.messages import Candidate, Decision, Message, MessageRequest, Messa
 from schemas.topics import BY_NAME
 from workers.core import keys
 from workers.core import profile as profiles
+from workers.core.guidance import NOTHING
 from workers.core.lane import Effects
-from workers.core.personalise import CANDIDATES, EVENTS, PUNCTUATION, Personalise, PersonaliseConfig
+from workers.core.personalise import CANDIDATES, EVENTS, FEEDBACK, PUNCTUATION, Personalise, PersonaliseConfig
 from workers.core.playbook import (
     Audiences,
     Campaign,
@@ -73,6 +74,8 @@ class LaneHarness:
         self.store = MemoryStore()
         self.outputs: list[Output] = []
         self.effects: list[Effects] = []
+        #: What the lane is told from outside; may be replaced at any time.
+        self.guidance = NOTHING
         self.clock_s = 0.0
         self._clock = clock
         self._config = config
@@ -83,7 +86,8 @@ class LaneHarness:
     def restart(self) -> None:
         """A new lane on what was committed."""
         values: dict[str, Any] = {"clock": self._clock, "partition_of": lambda _key: 0, "salt": "salt"} | self._config
-        self.core = Personalise(PersonaliseConfig(**values), self.playbook, self.store, self.clock_s)
+        config = PersonaliseConfig(**values)
+        self.core = Personalise(config, self.playbook, self.store, self.clock_s, lambda: self.guidance)
 
     def run(self, records: Iterable[Record], wall_s: float = NOON, *, caught_up: bool = True) -> Effects:
         """One batch, committed."""
@@ -137,6 +141,32 @@ class LaneHarness:
         """Order Completed."""
         details = {"order_id": "o", "cart_id": cart_id, "total": 199.0, "currency": "CNY"} | properties
         return self.event("Order Completed", at_s, user, properties={k: v for k, v in details.items() if v is not None})
+
+    def look(self, product_id: str = "smart-band", at_s: float = NOON, user: str = "ana", **properties: Any) -> Record:
+        """Product Viewed."""
+        details = {"product_id": product_id, "price": 199.0, "currency": "CNY"} | properties
+        return self.event("Product Viewed", at_s, user, properties=details)
+
+    def feedback(
+        self, message: Message | str, status: str, at_s: float = NOON, user: str = "ana", **fields: Any
+    ) -> Record:
+        """What a sender says became of a message (or of a message_id)."""
+        known = (
+            {"message_id": message}
+            if isinstance(message, str)
+            else {"message_id": message.message_id, "channel": message.channel}
+        )
+        value = (
+            {
+                "event_id": f"f-{self._offset}",
+                "user_id": user,
+                "status": status,
+                "timestamp": datetime.fromtimestamp(at_s, UTC).isoformat(),
+            }
+            | known
+            | fields
+        )
+        return self.record(json.dumps(value).encode(), user.encode(), FEEDBACK)
 
     def candidate(self, request: MessageRequest, body: str = "Your band is still here.", **fields: Any) -> Record:
         """The words for a request."""
@@ -241,6 +271,7 @@ def make_playbook(**changes: Any) -> Playbook:
                 channels=["push", "email"],
                 prompt="cart-abandonment",
                 goal={},
+                mode="live",
             )
         },
         "policy": Policy(caps=[Cap(messages=CAP, per_s=7 * 86_400.0)]),

@@ -8,17 +8,18 @@ from pathlib import Path
 import faust
 import mode.loop
 
+from workers.adapters.broadcast import Follower
 from workers.adapters.kafka_config import client_config
 from workers.adapters.metrics import WorkerMetrics
 from workers.adapters.playbook_files import load as load_playbook
-from workers.agents import intake, personalise
+from workers.agents import intake, learn, personalise
 from workers.agents.apps import Worker
 from workers.core.acceleration import accelerate
 from workers.core.playbook import Playbook
 from workers.errors import Misconfigured
 from workers.settings import Settings
 
-ROLES = ("intake", "personalise", "generate")
+ROLES = ("intake", "personalise", "generate", "learn")
 log = logging.getLogger(__name__)
 
 
@@ -28,9 +29,11 @@ def build(role: str, settings: Settings, metrics: WorkerMetrics) -> faust.App:
         case "intake":
             return intake.build(settings, client_config(settings), metrics)
         case "personalise":
-            return personalise.build(settings, _playbook(settings), client_config(settings), metrics)
+            return _personalise(settings, metrics)
         case "generate":
             return _generate(settings, metrics)
+        case "learn":
+            return learn.build(settings, _playbook(settings).policy.learning, client_config(settings), metrics)
         case _:
             raise Misconfigured(f"there is no role {role!r}.", f"one of: {', '.join(ROLES)}")
 
@@ -43,8 +46,8 @@ def run(role: str, settings: Settings) -> None:
     for noisy in ("aiokafka", "faust", "mode", "asyncio", "kafka"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     metrics = WorkerMetrics()
-    port = metrics.serve(getattr(settings, f"metrics_port_{role}"))
-    log.info("metrics on http://127.0.0.1:%d/metrics", port)
+    port = metrics.serve(getattr(settings, f"metrics_port_{role}"), settings.metrics_host)
+    log.info("metrics on http://%s:%d/metrics", settings.metrics_host, port)
     mode.loop.use("uvloop")
     app = build(role, settings, metrics)
     Worker(app, quiet=True, redirect_stdouts=False).execute_from_commandline()
@@ -54,13 +57,21 @@ def _playbook(settings: Settings) -> Playbook:
     return accelerate(load_playbook(Path(settings.playbook)), settings.speedup)
 
 
+def _personalise(settings: Settings, metrics: WorkerMetrics) -> faust.App:
+    """What is paused is known before the first lane opens: a paused system that restarts stays paused."""
+    playbook, follower = _playbook(settings), Follower(settings)
+    follower.start()
+    return personalise.build(settings, playbook, lambda: follower.current, client_config(settings), metrics)
+
+
 def _generate(settings: Settings, metrics: WorkerMetrics) -> faust.App:
     # Language models and HTTP take memory and a second to import: only this role pays for them.
     from workers.adapters.language import detector  # noqa: PLC0415
-    from workers.adapters.llm import OpenAiModel  # noqa: PLC0415
+    from workers.adapters.llm import NoModel, OpenAiModel  # noqa: PLC0415
     from workers.agents import generate  # noqa: PLC0415
     from workers.agents.writer import Writer  # noqa: PLC0415
 
-    playbook, model = _playbook(settings), OpenAiModel(settings)
+    playbook = _playbook(settings)
+    model = NoModel() if settings.llm == "off" else OpenAiModel(settings)
     writer = Writer(settings, playbook, model, detector(playbook.languages), metrics)
     return generate.build(settings, writer, model, metrics)

@@ -64,7 +64,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     # Seed of every sampled decision.
     seed: int = 7
 
-    # The LLM: `embedded`, `vllm-cpu`, or the base URL of an OpenAI-compatible server (without /v1).
+    # The LLM: `embedded`, `vllm-cpu`, the base URL of an OpenAI-compatible server (without /v1), or `off`: templates only.
     llm: str = "embedded"
     # Model name that the server knows; empty = ask the server for its only one.
     llm_model: str = ""
@@ -96,10 +96,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     # Customers whose decoded profile one lane keeps in memory.
     profile_cache: Count = 20_000
 
-    # Prometheus endpoint of each role on loopback; 0 = any free port.
+    # What `learn` has learnt is told to `personalise` this often, at most [s].
+    snapshot_interval_s: Seconds = 5.0
+
+    # Address on which each role serves Prometheus metrics; in a container 0.0.0.0.
+    metrics_host: str = "127.0.0.1"
+    # Prometheus port of each role; 0 = any free port.
     metrics_port_intake: Port = 9101
     metrics_port_personalise: Port = 9102
     metrics_port_generate: Port = 9103
+    metrics_port_learn: Port = 9104
     # Log level of the workers.
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -152,9 +158,9 @@ def load(environment: Mapping[str, str] | None = None, **overrides: Any) -> Sett
         raise Misconfigured("kafka_user without kafka_ca would send the password in plain text.", "set kafka_ca")
     if settings.grant and settings.clock != "event":
         raise Misconfigured("grant is for replays: live customers speak for themselves.", "unset ATTUNE_GRANT")
-    if settings.llm not in ("embedded", "vllm-cpu") and not settings.llm.startswith(("http://", "https://")):
+    if settings.llm not in ("embedded", "vllm-cpu", "off") and not settings.llm.startswith(("http://", "https://")):
         raise Misconfigured(
-            f"{sources['llm']}: llm = {settings.llm!r} is not allowed.", "embedded, vllm-cpu or http(s)://..."
+            f"{sources['llm']}: llm = {settings.llm!r} is not allowed.", "embedded, vllm-cpu, off or http(s)://..."
         )
     return settings
 

@@ -6,15 +6,17 @@ import csv
 import gzip
 import json
 from collections import Counter
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pandas as pd
 import pytest
+import yaml
 
 from schemas import codec
+from schemas.messages import Decision
 from schemas.profiles import ProfileView
 from tests.support_cli import attune, replay
 from tests.support_data import data_file
@@ -27,6 +29,11 @@ pytestmark = [pytest.mark.kafka, pytest.mark.timeout(600)]
 
 PLAYBOOK = ROOT / "playbooks" / "rees46"
 DELAY_S = 15 * 60
+#: The playbook's delays, as it stands in its file.
+DELAYS_S = {
+    campaign["id"]: float(campaign["trigger"]["delay_s"])
+    for campaign in yaml.safe_load((PLAYBOOK / "campaigns.yaml").read_text())["campaigns"]
+}
 CHANNELS = ("messages.push", "messages.email")
 NAMES = {"view": "Product Viewed", "cart": "Product Added", "purchase": "Order Completed"}
 
@@ -54,10 +61,39 @@ def comparable(profiles: dict[str, Profile]) -> dict[str, Any]:
     found = {}
     for user, profile in profiles.items():
         profile.seen, profile.viewed_at, profile.timers = {}, 0.0, {}
-        found[user] = msgspec.to_builtins(profile)
-        for cart in found[user].get("carts", {}).values():
+        known = found[user] = msgspec.to_builtins(profile)
+        for cart in known.get("carts", {}).values():
             del cart[4]  # the offset at which the cart began
+        for looked in known.get("looked", {}).values():
+            del looked[4]
+        known["purchases"] = sorted(purchase[:2] for purchase in known.get("purchases", {}).values())
+        known["done"] = sorted((name.split("|")[0], at) for name, at in known.get("done", {}).items())
     return found
+
+
+def reminded_in_vain(frame: pd.DataFrame, decisions: list[Decision]) -> list[Decision]:
+    """Requests to customers who had bought meanwhile, by pandas alone: since the last change of that cart (the cart, or its
+    product), or since the last look (anything). A cross-sell must follow an order, and offer what its customer lacks.
+    """
+    bought = frame[frame.event_type == "purchase"]
+    of_user = {str(user): rows for user, rows in bought.groupby("user_id")}
+    nothing = bought.head(0)
+    wrong = []
+    for decision in decisions:
+        orders = of_user.get(decision.user_id, nothing)
+        until = orders[orders.event_time <= decision.decided_at]
+        anchor = decision.due_at - timedelta(seconds=DELAYS_S[decision.campaign_id])  # type: ignore[operator] # it has one
+        since = until[until.event_time >= anchor]
+        if decision.campaign_id == "cart-abandonment":
+            session = decision.occurrence_id.rsplit("@", 1)[0]
+            found = len(since[(since.user_session == session) | (since.product_id == decision.product_id)])
+        elif decision.campaign_id == "cross-sell":
+            found = len(until[until.product_id == decision.product_id]) + (len(until) == 0)
+        else:
+            found = len(since)
+        if found:
+            wrong.append(decision)
+    return wrong
 
 
 def as_segment(source: Path, target: Path) -> None:
@@ -127,19 +163,28 @@ def test_the_real_clickstream(running: Settings, tmp_path: Path) -> None:
     assert {user: view.features.counts for user, view in views(granted).items()} == expected
     assert report["profiles"] == len(expected)
 
-    decisions = [codec.decode_topic("message.decisions", record.value) for record in read(granted, "message.decisions")]
+    decisions = ledger(granted)
     carts = open_carts(frame)
-    assert Counter(decision.occurrence_id.rsplit("@", 1)[0] for decision in decisions) == Counter(
+    of_carts = [decision for decision in decisions if decision.campaign_id == "cart-abandonment"]
+    assert Counter(decision.occurrence_id.rsplit("@", 1)[0] for decision in of_carts) == Counter(
         session for session, _ in carts
     )
-    assert len({decision.decision_id for decision in decisions}) == len(decisions) == report["triggers"]
+    assert len({decision.decision_id for decision in decisions}) == len(decisions) == report["triggers"] >= 1000
+    asked = [decision for decision in decisions if decision.reason == "requested"]
+    assert {decision.campaign_id for decision in asked} == DELAYS_S.keys()
+    assert reminded_in_vain(frame, asked) == []
+    held_out = {decision.user_id for decision in decisions if decision.reason == "holdout"}
+    assert 0.02 < len(held_out) / len({decision.user_id for decision in decisions}) < 0.09  # 5 % of the playbook
 
     requests = [codec.decode_topic("message.requests", record.value) for record in read(granted, "message.requests")]
     outcomes = [codec.decode_topic("message.outcomes", record.value) for record in read(granted, "message.outcomes")]
     assert Counter(outcome.message_id for outcome in outcomes) == Counter(request.message_id for request in requests)
-    assert len(requests) == report["requests"] > 0
+    assert {request.decision_id for request in requests} == {decision.decision_id for decision in asked}
+    assert len(requests) == report["requests"] >= 200
     sent = [codec.decode_topic(topic, record.value) for topic in CHANNELS for record in read(granted, topic)]
     assert len({message.message_id for message in sent}) == len(sent) == report["outcomes"]["published"]
+    assert held_out.isdisjoint(message.user_id for message in sent)
+    assert max(Counter(message.user_id for message in sent).values()) <= 3  # the weekly cap
 
     before = comparable(committed_profiles(granted)), len(sent)
     again = replay(running, source, "rees46", tmp_path, "--grant", "email,push", prefix="granted.")
@@ -156,12 +201,23 @@ def test_the_real_clickstream(running: Settings, tmp_path: Path) -> None:
     as_segment(source, converted)
     silent = replay(running, converted, "segment", tmp_path, prefix="segment.")
     assert (silent["events"], silent["dead_letters"], silent["messages"]["total"]) == (17_435, 0, 0)
-    assert silent["decisions"] == {"consent": len(carts)}
+    assert silent["decisions"].keys() <= {"consent", "converted"}
+    assert occasions(ledger(under(running, "segment."))) == occasions(decisions)
     without_sends = comparable(committed_profiles(under(running, "segment.")))
     for user, profile in before[0].items():
         for name in ("sends", "sent"):
             profile.pop(name, None)
         assert without_sends[user] == profile, user
+
+
+def ledger(settings: Settings) -> list[Decision]:
+    """Every record of the ledger."""
+    return [codec.decode(Decision, record.value) for record in read(settings, "message.decisions")]
+
+
+def occasions(decisions: list[Decision]) -> Counter[Any]:
+    """What was decided about whom and when, whatever was decided; ids of orders are the converter's own."""
+    return Counter((d.campaign_id, d.user_id, d.due_at, d.product_id) for d in decisions)
 
 
 def small_history(path: Path) -> None:

@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 from workers.adapters.metrics import CATALOGUE, WorkerMetrics, as_markdown
+from workers.core.lane import Effects
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -18,7 +19,7 @@ def test_the_page_of_metrics_is_up_to_date() -> None:
 def test_every_metric_is_served_on_loopback_from_the_start() -> None:
     metrics = WorkerMetrics()
     port = metrics.serve(0)
-    metrics.batch("personalise", 3, 0.01, Counter({("events", "applied"): 3}))
+    metrics.batch("personalise", 3, 0.01, Effects(tally=Counter({("events", "applied"): 3})))
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as response:  # our own address
         page = response.read().decode()
     assert [row.name for row in CATALOGUE if f"# HELP {row.name}" not in page] == []

@@ -66,7 +66,8 @@ class LaneSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     With a `changelog` the lane has state, its progress is the marker in there, and outputs stay in the lane's partition;
     without, progress is the group's committed offsets (written in the same transaction) and outputs go by key.
-    `lane_of` names the lane of a source partition; `core` builds the pure part from state and clock.
+    `lane_of` names the lane of a source partition; `core` builds the pure part from state and clock. `paced_by`: timers
+    wait for the backlog of these topics; `waits_for`: deferred records wait for this one, so a full lane still takes it.
     """
 
     role: str
@@ -76,7 +77,8 @@ class LaneSpec(msgspec.Struct, frozen=True, kw_only=True):
     lane_of: Callable[[str, int], str]
     core: Callable[[StateStore, float], LaneCore]
     index_of: IndexOf = lambda _key, _value: []
-    paced_by: str = ""
+    paced_by: tuple[str, ...] = ()
+    waits_for: str | None = None
 
 
 class Lane:
@@ -120,7 +122,9 @@ class Lane:
         if not self.ready:
             return False
         full = len(self._waiting) + len(self._deferred) >= self._settings.lane_buffer_records
-        return not full or (self._spec.paced_by != "" and source[0] != self._settings.topic(self._spec.paced_by))
+        return not full or (
+            self._spec.waits_for is not None and source[0] == self._settings.topic(self._spec.waits_for)
+        )
 
     def deliver(self, source: TopicPartitionKey, batch: Sequence[FetchedRecord]) -> None:
         """Takes fetched records; those that were applied before (a fetch from an old position) are dropped."""
@@ -223,6 +227,8 @@ class Lane:
             if self._closing:
                 return
         records = [*self._deferred, *self._take()]
+        waited_s = clock.now_s() - records[0].appended_at_s if records else 0.0
+        self._metrics.gauge("lag_seconds", waited_s, self._spec.role, self.name)
         effects = core.apply(records, clock.now_s(), caught_up=self._caught_up(records))
         advanced = self._advance(records, effects)
         self._deferred, self._more_due = effects.deferred, effects.more_due
@@ -231,7 +237,7 @@ class Lane:
         started = clock.monotonic_s()
         await asyncio.to_thread(self._commit, producer, effects)
         self._committed_next = dict(self._next)
-        self._metrics.batch(self._spec.role, len(advanced), clock.monotonic_s() - started, effects.tally)
+        self._metrics.batch(self._spec.role, len(advanced), clock.monotonic_s() - started, effects)
 
     def _take(self) -> Iterator[Record]:
         """The next records in the order in which the broker took them, and each topic's in the order of its offsets."""
@@ -242,13 +248,17 @@ class Lane:
         return merge(*by_topic.values(), key=lambda record: record.appended_at_s)
 
     def _caught_up(self, records: list[Record]) -> bool:
-        """Whether timers may fire: the events that pace the clock are all here, or nearly."""
+        """Whether timers may fire: the records that pace the clock are all here, or nearly."""
         if self._waiting:
             return False
-        paced = self._settings.topic(self._spec.paced_by)
-        if all(self._positions.at_end(source) for source in self.sources if source[0] == paced):
+        return all(self._is_recent(topic, records) for topic in self._spec.paced_by)
+
+    def _is_recent(self, topic: str, records: list[Record]) -> bool:
+        """Whether a topic has no backlog, or at most `timer_hold_lag_s` of it."""
+        name = self._settings.topic(topic)
+        if all(self._positions.at_end(source) for source in self.sources if source[0] == name):
             return True
-        newest = max((record.appended_at_s for record in records if record.topic == self._spec.paced_by), default=0.0)
+        newest = max((record.appended_at_s for record in records if record.topic == topic), default=0.0)
         return newest > 0 and clock.now_s() - newest <= self._settings.timer_hold_lag_s
 
     def _advance(self, records: list[Record], effects: Effects) -> list[Record]:

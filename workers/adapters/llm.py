@@ -23,6 +23,23 @@ CHECK_S = 10.0
 NAMES_SHOWN = 20
 
 
+class NoModel:
+    """Implements ports.LanguageModel where the setting `llm` is `off`: it is never asked."""
+
+    name = "off"
+
+    async def check(self) -> str:
+        """There is nothing to prove."""
+        return "off: every text is a template"
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+    async def complete(self, request: CompletionRequest, timeout_s: float) -> Completion:
+        """Raises Refused."""
+        raise Refused("off", "the LLM is off")
+
+
 class OpenAiModel:
     """Implements ports.LanguageModel on the server at `settings.llm` (a URL by now); any number of calls in flight.
 

@@ -11,7 +11,7 @@ from typing import Literal
 import msgspec
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
-from workers.core.lane import Tally
+from workers.core.lane import Effects
 from workers.errors import Misconfigured
 
 _SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -48,6 +48,28 @@ CATALOGUE: tuple[Metric, ...] = (
         help="Ledger records: `requested`, or why nothing is sent.",
     ),
     Metric(
+        short="arms",
+        name="attune_arms_total",
+        kind="counter",
+        labels=("campaign", "arm"),
+        help="Arms drawn, `no-send` included.",
+    ),
+    Metric(
+        short="request_seconds",
+        name="attune_request_seconds",
+        kind="histogram",
+        labels=("campaign",),
+        help="From a request for words to its outcome [s].",
+        buckets=(*_SECONDS, 60.0, 300.0),
+    ),
+    Metric(
+        short="deferred",
+        name="attune_deferred_total",
+        kind="counter",
+        labels=("campaign", "reason"),
+        help="Occurrences put off: quiet_hours, rate (the channel has no room yet).",
+    ),
+    Metric(
         short="candidates",
         name="attune_candidates_total",
         kind="counter",
@@ -69,6 +91,42 @@ CATALOGUE: tuple[Metric, ...] = (
         help="How requests ended.",
     ),
     Metric(
+        short="feedback",
+        name="attune_feedback_total",
+        kind="counter",
+        labels=("status", "result"),
+        help="Feedback as it came: taken, waiting (for its decision), repeated, ignored, noted (nothing is learnt from it).",
+    ),
+    Metric(
+        short="feedback_ignored",
+        name="attune_feedback_ignored_total",
+        kind="counter",
+        labels=("reason",),
+        help="Feedback that counts nowhere: unknown_message, expired, future, before_message, before_delivery, "
+        "not_published, wrong_customer, revenue_without_currency, bad_revenue, no_rating.",
+    ),
+    Metric(
+        short="conversions",
+        name="attune_conversions_total",
+        kind="counter",
+        labels=("campaign",),
+        help="Published messages to which an order was attributed; exact counts are in feedback.metrics.",
+    ),
+    Metric(
+        short="revenue",
+        name="attune_revenue_total",
+        kind="counter",
+        labels=("currency",),
+        help="Revenue attributed to published messages; exact sums are in feedback.metrics.",
+    ),
+    Metric(
+        short="learn_ignored",
+        name="attune_learn_ignored_total",
+        kind="counter",
+        labels=("topic", "reason"),
+        help="Decisions, outcomes and orders (or their amounts) that learn could not use.",
+    ),
+    Metric(
         short="dead_letters",
         name="attune_dead_letters_total",
         kind="counter",
@@ -81,6 +139,13 @@ CATALOGUE: tuple[Metric, ...] = (
         kind="histogram",
         labels=("stage",),
         help="Duration of one transaction and its local write [s].",
+    ),
+    Metric(
+        short="lag_seconds",
+        name="attune_lag_seconds",
+        kind="gauge",
+        labels=("stage", "lane"),
+        help="How long the oldest record that a lane has just taken had waited for it [s]; 0 when none waits.",
     ),
     Metric(
         short="lanes", name="attune_lanes_open", kind="gauge", labels=("stage",), help="Partitions this worker owns."
@@ -136,13 +201,13 @@ class WorkerMetrics:
                     row.name, row.help, row.labels, registry=self.registry, buckets=row.buckets
                 )
 
-    def serve(self, port: int) -> int:
-        """Serves /metrics on loopback; 0 = any free port. Returns the port."""
+    def serve(self, port: int, host: str = "127.0.0.1") -> int:
+        """Serves /metrics; port 0 = any free one. Returns the port."""
         try:
-            server, _ = start_http_server(port, addr="127.0.0.1", registry=self.registry)
+            server, _ = start_http_server(port, addr=host, registry=self.registry)
         except OSError as error:
             raise Misconfigured(
-                f"metrics port {port}: {error.strerror}.", "set another ATTUNE_METRICS_PORT_*, or 0"
+                f"metrics port {port} of {host}: {error.strerror}.", "set another ATTUNE_METRICS_PORT_*, or 0"
             ) from error
         return int(server.server_port)
 
@@ -161,12 +226,14 @@ class WorkerMetrics:
         histogram = self._histograms[short]
         (histogram.labels(*labels) if labels else histogram).observe(value)
 
-    def batch(self, stage: str, records: int, commit_s: float, tally: Tally) -> None:
+    def batch(self, stage: str, records: int, commit_s: float, effects: Effects) -> None:
         """One committed batch: what the core counted becomes visible with the commit, not before."""
         self.count("records", stage, amount=records)
         self.observe("commit_seconds", commit_s, stage)
-        for (short, *labels), amount in tally.items():
+        for (short, *labels), amount in effects.tally.items():
             self.count(short, *labels, amount=amount)
+        for short, seconds, label_values in effects.timings:
+            self.observe(short, seconds, *label_values)
 
 
 def as_markdown() -> str:
@@ -175,8 +242,8 @@ def as_markdown() -> str:
         "# Metrics",
         "",
         "Each role serves Prometheus metrics on loopback: `http://127.0.0.1:PORT/metrics`, with the ports",
-        "`ATTUNE_METRICS_PORT_INTAKE` (9101), `..._PERSONALISE` (9102) and `..._GENERATE` (9103). What a batch counts",
-        "becomes visible with its commit. Made from `workers/adapters/metrics.py`.",
+        "`ATTUNE_METRICS_PORT_INTAKE` (9101), `..._PERSONALISE` (9102), `..._GENERATE` (9103) and `..._LEARN` (9104). What a",
+        "batch counts becomes visible with its commit. Made from `workers/adapters/metrics.py`.",
         "",
         "| name | kind | labels | meaning |",
         "| --- | --- | --- | --- |",

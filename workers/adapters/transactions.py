@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
+from schemas.topics import SINGLE
 from workers.adapters import failpoints
 from workers.adapters.restore import MARKER_KEY, encode_marker
 from workers.adapters.state_store import Marker
@@ -61,8 +62,9 @@ class LaneProducer:
     ) -> int:
         """One transaction. Returns the offset of the marker in the changelog (-1 without a changelog).
 
-        Outputs go to `partition`, or by murmur2 of their key if None. Progress travels as `marker` in the changelog, or as
-        `group_offsets` (offsets, consumer group metadata). Raises Fenced when a successor owns the lane, Fatal otherwise.
+        Outputs go to `partition`, or by murmur2 of their key if None; those of a topic with one partition go there.
+        Progress travels as `marker` in the changelog, or as `group_offsets` (offsets, consumer group metadata).
+        Raises Fenced when a successor owns the lane, Fatal otherwise.
         """
         marker_offset = -1
 
@@ -80,7 +82,8 @@ class LaneProducer:
                     self._produce(topic, value, key, lane)
                 self._produce(topic, encode_marker(marker), MARKER_KEY, lane, delivered)
             for output in outputs:
-                self._produce(prefix + output.topic, output.value, output.key, -1 if partition is None else partition)
+                own = 0 if output.topic in SINGLE else -1 if partition is None else partition
+                self._produce(prefix + output.topic, output.value, output.key, own)
             if group_offsets is not None:
                 self._retrying(lambda: self._producer.send_offsets_to_transaction(*group_offsets, self._timeout_s))
             if failpoints.armed():

@@ -1,8 +1,8 @@
-"""The role `personalise`: one lane per partition over events and candidates."""
+"""The role `personalise`: one lane per partition over events, candidates and feedback."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import faust
 
@@ -12,8 +12,9 @@ from workers.adapters.partitioner import partition_of
 from workers.agents.lanes_app import lanes_app
 from workers.core import keys
 from workers.core import profile as profiles
+from workers.core.guidance import Guidance
 from workers.core.lane import LaneCore
-from workers.core.personalise import CANDIDATES, EVENTS, Personalise, PersonaliseConfig
+from workers.core.personalise import CANDIDATES, EVENTS, FEEDBACK, Personalise, PersonaliseConfig
 from workers.core.playbook import Playbook
 from workers.core.timers import index_keys
 from workers.ports import StateStore
@@ -24,34 +25,41 @@ CHANGELOG = "personalise-state"
 
 
 def build(
-    settings: Settings, playbook: Playbook, client_config: Mapping[str, str | int], metrics: WorkerMetrics
+    settings: Settings,
+    playbook: Playbook,
+    guidance: Callable[[], Guidance],
+    client_config: Mapping[str, str | int],
+    metrics: WorkerMetrics,
 ) -> faust.App:
-    """The app of this role."""
-    return lanes_app(lane_spec(settings, playbook), settings, client_config, metrics)
+    """The app of this role. `guidance` gives what holds now of switches and snapshots."""
+    return lanes_app(lane_spec(settings, playbook, guidance), settings, client_config, metrics)
 
 
-def lane_spec(settings: Settings, playbook: Playbook) -> LaneSpec:
+def lane_spec(settings: Settings, playbook: Playbook, guidance: Callable[[], Guidance]) -> LaneSpec:
     """What a lane of personalise is."""
     config = PersonaliseConfig(
         clock=settings.clock,
         partition_of=lambda key: partition_of(key, settings.partitions),
         salt=f"{settings.prefix}{settings.seed}",
+        seed=str(settings.seed),
+        lanes=settings.partitions,
         presumed=frozenset(filter(None, map(str.strip, settings.grant.split(",")))),
         cache_size=settings.profile_cache,
     )
 
     def core(store: StateStore, clock_s: float) -> LaneCore:
-        return Personalise(config, playbook, store, clock_s)
+        return Personalise(config, playbook, store, clock_s, guidance)
 
     return LaneSpec(
         role=ROLE,
         group=settings.prefix + ROLE,
-        sources=(EVENTS, CANDIDATES),
+        sources=(EVENTS, CANDIDATES, FEEDBACK),
         changelog=CHANGELOG,
         lane_of=lambda _topic, partition: str(partition),
         core=core,
         index_of=timer_index,
-        paced_by=EVENTS,
+        paced_by=(EVENTS, FEEDBACK),
+        waits_for=CANDIDATES,
     )
 
 

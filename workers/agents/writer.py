@@ -45,6 +45,7 @@ class Writer:
             self._playbook,
             request,
             self._language,
+            attempts=0 if self._settings.llm == "off" else 2,
             max_tokens=self._settings.llm_max_tokens,
             languages=self._languages,
         )

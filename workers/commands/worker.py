@@ -10,7 +10,7 @@ from workers.settings import load
 
 
 @click.command()
-@click.argument("role", type=click.Choice(["intake", "personalise", "generate"]))
+@click.argument("role", type=click.Choice(["intake", "personalise", "generate", "learn"]))
 @one_line_errors
 def worker(role: str) -> None:
     """Runs one role until SIGTERM. ATTUNE_BROKERS and ATTUNE_LLM must be addresses."""
@@ -19,8 +19,10 @@ def worker(role: str) -> None:
         raise Misconfigured(
             "a single worker needs a running Kafka.", "set ATTUNE_BROKERS=host:port, or use `attune up`"
         )
-    if role == "generate" and not settings.llm.startswith("http"):
-        raise Misconfigured("generate needs a running LLM.", "set ATTUNE_LLM=http://host:port, or use `attune up`")
+    if role == "generate" and settings.llm in ("embedded", "vllm-cpu"):
+        raise Misconfigured(
+            "generate needs a running LLM.", "set ATTUNE_LLM=http://host:port or off, or use `attune up`"
+        )
     from workers.main import run  # noqa: PLC0415 # Faust takes a second to import; --help must not wait for it
 
     run(role, settings)

@@ -16,7 +16,9 @@ from schemas.base import SourceEvent, TraitValue
 from schemas.catalogue import CatalogueProduct
 from schemas.events import (
     CONSENT_UPDATED,
+    ORDER_CANCELLED,
     ORDER_COMPLETED,
+    ORDER_REFUNDED,
     PRODUCT_VIEWED,
     Alias,
     AnyEvent,
@@ -28,7 +30,7 @@ from schemas.events import (
     Screen,
     Track,
 )
-from workers.core import carts, consent, decay
+from workers.core import carts, consent, decay, looks, purchases
 from workers.core.profile import (
     MAX_ANONYMOUS_IDS,
     MAX_INTERESTS,
@@ -50,9 +52,15 @@ _INTEREST = {PRODUCT_VIEWED: 1.0, "Product Added": 3.0, ORDER_COMPLETED: 5.0}
 
 
 class Folded(msgspec.Struct):
-    """What the caller must react to: carts that changed, consent that changed, anything the public view shows at once."""
+    """What the caller must react to: what triggers look at, consent that changed, anything the public view shows at once.
+
+    `carts`, `products`, `visits` and `orders` are the ids of carts, looked-at products, visits and orders that changed.
+    """
 
     carts: list[str] = []
+    products: list[str] = []
+    visits: list[str] = []
+    orders: list[str] = []
     consent: list[ConsentChange] = []
     traits_changed: bool = False
 
@@ -137,8 +145,15 @@ def _track(
             _interest(profile, product, interest, at_s, products)
     if event.event in carts.CART_EVENTS:
         folded.carts = carts.fold(profile, event, at_s, source)
-    if event.event == ORDER_COMPLETED:
+        folded.visits = looks.carted(profile, at_s)
+    if event.event == PRODUCT_VIEWED:
+        folded.products, folded.visits = looks.fold(profile, properties, at_s, source)
+    elif event.event == ORDER_COMPLETED:
         _order(profile, properties, at_s)
+        folded.products = looks.bought(profile)
+        folded.orders = purchases.fold(profile, properties, at_s, source)
+    elif event.event in (ORDER_CANCELLED, ORDER_REFUNDED):
+        folded.orders = purchases.undone(profile, properties)
 
 
 def _session(profile: Profile, session_id: str | None, at_s: float) -> None:

@@ -3,6 +3,7 @@
     p<customer>                     hot profile          changelog
     c<customer>                     cold profile         changelog
     i<hour, 4 bytes><customer>      page of event ids    changelog
+    r<channel>                      pace of a channel    changelog
     t<due, 8 bytes><length><customer><timer id>          index only: rebuilt from the profiles on restore
 
 Numbers are big-endian, so that byte order is time order.
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 from struct import pack, unpack_from
 
-PROFILE, COLD, PAGE, TIMER = b"p", b"c", b"i", b"t"
+PROFILE, COLD, PAGE, PACE, TIMER = b"p", b"c", b"i", b"r", b"t"
 
 
 def profile_key(customer_id: str) -> bytes:
@@ -33,6 +34,11 @@ def page_key(hour: int, customer_id: str) -> bytes:
 def page_hour(key: bytes) -> int:
     """The hour of a page key."""
     return int(unpack_from(">I", key, 1)[0])
+
+
+def pace_key(channel: str) -> bytes:
+    """Key of a channel's pace: one record a lane."""
+    return PACE + channel.encode()
 
 
 def timer_key(due_s: float, customer_id: str, timer_id: str) -> bytes:

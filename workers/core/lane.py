@@ -19,7 +19,7 @@ class Effects(msgspec.Struct, kw_only=True):
     `puts` change the state (None = delete) and go to the changelog; `index_puts` and `index_deletes` change only the local
     index. `deferred` are the records that were not applied and must come again, in their order: the last of their topic.
     `clock_s` is the partition clock after the batch; `more_due` asks for the next batch at once, because timers are left.
-    `tally` is what metrics count, once the batch is committed.
+    `tally` is what metrics count and `timings` what they observe, (metric, seconds, label values), once the batch is committed.
     """
 
     outputs: list[Output] = []
@@ -30,6 +30,7 @@ class Effects(msgspec.Struct, kw_only=True):
     clock_s: float = 0.0
     more_due: bool = False
     tally: Tally = msgspec.field(default_factory=Counter)
+    timings: list[tuple[str, float, tuple[str, ...]]] = []
 
     @property
     def empty(self) -> bool:

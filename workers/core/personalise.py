@@ -2,7 +2,7 @@
 
 Events fold into profiles and move timers; timers that fire become occurrences; the policy decides each exactly once;
 candidates are rechecked against the newest profile and published or discarded here, so that neither the recheck nor
-the frequency cap has a race.
+the frequency cap has a race. Feedback that says no (unsubscribed, complained, a dead address) changes the profile here too.
 """
 
 from __future__ import annotations
@@ -14,21 +14,24 @@ import msgspec
 
 from schemas import codec
 from schemas.base import SourceEvent
-from schemas.messages import Candidate
-from workers.core import dedupe, facts, triggers, view
+from schemas.messages import Candidate, Feedback
+from workers.core import dedupe, facts, hearing, triggers, view
 from workers.core.dead_letters import dead_letter
 from workers.core.deciding import DEADLINE, Deciding
 from workers.core.fold import fold, instant
+from workers.core.guidance import NOTHING, Guidance
 from workers.core.lane import Effects
+from workers.core.pace import Pace
 from workers.core.playbook import Playbook
 from workers.core.profile import Profile
 from workers.core.rules import Groups
+from workers.core.triggers import Triggers
 from workers.core.workspace import Workspace
 from workers.errors import InvalidEvent
 from workers.ports import Record, StateStore
 
 STAGE = "personalise"
-EVENTS, CANDIDATES = "customer.events", "message.candidates"
+EVENTS, CANDIDATES, FEEDBACK = "customer.events", "message.candidates", "message.feedback"
 #: Header of a control record that ends a replay: the clock may run to this epoch second.
 PUNCTUATION = "attune-punctuation"
 _VIEW = "view"
@@ -40,12 +43,15 @@ class PersonaliseConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     `clock` `wall`: time is the wall's; `event`: time is that of the events (replay), and stands still while words are
     awaited, so that the same input gives the same decisions however slow the LLM is. `presumed`: see consent.allows. At
-    most `timers_per_batch` fire in one batch of the live clock, so that a transaction stays small after an outage.
+    most `timers_per_batch` fire in one batch of the live clock, so that a transaction stays small after an outage. `seed`
+    decides every draw; `lanes` share the rate of each channel.
     """
 
     clock: Literal["wall", "event"]
     partition_of: Callable[[bytes], int]
     salt: str
+    seed: str = "7"
+    lanes: int = 1
     presumed: frozenset[str] = frozenset()
     timers_per_batch: int = 1_000
     cache_size: int = 20_000
@@ -54,12 +60,29 @@ class PersonaliseConfig(msgspec.Struct, frozen=True, kw_only=True):
 class Personalise:
     """One lane. What `apply` returns must be committed before the next call (core.lane.LaneCore)."""
 
-    def __init__(self, config: PersonaliseConfig, playbook: Playbook, store: StateStore, clock_s: float = 0.0) -> None:
+    def __init__(
+        self,
+        config: PersonaliseConfig,
+        playbook: Playbook,
+        store: StateStore,
+        clock_s: float = 0.0,
+        guidance: Callable[[], Guidance] = lambda: NOTHING,
+    ) -> None:
         self._config = config
         self._playbook = playbook
         self._groups = Groups(playbook.audiences)
+        self._triggers = Triggers(playbook)
         self._workspace = Workspace(store, config.cache_size)
-        self._deciding = Deciding(playbook, self._workspace, config.salt, config.presumed)
+        self._deciding = Deciding(
+            playbook,
+            self._workspace,
+            self._triggers,
+            Pace(playbook, self._workspace, config.lanes),
+            guidance,
+            salt=config.salt,
+            seed=config.seed,
+            presumed=config.presumed,
+        )
         self._by_event = config.clock == "event"
         self._clock_s = clock_s
         self._show: set[str] = set()
@@ -109,6 +132,9 @@ class Personalise:
             case "message.candidates":
                 self._candidate(record)
                 return True
+            case "message.feedback":
+                self._feedback(record)
+                return True
             case _:
                 raise InvalidEvent("unknown_topic", record.topic)
 
@@ -145,8 +171,7 @@ class Personalise:
         folded = fold(profile, event, source, self._playbook.products)
         workspace.touch(profile)
         workspace.count("events", "late" if at_s < self._clock_s - dedupe.KEEP_HOURS * 3600 else "applied")
-        if folded.carts:
-            triggers.rearm(profile, folded.carts, self._playbook.campaigns.values(), workspace.timers)
+        self._triggers.rearm(profile, folded, workspace.timers)
         if folded.consent:
             workspace.remember_consent(profile, folded.consent)
         if folded.consent or folded.traits_changed:
@@ -161,6 +186,23 @@ class Personalise:
         if record.key != candidate.user_id.encode():
             raise InvalidEvent("key_mismatch", "the record's key is not the customer of its value")
         self._deciding.candidate(self._workspace.load(candidate.user_id), candidate, self._clock_s)
+
+    def _feedback(self, record: Record) -> None:
+        try:
+            feedback = codec.decode(Feedback, record.value)
+        except codec.Malformed as error:
+            raise InvalidEvent(error.reason, error.detail) from error
+        if record.key != feedback.user_id.encode():
+            raise InvalidEvent("key_mismatch", "the record's key is not the customer of its value")
+        profile = self._workspace.load(feedback.user_id)
+        if profile is None:
+            return  # nobody whom we could write to
+        heard = hearing.hear(profile, feedback, self._playbook, self._clock_s or feedback.timestamp.timestamp())
+        if heard.changed:
+            self._workspace.touch(profile)
+        if heard.consent:
+            self._workspace.remember_consent(profile, heard.consent)
+            self._show.add(profile.customer_id)
 
     # -- time --------------------------------------------------------------------------------------------------------
 
@@ -184,27 +226,28 @@ class Personalise:
             fired += 1
             del profile.timers[timer]
             self._workspace.touch(profile)
-            self._fire(profile, timer)
+            self._fire(profile, timer, due_s)
         return False
 
-    def _fire(self, profile: Profile, timer: str) -> None:
+    def _fire(self, profile: Profile, timer: str, due_s: float) -> None:
         if timer == _VIEW:
             self._show.add(profile.customer_id)
         elif timer.startswith(DEADLINE):
             self._deciding.deadline(profile, timer.removeprefix(DEADLINE), self._clock_s)
         elif (parsed := triggers.parse_timer_id(timer)) is not None:
-            self._cart_timer(profile, timer, *parsed)
+            self._occurrence_due(profile, due_s, *parsed)
 
-    def _cart_timer(self, profile: Profile, timer: str, campaign_id: str, cart_id: str) -> None:
+    def _occurrence_due(self, profile: Profile, timer_due_s: float, kind: str, campaign_id: str, key: str) -> None:
         campaign = self._playbook.campaigns.get(campaign_id)
-        due_s = triggers.due_at(profile, campaign, cart_id) if campaign else None
+        due_s = self._triggers.due_at(profile, campaign, key) if campaign else None
         if campaign is None or due_s is None:
             return
-        if due_s > self._clock_s:  # the playbook's delay has grown since the timer was set
-            self._workspace.timers.set(profile, timer, due_s)
-        elif (occurrence := triggers.due(profile, campaign, cart_id)) is not None:
+        if due_s > self._clock_s:  # the customer went on, or the playbook's delay has grown since the timer was set
+            self._workspace.timers.set(profile, triggers.timer_id(campaign_id, key), due_s)
+        elif (occurrence := self._triggers.due(profile, campaign, key)) is not None:
             self._refresh(profile)
-            self._deciding.decide(profile, occurrence, self._clock_s)
+            its_turn = kind == triggers.TURN
+            self._deciding.decide(profile, occurrence, self._clock_s, max(timer_due_s, due_s), its_turn=its_turn)
 
     # -- what others see ---------------------------------------------------------------------------------------------
 

@@ -5,12 +5,12 @@ Times are seconds, money is in the product's currency, languages are BCP 47 prim
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
-from schemas.base import Category
+from schemas.base import Category, Probability
 from schemas.catalogue import CatalogueProduct
 
 Id = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
@@ -80,12 +80,16 @@ class FieldLimit(_Strict, frozen=True, kw_only=True):
 
 
 class Channel(_Strict, frozen=True, kw_only=True):
-    """One way to reach a customer. `fields` are those of MessageText that it has, with their limits per language."""
+    """One way to reach a customer. `fields` are those of MessageText that it has, with their limits per language.
+
+    `rate_per_s`: at most so many messages a second over the whole installation; the rest wait their turn. None = no limit.
+    """
 
     id: Id
     fields: dict[str, dict[str, FieldLimit]]
     list_id: str = ""
     unsubscribe_url: str = ""
+    rate_per_s: Annotated[float, Meta(gt=0)] | None = None
 
 
 class CartAbandonment(_Strict, frozen=True, kw_only=True, tag_field="type", tag="cart_abandonment"):
@@ -95,13 +99,62 @@ class CartAbandonment(_Strict, frozen=True, kw_only=True, tag_field="type", tag=
     min_value: float | None = None
 
 
-Trigger = CartAbandonment
+class RepeatView(_Strict, frozen=True, kw_only=True, tag_field="type", tag="repeat_view"):
+    """One product looked at `views` times within `within_s`, neither carted nor anything bought, `delay_s` after the last
+    look.
+    """
+
+    delay_s: PositiveSeconds
+    views: Annotated[int, Meta(ge=2, le=20)] = 3
+    within_s: PositiveSeconds = 86_400.0
+
+
+class BrowseAbandonment(_Strict, frozen=True, kw_only=True, tag_field="type", tag="browse_abandonment"):
+    """A visit with at least `views` looks at products that ended without a cart or an order: `delay_s` after the last."""
+
+    delay_s: PositiveSeconds
+    views: Annotated[int, Meta(ge=1, le=100)] = 1
+
+
+class CrossSell(_Strict, frozen=True, kw_only=True, tag_field="type", tag="cross_sell"):
+    """`delay_s` after an order: something that goes with it and was not bought.
+
+    `offer`, tried in order: `accessories` of what was bought (products with `accessory_of`), `viewed`: what the customer
+    looked at last. An order with nothing to offer is no occurrence.
+    """
+
+    delay_s: PositiveSeconds
+    offer: list[Literal["accessories", "viewed"]]
+
+
+Trigger = CartAbandonment | RepeatView | BrowseAbandonment | CrossSell
+
+#: How far a campaign is let out. `shadow`: everything is decided and written, nobody hears it. `allowlist`: only the
+#: customers of policy.yaml's `allowlist`. `ramp`: a steady `ramp_percent` of all customers.
+Mode = Literal["shadow", "allowlist", "ramp", "live"]
+
+
+class Variant(_Strict, frozen=True, kw_only=True):
+    """One way to ask for a campaign's words: an arm of its experiment, with each of the campaign's tones."""
+
+    id: Id
+    prompt: Id
+
+
+class Tone(_Strict, frozen=True, kw_only=True):
+    """A way to speak. Prompts see `tone.id` and `tone.hint`, templates `tone.id`."""
+
+    id: Id
+    hint: Texts
 
 
 class Campaign(_Strict, frozen=True, kw_only=True):
     """Who hears what, when, on which channel. The first of `channels` that the customer allows is taken.
 
     `deadline_s`: the template leaves if no text has come by then. `ttl_s`: the message is worthless after that.
+    `max_age_s`: after an outage, an occurrence that should have been decided longer ago ends as `stale`.
+    `variants` × `tones` are the arms that the system learns to choose among, and with `no_send` also to say nothing;
+    without `variants` there is one, which uses `prompt`. `prompt` also names the templates of every variant.
     """
 
     id: Id
@@ -114,7 +167,13 @@ class Campaign(_Strict, frozen=True, kw_only=True):
     priority: Annotated[int, Meta(ge=0, le=9)] = 5
     deadline_s: PositiveSeconds = 60.0
     ttl_s: PositiveSeconds = 86_400.0
+    max_age_s: PositiveSeconds = 3600.0
     cta: Texts = {}
+    mode: Mode = "shadow"
+    ramp_percent: Annotated[float, Meta(ge=0, le=100)] = 0.0
+    variants: list[Variant] = []
+    tones: list[Id] = []
+    no_send: bool = False
 
 
 class Cap(_Strict, frozen=True, kw_only=True):
@@ -126,10 +185,58 @@ class Cap(_Strict, frozen=True, kw_only=True):
     channel: Id | None = None
 
 
+TimeOfDay = Annotated[str, Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
+
+
+class QuietHours(_Strict, frozen=True, kw_only=True):
+    """From `start` to `end` (may pass midnight) in the customer's zone no marketing leaves: it waits for `end`.
+
+    `timezone`: for customers whose zone is not known; None = they get nothing (`missing_timezone`). `channels` None = all.
+    """
+
+    start: TimeOfDay
+    end: TimeOfDay
+    timezone: str | None = None
+    channels: list[Id] | None = None
+
+
+class Rewards(_Strict, frozen=True, kw_only=True):
+    """What became of a decision, as a number to learn from: the sum of what happened, each once."""
+
+    opened: float = 0.0
+    clicked: float = 0.3
+    replied: float = 0.3
+    converted: float = 1.0
+    unsubscribed: float = -1.0
+    complained: float = -2.0
+
+
+class Learning(_Strict, frozen=True, kw_only=True):
+    """How the system learns. `epsilon` of all choices is spread evenly over the arms, so that each stays measurable.
+
+    `attribution_s`: what a customer does that long after a decision counts for it. `metrics_window_s`: decisions of one
+    such window share a record of feedback.metrics. `prior_trials`: how many trials the common prior of all arms weighs.
+    """
+
+    epsilon: Annotated[float, Meta(gt=0, le=1)] = 0.1
+    attribution_s: PositiveSeconds = 86_400.0
+    metrics_window_s: PositiveSeconds = 3600.0
+    prior_trials: Annotated[float, Meta(gt=0)] = 4.0
+    rewards: Rewards = Rewards()
+
+
 class Policy(_Strict, frozen=True, kw_only=True):
-    """policy.yaml: what holds for every campaign. Consent is default deny and cannot be switched off here."""
+    """policy.yaml: what holds for every campaign. Consent is default deny and cannot be switched off here.
+
+    `holdout`: the share of customers who never hear any marketing, so that its effect can be measured. `allowlist`: the
+    user_ids who hear campaigns of mode `allowlist`.
+    """
 
     caps: list[Cap] = []
+    quiet_hours: QuietHours | None = None
+    holdout: Probability = 0.0
+    allowlist: list[str] = []
+    learning: Learning = Learning()
     banned_words: dict[str, list[str]] = {}
     ai_label: Texts = {}
 
@@ -188,5 +295,6 @@ class Playbook(msgspec.Struct, frozen=True, kw_only=True):
     policy: Policy
     prompts: dict[tuple[str, str], Prompt]
     templates: dict[tuple[str, str, str | None, str], Template]
+    tones: dict[str, Tone] = {}
     #: What a category code is called in copy, per language: for products that only events know.
     category_names: dict[str, Texts] = {}

@@ -1,71 +1,201 @@
-"""Policy: whether a trigger occurrence becomes a message, on which channel, and the reason for every no.
+"""Policy: whether a trigger occurrence becomes a message, on which channel, in which words, and the reason for every no.
 
-The checks run in a fixed order and each leaves a line for the ledger: identifiers, consent, caps.
+The checks run in a fixed order and each leaves a line for the ledger: pause, age, rollout, identifiers, consent, caps,
+quiet hours, arm, holdout. The holdout is stamped last, on a send that is decided in every detail, so that those who hear
+something and those who do not differ in nothing else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import msgspec
 
 from schemas.base import AbortType
+from schemas.learning import ArmStatistics
 from schemas.messages import PolicyCheck
-from workers.core import consent
+from workers.core import arms, consent, quiet_hours
+from workers.core.arms import Arm
+from workers.core.guidance import Guidance, paused_by
+from workers.core.learning import bandit
 from workers.core.playbook import Campaign, Cap, Playbook
 from workers.core.profile import Profile, Send
 
 #: Changes whenever the same inputs would be decided otherwise; stamped on every decision.
-POLICY_VERSION = "1"
+POLICY_VERSION = "2"
+MARKETING = "marketing"
 
 
-class Ruling(msgspec.Struct, frozen=True, kw_only=True):
-    """What the policy says: a channel, or the reason why not; and the checks in their order."""
+class Situation(msgspec.Struct, frozen=True, kw_only=True):
+    """What a decision is about, beside the profile and the playbook.
 
-    channel: str | None
-    reason: AbortType | None
-    checks: list[PolicyCheck]
+    `due_at_s`: when the occurrence came about; `late_s`: how long after its time it is decided; `group`: the target group
+    whose words are used and whose evidence counts; `personalised` False = nothing of the customer may be used.
+    `presumed`: see consent.allows. `seed` with `decision_id` decides every draw.
+    """
+
+    campaign: Campaign
+    decision_id: str
+    now_s: float
+    due_at_s: float
+    late_s: float
+    group: str
+    personalised: bool
+    guidance: Guidance
+    seed: str
+    presumed: Collection[str] = ()
 
 
-def rule(
-    profile: Profile, campaign: Campaign, playbook: Playbook, now_s: float, presumed: Collection[str] = ()
-) -> Ruling:
-    """Applies the policy to one occurrence. Pure: the caller reserves and records. `presumed`: see consent.allows."""
+class Ruling(msgspec.Struct, kw_only=True):
+    """What the policy says, and the checks in their order.
+
+    `reason` None = ask for a message on `channel` in the words of `arm`; `shadow` = so that nobody hears it. With
+    `defer_until` there is no decision yet. `chances` are the probabilities of all arms (empty = nothing to choose), and
+    `variation_id` the one that was drawn; both are set for a holdout too.
+    """
+
     checks: list[PolicyCheck] = []
+    reason: AbortType | None = None
+    defer_until_s: float | None = None
+    channel: str | None = None
+    arm: Arm | None = None
+    variation_id: str | None = None
+    chances: dict[str, float] = {}
+    shadow: bool = False
+
+    def passed(self, name: str, detail: str = "") -> None:
+        """Notes a check that holds."""
+        self.checks = [*self.checks, PolicyCheck(name=name, passed=True, detail=detail)]
+
+    def failed(self, name: str, reason: AbortType, detail: str) -> None:
+        """Notes the check that ends the ruling."""
+        self.checks = [*self.checks, PolicyCheck(name=name, passed=False, detail=detail)]
+        self.reason = reason
+
+    @property
+    def propensity(self) -> float:
+        """The probability with which the arm was drawn; 1 where there was nothing to choose."""
+        return self.chances.get(self.variation_id or "", 1.0)
+
+
+def rule(profile: Profile, playbook: Playbook, situation: Situation) -> Ruling:
+    """Applies the policy to one occurrence. Pure: the caller reserves and records."""
+    ruling = Ruling()
+    if not _is_let_out(profile, playbook, situation, ruling):
+        return ruling
+    channels = _channels(profile, playbook, situation, ruling)
+    if channels:
+        _choose_words(situation, playbook, ruling)
+        ruling.channel = channels[0]
+        _hold_out(profile, playbook, situation, ruling)
+    return ruling
+
+
+# -- may this campaign speak at all ---------------------------------------------------------------------------------------
+
+
+def _is_let_out(profile: Profile, playbook: Playbook, situation: Situation, ruling: Ruling) -> bool:
+    campaign = situation.campaign
+    open_channels = [c for c in campaign.channels if paused_by(situation.guidance, campaign.id, c) is None]
+    if not open_channels:
+        scope = paused_by(situation.guidance, campaign.id, campaign.channels[0])
+        ruling.failed("pause", "paused", f"{scope} is paused")
+    elif situation.late_s > campaign.max_age_s:
+        ruling.passed("pause")
+        ruling.failed("age", "stale", f"decided {_lasting(situation.late_s)} late, after an outage or a pause of ours")
+    elif (outside := _outside_rollout(profile, playbook, situation)) is not None:
+        ruling.passed("pause")
+        ruling.passed("age")
+        ruling.failed("rollout", "not_in_rollout", outside)
+    else:
+        ruling.passed("pause")
+        ruling.passed("age")
+        ruling.passed("rollout", campaign.mode)
+        ruling.shadow = campaign.mode == "shadow"
+    return ruling.reason is None
+
+
+def _outside_rollout(profile: Profile, playbook: Playbook, situation: Situation) -> str | None:
+    campaign = situation.campaign
+    if campaign.mode == "allowlist" and profile.user_id not in playbook.policy.allowlist:
+        return "the campaign is let out to the allowlist only"
+    if campaign.mode == "ramp":
+        place = bandit.uniform(situation.seed, "rollout", campaign.id, profile.customer_id) * 100
+        if place >= campaign.ramp_percent:
+            return f"the campaign is let out to {campaign.ramp_percent:g} % of customers"
+    return None
+
+
+# -- on which channel -----------------------------------------------------------------------------------------------------
+
+
+def _channels(profile: Profile, playbook: Playbook, situation: Situation, ruling: Ruling) -> list[str]:
+    """The channels on which the message may leave now, in the campaign's order; [] = the ruling says why not."""
+    campaign = situation.campaign
     if profile.user_id is None:
-        checks.append(PolicyCheck(name="identifiers", passed=False, detail="the customer is anonymous"))
-        return Ruling(channel=None, reason="missing_identifier", checks=checks)
-    checks.append(PolicyCheck(name="identifiers", passed=True))
+        ruling.failed("identifiers", "missing_identifier", "the customer is anonymous")
+        return []
+    reachable = [channel for channel in campaign.channels if is_reachable(profile, channel)]
+    if not reachable:
+        ruling.failed("identifiers", "missing_identifier", f"the address bounced on {' and '.join(campaign.channels)}")
+        return []
+    ruling.passed("identifiers")
     allowed = [
-        channel for channel in campaign.channels if consent.allows(profile, channel, campaign.category, presumed)
+        channel for channel in reachable if consent.allows(profile, channel, campaign.category, situation.presumed)
     ]
     if not allowed:
-        detail = f"no {campaign.category} consent for {' or '.join(campaign.channels)}"
-        checks.append(PolicyCheck(name="consent", passed=False, detail=detail))
-        return Ruling(channel=None, reason="consent", checks=checks)
-    checks.append(PolicyCheck(name="consent", passed=True, detail=", ".join(allowed)))
+        ruling.failed("consent", "consent", f"no {campaign.category} consent for {' or '.join(reachable)}")
+        return []
+    ruling.passed("consent", ", ".join(allowed))
+    running = [channel for channel in allowed if paused_by(situation.guidance, campaign.id, channel) is None]
+    if not running:
+        ruling.failed("pause", "paused", f"channel {' and '.join(allowed)} is paused")
+        return []
+    free = _under_caps(profile, playbook, situation, running, ruling)
+    return _awake(profile, playbook, situation, free, ruling) if free else []
+
+
+def is_reachable(profile: Profile, channel: str) -> bool:
+    """False after a hard bounce, until the customer allows the channel anew: then there is an address again."""
+    bounced_at = profile.unreachable.get(channel)
+    if bounced_at is None:
+        return True
+    word = profile.consent.get(consent.consent_key(channel))
+    return word is not None and word.granted and word.captured_at > bounced_at
+
+
+def _under_caps(
+    profile: Profile, playbook: Playbook, situation: Situation, channels: list[str], ruling: Ruling
+) -> list[str]:
+    category, shadow, now_s = situation.campaign.category, ruling.shadow, situation.now_s
     full: Cap | None = None
-    for channel in allowed:
-        full = exceeded_cap(profile.sends, playbook.policy.caps, channel, campaign.category, now_s)
-        if full is None:
-            checks.append(PolicyCheck(name="caps", passed=True))
-            return Ruling(channel=channel, reason=None, checks=checks)
-    detail = _described(full) if full is not None else ""
-    checks.append(PolicyCheck(name="caps", passed=False, detail=detail))
-    return Ruling(channel=None, reason="frequency_capped", checks=checks)
+    free = []
+    for channel in channels:
+        exceeded = exceeded_cap(profile.sends, playbook.policy.caps, channel, category, now_s, shadow=shadow)
+        full = full or exceeded
+        if exceeded is None:
+            free.append(channel)
+    if free:
+        ruling.passed("caps")
+    elif full is not None:
+        days = f"{full.per_s / 86_400:g} days"
+        detail = f"{full.messages} {full.category} messages in {days} are sent or reserved"
+        ruling.failed("caps", "frequency_capped", detail)
+    return free
 
 
-def _described(cap: Cap) -> str:
-    return f"{cap.messages} {cap.category} messages in {cap.per_s / 86_400:g} days are sent or reserved"
-
-
-def exceeded_cap(sends: list[Send], caps: list[Cap], channel: str, category: str, now_s: float) -> Cap | None:
-    """The first cap that one more message would break; reservations count like sent messages."""
+def exceeded_cap(
+    sends: list[Send], caps: list[Cap], channel: str, category: str, now_s: float, *, shadow: bool = False
+) -> Cap | None:
+    """The first cap that one more message would break; reservations count like sent messages, shadow ones only for shadow."""
     for cap in caps:
         if cap.category != category or cap.channel not in (None, channel):
             continue
         counted = sum(
-            send.category == category and cap.channel in (None, send.channel) and send.at > now_s - cap.per_s
+            send.category == category
+            and cap.channel in (None, send.channel)
+            and send.at > now_s - cap.per_s
+            and (shadow or send.kind != "shadow")
             for send in sends
         )
         if counted >= cap.messages:
@@ -77,3 +207,67 @@ def forget_old_sends(sends: list[Send], caps: list[Cap], now_s: float) -> list[S
     """Drops what no cap can count any more."""
     window = max((cap.per_s for cap in caps), default=0.0)
     return [send for send in sends if send.at > now_s - window]
+
+
+def _awake(
+    profile: Profile, playbook: Playbook, situation: Situation, channels: list[str], ruling: Ruling
+) -> list[str]:
+    """The channels that are not in their quiet hours."""
+    quiet, campaign = playbook.policy.quiet_hours, situation.campaign
+    if quiet is None or campaign.category != MARKETING:
+        ruling.passed("quiet hours")
+        return channels
+    silent = [channel for channel in channels if quiet.channels is None or channel in quiet.channels]
+    zone = profile.timezone or quiet.timezone
+    awake = [channel for channel in channels if channel not in silent]
+    if not awake and zone is None:
+        ruling.failed("quiet hours", "missing_timezone", "the customer's time zone is not known")
+        return []
+    ends_s = quiet_hours.ends_at(quiet, zone, situation.now_s) if zone is not None else None
+    if zone is not None and ends_s is None:
+        awake = channels
+    if awake:
+        waited = (
+            zone is not None and quiet_hours.ends_at(quiet, zone, situation.due_at_s) is not None and ends_s is None
+        )
+        ruling.passed("quiet hours", f"it waited for {quiet.end} in {zone}" if waited else "")
+    elif ends_s is not None and ends_s >= situation.due_at_s + campaign.ttl_s:
+        ruling.failed("quiet hours", "quiet_hours", f"it is night in {zone} until the message is worthless")
+    else:
+        ruling.defer_until_s = ends_s
+    return awake
+
+
+# -- in which words, and whether at all --------------------------------------------------------------------------------
+
+
+def _choose_words(situation: Situation, playbook: Playbook, ruling: Ruling) -> None:
+    """Draws the arm. Those for whom nothing may be personalised are no trial: they hear the first arm."""
+    campaign, learning = situation.campaign, playbook.policy.learning
+    speaking, every = arms.speaking(campaign), arms.names(campaign)
+    if len(every) == 1 or not situation.personalised:
+        ruling.arm = next(iter(speaking.values()))
+        ruling.passed("arm")
+        return
+    evidence: Mapping[str, ArmStatistics] = situation.guidance.evidence.get(campaign.id, {}).get(situation.group, {})
+    ruling.chances = bandit.probabilities(evidence, every, learning.epsilon, learning.prior_trials)
+    ruling.variation_id = bandit.choose(ruling.chances, situation.seed, situation.decision_id)
+    ruling.arm = speaking.get(ruling.variation_id)
+    drawn = f"{ruling.variation_id} of {len(every)}, drawn with probability {ruling.propensity:.2f}"
+    if ruling.arm is None:
+        ruling.failed("arm", "no_action_chosen", drawn)
+    else:
+        ruling.passed("arm", drawn)
+
+
+def _hold_out(profile: Profile, playbook: Playbook, situation: Situation, ruling: Ruling) -> None:
+    if ruling.reason is not None or situation.campaign.category != MARKETING:
+        return
+    if bandit.uniform(situation.seed, "holdout", profile.customer_id) < playbook.policy.holdout:
+        ruling.failed("holdout", "holdout", f"in the control group of {playbook.policy.holdout * 100:g} %")
+    else:
+        ruling.passed("holdout")
+
+
+def _lasting(seconds: float) -> str:
+    return f"{seconds / 3600:.1f} h" if seconds >= 3600 else f"{seconds / 60:.0f} min"

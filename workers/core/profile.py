@@ -21,8 +21,13 @@ MAX_TRAITS = 64
 MAX_TEXT = 256
 MAX_NAME = 100
 MAX_ANONYMOUS_IDS = 10
+#: Decided occurrences beyond those that could come up again.
 MAX_DONE = 50
 MAX_CONSENT_HISTORY = 100
+MAX_LOOKED = 10
+MAX_LOOKS = 20
+MAX_PURCHASES = 10
+MAX_BOUGHT = 20
 #: Counted under this name once MAX_NAMES different event names were seen.
 OTHER_NAMES = "(other)"
 
@@ -56,6 +61,36 @@ class Cart(msgspec.Struct, array_like=True):
         return sum(line.price * line.quantity for line in self.lines.values() if line.price is not None)
 
 
+class Looked(msgspec.Struct, array_like=True):
+    """The looks at one product, with what the last of them said of it. `opened_at` names the run: a purchase, or a week
+    without a look, begins another. `at` holds the newest MAX_LOOKS looks, oldest first.
+    """
+
+    opened_at: float
+    at: list[float]
+    line: CartLine
+    currency: str | None = None
+    source: SourceEvent | None = None
+
+
+class Visit(msgspec.Struct, array_like=True):
+    """The products looked at in the running visit. `carted`: something of it went into a cart, or was bought."""
+
+    visit_id: str
+    started_at: float
+    last_look_at: float
+    looks: dict[str, int] = {}
+    carted: bool = False
+
+
+class Purchase(msgspec.Struct, array_like=True):
+    """One order, for what goes with it. `product_ids` at most MAX_BOUGHT."""
+
+    at: float
+    product_ids: list[str]
+    source: SourceEvent | None = None
+
+
 class Session(msgspec.Struct, array_like=True):
     """The running visit. `session_id` is the shop's, else the time it began."""
 
@@ -75,12 +110,16 @@ class Consent(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Send(msgspec.Struct, array_like=True):
-    """One message that counts against the caps: reserved at the decision, kept when published, removed when discarded."""
+    """One message that counts against the caps: reserved at the decision, kept when published, removed when discarded or
+    not delivered. `kind` is `message`, `holdout` (a virtual send: it counts like a real one), or `shadow` (it counts only
+    against other shadow decisions).
+    """
 
     message_id: str
     at: float
     channel: str
     category: str
+    kind: str = "message"
 
 
 class OpenRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -90,7 +129,7 @@ class OpenRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
     campaign_id: str
     occurrence_id: str
     channel: str
-    cart_id: str | None = None
+    trigger_key: str = ""
     locale: str
     language: str
     target_group: str
@@ -100,13 +139,19 @@ class OpenRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
     deadline_at: float
     expires_at: float
     propensity: float = 1.0
+    variation_id: str | None = None
+    experiment_id: str | None = None
+    prompt: str = ""
+    tone: str | None = None
+    shadow: bool = False
     source: SourceEvent | None = None
 
 
 class Profile(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One customer: the hot record.
 
-    `counts` are exact; `decayed` and `interests` are forward-decayed sums with the landmark `landmark` (core.decay).
+    `looked`, `purchases` and `carts` are by product, order and cart id. `unreachable`: channels whose address bounced, and
+    when. `counts` are exact; `decayed` and `interests` are forward-decayed sums with the landmark `landmark` (core.decay).
     `seen` maps an hour of event time to the hashes of the message ids in it (core.dedupe).
     """
 
@@ -134,11 +179,15 @@ class Profile(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     carts: dict[str, Cart] = {}
     closed_carts: dict[str, float] = {}
+    looked: dict[str, Looked] = {}
+    visit: Visit | None = None
+    purchases: dict[str, Purchase] = {}
     orders: int = 0
     revenue: dict[str, float] = {}
     last_order_at: float | None = None
 
     consent: dict[str, Consent] = {}
+    unreachable: dict[str, float] = {}
     target_group: str | None = None
     segments: list[str] = []
 
@@ -197,9 +246,9 @@ def encode_bounded(profile: Profile) -> bytes:
 
 
 def _evict_cart_texts(profile: Profile) -> None:
-    for cart in profile.carts.values():
-        for line in cart.lines.values():
-            line.url = line.image_url = ""
+    lines = [line for cart in profile.carts.values() for line in cart.lines.values()]
+    for line in [*lines, *(looked.line for looked in profile.looked.values())]:
+        line.url = line.image_url = ""
 
 
 def _evict_old_carts(profile: Profile) -> None:
@@ -216,6 +265,8 @@ def _evict_interests(profile: Profile) -> None:
     kept = sorted(profile.interests, key=profile.interests.__getitem__, reverse=True)[: MAX_INTERESTS // 4]
     profile.interests = {name: profile.interests[name] for name in kept}
     profile.recent = profile.recent[-MAX_RECENT // 4 :]
+    newest_looked = sorted(profile.looked, key=lambda product_id: profile.looked[product_id].at[-1])[-2:]
+    profile.looked = {product_id: profile.looked[product_id] for product_id in newest_looked}
     newest = sorted(profile.closed_carts, key=profile.closed_carts.__getitem__)[-MAX_CLOSED_CARTS // 4 :]
     profile.closed_carts = {cart_id: profile.closed_carts[cart_id] for cart_id in newest}
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from schemas.base import AbortType
 from schemas.messages import (
     CallToAction,
     Candidate,
@@ -17,10 +16,11 @@ from schemas.messages import (
 )
 from workers.core import consent, ids
 from workers.core.fold import instant
+from workers.core.guidance import Guidance, paused_by
 from workers.core.playbook import GENERIC_GROUP, Campaign, Playbook
-from workers.core.policy import POLICY_VERSION
+from workers.core.policy import POLICY_VERSION, is_reachable
 from workers.core.profile import OpenRequest, Profile
-from workers.core.triggers import occurrence_id
+from workers.core.triggers import Objection, Triggers
 
 #: The target group of texts that use nothing of the customer.
 GENERIC = GENERIC_GROUP
@@ -30,7 +30,7 @@ def request(
     profile: Profile, message_id: str, opened: OpenRequest, campaign: Campaign, playbook: Playbook, salt: str
 ) -> MessageRequest:
     """What `generate` needs to write the words, and not more."""
-    prompt = playbook.prompts[campaign.prompt, opened.language]
+    prompt = playbook.prompts.get((opened.prompt, opened.language))  # None: the playbook has changed meanwhile
     return MessageRequest(
         message_id=message_id,
         decision_id=opened.decision_id,
@@ -43,9 +43,14 @@ def request(
         language=opened.language,
         locale=opened.locale,
         target_group=opened.target_group,
-        prompt=campaign.prompt,
-        prompt_version=prompt.version,
+        prompt=opened.prompt,
+        prompt_version=prompt.version if prompt is not None else "",
+        template=campaign.prompt,
         product=opened.product,
+        variation_id=opened.variation_id,
+        experiment_id=opened.experiment_id,
+        tone=opened.tone,
+        ghost=opened.shadow,
         requested_at=instant(opened.requested_at),
         deadline_at=instant(opened.deadline_at),
         playbook_version=playbook.version,
@@ -53,22 +58,33 @@ def request(
 
 
 def objection(
-    profile: Profile, opened: OpenRequest, playbook: Playbook, now_s: float, presumed: Collection[str] = ()
-) -> tuple[AbortType, str] | None:
+    profile: Profile,
+    opened: OpenRequest,
+    playbook: Playbook,
+    triggers: Triggers,
+    guidance: Guidance,
+    now_s: float,
+    presumed: Collection[str] = (),
+) -> Objection | None:
     """Why a message that was asked for must not leave now, checked against the newest profile; None = it may."""
     campaign = playbook.campaigns.get(opened.campaign_id)
     if campaign is None or opened.channel not in playbook.channels:
         return "stale", "its campaign or channel is no longer in the playbook"
-    if opened.cart_id is not None:
-        cart = profile.carts.get(opened.cart_id)
-        if cart is None or occurrence_id(opened.cart_id, cart) != opened.occurrence_id:
-            return "converted", "the cart was bought or emptied meanwhile"
+    overtaken = triggers.objection(profile, campaign, opened)
+    if overtaken is not None:
+        return overtaken
+    if (scope := paused_by(guidance, opened.campaign_id, opened.channel)) is not None:
+        return "paused", f"{scope} is paused"
+    if not is_reachable(profile, opened.channel):
+        return "missing_identifier", f"the address bounced on {opened.channel} meanwhile"
     if not consent.allows(profile, opened.channel, campaign.category, presumed):
         return "consent", f"consent for {opened.channel} was withdrawn meanwhile"
     if opened.personalised and not consent.may_personalise(profile, now_s):
         return "consent", "consent to personalisation was withdrawn meanwhile"
     if now_s >= opened.expires_at:
         return "expired", "the words came too late"
+    if opened.shadow:
+        return "shadow", "the campaign is in shadow mode: nobody hears it"
     return None
 
 
@@ -96,6 +112,8 @@ def message(
         priority=campaign.priority,
         campaign_id=campaign.id,
         campaign_name=campaign.name.get(opened.language, ""),
+        variation_id=opened.variation_id,
+        experiment_id=opened.experiment_id,
         target_group=opened.target_group,
         product_id=opened.product.product_id,
         locale=opened.locale,
@@ -134,7 +152,7 @@ def outcome(
     profile: Profile,
     message_id: str,
     opened: OpenRequest,
-    objection: tuple[AbortType, str] | None,
+    objection: Objection | None,
     published: Message | None,
     now_s: float,
 ) -> Outcome:
@@ -151,6 +169,7 @@ def outcome(
         locale=opened.locale,
         target_group=opened.target_group,
         product_id=opened.product.product_id,
+        variation_id=opened.variation_id,
         requested_at=instant(opened.requested_at),
         ended_at=instant(now_s),
     )

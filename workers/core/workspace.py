@@ -33,6 +33,7 @@ class Workspace:
         self._cold: dict[str, ColdProfile] = {}
         self._pages: dict[tuple[int, str], list[int]] = {}
         self._changed_pages: set[tuple[int, str]] = set()
+        self._stored: dict[bytes, bytes] = {}
 
     def load(self, customer_id: str) -> Profile | None:
         """The customer's profile as this batch has left it so far; None = never seen."""
@@ -60,6 +61,18 @@ class Workspace:
     def count(self, metric: str, *labels: str) -> None:
         """Counts for a metric of the catalogue."""
         self.effects.tally[(metric, *labels)] += 1
+
+    def observe(self, metric: str, seconds: float, *labels: str) -> None:
+        """Observes a duration for a metric of the catalogue."""
+        self.effects.timings.append((metric, seconds, labels))
+
+    def stored(self, key: bytes) -> bytes | None:
+        """A record of the lane itself, as this batch has left it so far."""
+        return self._stored.get(key) or self._store.get(key)
+
+    def store(self, key: bytes, value: bytes) -> None:
+        """Writes a record of the lane itself."""
+        self._stored[key] = value
 
     def event_ids(self, hour: int, customer_id: str) -> list[int]:
         """The spilled ids of one hour of a customer (core.dedupe)."""
@@ -102,6 +115,7 @@ class Workspace:
             page = self._pages[hour, customer_id][-dedupe.PAGE_IDS :]
             puts.append((keys.page_key(hour, customer_id), dedupe.encode_page(page)))
         puts.extend((key, None) for key in self._forgotten_pages(clock_s))
+        puts.extend(self._stored.items())
         self.effects.index_puts = list(self.timers.puts)
         self.effects.index_deletes = list(self.timers.deletes)
         self.effects.clock_s = clock_s

@@ -1,0 +1,1 @@
+"""What is learnt from feedback: attribution, counts, posteriors, probabilities."""
