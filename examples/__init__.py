@@ -1,0 +1,1 @@
+"""Programs to copy from. They use the contract (`schemas`) and nothing else of ours."""

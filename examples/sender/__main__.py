@@ -1,0 +1,129 @@
+"""`python -m examples.sender --channel email ...`: the command line, and the one loop.
+
+Secrets come from the environment: SENDER_SMTP_USER, SENDER_SMTP_PASSWORD, SENDER_UNSUBSCRIBE_SECRET, SENDER_PUSH_TOKEN.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+
+from examples.sender.addresses import SqliteAddressBook
+from examples.sender.channels import Channel
+from examples.sender.delivery import Delivery, Rules
+from examples.sender.feedback import FeedbackPublisher
+from examples.sender.intake import Intake
+from examples.sender.ledger import Ledger
+from examples.sender.mail import Identity
+from examples.sender.push import HttpPushGateway, PushChannel
+from examples.sender.smtp import SmtpChannel, SmtpServer
+
+_IDLE_S = 0.2
+_PURGE_EVERY_S = 3600.0
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Sends until SIGTERM or SIGINT; then the message in hand is finished, offsets are committed, the group is left."""
+    parser = _parser()
+    args = parser.parse_args(arguments)
+    if args.ignore_times and not args.prefix:
+        parser.error("--ignore-times is for the prefix of a replay; name it with --prefix")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+
+    channel = _channel(args, parser)
+    kafka = _kafka(args)
+    ledger = Ledger(args.ledger or f"sender-{args.prefix}{args.channel}.sqlite")
+    # E-mail: two of the same are worse than none. Push: the second replaces the first on the device.
+    resend = args.after_crash == "resend" if args.after_crash else args.channel == "push"
+    rules = Rules(resend=resend, backoff_s=args.backoff_s, ignore_times=args.ignore_times)
+    delivery = Delivery(ledger, SqliteAddressBook(args.addresses), channel, rules, _now)
+    publisher = FeedbackPublisher(kafka, f"{args.prefix}message.feedback", ledger)
+    group = (f"{args.prefix}{args.group or f'sender-{args.channel}'}", args.instance)
+    topics = (f"{args.prefix}messages.{args.channel}", f"{args.prefix}message.cancellations")
+    intake = Intake(kafka, group, args.channel, topics, ledger, _now, ignore_times=args.ignore_times)
+
+    busy, purged_s = False, 0.0
+    while not stopping.is_set():
+        intake.read(0.0 if busy else _IDLE_S)
+        busy = intake.caught_up and delivery.step(intake.lanes)
+        publisher.publish(intake.lanes)
+        if intake.caught_up:
+            intake.commit()
+        now_s = _now().timestamp()
+        if now_s - purged_s > _PURGE_EVERY_S:
+            ledger.purge(now_s - args.keep_days * 86_400)
+            purged_s = now_s
+    publisher.publish(intake.lanes)
+    intake.close()
+    channel.close()
+    ledger.close()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m examples.sender", description="Reference sender of Attune.")
+    parser.add_argument("--channel", required=True, choices=("email", "push"))
+    parser.add_argument("--brokers", required=True, help="host:port[,host:port]")
+    parser.add_argument("--kafka-config", type=Path, help="file of librdkafka settings (TLS, SASL), key=value a line")
+    parser.add_argument("--prefix", default="", help="the installation's prefix of topics and groups")
+    parser.add_argument("--group", help="consumer group behind the prefix; default: sender-<channel>")
+    parser.add_argument("--instance", default="0", help="name of this process in the group, the same after a restart")
+    parser.add_argument("--ledger", help="SQLite file shared by the group; default: sender-<prefix><channel>.sqlite")
+    parser.add_argument("--addresses", required=True, type=Path, help="SQLite file with a table `addresses`")
+    parser.add_argument("--after-crash", choices=("skip", "resend"), help="default: skip (email), resend (push)")
+    parser.add_argument("--keep-days", type=float, default=14, help="keys are remembered so long; Kafka keeps 7")
+    parser.add_argument("--backoff-s", type=float, default=30, help="before the second attempt; doubles each time")
+    parser.add_argument("--timeout-s", type=float, default=30, help="of one call to the server")
+    parser.add_argument("--ignore-times", action="store_true", help="replays: send_at has come, expires_at has not")
+    email = parser.add_argument_group("email")
+    email.add_argument("--smtp", default="localhost:25", help="host:port")
+    email.add_argument("--starttls", action="store_true")
+    email.add_argument("--from-address", default="news@shop.example")
+    email.add_argument("--from-name", default="")
+    push = parser.add_argument_group("push")
+    push.add_argument("--gateway", help="URL that takes the notifications")
+    return parser
+
+
+def _channel(args: argparse.Namespace, parser: argparse.ArgumentParser) -> Channel:
+    environment = os.environ
+    if args.channel == "push":
+        if not args.gateway:
+            parser.error("--channel push needs --gateway")
+        return PushChannel(HttpPushGateway(args.gateway, environment.get("SENDER_PUSH_TOKEN", ""), args.timeout_s))
+    secret = environment.get("SENDER_UNSUBSCRIBE_SECRET", "")
+    if len(secret) < 16:
+        parser.error("--channel email needs SENDER_UNSUBSCRIBE_SECRET, at least 16 characters")
+    host, _, port = args.smtp.rpartition(":")
+    server = SmtpServer(
+        host=host,
+        port=int(port),
+        starttls=args.starttls,
+        user=environment.get("SENDER_SMTP_USER", ""),
+        password=environment.get("SENDER_SMTP_PASSWORD", ""),
+        timeout_s=args.timeout_s,
+    )
+    if server.user and not server.starttls:
+        parser.error("SENDER_SMTP_USER without --starttls would send the password in plain text")
+    return SmtpChannel(server, Identity(address=args.from_address, name=args.from_name), secret.encode())
+
+
+def _kafka(args: argparse.Namespace) -> dict[str, str]:
+    lines = args.kafka_config.read_text().splitlines() if args.kafka_config else []
+    pairs = (line.partition("=") for line in lines if line.strip() and not line.startswith("#"))
+    return {"bootstrap.servers": args.brokers} | {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)  # noqa: TID251 # the one place that reads the clock
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+"""What became of a message, on its way back to Attune."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from confluent_kafka import KafkaError, Producer
+
+from examples.sender.ledger import Ledger
+from schemas.messages import Feedback, FeedbackStatus, Message
+
+_FLUSH_S = 10.0
+_MOST = 500
+
+
+def feedback(message: Message, status: FeedbackStatus, at: datetime, **details: Any) -> Feedback:
+    """One record of message.feedback. `event_id` follows from message and status: said twice, it is one fact."""
+    return Feedback(
+        event_id=hashlib.sha256(f"{len(message.message_id)}:{message.message_id}{status}".encode()).hexdigest()[:32],
+        message_id=message.message_id,
+        user_id=message.user_id,
+        channel=message.channel,
+        status=status,
+        timestamp=at,
+        **details,
+    )
+
+
+class FeedbackPublisher:
+    """Moves the ledger's outbox to message.feedback; at least once, each with its stable `event_id`."""
+
+    def __init__(self, kafka: Mapping[str, str], topic: str, ledger: Ledger) -> None:
+        # murmur2 as Java's clients have it: the feedback of a customer must lie where the customer's events lie.
+        config = {**kafka, "enable.idempotence": True, "partitioner": "murmur2_random", "linger.ms": 0}
+        self._producer = Producer(config)
+        self._topic = topic
+        self._ledger = ledger
+
+    def publish(self, lanes: Collection[str]) -> None:
+        """Publishes what waits of these lanes. What Kafka does not confirm in time stays in the outbox for the next call."""
+        delivered: list[str] = []
+
+        def confirm(event_id: str, error: KafkaError | None, _record: object) -> None:
+            if error is None:
+                delivered.append(event_id)
+
+        for event_id, user_id, record in self._ledger.unpublished(lanes, _MOST):
+            self._producer.produce(
+                self._topic, key=user_id.encode(), value=record, on_delivery=partial(confirm, event_id)
+            )
+        self._producer.flush(_FLUSH_S)
+        if delivered:
+            self._ledger.published(delivered)

@@ -1,0 +1,139 @@
+"""Kafka → ledger: reads committed messages and cancellations, and commits offsets once the ledger has them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from examples.sender.ledger import Ledger
+from schemas import codec
+from schemas.messages import Cancellation, Message
+
+log = logging.getLogger(__name__)
+
+_MOST = 500
+_Place = tuple[str, int]
+
+
+class Intake:
+    """One member of the sender's consumer group, for one channel.
+
+    A message and its cancellation have the same key and lie in the same partition number of two topics; the `range`
+    assignor gives both to the same member, so whoever sends a message also sees what cancels it.
+    """
+
+    def __init__(
+        self,
+        kafka: Mapping[str, str],
+        group: tuple[str, str],
+        channel: str,
+        topics: tuple[str, str],
+        ledger: Ledger,
+        clock: Callable[[], datetime],
+        *,
+        ignore_times: bool = False,
+    ) -> None:
+        """`group`: its name, and the name of this member, the same after a restart. `topics`: messages, cancellations.
+
+        `ignore_times`: every message is due at once (replays).
+        """
+        self._channel = channel
+        self._messages, self._cancellations = topics
+        self._ledger = ledger
+        self._clock = clock
+        self._ignore_times = ignore_times
+        self._behind: set[_Place] = set()  # partitions that have not been read to their end since they came to us
+        self._owned: set[_Place] = set()
+        self._read: dict[_Place, int] = {}  # next offset of what the ledger has
+        self._consumer = Consumer(
+            {
+                **kafka,
+                "group.id": group[0],
+                # A static member: after a crash its successor takes over at once, and two of one name cannot both read.
+                "group.instance.id": group[1],
+                "isolation.level": "read_committed",
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+                "auto.offset.reset": "earliest",
+                "partition.assignment.strategy": "range",
+            }
+        )
+        self._consumer.subscribe(list(topics), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
+
+    @property
+    def lanes(self) -> set[str]:
+        """Whose messages this process may send: `topic:partition` of what it owns."""
+        return {f"{topic}:{partition}" for topic, partition in self._owned if topic == self._messages}
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether all that lay in Kafka is in the ledger; before, a cancellation may be unread that forbids a message."""
+        return bool(self._owned) and not self._behind
+
+    def read(self, timeout_s: float) -> None:
+        """Puts what has arrived into the ledger, in one transaction."""
+        records = self._consumer.consume(_MOST, timeout_s)
+        with self._ledger.transaction():
+            for record in records:
+                error, place = record.error(), (record.topic() or "", record.partition() or 0)
+                if error is None:
+                    self._take(place, record.offset() or 0, record.value())
+                    self._read[place] = (record.offset() or 0) + 1
+                elif error.code() == KafkaError._PARTITION_EOF:  # the library's public name for it
+                    self._behind.discard(place)
+                elif error.fatal() or error.code() == KafkaError._FATAL:  # another process of our name, say
+                    raise KafkaException(error)
+                else:
+                    log.warning("kafka: %s", error.str())  # librdkafka goes on by itself
+
+    def commit(self, *, wait: bool = False) -> None:
+        """Commits what has been read, so that it is not read again. The ledger makes this a matter of speed only."""
+        offsets = [TopicPartition(*place, offset) for place, offset in self._read.items() if place in self._owned]
+        self._read.clear()
+        if not offsets:
+            return
+        try:
+            if wait:
+                self._consumer.commit(offsets=offsets, asynchronous=False)
+            else:
+                self._consumer.commit(offsets=offsets)
+        except KafkaException as error:  # the partitions have gone to somebody else, or the brokers are away
+            log.warning("kafka: offsets not committed: %s", error)
+
+    def close(self) -> None:
+        """Commits and leaves the group."""
+        self.commit(wait=True)
+        self._consumer.close()
+
+    def _take(self, place: _Place, offset: int, value: bytes | None) -> None:
+        now_s = self._clock().timestamp()
+        try:
+            if place[0] == self._cancellations:
+                cancellation = codec.decode(Cancellation, value)
+                if cancellation.channel == self._channel:
+                    self._ledger.cancel(cancellation.message_id, now_s)
+                return
+            message = codec.decode(Message, value)
+        except codec.Malformed as error:
+            if error.reason == "unknown_schema_version":
+                raise  # nothing is lost: a sender of that version reads it after the upgrade
+            log.error("%s:%d at %d cannot be read: %s", *place, offset, error.reason)
+            return
+        due_s = 0.0 if self._ignore_times else message.send_at.timestamp()
+        if not self._ledger.add(message, f"{place[0]}:{place[1]}", due_s, now_s):
+            log.info("message %s: known", message.message_id)
+
+    def _assigned(self, _consumer: object, partitions: Iterable[TopicPartition]) -> None:
+        self._owned = {(partition.topic, partition.partition) for partition in partitions}
+        self._behind = set(self._owned)
+
+    def _revoked(self, _consumer: object, _partitions: object) -> None:
+        self.commit(wait=True)
+        self._lost()
+
+    def _lost(self, *_: object) -> None:
+        self._owned, self._behind = set(), set()
+        self._read.clear()
