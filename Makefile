@@ -58,8 +58,8 @@ types: setup-dev ## strict mypy, tests included
 unit: setup-dev ## tests without Kafka and LLM
 	@$(BIN)/pytest tests/unit tests/properties
 
-schemas: setup-dev ## generate JSON Schemas, the AsyncAPI document and docs/metrics.md from the code
-	@$(BIN)/python -m schemas.generate && $(BIN)/python -c "from workers.adapters.metrics import as_markdown; print(as_markdown(), end='')" > docs/metrics.md
+schemas: setup-dev ## generate JSON Schemas, AsyncAPI, docs/metrics.md, the dashboard
+	@$(BIN)/python -m schemas.generate && $(BIN)/python -c "from workers.adapters.metrics import as_markdown; print(as_markdown(), end='')" > docs/metrics.md && $(BIN)/python -m infra.grafana.dashboard
 
 bench: setup-dev ## ratios side by side: personalise beside its peers, generate beside the bare server
 	@$(BIN)/python -m benchmarks.run

@@ -13,16 +13,25 @@ import pytest
 from infra.kafka.embedded import EmbeddedKafka
 from workers.settings import Settings
 
+#: mark → the programs without which its tests cannot run, and what they are
+PROGRAMS = {
+    "kafka": (("java", "mvn"), "a real Kafka"),
+    "prometheus": (("prometheus", "promtool"), "a real Prometheus"),
+}
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Without Java or Maven the tests on a real broker are skipped by name; in CI they must run."""
-    missing = [program for program in ("java", "mvn") if shutil.which(program) is None]
-    if not missing or os.environ.get("CI") == "true":
+    """Without their programs the tests on real servers are skipped by name; in CI they must run."""
+    if os.environ.get("CI") == "true":
         return
-    skip = pytest.mark.skip(reason=f"needs {' and '.join(missing)} (a real Kafka)")
-    for item in items:
-        if item.get_closest_marker("kafka"):
-            item.add_marker(skip)
+    for mark, (programs, what) in PROGRAMS.items():
+        missing = [program for program in programs if shutil.which(program) is None]
+        if not missing:
+            continue
+        skip = pytest.mark.skip(reason=f"needs {' and '.join(missing)} ({what})")
+        for item in items:
+            if item.get_closest_marker(mark):
+                item.add_marker(skip)
 
 
 @pytest.fixture(scope="session")

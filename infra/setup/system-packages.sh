@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Java, Maven and Debian's venv are the only things that the language's package managers do not bring.
+# Java, Maven, Debian's venv and Prometheus are the only things that the language's package managers do not bring.
 # As root on Debian they are installed; in CI failing to is an error; elsewhere the tests that need them say so.
 set -euo pipefail
 missing=()
 python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
 command -v java >/dev/null || missing+=(openjdk-17-jre-headless)
 command -v mvn >/dev/null || missing+=(maven)
+{ command -v prometheus && command -v promtool; } >/dev/null || missing+=(prometheus)
 [ "${#missing[@]}" -eq 0 ] && exit 0
 if [ "${CI:-}" = "true" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
   echo "setup: installing ${missing[*]}"
