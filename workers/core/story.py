@@ -1,38 +1,51 @@
-"""The chain behind a message, or behind silence: from the event to the text, in the order it happened."""
+"""The chain behind a message, or behind silence: from the event over the text to the customer's answer, in its order."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
-from schemas.messages import Candidate, Decision, Message, MessageRequest, Outcome
+from schemas.base import Instant
+from schemas.messages import (
+    Cancellation,
+    Candidate,
+    Decision,
+    Feedback,
+    Message,
+    MessageRequest,
+    MessageText,
+    Outcome,
+    PolicyCheck,
+)
+from workers.core import story_words as words
 
 #: Topics that tell a story, by logical name; messages.* come on top.
-TOPICS = ("message.decisions", "message.requests", "message.candidates", "message.outcomes")
-
-_REASONS = {
-    "requested": "a message was asked for",
-    "published": "it was handed to the sender",
-    "consent": "the customer has not allowed it",
-    "frequency_capped": "the customer has had enough messages for now",
-    "missing_identifier": "we do not know who the customer is",
-    "converted": "the customer bought meanwhile",
-    "expired": "it would have come too late",
-    "stale": "its campaign or channel is gone",
-}
+TOPICS = (
+    "message.decisions",
+    "message.requests",
+    "message.candidates",
+    "message.outcomes",
+    "message.cancellations",
+    "message.feedback",
+)
 
 
 class Story(msgspec.Struct):
-    """Everything about one trigger occurrence; the parts that did not happen are None."""
+    """Everything about one trigger occurrence; the parts that did not happen are None or empty."""
 
     decision: Decision
     request: MessageRequest | None = None
     candidates: list[Candidate] = []
     outcome: Outcome | None = None
     message: Message | None = None
+    cancellation: Cancellation | None = None
+    feedback: list[Feedback] = []
 
 
-def stories(records: list[object]) -> list[Story]:
-    """Puts decoded records of one customer together, oldest occurrence first."""
+def stories(records: Iterable[object]) -> list[Story]:
+    """Puts decoded records together, whatever their order, oldest occurrence first; feedback by its own time, each once."""
+    records = list(records)
     by_decision: dict[str, Story] = {}
     by_message: dict[str, Story] = {}
     for record in records:
@@ -41,60 +54,104 @@ def stories(records: list[object]) -> list[Story]:
             if record.message_id:
                 by_message[record.message_id] = story
     for record in records:
+        found = by_message.get(getattr(record, "message_id", None) or "")
+        if found is None:
+            continue
         match record:
-            case MessageRequest() if record.message_id in by_message:
-                by_message[record.message_id].request = record
-            case Candidate() if record.message_id in by_message:
-                story = by_message[record.message_id]
-                story.candidates = [*story.candidates, record]
-            case Outcome() if record.message_id in by_message:
-                by_message[record.message_id].outcome = record
-            case Message() if record.message_id in by_message:
-                by_message[record.message_id].message = record
+            case MessageRequest():
+                found.request = record
+            case Candidate():
+                found.candidates.append(record)
+            case Outcome():
+                found.outcome = record
+            case Message():
+                found.message = record
+            case Cancellation():
+                found.cancellation = record
+            case Feedback() if all(known.event_id != record.event_id for known in found.feedback):
+                found.feedback.append(record)
             case _:
                 pass
+    for story in by_message.values():
+        story.feedback.sort(key=lambda back: back.timestamp)
     return sorted(by_decision.values(), key=lambda story: story.decision.decided_at)
 
 
 def explain(story: Story) -> list[str]:
     """The story in sentences, one a line; no word of the inside that a marketer would not know."""
     decision = story.decision
-    lines = [
-        f"{decision.decided_at:%Y-%m-%d %H:%M:%S} {decision.campaign_id} ({decision.trigger}, {decision.occurrence_id})"
-    ]
+    lines = [f"{decision.decided_at:%Y-%m-%d %H:%M:%S} UTC {decision.campaign_id}: {words.trigger(decision.trigger)}"]
     if decision.source_event is not None:
         source = decision.source_event
         lines.append(f"  began with {source.topic} partition {source.partition} offset {source.offset}")
-    lines.append(
-        f"  customer: target group {decision.target_group}, language {decision.locale}, product {decision.product_id}, "
-        f"profile version {decision.profile_version}"
-    )
-    lines.extend(
-        f"  {'yes' if check.passed else 'NO '} {check.name}{': ' + check.detail if check.detail else ''}"
-        for check in decision.checks
-    )
-    lines.append(f"  decided: {_REASONS.get(decision.reason, decision.reason)} ({decision.reason})")
+    product = f", product {decision.product_id}" if decision.product_id else ""
+    lines.append(f"  customer {decision.user_id}: target group {decision.target_group}, {decision.locale}{product}")
+    lines.extend(f"  {_check(check)}" for check in decision.checks)
+    if len(decision.propensities) > 1:
+        lines.append(f"  {_choice(decision)}")
+    lines.append(f"  decided: {words.reason(decision.reason)}")
     for candidate in story.candidates:
-        lines.extend(_candidate(candidate))
+        lines.extend(f"  {line}" for line in _candidate(candidate))
     if story.outcome is not None:
-        outcome = story.outcome
-        detail = f": {outcome.detail}" if outcome.detail else ""
-        lines.append(f"  ended: {_REASONS.get(outcome.reason, outcome.reason)} ({outcome.reason}){detail}")
-    elif decision.message_id is not None:
+        detail = f": {story.outcome.detail}" if story.outcome.detail else ""
+        lines.append(f"  ended: {words.reason(story.outcome.reason)}{detail}")
+    elif decision.reason in ("requested", "shadow"):
         lines.append("  not ended yet: the words are awaited")
-    if story.message is not None:
-        message = story.message
-        words = [message.title, message.email_subject, message.preheader, message.body]
-        lines.append(f"  {message.channel} message {message.message_id}: {' / '.join(filter(None, words))}")
+    lines.extend(f"  {line}" for line in _heard(story))
     return lines
+
+
+def _check(check: PolicyCheck) -> str:
+    question = words.CHECKS.get(check.name)
+    rest = " ".join(filter(None, (question, check.detail)))
+    return f"{'yes' if check.passed else 'NO '} {check.name}{': ' + rest if rest else ''}"
+
+
+def _choice(decision: Decision) -> str:
+    """Which arm was drawn (for the control group: would have been), and what else was possible, the likeliest first."""
+    chosen = decision.variation_id or ""
+    others = sorted((-chance, arm) for arm, chance in decision.propensities.items() if arm != chosen and chance > 0)
+    experiment = f" in the experiment {decision.experiment_id}" if decision.experiment_id else ""
+    learnt = (
+        f", as learnt by {decision.snapshot_version}" if decision.snapshot_version else ", before anything is learnt"
+    )
+    drawn = "would have been chosen" if decision.reason == "holdout" else "chosen"
+    line = f"{drawn}{experiment}{learnt}: {words.arm(chosen)} {words.percent(decision.propensity)}"
+    rest = ", ".join(f"{words.arm(arm)} {words.percent(-chance)}" for chance, arm in others)
+    return f"{line}; could have been: {rest}" if rest else line
 
 
 def _candidate(candidate: Candidate) -> list[str]:
     model = f" {candidate.usage.model}, {candidate.usage.calls} call(s)" if candidate.usage.calls else ""
-    lines = [f"  words by {candidate.generated_by}{model}, prompt {candidate.prompt_version}"]
+    lines = [f"words by {candidate.generated_by}{model}, prompt {candidate.prompt_version}"]
     if candidate.failure:
-        lines.append(f"  the LLM's own words were not taken: {candidate.failure}")
+        lines.append(f"the LLM's own words were not taken: {candidate.failure}")
     lines.extend(
-        f"    {verdict.name}: {verdict.detail or 'rejected'}" for verdict in candidate.verdicts if not verdict.passed
+        f"  {verdict.name}: {verdict.detail or 'rejected'}" for verdict in candidate.verdicts if not verdict.passed
     )
     return lines
+
+
+def _heard(story: Story) -> list[str]:
+    """The words, who heard them, and the customer's answer."""
+    message = story.message
+    if message is None:
+        written = [said for candidate in story.candidates if (said := _said(candidate.text))]
+        ended = story.outcome is not None and story.outcome.reason != "published"
+        return [f"the words that nobody heard: {said}" for said in written[-1:]] if ended else []
+    lines = [f"{message.channel} message {message.message_id}: {_said(message)}"]
+    if story.cancellation is not None:
+        cancelled = story.cancellation
+        lines.append(f"called back {_at(cancelled.cancelled_at)}: {words.reason(cancelled.reason)}")
+    lines.extend(f"came back {_at(back.timestamp)}: {words.feedback(back)}" for back in story.feedback)
+    if not story.feedback:
+        lines.append("nothing has come back from the sender so far")
+    return lines
+
+
+def _said(text: Message | MessageText) -> str:
+    return " / ".join(filter(None, [text.title, text.email_subject, text.preheader, text.body]))
+
+
+def _at(moment: Instant) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"

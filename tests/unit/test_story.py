@@ -1,0 +1,277 @@
+"""Stories are told in words for marketers: why, with which chances, what was said, what came back, and why silence."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, get_args
+
+import msgspec
+import pytest
+
+from schemas.base import AbortType
+from schemas.messages import (
+    Cancellation,
+    Candidate,
+    Decision,
+    Feedback,
+    FeedbackStatus,
+    GuardrailVerdict,
+    Message,
+    MessageText,
+    Outcome,
+    PolicyCheck,
+    Provenance,
+)
+from schemas.profiles import CartLine, CartView, ConsentView, Features, ProfileView
+from workers.core import story_words as words
+from workers.core.playbook import Trigger
+from workers.core.portrait import portray
+from workers.core.story import Story, explain, stories
+
+NOON = datetime(2024, 3, 4, 12, tzinfo=UTC)
+
+
+def decision(**fields: Any) -> Decision:
+    values: dict[str, Any] = {
+        "decision_id": "d1",
+        "user_id": "ana",
+        "campaign_id": "cart-abandonment",
+        "occurrence_id": "cart-1@0",
+        "trigger": "cart_abandonment",
+        "decided_at": NOON,
+        "reason": "requested",
+        "message_id": "m1",
+        "channel": "push",
+        "target_group": "young",
+        "locale": "en-GB",
+        "product_id": "smart-band",
+    }
+    return Decision(**(values | fields))
+
+
+def outcome(**fields: Any) -> Outcome:
+    values: dict[str, Any] = {
+        "message_id": "m1",
+        "decision_id": "d1",
+        "user_id": "ana",
+        "campaign_id": "cart-abandonment",
+        "channel": "push",
+        "reason": "published",
+        "requested_at": NOON,
+        "ended_at": NOON,
+    }
+    return Outcome(**(values | fields))
+
+
+CANDIDATE = Candidate(
+    message_id="m1",
+    user_id="ana",
+    text=MessageText(title="Still thinking?", body="Your band waits."),
+    generated_by="llm",
+    generated_at=NOON,
+)
+MESSAGE = Message(
+    message_id="m1",
+    idempotency_key="m1",
+    user_id="ana",
+    channel="push",
+    campaign_id="cart-abandonment",
+    locale="en-GB",
+    title="Still thinking?",
+    body="Your band waits.",
+    send_at=NOON,
+    expires_at=NOON,
+    provenance=Provenance(decision_id="d1"),
+)
+
+
+def feedback(status: FeedbackStatus, minute: int = 0, **fields: Any) -> Feedback:
+    at = NOON + timedelta(minutes=minute)
+    values: dict[str, Any] = {
+        "event_id": f"{status}{minute}",
+        "message_id": "m1",
+        "user_id": "ana",
+        "status": status,
+        "timestamp": at,
+    }
+    return Feedback(**(values | fields))
+
+
+def told(*records: object) -> str:
+    (story,) = stories(records)
+    return "\n".join(explain(story))
+
+
+def test_every_reason_of_the_contract_has_words() -> None:
+    assert words.REASONS.keys() == {*get_args(AbortType), "requested", "published"}
+
+
+def test_every_trigger_of_the_playbook_has_words() -> None:
+    tags = {msgspec.inspect.type_info(kind).tag for kind in get_args(Trigger)}  # type: ignore[attr-defined] # structs have one
+    assert words.TRIGGERS.keys() == tags
+
+
+@pytest.mark.parametrize("status", get_args(FeedbackStatus))
+def test_every_status_of_feedback_has_words(status: FeedbackStatus) -> None:
+    assert words.feedback(feedback(status, rating=4))
+
+
+def test_a_published_message_is_told_from_the_occasion_to_the_purchase() -> None:
+    story = told(
+        feedback("converted", 9, revenue=199.0, currency="CNY"),
+        MESSAGE,
+        feedback("delivered", 1),
+        feedback("opened", 2, machine_opened=True),
+        feedback("opened", 3),
+        feedback("clicked", 4),
+        feedback("delivered", 1),
+        outcome(),
+        CANDIDATE,
+        decision(checks=[PolicyCheck(name="consent", passed=True, detail="push")]),
+    )
+    assert story.splitlines() == [
+        "2024-03-04 12:00:00 UTC cart-abandonment: left a cart alone",
+        "  customer ana: target group young, en-GB, product smart-band",
+        "  yes consent: has the customer allowed it? push",
+        "  decided: a message was asked for (requested)",
+        "  words by llm, prompt ",
+        "  ended: it was handed to the sender (published)",
+        "  push message m1: Still thinking? / Your band waits.",
+        "  came back 2024-03-04 12:01:00 UTC: delivered",
+        "  came back 2024-03-04 12:02:00 UTC: opened by a mail scanner, not by a person",
+        "  came back 2024-03-04 12:03:00 UTC: opened by the customer",
+        "  came back 2024-03-04 12:04:00 UTC: clicked",
+        "  came back 2024-03-04 12:09:00 UTC: bought for 199.00 CNY",
+    ]
+
+
+def test_a_message_without_an_answer_says_so() -> None:
+    assert told(decision(), outcome(), MESSAGE).endswith("nothing has come back from the sender so far")
+
+
+def test_the_choice_names_its_chance_and_what_else_could_have_been() -> None:
+    chances = {"no-send": 0.05, "base.brisk": 0.33, "base.warm": 0.62}
+    chosen = decision(propensities=chances, propensity=0.62, variation_id="base.warm", snapshot_version="ab12")
+    assert "chosen, as learnt by ab12: warm tone 62 %; could have been: brisk tone 33 %, saying nothing 5 %" in told(
+        chosen
+    )
+
+
+def test_a_campaign_with_nothing_to_choose_does_not_speak_of_choosing() -> None:
+    assert "chosen" not in told(decision(propensities={"base": 1.0}, variation_id="base"))
+
+
+def test_the_control_group_hears_why_and_what_it_would_have_got() -> None:
+    chances = {"short": 0.5, "long": 0.5}
+    story = told(decision(reason="holdout", propensities=chances, propensity=0.5, variation_id="short"))
+    assert "would have been chosen, before anything is learnt: short 50 %; could have been: long 50 %" in story
+    assert "is in the control group" in story
+    assert "awaited" not in story
+
+
+def test_a_shadow_shows_the_words_that_nobody_heard() -> None:
+    story = told(decision(reason="shadow"), CANDIDATE, outcome(reason="shadow"))
+    assert "the words were written for you to look at; nobody heard them (shadow)" in story
+    assert "the words that nobody heard: Still thinking? / Your band waits." in story
+
+
+def test_a_refused_check_stands_out_and_ends_the_story() -> None:
+    check = PolicyCheck(name="consent", passed=False, detail="no marketing consent for push")
+    story = told(decision(reason="consent", message_id=None, checks=[check]))
+    assert "  NO  consent: has the customer allowed it? no marketing consent for push" in story
+    assert story.endswith("decided: the customer has not allowed it (consent)")
+
+
+def test_a_check_that_nobody_knows_keeps_its_name() -> None:
+    assert "  yes budget\n" in told(decision(checks=[PolicyCheck(name="budget", passed=True)]))
+
+
+def test_words_that_are_not_there_yet_are_awaited() -> None:
+    assert told(decision()).endswith("not ended yet: the words are awaited")
+
+
+def test_rejected_words_are_told_with_their_guardrail() -> None:
+    verdict = GuardrailVerdict(name="claims", passed=False, detail="waterproof")
+    candidate = msgspec.structs.replace(CANDIDATE, failure="guardrail", verdicts=[verdict], generated_by="template")
+    story = told(decision(), candidate, outcome(reason="converted", detail="the cart was bought"))
+    assert "the LLM's own words were not taken: guardrail\n    claims: waterproof" in story
+    assert "the words that nobody heard" in story
+
+
+def test_a_message_that_was_called_back_says_why() -> None:
+    back = Cancellation(message_id="m1", user_id="ana", channel="push", reason="converted", cancelled_at=NOON)
+    assert "called back 2024-03-04 12:00:00 UTC: the customer bought meanwhile" in told(decision(), MESSAGE, back)
+
+
+@pytest.mark.parametrize(
+    ("back", "said"),
+    [
+        (
+            feedback("bounced", bounce_type="hard", bounce_reason="550"),
+            "could not be delivered (the address does not exist): 550",
+        ),
+        (feedback("converted"), "bought"),
+        (feedback("rated", rating=4, comment="nice"), "rated 4 of 5: nice"),
+        (feedback("skipped", abort_type="expired"), "the sender left it out: expired"),
+        (feedback("unsubscribed"), "the customer unsubscribed"),
+    ],
+)
+def test_feedback_is_told_with_its_detail(back: Feedback, said: str) -> None:
+    assert words.feedback(back) == said
+
+
+def test_stories_are_told_in_the_order_of_their_decisions_and_do_not_mix() -> None:
+    later = decision(decision_id="d2", message_id="m2", decided_at=NOON + timedelta(hours=1))
+    first, second = stories([later, outcome(message_id="m2", reason="expired"), decision(), feedback("sent"), MESSAGE])
+    assert (first.decision.message_id, second.decision.message_id) == ("m1", "m2")
+    assert (len(first.feedback), first.outcome, second.feedback) == (1, None, [])
+    assert stories([feedback("sent"), MESSAGE]) == []
+    assert Story(later).feedback is not Story(later).feedback
+
+
+def view(**fields: Any) -> ProfileView:
+    values: dict[str, Any] = {"customer_id": "ana", "user_id": "ana", "target_group": "young", "updated_at": NOON}
+    return ProfileView(**(values | fields))
+
+
+def test_a_silent_customer_is_described_with_consent_and_carts() -> None:
+    cart = CartView(
+        cart_id="c1", opened_at=NOON, updated_at=NOON, items=[CartLine(product_id="smart-band", quantity=2)]
+    )
+    lines = portray(
+        view(
+            segments=["loyal"],
+            consent={
+                "push:marketing": ConsentView(granted=True, captured_at=NOON, source="app"),
+                "post:marketing": ConsentView(granted=False, captured_at=NOON),
+                "personalisation": ConsentView(granted=False, captured_at=NOON),
+            },
+            features=Features(
+                events=7,
+                counts={"Product Viewed": 6, "Product Added": 1},
+                first_seen=NOON,
+                last_seen=NOON,
+                carts=[cart],
+            ),
+        ),
+        ["push", "email"],
+    )
+    when = "2024-03-04 12:00:00 UTC"
+    assert lines == [
+        f"What is known of ana, as of {when}:",
+        f"  seen: 7 events, first {when}, last {when} (Product Viewed 6, Product Added 1)",
+        "  target group: young",
+        "  segments: loyal",
+        "  consent to email: never given, so no marketing leaves there",
+        f"  consent to post: refused {when}",
+        f"  consent to push: given {when} (app)",
+        f"  personalisation: refused {when}: generic words only",
+        f"  open cart c1: 2 × smart-band; last touched {when}",
+        "  orders: 0; messages sent so far: 0",
+    ]
+
+
+def test_an_anonymous_customer_is_told_to_be_one() -> None:
+    lines = portray(view(user_id=None, target_group=None), [])
+    assert "nobody is written to before we know who they are" in lines[1]
+    assert "  no open cart" in lines

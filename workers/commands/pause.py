@@ -1,0 +1,217 @@
+"""`attune pause` and `attune resume`: what leaves, by a switch that every worker hears."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from hashlib import blake2b
+from pathlib import Path
+from typing import Literal, ParamSpec, TypeVar
+
+import click
+from confluent_kafka import Producer
+
+from schemas import codec
+from schemas.base import Wire
+from schemas.control import AuditRecord, ControlSwitch
+from workers.adapters import clock
+from workers.adapters.kafka_config import client_config
+from workers.adapters.playbook_files import load as load_playbook
+from workers.adapters.topic_reader import TopicReader
+from workers.commands.console import err, one_line_errors, out
+from workers.commands.local import reachable
+from workers.core.guidance import EVERYTHING, SWITCHES, Directions, campaign_scope, channel_scope
+from workers.errors import Misconfigured, Unavailable
+from workers.settings import Settings, load
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+AUDIT = "audit.trail"
+#: The brokers have this long to take a switch [s].
+_TIMEOUT_S = 20.0
+
+
+def _options(command: Callable[P, R]) -> Callable[P, R]:
+    """What both commands take."""
+    for option in (
+        click.option("--data-dir", help="Folder of the embedded Kafka; default: ATTUNE_DATA_DIR."),
+        click.option("--prefix", help="Prefix of the installation; default: ATTUNE_PREFIX."),
+        click.option("--brokers", help="host:port; default: ATTUNE_BROKERS."),
+        click.option("--reason", default="", help="For those who ask later."),
+        click.option("--channel", help="Everything on one channel."),
+        click.option("--campaign", help="One campaign."),
+        click.option("--all", "everything", is_flag=True, help="Everything."),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command()
+@_options
+@click.option("--list", "listing", is_flag=True, help="Show what is paused: since when, by whom and why.")
+@one_line_errors
+def pause(
+    everything: bool,
+    campaign: str | None,
+    channel: str | None,
+    reason: str,
+    brokers: str | None,
+    prefix: str | None,
+    data_dir: str | None,
+    listing: bool,
+) -> None:
+    """Pauses everything, a campaign or a channel. Customers are followed and occasions recorded, but nothing is sent."""
+    settings = load(brokers=brokers, prefix=prefix, data_dir=data_dir)
+    if listing:
+        if everything or campaign or channel:
+            raise Misconfigured("--list shows every scope.", "`attune pause --list` alone")
+        with reachable(settings) as running:
+            _list(_switches(running))
+        return
+    scope = _scope(everything, campaign, channel)
+    _must_be_known(settings, campaign, channel)
+    with reachable(settings) as running:
+        known = _switches(running)
+        _say(running, _switch(scope, "paused", reason, known.get(scope)))
+    out.print(
+        f"{_named(scope)} is paused: within 5 s nothing new leaves; what becomes due meanwhile is recorded as `paused` "
+        "and not sent later",
+        markup=False,
+    )
+
+
+@click.command()
+@_options
+@one_line_errors
+def resume(
+    everything: bool,
+    campaign: str | None,
+    channel: str | None,
+    reason: str,
+    brokers: str | None,
+    prefix: str | None,
+    data_dir: str | None,
+) -> None:
+    """Ends a pause of the same scope. What became due during the pause is not sent later."""
+    scope = _scope(everything, campaign, channel)
+    settings = load(brokers=brokers, prefix=prefix, data_dir=data_dir)
+    with reachable(settings) as running:
+        known = _switches(running)
+        if _is_paused(known.get(scope)):
+            _say(running, _switch(scope, "running", reason, known.get(scope)))
+            out.print(f"{_named(scope)} runs again: what becomes due from now on may leave", markup=False)
+        else:
+            _must_be_known(settings, campaign, channel)  # else a typing error would look like success
+            out.print(f"{_named(scope)} was not paused: nothing changes", markup=False)
+    if rest := [_named(other) for other, switch in sorted(known.items()) if other != scope and _is_paused(switch)]:
+        out.print(f"still paused: {', '.join(rest)}", markup=False)
+
+
+def _scope(everything: bool, campaign: str | None, channel: str | None) -> str:
+    """Raises Misconfigured unless exactly one scope is named."""
+    named = [EVERYTHING] if everything else []
+    named += [campaign_scope(campaign)] if campaign else []
+    named += [channel_scope(channel)] if channel else []
+    if len(named) != 1:
+        raise Misconfigured("say what: one of --all, --campaign C, --channel H.", "`attune pause --list` shows what is")
+    return named[0]
+
+
+def _must_be_known(settings: Settings, campaign: str | None, channel: str | None) -> None:
+    """A switch for a name that nobody has would look like a pause and be none; raises Misconfigured.
+
+    While the playbook is broken nobody can tell, and stopping what goes wrong is worth more than the check.
+    """
+    if campaign is None and channel is None:
+        return
+    try:
+        playbook = load_playbook(Path(settings.playbook))
+    except Misconfigured as error:
+        err.print(f"attune: the name is not checked: {error}", markup=False)
+        return
+    kind, name, known = (
+        ("campaign", campaign, playbook.campaigns) if campaign else ("channel", channel, playbook.channels)
+    )
+    if name not in known:
+        raise Misconfigured(f"the playbook has no {kind} {name}.", f"one of: {', '.join(sorted(known))}")
+
+
+def _switches(settings: Settings) -> dict[str, ControlSwitch]:
+    directions = Directions()
+    with TopicReader(settings, [SWITCHES]) as reader:
+        for record in reader.read_to_end():
+            directions.take(record)
+    return dict(directions.switches)
+
+
+def _switch(scope: str, state: Literal["paused", "running"], reason: str, known: ControlSwitch | None) -> ControlSwitch:
+    """The newest word on its scope, even if the machine that spoke before has a clock that is ahead."""
+    now = clock.utc_now()
+    if known is not None:
+        now = max(now, known.changed_at + timedelta(microseconds=1))
+    return ControlSwitch(scope=scope, state=state, reason=reason, changed_by=_person(), changed_at=now)
+
+
+def _person() -> str:
+    """The user of the operating system; a container may have none."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
+
+
+def _say(settings: Settings, switch: ControlSwitch) -> None:
+    """Writes the switch and its line of the audit trail; returns when every replica has both. Raises Unavailable."""
+    action = "pause" if switch.state == "paused" else "resume"
+    audit = AuditRecord(
+        audit_id=_audit_id(switch.changed_by, action, switch.scope, switch.changed_at),
+        actor=switch.changed_by,
+        action=action,
+        subject=switch.scope,
+        detail=switch.reason,
+        happened_at=switch.changed_at,
+    )
+    failed: list[str] = []
+
+    def delivered(error: object, _message: object) -> None:
+        if error is not None:
+            failed.append(str(error))
+
+    config = {"enable.idempotence": True, "acks": "all", "message.timeout.ms": int(_TIMEOUT_S * 1000), "log_level": 2}
+    producer = Producer({**client_config(settings), **config})
+    records: list[tuple[str, Wire]] = [(SWITCHES, switch), (AUDIT, audit)]
+    for topic, value in records:
+        producer.produce(
+            settings.topic(topic), key=switch.scope.encode(), value=codec.encode(value), on_delivery=delivered
+        )
+    producer.flush(_TIMEOUT_S + 5)
+    if failed or len(producer):
+        what = failed[0] if failed else "no answer"
+        raise Unavailable(
+            f"Kafka did not take the whole {action}: {what}.", "`attune pause --list` shows what holds; say it again"
+        )
+
+
+def _audit_id(actor: str, action: str, subject: str, at: datetime) -> str:
+    return blake2b("|".join((actor, action, subject, at.isoformat())).encode(), digest_size=16).hexdigest()
+
+
+def _is_paused(switch: ControlSwitch | None) -> bool:
+    return switch is not None and switch.state == "paused"
+
+
+def _named(scope: str) -> str:
+    return "everything" if scope == EVERYTHING else scope.replace(":", " ", 1)
+
+
+def _list(switches: dict[str, ControlSwitch]) -> None:
+    paused = [switch for _, switch in sorted(switches.items()) if _is_paused(switch)]
+    for switch in paused:
+        since = f"since {switch.changed_at:%Y-%m-%d %H:%M:%S %Z}"
+        by = f" by {switch.changed_by}" if switch.changed_by else ""
+        why = f": {switch.reason}" if switch.reason else ""
+        out.print(f"{_named(switch.scope)} is paused {since}{by}{why}", markup=False)
+    if not paused:
+        out.print("nothing is paused", markup=False)

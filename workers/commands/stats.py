@@ -1,0 +1,167 @@
+"""`attune stats`: what messages achieved, and what was learnt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+
+import click
+import msgspec
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from schemas import codec
+from schemas.learning import Estimate, FeedbackMetrics
+from workers.adapters.playbook_files import load as load_playbook
+from workers.adapters.topic_reader import TopicReader
+from workers.commands.console import err, one_line_errors, out
+from workers.commands.local import reachable
+from workers.core import story_words as words
+from workers.core.guidance import SNAPSHOTS, Directions, Guidance
+from workers.core.learning.table import By, Row, Standing, rows, standings
+from workers.core.playbook import Playbook
+from workers.errors import Misconfigured
+from workers.settings import Settings, load
+
+METRICS = "feedback.metrics"
+#: What is shown of a row: words, count (its rate has the same name), whether 0 is worth a line.
+_STEPS = (
+    ("asked for", "requested", True),
+    ("  bought, message or not", "requested_converted", False),
+    ("control group", "holdout", False),
+    ("  bought", "holdout_converted", False),
+    ("nothing said by choice", "no_action", False),
+    ("published", "published", True),
+    ("delivered", "delivered", True),
+    ("opened by people", "opened", True),
+    ("opened by machines", "machine_opened", False),
+    ("clicked", "clicked", True),
+    ("bought after the message", "converted", True),
+    ("unsubscribed", "unsubscribed", True),
+    ("reported as spam", "complained", False),
+    ("undeliverable", "bounced", False),
+)
+_EXPLAINED = (
+    "Shares of what follows a message are of the published ones. Effect: how many more of 100 customers bought, of those "
+    "who were to hear something, than of the control group."
+)
+#: Files and pipes have no width of their own.
+_WIDTH = 100
+
+
+@click.command()
+@click.option("--campaign", help="Only this campaign.")
+@click.option("--by", type=click.Choice(["campaign", "arm", "group", "channel"]), default="campaign", show_default=True)
+@click.option("--prefix", help="Prefix of the installation, for example of a replay; default: ATTUNE_PREFIX.")
+@click.option("--brokers", help="host:port; default: ATTUNE_BROKERS.")
+@click.option("--data-dir", help="Folder of the embedded Kafka; default: ATTUNE_DATA_DIR.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, for machines.")
+@one_line_errors
+def stats(
+    campaign: str | None, by: By, prefix: str | None, brokers: str | None, data_dir: str | None, as_json: bool
+) -> None:
+    """Shows what became of messages, with 95 % intervals, the effect beside the control group, and each arm's standing."""
+    settings = load(prefix=prefix, brokers=brokers, data_dir=data_dir)
+    playbook = _playbook(settings)
+    with reachable(settings) as running:
+        metrics, guidance = _read(running)
+    found, arms = rows(metrics, by, campaign), standings(guidance.evidence, playbook, campaign)
+    if as_json:
+        whole = {"by": by, "rows": found, "arms": arms}
+        out.print(msgspec.json.encode(whole).decode(), markup=False)
+        return
+    if not found and not arms:
+        out.print("Nothing is counted yet: no decision has been made, or the role `learn` does not run.", markup=False)
+        return
+    wide = out if out.is_terminal else Console(width=_WIDTH, highlight=False)
+    if found:
+        wide.print(_achieved(found, by))
+        out.print(_EXPLAINED, markup=False)
+    if arms:
+        wide.print(_learnt(arms))
+
+
+def _playbook(settings: Settings) -> Playbook | None:
+    """None, and said so, if it cannot be used: what was achieved does not depend on it."""
+    try:
+        return load_playbook(Path(settings.playbook))
+    except Misconfigured as error:
+        err.print(f"attune: without the playbook nobody knows what is chosen next: {error}", markup=False)
+        return None
+
+
+def _read(settings: Settings) -> tuple[list[FeedbackMetrics], Guidance]:
+    """The newest record of each key, and the evidence; what is not readable counts nowhere."""
+    newest: dict[bytes | None, FeedbackMetrics] = {}
+    directions = Directions()
+    with TopicReader(settings, [METRICS, SNAPSHOTS]) as reader:
+        for record in reader.read_to_end():
+            if record.topic == SNAPSHOTS:
+                directions.take(record)
+                continue
+            newest.pop(record.key, None)
+            if record.value is not None:
+                try:
+                    newest[record.key] = codec.decode(FeedbackMetrics, record.value)
+                except codec.Malformed:
+                    continue
+    return list(newest.values()), directions.current
+
+
+def _achieved(found: Sequence[Row], by: By) -> Table:
+    """One section a row: the way from the occasion to the purchase, downwards."""
+    table = Table(title="What messages achieved", title_justify="left", box=SIMPLE_HEAD)
+    table.add_column(by)
+    for column in ("count", "share", "95 % interval"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for row in found:
+        table.add_row(Text(_name(row.key, by), style="bold"))
+        for what, *numbers in _lines(row.counts):
+            table.add_row(f"  {what}", *numbers)
+        table.add_section()
+    return table
+
+
+def _lines(counts: FeedbackMetrics) -> Iterator[tuple[str, str, str, str]]:
+    """(what, count, share, interval); what did not happen and is no step of the way is left out."""
+    for what, field, always in _STEPS:
+        count, rate = getattr(counts, field), counts.rates.get(field)
+        if count or always:
+            yield what, f"{count:,}", *((words.percent(rate.value), _range(rate)) if rate else ("", ""))
+    for currency, amount in sorted(counts.revenue.items()):
+        yield "revenue", f"{amount:,.2f} {currency}", "", ""
+    if counts.uplift is not None:
+        value, low, high = (f"{end * 100:+.1f}" for end in (counts.uplift.value, counts.uplift.low, counts.uplift.high))
+        yield "effect", "", f"{value} points", f"{low} to {high}"
+
+
+def _name(key: tuple[str, ...], by: By) -> str:
+    if by == "arm":
+        return f"{key[0]}: {words.arm(key[1]) if key[1] else 'nothing to choose'}"
+    return key[0] or "none"
+
+
+def _range(share: Estimate) -> str:
+    low, high = (words.percent(end).removesuffix(" %") for end in (share.low, share.high))
+    return f"{low} to {high} %"
+
+
+def _learnt(arms: Sequence[Standing]) -> Table:
+    table = Table("arm", title="What was learnt", title_justify="left", box=SIMPLE_HEAD)
+    for column in ("trials", "still open", "mean reward", "chosen next with"):
+        table.add_column(column, justify="right")
+    for (campaign, group), standing in groupby(arms, key=lambda one: (one.campaign_id, one.target_group)):
+        table.add_row(Text(f"{campaign}, {group or 'no target group'}", style="bold"))
+        for one in standing:
+            table.add_row(
+                Text(f"  {words.arm(one.arm)}"),
+                f"{one.trials:,.1f}",
+                f"{one.pending:,.0f}",
+                "-" if one.mean_reward is None else f"{one.mean_reward:.3f}",
+                "not known" if one.chance is None else words.percent(one.chance),
+            )
+        table.add_section()
+    return table
