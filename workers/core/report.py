@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from schemas import codec
-from schemas.messages import Decision, Message, MessageRequest, Outcome
+from schemas.messages import Decision, Feedback, Message, MessageRequest, Outcome
 from schemas.profiles import ProfileView
+from workers.core.evaluation import Comparison, Point, Refused, Scored, by_arm
 from workers.ports import Record
 
-#: The topics that a report reads, by logical name; messages.* come on top.
+#: The topics that a report reads, by logical name; messages.* come on top, and message.feedback where there is any.
 TOPICS = ("customer.profiles", "message.decisions", "message.requests", "message.outcomes", "dead.letters")
 
 
@@ -26,6 +28,7 @@ class Report:
         self.events = 0
         self.decisions: Counter[str] = Counter()
         self.outcomes: Counter[str] = Counter()
+        self.feedback: Counter[str] = Counter()
         self.by: dict[str, Counter[str]] = {
             name: Counter() for name in ("channel", "generated_by", "locale", "target_group", "product", "campaign")
         }
@@ -55,6 +58,8 @@ class Report:
                     self.latencies_ms.append((record.appended_at_s - asked_s) * 1000)
             case Message():
                 self._message(value)
+            case Feedback():
+                self.feedback[value.status] += 1
             case _:
                 self.dead_letters[value.reason] += 1
         return value
@@ -94,6 +99,7 @@ class Report:
             "decisions": dict(self.decisions),
             "requests": self.requests,
             "outcomes": dict(self.outcomes),
+            "feedback": dict(self.feedback),
             "messages": {
                 "total": len(self.messages),
                 **{name: dict(counts) for name, counts in self.by.items()},
@@ -106,6 +112,21 @@ class Report:
             "events_per_s": round(self.events / elapsed_s, 1) if elapsed_s > 0 else 0.0,
             "latency_ms": percentiles(self.latencies_ms),
         }
+
+
+def learning(scored: Sequence[Scored], found: Comparison | Refused, points: Sequence[Point]) -> dict[str, Any]:
+    """What was learnt, ready for JSON: learnt arms against equal chances (or why that is not said), arms, the way there.
+
+    `difference` is per decision, with its 95 % interval; `points` become its `series`, in seconds since the first decision.
+    """
+    said = {"refused": found.reason} if isinstance(found, Refused) else msgspec.to_builtins(found)
+    return {
+        "decisions": found.decisions,
+        "ess": found.ess,
+        **said,
+        "arms": msgspec.to_builtins(by_arm(scored)),
+        "series": msgspec.to_builtins(points),
+    }
 
 
 def percentiles(values: list[float]) -> dict[str, float | None]:
