@@ -51,6 +51,9 @@ def request(
     group: str = "sports",
     message_id: str = "m-1",
     context: dict[str, str] | None = None,
+    prompt: str = CAMPAIGN,
+    tone: str | None = None,
+    template: str = "",
 ) -> MessageRequest:
     """A request as `personalise` would make it."""
     return MessageRequest(
@@ -63,7 +66,9 @@ def request(
         language=language,
         locale=language,
         target_group=group,
-        prompt=CAMPAIGN,
+        prompt=prompt,
+        tone=tone,
+        template=template,
         prompt_version="p-1",
         product=facts(product, language) if isinstance(product, str) else product,
         context=context or {},

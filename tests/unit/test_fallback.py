@@ -53,16 +53,47 @@ def rejections(text: MessageText, spoken: str, channel: str, product: ProductFac
     ]
 
 
+@pytest.mark.parametrize("tone", [None, *playbook().tones])
 @pytest.mark.parametrize("product_id", playbook().products)
-def test_every_template_passes_the_guardrails_for_every_product(product_id: str) -> None:
+def test_every_template_passes_the_guardrails_for_every_product_and_tone(product_id: str, tone: str | None) -> None:
     for prompt, spoken, group, channel in combinations(SMART_DEVICES):
         product = facts(product_id, spoken)
-        text, version = template_text(playbook(), prompt, spoken, group, channel, product)
+        text, version = template_text(playbook(), prompt, spoken, group, channel, product, tone)
         assert version == playbook().templates[prompt, spoken, group, channel].version
         about = product if group else ProductFacts(product_id="any")
         assert rejections(text, spoken, channel, about, playbook()) == [], (spoken, group, channel, text)
         if group and channel == "email":
             assert product.name in text.body
+
+
+@pytest.mark.parametrize("stranger", ["nothing", "smart-band", "ear-tips"])
+def test_a_tone_is_heard_in_every_template(stranger: str) -> None:
+    for prompt, spoken, group, channel in combinations(SMART_DEVICES):
+        product = ProductFacts(product_id="1") if stranger == "nothing" else facts(stranger, spoken)
+        said = {
+            template_text(playbook(), prompt, spoken, group, channel, product, tone)[0]
+            for tone in (None, *playbook().tones)
+        }
+        assert len({text.body for text in said}) == 3, (prompt, spoken, group, channel)
+        for field in ("title", "email_subject"):
+            assert len({getattr(text, field) for text in said}) in (1, 3)
+        if channel in ("push", "email", "in_app"):
+            assert len({text.title + text.email_subject for text in said}) == 3
+
+
+def test_a_tone_that_the_template_does_not_know_is_no_tone() -> None:
+    product = facts("smart-band", "en")
+    assert template_text(playbook(), CAMPAIGN, "en", "young", "push", product, "gone") == template_text(
+        playbook(), CAMPAIGN, "en", "young", "push", product
+    )
+
+
+@pytest.mark.parametrize("folder", PLAYBOOKS, ids=lambda path: path.name)
+def test_words_about_looks_and_orders_neither_claim_a_cart_nor_count_the_looks(folder: Path) -> None:
+    for (prompt, _, _, _), template in playbook(folder).templates.items():
+        if prompt != CAMPAIGN:
+            words = " ".join(template.fields.values()).casefold()
+            assert not any(word in words for word in ("cart", "购物车", " times", "viewed", "多次", "浏览")), template
 
 
 @pytest.mark.parametrize("folder", PLAYBOOKS, ids=lambda path: path.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from workers.commands.playbook import playbook as command
 from workers.errors import Misconfigured
 
 ZH_TEMPLATES, EN_TEMPLATES = "templates/zh/cart-abandonment.yaml", "templates/en/cart-abandonment.yaml"
+QUESTION = "prompts/en/cart-abandonment-question.j2"
 ZH_PROMPT, EN_PROMPT = "prompts/zh/cart-abandonment.j2", "prompts/en/cart-abandonment.j2"
 
 
@@ -29,13 +31,14 @@ def test_the_shipped_playbooks_are_right(shipped: Path) -> None:
     assert problems == []
     assert playbook is not None
     assert playbook.name == shipped.name
-    campaign = playbook.campaigns["cart-abandonment"]
+    assert set(playbook.campaigns) == {"cart-abandonment", "repeat-view", "browse-abandonment", "cross-sell"}
     groups = [*(group.id for group in playbook.audiences.target_groups), None]
-    for language in playbook.languages:
-        assert (campaign.prompt, language) in playbook.prompts
-        for channel in campaign.channels:
-            for group in groups:
-                assert (campaign.prompt, language, group, channel) in playbook.templates
+    for campaign, language in product(playbook.campaigns.values(), playbook.languages):
+        assert campaign.mode == "live"
+        for prompt in (campaign.prompt, *(variant.prompt for variant in campaign.variants)):
+            assert (prompt, language) in playbook.prompts
+        for channel, group in product(campaign.channels, groups):
+            assert (campaign.prompt, language, group, channel) in playbook.templates
 
 
 def replace(file: str, old: str, new: str) -> Callable[[Path], None]:
@@ -96,7 +99,151 @@ MISTAKES = {
         replace("campaigns.yaml", "type: cart_abandonment", "type: cart_abandoned"),
         "campaigns.yaml",
         "cart_abandoned",
-        "campaigns[0].trigger.type: `cart_abandoned` is not known; allowed: cart_abandonment",
+        "campaigns[0].trigger.type: `cart_abandoned` is not known (did you mean `cart_abandonment`?); allowed: cart_abandonment",
+    ),
+    "missing trigger type": (
+        replace("campaigns.yaml", "{type: cart_abandonment, delay_s: 1800}", "{delay_s: 1800}"),
+        "campaigns.yaml",
+        "trigger:",
+        "campaigns[0].trigger: `type` is missing; allowed: cart_abandonment, repeat_view, browse_abandonment, cross_sell",
+    ),
+    "unknown tone": (
+        replace("campaigns.yaml", "tones: [warm, brisk]", "tones: [warm, frisk]"),
+        "campaigns.yaml",
+        "frisk",
+        "campaigns[0].tones[1]: tone `frisk` is not known (did you mean `brisk`?); allowed: warm, brisk",
+    ),
+    "tone named twice": (
+        replace("campaigns.yaml", "tones: [warm, brisk]", "tones: [warm, warm]"),
+        "campaigns.yaml",
+        "[warm, warm]",
+        "campaigns[0].tones[1]: tone `warm` stands twice",
+    ),
+    "duplicate tone": (
+        replace("campaigns.yaml", "- id: brisk", "- id: warm"),
+        "campaigns.yaml",
+        "- id: warm\n    hint: {zh: 简短",
+        "tones[1].id: id `warm` stands twice",
+    ),
+    "tone without a language": (
+        replace("campaigns.yaml", ", en: warm and personal}", "}"),
+        "campaigns.yaml",
+        "hint:",
+        "tones[0].hint: en is missing",
+    ),
+    "duplicate variant": (
+        replace("campaigns.yaml", "{id: question,", "{id: plain,"),
+        "campaigns.yaml",
+        "{id: plain, prompt: cart-abandonment-question}",
+        "campaigns[0].variants[1].id: id `plain` stands twice",
+    ),
+    "variant that says nothing": (
+        replace("campaigns.yaml", "{id: question,", "{id: no-send,"),
+        "campaigns.yaml",
+        "{id: no-send,",
+        "campaigns[0].variants[1].id: `no-send` is kept for the arm that says nothing; allowed: another id",
+    ),
+    "variant with a dot": (
+        replace("campaigns.yaml", "{id: question,", "{id: question.2,"),
+        "campaigns.yaml",
+        "question.2",
+        "campaigns[0].variants[1].id: `question.2` does not fit",
+    ),
+    "variant with an unknown prompt": (
+        replace("campaigns.yaml", "prompt: cart-abandonment-question", "prompt: cart-abandonment-riddle"),
+        "campaigns.yaml",
+        "cart-abandonment-riddle",
+        "campaigns[0].variants[1].prompt: prompt `cart-abandonment-riddle` is not known",
+    ),
+    "ramp without a share": (
+        replace("campaigns.yaml", "mode: live", "mode: ramp"),
+        "campaigns.yaml",
+        "- id: cart-abandonment\n",
+        "campaigns[0].ramp_percent: is 0, and the mode is `ramp`; allowed: above 0 and at most 100",
+    ),
+    "share without a ramp": (
+        replace("campaigns.yaml", "mode: live", "mode: live\n    ramp_percent: 10"),
+        "campaigns.yaml",
+        "ramp_percent",
+        "campaigns[0].ramp_percent: has no effect in mode `live`; allowed: only with mode: ramp",
+    ),
+    "unknown mode": (
+        replace("campaigns.yaml", "mode: live", "mode: alive"),
+        "campaigns.yaml",
+        "alive",
+        "campaigns[0].mode: `alive` is not known (did you mean `live`?); allowed: ",
+    ),
+    "empty allowlist": (
+        replace("campaigns.yaml", "mode: live", "mode: allowlist"),
+        "campaigns.yaml",
+        "mode: allowlist",
+        "campaigns[0].mode: `allowlist` is empty in policy.yaml; allowed: user_ids",
+    ),
+    "nothing to offer": (
+        replace("campaigns.yaml", "offer: [accessories, viewed]", "offer: []"),
+        "campaigns.yaml",
+        "offer: []",
+        "campaigns[3].trigger.offer: is empty; allowed: accessories, viewed",
+    ),
+    "the same offer twice": (
+        replace("campaigns.yaml", "offer: [accessories, viewed]", "offer: [viewed, viewed]"),
+        "campaigns.yaml",
+        "[viewed, viewed]",
+        "campaigns[3].trigger.offer[1]: offer `viewed` stands twice",
+    ),
+    "too few views": (
+        replace("campaigns.yaml", "views: 3", "views: 1"),
+        "campaigns.yaml",
+        "views: 1",
+        "campaigns[1].trigger.views: 1 is out of range; allowed: a whole number at least 2 and at most 20",
+    ),
+    "no quiet hours at all": (
+        replace("policy.yaml", 'end: "08:00"', 'end: "22:00"'),
+        "policy.yaml",
+        "quiet_hours:",
+        "quiet_hours.end: `22:00` is the start too",
+    ),
+    "a time without quotes": (
+        replace("policy.yaml", 'start: "22:00"', "start: 22:00"),
+        "policy.yaml",
+        "quiet_hours:",
+        "quiet_hours.start: is a number (22:00); allowed: text that fits",
+    ),
+    "no time of day": (
+        replace("policy.yaml", 'start: "22:00"', 'start: "24:00"'),
+        "policy.yaml",
+        "quiet_hours:",
+        "quiet_hours.start: `24:00` does not fit",
+    ),
+    "unknown zone": (
+        replace("policy.yaml", "Asia/Shanghai", "Asia/Shangai"),
+        "policy.yaml",
+        "quiet_hours:",
+        "quiet_hours.timezone: `Asia/Shangai` is no time zone (did you mean `Asia/Shanghai`?)",
+    ),
+    "quiet on an unknown channel": (
+        replace("policy.yaml", "timezone: Asia/Shanghai", "timezone: Asia/Shanghai, channels: [pusch]"),
+        "policy.yaml",
+        "quiet_hours:",
+        "quiet_hours.channels[0]: channel `pusch` is not known (did you mean `push`?)",
+    ),
+    "quiet on no channel": (
+        replace("policy.yaml", "timezone: Asia/Shanghai", "timezone: Asia/Shanghai, channels: []"),
+        "policy.yaml",
+        "quiet_hours:",
+        "quiet_hours.channels: is empty; allowed: at least one channel",
+    ),
+    "more than all are held out": (
+        replace("policy.yaml", "holdout: 0.05", "holdout: 5"),
+        "policy.yaml",
+        "holdout: 5",
+        "holdout: 5 is out of range; allowed: a number at least 0 and at most 1",
+    ),
+    "unknown reward": (
+        replace("policy.yaml", "clicked: 0.3", "clickd: 0.3"),
+        "policy.yaml",
+        "rewards:",
+        "learning.rewards.clickd: this field is not known (did you mean `clicked`?)",
     ),
     "unknown channel": (
         replace("campaigns.yaml", "[push, email]", "[push, emial]"),
@@ -266,6 +413,24 @@ MISTAKES = {
         "    body: >-",
         "push.young.body: Jinja: Encountered unknown tag 'elsif'",
     ),
+    "unknown tone in a template": (
+        replace(EN_TEMPLATES, "tone == 'brisk'", "tone == 'brsk'"),
+        EN_TEMPLATES,
+        "    title: >-",
+        "push.young.title: tone `brsk` is not known (did you mean `brisk`?); allowed: warm, brisk",
+    ),
+    "unknown tone in a prompt": (
+        replace(EN_PROMPT, "tone.id == 'warm'", "tone.id == 'worm'"),
+        EN_PROMPT,
+        "'worm'",
+        "tone `worm` is not known (did you mean `warm`?); allowed: warm, brisk",
+    ),
+    "one tone of a template too long": (
+        replace(EN_TEMPLATES, "In your cart, one tap away.", "In your cart, one tap away. " + "Have a look. " * 12),
+        EN_TEMPLATES,
+        "  young:",
+        "push.young: breaks the guardrail length",
+    ),
     "unknown filter": (
         replace(EN_TEMPLATES, "| listed(2) |", "| listd(2) |"),
         EN_TEMPLATES,
@@ -275,7 +440,7 @@ MISTAKES = {
     "undefined variable in a template": (
         replace(EN_TEMPLATES, "Your cart is saved", "{{ product.name }} is saved"),
         EN_TEMPLATES,
-        "{{ product.name }} is saved",
+        "    title: >-\n      {% if tone == 'warm' %}We kept your cart",
         "push.generic.title: `product` is not defined; allowed: language, channel",
     ),
     "template for an unknown group": (
@@ -291,10 +456,10 @@ MISTAKES = {
         "push.sports: is missing; campaign `cart-abandonment` needs it",
     ),
     "template without a field": (
-        replace(ZH_TEMPLATES, '    cta_text: "去看看"\n', ""),
+        replace(ZH_TEMPLATES, '    cta_text: "查看购物车"\n', ""),
         ZH_TEMPLATES,
-        "  young:\n    email_subject",
-        "email.young: `cta_text` is missing; allowed: email_subject, preheader, body, cta_text",
+        "  generic:\n    email_subject",
+        "email.generic: `cta_text` is missing; allowed: email_subject, preheader, body, cta_text",
     ),
     "template too long": (
         replace(ZH_TEMPLATES, "购物车里还有商品", "购物车里还有商品" * 4),
@@ -314,7 +479,7 @@ MISTAKES = {
         replace(ZH_TEMPLATES, "腕间有型", "防水又有型"),
         ZH_TEMPLATES,
         "  young:",
-        'push.young: breaks the guardrail claims: "防水" (water resistance) is not in the product facts (with `smart-band`)',
+        'push.young: breaks the guardrail claims: "防水" (water resistance) is not in the product facts (with `smart-band`',
     ),
     "template with another number": (
         replace(ZH_TEMPLATES, "续航最长 7 天，忙碌", "续航最长 9 天，忙碌"),
@@ -362,6 +527,7 @@ def test_all_mistakes_are_reported_at_once(folder: Path) -> None:
     [
         ("products.yaml", "products.yaml:1: the file is missing"),
         (ZH_PROMPT, f"{ZH_PROMPT}:1: the file is missing; campaign `cart-abandonment` needs it"),
+        (QUESTION, f"{QUESTION}:1: the file is missing; campaign `cart-abandonment` needs it"),
         (EN_TEMPLATES, f"{EN_TEMPLATES}:1: the file is missing; campaign `cart-abandonment` needs it"),
     ],
 )
@@ -417,7 +583,24 @@ def test_the_version_changes_with_any_word_and_not_with_the_place(folder: Path, 
     replace(ZH_TEMPLATES, "去看看", "看一看")(folder)
     changed = load(folder)
     assert changed.version != version
-    assert changed.templates["cart-abandonment", "zh", "young", "email"].fields["cta_text"] == "看一看"
+    assert "看一看" in changed.templates["cart-abandonment", "zh", "young", "email"].fields["cta_text"]
+
+
+def test_tones_are_read_with_their_hints(folder: Path) -> None:
+    tones = load(folder).tones
+    assert list(tones) == ["warm", "brisk"]
+    assert tones["brisk"].hint["en"] == "short and direct"
+
+
+def test_a_variant_needs_no_templates_of_its_own(folder: Path) -> None:
+    playbook = load(folder)
+    assert ("cart-abandonment-question", "en") in playbook.prompts
+    assert not any(prompt == "cart-abandonment-question" for prompt, *_ in playbook.templates)
+
+
+def test_a_mistake_that_only_one_tone_makes_names_the_tone(folder: Path) -> None:
+    MISTAKES["one tone of a template too long"][0](folder)
+    assert "in the tone `brisk`" in str(examine(folder)[1][0])
 
 
 def test_prompts_have_their_decoding_from_the_head(folder: Path) -> None:

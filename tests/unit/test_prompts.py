@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -49,6 +50,33 @@ def test_a_prompt_holds_group_product_and_facts(language: str, group: str) -> No
     assert known.angle[language] in last.content
     assert asked.product.name in last.content
     assert any(fact in last.content for fact in asked.product.facts)
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_a_tone_is_asked_for_in_every_prompt_and_leaves_the_first_turn_alone(language: str) -> None:
+    for prompt in {prompt for prompt, _ in playbook().prompts}:
+        asked = {
+            tone: render(playbook(), request(language=language, prompt=prompt, tone=tone))
+            for tone in (None, *playbook().tones)
+        }
+        assert len({turns_[0] for turns_ in asked.values()}) == 1
+        assert len({turns_[-1] for turns_ in asked.values()}) == len(asked)
+        for tone in playbook().tones.values():
+            assert tone.hint[language] in asked[tone.id][-1].content
+
+
+def test_a_tone_that_the_playbook_no_longer_has_is_no_tone() -> None:
+    assert render(playbook(), request(tone="gone")) == render(playbook(), request())
+
+
+@pytest.mark.parametrize("prompt", ["repeat-view", "browse-abandonment", "cross-sell"])
+@pytest.mark.parametrize("folder", [SMART_DEVICES, REES46], ids=lambda path: path.name)
+def test_only_cart_prompts_say_that_something_is_in_the_cart(folder: Path, prompt: str) -> None:
+    known = playbook(folder)
+    group = known.audiences.target_groups[0].id
+    asked = request(facts("smart-band", "en"), language="en", group=group, prompt=prompt)
+    said = [turn.content for turn in render(known, asked) if turn.role != "system"]
+    assert not any("cart" in words for words in said)
 
 
 def test_the_context_of_the_customer_comes_last_and_clean() -> None:
@@ -209,4 +237,7 @@ def test_a_product_view_is_the_same_for_known_products() -> None:
         product=facts("smart-band", "en"),
     )
     assert shown["goal"] == playbook().campaigns["cart-abandonment"].goal["en"]
-    assert set(shown) == {"language", "channel", "fields", "group", "goal", "product", "customer"}
+    assert shown["trigger"] == "cart_abandonment"
+    assert shown["tone"] == {"id": "", "hint": ""}
+    names = {"language", "channel", "fields", "group", "trigger", "goal", "product", "tone", "customer"}
+    assert set(shown) == names

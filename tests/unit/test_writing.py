@@ -183,6 +183,19 @@ def test_a_customer_without_personalisation_gets_the_generic_template_and_no_cal
     )
 
 
+def test_a_variants_template_is_that_of_its_campaign_in_the_tone_of_the_request() -> None:
+    writing = draft(request(prompt="cart-abandonment-question", template="cart-abandonment", tone="brisk"))
+    call = writing.next_call()
+    assert call is not None
+    assert "short and direct" in call.messages[-1].content
+    writing.failed("deadline")
+    product = facts("smart-band", "en")
+    expected = template_text(playbook(), "cart-abandonment", "en", "sports", "push", product, "brisk")
+    candidate = writing.result(NOW)
+    assert (candidate.text, candidate.prompt_version) == expected
+    assert candidate.text != template_text(playbook(), "cart-abandonment", "en", "sports", "push", product)[0]
+
+
 @pytest.mark.parametrize(("spoken", "channel"), [("fr", "push"), ("en", "fax")])
 def test_a_request_of_another_playbook_makes_no_call(spoken: str, channel: str) -> None:
     writing = draft(request(facts("smart-band", "en"), language=spoken, channel=channel))

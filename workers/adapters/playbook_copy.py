@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from itertools import product as product_of
 
 import jinja2
 import msgspec
@@ -10,12 +12,13 @@ from jinja2 import meta, nodes
 
 from schemas.catalogue import CatalogueProduct
 from schemas.messages import GuardrailVerdict, MessageText, ProductFacts
-from workers.adapters.playbook_checks import reference
+from workers.adapters.playbook_campaigns import prompts_of
+from workers.adapters.playbook_findings import reference
 from workers.adapters.playbook_parts import Parts, PromptFile, TemplateFile
 from workers.adapters.yaml_documents import FieldPath, Problem
 from workers.adapters.yaml_structs import did_you_mean
 from workers.core import fallback, guardrails, prompts
-from workers.core.playbook import GENERIC_GROUP, Playbook, Template
+from workers.core.playbook import GENERIC_GROUP, Campaign, Playbook, Template
 from workers.core.wording import ENVIRONMENT, ProductWords, compiled, product_words
 
 _PRODUCT = [field.name for field in msgspec.structs.fields(ProductWords)]
@@ -24,12 +27,14 @@ _PROMPT_VARIABLES = {
     "channel": [],
     "goal": [],
     "fields": [],
+    "trigger": [],
     "customer": [],
+    "tone": ["id", "hint"],
     "group": ["id", "name", "angle"],
     "product": _PRODUCT,
 }
-_TEMPLATE_VARIABLES = {"language": [], "channel": [], "group": ["id", "name"], "product": _PRODUCT}
-_GENERIC_VARIABLES: dict[str, list[str]] = {"language": [], "channel": []}
+_TEMPLATE_VARIABLES = {"language": [], "channel": [], "tone": [], "group": ["id", "name"], "product": _PRODUCT}
+_GENERIC_VARIABLES: dict[str, list[str]] = {"language": [], "channel": [], "tone": []}
 #: Products that only events know; templates must read well with them too.
 _STRANGERS = {
     "a product without any data": ProductFacts(product_id="unknown"),
@@ -97,7 +102,7 @@ def _prompt_source(file: PromptFile, parts: Parts) -> None:
             _report_prompt(
                 parts, file, 2 - file.line, f"example_words: `{word}` is not in the prompt", "words of its examples"
             )
-    for line, wrong, allowed in _jinja_mistakes(file.prompt.source, _PROMPT_VARIABLES):
+    for line, wrong, allowed in _jinja_mistakes(file.prompt.source, _PROMPT_VARIABLES, parts):
         _report_prompt(parts, file, line, wrong, allowed)
 
 
@@ -108,7 +113,7 @@ def _template_source(file: TemplateFile, channel: str, group: str, texts: dict[s
         reference(file.document, path, "target group", group, known)
     variables = _GENERIC_VARIABLES if group == GENERIC_GROUP else _TEMPLATE_VARIABLES
     for name, source in texts.items():
-        for _, wrong, allowed in _jinja_mistakes(source, variables):
+        for _, wrong, allowed in _jinja_mistakes(source, variables, parts):
             file.document.report((*path, name), wrong, allowed)
     fields = (
         next((known.fields for known in parts.channels.channels if known.id == channel), None)
@@ -123,7 +128,7 @@ def _template_source(file: TemplateFile, channel: str, group: str, texts: dict[s
                 file.document.report(path, f"`{name}` is missing", ", ".join(fields))
 
 
-def _jinja_mistakes(source: str, variables: dict[str, list[str]]) -> Iterator[tuple[int, str, str]]:
+def _jinja_mistakes(source: str, variables: dict[str, list[str]], parts: Parts) -> Iterator[tuple[int, str, str]]:
     """(line, what is wrong, what is allowed) of a Jinja source, in all branches."""
     try:
         tree = ENVIRONMENT.parse(source)
@@ -145,32 +150,58 @@ def _jinja_mistakes(source: str, variables: dict[str, list[str]]) -> Iterator[tu
         if isinstance(node.node, nodes.Name) and (known := variables.get(node.node.name)) and node.attr not in known:
             name = f"{node.node.name}.{node.attr}"
             yield node.lineno, f"`{name}` is not defined" + did_you_mean(node.attr, known), ", ".join(known)
+    if parts.campaigns is not None:
+        tones = [tone.id for tone in parts.campaigns.tones]
+        for line, name in _compared_tones(tree):
+            if name not in tones:  # a comparison that never holds would silently drop the tone
+                yield (
+                    line,
+                    f"tone `{name}` is not known" + did_you_mean(name, tones),
+                    ", ".join(tones) or "(there is none)",
+                )
+
+
+def _compared_tones(tree: nodes.Template) -> Iterator[tuple[int, str]]:
+    """(line, id) of every tone that a source asks for: `tone == 'x'` in templates, `tone.id == 'x'` in prompts."""
+    for node in tree.find_all(nodes.Compare):
+        asked = node.expr.node if isinstance(node.expr, nodes.Getattr) else node.expr
+        if isinstance(asked, nodes.Name) and asked.name == "tone":
+            for operand in node.ops:
+                value = operand.expr.value if isinstance(operand.expr, nodes.Const) else ""
+                if operand.op in ("eq", "ne") and isinstance(value, str) and value:
+                    yield node.lineno, value
 
 
 def _prompt_renders(playbook: Playbook, file: PromptFile, parts: Parts) -> None:
     language = file.prompt.language
-    users = [campaign.id for campaign in playbook.campaigns.values() if campaign.prompt == file.prompt.id]
-    channels = {
-        c for campaign in playbook.campaigns.values() if campaign.prompt == file.prompt.id for c in campaign.channels
-    }
-    for product in _samples(playbook, language).values():
-        for group in playbook.audiences.target_groups:
-            for channel in sorted(channels or playbook.channels):
-                values = prompts.variables(
-                    playbook,
-                    language=language,
-                    channel=channel,
-                    target_group=group.id,
-                    campaign_id=users[0] if users else "",
-                    product=product,
-                    context={"k": "v"},
-                )
-                for turn in prompts.turns(file.prompt.source):
-                    try:
-                        compiled(turn.source).render(values)
-                    except (jinja2.TemplateError, TypeError, ValueError) as error:
-                        _report_prompt(parts, file, turn.line, f"Jinja: {error}")
-                        return
+    users = [campaign for campaign in playbook.campaigns.values() if file.prompt.id in prompts_of(campaign)]
+    channels = {channel for campaign in users for channel in campaign.channels}
+    turns = [(turn.line, compiled(turn.source)) for turn in prompts.turns(file.prompt.source)]
+    samples, groups, tones = (
+        list(_samples(playbook, language).values()),
+        playbook.audiences.target_groups,
+        _tones(users),
+    )
+    for product, group, channel, tone in chain(
+        product_of(samples, groups, sorted(channels or playbook.channels), tones[:1]),
+        product_of(samples[:1], groups, sorted(channels or playbook.channels), tones[1:]),
+    ):
+        values = prompts.variables(
+            playbook,
+            language=language,
+            channel=channel,
+            target_group=group.id,
+            campaign_id=users[0].id if users else "",
+            product=product,
+            tone=tone,
+            context={"k": "v"},
+        )
+        for line, turn in turns:
+            try:
+                turn.render(values)
+            except (jinja2.TemplateError, TypeError, ValueError) as error:
+                _report_prompt(parts, file, line, f"Jinja: {error}")
+                return
 
 
 def _broken(playbook: Playbook, template: Template) -> Iterator[str]:
@@ -180,12 +211,18 @@ def _broken(playbook: Playbook, template: Template) -> Iterator[str]:
     samples = _samples(playbook, template.language)
     if template.target_group is None:
         samples = {"no product": ProductFacts(product_id="unknown")}
-    for name, product in samples.items():
+    users = [campaign for campaign in playbook.campaigns.values() if campaign.prompt == template.prompt]
+    looked_at = set()
+    for (sample, product), tone in product_of(samples.items(), _tones(users)):
+        name = sample + (f" in the tone `{tone}`" if tone else "")
         try:
-            text = fallback.render(playbook, template, product_words(playbook, template.language, product))
+            text = fallback.render(playbook, template, product_words(playbook, template.language, product), tone)
         except (jinja2.TemplateError, TypeError, ValueError) as error:
             yield f"Jinja: {error} (with {name})"
             return
+        if (sample, text) in looked_at:  # a tone that this template does not heed
+            continue
+        looked_at.add((sample, text))
         about = fallback.Situation(language=template.language, channel=template.channel, product=product)
         for verdict in _verdicts(text, about, playbook):
             wrong.setdefault(verdict.name, []).append(name)
@@ -193,6 +230,11 @@ def _broken(playbook: Playbook, template: Template) -> Iterator[str]:
     for guardrail, names in wrong.items():
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
         yield f"breaks the guardrail {guardrail}: {details[guardrail].detail} (with {names[0]}{more})"
+
+
+def _tones(campaigns: Iterable[Campaign]) -> list[str | None]:
+    """No tone, and every tone that one of the campaigns speaks in."""
+    return [None, *dict.fromkeys(tone for campaign in campaigns for tone in campaign.tones)]
 
 
 def _verdicts(text: MessageText, about: fallback.Situation, playbook: Playbook) -> list[GuardrailVerdict]:

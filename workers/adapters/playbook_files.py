@@ -167,6 +167,7 @@ def _assemble(folder: Path, parts: Parts) -> Playbook:
         policy=Policy(**fields),
         prompts={(file.prompt.id, file.prompt.language): file.prompt for file in parts.prompts},
         templates=templates,
+        tones={tone.id: tone for tone in campaigns.tones},
         category_names=products.categories,
     )
 

@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from schemas.catalogue import CatalogueProduct
 from workers.adapters.yaml_documents import Document, Problem
-from workers.core.playbook import Audiences, Campaign, Channel, Policy, Prompt, Texts
+from workers.core.playbook import Audiences, Campaign, Channel, Policy, Prompt, Texts, Tone
 
 Language = Annotated[str, Meta(pattern=r"^[a-z]{2,3}$")]
 
@@ -22,9 +22,10 @@ class ProductsFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CampaignsFile(msgspec.Struct, frozen=True, kw_only=True):
-    """campaigns.yaml."""
+    """campaigns.yaml. `tones` are those that campaigns may name."""
 
     campaigns: list[Campaign]
+    tones: list[Tone] = []
 
 
 class ChannelsFile(msgspec.Struct, frozen=True, kw_only=True):

@@ -91,8 +91,12 @@ class _Checker:
             given = {str(key.value): str(value.value) for key, value in node.value}
             tagged = next((option for option in structs if given.get(option.tag_field or "") == option.tag), None)
             if tagged is None:
-                names = ", ".join(str(option.tag) for option in structs)
-                self._report(path, f"`{structs[0].tag_field}` is missing or not known", names)
+                tag_field, names = structs[0].tag_field or "", [str(option.tag) for option in structs]
+                if tag_field in given:
+                    wrong = f"`{given[tag_field]}` is not known" + did_you_mean(given[tag_field], names)
+                    self._report((*path, tag_field), wrong, ", ".join(names))
+                else:
+                    self._report(path, f"`{tag_field}` is missing", ", ".join(names))
             else:
                 self._struct(node, tagged, path)
             return

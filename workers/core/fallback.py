@@ -26,16 +26,22 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def template_text(
-    playbook: Playbook, prompt: str, language: str, target_group: str | None, channel: str, product: ProductFacts
+    playbook: Playbook,
+    prompt: str,
+    language: str,
+    target_group: str | None,
+    channel: str,
+    product: ProductFacts,
+    tone: str | None = None,
 ) -> tuple[MessageText, str]:
     """(text, version of the template). The text passes the guardrails for every product, one that only events know too.
-    `target_group` None or `generic` = the generic template.
+    `target_group` None or `generic` = the generic template; `tone` None = no tone.
 
     (MessageText(), "") if the playbook has no template for this channel and language: it changed while a request was open.
     """
     for template, known in _tries(playbook, prompt, language, target_group, channel, product):
         try:
-            text = render(playbook, template, product_words(playbook, language, known))
+            text = render(playbook, template, product_words(playbook, language, known), tone)
         except jinja2.TemplateError:
             continue  # checked with sample data only; the generic one has no data to fail on
         about = Situation(language=language, channel=channel, product=known)
@@ -44,12 +50,12 @@ def template_text(
     return MessageText(), ""
 
 
-def render(playbook: Playbook, template: Template, words: ProductWords) -> MessageText:
+def render(playbook: Playbook, template: Template, words: ProductWords, tone: str | None = None) -> MessageText:
     """One template with one product. The generic template does not see the product.
 
     Raises jinja2.TemplateError.
     """
-    values: dict[str, object] = {"language": template.language, "channel": template.channel}
+    values: dict[str, object] = {"language": template.language, "channel": template.channel, "tone": tone or ""}
     if template.target_group is not None:
         values["product"] = words
         values["group"] = _group_name(playbook, template)

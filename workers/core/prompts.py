@@ -46,6 +46,7 @@ def render(playbook: Playbook, request: MessageRequest) -> tuple[ChatMessage, ..
         target_group=request.target_group,
         campaign_id=request.campaign_id,
         product=request.product,
+        tone=request.tone,
         context=request.context,
     )
     return tuple(ChatMessage(turn.role, compiled(turn.source).render(values).strip()) for turn in turns(prompt.source))
@@ -97,9 +98,14 @@ def variables(
     target_group: str,
     campaign_id: str,
     product: ProductFacts,
+    tone: str | None = None,
     context: Mapping[str, str] | None = None,
 ) -> dict[str, object]:
-    """What a prompt can name: language, channel, fields, group, goal, product, customer."""
+    """What a prompt can name: language, channel, fields, group, trigger, goal, product, tone, customer.
+
+    What the playbook no longer knows (it changed while a request was open) is empty.
+    """
+    spoken = playbook.tones.get(tone or "")
     group = next((group for group in playbook.audiences.target_groups if group.id == target_group), None)
     campaign = playbook.campaigns.get(campaign_id)
     return {
@@ -111,8 +117,10 @@ def variables(
             "name": group.name.get(language, "") if group else "",
             "angle": group.angle.get(language, "") if group else "",
         },
+        "trigger": campaign.trigger.__struct_config__.tag if campaign else "",
         "goal": campaign.goal.get(language, "") if campaign else "",
         "product": product_words(playbook, language, product),
+        "tone": {"id": spoken.id if spoken else "", "hint": spoken.hint.get(language, "") if spoken else ""},
         "customer": [
             {"name": clean(name, 40), "value": clean(value, 80)}
             for name, value in sorted((context or {}).items())[:_MAX_CONTEXT]

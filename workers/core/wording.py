@@ -142,6 +142,11 @@ def _listed(context: Context, items: list[str], count: int, *preferred: str) -> 
     return conjunction.join(filter(None, (comma.join(chosen[:-1]), chosen[-1]))) if chosen else ""
 
 
+def _fitting(text: str, most: int, other: str) -> str:
+    """The text if there is one of at most `most` characters, else `other`: for titles, where a long name would not fit."""
+    return text if 0 < len(text) <= most else other
+
+
 def _sentence(text: str) -> str:
     """The first letter upper case, the rest as it is."""
     return text[:1].upper() + text[1:]
@@ -153,6 +158,7 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters["pick"] = _pick
     environment.filters["listed"] = _listed
+    environment.filters["fitting"] = _fitting
     environment.filters["sentence"] = _sentence
     return environment
 

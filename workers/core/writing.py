@@ -19,7 +19,7 @@ from workers.ports import ChatMessage, Completion, CompletionRequest
 __all__ = ["FAILURES", "Draft", "Language"]
 
 #: Why a text is not the model's own (Candidate.failure); the caller's words for calls that failed come beside them.
-FAILURES = ("", "guardrail", "malformed", "cut_off", "not_personalised", "language", "stale")
+FAILURES = ("", "guardrail", "malformed", "cut_off", "not_personalised", "language", "stale", "off")
 #: Appended to the last turn. The rejected answer itself is not shown: small models would repeat it, and it may hold
 #: anything; so all attempts share their prompt as prefix.
 _AGAIN = {
@@ -32,9 +32,9 @@ _MAX_REASON_CHARS = 200
 class Draft:
     """One text in the making: call `next_call` until it gives None, each time then `answer` or `failed`; then `result`.
 
-    `attempts` = calls at most, the first one included. Sampling seeds derive from the message_id: the same request asks
-    the same questions. `max_tokens` None = what the prompt says; else the smaller of both. `languages` = those that the
-    model writes well enough (none named: all); a request in another gets the template.
+    `attempts` = calls at most, the first one included; 0 = no model is asked. Sampling seeds derive from the message_id:
+    the same request asks the same questions. `max_tokens` None = what the prompt says; else the smaller of both.
+    `languages` = those that the model writes well enough (none named: all); a request in another gets the template.
     """
 
     def __init__(
@@ -112,7 +112,13 @@ class Draft:
         if text is None:
             generated_by = GENERATED_BY_TEMPLATE
             text, version = template_text(
-                self._playbook, request.prompt, request.language, request.target_group, request.channel, request.product
+                self._playbook,
+                request.template or request.prompt,
+                request.language,
+                request.target_group,
+                request.channel,
+                request.product,
+                tone=request.tone,
             )
         else:
             version = self._playbook.prompts[request.prompt, request.language].version
@@ -137,6 +143,8 @@ class Draft:
     def _obstacle(self) -> str:
         """Why the model is not asked at all."""
         request = self._request
+        if self._attempts == 0:
+            return "off"
         if request.target_group == GENERIC_GROUP:
             return "not_personalised"
         if self._languages and request.language not in self._languages:
