@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[1]
 def prepare(settings: Settings) -> Settings:
     """Creates the topics; workers take any free metrics port."""
     topic_admin.apply(settings)
-    ports = dict.fromkeys(("metrics_port_intake", "metrics_port_personalise", "metrics_port_generate"), 0)
+    ports = {f"metrics_port_{role}": 0 for role in ("intake", "personalise", "generate", "learn")}
     return msgspec.structs.replace(settings, **ports)
 
 

@@ -1,4 +1,4 @@
-"""The whole loop on a real broker: what is paused stays silent, and a no is heard before the next decision."""
+"""The whole loop on a real broker: a pause is silence, a no is heard before the next decision, a crash changes no count."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -15,9 +17,16 @@ import pytest
 
 from schemas import codec
 from schemas.control import ControlSwitch
-from schemas.messages import Decision, Feedback, Message, Outcome
+from schemas.events import Track
+from schemas.learning import FeedbackMetrics, PolicySnapshot
+from schemas.messages import Decision, Feedback, FeedbackStatus, Message, Outcome
 from tests.support import wait_until
+from tests.support_learning import Fed, Oracle, newest_metrics, sums_of
 from tests.support_workers import ROOT, prepare, produce, read, worker
+from workers.adapters.partitioner import partition_of
+from workers.adapters.playbook_files import load as load_playbook
+from workers.core.acceleration import accelerate
+from workers.core.playbook import Learning
 from workers.settings import Settings
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
@@ -87,6 +96,10 @@ def decided(settings: Settings, number: int, round_: str) -> bool:
     return sum(decision.occurrence_id.startswith(round_) for decision in ledger(settings)) == number
 
 
+def decided_in_all(settings: Settings, number: int) -> bool:
+    return len(ledger(settings)) >= number
+
+
 def test_what_is_paused_stays_silent_over_a_restart_until_it_is_resumed(running: Settings) -> None:
     # carts a ── sent ── pause ── carts b ── kill -9 all ── carts c ── resume ── carts d ── sent
     users = [f"user-{number}" for number in range(12)]
@@ -148,3 +161,98 @@ def test_an_unsubscribe_is_heard_before_the_next_decision(running: Settings) -> 
     with workers(running, "personalise", "generate"):
         wait_until(lambda: decided(running, len(told), "b"), 60, "the second carts are decided")
     assert {d.reason for d in ledger(running) if d.occurrence_id.startswith("b")} == {"consent"}
+
+
+def answer(settings: Settings, answered: set[str]) -> None:
+    """Senders report on every new message, and some customers click or buy; who does is a matter of the message's id."""
+    messages = [codec.decode(Message, record.value) for topic in CHANNELS for record in read(settings, topic)]
+    new = [message for message in messages if message.message_id not in answered]
+    answered |= {message.message_id for message in new}
+    feedback, orders = [], []
+    for message in new:
+        taste = int(message.message_id[:4], 16)
+        statuses: list[FeedbackStatus] = ["sent", "delivered"]
+        if taste % 3 == 0:
+            statuses.append("clicked")
+        feedback += [
+            Feedback(
+                event_id=f"{message.message_id}-{status}",
+                message_id=message.message_id,
+                user_id=message.user_id,
+                channel=message.channel,
+                status=status,
+                timestamp=datetime.now(UTC),
+            )
+            for status in statuses
+        ]
+        if taste % 4 == 0:
+            order = {"order_id": f"o-{message.message_id}", "total": 20.0, "currency": "EUR", "products": []}
+            orders.append(did(message.user_id, "Order Completed", **order))
+    produce(settings, "message.feedback", [(one.user_id.encode(), codec.encode(one)) for one in feedback])
+    produce(settings, "customer.events", orders)
+
+
+def what_lies_in_the_topics(settings: Settings) -> list[Fed]:
+    """Everything that learn reads, as somebody else reads it."""
+    events = [codec.decode_event(record.value) for record in read(settings, "customer.events")]
+    heard = [codec.decode(Feedback, record.value) for record in read(settings, "message.feedback")]
+    return [*ledger(settings), *outcomes(settings), *heard, *(event for event in events if isinstance(event, Track))]
+
+
+def test_a_restart_of_every_worker_in_the_middle_changes_no_count_and_no_posterior(running: Settings) -> None:
+    # carts a ── half decided ── kill -9 all ── carts b, answers ── half ── kill -9 all ── carts c, answers ── the end
+    learning = accelerate(load_playbook(Path(running.playbook)), SPEEDUP).policy.learning
+    roles, answered = ("personalise", "generate", "learn"), set[str]()
+    users = [f"user-{number}" for number in range(60)]
+    for round_ in ("a", "b"):
+        with workers(running, *roles):
+            fill_carts(running, users, round_)
+            half = len(ledger(running)) + len(users) // 2
+            wait_until(partial(decided_in_all, running, half), 60, "half of the carts are decided")
+            answer(running, answered)
+    with workers(running, *roles):
+        fill_carts(running, users, "c")
+        for round_ in ("a", "b", "c"):
+            wait_until(partial(decided, running, len(users), round_), 60, "all carts are decided")
+        asked = {decision.message_id for decision in ledger(running) if decision.reason == "requested"}
+        wait_until(lambda: {o.message_id for o in outcomes(running)} == asked, 60, "every request has ended")
+        answer(running, answered)
+        values = what_lies_in_the_topics(running)
+        parts = oracles(running, values, learning)
+        expected = {key: row for part in parts for key, row in part.rows.items()}
+        wait_until(lambda: sums_of(told(running)) == expected, 60, "all counts are told")
+        wait_until(lambda: evidence_differs(running, parts) == [], 60, "the posteriors are those of the oracle")
+    assert sum(row["requested"] for row in expected.values() if "requested" in row) > len(users)
+    assert sum(row.get("clicked", 0) for row in expected.values()) > 0
+    assert sum(row.get("converted", 0) for row in expected.values()) > 0
+    assert {decision.snapshot_version for decision in ledger(running)} != {""}, "what was learnt was used"
+    ids = [decision.decision_id for decision in ledger(running)]
+    assert len(set(ids)) == len(ids)
+    sent = [codec.decode(Message, record.value).message_id for topic in CHANNELS for record in read(running, topic)]
+    assert len(set(sent)) == len(sent)
+
+
+def oracles(settings: Settings, values: list[Fed], learning: Learning) -> list[Oracle]:
+    """One a partition, over the customers of that partition."""
+    parts: list[list[Fed]] = [[] for _ in range(settings.partitions)]
+    for value in values:
+        parts[partition_of((value.user_id or "").encode(), settings.partitions)].append(value)
+    now_s = datetime.now(UTC).timestamp()
+    return [Oracle(part, learning, now_s, number) for number, part in enumerate(parts)]
+
+
+def told(settings: Settings) -> dict[str, FeedbackMetrics]:
+    return newest_metrics((record.key, record.value) for record in read(settings, "feedback.metrics"))
+
+
+def evidence_differs(settings: Settings, parts: list[Oracle]) -> list[str]:
+    """Keys of snapshots that do not say what the oracle says for their moment."""
+    newest = {record.key: codec.decode(PolicySnapshot, record.value) for record in read(settings, "policy.snapshots")}
+    wrong = []
+    for key, snapshot in newest.items():
+        expected = parts[snapshot.partition].statistics(snapshot.campaign_id, snapshot.taken_at.timestamp())
+        shown = {(arm.context, arm.arm): (arm.trials, arm.rewards, arm.reward_squares) for arm in snapshot.arms}
+        known = {arm: (trials, rewards, squares) for arm, (trials, _, rewards, squares) in expected.items()}
+        if shown.keys() != known.keys() or any(shown[arm] != pytest.approx(known[arm], abs=1e-9) for arm in shown):
+            wrong.append(str(key))
+    return wrong

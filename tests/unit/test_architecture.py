@@ -133,6 +133,7 @@ ROLE_MODULES = {
     "personalise": ("workers.agents.personalise", "workers.core.personalise", "workers.core.deciding"),
     "generate": ("workers.agents.generate",),
     "intake": ("workers.agents.intake", "workers.core.intake_lane"),
+    "learn": ("workers.agents.learn", "workers.core.learning.lane", "workers.core.learning.sums"),
 }
 
 

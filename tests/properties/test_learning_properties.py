@@ -1,0 +1,230 @@
+"""Whatever the order, the repetition, the batches and the restarts: the sums are those of the set of records."""
+
+from __future__ import annotations
+
+import json
+import random
+from itertools import pairwise
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schemas import codec
+from tests.support_learning import (
+    HOUR,
+    LEARNING,
+    NOON,
+    Fed,
+    LearnHarness,
+    Oracle,
+    Sums,
+    decision,
+    feedback,
+    order,
+    outcome,
+    sums_of,
+)
+
+#: When everything is read: the oldest decisions are out of their grace by then, the newest are open.
+READ_AT = NOON + 20 * HOUR
+USERS = ("ana", "bo", "cem")
+MINUTES = st.integers(0, 20 * 60)
+DECISIONS = st.lists(
+    st.tuples(
+        MINUTES,
+        st.sampled_from(USERS),
+        st.sampled_from(("requested", "requested", "requested", "holdout", "no_action_chosen", "consent", "shadow")),
+        st.sampled_from(("cart", "welcome")),
+        st.sampled_from(("warm", "plain", None)),
+        st.sampled_from(("published", "published", "published", "converted", "stale", "paused", None)),
+    ),
+    min_size=1,
+    max_size=8,
+)
+FEEDBACK = st.lists(
+    st.tuples(
+        st.integers(0, 8),
+        st.integers(-10, 14 * 60),
+        st.sampled_from(
+            [
+                "sent",
+                "delivered",
+                "opened",
+                "machine",
+                "clicked",
+                "clicked",
+                "converted",
+                "converted",
+                "replied",
+                "queued",
+            ]
+        )
+        | st.sampled_from(["unsubscribed", "complained", "bounced", "failed", "rated"]),
+        st.sampled_from(("", "", "", "", "user", "unknown", "money", "currency")),
+        st.integers(0, 3),
+    ),
+    max_size=16,
+)
+ORDERS = st.lists(st.tuples(MINUTES, st.sampled_from(USERS), st.integers(0, 3), st.booleans()), max_size=6)
+
+
+def history(decisions: Any, feedbacks: Any, orders: Any) -> list[Fed]:
+    made: list[Fed] = []
+    for number, (minute, user, reason, campaign, arm, ended) in enumerate(decisions):
+        at_s = NOON + minute * 60
+        made.append(decision(number, at_s, user, reason, campaign_id=campaign, variation_id=arm))
+        if reason == "requested" and ended is not None:
+            made.append(outcome(number, at_s + 5, user, ended))
+    for number, (about, minute, what, wrong, order_number) in enumerate(feedbacks):
+        decided, user = decisions[about][:2] if about < len(decisions) else (0, "ana")
+        # seconds apart, so that two ratings have an order
+        at_s, event_id = NOON + (decided + minute) * 60 + number, f"f{number}"
+        if wrong == "user":
+            user = USERS[(USERS.index(user) + 1) % 3]
+        fields: dict[str, Any] = {}
+        status = "opened" if what == "machine" else what
+        if what == "machine":
+            fields = {"machine_opened": True}
+        if status == "rated":
+            fields = {"rating": 1 + order_number if wrong != "money" else None}
+        if status == "converted":
+            fields = {"revenue": -1.0 if wrong == "money" else 7.1, "currency": None if wrong == "currency" else "EUR"}
+            fields["order_id"] = f"order-{user}-{order_number}" if order_number else None
+        made.append(feedback(event_id, 99 if wrong == "unknown" else about, status, at_s, user, **fields))
+    for number, (minute, user, order_number, priced) in enumerate(orders):
+        fields = {
+            "order_id": f"order-{user}-{order_number}",
+            "total": 10.01 + number,
+            "currency": "EUR" if priced else None,
+        }
+        made.append(order(f"e{number}", NOON + minute * 60, user, **fields))
+    return made
+
+
+def play(values: list[Fed], seed: int, cuts: list[int], repeats: list[int]) -> LearnHarness:
+    """The values in any order and some of them twice, cut into batches with a restart before each."""
+    lane, rng = LearnHarness(), random.Random(seed)
+    mixed = [*values, *(values[index % len(values)] for index in repeats)]
+    rng.shuffle(mixed)
+    lane.wall_s = READ_AT
+    for first, last in pairwise(sorted({0, len(mixed), *(cut % len(mixed) for cut in cuts)})):
+        lane.run(*mixed[first:last], caught_up=False)
+        lane.restart()
+    return lane
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    decisions=DECISIONS,
+    feedbacks=FEEDBACK,
+    orders=ORDERS,
+    seed=st.integers(0, 2**32),
+    cuts=st.lists(st.integers(0, 60), max_size=5),
+    repeats=st.lists(st.integers(0, 60), max_size=10),
+)
+def test_the_sums_are_those_of_the_set_of_records(
+    decisions: Any, feedbacks: Any, orders: Any, seed: int, cuts: list[int], repeats: list[int]
+) -> None:
+    values = history(decisions, feedbacks, orders)
+    oracle = Oracle(values, LEARNING, READ_AT)
+    lane = play(values, seed, cuts, repeats)
+
+    lane.tick(READ_AT + 10, caught_up=False)
+    snapshots = {snapshot.campaign_id: snapshot for snapshot in lane.snapshots}
+    for campaign in ("cart", "welcome"):
+        shown = snapshots[campaign].arms if campaign in snapshots else []
+        told = {(arm.context, arm.arm): (arm.trials, arm.pending, arm.rewards, arm.reward_squares) for arm in shown}
+        expected = oracle.statistics(campaign, READ_AT + 10)
+        assert told.keys() == expected.keys()
+        for key, numbers in told.items():
+            assert numbers == pytest.approx(expected[key], abs=1e-9)
+
+    lane.tick(READ_AT + 2 * HOUR)  # what waits has waited long enough
+    lane.tick(READ_AT + 3 * HOUR)
+    assert sums_of(lane.metrics) == oracle.rows
+
+    lane.restart()
+    lane.tick(READ_AT + 40 * HOUR)
+    lane.tick(READ_AT + 80 * HOUR)
+    assert lane.kinds()[b"c"] == lane.kinds()[b"t"] == 0, "every customer is counted for good"
+    lane.run(*values)
+    lane.tick(READ_AT + 81 * HOUR)
+    assert counts(sums_of(lane.metrics)) == counts(oracle.rows), "what is read again after that changes no count"
+
+
+def counts(sums: Sums) -> Sums:
+    return {key: {name: value for name, value in row.items() if name != "ignored"} for key, row in sums.items()}
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    decisions=DECISIONS,
+    feedbacks=FEEDBACK,
+    orders=ORDERS,
+    seeds=st.tuples(st.integers(0, 2**32), st.integers(0, 2**32)),
+    cuts=st.lists(st.integers(0, 60), max_size=5),
+)
+def test_two_interleavings_leave_the_same_snapshots_to_the_bit(
+    decisions: Any, feedbacks: Any, orders: Any, seeds: tuple[int, int], cuts: list[int]
+) -> None:
+    values = history(decisions, feedbacks, orders)
+    last = []
+    for seed, own in zip(seeds, (cuts, []), strict=True):
+        lane = play(values, seed, own, [])
+        lane.tick(READ_AT + 10, caught_up=False)
+        last.append({snapshot.campaign_id: (snapshot.arms, snapshot.snapshot_version) for snapshot in lane.snapshots})
+    assert {campaign: shown for campaign, shown in last[0].items() if shown[0]} == {
+        campaign: shown for campaign, shown in last[1].items() if shown[0]
+    }
+
+
+ODD = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=20)
+    | st.sampled_from(
+        ["EUR", "€", "d0", "m0", "o1", "clicked", "9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z", "x" * 5000]
+    )
+)
+FIELDS = (
+    st.sampled_from(
+        ["event_id", "message_id", "status", "timestamp", "rating", "revenue", "currency", "order_id", "machine_opened"]
+    )
+    | st.sampled_from(
+        ["decision_id", "campaign_id", "decided_at", "reason", "channel", "variation_id", "ended_at", "schema_version"]
+    )
+    | st.sampled_from(["target_group", "event", "messageId", "userId", "properties", "total"])
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 3), st.dictionaries(FIELDS, ODD, max_size=3), st.dictionaries(FIELDS, ODD, max_size=3)
+        ),
+        max_size=8,
+    )
+)
+def test_no_record_stops_the_lane_and_the_good_ones_count(steps: Any) -> None:
+    lane = LearnHarness()
+    lane.wall_s = NOON + HOUR
+    good = [decision(0), outcome(0), feedback("f", 0, "clicked", NOON + 60), order("e", NOON + 70)]
+    for kind, changes, inside in steps:
+        value = json.loads(codec.encode(good[kind])) | changes
+        if kind == 3 and isinstance(value.get("properties"), dict):
+            value["properties"] |= inside
+        record = lane.record(good[kind])
+        lane.run(msgspec.structs.replace(record, value=json.dumps(value).encode()))
+    lane.run(decision(7, user="bo"), outcome(7, user="bo"), feedback("g", 7, "clicked", NOON + 60, "bo"))
+    for hours in (2, 3, 50, 24 * 40):
+        lane.tick(NOON + hours * HOUR)
+        lane.restart()
+    assert sum(row.clicked for row in lane.metrics.values() if row.campaign_id == "cart") >= 1
+    assert all(arm.trials >= 0 for snapshot in lane.snapshots for arm in snapshot.arms)
+    assert lane.kinds()[b"c"] == 0

@@ -1,0 +1,377 @@
+"""Drives a lane of learn without Kafka, and says independently what it must come to."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from schemas import codec
+from schemas.base import Wire
+from schemas.control import DeadLetter
+from schemas.events import Properties, Track
+from schemas.learning import FeedbackMetrics, PolicySnapshot
+from schemas.messages import Decision, Feedback, Outcome
+from tests.support_core import MemoryStore
+from workers.core.lane import Effects
+from workers.core.learning.delays import share_within
+from workers.core.learning.lane import DECISIONS, EVENTS, FEEDBACK, OUTCOMES, Learn, LearnConfig
+from workers.core.playbook import Learning
+from workers.ports import Output, Record
+
+#: 2024-03-04 12:00:00 UTC
+NOON = 1_709_553_600.0
+HOUR = 3600.0
+LEARNING = Learning(attribution_s=6 * HOUR, metrics_window_s=HOUR)
+_TOPIC: dict[type[Wire], str] = {Decision: DECISIONS, Outcome: OUTCOMES, Feedback: FEEDBACK, Track: EVENTS}
+Fed = Decision | Outcome | Feedback | Track
+
+
+def at(at_s: float) -> datetime:
+    """Seconds since the epoch as the wire has them."""
+    return datetime.fromtimestamp(at_s, UTC)
+
+
+def decision(number: int, at_s: float = NOON, user: str = "ana", reason: Any = "requested", **fields: Any) -> Decision:
+    """Decision d<number>, which asks for message m<number> if it is a request."""
+    values: dict[str, Any] = {
+        "decision_id": f"d{number}",
+        "user_id": user,
+        "campaign_id": "cart",
+        "occurrence_id": f"o{number}",
+        "trigger": "cart_abandonment",
+        "decided_at": at(at_s),
+        "reason": reason,
+        "message_id": f"m{number}" if reason == "requested" else None,
+        "channel": "push",
+        "variation_id": "warm",
+        "target_group": "sports",
+    }
+    return Decision(**values | fields)
+
+
+def outcome(number: int, at_s: float = NOON, user: str = "ana", reason: Any = "published") -> Outcome:
+    """How the request of decision d<number> ended."""
+    return Outcome(
+        message_id=f"m{number}",
+        decision_id=f"d{number}",
+        user_id=user,
+        campaign_id="cart",
+        channel="push",
+        reason=reason,
+        requested_at=at(at_s),
+        ended_at=at(at_s),
+    )
+
+
+def feedback(event_id: str, number: int, status: Any, at_s: float = NOON, user: str = "ana", **fields: Any) -> Feedback:
+    """What became of message m<number>."""
+    return Feedback(
+        event_id=event_id, message_id=f"m{number}", user_id=user, status=status, timestamp=at(at_s), **fields
+    )
+
+
+def order(event_id: str, at_s: float = NOON, user: str = "ana", **properties: Any) -> Track:
+    """Order Completed."""
+    values: dict[str, Any] = {"order_id": event_id, "total": 10.0, "currency": "EUR"} | properties
+    return Track(
+        event="Order Completed",
+        message_id=event_id,
+        timestamp=at(at_s),
+        user_id=user,
+        properties=Properties(**values),
+    )
+
+
+class LearnHarness:
+    """One lane with its store. `wall_s` is the time of the next batch."""
+
+    def __init__(self, learning: Learning = LEARNING, clock: Any = "wall", **config: Any) -> None:
+        self.store = MemoryStore()
+        self.outputs: list[Output] = []
+        self.tally: Counter[tuple[str, ...]] = Counter()
+        self.wall_s = NOON
+        self._learning = learning
+        values: dict[str, Any] = {"clock": clock, "partition_of": lambda _key: 3} | config
+        self._config = LearnConfig(**values)
+        self._clock_s = 0.0
+        self._offset = 0
+        self.restart()
+
+    def restart(self) -> None:
+        """A new lane on what was committed."""
+        self.core = Learn(self._config, self._learning, self.store, self._clock_s)
+
+    def run(self, *values: Fed | Record, caught_up: bool = True) -> Effects:
+        """One batch, committed."""
+        records = [value if isinstance(value, Record) else self.record(value) for value in values]
+        effects = self.core.apply(records, self.wall_s, caught_up=caught_up)
+        self.store.commit(effects)
+        self._clock_s = effects.clock_s
+        self.outputs.extend(effects.outputs)
+        self.tally.update(effects.tally)
+        return effects
+
+    def tick(self, wall_s: float, *, caught_up: bool = True) -> Effects:
+        """Time passes."""
+        self.wall_s = wall_s
+        return self.run(caught_up=caught_up)
+
+    def record(self, value: Fed) -> Record:
+        """A value as the next record of its topic."""
+        user = value.user_id or ""
+        return self.raw(_TOPIC[type(value)], user.encode(), codec.encode(value))
+
+    def raw(self, topic: str, key: bytes | None, value: bytes | None) -> Record:
+        """Any record."""
+        self._offset += 1
+        return Record(topic=topic, partition=3, offset=self._offset, key=key, value=value, appended_at_s=NOON)
+
+    @property
+    def metrics(self) -> dict[str, FeedbackMetrics]:
+        """The newest record of each key."""
+        return newest_metrics(
+            (output.key, output.value) for output in self.outputs if output.topic == "feedback.metrics"
+        )
+
+    @property
+    def snapshots(self) -> list[PolicySnapshot]:
+        """All of them, in order."""
+        values = [output.value for output in self.outputs if output.topic == "policy.snapshots"]
+        return [codec.decode(PolicySnapshot, value) for value in values]
+
+    @property
+    def dead_letters(self) -> list[DeadLetter]:
+        """All of them, in order."""
+        values = [output.value for output in self.outputs if output.topic == "dead.letters"]
+        return [codec.decode(DeadLetter, value) for value in values]
+
+    def the_row(self) -> FeedbackMetrics:
+        """The only row there is."""
+        (row,) = self.metrics.values()
+        return row
+
+    def kinds(self) -> Counter[bytes]:
+        """How many entries of each kind the state has."""
+        return Counter(key[:1] for key in self.store.values)
+
+
+def newest_metrics(records: Iterable[tuple[bytes | None, bytes | None]]) -> dict[str, FeedbackMetrics]:
+    """The newest record of each key of feedback.metrics."""
+    return {(key or b"").decode(): codec.decode(FeedbackMetrics, value) for key, value in records}
+
+
+COUNTS = (
+    *("decisions", "requested", "requested_converted", "holdout", "holdout_converted", "no_action"),
+    *("no_action_converted", "published", "sent", "delivered", "opened", "machine_opened", "clicked", "replied"),
+    *("converted", "unsubscribed", "complained", "bounced", "failed", "rated", "rating_sum"),
+)
+MONEY = ("revenue", "requested_revenue", "holdout_revenue")
+Sums = dict[str, dict[str, Any]]
+
+
+def sums_of(metrics: dict[str, FeedbackMetrics]) -> Sums:
+    """Key → what is not 0 of its counts."""
+    found = {}
+    for key, row in metrics.items():
+        values = {name: getattr(row, name) for name in (*COUNTS, *MONEY, "ignored")}
+        found[key] = {name: value for name, value in values.items() if value}
+    return found
+
+
+class Oracle:
+    """What must come of a set of records, in no order at all: everything is looked for in everything.
+
+    `clock_s` is when everything was read; `wrong` and `unknown` feedback is what is left after the wait is over.
+    """
+
+    def __init__(self, values: Sequence[Fed], learning: Learning, clock_s: float, partition: int = 3) -> None:
+        self.learning, self.clock_s, self.partition = learning, clock_s, partition
+        self.grace_s = min(learning.attribution_s, 86_400.0)
+        self.decisions = {value.decision_id: value for value in values if isinstance(value, Decision)}
+        self.outcomes = {value.decision_id: value.reason for value in values if isinstance(value, Outcome)}
+        silent = ("queued", "dropped", "skipped")
+        feedback = [value for value in values if isinstance(value, Feedback) and value.status not in silent]
+        self.feedback = {value.event_id: value for value in feedback}
+        self.orders = self._orders([value for value in values if isinstance(value, Track)])
+        self.rows: Sums = {}
+        self.trials: dict[tuple[str, str, str], list[tuple[float, float | None, float]]] = defaultdict(list)
+        for one in self.decisions.values():
+            self._count(one)
+        self.rows = {key: {name: v for name, v in row.items() if v} for key, row in self.rows.items()}
+
+    # -- orders ------------------------------------------------------------------------------------------------------
+
+    def _orders(self, events: list[Track]) -> list[tuple[str, float, str, float | None]]:
+        """(customer, when, currency, amount) of each order once."""
+        found: dict[tuple[str, str], tuple[float, str, float | None]] = {}
+        for one in self.feedback.values():
+            owner = self._owner(one)
+            if one.status == "converted" and owner is not None and not self._refusal(one, owner):
+                key = one.user_id, f"order {one.order_id}" if one.order_id else f"feedback {one.event_id}"
+                amount = one.revenue if one.currency else None
+                found[key] = min(
+                    found.get(key, (9e99, "", None)), (one.timestamp.timestamp(), one.currency or "", amount)
+                )
+        told: dict[tuple[str, str], tuple[float, str, float | None]] = {}
+        for event in events:
+            if event.timestamp.timestamp() > self.clock_s + 300:
+                continue
+            key = event.user_id or "", f"order {event.properties.order_id}"
+            amount = event.properties.total if event.properties.currency else None
+            new = (event.timestamp.timestamp(), event.properties.currency or "" if amount is not None else "", amount)
+            told[key] = min(told.get(key, (9e99, "", None)), new)
+        for key, by_event in told.items():
+            priced = by_event if by_event[2] is not None else found.get(key, by_event)
+            found[key] = by_event[0], *priced[1:]
+        return [(user, *rest) for (user, _), rest in found.items()]
+
+    def _in_window(self, one: Decision, when: float) -> bool:
+        decided = one.decided_at.timestamp()
+        return decided <= when <= decided + self.learning.attribution_s
+
+    def _touched(self, one: Decision, candidates: Iterable[Decision]) -> list[tuple[float, str, float | None]]:
+        """The orders whose newest candidate before them is this decision."""
+        rivals = [rival for rival in candidates if rival.user_id == one.user_id]
+        if one not in rivals:
+            return []
+        found = []
+        for user, when, currency, amount in self.orders:
+            before = [rival for rival in rivals if rival.decided_at.timestamp() <= when]
+            if user != one.user_id or not before:
+                continue
+            newest = max(before, key=lambda rival: (rival.decided_at, rival.decision_id))
+            if newest is one and self._in_window(one, when):
+                found.append((when, currency, amount))
+        return found
+
+    # -- feedback ----------------------------------------------------------------------------------------------------
+
+    def _owner(self, one: Feedback) -> Decision | None:
+        owners = [d for d in self.decisions.values() if d.message_id == one.message_id and d.reason == "requested"]
+        return owners[0] if owners else None
+
+    def _refusal(self, one: Feedback, owner: Decision) -> str:
+        """Why a feedback counts nowhere, apart from what else is known of its message."""
+        when, decided = one.timestamp.timestamp(), owner.decided_at.timestamp()
+        if one.user_id != owner.user_id:
+            return "wrong_customer"
+        if when > self.clock_s + 300:
+            return "future"
+        if one.status == "rated" and one.rating is None:
+            return "no_rating"
+        if one.status == "converted" and one.revenue is not None:
+            if not 0 <= one.revenue <= 1e9:
+                return "bad_revenue"
+            if one.currency is None:
+                return "revenue_without_currency"
+        if when < decided - 300:
+            return "before_message"
+        return "expired" if when > decided + self.learning.attribution_s + self.grace_s else ""
+
+    def _heard(self, one: Decision) -> tuple[dict[str, float], Counter[str], int]:
+        mine = [f for f in self.feedback.values() if one.message_id and f.message_id == one.message_id]
+        refused = {f.event_id: reason for f in mine if (reason := self._refusal(f, one))}
+        good = [f for f in mine if f.event_id not in refused]
+        ignored = Counter(refused.values())
+        delivered = min((f.timestamp.timestamp() for f in good if f.status == "delivered"), default=None)
+        happened: dict[str, float] = {}
+        rating = max(
+            ((f.timestamp, f.rating or 0) for f in good if f.status == "rated"), default=(None, 0), key=lambda r: r[0]
+        )[1]
+        ended = self.outcomes.get(one.decision_id)
+        for f in good:
+            when, status = (
+                f.timestamp.timestamp(),
+                f.status + ("!" if f.status == "opened" and f.machine_opened else ""),
+            )
+            if status in ("rated", "converted"):
+                continue
+            if status in ("opened", "clicked") and delivered is not None and when < delivered - 5:
+                ignored["before_delivery"] += 1
+            elif ended == "published":
+                happened[status] = min(when, happened.get(status, when))
+            elif ended is not None:
+                ignored["not_published"] += 1
+        return happened, ignored, rating
+
+    # -- sums --------------------------------------------------------------------------------------------------------
+
+    def _count(self, one: Decision) -> None:
+        decided, width = one.decided_at.timestamp(), self.learning.metrics_window_s
+        labels = (one.campaign_id, one.channel or "", one.variation_id or "", one.target_group or "")
+        row = self.rows.setdefault("|".join((*labels, f"{decided // width * width:.0f}", str(self.partition))), {})
+
+        def add(name: str, amount: int = 1) -> None:
+            row[name] = row.get(name, 0) + amount
+
+        def earn(name: str, orders: Iterable[tuple[float, str, float | None]]) -> None:
+            total = row.setdefault(name, {})
+            for _, currency, amount in orders:
+                if amount is not None:
+                    total[currency] = round(total.get(currency, 0.0) + amount, 4)
+
+        add("decisions")
+        kinds = {"requested": "requested", "holdout": "holdout", "no_action_chosen": "no_action"}
+        if one.reason not in kinds:
+            return
+        own = [o[1:] for o in self.orders if o[0] == one.user_id and self._in_window(one, o[1])]
+        add(kinds[one.reason])
+        add(f"{kinds[one.reason]}_converted", bool(own))
+        if one.reason != "no_action_chosen":
+            earn(f"{one.reason}_revenue", own)
+        happened, ignored, rating = self._heard(one)
+        row["ignored"] = dict(Counter(row.get("ignored", {})) + ignored)
+        add("rated", bool(rating))
+        add("rating_sum", rating)
+        if self.outcomes.get(one.decision_id) == "published":
+            add("published")
+            published = [d for d in self.decisions.values() if self.outcomes.get(d.decision_id) == "published"]
+            converted = self._touched(one, [d for d in published if d.reason == "requested"])
+            add("converted", bool(converted))
+            earn("revenue", converted)
+            for status in happened:
+                add({"opened!": "machine_opened"}.get(status, status))
+        self._try(one, happened)
+
+    def _is_trial(self, one: Decision) -> bool:
+        ended = self.outcomes.get(one.decision_id) in (None, "published", "converted")
+        return one.reason == "no_action_chosen" or (one.reason == "requested" and ended)
+
+    def _try(self, one: Decision, happened: dict[str, float]) -> None:
+        if not self._is_trial(one):
+            return
+        decided = one.decided_at.timestamp()
+        times = {s: when for s, when in happened.items() if when <= decided + self.learning.attribution_s}
+        if orders := self._touched(one, [d for d in self.decisions.values() if self._is_trial(d)]):
+            times["converted"] = min(order[0] for order in orders)
+        earned = {s: getattr(self.learning.rewards, s, 0.0) for s in times}
+        delay = min((times[s] - decided for s, reward in earned.items() if reward), default=None)
+        key = one.campaign_id, one.target_group or "", one.variation_id or ""
+        self.trials[key].append((decided, delay, sum(earned.values())))
+
+    def statistics(self, campaign: str, clock_s: float) -> dict[tuple[str, str], tuple[float, float, float, float]]:
+        """(context, arm) → (trials, pending, rewards, reward squares) of a snapshot at this moment."""
+        every = [t for key, trials in self.trials.items() if key[0] == campaign for t in trials]
+        delays = Counter(_bucket(t[1]) for t in every if t[1] is not None)
+        window, slot = self.learning.attribution_s, self.learning.attribution_s / 64
+        found = {}
+        for (of, context, arm), trials in self.trials.items():
+            if of != campaign:
+                continue
+            ages = [
+                (clock_s // slot - decided // slot) * slot if delay is None else None for decided, delay, _ in trials
+            ]
+            found[context, arm] = (
+                sum(1.0 if age is None else share_within(age, window, delays) for age in ages),
+                float(sum(age is not None and age < window for age in ages)),
+                sum(reward for *_, reward in trials),
+                sum(reward * reward for *_, reward in trials),
+            )
+        return found
+
+
+def _bucket(delay_s: float) -> int:
+    """Two for each doubling from a second on."""
+    return max(number for number in range(64) if number == 0 or 2 ** (number / 2) <= delay_s)

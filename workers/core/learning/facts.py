@@ -1,0 +1,194 @@
+"""What is known of one customer until it is counted for good, as it lies in RocksDB and in the changelog (msgpack).
+
+Adding a fact is a merge (commutative, associative, idempotent): the facts that are held do not depend on the order, the
+repetition or the batches in which records came. Times are seconds since the epoch, UTC; amounts are whole MONEY_UNITths
+of a currency, because sums of integers do not depend on an order either. Fields are only added, at the end, with defaults.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import msgspec
+
+#: Amounts are kept in ten thousandths of a currency's unit.
+MONEY_UNIT = 10_000
+#: Facts of one kind that an exposure keeps: the earliest and the latest of them.
+_EARLIEST, _LATEST = 24, 8
+#: Of one customer. Beyond these the oldest are counted for good at once (exposures) or forgotten.
+MAX_EXPOSURES, MAX_ORDERS, MAX_SETTLED, MAX_WAITING = 64, 64, 512, 256
+#: The kinds of exposures: reasons of decisions.
+REQUESTED, HOLDOUT, NO_ACTION = "requested", "holdout", "no_action_chosen"
+EXPOSURES = frozenset({REQUESTED, HOLDOUT, NO_ACTION})
+PUBLISHED = "published"
+
+
+class Fact(msgspec.Struct, frozen=True, array_like=True):
+    """One feedback. `refused`: why it counts nowhere, whatever message it is about ("" = it may count).
+
+    `order_key` and `amount` (None = unknown) are for `converted`, `rating` for `rated`.
+    """
+
+    status: str
+    at: float
+    refused: str = ""
+    rating: int = 0
+    order_key: str = ""
+    amount: int | None = None
+    currency: str = ""
+
+
+class Order(msgspec.Struct, frozen=True, array_like=True):
+    """What one source said of an order. `amount` None = unknown."""
+
+    at: float
+    amount: int | None = None
+    currency: str = ""
+
+
+class Told(msgspec.Struct, array_like=True):
+    """An order as the event told it and as feedback claimed it; the event's word counts where it says something."""
+
+    event: Order | None = None
+    claim: Order | None = None
+
+    @property
+    def order(self) -> Order:
+        """The one order that both speak of."""
+        event, claim = self.event or self.claim or Order(0.0), self.claim or self.event or Order(0.0)
+        return event if event.amount is not None else Order(event.at, claim.amount, claim.currency)
+
+
+class Contribution(msgspec.Struct, frozen=True, array_like=True):
+    """What one exposure adds to the lane's sums. It is kept beside the facts: what was added can always be taken back.
+
+    `flags`: bits in the order of metrics.FLAGS. `happened`: bits in the order of rewards.EARNING, -1 = no trial. `open_ms`:
+    the slot of an exposure that has earned nothing, `delay`: the bucket of the first earning; -1 = none.
+    """
+
+    flags: int = 0
+    rating: int = 0
+    revenue: dict[str, int] = {}
+    own_revenue: dict[str, int] = {}
+    ignored: dict[str, int] = {}
+    happened: int = -1
+    open_ms: int = -1
+    delay: int = -1
+
+
+class Exposure(msgspec.Struct, array_like=True):
+    """A decision whose effect is measured. The terms (`window_s`, `grace_s`, the bits `earning`) are those of the playbook
+    when it was first read: a new playbook changes no trial that runs.
+    """
+
+    decision_id: str
+    message_id: str
+    kind: str
+    campaign: str
+    channel: str
+    arm: str
+    context: str
+    decided_at: float
+    start_ms: int
+    end_ms: int
+    window_s: float
+    grace_s: float
+    earning: int
+    outcome: str = ""
+    facts: dict[int, Fact] = {}
+    counted: Contribution = Contribution()
+
+    @property
+    def sealed_at(self) -> float:
+        """When it is counted for good [s]."""
+        return self.decided_at + self.window_s + self.grace_s
+
+
+class Waiting(msgspec.Struct, frozen=True, array_like=True):
+    """Feedback whose message is not known yet; it waits for its decision until `until` [s]."""
+
+    message_id: str
+    fact: Fact
+    until: float
+
+
+class Ended(msgspec.Struct, frozen=True, array_like=True):
+    """An outcome whose decision is not known yet."""
+
+    reason: str
+    until: float
+
+
+class Customer(msgspec.Struct, array_like=True):
+    """One customer. `settled`: hash of a decision or a feedback that is counted for good → when it may be forgotten [s].
+
+    `due_at`: when time alone changes this record [s], 0 = never; the index of timers is made from it.
+    """
+
+    customer_id: str
+    exposures: dict[str, Exposure] = {}
+    orders: dict[str, Told] = {}
+    waiting: dict[int, Waiting] = {}
+    ended: dict[str, Ended] = {}
+    settled: dict[int, float] = {}
+    due_at: float = 0.0
+
+    @property
+    def empty(self) -> bool:
+        """Nothing is left to be known."""
+        return not (self.exposures or self.orders or self.waiting or self.ended or self.settled)
+
+    def of_message(self, message_id: str) -> Exposure | None:
+        """The exposure that asked for this message."""
+        return next((found for found in self.exposures.values() if found.message_id == message_id), None)
+
+
+encode = msgspec.msgpack.Encoder().encode
+decode = msgspec.msgpack.Decoder(Customer).decode
+
+
+def add_fact(facts: dict[int, Fact], digest: int, fact: Fact) -> bool:
+    """Adds one feedback under the hash of its event_id; False = it is known. Of two that share an id one wins, always the
+    same. Of more than 32 of one kind the earliest 24 and the latest 8 are kept.
+    """
+    known = facts.get(digest)
+    if known is not None:
+        facts[digest] = min(known, fact, key=_order_of_fact)
+        return False
+    facts[digest] = fact
+    if len(facts) > _EARLIEST + _LATEST:
+        alike = [one for one, other in facts.items() if (other.status, other.refused) == (fact.status, fact.refused)]
+        if len(alike) > _EARLIEST + _LATEST:
+            alike.sort(key=lambda one: (facts[one].at, one))
+            del facts[alike[_EARLIEST]]
+    return True
+
+
+def add_order(orders: dict[str, Told], key: str, *, event: Order | None = None, claim: Order | None = None) -> bool:
+    """Adds what an event or a feedback says of an order; False = that changes nothing. The earliest word of each counts."""
+    told = orders.setdefault(key, Told())
+    before = (told.event, told.claim)
+    told.event, told.claim = _earlier(told.event, event), _earlier(told.claim, claim)
+    while len(orders) > MAX_ORDERS:
+        del orders[min(orders, key=lambda known: (orders[known].order.at, known))]
+    return (told.event, told.claim) != before
+
+
+T = TypeVar("T")
+
+
+def forget_first(times: dict[T, float], limit: int) -> None:
+    """Keeps the `limit` entries that would be forgotten last."""
+    while len(times) > limit:
+        del times[min(times, key=times.__getitem__)]
+
+
+def _earlier(one: Order | None, other: Order | None) -> Order | None:
+    if one is None or other is None:
+        return one or other
+    return min(one, other, key=lambda said: (said.at, -1 if said.amount is None else said.amount, said.currency))
+
+
+def _order_of_fact(fact: Fact) -> tuple[str, float, str, int, str, int, str]:
+    amount = -1 if fact.amount is None else fact.amount
+    return fact.refused, fact.at, fact.status, fact.rating, fact.order_key, amount, fact.currency

@@ -1,0 +1,81 @@
+"""How records become facts, and facts find their exposure."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from schemas import codec
+from schemas.messages import Decision, Feedback, Outcome
+from workers.core.learning import counts, facts
+from workers.core.learning.attribution import refusal
+from workers.core.learning.facts import PUBLISHED, Customer, Exposure, Fact, Order, Waiting
+from workers.core.learning.rewards import earning_bits
+from workers.core.playbook import Learning
+from workers.errors import InvalidEvent
+from workers.ports import Record
+
+S = TypeVar("S", Decision, Outcome, Feedback)
+
+
+def read(struct: type[S], record: Record) -> S:
+    """One record about a message. Raises InvalidEvent if it is malformed or its key is not its customer."""
+    try:
+        value = codec.decode(struct, record.value)
+    except codec.Malformed as error:
+        raise InvalidEvent(error.reason, error.detail) from error
+    if record.key != value.user_id.encode():
+        raise InvalidEvent("key_mismatch", "the record's key is not the customer of its value")
+    return value
+
+
+def exposure(decision: Decision, learning: Learning, grace_s: float) -> Exposure:
+    """A decision on the terms of the playbook of now."""
+    decided_at = decision.decided_at.timestamp()
+    start_ms, end_ms = counts.window_ms(decided_at, learning.metrics_window_s)
+    return Exposure(
+        decision_id=decision.decision_id,
+        message_id=decision.message_id or "",
+        kind=decision.reason,
+        campaign=decision.campaign_id,
+        channel=decision.channel or "",
+        arm=decision.variation_id or "",
+        context=decision.target_group or "",
+        decided_at=decided_at,
+        start_ms=start_ms,
+        end_ms=end_ms,
+        window_s=learning.attribution_s,
+        grace_s=grace_s,
+        earning=earning_bits(learning.rewards),
+    )
+
+
+def outcome(known: str, reason: str) -> str:
+    """The outcome that holds when two are told of one request, which nobody should: `published`, else the first word.
+
+    >>> outcome("stale", "published"), outcome("stale", "paused"), outcome("", "stale")
+    ('published', 'paused', 'stale')
+    """
+    told = {known, reason} - {""}
+    return PUBLISHED if PUBLISHED in told else min(told)
+
+
+def attach(customer: Customer, to: Exposure, digest: int, fact: Fact) -> bool:
+    """Adds a feedback to its exposure, and the order that it claims to the customer's; False = it is known."""
+    if fact.status == "converted" and not refusal(to, fact):
+        facts.add_order(customer.orders, fact.order_key, claim=Order(fact.at, fact.amount, fact.currency))
+    return facts.add_fact(to.facts, digest, fact)
+
+
+def wait(customer: Customer, digest: int, message_id: str, fact: Fact, until_s: float) -> list[int]:
+    """Keeps a feedback until its decision comes. Returns those for which there is no room any more: they wait longest."""
+    known = customer.waiting.get(digest)
+    if known is not None:
+        one: dict[int, Fact] = {digest: known.fact}
+        facts.add_fact(one, digest, fact)
+        fact, until_s = one[digest], known.until
+    customer.waiting[digest] = Waiting(message_id, fact, until_s)
+    crowded_out = []
+    while len(customer.waiting) > facts.MAX_WAITING:
+        crowded_out.append(min(customer.waiting, key=lambda held: (customer.waiting[held].until, held)))
+        del customer.waiting[crowded_out[-1]]
+    return crowded_out
