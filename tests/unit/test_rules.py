@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from schemas.base import TraitValue
 from tests.support_playbooks import REES46, playbook
 from workers.core.playbook import Audiences, Condition, Segment, TargetGroup
-from workers.core.rules import Groups, Lookup, compile_condition, mistakes
+from workers.core.rules import Groups, Lookup, by_lookup, compile_condition, mistakes
 
 VALUES: dict[str, TraitValue] = {
     "traits.age": 30,
@@ -75,7 +75,7 @@ def lookup(values: dict[str, TraitValue]) -> Lookup:
     ],
 )
 def test_a_condition_holds_or_not(condition: dict[str, Any], holds: bool) -> None:
-    assert compile_condition(to_condition(condition))(lookup(VALUES)) is holds
+    assert compile_condition(to_condition(condition), by_lookup)(lookup(VALUES)) is holds
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_a_condition_holds_or_not(condition: dict[str, Any], holds: bool) -> Non
 )
 def test_a_wrong_condition_says_what_is_allowed(condition: dict[str, Any], expected: str) -> None:
     with pytest.raises(ValueError, match=r"allowed|comparison") as caught:
-        compile_condition(to_condition(condition))
+        compile_condition(to_condition(condition), by_lookup)
     assert expected in str(caught.value)
 
 
@@ -122,7 +122,8 @@ def test_the_first_group_that_holds_wins_and_nobody_is_left_out() -> None:
                 Segment(id="buyers", when=Condition(field="orders", at_least=1)),
                 Segment(id="locals", when=Condition(field="traits.city", equals="Berlin")),
             ],
-        )
+        ),
+        by_lookup,
     )
     assert groups.target_group(lookup({"interest.sports": 3.0, "traits.age": 20})) == "sports"
     assert groups.target_group(lookup({"traits.age": 20})) == "young"
@@ -147,7 +148,7 @@ def test_the_first_group_that_holds_wins_and_nobody_is_left_out() -> None:
     ],
 )
 def test_the_shipped_groups_follow_traits_and_behaviour(values: dict[str, TraitValue], expected: str) -> None:
-    assert Groups(playbook().audiences).target_group(lookup(values)) == expected
+    assert Groups(playbook().audiences, by_lookup).target_group(lookup(values)) == expected
 
 
 @pytest.mark.parametrize(
@@ -160,7 +161,7 @@ def test_the_shipped_groups_follow_traits_and_behaviour(values: dict[str, TraitV
     ],
 )
 def test_the_clickstream_groups_follow_behaviour_alone(values: dict[str, TraitValue], expected: str) -> None:
-    assert Groups(playbook(REES46).audiences).target_group(lookup(values)) == expected
+    assert Groups(playbook(REES46).audiences, by_lookup).target_group(lookup(values)) == expected
 
 
 trait_values: st.SearchStrategy[Any] = st.one_of(
@@ -185,7 +186,7 @@ comparisons: list[Callable[[Any], Condition]] = [
 def test_no_value_makes_a_rule_raise_and_missing_ones_never_hold(
     make: Callable[[Any], Condition], wanted: Any, value: TraitValue
 ) -> None:
-    holds = compile_condition(make(wanted))
+    holds = compile_condition(make(wanted), by_lookup)
     assert holds(lambda root, name: value) in (True, False)
     assert holds(lambda root, name: None) is False
 
@@ -193,7 +194,7 @@ def test_no_value_makes_a_rule_raise_and_missing_ones_never_hold(
 @given(trait_values)
 def test_none_of_a_condition_is_its_opposite(value: TraitValue) -> None:
     condition = Condition(field="traits.x", at_least=0.0)
-    holds, opposite = compile_condition(condition), compile_condition(Condition(none=[condition]))
+    holds, opposite = compile_condition(condition, by_lookup), compile_condition(Condition(none=[condition]), by_lookup)
     assert holds(lambda root, name: value) is not opposite(lambda root, name: value)
 
 

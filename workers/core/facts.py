@@ -2,50 +2,68 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import msgspec
+
 from schemas.base import TraitValue
 from schemas.catalogue import CatalogueProduct
 from schemas.messages import ProductFacts
 from workers.core import decay
 from workers.core.playbook import Playbook
 from workers.core.profile import CartLine, Profile
-from workers.core.rules import Lookup
 
 _DAY_S = 86_400.0
 
 
-def lookup(profile: Profile, now_s: float) -> Lookup:
-    """The fields that a playbook condition can name (see playbook.Condition), read from one profile at one time."""
+class Known(msgspec.Struct, frozen=True, gc=False):
+    """One customer at one time, for rules. `fade`: what a decayed counter is multiplied with."""
 
-    def value(root: str, name: str) -> TraitValue:
-        match root:
-            case "traits":
-                return profile.traits.get(name)
-            case "count":
-                return profile.counts.get(name, 0)
-            case "decayed":
-                return decay.value(profile.decayed.get(name, 0.0), profile.landmark, now_s)
-            case "interest":
-                return decay.value(profile.interests.get(name, 0.0), profile.landmark, now_s)
-            case "orders":
-                return profile.orders
-            case "revenue":
-                return sum(profile.revenue.values())
-            case "days_since_last_order":
-                return None if profile.last_order_at is None else (now_s - profile.last_order_at) / _DAY_S
-            case "days_since_last_seen":
-                return (now_s - profile.last_seen) / _DAY_S
-            case "price_max":
-                return profile.price_max
-            case "locale":
-                return profile.locale
-            case "language":
-                return profile.locale.replace("_", "-").split("-")[0].lower() if profile.locale else None
-            case "timezone":
-                return profile.timezone
-            case _:
-                return None
+    profile: Profile
+    now_s: float
+    fade: float
 
-    return value
+
+def known(profile: Profile, now_s: float) -> Known:
+    """What rules read."""
+    return Known(profile, now_s, decay.value(1.0, profile.landmark, now_s))
+
+
+def reader(root: str, name: str) -> Callable[[Known], TraitValue]:
+    """How one field that a playbook condition can name (see playbook.Condition) is read."""
+    match root:
+        case "traits":
+            return lambda customer: customer.profile.traits.get(name)
+        case "count":
+            return lambda customer: customer.profile.counts.get(name, 0)
+        case "decayed":
+            return lambda customer: customer.profile.decayed.get(name, 0.0) * customer.fade
+        case "interest":
+            return lambda customer: customer.profile.interests.get(name, 0.0) * customer.fade
+        case _:
+            return _PLAIN.get(root, lambda _customer: None)
+
+
+def _days_since_last_order(customer: Known) -> TraitValue:
+    last_s = customer.profile.last_order_at
+    return None if last_s is None else (customer.now_s - last_s) / _DAY_S
+
+
+def _language(customer: Known) -> TraitValue:
+    locale = customer.profile.locale
+    return locale.replace("_", "-").split("-")[0].lower() if locale else None
+
+
+_PLAIN: dict[str, Callable[[Known], TraitValue]] = {
+    "orders": lambda customer: customer.profile.orders,
+    "revenue": lambda customer: sum(customer.profile.revenue.values()),
+    "days_since_last_order": _days_since_last_order,
+    "days_since_last_seen": lambda customer: (customer.now_s - customer.profile.last_seen) / _DAY_S,
+    "price_max": lambda customer: customer.profile.price_max,
+    "locale": lambda customer: customer.profile.locale,
+    "language": _language,
+    "timezone": lambda customer: customer.profile.timezone,
+}
 
 
 def language_of(profile: Profile, playbook: Playbook) -> tuple[str, str]:

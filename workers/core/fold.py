@@ -55,7 +55,11 @@ class Folded(msgspec.Struct):
     """What the caller must react to: what triggers look at, consent that changed, anything the public view shows at once.
 
     `carts`, `products`, `visits` and `orders` are the ids of carts, looked-at products, visits and orders that changed.
+    `counted`: the name under which the event was counted; `more`: something else that rules may ask for changed too.
     """
+
+    counted: str = ""
+    more: bool = False
 
     carts: list[str] = []
     products: list[str] = []
@@ -65,28 +69,32 @@ class Folded(msgspec.Struct):
     traits_changed: bool = False
 
 
-def fold(profile: Profile, event: AnyEvent, source: SourceEvent, products: Mapping[str, CatalogueProduct]) -> Folded:
-    """Applies one event, once (the caller has checked for duplicates). `products` is the playbook's catalogue."""
-    at_s = event.timestamp.timestamp()
+def fold(
+    profile: Profile, event: AnyEvent, at_s: float, source: SourceEvent, products: Mapping[str, CatalogueProduct]
+) -> Folded:
+    """Applies one event, once (the caller has checked for duplicates). `at_s` is its timestamp [s since the epoch],
+    `products` the playbook's catalogue.
+    """
     folded = Folded()
     _identity(profile, event)
-    _see(profile, event, at_s)
+    folded.more = _see(profile, event, at_s)
     match event:
         case Track():
-            _count(profile, event.event, at_s)
+            folded.counted = _count(profile, event.event, at_s)
             _track(profile, event, at_s, source, products, folded)
         case Identify():
-            _count(profile, "identify", at_s)
+            folded.counted = _count(profile, "identify", at_s)
             _traits(profile, event.traits, at_s, folded)
         case Page() | Screen():
-            _count(profile, event.name or event.category or "page", at_s)
+            folded.counted = _count(profile, event.name or event.category or "page", at_s)
             _session(profile, event.properties.session_id, at_s)
         case Group():
-            _count(profile, "group", at_s)
+            folded.counted = _count(profile, "group", at_s)
         case Alias():
-            _count(profile, "alias", at_s)
+            folded.counted = _count(profile, "alias", at_s)
     if event.context.traits:
         _traits(profile, event.context.traits, at_s, folded)
+    folded.more |= folded.traits_changed
     profile.version += 1
     return folded
 
@@ -98,20 +106,26 @@ def _identity(profile: Profile, event: AnyEvent) -> None:
         profile.anonymous_ids = [*profile.anonymous_ids, anonymous][-MAX_ANONYMOUS_IDS:]
 
 
-def _see(profile: Profile, event: AnyEvent, at_s: float) -> None:
+def _see(profile: Profile, event: AnyEvent, at_s: float) -> bool:
+    """When and where; True if the customer's locale or zone is another now."""
     profile.events += 1
+    changed = False
     newest = at_s >= profile.last_seen
     profile.first_seen = at_s if profile.first_seen == 0.0 else min(profile.first_seen, at_s)
     profile.last_seen = max(profile.last_seen, at_s)
     if newest or profile.locale is None:
         locale, zone = event.context.locale, event.context.timezone
-        profile.locale = locale[:MAX_TEXT] if locale else profile.locale
-        profile.timezone = zone if zone in _ZONES else profile.timezone
+        if locale and locale != profile.locale:
+            profile.locale, changed = locale[:MAX_TEXT], True
+        if zone and zone != profile.timezone and zone in _ZONES:
+            profile.timezone, changed = zone, True
     hour = int(at_s // 3600) % 24
     profile.hours[hour] = profile.hours.get(hour, 0) + 1
+    return changed
 
 
-def _count(profile: Profile, name: str, at_s: float) -> None:
+def _count(profile: Profile, name: str, at_s: float) -> str:
+    """Counts an event; returns the name under which it was counted."""
     name = name[:MAX_NAME]
     if name not in profile.counts and len(profile.counts) >= MAX_NAMES:
         name = OTHER_NAMES
@@ -123,6 +137,7 @@ def _count(profile: Profile, name: str, at_s: float) -> None:
         decay.move_landmark(profile.interests, profile.landmark, at_s)
         profile.landmark = at_s
     profile.decayed[name] = profile.decayed.get(name, 0.0) + decay.weight(at_s, profile.landmark)
+    return name
 
 
 def _track(
@@ -141,6 +156,7 @@ def _track(
         return
     interest = _INTEREST.get(event.event)
     if interest is not None:
+        folded.more = True
         for product in carts.products_of(properties):
             _interest(profile, product, interest, at_s, products)
     if event.event in carts.CART_EVENTS:

@@ -70,7 +70,7 @@ class Personalise:
     ) -> None:
         self._config = config
         self._playbook = playbook
-        self._groups = Groups(playbook.audiences)
+        self._groups = Groups(playbook.audiences, facts.reader)
         self._triggers = Triggers(playbook)
         self._workspace = Workspace(store, config.cache_size)
         self._deciding = Deciding(
@@ -86,6 +86,7 @@ class Personalise:
         self._by_event = config.clock == "event"
         self._clock_s = clock_s
         self._show: set[str] = set()
+        self._unsorted: set[str] = set()
         self._asks_again = self._deciding.open > 0  # the answers of an interrupted replay may be gone
 
     def apply(self, records: list[Record], wall_s: float, *, caught_up: bool) -> Effects:
@@ -168,8 +169,10 @@ class Personalise:
             workspace.count("events", "duplicate")
             return True
         source = SourceEvent(record.topic, record.partition, record.offset)
-        folded = fold(profile, event, source, self._playbook.products)
+        folded = fold(profile, event, at_s, source, self._playbook.products)
         workspace.touch(profile)
+        if folded.more or self._groups.may_ask_for(folded.counted):
+            self._unsorted.add(customer_id)
         workspace.count("events", "late" if at_s < self._clock_s - dedupe.KEEP_HOURS * 3600 else "applied")
         self._triggers.rearm(profile, folded, workspace.timers)
         if folded.consent:
@@ -245,20 +248,29 @@ class Personalise:
         if due_s > self._clock_s:  # the customer went on, or the playbook's delay has grown since the timer was set
             self._workspace.timers.set(profile, triggers.timer_id(campaign_id, key), due_s)
         elif (occurrence := self._triggers.due(profile, campaign, key)) is not None:
-            self._refresh(profile)
+            if self._sort(profile):
+                self._show.add(profile.customer_id)
             its_turn = kind == triggers.TURN
             self._deciding.decide(profile, occurrence, self._clock_s, max(timer_due_s, due_s), its_turn=its_turn)
 
     # -- what others see ---------------------------------------------------------------------------------------------
 
-    def _refresh(self, profile: Profile) -> None:
-        """Brings target group and segments up to date, and shows the public view when it is time."""
-        lookup = facts.lookup(profile, self._clock_s)
-        group, segments = self._groups.target_group(lookup), self._groups.segments(lookup)
+    def _sort(self, profile: Profile) -> bool:
+        """Brings target group and segments up to date; True if they changed."""
+        known = facts.known(profile, self._clock_s)
+        group, segments = self._groups.target_group(known), self._groups.segments(known)
         changed = (group, segments) != (profile.target_group, profile.segments)
         profile.target_group, profile.segments = group, segments
+        self._unsorted.discard(profile.customer_id)
+        return changed
+
+    def _refresh(self, profile: Profile) -> None:
+        """Shows the public view when it is time, in the groups of that time. What only fades is looked at then too."""
         due_s = profile.viewed_at + view.VIEW_INTERVAL_S
-        if changed or profile.customer_id in self._show or self._clock_s >= due_s:
+        showing = profile.customer_id in self._show or self._clock_s >= due_s
+        unsorted = showing or profile.target_group is None or profile.customer_id in self._unsorted
+        changed = self._sort(profile) if unsorted else False
+        if changed or showing:
             self._show.discard(profile.customer_id)
             profile.viewed_at = self._clock_s
             self._workspace.timers.cancel(profile, _VIEW)

@@ -7,13 +7,17 @@ a value of a type that does not compare: a rule never raises.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Generic, TypeVar
 
 from schemas.base import TraitValue
 from workers.core.playbook import Audiences, Condition
 
-#: Reads one profile: (root, name) → value; name is "" for roots that have none. See core.facts.lookup.
+#: Reads one customer: (root, name) → value; name is "" for roots that have none.
 Lookup = Callable[[str, str], TraitValue]
-Predicate = Callable[[Lookup], bool]
+S = TypeVar("S")
+#: For one field the function that reads it, found once and not for each customer: core.facts.reader, or `by_lookup`.
+Reader = Callable[[str, str], Callable[[S], TraitValue]]
+Predicate = Callable[[S], bool]
 #: Where in a condition something is wrong, and what: (("any", 0, "field"), "...; allowed: ...").
 Mistake = tuple[tuple[str | int, ...], str]
 
@@ -27,38 +31,60 @@ _FOR_WORDS = ("equals", "one_of", "contains", "known")
 _FIELDS = (*(f"{root}.NAME" for root in NAMED_ROOTS), *NUMBERS, *WORDS)
 
 
-class Groups:
-    """The compiled audiences of a playbook.
+def by_lookup(root: str, name: str) -> Callable[[Lookup], TraitValue]:
+    """The reader for customers that are lookups."""
+    return lambda lookup: lookup(root, name)
+
+
+class Groups(Generic[S]):
+    """The compiled audiences of a playbook, for customers as `reader` reads them.
 
     Raises ValueError (with what is allowed) if a condition is not valid.
     """
 
-    def __init__(self, audiences: Audiences) -> None:
-        self._groups = [(group.id, compile_condition(group.when)) for group in audiences.target_groups]
+    def __init__(self, audiences: Audiences, reader: Reader[S]) -> None:
+        self._groups = [(group.id, compile_condition(group.when, reader)) for group in audiences.target_groups]
         self._default = audiences.default_target_group
-        self._segments = [(segment.id, compile_condition(segment.when)) for segment in audiences.segments]
+        self._segments = [(segment.id, compile_condition(segment.when, reader)) for segment in audiences.segments]
+        rules = [*(group.when for group in audiences.target_groups), *(segment.when for segment in audiences.segments)]
+        fields = {field for rule in rules for field in _fields(rule)}
+        self._counted = frozenset(name for root, name in fields if root in ("count", "decayed"))
+        self._last_seen = ("days_since_last_seen", "") in fields
 
-    def target_group(self, lookup: Lookup) -> str:
+    def may_ask_for(self, counted: str) -> bool:
+        """Whether one more event of this name, and nothing else, can move a customer to another group or segment."""
+        return self._last_seen or counted in self._counted
+
+    def target_group(self, customer: S) -> str:
         """The first group whose rule holds, else the default."""
-        return next((group for group, holds in self._groups if holds(lookup)), self._default)
+        return next((group for group, holds in self._groups if holds(customer)), self._default)
 
-    def segments(self, lookup: Lookup) -> list[str]:
+    def segments(self, customer: S) -> list[str]:
         """Every segment whose rule holds, in the order of the playbook."""
-        return [segment for segment, holds in self._segments if holds(lookup)]
+        return [segment for segment, holds in self._segments if holds(customer)]
 
 
-def compile_condition(condition: Condition) -> Predicate:
-    """A condition as a predicate.
+def compile_condition(condition: Condition, reader: Reader[S]) -> Predicate[S]:
+    """A condition as a predicate over customers.
 
     Raises ValueError naming the first mistake and what is allowed.
 
-    >>> adult = compile_condition(Condition(field="traits.age", at_least=18))
+    >>> adult = compile_condition(Condition(field="traits.age", at_least=18), by_lookup)
     >>> adult(lambda root, name: 30), adult(lambda root, name: "thirty"), adult(lambda root, name: None)
     (True, False, False)
     """
     for path, wrong in mistakes(condition):
         raise ValueError(f"{'.'.join(map(str, path))}: {wrong}")
-    return _compile(condition)
+    return _compile(condition, reader)
+
+
+def _fields(condition: Condition) -> Iterator[tuple[str, str]]:
+    """(root, name) of every field that a condition reads."""
+    if condition.field is not None:
+        root, _, name = condition.field.partition(".")
+        yield root, name
+    for part in (*(condition.all or ()), *(condition.any or ()), *(condition.none or ())):
+        yield from _fields(part)
 
 
 def mistakes(condition: Condition) -> Iterator[Mistake]:
@@ -95,19 +121,37 @@ def mistakes(condition: Condition) -> Iterator[Mistake]:
         yield ("equals",), f"{condition.equals!r} does not fit `{condition.field}`; allowed: a number"
 
 
-def _compile(condition: Condition) -> Predicate:
+def _compile(condition: Condition, reader: Reader[S]) -> Predicate[S]:
     if condition.all is not None:
-        parts = [_compile(part) for part in condition.all]
-        return lambda lookup: all(part(lookup) for part in parts)
+        return _every([_compile(part, reader) for part in condition.all])
     if condition.any is not None:
-        parts = [_compile(part) for part in condition.any]
-        return lambda lookup: any(part(lookup) for part in parts)
+        return _some([_compile(part, reader) for part in condition.any])
     if condition.none is not None:
-        parts = [_compile(part) for part in condition.none]
-        return lambda lookup: not any(part(lookup) for part in parts)
+        found = _some([_compile(part, reader) for part in condition.none])
+        return lambda customer: not found(customer)
     root, _, name = (condition.field or "").partition(".")
-    holds = _comparison(condition)
-    return lambda lookup: holds(lookup(root, name))
+    read, holds = reader(root, name), _comparison(condition)
+    return lambda customer: holds(read(customer))
+
+
+def _every(parts: list[Predicate[S]]) -> Predicate[S]:
+    def holds(customer: S) -> bool:
+        for part in parts:  # a generator would cost more than the comparisons  # noqa: SIM110
+            if not part(customer):
+                return False
+        return True
+
+    return holds
+
+
+def _some(parts: list[Predicate[S]]) -> Predicate[S]:
+    def holds(customer: S) -> bool:
+        for part in parts:  # likewise  # noqa: SIM110
+            if part(customer):
+                return True
+        return False
+
+    return holds
 
 
 def _comparison(condition: Condition) -> Callable[[TraitValue], bool]:
