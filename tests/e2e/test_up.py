@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.kafka, pytest.mark.timeout(200)]
 @pytest.fixture
 def alone(tmp_path: Path) -> Settings:
     """An installation on its own embedded Kafka."""
-    ports = {f"metrics_port_{role}": 0 for role in ("intake", "personalise", "generate")}
+    ports = {f"metrics_port_{role}": 0 for role in ("intake", "personalise", "generate", "learn")}
     return Settings(data_dir=str(tmp_path / "data"), **ports)  # type: ignore[arg-type] # ints by name
 
 
@@ -43,7 +43,7 @@ def test_up_runs_everything_restarts_a_dead_role_and_down_leaves_nothing(alone: 
                 stdout=output,
             )
         try:
-            wait_until(lambda: "intake, personalise, generate run" in log.read_text(), 60, "everything runs")
+            wait_until(lambda: "intake, personalise, generate, learn run" in log.read_text(), 60, "everything runs")
             port = (Path(settings.data_dir) / "kafka" / "port").read_text().strip()
             running = msgspec.structs.replace(settings, brokers=f"127.0.0.1:{port}")
             event = {"type": "track", "event": "Product Viewed", "messageId": "m1", "userId": "ana"}
