@@ -128,7 +128,7 @@ def test_the_last_word_outlives_a_broker_that_goes_away_and_comes_back(
     with EmbeddedKafka(tmp_path / "kafka") as broker:
         assert broker.bootstrap == settings.brokers
         produce(settings, SWITCHES, [switch("all", "running", 1)])
-        wait_until(lambda: follower.current.paused == set(), 30, "the switch is heard after the break")
+        wait_until(lambda: follower.current.paused == set(), 60, "the switch is heard after the break")
         follower.stop()
     assert ended == []
 

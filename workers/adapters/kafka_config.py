@@ -20,6 +20,7 @@ def client_config(settings: Settings) -> dict[str, str | int]:
     config: dict[str, str | int] = {
         "bootstrap.servers": _brokers(settings),
         "security.protocol": security_protocol(settings),
+        "reconnect.backoff.max.ms": 1000,  # a broker that is back is found within a second, not ten
     }
     if settings.kafka_ca:
         config["ssl.ca.location"] = _authorities(settings)
