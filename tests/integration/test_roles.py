@@ -6,12 +6,14 @@ import json
 import subprocess
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import msgspec
 import pytest
 
 from schemas import codec
+from schemas.catalogue import CatalogueProduct
 from schemas.messages import Candidate, MessageRequest, ProductFacts
 from tests.support import wait_until
 from tests.support_llm import FakeLlm, Fault
@@ -94,9 +96,13 @@ def test_intake_publishes_each_event_once_through_crashes(settings: Settings, fa
     assert ids == {f"m{number}": 1 for number in range(total)}
 
 
+@cache
+def smart_band() -> CatalogueProduct:
+    return load_playbook(ROOT / "playbooks" / "smart-devices").products["smart-band"]
+
+
 def request(number: int) -> MessageRequest:
-    playbook = load_playbook(ROOT / "playbooks" / "smart-devices")
-    product = playbook.products["smart-band"]
+    product = smart_band()
     now = datetime.now(UTC)
     return MessageRequest(
         message_id=f"message-{number}",
