@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
+import signal
 from pathlib import Path
 
 import faust
@@ -13,6 +15,7 @@ from workers.adapters.broadcast import Follower
 from workers.adapters.kafka_config import client_config
 from workers.adapters.metrics import WorkerMetrics
 from workers.adapters.playbook_files import load as load_playbook
+from workers.adapters.watchdog import Watchdog
 from workers.agents import intake, learn, personalise
 from workers.agents.apps import Worker
 from workers.core.acceleration import accelerate
@@ -40,7 +43,7 @@ def build(role: str, settings: Settings, metrics: WorkerMetrics) -> faust.App:
 
 
 def run(role: str, settings: Settings) -> None:
-    """Runs one role until SIGTERM or SIGINT; exits the process."""
+    """Runs one role until SIGTERM or SIGINT; exits the process with a code of adapters.exits."""
     logging.basicConfig(
         level=settings.log_level.upper(), format=f"%(asctime)s {role} %(levelname)s %(name)s: %(message)s", force=True
     )
@@ -49,12 +52,24 @@ def run(role: str, settings: Settings) -> None:
     metrics = WorkerMetrics()
     port = metrics.serve(getattr(settings, f"metrics_port_{role}"), settings.metrics_host)
     log.info("metrics on http://%s:%d/metrics", settings.metrics_host, port)
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))  # until the worker has its own: nothing is open yet
     mode.loop.use("uvloop")
     app = build(role, settings, metrics)
     # Profiles in memory are many, live long and form no cycles: looking for garbage among them costs a third of the time.
     gc.freeze()
     gc.set_threshold(50_000, 50, 100)
-    Worker(app, quiet=True, redirect_stdouts=False).execute_from_commandline()
+    Worker(app, watchdog=_watchdog(role, settings, metrics)).execute_from_commandline()
+
+
+def _watchdog(role: str, settings: Settings, metrics: WorkerMetrics) -> Watchdog:
+    """Words take until the LLM's deadline, a batch does not."""
+    patience_s = settings.llm_deadline_s if role == "generate" else 0.0
+    return Watchdog(
+        metrics.pulse,
+        loop_limit_s=settings.session_timeout_s / 2,
+        stall_limit_s=patience_s + settings.stall_timeout_s,
+        stop_limit_s=settings.stop_timeout_s,
+    )
 
 
 def _playbook(settings: Settings) -> Playbook:

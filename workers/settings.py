@@ -89,6 +89,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     transaction_timeout_s: Seconds = 60.0
     # Kafka declares a silent worker dead after this [s].
     session_timeout_s: Seconds = 30.0
+    # A lane whose batch, or a request for words whose answer, has not moved for so long ends its process; for words the
+    # deadline of the LLM comes on top [s].
+    stall_timeout_s: Seconds = 60.0
+    # After SIGTERM a process that has not ended by itself within this ends hard; shorter than what its starter allows [s].
+    stop_timeout_s: Seconds = 25.0
     # Group offsets (a hint for lag monitors) are committed this often [s].
     commit_interval_s: Seconds = 1.0
     # While a lane's newest event is older than this, its timers wait: a purchase in the backlog cancels a reminder [s].

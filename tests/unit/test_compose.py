@@ -137,7 +137,13 @@ def test_everything_that_runs_comes_back_and_is_looked_after() -> None:
 def test_each_role_is_probed_on_the_port_of_its_setting() -> None:
     for role in ROLES:
         port = getattr(load(environment(role, {})), f"metrics_port_{role}")
-        assert f"http://127.0.0.1:{port}/metrics" in SERVICES[role]["healthcheck"]["test"][-1]
+        assert f"http://127.0.0.1:{port}/healthz" in SERVICES[role]["healthcheck"]["test"][-1]
+
+
+def test_a_worker_has_ended_by_itself_before_it_is_killed() -> None:
+    for role in ROLES:
+        grace_s = float(SERVICES[role]["stop_grace_period"].removesuffix("s"))
+        assert load(environment(role, {})).stop_timeout_s + 5 <= grace_s
 
 
 def test_prometheus_scrapes_every_role_where_it_listens() -> None:

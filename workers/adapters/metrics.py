@@ -9,8 +9,10 @@ from __future__ import annotations
 from typing import Literal
 
 import msgspec
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from workers.adapters.health import application, serve
+from workers.adapters.watchdog import Pulse
 from workers.core.lane import Effects
 from workers.errors import Misconfigured
 
@@ -188,6 +190,7 @@ class WorkerMetrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self.pulse = Pulse()
         self._counters: dict[str, Counter] = {}
         self._gauges: dict[str, Gauge] = {}
         self._histograms: dict[str, Histogram] = {}
@@ -202,14 +205,13 @@ class WorkerMetrics:
                 )
 
     def serve(self, port: int, host: str = "127.0.0.1") -> int:
-        """Serves /metrics; port 0 = any free one. Returns the port."""
+        """Serves /metrics, /healthz and /readyz; port 0 = any free one. Returns the port."""
         try:
-            server, _ = start_http_server(port, addr=host, registry=self.registry)
+            return serve(application(self.pulse, self.registry), port, host)
         except OSError as error:
             raise Misconfigured(
                 f"metrics port {port} of {host}: {error.strerror}.", "set another ATTUNE_METRICS_PORT_*, or 0"
             ) from error
-        return int(server.server_port)
 
     def count(self, short: str, *labels: str, amount: float = 1.0) -> None:
         """Adds to a counter of the catalogue."""

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
 from infra.child import start_child
 from workers.adapters import clock
+from workers.adapters.exits import Exit, in_words
 from workers.errors import Unavailable
 from workers.settings import Settings, to_environment
 
@@ -17,21 +20,39 @@ _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 30.0
 #: A role that ran this long is healthy again: its next restart does not wait.
 _HEALTHY_AFTER_S = 60.0
-_MISCONFIGURED = 78  # EX_CONFIG: a restart does not help
+#: So many ends within a minute: whatever it is, trying at once does not help.
+_FLAPPING_ENDS, _FLAPPING_WITHIN_S = 5, 60.0
+#: After a stop was asked for, this much more than a worker gives itself [s].
+_GRACE_S = 5.0
+
+
+def worker_command(role: str) -> tuple[str, ...]:
+    """The program of a role."""
+    return (sys.executable, "-m", "workers.cli", "worker", role)
 
 
 class Role:
     """One supervised child."""
 
-    def __init__(self, name: str, settings: Settings) -> None:
+    def __init__(
+        self,
+        name: str,
+        settings: Settings,
+        command: Callable[[str], tuple[str, ...]] = worker_command,
+        now_s: Callable[[], float] = clock.monotonic_s,
+    ) -> None:
         self.name = name
         self.log = Path(settings.data_dir).absolute() / "logs" / f"{name}.log"
         self.restarts = 0
         self._settings = settings
+        self._command = command(name)
+        self._now_s = now_s
         self._process: subprocess.Popen[bytes] | None = None
         self._started_s = 0.0
         self._pause_s = 0.0
-        self._again_at_s = 0.0
+        self._again_at_s: float | None = None
+        self._ends: deque[float] = deque(maxlen=_FLAPPING_ENDS)
+        self._flapping_with: int | None = None
 
     @property
     def pid(self) -> int | None:
@@ -44,40 +65,61 @@ class Role:
         if self.log.exists() and self.restarts:
             self.log.replace(self.log.with_suffix(".log.1"))
         self._process = start_child(
-            [sys.executable, "-m", "workers.cli", "worker", self.name],
-            output=self.log,
-            environment={**os.environ, **to_environment(self._settings)},
+            self._command, output=self.log, environment={**os.environ, **to_environment(self._settings)}
         )
-        self._started_s = clock.monotonic_s()
+        self._started_s = self._now_s()
 
     def poll(self) -> str | None:
         """Starts a dead child again when its pause is over. Returns a line when something happened.
 
+        A child that ends again and again is tried for ever, with the longest pause; that is said once, until it ends in
+        another way or has run for a minute.
         Raises Unavailable when the child says that its configuration is wrong: a restart would not help.
         """
-        if self.pid is not None or self._process is None:
+        if self._process is None:
             return None
-        now_s = clock.monotonic_s()
+        now_s = self._now_s()
+        if self.pid is not None:
+            return self._recovered(now_s)
         code = self._process.returncode
-        if code == _MISCONFIGURED:
+        if code == Exit.MISCONFIGURED:
             raise Unavailable(
                 f"{self.name} refuses to start: {self.last_words()}", f"correct it; its log is {self.log}"
             )
-        if not self._again_at_s:
-            if now_s - self._started_s > _HEALTHY_AFTER_S:
-                self._pause_s = 0.0
-            self._again_at_s = now_s + self._pause_s
-            self._pause_s = min(max(self._pause_s * 2, _FIRST_PAUSE_S), _LONGEST_PAUSE_S)
-            return f"{self.name} ended with code {code}: {self.last_words()}"
+        if self._again_at_s is None:
+            return self._ended(code, now_s)
         if now_s < self._again_at_s:
             return None
-        self._again_at_s = 0.0
+        self._again_at_s = None
         self.restarts += 1
         self.start()
-        return f"{self.name} is started again"
+        return None if self._flapping_with is not None else f"{self.name} is started again"
+
+    def _recovered(self, now_s: float) -> str | None:
+        if self._flapping_with is None or now_s - self._started_s <= _HEALTHY_AFTER_S:
+            return None
+        self._flapping_with = None
+        return f"{self.name} runs again"
+
+    def _ended(self, code: int, now_s: float) -> str | None:
+        """Sets the pause before the next start. Returns a line unless it was said before."""
+        if now_s - self._started_s > _HEALTHY_AFTER_S:
+            self._pause_s = 0.0
+        self._ends.append(now_s)
+        what = f"{self.name} ended with {in_words(code)} ({self.last_words()})"
+        known = self._flapping_with
+        if known is not None or (len(self._ends) == _FLAPPING_ENDS and now_s - self._ends[0] <= _FLAPPING_WITHIN_S):
+            self._pause_s, self._flapping_with = _LONGEST_PAUSE_S, code
+        self._again_at_s = now_s + self._pause_s
+        self._pause_s = min(max(self._pause_s * 2, _FIRST_PAUSE_S), _LONGEST_PAUSE_S)
+        if self._flapping_with is None:
+            return what
+        if known == code:
+            return None
+        return f"{what}; it keeps ending and is tried every {_LONGEST_PAUSE_S:.0f} s, its log is {self.log}"
 
     def ask_to_stop(self) -> None:
-        """SIGTERM: transactions finish, the group is left."""
+        """SIGTERM: transactions finish."""
         if self.pid is not None and self._process is not None:
             self._process.terminate()
 
@@ -92,17 +134,20 @@ class Role:
             self._process.wait()
 
     def last_words(self) -> str:
-        """The last line of its log that says something."""
+        """The last line of its log that says something; before that its last critical one: stacks may follow it."""
         lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
-        return next((line.strip() for line in reversed(lines) if line.strip()), "nothing in its log")
+        said = [line.strip() for line in lines if line.strip()]
+        critical = [line for line in said if " CRITICAL " in line]
+        return critical[-1] if critical else said[-1] if said else "nothing in its log"
 
 
 class Supervisor:
     """A context manager: inside the block the roles run; after it none is left."""
 
-    def __init__(self, settings: Settings, roles: tuple[str, ...], stop_timeout_s: float = 30.0) -> None:
+    def __init__(self, settings: Settings, roles: tuple[str, ...], stop_timeout_s: float | None = None) -> None:
+        """`stop_timeout_s` None: a little more than a worker needs to end itself."""
         self.roles = [Role(name, settings) for name in roles]
-        self._stop_timeout_s = stop_timeout_s
+        self._stop_timeout_s = settings.stop_timeout_s + _GRACE_S if stop_timeout_s is None else stop_timeout_s
 
     def __enter__(self) -> Self:
         for role in self.roles:

@@ -2,17 +2,48 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from pathlib import Path
 
 import faust
 
 from workers.adapters.faust_lanes import CommittedTransport, install
+from workers.adapters.watchdog import Watchdog
 from workers.settings import Settings
+
+#: What one process may hold of fetched records that wait to be taken, over all partitions [bytes].
+_FETCHED_BYTES = 128 << 20
+#: One partition's share of that: never less than the largest record that a broker takes by default [bytes].
+_LEAST_FETCH, _LARGEST_FETCH = 1 << 20, 4 << 20
+#: Topics that a role reads at most.
+_SOURCES = 4
 
 
 class Worker(faust.Worker):
-    """Faust's process: signals, start and stop. Logging is set up by workers.main, not by Faust."""
+    """Faust's process: signals, start and stop, looked after by a watchdog. Logging is set up by workers.main, not by Faust."""
+
+    def __init__(
+        self, app: faust.App, *, watchdog: Watchdog | None = None, quiet: bool = True, redirect_stdouts: bool = False
+    ) -> None:
+        super().__init__(app, quiet=quiet, redirect_stdouts=redirect_stdouts)
+        self._watchdog = watchdog
+
+    async def on_first_start(self) -> None:
+        """The loop runs: from here on it must answer."""
+        if self._watchdog is not None:
+            self._watchdog.watch(asyncio.get_running_loop())
+        await super().on_first_start()
+
+    async def stop(self) -> None:
+        """Transactions finish, within the watchdog's limit.
+
+        Work outside transactions (texts in work) is not waited for: it is not acknowledged, so whoever comes next does it.
+        """
+        if self._watchdog is not None:
+            self._watchdog.stopping()
+        self.app.conf.stream_wait_empty = False
+        await super().stop()
 
     def _setup_logging(self) -> None:
         """Nothing: handlers and levels are ours."""
@@ -42,13 +73,22 @@ def make_app(settings: Settings, role: str, transport: type[CommittedTransport],
         broker_heartbeat_interval=settings.session_timeout_s / 10,
         broker_commit_interval=settings.commit_interval_s,
         broker_max_poll_records=settings.batch_records * 2,
-        consumer_max_fetch_size=4 << 20,
+        consumer_max_fetch_size=_fetch_bytes(settings.partitions),
         consumer_auto_offset_reset="earliest",
         consumer_group_instance_id=f"{settings.prefix}{role}-{settings.instance}" if settings.instance else None,
         worker_redirect_stdouts=False,
     )
     install(app, transport)
     return app
+
+
+def _fetch_bytes(partitions: int) -> int:
+    """What one partition may hand over at once, so that all together stay within bounds.
+
+    >>> [_fetch_bytes(partitions) >> 20 for partitions in (4, 16, 256)]
+    [4, 2, 1]
+    """
+    return min(max(_FETCHED_BYTES // (_SOURCES * partitions), _LEAST_FETCH), _LARGEST_FETCH)
 
 
 def raw_topic(app: faust.App, name: str) -> faust.TopicT:

@@ -19,6 +19,7 @@ from schemas.messages import Candidate, MessageRequest
 from workers.adapters import clock
 from workers.adapters.faust_lanes import CommittedTransport
 from workers.adapters.metrics import WorkerMetrics
+from workers.adapters.watchdog import ASSIGNMENT
 from workers.agents.apps import make_app, raw_topic
 from workers.agents.writer import Writer
 from workers.core.dead_letters import dead_letter
@@ -55,6 +56,9 @@ def build(settings: Settings, writer: Writer, model: Checked, metrics: WorkerMet
         async for event in stream.noack().events():
             await window.take(event)
 
+    pulse = metrics.pulse
+    pulse.awaits("LLM", "is being checked")
+
     async def check_model() -> None:
         try:
             log.info("the LLM is %s", await model.check())
@@ -63,11 +67,20 @@ def build(settings: Settings, writer: Writer, model: Checked, metrics: WorkerMet
             os._exit(78)  # a wrong model or key: starting again does not help
         except Unavailable as error:
             log.warning("%s Templates leave until it is there.", error)
+        pulse.awaits("LLM", "")
+
+    async def assigned(*_: object, **__: object) -> None:
+        pulse.awaits(ASSIGNMENT, "")
+
+    async def revoked(*_: object, **__: object) -> None:
+        pulse.awaits(ASSIGNMENT, "being handed over")
 
     async def close_model(*_: object, **__: object) -> None:
         await model.close()
 
     app.task(check_model)
+    app.on_partitions_assigned.connect(assigned)
+    app.on_partitions_revoked.connect(revoked)
     app.on_before_shutdown.connect(close_model)
 
     return app
@@ -94,6 +107,7 @@ class Window:
         await self._slots.acquire()
         task = asyncio.create_task(self._work(event))
         partition = event.message.partition
+        self._metrics.pulse.working(f"requests of partition {partition}")
         self._in_order.setdefault(partition, deque()).append((event, task))
         task.add_done_callback(lambda _task: self._finished(partition))
         self._metrics.gauge("in_flight", sum(map(len, self._in_order.values())))
@@ -109,6 +123,9 @@ class Window:
                 log.critical("generate ends the worker: %s", error, exc_info=error)
                 os._exit(70)  # not a clean stop: that would acknowledge
             event.ack()
+            self._metrics.pulse.beat(f"requests of partition {partition}")
+        if not queue:
+            self._metrics.pulse.idle(f"requests of partition {partition}")
         self._metrics.gauge("in_flight", sum(map(len, self._in_order.values())))
 
     async def _work(self, event: faust.EventT[bytes]) -> None:
