@@ -1,19 +1,56 @@
-"""Named places where a test can make the process die, to prove what survives. Inert unless ATTUNE_FAILPOINTS is set.
+"""Named places where a test can make the process die, freeze or lose its protection. Inert unless ATTUNE_FAILPOINTS is set.
 
-`ATTUNE_FAILPOINTS=lane.before_commit=3` ends the process hard (no clean-up, exit code 99) at the third hit.
+    ATTUNE_FAILPOINTS=lane.before_commit=3        the third hit ends the process hard (no clean-up, exit code 99)
+    ATTUNE_FAILPOINTS=lane.half_produced=2:stop   the second hit freezes it (SIGSTOP) until somebody sends SIGCONT
+    ATTUNE_FAILPOINTS=unsafe.producer             writes without transactions: for the proof that a test can fail
+
+Several are separated by commas. No setting can arm them, and an unknown name stops the start: it would prove nothing.
 """
 
 from __future__ import annotations
 
+import logging
 import os
+import signal
 from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from confluent_kafka import Producer
+
+from workers.errors import Misconfigured
+
+log = logging.getLogger(__name__)
 
 EXIT_CODE = 99
+#: The places, in the order in which a lane passes them.
+PLACES = (
+    "restore.half",  # half of the changelog is in the local state
+    "lane.parse",  # records are in hand, nothing is decoded
+    "lane.fold",  # memory is ahead of everything that is written
+    "lane.before_produce",  # a transaction is open and empty
+    "lane.half_produced",  # the changed customers lie on the broker, without marker and outputs
+    "lane.produced",  # all records lie on the broker, uncommitted
+    "lane.before_commit",
+    "lane.after_commit",
+    "lane.before_local_write",
+    "lane.after_local_write",
+)
+UNSAFE_PRODUCER, UNSAFE_READERS = "unsafe.producer", "unsafe.readers"
 
 
-def _parse(text: str) -> dict[str, int]:
-    pairs = (part.partition("=") for part in text.split(",") if part)
-    return {name.strip(): int(number or 1) for name, _, number in pairs}
+def _parse(text: str) -> dict[str, tuple[int, str]]:
+    """Name → (which hit counts, what happens then)."""
+    found: dict[str, tuple[int, str]] = {}
+    for part in filter(None, map(str.strip, text.split(","))):
+        name, _, rest = part.partition("=")
+        number, _, action = rest.partition(":")
+        if name not in (*PLACES, UNSAFE_PRODUCER, UNSAFE_READERS) or action not in ("", "stop"):
+            raise Misconfigured(
+                f"ATTUNE_FAILPOINTS: {part!r} is none.", f"NAME=N or NAME=N:stop of {', '.join(PLACES)}"
+            )
+        found[name] = int(number or 1), action
+    return found
 
 
 _armed = _parse(os.environ.get("ATTUNE_FAILPOINTS", ""))
@@ -25,10 +62,53 @@ def armed() -> bool:
     return bool(_armed)
 
 
-def hit(name: str) -> None:
-    """Dies here if this failpoint is armed and it is its turn."""
+def hit(name: str, first: Callable[[], object] | None = None) -> None:
+    """Dies or freezes here if this failpoint is armed and it is its turn; `first` is called just before."""
     if name not in _armed:
         return
     _hits[name] += 1
-    if _hits[name] >= _armed[name]:
+    number, action = _armed[name]
+    if _hits[name] < number or (action and _hits[name] > number):
+        return
+    if first is not None:
+        first()
+    if action:
+        os.kill(os.getpid(), signal.SIGSTOP)
+    else:
         os._exit(EXIT_CODE)
+
+
+def isolation_level() -> str:
+    """What our readers see: `read_committed`, unless a test has switched that off."""
+    if UNSAFE_READERS not in _armed:
+        return "read_committed"
+    log.critical("ATTUNE_FAILPOINTS=%s: this worker reads what was never committed. For tests only.", UNSAFE_READERS)
+    return "read_uncommitted"
+
+
+def make_producer(config: dict[str, str | int]) -> Producer:
+    """A transactional producer, unless a test has switched transactions off."""
+    if UNSAFE_PRODUCER not in _armed:
+        return Producer(config)
+    log.critical("ATTUNE_FAILPOINTS=%s: this worker writes WITHOUT transactions. For tests only.", UNSAFE_PRODUCER)
+    return _Unprotected({name: value for name, value in config.items() if not name.startswith("transaction")})
+
+
+class _Unprotected(Producer):
+    """Sends at once what a transaction would hold back, and is never fenced."""
+
+    def init_transactions(self, *_: Any) -> None:
+        """Fences nobody."""
+
+    def begin_transaction(self) -> None:
+        """Begins nothing."""
+
+    def send_offsets_to_transaction(self, *_: Any) -> None:
+        """Commits no offsets: only lanes with a changelog can run without protection."""
+
+    def commit_transaction(self, *_: Any) -> None:
+        """Waits for delivery."""
+        self.flush(30)
+
+    def abort_transaction(self, *_: Any) -> None:
+        """Takes nothing back."""

@@ -1,107 +1,214 @@
-"""Brings a lane's local state up to the end of its changelog: one reader, committed records only, one write batch a chunk."""
+"""Brings a lane's local state up to the end of its changelog: one reader, committed records only, one write batch a chunk.
+
+The changelog is the truth and the local state a copy. A copy that cannot be one of this changelog (the topic was made
+anew, or lost its newest records) is set aside and rebuilt. What only the changelog had and has lost no worker can bring
+back: it refuses to start, before it touches anything.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import cast
 
 import msgspec
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from workers.adapters import failpoints
+from workers.adapters.broker_check import topic_id
 from workers.adapters.clock import monotonic_s
 from workers.adapters.state_store import Marker, Progress, RocksStore
-from workers.errors import Unavailable
+from workers.errors import Misconfigured, Unavailable
 
 log = logging.getLogger(__name__)
 
 MARKER_KEY = b"\x00marker"
-#: index keys of one state value: what a restore writes beside it
+#: index keys of one state value: what a restore writes beside it; raises msgspec.DecodeError for one that is none
 IndexOf = Callable[[bytes, bytes], list[bytes]]
 
-_CHUNK_RECORDS = 10_000
-_SILENCE_S = 30.0
+#: Most records of one chunk, and how long it may gather: the end of the changelog is heard of at the end of a chunk.
+_CHUNK_RECORDS, _CHUNK_S = 20_000, 0.1
+#: From this many records on, chunks are not logged: a crash means restoring again what was not yet flushed.
+_BULK_RECORDS = 50_000
+_SILENCE_S, _REPORT_S = 30.0, 5.0
+#: One byte for each slot of a hash: whether a key may have come before in a restore into an empty store.
+_SLOTS = 1 << 24
 _decode_marker = msgspec.msgpack.Decoder(Marker).decode
 encode_marker = msgspec.msgpack.Encoder().encode
 
 
 def restore(
-    store: RocksStore, topic: str, partition: int, client_config: Mapping[str, str | int], index_of: IndexOf
+    store: RocksStore,
+    topic: str,
+    partition: int,
+    client_config: Mapping[str, str | int],
+    index_of: IndexOf,
+    *,
+    sources: Sequence[tuple[str, int]] = (),
+    on_progress: Callable[[int, int], None] = lambda _done, _total: None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Progress:
     """Applies the changelog from the store's progress to its committed end; returns the new progress.
 
-    Call it after `init_transactions`: no predecessor can write any more. Local state that is ahead of the changelog (the
-    topic was deleted or lost records) is thrown away and rebuilt. Raises Unavailable when the broker is silent for 30 s.
+    Call it after `init_transactions`: no predecessor can write any more. `on_progress` hears of each chunk (records done,
+    records in all: compaction makes it a bound). When `stop` says so between two chunks, it returns early with what it has;
+    the next restore goes on there, as it does after a crash at any moment.
+
+    Raises Unavailable when the broker is silent for 30 s; Misconfigured when the changelog is missing, has lost its
+    beginning, holds a value that cannot be read, or was emptied while the `sources` (topic, partition) have forgotten
+    records that were in it.
     """
-    consumer = Consumer(
-        {
-            **client_config,
-            "group.id": f"restore-{topic}-{partition}",  # never joined, never committed
-            "enable.auto.commit": False,
-            "isolation.level": "read_committed",
-            "enable.partition.eof": True,
-            "auto.offset.reset": "earliest",
-            "fetch.queue.backoff.ms": 5,
-        }
-    )
+    identity = topic_id(client_config, topic)
+    consumer = _consumer(topic, partition, client_config)
     try:
         first, end = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=_SILENCE_S)
         progress = store.progress
-        if progress.changelog_offset > end or (progress.changelog_offset and end == 0):
-            log.warning(
-                "the local state of %s[%d] is ahead of its changelog (%d > %d): rebuilding it",
-                *(topic, partition, progress.changelog_offset, end),
-            )
-            store.clear()
+        if reason := _why_not_a_copy(store, progress, identity, end):
+            if end == 0 and progress.marker.offsets:
+                _refuse_if_forgotten(consumer, f"{topic}[{partition}]", sources)
+            store.quarantine(reason)
             progress = Progress()
-        start = max(progress.changelog_offset, first)
-        if start >= end:
+        if first > progress.changelog_offset:
+            raise Misconfigured(
+                f"{topic}[{partition}] has lost its records before {first}, and the state that was in them.",
+                "it must be compacted and never delete; bring it back from a copy, or begin anew with another prefix",
+            )
+        store.changelog_id = identity
+        if progress.changelog_offset >= end:
             return progress
-        consumer.assign([TopicPartition(topic, partition, start)])
-        return _apply_to_end(consumer, store, progress, index_of)
+        consumer.assign([TopicPartition(topic, partition, progress.changelog_offset)])
+        return _Restoring(consumer, store, progress, end, index_of, f"{topic}[{partition}]").run(on_progress, stop)
     except KafkaException as error:
         raise Unavailable(f"{topic}[{partition}] cannot be restored: {error}", "is Kafka up?") from error
     finally:
         consumer.close()
 
 
-def _apply_to_end(consumer: Consumer, store: RocksStore, progress: Progress, index_of: IndexOf) -> Progress:
-    heard = monotonic_s()
-    while True:
-        messages = consumer.consume(_CHUNK_RECORDS, 0.5)
-        newest: dict[bytes, bytes | None] = {}
-        next_offset, marker, ended = progress.changelog_offset, progress.marker, False
-        for message in messages:
-            error, offset, value = message.error(), message.offset() or 0, message.value()
-            if error is not None:
-                if error.code() == KafkaError._PARTITION_EOF:  # the library's public name for it
-                    ended = True
-                    next_offset = offset
-                    continue
-                raise KafkaException(error)
-            key = message.key()
-            next_offset = offset + 1
-            if key == MARKER_KEY and value is not None:
+def _consumer(topic: str, partition: int, client_config: Mapping[str, str | int]) -> Consumer:
+    return Consumer(
+        {
+            **client_config,
+            "group.id": f"restore-{topic}-{partition}",  # never joined, never committed
+            "enable.auto.commit": False,
+            "isolation.level": failpoints.isolation_level(),
+            "enable.partition.eof": True,
+            "auto.offset.reset": "error",  # a gap is not skipped in silence
+            "fetch.queue.backoff.ms": 5,
+            "max.partition.fetch.bytes": 8 << 20,
+            "queued.max.messages.kbytes": 32 << 10,  # a worker restores all its lanes beside each other
+        }
+    )
+
+
+def _why_not_a_copy(store: RocksStore, progress: Progress, identity: str, end: int) -> str:
+    """Why the local state cannot be a copy of this changelog; empty if it can."""
+    if store.changelog_id not in ("", identity):
+        return "its changelog was deleted and made anew"
+    if progress.changelog_offset > end:
+        return f"it is ahead of its changelog ({progress.changelog_offset} > {end})"
+    return ""
+
+
+def _refuse_if_forgotten(consumer: Consumer, changelog: str, sources: Sequence[tuple[str, int]]) -> None:
+    """An empty changelog can be made again from its sources, if these still have everything."""
+    for topic, partition in sources:
+        first, _ = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=_SILENCE_S)
+        if first > 0:
+            raise Misconfigured(
+                f"{changelog} is empty, and {topic}[{partition}] no longer has the {first} records that it was made from.",
+                "bring the changelog back from a copy, or begin anew: with another prefix, or without the local state",
+            )
+
+
+class _Restoring:
+    """One restore on its way."""
+
+    def __init__(
+        self, consumer: Consumer, store: RocksStore, progress: Progress, end: int, index_of: IndexOf, name: str
+    ) -> None:
+        self._consumer, self._store, self._index_of, self._name = consumer, store, index_of, name
+        self._progress, self._start, self._total = progress, progress.changelog_offset, end - progress.changelog_offset
+        # Into an empty store: a value before can only come from this restore, so that most keys need no look.
+        self._seen = bytearray(_SLOTS) if progress.changelog_offset == 0 and self._total >= _BULK_RECORDS else None
+
+    def run(self, on_progress: Callable[[int, int], None], stop: Callable[[], bool]) -> Progress:
+        """Chunk by chunk, to the end or until `stop`."""
+        heard = reported = monotonic_s()
+        ended = False
+        while not ended and not stop():
+            messages = self._consumer.consume(_CHUNK_RECORDS, _CHUNK_S)
+            if messages:
+                heard, ended = monotonic_s(), self._chunk(messages)
+                done = self._progress.changelog_offset - self._start
+                on_progress(done, self._total)
+                if 2 * done >= self._total:
+                    failpoints.hit("restore.half")
+                if heard - reported > _REPORT_S:
+                    reported = heard
+                    log.info("%s: %d of %d records are restored", self._name, done, self._total)
+            elif monotonic_s() - heard > _SILENCE_S:
+                raise Unavailable(f"{self._name} cannot be read to its end.", "is Kafka up?")
+        if self._bulk:
+            self._store.flush()
+        return self._progress
+
+    @property
+    def _bulk(self) -> bool:
+        return self._total >= _BULK_RECORDS
+
+    def _chunk(self, messages: list[Message[bytes, bytes]]) -> bool:
+        """Writes the newest value of each key; True at the end of the changelog."""
+        found = {message.key(): message.value() for message in messages}
+        ended = None in found and _is_the_end(messages)  # what is no record has no key
+        found.pop(None, None)
+        newest = cast("dict[bytes, bytes | None]", found)
+        last, marker = messages[-1], self._progress.marker
+        if (value := newest.pop(MARKER_KEY, None)) is not None:
+            try:
                 marker = _decode_marker(value)
-            elif key is not None:
-                newest[key] = value
-        if messages:
-            heard = monotonic_s()
-            progress = Progress(changelog_offset=next_offset, marker=marker)
-            _write(store, newest, progress, index_of)
-        if ended:
-            return progress
-        if monotonic_s() - heard > _SILENCE_S:
-            raise Unavailable("the changelog cannot be read to its end.", "is Kafka up?")
+            except msgspec.DecodeError as error:
+                raise self._unreadable(MARKER_KEY, messages, error) from error
+        self._progress = Progress(changelog_offset=(last.offset() or 0) + (last.error() is None), marker=marker)
+        index_puts, index_deletes = self._index(newest, messages)
+        self._store.write(newest.items(), index_puts, index_deletes, self._progress, logged=not self._bulk)
+        return ended
+
+    def _index(
+        self, newest: dict[bytes, bytes | None], messages: list[Message[bytes, bytes]]
+    ) -> tuple[list[bytes], list[bytes]]:
+        """The index entries that follow from the new values, and those that followed from the values before."""
+        puts: list[bytes] = []
+        deletes: list[bytes] = []
+        index_of, seen, get, key = self._index_of, self._seen, self._store.get, b""
+        try:
+            for key, value in newest.items():
+                if seen is None or seen[slot := hash(key) % _SLOTS]:
+                    before = get(key)
+                    if before is not None:
+                        deletes += index_of(key, before)
+                else:
+                    seen[slot] = 1
+                if value is not None:
+                    puts += index_of(key, value)
+        except msgspec.DecodeError as error:
+            raise self._unreadable(key, messages, error) from error
+        return puts, deletes
+
+    def _unreadable(self, key: bytes, messages: list[Message[bytes, bytes]], error: Exception) -> Misconfigured:
+        """Says where it lies, not whose it is. To go on without the record would lose a customer in silence."""
+        offset = next(message.offset() for message in reversed(messages) if message.key() == key)
+        return Misconfigured(
+            f"{self._name} holds a value at offset {offset} that cannot be read: {error}.",
+            "did something else write there? Write the right value, or an empty one, with the same key after it",
+        )
 
 
-def _write(store: RocksStore, newest: dict[bytes, bytes | None], progress: Progress, index_of: IndexOf) -> None:
-    """The newest value of each key, and the index entries that follow from it instead of those of the value before."""
-    index_puts: list[bytes] = []
-    index_deletes: list[bytes] = []
-    for key, value in newest.items():
-        before = store.get(key)
-        if before is not None:
-            index_deletes.extend(index_of(key, before))
-        if value is not None:
-            index_puts.extend(index_of(key, value))
-    store.write(newest.items(), index_puts, index_deletes, progress)
+def _is_the_end(messages: list[Message[bytes, bytes]]) -> bool:
+    """Whether the reader has come to the end. Raises KafkaException for any other event."""
+    ended = False
+    for message in messages:
+        if (error := message.error()) is not None:
+            if error.code() != KafkaError._PARTITION_EOF:  # the library's public name for it
+                raise KafkaException(error)
+            ended = True
+    return ended

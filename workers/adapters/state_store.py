@@ -1,9 +1,15 @@
-"""One lane's state in RocksDB: a copy of its changelog up to `progress`, never ahead of what was committed."""
+"""One lane's state in RocksDB: a copy of its changelog up to `progress`, never ahead of what was committed.
+
+It is a copy: what cannot be opened or read is set aside (`<path>.quarantined-<n>`, the newest one is kept for a person to
+look at) and rebuilt from the changelog. A disk that is full or not ours is no damage: the worker stops and says so.
+"""
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -11,7 +17,16 @@ import rocksdict
 
 from workers.errors import Fatal
 
+log = logging.getLogger(__name__)
+
 _PROGRESS_KEY = b"\x00progress"
+_CHANGELOG_KEY = b"\x00changelog"
+#: What RocksDB's messages say when the surroundings are bad, not the files.
+_NO_ROOM = ("No space left", "File too large", "Disk quota exceeded")
+_NOT_OURS = (
+    *("While lock file", "lock hold by", "Permission denied", "Read-only file system"),
+    *("Too many open files", "Cannot allocate memory"),
+)
 
 
 class Marker(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,24 +51,36 @@ class RocksStore:
     """Implements ports.StateStore. One writer, one process; values and index live in one key space (core.keys)."""
 
     def __init__(self, path: Path) -> None:
+        """Opens the folder, or a new one in the place of a damaged one. Raises Fatal when the surroundings are bad."""
         self._path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
+        self._damaged = path.with_name(f"{path.name}.damaged")  # left by a predecessor that found damage while reading
+        if self._damaged.exists():
+            _set_aside(path, "a worker found it damaged")
+            self._damaged.unlink()
         try:
-            self._db = rocksdict.Rdict(str(path), _options())
+            self._db = self._open()
         except Exception as error:
-            raise Fatal(
-                f"the local state {path} cannot be opened: {error}",
-                "is another worker using this data_dir? Else delete the folder: it is rebuilt from the changelog",
-            ) from error
+            if _is_outside(error):
+                raise self._failed(error) from error
+            _set_aside(path, f"it cannot be opened: {error}")
+            self._db = self._open()
 
     def get(self, key: bytes) -> bytes | None:
         """The value of a key, or None."""
-        value: bytes | None = self._db.get(key)
+        try:
+            value: bytes | None = self._db.get(key)
+        except Exception as error:
+            raise self._failed(error) from error
         return value
 
     def scan(self, prefix: bytes, start: bytes = b"") -> Iterator[bytes]:
         """The keys that begin with `prefix`, from `start` on, in byte order; a snapshot of this moment."""
-        for key in self._db.keys(from_key=max(prefix, start)):
+        keys = self._db.keys(from_key=max(prefix, start))
+        while True:
+            try:
+                key = next(keys, None)
+            except Exception as error:
+                raise self._failed(error) from error
             if not isinstance(key, bytes) or not key.startswith(prefix):  # raw mode: keys are bytes
                 return
             yield key
@@ -64,36 +91,112 @@ class RocksStore:
         index_puts: Iterable[bytes],
         index_deletes: Iterable[bytes],
         progress: Progress,
+        *,
+        logged: bool = True,
     ) -> None:
-        """One atomic batch: values (None = delete), index entries, and how far they go."""
+        """One atomic batch: values (None = delete), index entries, and how far they go.
+
+        Not `logged` is faster: a crash takes back the newest such batches, whole and in order, unless `flush` came first.
+        Call `flush` before the next logged one, which would outlive them.
+        """
         batch = rocksdict.WriteBatch(raw_mode=True)
+        put, delete = batch.put, batch.delete
         for key, value in puts:
             if value is None:
-                batch.delete(key)
+                delete(key)
             else:
-                batch.put(key, value)
+                put(key, value)
         for key in index_deletes:
-            batch.delete(key)
+            delete(key)
         for key in index_puts:
-            batch.put(key, b"")
-        batch.put(_PROGRESS_KEY, _encode(progress))
-        self._db.write(batch)
+            put(key, b"")
+        put(_PROGRESS_KEY, _encode(progress))
+        try:
+            self._db.write(batch, _LOGGED if logged else _UNLOGGED)
+        except Exception as error:
+            raise self._failed(error) from error
+
+    def flush(self) -> None:
+        """Everything that was written survives a crash of this machine."""
+        try:
+            self._db.flush()
+        except Exception as error:
+            raise self._failed(error) from error
 
     @property
     def progress(self) -> Progress:
         """How far the local copy is; the beginning if it is new."""
         stored = self.get(_PROGRESS_KEY)
-        return _decode_progress(stored) if stored is not None else Progress()
+        if stored is None:
+            return Progress()
+        try:
+            return _decode_progress(stored)
+        except msgspec.DecodeError as error:
+            self.quarantine(f"its progress cannot be read: {error}")
+            return Progress()
 
-    def clear(self) -> None:
-        """Throws the local copy away, to be rebuilt from the changelog."""
+    @property
+    def changelog_id(self) -> str:
+        """The id that the broker gave to the changelog of which this is a copy; empty = not known."""
+        return (self.get(_CHANGELOG_KEY) or b"").decode(errors="replace")
+
+    @changelog_id.setter
+    def changelog_id(self, topic_id: str) -> None:
+        try:
+            self._db.put(_CHANGELOG_KEY, topic_id.encode())
+        except Exception as error:
+            raise self._failed(error) from error
+
+    def quarantine(self, reason: str) -> None:
+        """Sets the local copy aside and begins an empty one, to be rebuilt from the changelog."""
         self._db.close()
-        shutil.rmtree(self._path)
-        self._db = rocksdict.Rdict(str(self._path), _options())
+        _set_aside(self._path, reason)
+        self._db = self._open()
 
     def close(self) -> None:
         """Closes the database; the store cannot be used after."""
         self._db.close()
+
+    def _open(self) -> rocksdict.Rdict:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        return rocksdict.Rdict(str(self._path), _options())
+
+    def _failed(self, error: Exception) -> Fatal:
+        """What a person must know of an error of RocksDB; damage is remembered for the next start."""
+        text = str(error)
+        if any(word in text for word in _NO_ROOM):
+            return Fatal(
+                f"the local state {self._path} cannot be written: {text}",
+                "make room for data_dir; nothing is lost: what was committed is in Kafka, and a restart catches up",
+            )
+        if any(word in text for word in _NOT_OURS):
+            return Fatal(
+                f"the local state {self._path} cannot be used: {text}",
+                "is another worker using this data_dir? Else give this user the folder",
+            )
+        with suppress(OSError):
+            self._damaged.touch()
+        return Fatal(
+            f"the local state {self._path} is damaged: {text}",
+            "the next start sets the folder aside and rebuilds it from the changelog; is the disk well?",
+        )
+
+
+def _is_outside(error: Exception) -> bool:
+    """Whether the surroundings are bad, so that a new folder would not help."""
+    return isinstance(error, OSError) or any(word in str(error) for word in (*_NO_ROOM, *_NOT_OURS))
+
+
+def _set_aside(path: Path, reason: str) -> None:
+    """Moves a folder to `<path>.quarantined-<n>`, in the place of the one before."""
+    if not path.exists():
+        return
+    before = {int(old.name.rpartition("-")[2]): old for old in path.parent.glob(f"{path.name}.quarantined-*")}
+    aside = path.with_name(f"{path.name}.quarantined-{max(before, default=0) + 1}")
+    path.rename(aside)
+    for old in before.values():
+        shutil.rmtree(old, ignore_errors=True)
+    log.error("the local state %s is set aside as %s and rebuilt from the changelog: %s", path, aside.name, reason)
 
 
 class NoStore:
@@ -122,3 +225,12 @@ def _options() -> rocksdict.Options:
     table.set_bloom_filter(10, False)
     options.set_block_based_table_factory(table)
     return options
+
+
+def _write_options(*, disable_wal: bool) -> rocksdict.WriteOptions:
+    options = rocksdict.WriteOptions()
+    options.disable_wal = disable_wal  # type: ignore[assignment,method-assign] # the stub takes the attribute for a method
+    return options
+
+
+_LOGGED, _UNLOGGED = _write_options(disable_wal=False), _write_options(disable_wal=True)

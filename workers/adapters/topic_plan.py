@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Collection, Mapping
+from typing import ClassVar, Literal
 
 import msgspec
 
@@ -23,6 +24,9 @@ SAFE = frozenset(
 )
 #: Source topics that nobody has created yet get this; afterwards they are their owners' business.
 SOURCE_CONFIG = {"cleanup.policy": "delete", "retention.ms": str(7 * DAY_MS)}
+
+#: The largest batch that a producer of ours sends (librdkafka's default for both, before compression) [bytes].
+LARGEST_BATCH_BYTES = 1_000_000
 
 State = Literal["ok", "missing", "drift"]
 
@@ -123,3 +127,47 @@ def compare(topic: WantedTopic, found: FoundTopic | None) -> TopicRow:
 
 def _parts(key: str, value: str) -> frozenset[str]:
     return frozenset(value.replace(" ", "").split(",")) if key == "cleanup.policy" else frozenset({value})
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What the brokers allow, as far as it could be seen: `largest` batch of a topic [bytes], and settings of a broker."""
+
+    BROKER: ClassVar = ("transaction.max.timeout.ms", "group.min.session.timeout.ms", "group.max.session.timeout.ms")
+
+    largest: dict[str, int] = {}
+    brokers: dict[str, int] = {}
+
+
+def misfits(
+    settings: Settings, counts: Mapping[str, int | None], together: Collection[str], limits: Limits
+) -> list[str]:
+    """Why a role cannot work on this cluster, one line a reason; empty if it can.
+
+    `counts` are the partitions of each topic that it needs (name without prefix), None = there is no such topic. Those that
+    stand `together` meet in lanes: as all others of the table they must have the installation's count.
+    """
+    single = {topic.name for topic in TOPICS if topic.partitioning == "single"}
+    ours = {topic.name for topic in TOPICS} | set(together)
+    wrong = []
+    for name, found in counts.items():
+        expected = 1 if name in single else settings.partitions
+        if found is None:
+            wrong.append(f"there is no topic {settings.topic(name)}")
+        elif name in ours and found != expected:
+            wrong.append(f"{settings.topic(name)} has {found} partitions, expected are {expected}")
+    for topic, largest in limits.largest.items():
+        if largest < LARGEST_BATCH_BYTES:
+            wrong.append(f"{topic} has max.message.bytes = {largest}, needed are {LARGEST_BATCH_BYTES}")
+    transaction_ms, session_ms = settings.transaction_timeout_s * 1000, settings.session_timeout_s * 1000
+    longest, shortest_session, longest_session = (limits.brokers.get(name) for name in Limits.BROKER)
+    if longest is not None and transaction_ms > longest:
+        wrong.append(
+            f"transaction_timeout_s = {settings.transaction_timeout_s:g} is more than the brokers allow "
+            f"(transaction.max.timeout.ms = {longest}): lower the one or raise the other"
+        )
+    if not (shortest_session or 0) <= session_ms <= (longest_session or session_ms):
+        wrong.append(
+            f"session_timeout_s = {settings.session_timeout_s:g} is not what the brokers allow (group.min.session.timeout.ms"
+            f" = {shortest_session}, group.max.session.timeout.ms = {longest_session})"
+        )
+    return wrong

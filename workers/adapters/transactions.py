@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from schemas.topics import SINGLE
 from workers.adapters import failpoints
 from workers.adapters.restore import MARKER_KEY, encode_marker
 from workers.adapters.state_store import Marker
-from workers.errors import Fatal, Fenced, Unavailable
+from workers.errors import Fatal, Fenced, Misconfigured, Unavailable
 from workers.ports import Output
 
 _FENCED = {KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH}  # library's names
+#: What the topics' settings and permissions forbid: starting again does not help.
+_REFUSED = {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.TOPIC_AUTHORIZATION_FAILED}
 _POLL_S = 0.05
 Delivered = Callable[[KafkaError | None, "Message[bytes, bytes]"], None]
 
@@ -28,7 +30,7 @@ class LaneProducer:
     def __init__(self, client_config: Mapping[str, str | int], transactional_id: str, timeout_s: float) -> None:
         self._timeout_s = timeout_s
         self._id = transactional_id
-        self._producer = Producer(
+        self._producer = failpoints.make_producer(
             {
                 **client_config,
                 "transactional.id": transactional_id,
@@ -76,19 +78,20 @@ class LaneProducer:
 
         try:
             self._producer.begin_transaction()
+            failpoints.hit("lane.before_produce")
             if changelog is not None and marker is not None:
                 topic, lane = changelog
                 for key, value in puts:
                     self._produce(topic, value, key, lane)
+                failpoints.hit("lane.half_produced", self._producer.flush)
                 self._produce(topic, encode_marker(marker), MARKER_KEY, lane, delivered)
             for output in outputs:
                 own = 0 if output.topic in SINGLE else -1 if partition is None else partition
                 self._produce(prefix + output.topic, output.value, output.key, own)
             if group_offsets is not None:
                 self._retrying(lambda: self._producer.send_offsets_to_transaction(*group_offsets, self._timeout_s))
-            if failpoints.armed():
-                self._producer.flush(self._timeout_s)  # the records lie on the broker, uncommitted
-            failpoints.hit("lane.before_commit")
+            failpoints.hit("lane.produced", self._producer.flush)
+            failpoints.hit("lane.before_commit", self._producer.flush)
             self._retrying(lambda: self._producer.commit_transaction(self._timeout_s))
             failpoints.hit("lane.after_commit")
         except KafkaException as error:
@@ -131,6 +134,11 @@ class LaneProducer:
             return Fenced(f"{self._id}: a newer worker owns this lane ({reason.str()}).")
         if reason.txn_requires_abort():
             self.close()
+        if reason.code() in _REFUSED:
+            return Misconfigured(
+                f"{self._id}: Kafka refuses what it writes, nothing of it is committed: {reason.str()}",
+                "allow this user to write there, and the topic a max.message.bytes of at least 1000000",
+            )
         return Fatal(
             f"{self._id}: the transaction failed: {reason.str()}",
             "the worker restarts and resumes behind the last commit",
