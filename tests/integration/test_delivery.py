@@ -165,11 +165,18 @@ def test_two_workers_share_the_partitions_and_a_leaving_one_hands_over(settings:
             produce(running, "customer.events", records[4000:8000])
             wait_counted(running, staying, 8000)
             assert len({frozenset(lanes) for lanes in shared(second).values()}) == 1, "one owner of a partition number"
+            assert opened(running) == Counter("0123"), "lanes that stay are not restored again"
             leaving.terminate()
             assert leaving.wait(30) == 0
             produce(running, "customer.events", records[8000:])
             wait_counted(running, staying, EVENTS)
+            assert opened(running) == Counter("0123") + Counter(next(iter(shared(second).values())))
     check(running, oracle)
+
+
+def opened(settings: Settings) -> Counter[str]:
+    """How often each lane of a worker was opened, with a restore."""
+    return Counter(re.findall(r"lane (\d+) is open", log_of(settings)))
 
 
 def log_of(settings: Settings) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -42,6 +43,11 @@ class CommittedThread(driver.AIOKafkaConsumerThread):
         self._assignor = self.app.assignor
         return consumer
 
+    async def on_thread_stop(self) -> None:
+        """aiokafka lets the cancelling of its own fetches through when no broker answers: the stop goes on all the same."""
+        with suppress(asyncio.CancelledError):
+            await super().on_thread_stop()
+
 
 class CommittedConsumer(driver.Consumer):
     """Reads committed records only."""
@@ -68,6 +74,8 @@ class LanesOwner(Protocol):
     """Who opens, feeds and closes lanes: agents.lanes_app.Lanes, set as `lanes` on the app."""
 
     def open(self, assigned: set[TopicPartitionKey], positions: Positions) -> None: ...
+
+    async def hold(self) -> None: ...
 
     async def close(self) -> None: ...
 
@@ -96,8 +104,8 @@ class LaneConsumer(CommittedConsumer):
         self.lanes.open({(tp.topic, tp.partition) for tp in assigned}, self)
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        """Every lane finishes its transaction before the partitions go."""
-        await self.lanes.close()
+        """Every lane finishes its transaction before the partitions go. Which of them come back is known at the assignment."""
+        await self.lanes.hold()
         await super().on_partitions_revoked(revoked)
 
     async def on_stop(self) -> None:

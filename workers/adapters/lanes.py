@@ -18,13 +18,13 @@ from typing import Protocol
 import msgspec
 from confluent_kafka import Consumer, TopicPartition
 
-from workers.adapters import clock
+from workers.adapters import clock, exits, failpoints
 from workers.adapters.metrics import WorkerMetrics
 from workers.adapters.restore import IndexOf, restore
 from workers.adapters.state_store import Marker, NoStore, Progress, RocksStore
 from workers.adapters.transactions import LaneProducer
 from workers.core.lane import Effects, LaneCore
-from workers.errors import Fatal, Misconfigured, Unavailable
+from workers.errors import Fatal, Unavailable
 from workers.ports import Record, StateStore
 from workers.settings import Settings
 
@@ -82,7 +82,11 @@ class LaneSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Lane:
-    """One lane: opened when its partitions are assigned, closed when they are revoked."""
+    """One lane: opened when its partitions are assigned, closed when they go to somebody else.
+
+    During a rebalance it is held: its transaction is finished and nothing is written. If it keeps its partitions it goes on
+    with its state in memory, without a restore; had somebody else had them meanwhile, its producer is fenced.
+    """
 
     def __init__(
         self,
@@ -102,11 +106,17 @@ class Lane:
         self._client_config = client_config
         self._positions = positions
         self._metrics = metrics
+        self._part, self._pulse = f"lane {name}", metrics.pulse
+        self._pulse.working(self._part, "is being opened")
         self._partition = sources[0][1]
         self._waiting: deque[Record] = deque()
         self._deferred: list[Record] = []
         self._arrived = asyncio.Event()
-        self._closing = False
+        self._closing = self._held = False
+        self._quiet = asyncio.Event()  # neither a transaction nor a seek runs
+        self._quiet.set()
+        self._released = asyncio.Event()
+        self._released.set()
         self._next: dict[TopicPartitionKey, int] = {}
         self._committed_next: dict[TopicPartitionKey, int] = {}
         self._hinted: dict[TopicPartitionKey, int] = {}
@@ -154,15 +164,19 @@ class Lane:
         try:
             core, producer = await self._open()
             while not self._closing:
-                await self._turn(core, producer)
+                if self.ready:
+                    await self._turn(core, producer)
+                else:
+                    await self._take_up(producer)
+                self._pulse.beat(self._part)
             await asyncio.to_thread(producer.close)
         except asyncio.CancelledError:
             raise
         except Exception as error:  # whatever it was: nothing uncommitted may survive it
             log.critical("lane %s ends the worker: %s", self.name, error, exc_info=not isinstance(error, Fatal))
-            # Not a clean stop: that would commit. Started again it would not help a wrong configuration (sysexits.h).
-            os._exit(78 if isinstance(error, Misconfigured) else 70)
+            os._exit(exits.code_of(error))  # not a clean stop: that would commit
         finally:
+            self._pulse.idle(self._part)
             if self._store is not None:
                 self._store.close()
 
@@ -171,12 +185,43 @@ class Lane:
         self._closing = True
         self.ready = False
         self._arrived.set()
+        self._released.set()
+
+    async def hold(self) -> None:
+        """Returns when the running transaction is finished; nothing is written until `release`. A restore goes on."""
+        self._held, self.ready = True, False
+        self._released.clear()
+        self._arrived.set()
+        await self._quiet.wait()
+
+    def release(self, positions: Positions) -> None:
+        """The partitions are still this lane's: it goes on behind its last commit."""
+        self._positions, self._held = positions, False
+        self._released.set()
+
+    async def _take_up(self, producer: LaneProducer) -> None:
+        """Waits until the lane is not held, then begins behind its last commit; had somebody else had it, it ends fenced."""
+        self._waiting.clear()  # what was fetched and not applied comes again
+        self._deferred = []
+        self._pulse.idle(self._part, "waits for the group")
+        await self._released.wait()
+        self._pulse.working(self._part, "sets its position")
+        if not self._closing:
+            self._quiet.clear()
+            if self._committed_next and self._store is not None:  # its memory must not be older than what is committed
+                unchanged = Effects(clock_s=self._progress.marker.clock_s)
+                await asyncio.to_thread(self._commit, producer, unchanged)
+            await self._positions.seek_lane(
+                {source: self._next.get(source) for source in self.sources}, self._set_ready
+            )
+            self._quiet.set()
 
     async def _open(self) -> tuple[LaneCore, LaneProducer]:
         spec, started = self._spec, clock.monotonic_s()
         identity = f"{spec.group}-{self.name}"
         producer = LaneProducer(self._client_config, identity, self._settings.transaction_timeout_s)
         await asyncio.to_thread(producer.fence)
+        self._pulse.beat(self._part)
         marker = Marker()
         store: StateStore = NoStore()
         if spec.changelog is not None:
@@ -184,7 +229,11 @@ class Lane:
             store = self._store = await asyncio.to_thread(RocksStore, path)
             topic = self._settings.topic(spec.changelog)
             self._progress = await asyncio.to_thread(
-                restore, self._store, topic, self._partition, self._client_config, spec.index_of
+                restore,
+                *(self._store, topic, self._partition, self._client_config, spec.index_of),
+                sources=self.sources,
+                on_progress=self._restored,
+                stop=lambda: self._closing,
             )
             marker = self._progress.marker
             applied = {
@@ -193,16 +242,20 @@ class Lane:
         else:
             applied = await asyncio.to_thread(self._committed)
         self._next = {source: offset for source, offset in applied.items() if offset is not None}
-        if self._closing:
-            return spec.core(store, marker.clock_s), producer
-        await self._positions.seek_lane(applied, self._set_ready)
         for topic, _ in self.sources:
             log.info("lane %s owns %s", self.name, topic)
         log.info("lane %s is open after %.2f s, resumes at %s", self.name, clock.monotonic_s() - started, self._next)
         return spec.core(store, marker.clock_s), producer
 
+    def _restored(self, done: int, total: int) -> None:
+        """A restore moves: it may take as long as it must."""
+        self._pulse.working(self._part, f"{done:,} of {total:,} records")
+        self._pulse.beat(self._part)
+
     def _set_ready(self) -> None:
-        self.ready = not self._closing
+        self.ready = not self._closing and not self._held
+        if self.ready:
+            self._pulse.working(self._part)
 
     def _committed(self) -> dict[TopicPartitionKey, int | None]:
         """The group's offsets. The group's metadata are without a member: fencing is the transactional id's."""
@@ -224,18 +277,23 @@ class Lane:
             self._arrived.clear()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._arrived.wait(), _TICK_S)
-            if self._closing:
-                return
+        if self._closing or self._held:
+            return
         records = [*self._deferred, *self._take()]
         waited_s = clock.now_s() - records[0].appended_at_s if records else 0.0
         self._metrics.gauge("lag_seconds", waited_s, self._spec.role, self.name)
+        if records:
+            failpoints.hit("lane.parse")
         effects = core.apply(records, clock.now_s(), caught_up=self._caught_up(records))
         advanced = self._advance(records, effects)
         self._deferred, self._more_due = effects.deferred, effects.more_due
         if effects.empty and not advanced:
             return
+        failpoints.hit("lane.fold")
         started = clock.monotonic_s()
+        self._quiet.clear()
         await asyncio.to_thread(self._commit, producer, effects)
+        self._quiet.set()
         self._committed_next = dict(self._next)
         self._metrics.batch(self._spec.role, len(advanced), clock.monotonic_s() - started, effects)
 
@@ -287,7 +345,9 @@ class Lane:
             marker=marker,
         )
         self._progress = Progress(changelog_offset=offset + 1, marker=marker)
+        failpoints.hit("lane.before_local_write")
         self._store.write(effects.puts, effects.index_puts, effects.index_deletes, self._progress)
+        failpoints.hit("lane.after_local_write")
 
     def hints(self) -> dict[TopicPartitionKey, int]:
         """Applied offsets that were not hinted to the group yet."""

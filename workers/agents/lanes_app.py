@@ -7,15 +7,23 @@ from collections.abc import Mapping, Sequence
 
 import faust
 
+from workers.adapters.broker_check import check_broker
 from workers.adapters.faust_lanes import LaneTransport
 from workers.adapters.lanes import FetchedRecord, Lane, LaneSpec, Positions, TopicPartitionKey
 from workers.adapters.metrics import WorkerMetrics
+from workers.adapters.watchdog import ASSIGNMENT
 from workers.agents.apps import make_app, raw_topic
 from workers.settings import Settings
 
+_FETCHING = "fetching"
+
 
 class Lanes:
-    """The open lanes of this process. A lane is (re)opened at every assignment, and closed before partitions go."""
+    """The open lanes of this process.
+
+    Before a rebalance all are held: no transaction runs while partitions change hands. After it those that kept their
+    partitions go on, the others are closed, and new ones opened, all beside each other.
+    """
 
     def __init__(
         self, spec: LaneSpec, settings: Settings, client_config: Mapping[str, str | int], metrics: WorkerMetrics
@@ -26,32 +34,66 @@ class Lanes:
         self._metrics = metrics
         self._by_source: dict[TopicPartitionKey, Lane] = {}
         self._running: dict[Lane, asyncio.Task[None]] = {}
+        self._ending: dict[str, asyncio.Task[None]] = {}
         self._positions: Positions | None = None
 
     def open(self, assigned: set[TopicPartitionKey], positions: Positions) -> None:
-        """Opens a lane for each group of partitions that belong together."""
+        """Sees to it that there is a lane for each group of partitions that belong together, and no other."""
         self._positions = positions
         groups: dict[str, list[TopicPartitionKey]] = {}
         for source in sorted(assigned):
             groups.setdefault(self._spec.lane_of(*source), []).append(source)
+        for lane in [lane for lane in self._running if groups.get(lane.name) != lane.sources]:
+            lane.close()
+            self._ending[lane.name] = self._running.pop(lane)
+        self._by_source = {}
+        kept = {lane.name: lane for lane in self._running}
         for name, sources in groups.items():
-            lane = Lane(name, sources, self._spec, self._settings, self._client_config, positions, self._metrics)
+            lane = kept.get(name) or self._new(name, sources, positions)
+            lane.release(positions)
             self._by_source.update(dict.fromkeys(sources, lane))
-            self._running[lane] = asyncio.create_task(lane.run(), name=f"lane {name}")
         self._metrics.gauge("lanes", len(self._running), self._spec.role)
+        self._metrics.pulse.awaits(ASSIGNMENT, "")
+        if groups:
+            self._metrics.pulse.working(_FETCHING)
+
+    def _new(self, name: str, sources: list[TopicPartitionKey], positions: Positions) -> Lane:
+        lane = Lane(name, sources, self._spec, self._settings, self._client_config, positions, self._metrics)
+        self._running[lane] = asyncio.create_task(self._run(lane), name=f"lane {name}")
+        return lane
+
+    async def _run(self, lane: Lane) -> None:
+        """Runs a lane once its predecessor in this process has let go of the local state."""
+        predecessor = self._ending.pop(lane.name, None)
+        if predecessor is not None:
+            await predecessor
+        await lane.run()
+
+    async def hold(self) -> None:
+        """Every lane finishes its transaction and writes nothing more, until `open` says whose it is."""
+        self._rest()
+        await asyncio.gather(*(lane.hold() for lane in self._running))
+        await self._hint(self._running)
 
     async def close(self) -> None:
         """Every lane finishes its transaction; then none is left."""
+        self._rest()
         running, self._running, self._by_source = self._running, {}, {}
         for lane in running:
             lane.close()
         if running:
-            await asyncio.gather(*running.values())
+            await asyncio.gather(*running.values(), *self._ending.values())
             await self._hint(running)
         self._metrics.gauge("lanes", 0, self._spec.role)
 
+    def _rest(self) -> None:
+        """Nothing is fetched until the next assignment."""
+        self._metrics.pulse.awaits(ASSIGNMENT, "being handed over")
+        self._metrics.pulse.idle(_FETCHING)
+
     def wants(self, source: TopicPartitionKey) -> bool:
         """Whether records of this source may be fetched now."""
+        self._metrics.pulse.beat(_FETCHING)
         lane = self._by_source.get(source)
         return lane is not None and lane.wants(source)
 
@@ -74,7 +116,8 @@ class Lanes:
 def lanes_app(
     spec: LaneSpec, settings: Settings, client_config: Mapping[str, str | int], metrics: WorkerMetrics
 ) -> faust.App:
-    """A Faust app whose assigned partitions feed lanes."""
+    """A Faust app whose assigned partitions feed lanes. Raises Misconfigured when the cluster does not fit the role."""
+    check_broker(settings, client_config, spec.role, spec.sources, spec.changelog)
     app = make_app(settings, spec.role, LaneTransport, wait_empty=False)
     lanes = Lanes(spec, settings, client_config, metrics)
     app.lanes = lanes  # type: ignore[attr-defined] # where adapters.faust_lanes.LaneConsumer finds it

@@ -1,0 +1,289 @@
+"""What the fault tests share: a shop's history with its oracle, a follower of what is committed, topics that come and go."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeAlias
+
+import msgspec
+from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
+from confluent_kafka.cimpl import NewTopic
+
+from schemas import codec
+from tests.support_workers import read
+from workers.adapters.kafka_config import client_config
+from workers.adapters.restore import MARKER_KEY
+from workers.adapters.state_store import Marker, RocksStore
+from workers.core import keys
+from workers.core import profile as profiles
+from workers.core.profile import Profile
+from workers.settings import Settings
+
+Entry: TypeAlias = tuple[bytes | None, bytes | None]
+decode_marker = msgspec.msgpack.Decoder(Marker).decode
+#: Far in the past: events older than a week are not recognised when they come again, so that nothing but the delivery
+#: stands between a crash and a wrong count.
+LONG_AGO_S = 1_709_553_600.0
+#: Output topic → the field of its records that must never come twice.
+IDENTITIES = {
+    "message.decisions": "decision_id",
+    "message.requests": "decision_id",
+    "message.outcomes": "decision_id",
+    "messages.email": "message_id",
+    "messages.push": "message_id",
+}
+
+
+class Customer(msgspec.Struct):
+    """What one thread that sees each event once knows of a customer."""
+
+    counts: Counter[str] = msgspec.field(default_factory=Counter)
+    carts: dict[str, dict[str, int]] = {}
+    orders: int = 0
+    revenue: float = 0.0
+
+    @property
+    def events(self) -> int:
+        return self.counts.total()
+
+
+class Shop:
+    """The same events for the same arguments, and beside them the oracle: a reducer of its own, not our fold."""
+
+    def __init__(self, customers: int, seed: int = 5) -> None:
+        self.customers: dict[str, Customer] = {}
+        self.made = 0
+        self._rng = random.Random(seed)
+        self._names = [f"customer-{number}" for number in range(customers)]
+
+    def events(self, number: int) -> Iterator[Entry]:
+        """The next so many events, as records of customer.events."""
+        for _ in range(number):
+            yield self._event()
+
+    def _event(self) -> Entry:
+        rng, index = self._rng, self.made
+        self.made += 1
+        user = rng.choice(self._names)
+        customer = self.customers.setdefault(user, Customer())
+        name = rng.choice(("Product Viewed", "Product Added", "Product Added", "Product Removed", "Order Completed"))
+        customer.counts[name] += 1
+        properties = getattr(self, name.replace(" ", "_").lower())(customer)
+        event = {
+            "type": "track",
+            "event": name,
+            "messageId": f"m-{index}",
+            "timestamp": datetime.fromtimestamp(LONG_AGO_S + index, UTC).isoformat(),
+            "userId": user,
+            "properties": properties,
+        }
+        return user.encode(), json.dumps(event).encode()
+
+    def product_viewed(self, _customer: Customer) -> dict[str, object]:
+        return {"product_id": f"p-{self._rng.randrange(20)}", "price": 9.5}
+
+    def product_added(self, customer: Customer) -> dict[str, object]:
+        cart, product, quantity = f"c-{customer.orders}", f"p-{self._rng.randrange(8)}", self._rng.randrange(1, 4)
+        lines = customer.carts.setdefault(cart, {})
+        lines[product] = lines.get(product, 0) + quantity
+        return {"cart_id": cart, "product_id": product, "quantity": quantity, "price": 9.5, "currency": "EUR"}
+
+    def product_removed(self, customer: Customer) -> dict[str, object]:
+        cart, product = f"c-{customer.orders}", f"p-{self._rng.randrange(8)}"
+        lines = customer.carts.get(cart, {})
+        if lines.get(product, 0) <= 1:
+            lines.pop(product, None)
+        else:
+            lines[product] -= 1
+        if not lines:
+            customer.carts.pop(cart, None)
+        return {"cart_id": cart, "product_id": product, "quantity": 1}
+
+    def order_completed(self, customer: Customer) -> dict[str, object]:
+        cart, revenue = f"c-{customer.orders}", float(self._rng.randrange(1, 100))
+        customer.carts.pop(cart, None)
+        customer.orders += 1
+        customer.revenue += revenue
+        return {"cart_id": cart, "order_id": f"o-{self.made}", "revenue": revenue, "currency": "EUR"}
+
+
+class Follower:
+    """Follows what `personalise` has committed, without ever starting over: markers, and the newest state of each key."""
+
+    def __init__(self, settings: Settings, isolation: str = "read_committed") -> None:
+        self.newest: dict[bytes, bytes] = {}
+        #: How often a lane's marker went back: a batch that was written again, or by a worker that had lost its lane.
+        self.regressions = 0
+        self._applied: dict[int, int] = {}
+        self._consumer = Consumer(
+            {
+                **client_config(settings),
+                "group.id": "test-follower",
+                "isolation.level": isolation,
+                "enable.auto.commit": False,
+                "auto.offset.reset": "earliest",
+                "fetch.queue.backoff.ms": 5,
+            }
+        )
+        topic = settings.topic("personalise-state")
+        self._consumer.assign([TopicPartition(topic, partition, 0) for partition in range(settings.partitions)])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._consumer.close()
+
+    def applied(self) -> int:
+        """How many records of customer.events are applied by now, over all lanes (their offsets have no gaps here)."""
+        while messages := self._consumer.consume(20_000, 0.1):
+            for message in messages:
+                key, value = message.key(), message.value()
+                assert message.error() is None, message.error()
+                if key == MARKER_KEY and value is not None:
+                    offset = decode_marker(value).offsets.get("customer.events", 0)
+                    partition = message.partition() or 0
+                    self.regressions += offset < self._applied.get(partition, 0)
+                    self._applied[partition] = offset
+                elif key is not None and value is not None:
+                    self.newest[key] = value
+                elif key is not None:
+                    self.newest.pop(key, None)
+        return sum(self._applied.values())
+
+    def profiles(self) -> dict[str, Profile]:
+        """Every profile, as far as `applied` has read."""
+        hot = {key: value for key, value in self.newest.items() if key.startswith(keys.PROFILE)}
+        return {key[1:].decode(): profiles.decode(value) for key, value in hot.items()}
+
+
+def differences(found: dict[str, Profile], shop: Shop) -> list[str]:
+    """In which customers the profiles are not what the oracle says; at most ten, in words."""
+    if found.keys() != shop.customers.keys():
+        return [f"other customers: {sorted(found.keys() ^ shop.customers.keys())[:10]}"]
+    wrong = []
+    for user, expected in shop.customers.items():
+        profile = found[user]
+        carts = {name: {key: line.quantity for key, line in cart.lines.items()} for name, cart in profile.carts.items()}
+        seen = (profile.events, profile.counts, carts, profile.orders, profile.revenue.get("EUR", 0.0))
+        right = (expected.events, dict(expected.counts), expected.carts, expected.orders, expected.revenue)
+        if seen != right:
+            wrong.append(f"{user}: {seen}, expected {right}")
+    return wrong[:10]
+
+
+def repeated(settings: Settings, isolation: str = "read_committed") -> dict[str, int]:
+    """Topic → how many records of it repeat an id; empty if none does."""
+    found: dict[str, int] = {}
+    for topic, field in IDENTITIES.items():
+        records = read(settings, topic, isolation)
+        ids = {getattr(codec.decode_topic(topic, record.value), field) for record in records}
+        if len(ids) < len(records):
+            found[topic] = len(records) - len(ids)
+    return found
+
+
+def local_state(settings: Settings) -> dict[bytes, bytes]:
+    """What RocksDB holds of the changelog's keys, over all lanes of a worker that has ended."""
+    found: dict[bytes, bytes] = {}
+    for path in sorted((Path(settings.data_dir) / "state" / f"{settings.prefix}personalise").glob("[0-9]*")):
+        store = RocksStore(path)
+        for kind in (keys.PROFILE, keys.COLD, keys.PAGE, keys.PACE):
+            found.update({key: value for key in store.scan(kind) if (value := store.get(key)) is not None})
+        store.close()
+    return found
+
+
+def log_of(settings: Settings) -> str:
+    """What a worker of this installation has said."""
+    path = Path(settings.data_dir) / "personalise.log"
+    return path.read_text() if path.exists() else ""
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether a process was stopped by a signal and waits for SIGCONT."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+
+def admin(settings: Settings) -> AdminClient:
+    """Keep it until its answers are here: what it was asked dies with it."""
+    return AdminClient({**client_config(settings), "log_level": 2})
+
+
+def create_topic(settings: Settings, name: str, partitions: int = 1, **config: str) -> str:
+    """Returns the topic's name on the cluster, when it can be used. Underscores in names of settings stand for dots."""
+    topic = settings.topic(name)
+    options = {key.replace("_", "."): value for key, value in config.items()}
+    client = admin(settings)
+    client.create_topics([NewTopic(topic, partitions, 1, config=options)])[topic].result()
+    return topic
+
+
+def delete_topic(settings: Settings, name: str) -> None:
+    """Returns when the topic is gone."""
+    topic = settings.topic(name)
+    client = admin(settings)
+    client.delete_topics([topic], operation_timeout=30)[topic].result()
+
+
+def alter_topic(settings: Settings, name: str, **config: str) -> None:
+    """Sets settings of a topic. Underscores in their names stand for dots."""
+    entries = [
+        ConfigEntry(key.replace("_", "."), value, incremental_operation=AlterConfigOpType.SET)
+        for key, value in config.items()
+    ]
+    resource = ConfigResource(ConfigResource.Type.TOPIC, settings.topic(name), incremental_configs=entries)
+    client = admin(settings)
+    for future in client.incremental_alter_configs([resource]).values():
+        future.result()
+
+
+def delete_records(settings: Settings, name: str, before: int, partition: int = 0) -> None:
+    """Deletes the records of a partition before an offset, as retention does."""
+    where = TopicPartition(settings.topic(name), partition, before)
+    client = admin(settings)
+    for future in client.delete_records([where]).values():
+        future.result()
+
+
+class Changelog:
+    """Writes one partition of a changelog as a lane does: transactions that end in a marker."""
+
+    def __init__(self, settings: Settings, topic: str, partition: int = 0) -> None:
+        self.topic, self._partition = topic, partition
+        self.offsets = 0
+        self._producer = Producer(
+            {
+                **client_config(settings),
+                "transactional.id": f"{topic}-{partition}",
+                "queue.buffering.max.messages": 500_000,
+                "linger.ms": 5,
+                "compression.type": "lz4",
+            }
+        )
+        self._producer.init_transactions(30)
+
+    def write(self, records: list[tuple[bytes, bytes | None]], *, commit: bool = True) -> None:
+        """One transaction of these values (None = tombstone) and a marker, or one that is aborted."""
+        self._producer.begin_transaction()
+        if commit:
+            self.offsets += len(records)
+        marker = msgspec.msgpack.encode(Marker(offsets={"customer.events": self.offsets}, clock_s=1.0))
+        for key, value in (*records, (MARKER_KEY, marker)):
+            self._producer.produce(self.topic, key=key, value=value, partition=self._partition)
+            self._producer.poll(0)
+        if commit:
+            self._producer.commit_transaction(30)
+        else:
+            self._producer.flush(30)
+            self._producer.abort_transaction(30)
