@@ -61,8 +61,12 @@ unit: setup-dev ## tests without Kafka and LLM
 schemas: setup-dev ## generate JSON Schemas, AsyncAPI, docs/metrics.md, the dashboard
 	@$(BIN)/python -m schemas.generate && $(BIN)/python -c "from workers.adapters.metrics import as_markdown; print(as_markdown(), end='')" > docs/metrics.md && $(BIN)/python -m infra.grafana.dashboard
 
-bench: setup-dev ## ratios side by side: personalise beside its peers, generate beside the bare server
-	@$(BIN)/python -m benchmarks.run
+bench: setup-dev .cache/venv-bench/.ready ## ratios beside peers and limit, about half an hour; QUICK=1 runs all in minutes, WRITE=1 keeps the results
+	@$(BIN)/python -m benchmarks.run $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) $(if $(WRITE),--write)
+
+.cache/venv-bench/.ready: requirements-bench.lock
+	@$(PYTHON) infra/setup/environment.py --venv .cache/venv-bench --lock requirements-bench.lock
+	@touch $@
 
 lock: ## resolve pyproject.toml into the hashed lock files
 	@bash infra/setup/lock.sh

@@ -1,15 +1,12 @@
-"""The load that every program of the benchmark reads: Segment events of many customers, four partitions."""
+"""The load of the real role: Segment events of many customers, about 300 bytes of JSON each, the newest of this moment."""
 
 from __future__ import annotations
 
 import json
 import random
+import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
-
-from confluent_kafka import Producer
-
-from workers.adapters.kafka_config import client_config
-from workers.settings import Settings
 
 NAMES = (
     ["Page Viewed"] * 60
@@ -18,21 +15,15 @@ NAMES = (
     + ["Product Removed"] * 2
     + ["Order Completed"] * 4
 )
-START_S = 1_709_553_600.0
+STEP_S = 0.02
 
 
-def fill(settings: Settings, topic: str, events: int, customers: int, seed: int = 7) -> None:
-    """Produces `events` events (about 300 bytes of JSON, keyed by customer) to a topic."""
+def make_events(
+    events: int, customers: int, seed: int = 7, end_s: float | None = None
+) -> Iterator[tuple[bytes, bytes]]:
+    """(key, value) of `events` events, 50 a second of event time, the last one at `end_s` (None = now)."""
     rng = random.Random(seed)
-    producer = Producer(
-        {
-            **client_config(settings),
-            "partitioner": "murmur2_random",
-            "linger.ms": 20,
-            "compression.type": "lz4",
-            "queue.buffering.max.messages": 1_000_000,
-        }
-    )
+    start_s = (time.time() if end_s is None else end_s) - events * STEP_S
     for index in range(events):
         user = f"c{rng.randrange(customers)}"
         name = rng.choice(NAMES)
@@ -48,13 +39,23 @@ def fill(settings: Settings, topic: str, events: int, customers: int, seed: int 
         event = {
             "type": "track",
             "event": name,
-            "messageId": f"e{index}",
-            "timestamp": datetime.fromtimestamp(START_S + index * 0.02, UTC).isoformat(),
+            "messageId": f"e{seed}-{index}",
+            "timestamp": datetime.fromtimestamp(start_s + index * STEP_S, UTC).isoformat(),
             "userId": user,
             "context": {"locale": "en-GB"},
             "properties": properties,
         }
-        producer.produce(settings.topic(topic), key=user, value=json.dumps(event))
-        if index % 1000 == 0:
-            producer.poll(0)
-    assert producer.flush(60) == 0
+        yield user.encode(), json.dumps(event).encode()
+
+
+def consent(customer: str, at_s: float) -> bytes:
+    """A Consent Updated event: the role shows the customer's public view at once."""
+    event = {
+        "type": "track",
+        "event": "Consent Updated",
+        "messageId": f"consent-{customer}",
+        "timestamp": datetime.fromtimestamp(at_s, UTC).isoformat(),
+        "userId": customer,
+        "properties": {"channel": "email", "status": "subscribed"},
+    }
+    return json.dumps(event).encode()

@@ -1,109 +1,157 @@
-"""`make bench`: our roles beside the programs that do less, same broker, interleaved runs; prints ratios, not boasts.
+"""`make bench`: our roles beside their peers and beside the limit, same broker, interleaved runs; prints ratios, not boasts.
 
-personalise  all it does (profile, carts, timers, rules, public view, transactions) beside a raw consumer and a bare Faust agent
-generate     LLM calls/s of the role beside the bare server at the same concurrency
+events    the work unit on every program, and the real personalise; final states are compared with an oracle
+latency   event produced to output read, at a steady rate
+recovery  restore of a changelog, restart after kill -9
+scale     cost per event and memory at 10 thousand to a million customers
+cost      where an event's time goes in the real personalise
+generate  LLM calls/s of the role beside the bare server
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import statistics
-import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import msgspec
+import rich.table
 from rich.console import Console
-from rich.table import Table
 
+from benchmarks.arena import bench_events
+from benchmarks.cost import bench_cost
 from benchmarks.generate import bench_generate
-from benchmarks.load import fill
-from benchmarks.personalise import bench_personalise
+from benchmarks.latency import bench_latency
+from benchmarks.programs import PEERS_PYTHON
+from benchmarks.recovery import bench_restart, bench_restore
+from benchmarks.report import Findings, Table, here, tables, write
+from benchmarks.scale import bench_scale
 from infra.kafka.embedded import EmbeddedKafka
-from workers.adapters import topic_admin
 from workers.settings import Settings, load
 
-console = Console()
+console = Console(width=None if sys.stdout.isatty() else 140)
+SECTIONS = ("events", "latency", "recovery", "scale", "cost", "generate")
 
 
-def main() -> None:
-    """Parses the size of the run, runs, prints the tables."""
+class Size(msgspec.Struct, frozen=True, kw_only=True):
+    """How much of everything."""
+
+    events: int = 400_000
+    customers: int = 20_000
+    runs: int = 5
+    rate: int = 500
+    latency_s: float = 14.0
+    profiles: int = 1_000_000
+    restart_events: int = 400_000
+    sizes: tuple[int, ...] = (10_000, 100_000, 1_000_000)
+    scale_events: int = 200_000
+    cost_events: int = 100_000
+    calls: int = 48
+
+
+QUICK = Size(
+    events=20_000,
+    customers=2_000,
+    runs=1,
+    latency_s=4.0,
+    profiles=50_000,
+    restart_events=50_000,
+    sizes=(1_000, 10_000),
+    scale_events=20_000,
+    cost_events=20_000,
+    calls=6,
+)
+
+
+def main() -> int:
+    """Parses the size, runs, prints the tables; 1 when a program's final state was wrong or one ended early."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--events", type=int, default=100_000)
-    parser.add_argument("--customers", type=int, default=20_000)
-    parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--calls", type=int, default=48, help="LLM calls of each generate run; 0 leaves it out")
-    parser.add_argument("--in-flight", type=int, default=8)
+    parser.add_argument("--quick", action="store_true", help="small numbers, a few minutes: does it run, not how fast")
+    parser.add_argument("--only", help=f"comma-separated: {', '.join(SECTIONS)}")
+    parser.add_argument("--events", type=int)
+    parser.add_argument("--customers", type=int)
+    parser.add_argument("--runs", type=int)
+    parser.add_argument("--calls", type=int, help="LLM calls of each generate run; 0 leaves it out")
     parser.add_argument("--llm", default="embedded")
+    parser.add_argument("--write", action="store_true", help="keep the JSON, docs/performance.md and its picture")
     args = parser.parse_args()
+    only = tuple(args.only.split(",")) if args.only else SECTIONS
+    if unknown := set(only) - set(SECTIONS):
+        parser.error(f"there is no section {', '.join(unknown)}")
+    if not PEERS_PYTHON.exists():
+        parser.error("the peers' environment is missing: `make bench` creates it")
+    given = {name: getattr(args, name) for name in ("events", "customers", "runs", "calls")}
+    size = QUICK if args.quick else Size()
+    size = msgspec.structs.replace(size, **{name: value for name, value in given.items() if value is not None})
+    found = here()
     with tempfile.TemporaryDirectory() as folder, EmbeddedKafka(Path(folder) / "kafka") as kafka:
         settings = load(
             {}, brokers=kafka.bootstrap, data_dir=folder, metrics_port_personalise=0, metrics_port_generate=0
         )
-        events(settings, args.events, args.customers, args.runs)
-        if args.calls:
-            rows = bench_generate(
-                msgspec.structs.replace(settings, llm=args.llm, prefix="g."), args.calls, args.in_flight
-            )
-            show(
-                f"generate: {args.calls} texts, {args.in_flight} in flight, {args.llm}",
-                rows,
-                "bare server",
-                "LLM calls/s",
-            )
+        for section in only:
+            console.rule(section)
+            fill(section, found, settings, size, args.llm)
+    for table in tables(found):
+        show(table)
+    if args.write:
+        for path in write(found):
+            say(f"wrote {path}")
+    return 1 if mistakes(found) else 0
 
 
-def events(settings: Settings, number: int, customers: int, runs: int) -> None:
-    """Interleaves the programs, so that a slow minute of the machine hits all of them."""
-    programs: dict[str, Callable[[Settings], dict[str, float]]] = {
-        "raw consumer": lambda settings: peer("raw", settings, number),
-        "bare Faust agent": lambda settings: peer("faust", settings, number),
-        "personalise": lambda settings: bench_personalise(settings, number),
-    }
-    results: dict[str, list[dict[str, float]]] = {name: [] for name in programs}
-    for run in range(runs):
-        prefixed = msgspec.structs.replace(settings, prefix=f"r{run}.")
-        topic_admin.apply(prefixed)
-        fill(prefixed, "customer.events", number, customers)
-        for name, program in programs.items():
-            results[name].append(program(prefixed))
-            console.print(f"run {run + 1}: {name} {results[name][-1]['events_per_s']:,.0f} events/s", highlight=False)
-    title = f"personalise: {number:,} events, {customers:,} customers, {runs} interleaved runs"
-    show(title, results, "bare Faust agent", "events/s", key="events_per_s")
+def fill(section: str, found: Findings, settings: Settings, size: Size, llm: str) -> None:
+    """Runs one section; its results go into `found`."""
+    match section:
+        case "events":
+            found.size = {"events": size.events, "customers": size.customers, "runs": size.runs}
+            found.runs, found.left_out = bench_events(settings, size.events, size.customers, size.runs, say)
+        case "latency":
+            found.latency_rate = size.rate
+            found.latency, missed = bench_latency(settings, size.rate, size.latency_s, say)
+            found.left_out |= {f"latency of {name}": reason for name, reason in missed.items()}
+        case "recovery":
+            found.restored = bench_restore(settings, size.profiles)
+            found.restarted = bench_restart(settings, size.restart_events, size.customers, say)
+        case "scale":
+            found.scale = bench_scale(settings, size.sizes, size.scale_events, say)
+        case "cost":
+            found.cost = bench_cost(settings, size.cost_events, size.customers // settings.partitions)
+        case _:
+            if size.calls:
+                generate = msgspec.structs.replace(settings, llm=llm, prefix="g.")
+                found.generate = bench_generate(generate, size.calls, 8)
 
 
-def peer(name: str, settings: Settings, number: int) -> dict[str, float]:
-    """One of benchmarks.peers in a process of its own."""
-    arguments = [name, settings.brokers, settings.topic("customer.events"), str(number)]
-    command = [sys.executable, "-m", "benchmarks.peers", *arguments]
-    finished = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
-    lines = [line for line in finished.stdout.splitlines() if line.startswith("{")]
-    assert lines, f"{name} printed no result: {finished.stderr[-2000:]}"
-    result: dict[str, float] = json.loads(lines[-1])
-    return result
+def mistakes(found: Findings) -> list[str]:
+    """Programs whose final state was not the oracle's, or that did not come to their end."""
+    wrong = [name for name, runs in found.runs.items() if any(run.matches is False for run in runs)]
+    wrong += [name for name, reason in found.left_out.items() if "missing" not in reason and "failed" not in reason]
+    return wrong if found.restarted is None or found.restarted.matches else [*wrong, "restart"]
 
 
-def show(
-    title: str, results: dict[str, list[dict[str, float]]], base: str, unit: str, key: str = "calls_per_s"
-) -> None:
-    """Medians, spread, and the ratio to `base`."""
-    table = Table("program", f"{unit} (median)", "min to max", f"ratio to {base}", "CPU-s per 100k", title=title)
-    reference = statistics.median(run[key] for run in results[base])
-    for name, runs in results.items():
-        values = [run[key] for run in runs]
-        cpu = [run["cpu_s_per_100k"] for run in runs if "cpu_s_per_100k" in run]
-        table.add_row(
-            name,
-            f"{statistics.median(values):,.1f}",
-            f"{min(values):,.1f} to {max(values):,.1f}",
-            f"{statistics.median(values) / reference:.2f}",
-            f"{statistics.median(cpu):.2f}" if cpu else "",
-        )
-    console.print(table)
+def say(text: str) -> None:
+    """One line of progress."""
+    console.print(text, highlight=False, soft_wrap=True, markup=False)
+
+
+def show(table: Table) -> None:
+    """Prints one table; columns of numbers to the right."""
+    shown = rich.table.Table(title=table.title, title_justify="left")
+    for number, title in enumerate(table.head):
+        shown.add_column(title, justify=_justify(table, number))
+    for row in table.rows:
+        shown.add_row(*row)
+    console.print(shown)
+    for note in table.notes:
+        console.print(note, highlight=False, markup=False)
+
+
+def _justify(table: Table, column: int) -> Literal["left", "right"]:
+    numbers = all(row[column][:1].isdigit() or not row[column] for row in table.rows)
+    return "right" if numbers and column else "left"
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

