@@ -35,7 +35,7 @@ from workers.settings import Settings
 
 #: 2024-03-04 12:00:00 UTC
 END_S = 1_709_553_600.0
-BATCH = 2000
+BATCH = Settings().batch_records
 #: The least of so many runs counts: other work on the machine only adds.
 _REPEATS = 3
 #: step -> the functions that are it, as (owner, attribute)

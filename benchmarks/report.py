@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks.cost import Cost
+from benchmarks.cost import BATCH, Cost
 from benchmarks.latency import Latency
 from benchmarks.numbers import paired_ratio, spread
 from benchmarks.processes import Run
@@ -212,7 +212,7 @@ def _cost(cost: Cost) -> Table:
         head=("step", "µs per event", "of the core"),
         rows=rows,
         notes=(
-            f"Batches of 2,000 change {cost.changed_per_batch:,.0f} state records each; what is written is written once a batch.",
+            f"Batches of {BATCH:,} change {cost.changed_per_batch:,.0f} state records each, and each is written once a batch.",
             "Not in it: fetching, Faust, the event loop.",
         ),
     )

@@ -81,10 +81,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     # Name of this worker among those of its role; the same after a restart (a pod ordinal). Empty = a new member each time.
     instance: Annotated[str, Meta(pattern=r"^[a-zA-Z0-9._-]{0,40}$")] = "0"
-    # Most records of one lane's batch and transaction.
-    batch_records: Count = 2000
-    # Records that wait for one lane before its fetching pauses.
-    lane_buffer_records: Count = 10_000
+    # Most records of one lane's batch and transaction. A lane never waits for more than are there: only a backlog fills it.
+    batch_records: Count = 10_000
+    # Records that wait for one lane before its fetching pauses; 64 MiB of them pause it too.
+    lane_buffer_records: Count = 20_000
     # Broker-side limit of one transaction; longer than any pause we allow [s].
     transaction_timeout_s: Seconds = 60.0
     # Kafka declares a silent worker dead after this [s].

@@ -17,7 +17,7 @@ from benchmarks import broker
 from benchmarks.job import Job, Progress
 from benchmarks.work_unit import Profile, decode_event, decode_profile, encode_profile, update
 
-BATCH, CACHE = 2000, 20_000
+BATCH, CACHE = 10_000, 20_000  # the defaults of our lanes
 MARKER = b"\x00offset"
 _encode = msgspec.msgpack.Encoder().encode
 

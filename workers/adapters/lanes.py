@@ -31,6 +31,8 @@ from workers.settings import Settings
 log = logging.getLogger(__name__)
 
 _TICK_S = 0.25
+#: Keys and values that wait for one lane before its fetching pauses, however few the records are [bytes].
+_BUFFER_BYTES = 64 << 20
 #: (topic on the cluster, partition)
 TopicPartitionKey = tuple[str, int]
 
@@ -110,6 +112,7 @@ class Lane:
         self._pulse.working(self._part, "is being opened")
         self._partition = sources[0][1]
         self._waiting: deque[Record] = deque()
+        self._waiting_bytes = 0
         self._deferred: list[Record] = []
         self._arrived = asyncio.Event()
         self._closing = self._held = False
@@ -131,7 +134,10 @@ class Lane:
         """Whether records of this source may be fetched. A full lane still takes what its waiting events wait for."""
         if not self.ready:
             return False
-        full = len(self._waiting) + len(self._deferred) >= self._settings.lane_buffer_records
+        full = (
+            len(self._waiting) + len(self._deferred) >= self._settings.lane_buffer_records
+            or self._waiting_bytes >= _BUFFER_BYTES
+        )
         return not full or (
             self._spec.waits_for is not None and source[0] == self._settings.topic(self._spec.waits_for)
         )
@@ -144,6 +150,7 @@ class Lane:
         for fetched in batch:
             if fetched.offset < expected:
                 continue
+            self._waiting_bytes += len(fetched.key or b"") + len(fetched.value or b"")
             self._waiting.append(
                 Record(
                     topic=name,
@@ -202,7 +209,7 @@ class Lane:
     async def _take_up(self, producer: LaneProducer) -> None:
         """Waits until the lane is not held, then begins behind its last commit; had somebody else had it, it ends fenced."""
         self._waiting.clear()  # what was fetched and not applied comes again
-        self._deferred = []
+        self._waiting_bytes, self._deferred = 0, []
         self._pulse.idle(self._part, "waits for the group")
         await self._released.wait()
         self._pulse.working(self._part, "sets its position")
@@ -302,6 +309,7 @@ class Lane:
         by_topic: dict[str, list[Record]] = {}
         for _ in range(min(len(self._waiting), self._settings.batch_records)):
             record = self._waiting.popleft()
+            self._waiting_bytes -= len(record.key or b"") + len(record.value or b"")
             by_topic.setdefault(record.topic, []).append(record)
         return merge(*by_topic.values(), key=lambda record: record.appended_at_s)
 

@@ -39,6 +39,7 @@ class LaneProducer:
                 "compression.type": "lz4",
                 "partitioner": "murmur2_random",
                 "queue.buffering.max.messages": 200_000,
+                "queue.buffering.max.kbytes": 64 << 10,  # beyond it `produce` waits for the broker
             }
         )
 

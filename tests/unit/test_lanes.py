@@ -1,0 +1,85 @@
+"""What a lane takes while it waits: its memory is bounded, and what its waiting records wait for still gets in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import msgspec
+import pytest
+
+from workers.adapters.lanes import Lane, LaneSpec, TopicPartitionKey
+from workers.adapters.metrics import WorkerMetrics
+from workers.core.lane import LaneCore
+from workers.ports import StateStore
+from workers.settings import Settings
+
+EVENTS, CANDIDATES = ("t.customer.events", 0), ("t.message.candidates", 0)
+
+
+class Fetched(msgspec.Struct):
+    """A record as a consumer gives it."""
+
+    offset: int
+    value: bytes | None
+    key: bytes | None = b"ana"
+    timestamp: int = 0
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+class Standing:
+    """Positions that are set at once."""
+
+    async def seek_lane(self, offsets: Mapping[TopicPartitionKey, int | None], ready: Callable[[], None]) -> None:
+        del offsets
+        ready()
+
+    async def commit_hint(self, offsets: Mapping[TopicPartitionKey, int]) -> None:
+        del offsets
+
+    def at_end(self, source: TopicPartitionKey) -> bool:
+        del source
+        return True
+
+
+def never(_store: StateStore, _clock_s: float) -> LaneCore:
+    raise AssertionError("the lane is not opened here")
+
+
+@pytest.fixture
+def lane() -> Lane:
+    settings = Settings(prefix="t.", lane_buffer_records=3)
+    spec = LaneSpec(
+        role="personalise",
+        group="t.personalise",
+        sources=("customer.events", "message.candidates"),
+        changelog="personalise-state",
+        lane_of=lambda _topic, partition: str(partition),
+        core=never,
+        waits_for="message.candidates",
+    )
+    found = Lane("0", [EVENTS, CANDIDATES], spec, settings, {}, Standing(), WorkerMetrics())
+    found.ready = True
+    return found
+
+
+def test_a_full_lane_takes_only_what_its_records_wait_for(lane: Lane) -> None:
+    lane.deliver(EVENTS, [Fetched(0, b"{}"), Fetched(1, b"{}")])
+    assert lane.wants(EVENTS)
+    lane.deliver(EVENTS, [Fetched(2, b"{}")])
+    assert not lane.wants(EVENTS)
+    assert lane.wants(CANDIDATES)
+
+
+def test_few_large_records_fill_a_lane_too(lane: Lane) -> None:
+    lane.deliver(EVENTS, [Fetched(0, bytes(40 << 20))])
+    assert lane.wants(EVENTS)
+    lane.deliver(EVENTS, [Fetched(1, bytes(30 << 20))])
+    assert not lane.wants(EVENTS)
+    assert len(list(lane._take())) == 2
+    assert lane.wants(EVENTS), "there is room again"
+
+
+def test_a_lane_that_is_not_ready_takes_nothing(lane: Lane) -> None:
+    lane.ready = False
+    assert not lane.wants(EVENTS)
+    assert not lane.wants(CANDIDATES)
