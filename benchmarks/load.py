@@ -8,6 +8,8 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+from benchmarks.work_unit import customers_of
+
 NAMES = (
     ["Page Viewed"] * 60
     + ["Product Viewed"] * 25
@@ -19,13 +21,15 @@ STEP_S = 0.02
 
 
 def make_events(
-    events: int, customers: int, seed: int = 7, end_s: float | None = None
+    events: int, customers: int, seed: int = 7, end_s: float | None = None, visits: int = 0
 ) -> Iterator[tuple[bytes, bytes]]:
-    """(key, value) of `events` events, 50 a second of event time, the last one at `end_s` (None = now)."""
+    """(key, value) of `events` events, 50 a second of event time, the last one at `end_s` (None = now); `visits`: see
+    work_unit.customers_of.
+    """
     rng = random.Random(seed)
     start_s = (time.time() if end_s is None else end_s) - events * STEP_S
-    for index in range(events):
-        user = f"c{rng.randrange(customers)}"
+    for index, customer in enumerate(customers_of(events, customers, visits, rng)):
+        user = f"c{customer}"
         name = rng.choice(NAMES)
         properties: dict[str, object] = {"session_id": f"s-{user}"}
         if name != "Page Viewed":

@@ -175,6 +175,7 @@ def _scale(scale: Sequence[Scaled]) -> Table:
         (
             one.program,
             f"{one.customers:,}",
+            f"{one.visits:,} visits" if one.visits else "anybody, each time",
             f"{one.run.cpu_s_per_100k:.2f}",
             f"{one.run.events_per_s:,.0f}",
             f"{one.run.peak_rss_mb:,.0f}",
@@ -184,7 +185,7 @@ def _scale(scale: Sequence[Scaled]) -> Table:
     ]
     return Table(
         title="Scale: customers that exist, each with a full profile, before the first event",
-        head=("program", "customers", "CPU-s per 100k", "events/s", "peak MB", "state MB on disk"),
+        head=("program", "customers", "whose events", "CPU-s per 100k", "events/s", "peak MB", "state MB on disk"),
         rows=rows,
         notes=tuple(per_million(scale)),
     )
@@ -193,7 +194,7 @@ def _scale(scale: Sequence[Scaled]) -> Table:
 def per_million(scale: Sequence[Scaled]) -> Iterator[str]:
     """What a million customers more take, from the smallest and the largest size of each program."""
     for name in dict.fromkeys(one.program for one in scale):
-        sizes = sorted((one for one in scale if one.program == name), key=lambda one: one.customers)
+        sizes = sorted((one for one in scale if one.program == name and one.visits), key=lambda one: one.customers)
         small, large = sizes[0], sizes[-1]
         if large.customers >= 100_000 > small.customers:  # less would be read off noise
             millions = (large.customers - small.customers) / 1e6

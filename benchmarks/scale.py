@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import msgspec
 
 from benchmarks import broker, load, seeds
 from benchmarks.job import Job
-from benchmarks.processes import Run, measure
+from benchmarks.processes import Ended, Run, cpu_s, measure, running
 from benchmarks.programs import BY_NAME, OURS, PERSONALISE, Program
 from benchmarks.programs.ours import changelog_of
 from benchmarks.recovery import folder_mb
@@ -18,33 +19,42 @@ from benchmarks.work_unit import make_events
 from workers.adapters import topic_admin
 from workers.settings import Settings
 
+#: Visits that go on at a time, however many customers exist.
+VISITS = 4_000
+_SETTLE_TIMEOUT_S, _LOOK_S = 300.0, 0.5
+#: A worker that has nothing to do uses less than this of a core.
+_IDLE_CORES, _IDLE_LOOKS = 0.3, 6
+
 
 class Scaled(msgspec.Struct, kw_only=True):
-    """One size. `state_mb` is RocksDB on disk after the run, all lanes."""
+    """One size. `visits` 0: each event is of anybody. `state_mb` is RocksDB on disk after the run, all lanes."""
 
     program: str
     customers: int
+    visits: int
     run: Run
     state_mb: float
 
 
 def bench_scale(settings: Settings, sizes: Sequence[int], events: int, say: Callable[[str], None]) -> list[Scaled]:
-    """The work unit and the real role at each size; start-up restores all profiles, and is not part of the cost."""
+    """The work unit and the real role at each size with the same traffic, and at the largest with the worst there is."""
     results = []
-    for customers in sizes:
+    cases = [(customers, VISITS) for customers in sizes] + [(max(sizes), 0)]
+    for customers, visits in cases:
         for name, number in ((OURS, events), (PERSONALISE, events // 2)):
-            result = _one(settings, BY_NAME[name], customers, number)
+            result = _one(settings, BY_NAME[name], customers, visits, number)
             say(
-                f"{customers:>9,} customers, {name:18} {result.run.cpu_s_per_100k:6.2f} CPU-s per 100k, "
+                f"{customers:>9,} customers, {visits:5,} visits, {name:18} {result.run.cpu_s_per_100k:6.2f} CPU-s per 100k, "
                 f"{result.run.peak_rss_mb:6,.0f} MB resident, {result.state_mb:7,.0f} MB of state"
             )
             results.append(result)
     return results
 
 
-def _one(settings: Settings, program: Program, customers: int, events: int) -> Scaled:
-    name = f"s{customers}-{program.module}"
-    prefix = "" if program.work_unit else f"s{customers}."
+def _one(settings: Settings, program: Program, customers: int, visits: int, events: int) -> Scaled:
+    """Restores all profiles, lets RocksDB tidy up, and ends; then starts again on that state and measures."""
+    name = f"s{customers}-{visits}-{program.module}"
+    prefix = "" if program.work_unit else f"{name}."
     prefixed = msgspec.structs.replace(settings, prefix=prefix)
     topic = f"{name}-events" if program.work_unit else "customer.events"
     job = Job(
@@ -62,21 +72,36 @@ def _one(settings: Settings, program: Program, customers: int, events: int) -> S
         seeds.work_unit_changelog(settings, changelog, customers)
         broker.create(settings.brokers, [topic], settings.partitions)
         made: Iterator[tuple[bytes, bytes]] = (
-            (event.customer_id.encode(), msgspec.json.encode(event)) for event in make_events(events, customers)
+            (event.customer_id.encode(), msgspec.json.encode(event))
+            for event in make_events(events, customers, visits=visits)
         )
     else:
         seeds.real_changelog(settings, changelog, customers)
         topic_admin.apply(prefixed)
-        made = load.make_events(events, customers)
-    broker.fill(settings.brokers, prefixed.topic(topic), made)
+        made = load.make_events(events, customers, visits=visits)
     try:
+        _restore(program, msgspec.structs.replace(job, events=0))
+        broker.fill(settings.brokers, prefixed.topic(topic), made)
         run = measure(program, job)
-        return Scaled(
-            program=program.name, customers=customers, run=run, state_mb=folder_mb(Path(job.folder) / "state")
-        )
+        state_mb = folder_mb(Path(job.folder) / "state")
+        return Scaled(program=program.name, customers=customers, visits=visits, run=run, state_mb=state_mb)
     finally:
         shutil.rmtree(job.folder, ignore_errors=True)
-        left = [
-            found for found in broker.topics(settings.brokers) if found.startswith((f"s{customers}-", f"s{customers}."))
-        ]
+        left = [found for found in broker.topics(settings.brokers) if found.startswith(name)]
         broker.delete(settings.brokers, left)
+
+
+def _restore(program: Program, job: Job) -> None:
+    """Returns when every lane has been opened and what RocksDB does in the background is done."""
+    log, quiet = Path(job.folder) / "log", 0
+    deadline_s = time.perf_counter() + _SETTLE_TIMEOUT_S
+    with running(program, job) as (process, _):
+        before_s = cpu_s(process.pid)
+        while quiet < _IDLE_LOOKS:
+            time.sleep(_LOOK_S)
+            now_s = cpu_s(process.pid)
+            is_open = log.read_text(errors="replace").count(" is open after ") >= job.partitions
+            quiet = quiet + 1 if is_open and now_s - before_s < _IDLE_CORES * _LOOK_S else 0
+            before_s = now_s
+            if process.poll() is not None or time.perf_counter() > deadline_s:
+                raise Ended(f"{job.program} did not restore its state")

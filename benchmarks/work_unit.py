@@ -69,11 +69,28 @@ decode_profile = msgspec.msgpack.Decoder(Profile).decode
 encode_profile = msgspec.msgpack.Encoder().encode
 
 
-def make_events(number: int, customers: int, seed: int = 7, start_s: float = START_S) -> Iterator[Event]:
-    """The same events for the same arguments; customers are drawn evenly, a session lasts half an hour at most."""
+def customers_of(number: int, customers: int, visits: int, rng: random.Random) -> Iterator[int]:
+    """Whose each event is. With `visits`, so many are going on at a time, each of ten events on average, and whoever comes
+    next is drawn from all customers; with 0 each event's customer is drawn from all, as if nobody ever looked twice.
+    """
+    here = [rng.randrange(customers) for _ in range(visits)]
+    for _ in range(number):
+        if not here:
+            yield rng.randrange(customers)
+            continue
+        place = rng.randrange(visits)
+        yield here[place]
+        if rng.random() < 0.1:
+            here[place] = rng.randrange(customers)
+
+
+def make_events(
+    number: int, customers: int, seed: int = 7, start_s: float = START_S, visits: int = 0
+) -> Iterator[Event]:
+    """The same events for the same arguments (see `customers_of`); a session lasts half an hour at most."""
     rng = random.Random(seed)
-    for index in range(number):
-        customer, kind, ts = rng.randrange(customers), rng.choice(TYPES), start_s + index * STEP_S
+    for index, customer in enumerate(customers_of(number, customers, visits, rng)):
+        kind, ts = rng.choice(TYPES), start_s + index * STEP_S
         product = None if kind == "page_view" else Product(f"p{rng.randrange(PRODUCTS)}", 19.9, "wearable")
         session = f"s{customer}-{int(ts // SESSION_S)}"
         yield Event(f"e{index}", f"c{customer}", kind, ts, session, product=product)

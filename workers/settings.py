@@ -94,12 +94,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     stall_timeout_s: Seconds = 60.0
     # After SIGTERM a process that has not ended by itself within this ends hard; shorter than what its starter allows [s].
     stop_timeout_s: Seconds = 25.0
+    # Local copies of the lanes of other workers are brought up to date this often, so that a takeover is quick; costs disk for
+    # all lanes on every worker. 0 = no copies [s].
+    standby_interval_s: Annotated[float, Meta(ge=0)] = 0.0
     # Group offsets (a hint for lag monitors) are committed this often [s].
     commit_interval_s: Seconds = 1.0
     # While a lane's newest event is older than this, its timers wait: a purchase in the backlog cancels a reminder [s].
     timer_hold_lag_s: Seconds = 5.0
-    # Customers whose decoded profile one lane keeps in memory.
-    profile_cache: Count = 20_000
+    # Customers whose decoded profile one lane keeps in memory, about 13 KB each; a visit's worth is enough.
+    profile_cache: Count = 8_000
 
     # What `learn` has learnt is told to `personalise` this often, at most [s].
     snapshot_interval_s: Seconds = 5.0

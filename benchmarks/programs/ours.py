@@ -16,7 +16,7 @@ from benchmarks.work_unit import Profile, decode_event, decode_profile, encode_p
 from schemas.topics import COMPACTION
 from workers import main
 from workers.adapters.kafka_config import client_config
-from workers.adapters.lanes import LaneSpec
+from workers.adapters.lane_spec import LaneSpec
 from workers.adapters.metrics import WorkerMetrics
 from workers.adapters.restore import MARKER_KEY
 from workers.agents.lanes_app import lanes_app
@@ -90,7 +90,6 @@ def settings_of(job: Job) -> Settings:
         data_dir=job.folder,
         prefix=job.prefix,
         partitions=job.partitions,
-        log_level="warning",
         metrics_port_personalise=0,
     )
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 import pytest
 
-from workers.adapters.lanes import Lane, LaneSpec, TopicPartitionKey
+from workers.adapters.lane_spec import LaneSpec, TopicPartitionKey
+from workers.adapters.lanes import Lane
 from workers.adapters.metrics import WorkerMetrics
+from workers.adapters.standby import Standby
 from workers.core.lane import LaneCore
 from workers.ports import StateStore
 from workers.settings import Settings
@@ -23,7 +25,7 @@ class Fetched(msgspec.Struct):
     value: bytes | None
     key: bytes | None = b"ana"
     timestamp: int = 0
-    headers: tuple[tuple[str, bytes], ...] = ()
+    headers: Sequence[tuple[str, bytes]] = ()
 
 
 class Standing:
@@ -57,7 +59,9 @@ def lane() -> Lane:
         core=never,
         waits_for="message.candidates",
     )
-    found = Lane("0", [EVENTS, CANDIDATES], spec, settings, {}, Standing(), WorkerMetrics())
+    metrics = WorkerMetrics()
+    standby = Standby(spec, settings, {}, metrics)
+    found = Lane("0", [EVENTS, CANDIDATES], spec, settings, {}, Standing(), metrics, standby)
     found.ready = True
     return found
 

@@ -19,7 +19,8 @@ from aiokafka.structs import TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
-from workers.adapters.lanes import FetchedRecord, Positions, TopicPartitionKey
+from workers.adapters.lane_spec import TopicPartitionKey
+from workers.adapters.lanes import FetchedRecord, Positions
 from workers.errors import Misconfigured
 
 log = logging.getLogger(__name__)

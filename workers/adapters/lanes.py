@@ -12,15 +12,15 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from heapq import merge
-from pathlib import Path
 from typing import Protocol
 
-import msgspec
 from confluent_kafka import Consumer, TopicPartition
 
 from workers.adapters import clock, exits, failpoints
+from workers.adapters.lane_spec import LaneSpec, TopicPartitionKey
 from workers.adapters.metrics import WorkerMetrics
-from workers.adapters.restore import IndexOf, restore
+from workers.adapters.restore import restore
+from workers.adapters.standby import Standby
 from workers.adapters.state_store import Marker, NoStore, Progress, RocksStore
 from workers.adapters.transactions import LaneProducer
 from workers.core.lane import Effects, LaneCore
@@ -31,10 +31,11 @@ from workers.settings import Settings
 log = logging.getLogger(__name__)
 
 _TICK_S = 0.25
+#: A broker writes a transaction's markers after it has confirmed the commit. A producer that begins the next one before they
+#: are there is sent away, and comes back after 20 ms (librdkafka). A lane with little to do rests so long instead [s].
+_REST_S, _LITTLE = 0.003, 200
 #: Keys and values that wait for one lane before its fetching pauses, however few the records are [bytes].
 _BUFFER_BYTES = 64 << 20
-#: (topic on the cluster, partition)
-TopicPartitionKey = tuple[str, int]
 
 
 class FetchedRecord(Protocol):
@@ -63,26 +64,6 @@ class Positions(Protocol):
         ...
 
 
-class LaneSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """What the lanes of one role are.
-
-    With a `changelog` the lane has state, its progress is the marker in there, and outputs stay in the lane's partition;
-    without, progress is the group's committed offsets (written in the same transaction) and outputs go by key.
-    `lane_of` names the lane of a source partition; `core` builds the pure part from state and clock. `paced_by`: timers
-    wait for the backlog of these topics; `waits_for`: deferred records wait for this one, so a full lane still takes it.
-    """
-
-    role: str
-    group: str
-    sources: tuple[str, ...]
-    changelog: str | None
-    lane_of: Callable[[str, int], str]
-    core: Callable[[StateStore, float], LaneCore]
-    index_of: IndexOf = lambda _key, _value: []
-    paced_by: tuple[str, ...] = ()
-    waits_for: str | None = None
-
-
 class Lane:
     """One lane: opened when its partitions are assigned, closed when they go to somebody else.
 
@@ -99,6 +80,7 @@ class Lane:
         client_config: Mapping[str, str | int],
         positions: Positions,
         metrics: WorkerMetrics,
+        standby: Standby,
     ) -> None:
         self.name = name
         self.sources = sources
@@ -108,6 +90,7 @@ class Lane:
         self._client_config = client_config
         self._positions = positions
         self._metrics = metrics
+        self._standby = standby
         self._part, self._pulse = f"lane {name}", metrics.pulse
         self._pulse.working(self._part, "is being opened")
         self._partition = sources[0][1]
@@ -116,6 +99,7 @@ class Lane:
         self._deferred: list[Record] = []
         self._arrived = asyncio.Event()
         self._closing = self._held = False
+        self._rested_at_s = 0.0
         self._quiet = asyncio.Event()  # neither a transaction nor a seek runs
         self._quiet.set()
         self._released = asyncio.Event()
@@ -126,6 +110,7 @@ class Lane:
         self._group: object = None
         self._more_due = False
         self._progress = Progress()
+        self._restored_records = 0
         self._store: RocksStore | None = None
 
     # -- feeding -----------------------------------------------------------------------------------------------------
@@ -186,6 +171,7 @@ class Lane:
             self._pulse.idle(self._part)
             if self._store is not None:
                 self._store.close()
+            self._standby.give_back(self.name)
 
     def close(self) -> None:
         """Asks the lane to finish its running transaction and end; records that wait are left for the successor."""
@@ -232,7 +218,8 @@ class Lane:
         marker = Marker()
         store: StateStore = NoStore()
         if spec.changelog is not None:
-            path = Path(self._settings.data_dir) / "state" / spec.group / self.name
+            await asyncio.to_thread(self._standby.take, self.name)
+            path = spec.state_folder(self._settings, self.name)
             store = self._store = await asyncio.to_thread(RocksStore, path)
             topic = self._settings.topic(spec.changelog)
             self._progress = await asyncio.to_thread(
@@ -251,11 +238,14 @@ class Lane:
         self._next = {source: offset for source, offset in applied.items() if offset is not None}
         for topic, _ in self.sources:
             log.info("lane %s owns %s", self.name, topic)
-        log.info("lane %s is open after %.2f s, resumes at %s", self.name, clock.monotonic_s() - started, self._next)
+        took_s = clock.monotonic_s() - started
+        read = f"{self._restored_records} records of its changelog"
+        log.info("lane %s is open after %.2f s and %s, resumes at %s", self.name, took_s, read, self._next)
         return spec.core(store, marker.clock_s), producer
 
     def _restored(self, done: int, total: int) -> None:
         """A restore moves: it may take as long as it must."""
+        self._restored_records = done
         self._pulse.working(self._part, f"{done:,} of {total:,} records")
         self._pulse.beat(self._part)
 
@@ -284,6 +274,8 @@ class Lane:
             self._arrived.clear()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._arrived.wait(), _TICK_S)
+        if (rest_s := self._rested_at_s - clock.monotonic_s()) > 0 and len(self._waiting) < _LITTLE:
+            await asyncio.sleep(rest_s)
         if self._closing or self._held:
             return
         records = [*self._deferred, *self._take()]
@@ -300,6 +292,7 @@ class Lane:
         started = clock.monotonic_s()
         self._quiet.clear()
         await asyncio.to_thread(self._commit, producer, effects)
+        self._rested_at_s = clock.monotonic_s() + _REST_S
         self._quiet.set()
         self._committed_next = dict(self._next)
         self._metrics.batch(self._spec.role, len(advanced), clock.monotonic_s() - started, effects)

@@ -153,6 +153,13 @@ CATALOGUE: tuple[Metric, ...] = (
         short="lanes", name="attune_lanes_open", kind="gauge", labels=("stage",), help="Partitions this worker owns."
     ),
     Metric(
+        short="standby_lanes",
+        name="attune_standby_lanes",
+        kind="gauge",
+        labels=("stage",),
+        help="Copies of other workers' lanes that the last round has brought up to date (setting standby_interval_s).",
+    ),
+    Metric(
         short="texts",
         name="attune_texts_total",
         kind="counter",

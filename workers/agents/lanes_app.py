@@ -9,8 +9,10 @@ import faust
 
 from workers.adapters.broker_check import check_broker
 from workers.adapters.faust_lanes import LaneTransport
-from workers.adapters.lanes import FetchedRecord, Lane, LaneSpec, Positions, TopicPartitionKey
+from workers.adapters.lane_spec import LaneSpec, TopicPartitionKey
+from workers.adapters.lanes import FetchedRecord, Lane, Positions
 from workers.adapters.metrics import WorkerMetrics
+from workers.adapters.standby import Standby
 from workers.adapters.watchdog import ASSIGNMENT
 from workers.agents.apps import make_app, raw_topic
 from workers.settings import Settings
@@ -32,6 +34,7 @@ class Lanes:
         self._settings = settings
         self._client_config = client_config
         self._metrics = metrics
+        self._standby = Standby(spec, settings, client_config, metrics)
         self._by_source: dict[TopicPartitionKey, Lane] = {}
         self._running: dict[Lane, asyncio.Task[None]] = {}
         self._ending: dict[str, asyncio.Task[None]] = {}
@@ -40,6 +43,7 @@ class Lanes:
     def open(self, assigned: set[TopicPartitionKey], positions: Positions) -> None:
         """Sees to it that there is a lane for each group of partitions that belong together, and no other."""
         self._positions = positions
+        self._standby.start()
         groups: dict[str, list[TopicPartitionKey]] = {}
         for source in sorted(assigned):
             groups.setdefault(self._spec.lane_of(*source), []).append(source)
@@ -58,7 +62,8 @@ class Lanes:
             self._metrics.pulse.working(_FETCHING)
 
     def _new(self, name: str, sources: list[TopicPartitionKey], positions: Positions) -> Lane:
-        lane = Lane(name, sources, self._spec, self._settings, self._client_config, positions, self._metrics)
+        shared = (self._spec, self._settings, self._client_config, positions, self._metrics, self._standby)
+        lane = Lane(name, sources, *shared)
         self._running[lane] = asyncio.create_task(self._run(lane), name=f"lane {name}")
         return lane
 
@@ -84,6 +89,7 @@ class Lanes:
         if running:
             await asyncio.gather(*running.values(), *self._ending.values())
             await self._hint(running)
+        await asyncio.to_thread(self._standby.close)
         self._metrics.gauge("lanes", 0, self._spec.role)
 
     def _rest(self) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import faust
 
-from workers.adapters.lanes import LaneSpec
+from workers.adapters.lane_spec import LaneSpec
 from workers.adapters.metrics import WorkerMetrics
 from workers.adapters.partitioner import partition_of
 from workers.agents.lanes_app import lanes_app
