@@ -5,7 +5,6 @@ Few events and kills by default; `ATTUNE_FAULTS=full` is the real thing: 1,000,0
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import subprocess
@@ -14,12 +13,11 @@ import msgspec
 import pytest
 
 from tests.support import wait_until
-from tests.support_faults import Follower, Shop, differences, local_state, log_of, repeated
+from tests.support_faults import FULL, Follower, Shop, differences, local_state, log_of, repeated
 from tests.support_workers import ROOT, prepare, produce, read, worker
 from workers.adapters.failpoints import EXIT_CODE, PLACES
 from workers.settings import Settings
 
-FULL = os.environ.pop("ATTUNE_FAULTS", "") == "full"  # taken out: workers would look for a setting of that name
 RANDOM = "at a random moment"
 EVENTS, CUSTOMERS = (1_000_000, 20_000) if FULL else (60_000, 2_000)
 DEATHS = [*PLACES * 3, *[RANDOM] * 20] if FULL else [*PLACES, RANDOM, RANDOM]

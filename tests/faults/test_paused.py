@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 
 import msgspec
@@ -11,15 +12,17 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 
 from tests.support import wait_until
-from tests.support_faults import Follower, Shop, differences, is_stopped, log_of, repeated
+from tests.support_faults import FULL, Follower, Shop, differences, is_stopped, log_of, repeated
 from tests.support_workers import ROOT, prepare, produce, worker
 from workers.adapters.exits import Exit
 from workers.adapters.kafka_config import client_config
 from workers.settings import Settings
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 
 EVENTS = 12_000
+#: The sleeper sleeps until its successor has applied everything, and at least this long [s].
+PAUSE_S = 90.0 if FULL else 0.0
 BATCH = {"ATTUNE_BATCH_RECORDS": "500"}
 
 
@@ -57,6 +60,7 @@ def pause_and_replace(
     successor = successor_of(settings)
     with worker("personalise", settings, **armed, **BATCH) as old:
         wait_until(lambda: is_stopped(old.pid), 60, "the worker is frozen")
+        awake_at_s = time.monotonic() + PAUSE_S
         environment = {"ATTUNE_FAILPOINTS": unsafe.rstrip(",")} if unsafe else {}
         with worker("personalise", successor, **environment) as new:
 
@@ -65,6 +69,7 @@ def pause_and_replace(
                 return follower.applied() >= EVENTS
 
             wait_until(caught_up, 90, "the successor has applied everything")
+            wait_until(lambda: time.monotonic() >= awake_at_s, PAUSE_S + 10, "it has slept long enough")
             before = ends(settings, "personalise-state")
             os.kill(old.pid, signal.SIGCONT)
             if unsafe:

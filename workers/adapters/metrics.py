@@ -160,6 +160,13 @@ CATALOGUE: tuple[Metric, ...] = (
         help="Copies of other workers' lanes that the last round has brought up to date (setting standby_interval_s).",
     ),
     Metric(
+        short="standby_rounds",
+        name="attune_standby_rounds_total",
+        kind="counter",
+        labels=("stage",),
+        help="Rounds over those copies; one that stands still follows nothing any more.",
+    ),
+    Metric(
         short="texts",
         name="attune_texts_total",
         kind="counter",

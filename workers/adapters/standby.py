@@ -70,6 +70,7 @@ class Standby:
     def _run(self) -> None:
         while not self._ending.wait(self._settings.standby_interval_s):
             self._metrics.gauge("standby_lanes", self.look(), self._spec.role)
+            self._metrics.count("standby_rounds", self._spec.role)
 
     def _follow(self, lane: str, partition: int) -> bool:
         with self._changed:
