@@ -174,6 +174,32 @@ def test_two_workers_share_the_partitions_and_a_leaving_one_hands_over(settings:
     check(running, oracle)
 
 
+def test_workers_that_join_one_after_another_into_a_backlog_disturb_nothing(settings: Settings) -> None:
+    """More lanes than the machine has threads to spare, and each rebalance comes while the lanes of the last one open."""
+    running = prepare(msgspec.structs.replace(settings, partitions=12))
+    records, oracle = history()
+    produce(running, "customer.events", records)
+    small = {"ATTUNE_BATCH_RECORDS": "100"}
+    names = ("1", "2")
+    others = [msgspec.structs.replace(running, data_dir=f"{running.data_dir}-{n}", instance=n) for n in names]
+    with worker("personalise", running, **small) as first:
+        wait_until(lambda: "owns" in log_of(running), 60, "the first worker owns partitions")
+        with worker("personalise", others[0], **small) as second, worker("personalise", others[1], **small) as third:
+            wait_until(lambda: opened(others[0]) and opened(others[1]), 60, "all three have lanes")
+            second.terminate()
+            wait_counted(running, first, EVENTS)
+            assert second.wait(30) == 0
+            third.terminate()
+            assert third.wait(30) == 0
+        assert first.poll() is None
+        first.terminate()
+        assert first.wait(30) == 0
+    # first    ├─ all 12 ─┤ a third ─────┤ half ──┤ all
+    # second       ├ joins ─┤ a third ─✗ leaves
+    # third        ├ joins ─┤ a third ─────────┤ half ──✗ leaves
+    check(running, oracle)
+
+
 def opened(settings: Settings) -> Counter[str]:
     """How often each lane of a worker was opened, with a restore."""
     return Counter(re.findall(r"lane (\d+) is open", log_of(settings)))

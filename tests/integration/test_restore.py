@@ -337,6 +337,21 @@ def test_damage_that_is_found_while_reading_is_set_aside_at_the_next_start(tmp_p
     assert quarantined(tmp_path) == ["store.quarantined-1"], "only once"
 
 
+@pytest.mark.parametrize(("days", "kept"), [(5.9, True), (6.1, False)])
+def test_a_copy_that_may_have_missed_deletions_is_set_aside(tmp_path: Path, days: float, kept: bool) -> None:
+    path = tmp_path / "0"
+    store = RocksStore(path)
+    store.write([(b"pana", b"1")], [], [], Progress(changelog_offset=1))
+    store.close()
+    for file in path.iterdir():
+        os.utime(file, times=(time.time() - days * 86_400,) * 2)
+    store = RocksStore(path)
+    assert (store.get(b"pana") is not None) == kept
+    assert (store.progress.changelog_offset == 1) == kept
+    assert path.with_name("0.quarantined-1").exists() != kept
+    store.close()
+
+
 def test_a_folder_that_another_worker_uses_is_left_alone(tmp_path: Path) -> None:
     store = RocksStore(tmp_path / "store")
     with pytest.raises(Fatal, match="is another worker using this data_dir"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
@@ -31,9 +32,12 @@ class Fetched(msgspec.Struct):
 class Standing:
     """Positions that are set at once."""
 
-    async def seek_lane(self, offsets: Mapping[TopicPartitionKey, int | None], ready: Callable[[], None]) -> None:
+    async def seek_lane(
+        self, offsets: Mapping[TopicPartitionKey, int | None], wanted: Callable[[], bool], ready: Callable[[], None]
+    ) -> None:
         del offsets
-        ready()
+        if wanted():
+            ready()
 
     async def commit_hint(self, offsets: Mapping[TopicPartitionKey, int]) -> None:
         del offsets
@@ -61,7 +65,7 @@ def lane() -> Lane:
     )
     metrics = WorkerMetrics()
     standby = Standby(spec, settings, {}, metrics)
-    found = Lane("0", [EVENTS, CANDIDATES], spec, settings, {}, Standing(), metrics, standby)
+    found = Lane("0", [EVENTS, CANDIDATES], spec, settings, {}, Standing(), metrics, standby, asyncio.Semaphore(1))
     found.ready = True
     return found
 

@@ -117,7 +117,7 @@ def test_a_wrong_configuration_is_not_tried_again(child: Child) -> None:
 
 @pytest.mark.parametrize(
     ("error", "code"),
-    [(Fenced("x"), 83), (Misconfigured("x"), 78), (Unavailable("x"), 70), (Fatal("x"), 70), (ValueError(), 70)],
+    [(Fenced("x"), 83), (Misconfigured("x"), 78), (Unavailable("x"), 1), (Fatal("x"), 70), (ValueError(), 70)],
 )
 def test_an_error_has_its_code(error: Exception, code: int) -> None:
     assert code_of(error) == code

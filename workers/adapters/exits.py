@@ -8,7 +8,7 @@ from __future__ import annotations
 import signal
 from enum import IntEnum
 
-from workers.errors import Fenced, Misconfigured
+from workers.errors import Fenced, Misconfigured, Unavailable
 
 
 class Exit(IntEnum):
@@ -43,9 +43,10 @@ def code_of(error: BaseException) -> Exit:
     >>> code_of(Fenced("lane 3")).name
     'FENCED'
     """
-    if isinstance(error, Misconfigured):
-        return Exit.MISCONFIGURED
-    return Exit.FENCED if isinstance(error, Fenced) else Exit.SOFTWARE
+    for kind, code in ((Misconfigured, Exit.MISCONFIGURED), (Unavailable, Exit.FAILED), (Fenced, Exit.FENCED)):
+        if isinstance(error, kind):
+            return code
+    return Exit.SOFTWARE
 
 
 def in_words(code: int) -> str:

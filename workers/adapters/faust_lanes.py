@@ -93,6 +93,11 @@ class LaneConsumer(CommittedConsumer):
         """Held while records are fetched and delivered, and while a lane sets its position."""
         return asyncio.Lock()
 
+    @cached_property
+    def _handed_over(self) -> dict[TP, int | None]:
+        """Up to where a partition's records are with its lane; the consumer's own position is ahead of them."""
+        return {}
+
     @property
     def lanes(self) -> LanesOwner:
         """The lanes of this consumer's app."""
@@ -124,6 +129,7 @@ class LaneConsumer(CommittedConsumer):
             fetched = await super()._getmany(wanted, min(timeout, _FETCH_S)) if wanted else {}
             for tp, batch in fetched.items():
                 self.lanes.deliver((tp.topic, tp.partition), batch)
+            self._handed_over.update((tp, self._position(tp)) for tp in wanted)
         if not wanted:
             await asyncio.sleep(_IDLE_S)
         return {}
@@ -137,7 +143,12 @@ class LaneConsumer(CommittedConsumer):
 
     # -- ports of adapters.lanes.Positions ---------------------------------------------------------------------------
 
-    async def seek_lane(self, offsets: Mapping[TopicPartitionKey, int | None], ready: Callable[[], None]) -> None:
+    async def seek_lane(
+        self,
+        offsets: Mapping[TopicPartitionKey, int | None],
+        wanted: Callable[[], bool],
+        ready: Callable[[], None],
+    ) -> None:
         """See lanes.Positions. An offset that retention has deleted becomes the earliest that is left.
 
         Raises Misconfigured when a topic ends before what was applied: it was deleted and made anew.
@@ -157,8 +168,11 @@ class LaneConsumer(CommittedConsumer):
                 log.error("%s[%d]: retention has deleted %d unread records", *tp, earliest[tp] - applied)
             positions[tp] = max(applied, earliest[tp])
         async with self._positioning:
-            await self.seek_wait(positions)
-            ready()
+            if wanted():
+                for tp in positions:
+                    self._handed_over.pop(tp, None)
+                await self.seek_wait(positions)
+                ready()
 
     async def commit_hint(self, offsets: Mapping[TopicPartitionKey, int]) -> None:
         """See lanes.Positions."""
@@ -166,14 +180,24 @@ class LaneConsumer(CommittedConsumer):
 
     def at_end(self, source: TopicPartitionKey) -> bool:
         """See lanes.Positions."""
+        state = self._state(TP(*source))
+        if state is None:
+            return False
+        end = state.lso if state.lso is not None else state.highwater
+        position = self._handed_over.get(TP(*source))
+        return end is not None and position is not None and position >= end
+
+    def _position(self, tp: TP) -> int | None:
+        """Where the next fetch begins; everything before it has been given out."""
+        state = self._state(tp)
+        return state._position if state is not None and state.has_valid_position else None
+
+    def _state(self, tp: TP) -> Any:
+        """What the consumer knows of a partition; None when it is not assigned."""
         subscription = self._thread._ensure_consumer()._subscription.subscription
         assignment = subscription.assignment if subscription else None
-        tp = TopicPartition(*source)
-        if assignment is None or tp not in assignment.tps:
-            return False
-        state = assignment.state_value(tp)
-        end = state.lso if state.lso is not None else state.highwater
-        return end is not None and state.has_valid_position and state._position >= end
+        partition = TopicPartition(tp.topic, tp.partition)
+        return assignment.state_value(partition) if assignment is not None and partition in assignment.tps else None
 
 
 class LaneTransport(CommittedTransport):

@@ -10,9 +10,11 @@ import logging
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from heapq import merge
-from typing import Protocol
+from typing import ParamSpec, Protocol, TypeVar
 
 from confluent_kafka import Consumer, TopicPartition
 
@@ -24,11 +26,13 @@ from workers.adapters.standby import Standby
 from workers.adapters.state_store import Marker, NoStore, Progress, RocksStore
 from workers.adapters.transactions import LaneProducer
 from workers.core.lane import Effects, LaneCore
-from workers.errors import Fatal, Unavailable
+from workers.errors import Fatal, Misconfigured, Unavailable
 from workers.ports import Record, StateStore
 from workers.settings import Settings
 
 log = logging.getLogger(__name__)
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _TICK_S = 0.25
 #: A broker writes a transaction's markers after it has confirmed the commit. A producer that begins the next one before they
@@ -51,8 +55,16 @@ class FetchedRecord(Protocol):
 class Positions(Protocol):
     """What a lane asks of the consumer that feeds it."""
 
-    async def seek_lane(self, offsets: Mapping[TopicPartitionKey, int | None], ready: Callable[[], None]) -> None:
-        """Sets the fetch positions (None = the earliest record), and calls `ready` before anything is fetched from there."""
+    async def seek_lane(
+        self,
+        offsets: Mapping[TopicPartitionKey, int | None],
+        wanted: Callable[[], bool],
+        ready: Callable[[], None],
+    ) -> None:
+        """Sets the fetch positions (None = the earliest record), and calls `ready` before anything is fetched from there.
+
+        Does neither when `wanted` says no at that moment: the partitions are changing hands.
+        """
         ...
 
     async def commit_hint(self, offsets: Mapping[TopicPartitionKey, int]) -> None:
@@ -81,7 +93,9 @@ class Lane:
         positions: Positions,
         metrics: WorkerMetrics,
         standby: Standby,
+        restores: asyncio.Semaphore,
     ) -> None:
+        """`restores` bounds how many lanes of the process restore at a time."""
         self.name = name
         self.sources = sources
         self.ready = False
@@ -91,6 +105,9 @@ class Lane:
         self._positions = positions
         self._metrics = metrics
         self._standby = standby
+        self._restores = restores
+        # One of its own: whatever other lanes do, a commit does not wait for a thread.
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"lane-{name}")
         self._part, self._pulse = f"lane {name}", metrics.pulse
         self._pulse.working(self._part, "is being opened")
         self._partition = sources[0][1]
@@ -100,13 +117,15 @@ class Lane:
         self._arrived = asyncio.Event()
         self._closing = self._held = False
         self._rested_at_s = 0.0
-        self._quiet = asyncio.Event()  # neither a transaction nor a seek runs
+        self._quiet = asyncio.Event()  # nothing of it is being written, and nobody is being fenced
         self._quiet.set()
         self._released = asyncio.Event()
         self._released.set()
         self._next: dict[TopicPartitionKey, int] = {}
         self._committed_next: dict[TopicPartitionKey, int] = {}
         self._hinted: dict[TopicPartitionKey, int] = {}
+        self._fetched_next: dict[TopicPartitionKey, int] = {}
+        self._remade = ""
         self._group: object = None
         self._more_due = False
         self._progress = Progress()
@@ -132,6 +151,11 @@ class Lane:
         topic, partition = source
         name = topic.removeprefix(self._settings.prefix)
         expected = self._next.get(source, 0)
+        if batch and batch[0].offset < self._fetched_next.get(source, 0):
+            self._remade = (
+                f"{topic}[{partition}]"  # nobody sought: the consumer has begun at the start of another topic
+            )
+        self._fetched_next[source] = batch[-1].offset + 1 if batch else self._fetched_next.get(source, 0)
         for fetched in batch:
             if fetched.offset < expected:
                 continue
@@ -154,14 +178,10 @@ class Lane:
     async def run(self) -> None:
         """Opens the lane, then works until `close`. Any failure ends the process: memory is ahead of what was committed."""
         try:
-            core, producer = await self._open()
-            while not self._closing:
-                if self.ready:
-                    await self._turn(core, producer)
-                else:
-                    await self._take_up(producer)
-                self._pulse.beat(self._part)
-            await asyncio.to_thread(producer.close)
+            self._pulse.working(self._part, "is being opened")
+            await self._released.wait()
+            if not self._closing:
+                await self._work()
         except asyncio.CancelledError:
             raise
         except Exception as error:  # whatever it was: nothing uncommitted may survive it
@@ -172,6 +192,7 @@ class Lane:
             if self._store is not None:
                 self._store.close()
             self._standby.give_back(self.name)
+            self._thread.shutdown(wait=False)
 
     def close(self) -> None:
         """Asks the lane to finish its running transaction and end; records that wait are left for the successor."""
@@ -199,49 +220,74 @@ class Lane:
         self._pulse.idle(self._part, "waits for the group")
         await self._released.wait()
         self._pulse.working(self._part, "sets its position")
-        if not self._closing:
-            self._quiet.clear()
-            if self._committed_next and self._store is not None:  # its memory must not be older than what is committed
-                unchanged = Effects(clock_s=self._progress.marker.clock_s)
-                await asyncio.to_thread(self._commit, producer, unchanged)
-            await self._positions.seek_lane(
-                {source: self._next.get(source) for source in self.sources}, self._set_ready
-            )
-            self._quiet.set()
+        if self._closing:
+            return
+        if self._committed_next and self._store is not None:  # its memory must not be older than what is committed
+            unchanged = Effects(clock_s=self._progress.marker.clock_s)
+            await self._undisturbed(self._commit, producer, unchanged)
+        self._fetched_next = {}
+        offsets = {source: self._next.get(source) for source in self.sources}
+        await self._positions.seek_lane(offsets, lambda: not self._closing and not self._held, self._set_ready)
 
-    async def _open(self) -> tuple[LaneCore, LaneProducer]:
-        spec, started = self._spec, clock.monotonic_s()
-        identity = f"{spec.group}-{self.name}"
+    async def _work(self) -> None:
+        identity = f"{self._spec.group}-{self.name}"
         producer = LaneProducer(self._client_config, identity, self._settings.transaction_timeout_s)
-        await asyncio.to_thread(producer.fence)
+        started = clock.monotonic_s()
+        await self._undisturbed(producer.fence)
         self._pulse.beat(self._part)
-        marker = Marker()
-        store: StateStore = NoStore()
-        if spec.changelog is not None:
-            await asyncio.to_thread(self._standby.take, self.name)
-            path = spec.state_folder(self._settings, self.name)
-            store = self._store = await asyncio.to_thread(RocksStore, path)
-            topic = self._settings.topic(spec.changelog)
-            self._progress = await asyncio.to_thread(
-                restore,
-                *(self._store, topic, self._partition, self._client_config, spec.index_of),
-                sources=self.sources,
-                on_progress=self._restored,
-                stop=lambda: self._closing,
-            )
-            marker = self._progress.marker
-            applied = {
-                source: marker.offsets.get(source[0].removeprefix(self._settings.prefix)) for source in self.sources
-            }
-        else:
-            applied = await asyncio.to_thread(self._committed)
-        self._next = {source: offset for source, offset in applied.items() if offset is not None}
-        for topic, _ in self.sources:
-            log.info("lane %s owns %s", self.name, topic)
-        took_s = clock.monotonic_s() - started
-        read = f"{self._restored_records} records of its changelog"
-        log.info("lane %s is open after %.2f s and %s, resumes at %s", self.name, took_s, read, self._next)
-        return spec.core(store, marker.clock_s), producer
+        store, clock_s = await self._open()
+        if not self._closing:
+            core = await self._blocking(self._spec.core, store, clock_s)
+            for topic, _ in self.sources:
+                log.info("lane %s owns %s", self.name, topic)
+            took_s, read = clock.monotonic_s() - started, f"{self._restored_records} records of its changelog"
+            log.info("lane %s is open after %.2f s and %s, resumes at %s", self.name, took_s, read, self._next)
+        while not self._closing:
+            if self.ready:
+                await self._turn(core, producer)
+            else:
+                await self._take_up(producer)
+            self._pulse.beat(self._part)
+        await self._blocking(producer.close)
+
+    async def _open(self) -> tuple[StateStore, float]:
+        """State and clock as they were committed; less when the lane is closed meanwhile."""
+        if self._spec.changelog is None:
+            applied = await self._blocking(self._committed)
+            self._next = {source: offset for source, offset in applied.items() if offset is not None}
+            return NoStore(), 0.0
+        self._pulse.idle(self._part, "waits for its turn to restore")
+        async with self._restores:
+            self._pulse.working(self._part, "is being restored")
+            await self._blocking(self._restore, self._spec.changelog)
+        marker = self._progress.marker
+        for source in self.sources:
+            offset = marker.offsets.get(source[0].removeprefix(self._settings.prefix))
+            if offset is not None:
+                self._next[source] = offset
+        return self._store or NoStore(), marker.clock_s
+
+    def _restore(self, changelog: str) -> None:
+        if self._closing:
+            return
+        self._standby.take(self.name)
+        self._store = RocksStore(self._spec.state_folder(self._settings, self.name))
+        self._progress = restore(
+            *(self._store, self._settings.topic(changelog), self._partition, self._client_config, self._spec.index_of),
+            sources=self.sources,
+            on_progress=self._restored,
+            stop=lambda: self._closing,
+        )
+
+    async def _blocking(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Runs a call that blocks in the lane's own thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, partial(call, *args, **kwargs))
+
+    async def _undisturbed(self, call: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
+        """The same, and no partition changes hands before it is done."""
+        self._quiet.clear()
+        await self._blocking(call, *args, **kwargs)
+        self._quiet.set()
 
     def _restored(self, done: int, total: int) -> None:
         """A restore moves: it may take as long as it must."""
@@ -278,6 +324,11 @@ class Lane:
             await asyncio.sleep(rest_s)
         if self._closing or self._held:
             return
+        if self._remade:
+            raise Misconfigured(
+                f"{self._remade} goes on with offsets that it had before.",
+                "was the topic deleted and made anew? Use a new prefix, or delete the state topic with it",
+            )
         records = [*self._deferred, *self._take()]
         waited_s = clock.now_s() - records[0].appended_at_s if records else 0.0
         self._metrics.gauge("lag_seconds", waited_s, self._spec.role, self.name)
@@ -290,10 +341,8 @@ class Lane:
             return
         failpoints.hit("lane.fold")
         started = clock.monotonic_s()
-        self._quiet.clear()
-        await asyncio.to_thread(self._commit, producer, effects)
+        await self._undisturbed(self._commit, producer, effects)
         self._rested_at_s = clock.monotonic_s() + _REST_S
-        self._quiet.set()
         self._committed_next = dict(self._next)
         self._metrics.batch(self._spec.role, len(advanced), clock.monotonic_s() - started, effects)
 

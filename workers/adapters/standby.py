@@ -45,13 +45,15 @@ class Standby:
             self._thread.start()
 
     def close(self) -> None:
-        """Leaves the running copy where it is, and ends. Blocking."""
+        """Leaves the running copy where it is, and ends. Blocking, for two seconds at most: a copy survives any end."""
         self._ending.set()
         if self._thread.ident is not None:
-            self._thread.join()
+            self._thread.join(2.0)
 
     def take(self, lane: str) -> None:
-        """The lane is this process's own from now on; returns when its folder is free. Blocking, for a chunk at most."""
+        """The lane is this process's own from now on; returns when its folder is free. Blocking, for a chunk; without a broker
+        until the copy has given up on it.
+        """
         with self._changed:
             self._taken.add(lane)
             self._changed.wait_for(lambda: self._open != lane)
@@ -82,8 +84,10 @@ class Standby:
         except Unavailable as error:
             log.warning("the copy of lane %s is not up to date: %s", lane, error)
             return False
-        except Fatal as error:  # its owner will say the same when it opens the lane, and must not be ended by a copy
-            log.error("the copy of lane %s is given up: %s", lane, error)  # the words, not the stack
+        except (
+            Exception
+        ) as error:  # its owner will meet the same when it opens the lane, and must not be ended by a copy
+            log.error("the copy of lane %s is given up: %s", lane, error, exc_info=not isinstance(error, Fatal))
             self._given_up.add(lane)
             return False
         finally:

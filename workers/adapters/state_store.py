@@ -15,12 +15,15 @@ from pathlib import Path
 import msgspec
 import rocksdict
 
+from workers.adapters import clock
 from workers.errors import Fatal
 
 log = logging.getLogger(__name__)
 
 _PROGRESS_KEY = b"\x00progress"
 _CHANGELOG_KEY = b"\x00changelog"
+#: Deletions leave a changelog after seven days (schemas.topics.COMPACTION): an older copy might keep what was deleted [s].
+_TRUSTED_S = 6 * 86_400.0
 #: What RocksDB's messages say when the surroundings are bad, not the files.
 _NO_ROOM = ("No space left", "File too large", "Disk quota exceeded")
 _NOT_OURS = (
@@ -57,6 +60,10 @@ class RocksStore:
         if self._damaged.exists():
             _set_aside(path, "a worker found it damaged")
             self._damaged.unlink()
+        if (age_s := _age_s(path)) > _TRUSTED_S:
+            _set_aside(
+                path, f"nothing was written there for {age_s / 86_400:.0f} days, and deletions may have been missed"
+            )
         try:
             self._db = self._open()
         except Exception as error:
@@ -185,6 +192,12 @@ class RocksStore:
 def _is_outside(error: Exception) -> bool:
     """Whether the surroundings are bad, so that a new folder would not help."""
     return isinstance(error, OSError) or any(word in str(error) for word in (*_NO_ROOM, *_NOT_OURS))
+
+
+def _age_s(path: Path) -> float:
+    """How long ago something was written in a folder; 0 for an empty one, or none [s]."""
+    written = [file.stat().st_mtime for file in path.iterdir()] if path.is_dir() else []
+    return clock.now_s() - max(written) if written else 0.0
 
 
 def _set_aside(path: Path, reason: str) -> None:

@@ -72,6 +72,8 @@ def make_app(settings: Settings, role: str, transport: type[CommittedTransport],
         broker_session_timeout=settings.session_timeout_s,
         broker_heartbeat_interval=settings.session_timeout_s / 10,
         broker_commit_interval=settings.commit_interval_s,
+        # aiokafka takes who fetches nothing for this long out of the group, for ever: one who restores, or has no partitions.
+        broker_max_poll_interval=365 * 86_400.0,
         broker_max_poll_records=settings.batch_records * 2,
         consumer_max_fetch_size=_fetch_bytes(settings.partitions),
         consumer_auto_offset_reset="earliest",

@@ -18,6 +18,8 @@ from workers.agents.apps import make_app, raw_topic
 from workers.settings import Settings
 
 _FETCHING = "fetching"
+#: So many lanes restore at a time: each holds a reader's buffers, and the disk is one.
+_RESTORES = 8
 
 
 class Lanes:
@@ -39,9 +41,13 @@ class Lanes:
         self._running: dict[Lane, asyncio.Task[None]] = {}
         self._ending: dict[str, asyncio.Task[None]] = {}
         self._positions: Positions | None = None
+        self._restores = asyncio.Semaphore(_RESTORES)
+        self._closed = False
 
     def open(self, assigned: set[TopicPartitionKey], positions: Positions) -> None:
         """Sees to it that there is a lane for each group of partitions that belong together, and no other."""
+        if self._closed:  # it comes after the stop was asked for: nobody would close what it opens
+            return
         self._positions = positions
         self._standby.start()
         groups: dict[str, list[TopicPartitionKey]] = {}
@@ -62,8 +68,8 @@ class Lanes:
             self._metrics.pulse.working(_FETCHING)
 
     def _new(self, name: str, sources: list[TopicPartitionKey], positions: Positions) -> Lane:
-        shared = (self._spec, self._settings, self._client_config, positions, self._metrics, self._standby)
-        lane = Lane(name, sources, *shared)
+        shared = (self._spec, self._settings, self._client_config, positions, self._metrics)
+        lane = Lane(name, sources, *shared, self._standby, self._restores)
         self._running[lane] = asyncio.create_task(self._run(lane), name=f"lane {name}")
         return lane
 
@@ -82,13 +88,13 @@ class Lanes:
 
     async def close(self) -> None:
         """Every lane finishes its transaction; then none is left."""
+        self._closed = True
         self._rest()
         running, self._running, self._by_source = self._running, {}, {}
         for lane in running:
             lane.close()
-        if running:
-            await asyncio.gather(*running.values(), *self._ending.values())
-            await self._hint(running)
+        await asyncio.gather(*running.values(), *self._ending.values())
+        await self._hint(running)
         await asyncio.to_thread(self._standby.close)
         self._metrics.gauge("lanes", 0, self._spec.role)
 
