@@ -56,7 +56,7 @@ types: setup-dev ## strict mypy, tests included
 	@$(BIN)/mypy
 
 unit: setup-dev ## tests without Kafka and LLM
-	@$(BIN)/pytest tests/unit tests/properties
+	@$(BIN)/pytest -n auto tests/unit tests/properties
 
 schemas: setup-dev ## generate JSON Schemas, AsyncAPI, docs/metrics.md, the dashboard
 	@$(BIN)/python -m schemas.generate && $(BIN)/python -c "from workers.adapters.metrics import as_markdown; print(as_markdown(), end='')" > docs/metrics.md && $(BIN)/python -m infra.grafana.dashboard

@@ -32,7 +32,7 @@ from benchmarks.programs import (
     ROOT,
 )
 from benchmarks.recovery import Restarted, Restored
-from benchmarks.scale import Scaled
+from benchmarks.scale import Scaled, Soak
 
 DOCUMENT, PICTURE, RESULTS = (
     ROOT / "docs" / "performance.md",
@@ -66,6 +66,7 @@ class Findings(msgspec.Struct, kw_only=True):
     restored: Restored | None = None
     restarted: Restarted | None = None
     scale: list[Scaled] = []
+    soak: Soak | None = None
     cost: Cost | None = None
     generate: dict[str, list[dict[str, float]]] = {}
 
@@ -81,6 +82,8 @@ def tables(found: Findings) -> Iterator[Table]:
         yield _recovery(found)
     if found.scale:
         yield _scale(found.scale)
+    if found.soak:
+        yield _soak(found.soak)
     if found.cost:
         yield _cost(found.cost)
     if found.generate:
@@ -188,6 +191,14 @@ def _scale(scale: Sequence[Scaled]) -> Table:
         head=("program", "customers", "whose events", "CPU-s per 100k", "events/s", "peak MB", "state MB on disk"),
         rows=rows,
         notes=tuple(per_million(scale)),
+    )
+
+
+def _soak(soak: Soak) -> Table:
+    return Table(
+        title=f"Memory over time: personalise, {soak.events:,} events of {soak.customers:,} customers, {soak.seconds:.0f} s",
+        head=("events done", *(f"{tenth} %" for tenth in range(10, 101, 10))),
+        rows=[("resident MB", *(f"{one:,.0f}" for one in soak.rss_mb))],
     )
 
 

@@ -27,7 +27,7 @@ from benchmarks.latency import bench_latency
 from benchmarks.programs import PEERS_PYTHON
 from benchmarks.recovery import bench_restart, bench_restore
 from benchmarks.report import Findings, Table, here, tables, write
-from benchmarks.scale import bench_scale
+from benchmarks.scale import bench_scale, bench_soak
 from infra.kafka.embedded import EmbeddedKafka
 from workers.settings import Settings, load
 
@@ -60,6 +60,8 @@ class Size(msgspec.Struct, frozen=True, kw_only=True):
     restart_events: int = 400_000
     sizes: tuple[int, ...] = (10_000, 100_000, 1_000_000)
     scale_events: int = 200_000
+    soak_customers: int = 500_000
+    soak_events: int = 2_000_000
     cost_events: int = 100_000
     calls: int = 48
 
@@ -74,6 +76,8 @@ QUICK = Size(
     restart_events=50_000,
     sizes=(1_000, 10_000),
     scale_events=20_000,
+    soak_customers=10_000,
+    soak_events=50_000,
     cost_events=20_000,
     calls=6,
 )
@@ -133,6 +137,7 @@ def fill(section: str, found: Findings, settings: Settings, size: Size, llm: str
             found.restarted = bench_restart(settings, size.restart_events, size.customers, say)
         case "scale":
             found.scale = bench_scale(settings, size.sizes, size.scale_events, say)
+            found.soak = bench_soak(settings, size.soak_customers, size.soak_events, say)
         case "cost":
             found.cost = bench_cost(settings, size.cost_events, size.customers // settings.partitions)
         case _:

@@ -11,7 +11,7 @@ import msgspec
 
 from benchmarks import broker, load, seeds
 from benchmarks.job import Job
-from benchmarks.processes import Ended, Run, cpu_s, measure, running
+from benchmarks.processes import Ended, Run, cpu_s, measure, rss_mb, running, wait_for
 from benchmarks.programs import BY_NAME, OURS, PERSONALISE, Program
 from benchmarks.programs.ours import changelog_of
 from benchmarks.recovery import folder_mb
@@ -34,6 +34,45 @@ class Scaled(msgspec.Struct, kw_only=True):
     visits: int
     run: Run
     state_mb: float
+
+
+class Soak(msgspec.Struct, kw_only=True):
+    """Memory of one worker while it works: resident MB after each tenth of its events."""
+
+    customers: int
+    events: int
+    seconds: float
+    rss_mb: list[float]
+
+
+def bench_soak(settings: Settings, customers: int, events: int, say: Callable[[str], None]) -> Soak:
+    """The real role over many events, new customers all the time."""
+    program, name = BY_NAME[PERSONALISE], "soak"
+    prefixed = msgspec.structs.replace(settings, prefix="soak.")
+    topic_admin.apply(prefixed)
+    broker.fill(settings.brokers, prefixed.topic("customer.events"), load.make_events(events, customers, visits=VISITS))
+    job = Job(
+        program=program.name,
+        brokers=settings.brokers,
+        topic="customer.events",
+        events=events,
+        name=name,
+        folder=str(Path(settings.data_dir) / name),
+        prefix=prefixed.prefix,
+        partitions=settings.partitions,
+    )
+    found: list[float] = []
+    try:
+        with running(program, job) as (process, progress):
+            started_s = wait_for(process, progress, job, 1)
+            for tenth in range(1, 11):
+                ended_s = wait_for(process, progress, job, events * tenth // 10)
+                found.append(rss_mb(process.pid))
+    finally:
+        shutil.rmtree(job.folder, ignore_errors=True)
+        broker.delete(settings.brokers, [one for one in broker.topics(settings.brokers) if one.startswith("soak")])
+    say(f"memory over {events:,} events: {', '.join(f'{one:,.0f}' for one in found)} MB")
+    return Soak(customers=customers, events=events, seconds=ended_s - started_s, rss_mb=found)
 
 
 def bench_scale(settings: Settings, sizes: Sequence[int], events: int, say: Callable[[str], None]) -> list[Scaled]:

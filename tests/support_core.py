@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+from benchmarks.memory_store import MemoryStore
 from schemas import codec
 from schemas.base import Wire
 from schemas.catalogue import CatalogueProduct
@@ -40,30 +41,6 @@ S = TypeVar("S", bound=Wire)
 NOON = 1_709_553_600.0
 DELAY_S = 1800.0
 CAP = 2
-
-
-class MemoryStore:
-    """ports.StateStore over a dictionary; `commit` does what the lane's shell does after a transaction."""
-
-    def __init__(self) -> None:
-        self.values: dict[bytes, bytes] = {}
-
-    def get(self, key: bytes) -> bytes | None:
-        return self.values.get(key)
-
-    def scan(self, prefix: bytes, start: bytes = b"") -> Iterator[bytes]:
-        return iter(sorted(key for key in self.values if key.startswith(prefix) and key >= start))
-
-    def commit(self, effects: Effects) -> None:
-        for key, value in effects.puts:
-            if value is None:
-                self.values.pop(key, None)
-            else:
-                self.values[key] = value
-        for key in effects.index_deletes:
-            self.values.pop(key, None)
-        for key in effects.index_puts:
-            self.values[key] = b""
 
 
 class LaneHarness:

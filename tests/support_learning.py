@@ -7,13 +7,13 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from benchmarks.memory_store import MemoryStore
 from schemas import codec
 from schemas.base import Wire
 from schemas.control import DeadLetter
 from schemas.events import Properties, Track
 from schemas.learning import FeedbackMetrics, PolicySnapshot
 from schemas.messages import Decision, Feedback, Outcome
-from tests.support_core import MemoryStore
 from workers.core.lane import Effects
 from workers.core.learning.delays import share_within
 from workers.core.learning.lane import DECISIONS, EVENTS, FEEDBACK, OUTCOMES, Learn, LearnConfig
