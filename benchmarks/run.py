@@ -59,9 +59,9 @@ class Size(msgspec.Struct, frozen=True, kw_only=True):
     profiles: int = 1_000_000
     restart_events: int = 400_000
     sizes: tuple[int, ...] = (10_000, 100_000, 1_000_000)
-    scale_events: int = 200_000
+    scale_events: int = 400_000
     soak_customers: int = 500_000
-    soak_events: int = 2_000_000
+    soak_events: int = 4_000_000
     cost_events: int = 100_000
     calls: int = 48
 

@@ -80,8 +80,8 @@ def bench_scale(settings: Settings, sizes: Sequence[int], events: int, say: Call
     results = []
     cases = [(customers, VISITS) for customers in sizes] + [(max(sizes), 0)]
     for customers, visits in cases:
-        for name, number in ((OURS, events), (PERSONALISE, events // 2)):
-            result = _one(settings, BY_NAME[name], customers, visits, number)
+        for name in (OURS, PERSONALISE):
+            result = _one(settings, BY_NAME[name], customers, visits, events)
             say(
                 f"{customers:>9,} customers, {visits:5,} visits, {name:18} {result.run.cpu_s_per_100k:6.2f} CPU-s per 100k, "
                 f"{result.run.peak_rss_mb:6,.0f} MB resident, {result.state_mb:7,.0f} MB of state"
