@@ -45,9 +45,9 @@ def test_a_broker_that_is_killed_and_comes_back_costs_time_and_nothing_else(
     role.start()
     try:
         for death in range(DEATHS):
-            produce(settings, "customer.events", list(shop.events(EVENTS // (DEATHS + 1))))
             with Follower(settings) as follower:
                 some = follower.applied() + 500 * (death + 1)
+                produce(settings, "customer.events", list(shop.events(EVENTS // (DEATHS + 1))))
                 wait_applied(role, follower, some)
             kill(own_kafka)
             own_kafka.start()
