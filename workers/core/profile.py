@@ -2,6 +2,8 @@
 
 Times are seconds since the epoch, UTC. Every collection is bounded, so that no customer's record outgrows its limit;
 the bounds stand beside the fields. Evolution: fields are only added, with defaults (docs/evolution.md).
+
+These structs are trees without cycles: `gc=False` spares the collector tens of thousands of cached profiles.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ MAX_BOUGHT = 20
 OTHER_NAMES = "(other)"
 
 
-class CartLine(msgspec.Struct, array_like=True):
+class CartLine(msgspec.Struct, array_like=True, gc=False):
     """One product in a cart. `price` per unit, None = unknown."""
 
     product_id: str
@@ -46,7 +48,7 @@ class CartLine(msgspec.Struct, array_like=True):
     added_at: float = 0.0
 
 
-class Cart(msgspec.Struct, array_like=True):
+class Cart(msgspec.Struct, array_like=True, gc=False):
     """One open cart."""
 
     opened_at: float
@@ -61,7 +63,7 @@ class Cart(msgspec.Struct, array_like=True):
         return sum(line.price * line.quantity for line in self.lines.values() if line.price is not None)
 
 
-class Looked(msgspec.Struct, array_like=True):
+class Looked(msgspec.Struct, array_like=True, gc=False):
     """The looks at one product, with what the last of them said of it. `opened_at` names the run: a purchase, or a week
     without a look, begins another. `at` holds the newest MAX_LOOKS looks, oldest first.
     """
@@ -73,7 +75,7 @@ class Looked(msgspec.Struct, array_like=True):
     source: SourceEvent | None = None
 
 
-class Visit(msgspec.Struct, array_like=True):
+class Visit(msgspec.Struct, array_like=True, gc=False):
     """The products looked at in the running visit. `carted`: something of it went into a cart, or was bought."""
 
     visit_id: str
@@ -83,7 +85,7 @@ class Visit(msgspec.Struct, array_like=True):
     carted: bool = False
 
 
-class Purchase(msgspec.Struct, array_like=True):
+class Purchase(msgspec.Struct, array_like=True, gc=False):
     """One order, for what goes with it. `product_ids` at most MAX_BOUGHT."""
 
     at: float
@@ -91,7 +93,7 @@ class Purchase(msgspec.Struct, array_like=True):
     source: SourceEvent | None = None
 
 
-class Session(msgspec.Struct, array_like=True):
+class Session(msgspec.Struct, array_like=True, gc=False):
     """The running visit. `session_id` is the shop's, else the time it began."""
 
     session_id: str
@@ -100,7 +102,7 @@ class Session(msgspec.Struct, array_like=True):
     events: int = 0
 
 
-class Consent(msgspec.Struct, array_like=True, frozen=True):
+class Consent(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """The newest word of the customer on one `channel:purpose`, or on `personalisation`."""
 
     granted: bool
@@ -109,7 +111,7 @@ class Consent(msgspec.Struct, array_like=True, frozen=True):
     text_version: str = ""
 
 
-class Send(msgspec.Struct, array_like=True):
+class Send(msgspec.Struct, array_like=True, gc=False):
     """One message that counts against the caps: reserved at the decision, kept when published, removed when discarded or
     not delivered. `kind` is `message`, `holdout` (a virtual send: it counts like a real one), or `shadow` (it counts only
     against other shadow decisions).
@@ -122,7 +124,7 @@ class Send(msgspec.Struct, array_like=True):
     kind: str = "message"
 
 
-class OpenRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
+class OpenRequest(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """A text that was asked for and has neither been published nor discarded."""
 
     decision_id: str
@@ -147,7 +149,7 @@ class OpenRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
     source: SourceEvent | None = None
 
 
-class Profile(msgspec.Struct, kw_only=True, omit_defaults=True):
+class Profile(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """One customer: the hot record.
 
     `looked`, `purchases` and `carts` are by product, order and cart id. `unreachable`: channels whose address bounced, and
