@@ -227,9 +227,12 @@ class NoStore:
 
 
 def _options() -> rocksdict.Options:
-    """Bounded memory per lane: two memtables of 8 MiB and a 32 MiB block cache."""
+    """Bounded memory per lane: two memtables of 8 MiB and a 32 MiB block cache. Universal compaction rewrites a large state
+    far less often than level compaction, for up to twice the space while it merges.
+    """
     options = rocksdict.Options(raw_mode=True)
     options.create_if_missing(True)
+    options.set_compaction_style(rocksdict.DBCompactionStyle.universal())
     options.set_write_buffer_size(8 << 20)
     options.set_max_write_buffer_number(2)
     options.set_keep_log_file_num(2)
