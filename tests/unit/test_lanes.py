@@ -52,7 +52,12 @@ def never(_store: StateStore, _clock_s: float) -> LaneCore:
 
 
 @pytest.fixture
-def lane() -> Lane:
+def metrics() -> WorkerMetrics:
+    return WorkerMetrics()
+
+
+@pytest.fixture
+def lane(metrics: WorkerMetrics) -> Lane:
     settings = Settings(prefix="t.", lane_buffer_records=3)
     spec = LaneSpec(
         role="personalise",
@@ -63,7 +68,6 @@ def lane() -> Lane:
         core=never,
         waits_for="message.candidates",
     )
-    metrics = WorkerMetrics()
     standby = Standby(spec, settings, {}, metrics)
     found = Lane("0", [EVENTS, CANDIDATES], spec, settings, {}, Standing(), metrics, standby, asyncio.Semaphore(1))
     found.ready = True
@@ -91,3 +95,18 @@ def test_a_lane_that_is_not_ready_takes_nothing(lane: Lane) -> None:
     lane.ready = False
     assert not lane.wants(EVENTS)
     assert not lane.wants(CANDIDATES)
+
+
+def test_a_lane_that_waits_for_a_rebalance_is_not_taken_for_stuck(lane: Lane, metrics: WorkerMetrics) -> None:
+    async def opened_during_a_rebalance() -> tuple[dict[str, int], list[str]]:
+        await lane.hold()
+        running = asyncio.create_task(lane.run())
+        await asyncio.sleep(0)  # up to where it waits
+        found = metrics.pulse.beats, metrics.pulse.waiting
+        lane.close()
+        await running
+        return found
+
+    beats, waiting = asyncio.run(opened_during_a_rebalance())
+    assert "lane 0" not in beats
+    assert "lane 0: waits for the group" in waiting

@@ -178,8 +178,9 @@ class Lane:
     async def run(self) -> None:
         """Opens the lane, then works until `close`. Any failure ends the process: memory is ahead of what was committed."""
         try:
-            self._pulse.working(self._part, "is being opened")
+            self._pulse.idle(self._part, "waits for the group")  # a rebalance may take minutes
             await self._released.wait()
+            self._pulse.working(self._part, "is being opened")
             if not self._closing:
                 await self._work()
         except asyncio.CancelledError:
