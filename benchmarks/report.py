@@ -53,11 +53,12 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Findings(msgspec.Struct, kw_only=True):
-    """Everything of one bench; a part that was not run is empty."""
+    """Everything of one bench; a part that was not run is empty. `commits`: parts measured at another commit."""
 
     at: str
     hardware: str
     commit: str
+    commits: dict[str, str] = {}
     size: dict[str, int] = {}
     runs: dict[str, list[Run]] = {}
     left_out: dict[str, str] = {}
@@ -245,7 +246,8 @@ def _generate(results: Mapping[str, Sequence[Mapping[str, float]]]) -> Table:
 
 def markdown(found: Findings) -> str:
     """The tables for docs/performance.md."""
-    parts = [f"Measured {found.at[:10]} on {found.hardware}, at commit `{found.commit}`.\n"]
+    others = "".join(f" {part}: at `{commit}`." for part, commit in found.commits.items())
+    parts = [f"Measured {found.at[:10]} on {found.hardware}, at commit `{found.commit}`.{others}\n"]
     for table in tables(found):
         lines = [f"### {table.title}\n", "| " + " | ".join(table.head) + " |", "| --- " * len(table.head) + "|"]
         lines += ["| " + " | ".join(row) + " |" for row in table.rows]

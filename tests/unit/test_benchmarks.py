@@ -237,6 +237,8 @@ def test_the_report_shows_ratios_and_names_a_state_that_does_not_match() -> None
     assert {row[0]: row[-1] for row in events.rows} == {OURS: "matches", QUIX: "DOES NOT MATCH"}
     assert ratios.rows[0][:2] == (QUIX, "2.00")
     assert "| Quix Streams | 2.00 |" in report.markdown(findings())
+    elsewhere = msgspec.structs.replace(findings(), commits={"Scale": "def"})
+    assert "at commit `abc`. Scale: at `def`." in report.markdown(elsewhere)
 
 
 def test_the_tables_replace_only_what_stands_between_the_marks() -> None:
