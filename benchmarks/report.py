@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import re
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
 
 import msgspec
 
 from benchmarks.cost import BATCH, Cost
-from benchmarks.latency import Latency
+from benchmarks.findings import Findings, completed
 from benchmarks.numbers import paired_ratio, spread
-from benchmarks.processes import Run
 from benchmarks.programs import (
     BY_NAME,
     BYTEWAX,
@@ -31,7 +26,6 @@ from benchmarks.programs import (
     QUIX_EOS,
     ROOT,
 )
-from benchmarks.recovery import Restarted, Restored
 from benchmarks.scale import Scaled, Soak
 
 DOCUMENT, PICTURE, RESULTS = (
@@ -50,26 +44,6 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     head: tuple[str, ...]
     rows: Sequence[tuple[str, ...]]
     notes: tuple[str, ...] = ()
-
-
-class Findings(msgspec.Struct, kw_only=True):
-    """Everything of one bench; a part that was not run is empty. `commits`: parts measured at another commit."""
-
-    at: str
-    hardware: str
-    commit: str
-    commits: dict[str, str] = {}
-    size: dict[str, int] = {}
-    runs: dict[str, list[Run]] = {}
-    left_out: dict[str, str] = {}
-    latency: dict[str, Latency] = {}
-    latency_rate: int = 0
-    restored: Restored | None = None
-    restarted: Restarted | None = None
-    scale: list[Scaled] = []
-    soak: Soak | None = None
-    cost: Cost | None = None
-    generate: dict[str, list[dict[str, float]]] = {}
 
 
 def tables(found: Findings) -> Iterator[Table]:
@@ -117,7 +91,7 @@ def _events(found: Findings) -> Table:
         notes=(
             "Rate and CPU of the second half of the events, up to the last commit; whole run: from the first event.",
             f"Parts of the events read, where not all: {', '.join(sorted(shares))}.",
-            *(f"Left out: {name}: {reason.splitlines()[0]}" for name, reason in found.left_out.items()),
+            *_left_out(found.left_out),
         ),
     )
 
@@ -153,8 +127,15 @@ def _latency(found: Findings) -> Table:
         title=f"Latency at {found.latency_rate} events/s: produced to its output read (committed records only)",
         head=("program", "p50 ms", "p99 ms", "max ms", "events", "without output"),
         rows=rows,
-        notes=("personalise: Consent Updated to the customer's public view. Each event is of a new customer.",),
+        notes=(
+            "personalise: Consent Updated to the customer's public view. Each event is of a new customer.",
+            *_left_out(found.latency_left_out),
+        ),
     )
+
+
+def _left_out(reasons: Mapping[str, str]) -> Iterator[str]:
+    return (f"Left out: {name}: {reason.splitlines()[0]}" for name, reason in reasons.items())
 
 
 def _recovery(found: Findings) -> Table:
@@ -246,8 +227,10 @@ def _generate(results: Mapping[str, Sequence[Mapping[str, float]]]) -> Table:
 
 def markdown(found: Findings) -> str:
     """The tables for docs/performance.md."""
-    others = "".join(f" {part}: at `{commit}`." for part, commit in found.commits.items())
-    parts = [f"Measured {found.at[:10]} on {found.hardware}, at commit `{found.commit}`.{others}\n"]
+    parts = [f"Measured {found.at[:10]} on {found.hardware}, at commit `{found.commit}`.\n"]
+    if found.kept:
+        kept = ", ".join(f"{section} ({origin})" for section, origin in found.kept.items())
+        parts.append(f"Not run then, kept from before: {kept}.\n")
     for table in tables(found):
         lines = [f"### {table.title}\n", "| " + " | ".join(table.head) + " |", "| --- " * len(table.head) + "|"]
         lines += ["| " + " | ".join(row) + " |" for row in table.rows]
@@ -287,17 +270,18 @@ def picture(found: Findings) -> str:
 
 
 def write(found: Findings) -> list[Path]:
-    """JSON, the block of tables in the document, and the picture; returns what was written."""
+    """JSON, the block of tables in the document, and the picture; returns what was written. Sections that were not run
+    are kept from the newest results of the same hardware.
+    """
     RESULTS.mkdir(exist_ok=True)
-    name = re.sub(r"[^a-z0-9]+", "-", f"{found.at[:10]}-{found.hardware}".lower()).strip("-")
-    path = RESULTS / f"{name}.json"
+    kind = re.sub(r"[^a-z0-9]+", "-", found.hardware.lower()).strip("-")
+    if before := sorted(RESULTS.glob(f"????-??-??-{kind}.json")):
+        found = completed(found, msgspec.json.decode(before[-1].read_bytes(), type=Findings))
+    path = RESULTS / f"{found.at[:10]}-{kind}.json"
     path.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
     DOCUMENT.write_text(with_tables(DOCUMENT.read_text(), markdown(found)))
-    written = [path, DOCUMENT]
-    if found.runs:
-        PICTURE.write_text(picture(found))
-        written.append(PICTURE)
-    return written
+    PICTURE.write_text(picture(found))
+    return [path, DOCUMENT, PICTURE]
 
 
 def with_tables(document: str, text: str) -> str:
@@ -307,23 +291,3 @@ def with_tables(document: str, text: str) -> str:
     if not begin or not end:
         raise ValueError("the document lacks the marks between which the tables stand")
     return f"{before}{BEGIN}\n{text}\n{END}{after}"
-
-
-def here() -> Findings:
-    """Empty findings of this moment, machine and commit."""
-    commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=False
-    ).stdout.strip()
-    return Findings(at=datetime.now(UTC).isoformat(timespec="seconds"), hardware=hardware(), commit=commit or "unknown")
-
-
-def hardware() -> str:
-    """Processor, cores and memory, in a few words."""
-    try:
-        info = Path("/proc/cpuinfo").read_text()
-        model = re.search(r"model name\s*:\s*(.+)", info)
-        memory_gb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    except OSError:
-        return platform.machine()
-    cores = len(os.sched_getaffinity(0))
-    return f"{model[1] if model else platform.machine()}, {cores} cores, {memory_gb:.0f} GB"

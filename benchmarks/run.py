@@ -22,11 +22,12 @@ from rich.console import Console
 
 from benchmarks.arena import bench_events
 from benchmarks.cost import bench_cost
+from benchmarks.findings import SECTIONS, Findings, here
 from benchmarks.generate import bench_generate
 from benchmarks.latency import bench_latency
 from benchmarks.programs import PEERS_PYTHON
 from benchmarks.recovery import bench_restart, bench_restore
-from benchmarks.report import Findings, Table, here, tables, write
+from benchmarks.report import Table, tables, write
 from benchmarks.scale import bench_scale, bench_soak
 from infra.kafka.embedded import EmbeddedKafka
 from workers.settings import Settings, load
@@ -44,7 +45,6 @@ JVM_OPTIONS = (
     *("-XX:+ExplicitGCInvokesConcurrent", "-Djava.awt.headless=true", "-Dlog4j2.disableJmx=true"),
 )
 console = Console(width=None if sys.stdout.isatty() else 140)
-SECTIONS = ("events", "latency", "recovery", "scale", "cost", "generate")
 
 
 class Size(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,9 +93,13 @@ def main() -> int:
     parser.add_argument("--runs", type=int)
     parser.add_argument("--calls", type=int, help="LLM calls of each generate run; 0 leaves it out")
     parser.add_argument("--llm", default="embedded")
-    parser.add_argument("--write", action="store_true", help="keep the JSON, docs/performance.md and its picture")
+    parser.add_argument(
+        "--write",
+        action="store_true",
+        help="keep the JSON, docs/performance.md and its picture; sections not run stay as they were",
+    )
     args = parser.parse_args()
-    only = tuple(args.only.split(",")) if args.only else SECTIONS
+    only = tuple(args.only.split(",")) if args.only else tuple(SECTIONS)
     if unknown := set(only) - set(SECTIONS):
         parser.error(f"there is no section {', '.join(unknown)}")
     if not PEERS_PYTHON.exists():
@@ -130,8 +134,9 @@ def fill(section: str, found: Findings, settings: Settings, size: Size, llm: str
             found.runs, found.left_out = bench_events(settings, size.events, size.customers, size.runs, say)
         case "latency":
             found.latency_rate = size.rate
-            found.latency, missed = bench_latency(settings, size.rate, size.latency_s, size.broker_warm_s, say)
-            found.left_out |= {f"latency of {name}": reason for name, reason in missed.items()}
+            found.latency, found.latency_left_out = bench_latency(
+                settings, size.rate, size.latency_s, size.broker_warm_s, say
+            )
         case "recovery":
             found.restored = bench_restore(settings, size.profiles)
             found.restarted = bench_restart(settings, size.restart_events, size.customers, say)
@@ -149,7 +154,8 @@ def fill(section: str, found: Findings, settings: Settings, size: Size, llm: str
 def mistakes(found: Findings) -> list[str]:
     """Programs whose final state was not the oracle's, or that did not come to their end."""
     wrong = [name for name, runs in found.runs.items() if any(run.matches is False for run in runs)]
-    wrong += [name for name, reason in found.left_out.items() if "missing" not in reason and "failed" not in reason]
+    left_out = [*found.left_out.items(), *found.latency_left_out.items()]
+    wrong += [name for name, reason in left_out if "missing" not in reason and "failed" not in reason]
     return wrong if found.restarted is None or found.restarted.matches else [*wrong, "restart"]
 
 

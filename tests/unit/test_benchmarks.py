@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from benchmarks import cost, report
+from benchmarks.findings import Findings, completed
 from benchmarks.job import Job, Progress
 from benchmarks.numbers import paired_ratio, per_100k, percentile, spread
 from benchmarks.processes import Run
@@ -208,7 +209,7 @@ def test_step_timers_count_inner_steps_once(monkeypatch: pytest.MonkeyPatch) -> 
     assert timers.spent_s == {"inner": 3.0, "outer": 7.0}
 
 
-def findings() -> report.Findings:
+def findings() -> Findings:
     def runs(rate: float, matches: bool) -> list[Run]:
         return [
             Run(
@@ -223,7 +224,7 @@ def findings() -> report.Findings:
             for factor in (1.0, 1.1, 0.9)
         ]
 
-    return report.Findings(
+    return Findings(
         at="2026-01-02T03:04:05+00:00",
         hardware="a <box>, 2 cores",
         commit="abc",
@@ -237,8 +238,15 @@ def test_the_report_shows_ratios_and_names_a_state_that_does_not_match() -> None
     assert {row[0]: row[-1] for row in events.rows} == {OURS: "matches", QUIX: "DOES NOT MATCH"}
     assert ratios.rows[0][:2] == (QUIX, "2.00")
     assert "| Quix Streams | 2.00 |" in report.markdown(findings())
-    elsewhere = msgspec.structs.replace(findings(), commits={"Scale": "def"})
-    assert "at commit `abc`. Scale: at `def`." in report.markdown(elsewhere)
+
+
+def test_sections_that_were_not_run_are_kept_and_say_from_where() -> None:
+    now = Findings(at="2026-02-03T00:00:00+00:00", hardware="a <box>, 2 cores", commit="def", latency_rate=500)
+    found = completed(now, msgspec.structs.replace(findings(), latency_rate=900))
+    assert (found.runs, found.latency_rate, found.commit) == (findings().runs, 500, "def")
+    assert found.kept == {"events": "`abc`, 2026-01-02"}
+    assert completed(msgspec.structs.replace(now, commit="123"), found).kept == found.kept
+    assert "Not run then, kept from before: events (`abc`, 2026-01-02)." in report.markdown(found)
 
 
 def test_the_tables_replace_only_what_stands_between_the_marks() -> None:

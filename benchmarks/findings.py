@@ -1,0 +1,88 @@
+"""What one bench has found, by section, and where it was measured."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from benchmarks.cost import Cost
+from benchmarks.latency import Latency
+from benchmarks.processes import Run
+from benchmarks.programs import ROOT
+from benchmarks.recovery import Restarted, Restored
+from benchmarks.scale import Scaled, Soak
+
+#: The sections of a bench, in their order, and the fields in which their findings stand.
+SECTIONS = {
+    "events": ("runs", "size", "left_out"),
+    "latency": ("latency", "latency_rate", "latency_left_out"),
+    "recovery": ("restored", "restarted"),
+    "scale": ("scale", "soak"),
+    "cost": ("cost",),
+    "generate": ("generate",),
+}
+
+
+class Findings(msgspec.Struct, kw_only=True):
+    """Everything of one bench; a section that was not run is empty. `at` is ISO 8601, UTC.
+
+    `left_out` and `latency_left_out`: program -> why. `kept`: section -> commit and day of an earlier bench that ran it.
+    """
+
+    at: str
+    hardware: str
+    commit: str
+    kept: dict[str, str] = {}
+    size: dict[str, int] = {}
+    runs: dict[str, list[Run]] = {}
+    left_out: dict[str, str] = {}
+    latency: dict[str, Latency] = {}
+    latency_rate: int = 0
+    latency_left_out: dict[str, str] = {}
+    restored: Restored | None = None
+    restarted: Restarted | None = None
+    scale: list[Scaled] = []
+    soak: Soak | None = None
+    cost: Cost | None = None
+    generate: dict[str, list[dict[str, float]]] = {}
+
+
+def completed(found: Findings, before: Findings) -> Findings:
+    """The findings, with the sections that only an earlier bench has run."""
+    kept = {
+        section: before.kept.get(section, f"`{before.commit}`, {before.at[:10]}")
+        for section, fields in SECTIONS.items()
+        if _has(before, fields) and not _has(found, fields)
+    }
+    values = {name: getattr(before, name) for section in kept for name in SECTIONS[section]}
+    return msgspec.structs.replace(found, kept=kept, **values)
+
+
+def _has(found: Findings, fields: tuple[str, ...]) -> bool:
+    return any(getattr(found, name) for name in fields)
+
+
+def here() -> Findings:
+    """Empty findings of this moment, machine and commit."""
+    commit = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=False
+    ).stdout.strip()
+    return Findings(at=datetime.now(UTC).isoformat(timespec="seconds"), hardware=hardware(), commit=commit or "unknown")
+
+
+def hardware() -> str:
+    """Processor, cores and memory, in a few words."""
+    try:
+        info = Path("/proc/cpuinfo").read_text()
+        model = re.search(r"model name\s*:\s*(.+)", info)
+        memory_gb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    except OSError:
+        return platform.machine()
+    cores = len(os.sched_getaffinity(0))
+    return f"{model[1] if model else platform.machine()}, {cores} cores, {memory_gb:.0f} GB"
