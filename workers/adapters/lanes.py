@@ -178,9 +178,7 @@ class Lane:
     async def run(self) -> None:
         """Opens the lane, then works until `close`. Any failure ends the process: memory is ahead of what was committed."""
         try:
-            self._pulse.idle(self._part, "waits for the group")  # a rebalance may take minutes
-            await self._released.wait()
-            self._pulse.working(self._part, "is being opened")
+            await self._until_released("is being opened")
             if not self._closing:
                 await self._work()
         except asyncio.CancelledError:
@@ -214,13 +212,17 @@ class Lane:
         self._positions, self._held = positions, False
         self._released.set()
 
+    async def _until_released(self, then: str) -> None:
+        """Waits while the lane is held, and is expected to do nothing: a rebalance may take minutes. `then`: what follows."""
+        self._pulse.idle(self._part, "waits for the group")
+        await self._released.wait()
+        self._pulse.working(self._part, then)
+
     async def _take_up(self, producer: LaneProducer) -> None:
         """Waits until the lane is not held, then begins behind its last commit; had somebody else had it, it ends fenced."""
         self._waiting.clear()  # what was fetched and not applied comes again
         self._waiting_bytes, self._deferred = 0, []
-        self._pulse.idle(self._part, "waits for the group")
-        await self._released.wait()
-        self._pulse.working(self._part, "sets its position")
+        await self._until_released("sets its position")
         if self._closing:
             return
         if self._committed_next and self._store is not None:  # its memory must not be older than what is committed

@@ -228,7 +228,7 @@ class NoStore:
 
 def _options() -> rocksdict.Options:
     """Bounded memory per lane: two memtables of 8 MiB and a 32 MiB block cache. Universal compaction rewrites a large state
-    far less often than level compaction, for up to twice the space while it merges.
+    far less often than level compaction does, and takes more disk: up to three times the live data, four while it merges.
     """
     options = rocksdict.Options(raw_mode=True)
     options.create_if_missing(True)
