@@ -8,7 +8,9 @@ from schemas.base import FIRST_VERSION, Identifier, Instant, Wire
 
 
 class ControlSwitch(Wire, frozen=True, kw_only=True):
-    """control.switches: the newest record of a scope holds. Scope: `all`, `campaign:<id>`, `channel:<id>`."""
+    """control.switches: the newest record of a scope holds. Scope: `all`, `campaign:<id>`, `channel:<id>`; and
+    `prompt:<id>/<language>@<version>`, which is `running` once a person trusts that version of a prompt.
+    """
 
     scope: Identifier
     state: Literal["paused", "running"]

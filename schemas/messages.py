@@ -84,7 +84,8 @@ class MessageRequest(Wire, frozen=True, kw_only=True):
     """message.requests: everything that `generate` needs to write one text; it asks nobody else.
 
     `customer_ref` is a pseudonym: the LLM server never sees the user_id. `template` names the hand-written words for when
-    no text of the model passes ("" = those of `prompt`); `ghost`: the text is for looking at, nobody hears it.
+    no text of the model passes ("" = those of `prompt`); `ghost`: the text is for looking at, nobody hears it. `sketches`:
+    what the customer's last messages were like, as hashes of which no text can be read.
     """
 
     message_id: Identifier
@@ -107,6 +108,7 @@ class MessageRequest(Wire, frozen=True, kw_only=True):
     template: str = ""
     offer_id: str | None = None
     context: dict[str, str] = {}
+    sketches: list[list[int]] = []
     requested_at: Instant
     deadline_at: Instant
     ghost: bool = False
@@ -191,6 +193,10 @@ class CallToAction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     link_url: str = ""
 
 
+#: What people did with a text before it left: "" = nobody had to see it; `timeout` = nobody looked in time.
+Reviewed = Literal["", "approved", "edited", "timeout"]
+
+
 class Provenance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a message came from, enough to explain any complaint in one look."""
 
@@ -205,6 +211,7 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     source_event: SourceEvent | None = None
     verdicts: list[GuardrailVerdict] = []
     generated_by: GeneratedBy = "template"
+    reviewed: Reviewed = ""
 
 
 class Message(Wire, frozen=True, kw_only=True):
@@ -311,6 +318,8 @@ class Review(Wire, frozen=True, kw_only=True):
     target_group: str = ""
     product: ProductFacts
     text: MessageText
+    prompt: str = ""
+    language: str = ""
     prompt_version: str = ""
     verdicts: list[GuardrailVerdict] = []
     why: str = ""

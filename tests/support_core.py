@@ -9,15 +9,33 @@ from typing import Any, TypeVar
 
 from benchmarks.memory_store import MemoryStore
 from schemas import codec
-from schemas.base import Wire
+from schemas.base import GeneratedBy, Wire
 from schemas.catalogue import CatalogueProduct
-from schemas.messages import Candidate, Decision, Message, MessageRequest, MessageText, Outcome
+from schemas.messages import (
+    Candidate,
+    Decision,
+    LlmUsage,
+    Message,
+    MessageRequest,
+    MessageText,
+    Outcome,
+    Review,
+    ReviewVerdict,
+)
 from schemas.topics import BY_NAME
 from workers.core import keys
 from workers.core import profile as profiles
 from workers.core.guidance import NOTHING
 from workers.core.lane import Effects
-from workers.core.personalise import CANDIDATES, EVENTS, FEEDBACK, PUNCTUATION, Personalise, PersonaliseConfig
+from workers.core.personalise import (
+    CANDIDATES,
+    EVENTS,
+    FEEDBACK,
+    PUNCTUATION,
+    VERDICTS,
+    Personalise,
+    PersonaliseConfig,
+)
 from workers.core.playbook import (
     Audiences,
     Campaign,
@@ -145,17 +163,41 @@ class LaneHarness:
         )
         return self.record(json.dumps(value).encode(), user.encode(), FEEDBACK)
 
-    def candidate(self, request: MessageRequest, body: str = "Your band is still here.", **fields: Any) -> Record:
+    def candidate(
+        self,
+        request: MessageRequest,
+        body: str = "Your band is still here.",
+        *,
+        generated_by: GeneratedBy = "llm",
+        calls: int = 1,
+        **fields: Any,
+    ) -> Record:
         """The words for a request."""
         text = MessageText(title="Still thinking?", body=body)
         candidate = Candidate(
             message_id=request.message_id,
             user_id=request.user_id,
             text=text,
-            generated_by="llm",
+            generated_by=generated_by,
+            usage=LlmUsage(model="m", calls=calls),
+            prompt_version=request.prompt_version,
             generated_at=datetime.fromtimestamp(NOON, UTC),
         )
         return self.record(codec.encode(candidate), request.user_id.encode(), CANDIDATES, **fields)
+
+    def verdict(self, review: Review, verdict: str, user: str | None = None, **fields: Any) -> Record:
+        """What a person says about a text."""
+        user_id = user or review.user_id
+        said = ReviewVerdict(
+            verdict_id=f"v-{self._offset}",
+            message_id=review.message_id,
+            user_id=user_id,
+            verdict=verdict,  # type: ignore[arg-type] # one of its values
+            reviewer="vera",
+            decided_at=datetime.fromtimestamp(NOON, UTC),
+            **fields,
+        )
+        return self.record(codec.encode(said), user_id.encode(), VERDICTS)
 
     def punctuation(self, until_s: float) -> Record:
         """The end of a replay."""
@@ -172,6 +214,10 @@ class LaneHarness:
     @property
     def requests(self) -> list[MessageRequest]:
         return self.of("message.requests", MessageRequest)
+
+    @property
+    def reviews(self) -> list[Review]:
+        return self.of("message.reviews", Review)
 
     @property
     def outcomes(self) -> list[Outcome]:

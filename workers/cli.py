@@ -15,14 +15,18 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "replay": ("replay", "Run a file of events through the whole system."),
     "why": ("why", "Explain what a customer got, or did not get, and why."),
     "stats": ("stats", "Show what messages achieved, and what was learnt."),
+    "review": ("review", "Look at texts before they leave: approve, edit, reject, rate."),
     "pause": ("pause", "Stop messages: all, of a campaign, or on a channel."),
     "resume": ("pause", "Let paused messages leave again."),
     "tail": ("tail", "Print the records of a topic."),
     "dlq": ("dlq", "Look at dead letters, and send them in again."),
     "topics": ("topics", "Create and check topics."),
     "playbook": ("playbook", "Check a playbook."),
+    "eval": ("evaluate", "Measure how well the model writes for a playbook."),
     "settings": ("settings", "Print every setting with its value."),
 }
+#: Commands that are not called like their functions: the name is taken in Python.
+_FUNCTIONS = {"eval": "evaluation"}
 
 
 class Lazy(click.Group):
@@ -39,7 +43,7 @@ class Lazy(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"workers.commands.{COMMANDS[cmd_name][0]}")
-        command: click.Command = getattr(module, cmd_name)
+        command: click.Command = getattr(module, _FUNCTIONS.get(cmd_name, cmd_name))
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

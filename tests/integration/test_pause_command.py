@@ -15,7 +15,8 @@ from schemas.control import AuditRecord, ControlSwitch
 from tests.support import wait_until
 from tests.support_workers import prepare, produce, read
 from workers.adapters.broadcast import Follower
-from workers.commands.pause import AUDIT, pause, resume
+from workers.adapters.statements import AUDIT
+from workers.commands.pause import pause, resume
 from workers.core.guidance import SWITCHES
 from workers.settings import Settings, to_environment
 

@@ -37,7 +37,10 @@ def test_the_labelled_texts_cover_both_languages_and_every_guardrail() -> None:
     assert len(LABELLED) >= 60
     languages = Counter((item.language, bool(item.rejected_by)) for item in LABELLED)
     assert min(languages[spoken, bad] for spoken in ("zh", "en") for bad in (False, True)) >= 10
-    assert {item.rejected_by for item in BAD} == set(guardrails.NAMES) - {"examples"}
+    assert {item.rejected_by for item in BAD} == set(guardrails.NAMES) - {
+        "examples",
+        "duplicate",
+    }  # they need more than a text
 
 
 @pytest.mark.parametrize(

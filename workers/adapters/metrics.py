@@ -79,6 +79,14 @@ CATALOGUE: tuple[Metric, ...] = (
         help="Candidates that arrived: taken, ignored (repeated, or later than the template).",
     ),
     Metric(
+        short="reviews",
+        name="attune_reviews_total",
+        kind="counter",
+        labels=("result",),
+        help="Texts for people: asked, approved, edited, rejected, timeout (nobody looked), no_time (it would have expired); "
+        "verdicts that changed nothing: rated, refused (an edited text that the guardrails reject), ignored.",
+    ),
+    Metric(
         short="messages",
         name="attune_messages_total",
         kind="counter",

@@ -1,4 +1,4 @@
-"""The role `personalise`: one lane per partition over events, candidates and feedback."""
+"""The role `personalise`: one lane per partition over events, candidates, feedback and verdicts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from workers.core import keys
 from workers.core import profile as profiles
 from workers.core.guidance import Guidance
 from workers.core.lane import LaneCore
-from workers.core.personalise import CANDIDATES, EVENTS, FEEDBACK, Personalise, PersonaliseConfig
+from workers.core.personalise import CANDIDATES, EVENTS, FEEDBACK, VERDICTS, Personalise, PersonaliseConfig
 from workers.core.playbook import Playbook
 from workers.core.timers import index_keys
 from workers.ports import StateStore
@@ -53,7 +53,7 @@ def lane_spec(settings: Settings, playbook: Playbook, guidance: Callable[[], Gui
     return LaneSpec(
         role=ROLE,
         group=settings.prefix + ROLE,
-        sources=(EVENTS, CANDIDATES, FEEDBACK),
+        sources=(EVENTS, CANDIDATES, FEEDBACK, VERDICTS),
         changelog=CHANGELOG,
         lane_of=lambda _topic, partition: str(partition),
         core=core,

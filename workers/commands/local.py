@@ -3,15 +3,36 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
+from typing import Any, TypeVar
 
+import click
 import msgspec
 
 from infra.kafka.embedded import EmbeddedKafka
 from workers.errors import Unavailable
-from workers.settings import Settings
+from workers.settings import Settings, load
+
+R = TypeVar("R")
+
+
+def on_installation(command: Callable[..., R]) -> Callable[..., R]:
+    """Gives a command the options --brokers, --prefix and --data-dir, as settings in its first argument."""
+
+    @wraps(command)
+    def wrapped(brokers: str | None, prefix: str | None, data_dir: str | None, **kwargs: Any) -> R:
+        return command(load(brokers=brokers, prefix=prefix, data_dir=data_dir), **kwargs)
+
+    for option in (
+        click.option("--data-dir", help="Folder of the embedded Kafka; default: ATTUNE_DATA_DIR."),
+        click.option("--prefix", help="Prefix of the installation; default: ATTUNE_PREFIX."),
+        click.option("--brokers", help="host:port; default: ATTUNE_BROKERS."),
+    ):
+        wrapped = option(wrapped)
+    return wrapped
 
 
 @contextmanager

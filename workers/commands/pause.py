@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Callable
-from datetime import datetime, timedelta
-from hashlib import blake2b
+from datetime import timedelta
 from pathlib import Path
 from typing import Literal, ParamSpec, TypeVar
 
 import click
-from confluent_kafka import Producer
 
-from schemas import codec
-from schemas.base import Wire
-from schemas.control import AuditRecord, ControlSwitch
+from schemas.control import ControlSwitch
 from workers.adapters import clock
-from workers.adapters.kafka_config import client_config
 from workers.adapters.playbook_files import load as load_playbook
+from workers.adapters.statements import Statement, audit, person, say
 from workers.adapters.topic_reader import TopicReader
 from workers.commands.console import err, one_line_errors, out
 from workers.commands.local import reachable
 from workers.core.guidance import EVERYTHING, SWITCHES, Directions, campaign_scope, channel_scope
-from workers.errors import Misconfigured, Unavailable
+from workers.errors import Misconfigured
 from workers.settings import Settings, load
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-AUDIT = "audit.trail"
-#: The brokers have this long to take a switch [s].
-_TIMEOUT_S = 20.0
 
 
 def _options(command: Callable[P, R]) -> Callable[P, R]:
@@ -151,51 +142,17 @@ def _switch(scope: str, state: Literal["paused", "running"], reason: str, known:
     now = clock.utc_now()
     if known is not None:
         now = max(now, known.changed_at + timedelta(microseconds=1))
-    return ControlSwitch(scope=scope, state=state, reason=reason, changed_by=_person(), changed_at=now)
-
-
-def _person() -> str:
-    """The user of the operating system; a container may have none."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"
+    return ControlSwitch(scope=scope, state=state, reason=reason, changed_by=person(), changed_at=now)
 
 
 def _say(settings: Settings, switch: ControlSwitch) -> None:
     """Writes the switch and its line of the audit trail; returns when every replica has both. Raises Unavailable."""
     action = "pause" if switch.state == "paused" else "resume"
-    audit = AuditRecord(
-        audit_id=_audit_id(switch.changed_by, action, switch.scope, switch.changed_at),
-        actor=switch.changed_by,
-        action=action,
-        subject=switch.scope,
-        detail=switch.reason,
-        happened_at=switch.changed_at,
-    )
-    failed: list[str] = []
-
-    def delivered(error: object, _message: object) -> None:
-        if error is not None:
-            failed.append(str(error))
-
-    config = {"enable.idempotence": True, "acks": "all", "message.timeout.ms": int(_TIMEOUT_S * 1000), "log_level": 2}
-    producer = Producer({**client_config(settings), **config})
-    records: list[tuple[str, Wire]] = [(SWITCHES, switch), (AUDIT, audit)]
-    for topic, value in records:
-        producer.produce(
-            settings.topic(topic), key=switch.scope.encode(), value=codec.encode(value), on_delivery=delivered
-        )
-    producer.flush(_TIMEOUT_S + 5)
-    if failed or len(producer):
-        what = failed[0] if failed else "no answer"
-        raise Unavailable(
-            f"Kafka did not take the whole {action}: {what}.", "`attune pause --list` shows what holds; say it again"
-        )
-
-
-def _audit_id(actor: str, action: str, subject: str, at: datetime) -> str:
-    return blake2b("|".join((actor, action, subject, at.isoformat())).encode(), digest_size=16).hexdigest()
+    said = [
+        Statement(SWITCHES, switch.scope, switch),
+        audit(switch.changed_by, action, switch.scope, switch.reason, switch.changed_at),
+    ]
+    say(settings, said, action, "`attune pause --list` shows what holds; say it again")
 
 
 def _is_paused(switch: ControlSwitch | None) -> bool:

@@ -1,13 +1,12 @@
-"""Decides each occurrence once, and ends each request once."""
+"""Decides each occurrence once, and asks for the words of what is to be said."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from schemas.messages import Candidate, Decision, MessageText
-from schemas.topics import message_topic
+from schemas.messages import Decision
 from workers.core import consent, facts, ids, policy, publishing, triggers
-from workers.core.fallback import template_text
+from workers.core.closing import Closing
 from workers.core.fold import instant
 from workers.core.guidance import Guidance
 from workers.core.pace import Pace
@@ -17,15 +16,10 @@ from workers.core.profile import OpenRequest, Profile, Send
 from workers.core.triggers import Occurrence, Triggers
 from workers.core.workspace import Workspace
 
-#: Prefix of the timer after which a request's template leaves without the LLM.
-DEADLINE = "deadline|"
-
 
 class Deciding:
     """The decisions of one lane. `salt` makes customer_ref a pseudonym, `seed` decides every draw, `presumed` is for
-    consent.allows, `guidance` tells what is paused and what was learnt.
-
-    `open` counts requests without an outcome.
+    consent.allows, `guidance` tells what is paused and what was learnt; `closing` ends what is begun here.
     """
 
     def __init__(
@@ -34,6 +28,7 @@ class Deciding:
         workspace: Workspace,
         trigger: Triggers,
         pace: Pace,
+        closing: Closing,
         guidance: Callable[[], Guidance],
         *,
         salt: str,
@@ -44,11 +39,11 @@ class Deciding:
         self._workspace = workspace
         self._triggers = trigger
         self._pace = pace
+        self._closing = closing
         self._guidance = guidance
         self._salt = salt
         self._seed = seed
         self._presumed = presumed
-        self.open = workspace.count_timers(DEADLINE)
 
     def decide(
         self, profile: Profile, occurrence: Occurrence, now_s: float, timer_due_s: float, *, its_turn: bool
@@ -169,80 +164,18 @@ class Deciding:
             shadow=ruling.shadow,
             source=occurrence.source,
         )
-        profile.open[message_id] = opened
-        self.open += 1
-        self._workspace.timers.set(profile, DEADLINE + message_id, opened.deadline_at)
+        self._closing.opened(profile, message_id, opened)
         request = publishing.request(profile, message_id, opened, campaign, self._playbook, self._salt)
         self._workspace.put("message.requests", profile, request)
 
     def ask_again(self, customer_id: str) -> None:
-        """Sends a customer's open requests once more: `candidate` takes one answer of each."""
+        """Sends a customer's open requests once more: Closing takes one answer of each."""
         profile = self._workspace.load(customer_id)
         for message_id, opened in profile.open.items() if profile is not None else ():
             campaign = self._playbook.campaigns.get(opened.campaign_id)
             if profile is not None and campaign is not None:
                 request = publishing.request(profile, message_id, opened, campaign, self._playbook, self._salt)
                 self._workspace.put("message.requests", profile, request)
-
-    def candidate(self, profile: Profile | None, candidate: Candidate, now_s: float) -> None:
-        """The words have come. Those for a request that is not open (repeated, or later than the template) change nothing."""
-        opened = profile.open.get(candidate.message_id) if profile is not None else None
-        if profile is None or opened is None:
-            self._workspace.count("candidates", "ignored")
-            return
-        self._workspace.count("candidates", "taken")
-        self._end(profile, candidate.message_id, opened, candidate.text, candidate, "", now_s)
-
-    def deadline(self, profile: Profile, message_id: str, now_s: float) -> None:
-        """The words did not come in time: the template leaves, without any help from outside."""
-        opened = profile.open.get(message_id)
-        if opened is None:
-            return
-        campaign = self._playbook.campaigns.get(opened.campaign_id)
-        if campaign is None:  # the campaign left the playbook while the request was open
-            self._end(profile, message_id, opened, MessageText(), None, "", now_s)
-            return
-        group = opened.target_group if opened.personalised else None
-        text, version = template_text(
-            self._playbook, campaign.prompt, opened.language, group, opened.channel, opened.product, tone=opened.tone
-        )
-        self._end(profile, message_id, opened, text, None, version, now_s)
-
-    def _end(
-        self,
-        profile: Profile,
-        message_id: str,
-        opened: OpenRequest,
-        text: MessageText,
-        candidate: Candidate | None,
-        template_version: str,
-        now_s: float,
-    ) -> None:
-        """Rechecks against the newest profile, then publishes or discards: the one outcome of this request."""
-        workspace = self._workspace
-        workspace.touch(profile)
-        del profile.open[message_id]
-        self.open -= 1
-        workspace.timers.cancel(profile, DEADLINE + message_id)
-        objection = publishing.objection(
-            profile, opened, self._playbook, self._triggers, self._guidance(), now_s, self._presumed
-        )
-        if objection is None and not text.body:
-            objection = "stale", "the playbook has no words for this channel and language any more"
-        message = None
-        if objection is None:
-            message = publishing.message(
-                profile, message_id, opened, text, candidate, template_version, self._playbook, now_s
-            )
-            workspace.put(message_topic(opened.channel), profile, message)
-            profile.sent += 1
-            workspace.count("messages", opened.channel, message.provenance.generated_by, opened.language)
-        elif objection[0] != "shadow":  # what is only looked at has its place among the shadows
-            profile.sends = [send for send in profile.sends if send.message_id != message_id]
-        ended = publishing.outcome(profile, message_id, opened, objection, message, now_s)
-        workspace.put("message.outcomes", profile, ended)
-        workspace.count("outcomes", opened.campaign_id, ended.reason)
-        workspace.observe("request_seconds", now_s - opened.requested_at, opened.campaign_id)
 
 
 def _experiment(campaign: Campaign, ruling: Ruling) -> str | None:

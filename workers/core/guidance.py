@@ -16,16 +16,19 @@ from workers.ports import Record
 SWITCHES, SNAPSHOTS = "control.switches", "policy.snapshots"
 #: The scope that holds for everything.
 EVERYTHING = "all"
+_PROMPT = "prompt:"
 
 
 class Guidance(msgspec.Struct, frozen=True, kw_only=True):
     """What holds at one moment; never changed afterwards, so that any thread may read it.
 
-    `paused`: scopes of control.switches in state paused. `evidence`: campaign → context (target group) → arm → what was
+    `paused`: scopes of control.switches in state paused. `trusted`: those of prompts (prompt_scope) in state running.
+    `evidence`: campaign → context (target group) → arm → what was
     learnt, added up over the partitions. `versions`: campaign → a hash that changes exactly when its evidence does.
     """
 
     paused: frozenset[str] = frozenset()
+    trusted: frozenset[str] = frozenset()
     evidence: Mapping[str, Mapping[str, Mapping[str, ArmStatistics]]] = {}
     versions: Mapping[str, str] = {}
 
@@ -65,9 +68,11 @@ class Directions:
         """What holds after all records so far; the same object as long as nothing has changed."""
         if self._switched:
             paused = frozenset(scope for scope, switch in self._switches.items() if switch.state == "paused")
+            running = self._switches.keys() - paused
+            trusted = frozenset(scope for scope in running if scope.startswith(_PROMPT))
             self._switched = False
-            if paused != self._current.paused:
-                self._current = msgspec.structs.replace(self._current, paused=paused)
+            if (paused, trusted) != (self._current.paused, self._current.trusted):
+                self._current = msgspec.structs.replace(self._current, paused=paused, trusted=trusted)
         if self._learnt:
             evidence, versions = dict(self._current.evidence), dict(self._current.versions)
             for campaign in self._learnt:
@@ -141,6 +146,15 @@ def channel_scope(channel: str) -> str:
     'channel:push'
     """
     return f"channel:{channel}"
+
+
+def prompt_scope(prompt: str, language: str, version: str) -> str:
+    """The scope of one version of a prompt in one language.
+
+    >>> prompt_scope("welcome", "en", "3f0a")
+    'prompt:welcome/en@3f0a'
+    """
+    return f"{_PROMPT}{prompt}/{language}@{version}"
 
 
 def paused_by(guidance: Guidance, campaign_id: str, channel: str | None = None) -> str | None:

@@ -14,10 +14,11 @@ import msgspec
 
 from schemas import codec
 from schemas.base import SourceEvent
-from schemas.messages import Candidate, Feedback
+from schemas.messages import Candidate, Feedback, ReviewVerdict
 from workers.core import dedupe, facts, hearing, triggers, view
+from workers.core.closing import DEADLINE, Closing
 from workers.core.dead_letters import dead_letter
-from workers.core.deciding import DEADLINE, Deciding
+from workers.core.deciding import Deciding
 from workers.core.fold import fold, instant
 from workers.core.guidance import NOTHING, Guidance
 from workers.core.lane import Effects
@@ -32,6 +33,7 @@ from workers.ports import Record, StateStore
 
 STAGE = "personalise"
 EVENTS, CANDIDATES, FEEDBACK = "customer.events", "message.candidates", "message.feedback"
+VERDICTS = "message.verdicts"
 #: Header of a control record that ends a replay: the clock may run to this epoch second.
 PUNCTUATION = "attune-punctuation"
 _VIEW = "view"
@@ -73,21 +75,31 @@ class Personalise:
         self._groups = Groups(playbook.audiences, facts.reader)
         self._triggers = Triggers(playbook)
         self._workspace = Workspace(store, config.cache_size)
+        self._by_event = config.clock == "event"
+        self._closing = Closing(
+            playbook,
+            self._workspace,
+            self._triggers,
+            guidance,
+            seed=config.seed,
+            presumed=config.presumed,
+            reviews=not self._by_event,
+        )
         self._deciding = Deciding(
             playbook,
             self._workspace,
             self._triggers,
             Pace(playbook, self._workspace, config.lanes),
+            self._closing,
             guidance,
             salt=config.salt,
             seed=config.seed,
             presumed=config.presumed,
         )
-        self._by_event = config.clock == "event"
         self._clock_s = clock_s
         self._show: set[str] = set()
         self._unsorted: set[str] = set()
-        self._asks_again = self._deciding.open > 0  # the answers of an interrupted replay may be gone
+        self._asks_again = self._closing.open > 0  # the answers of an interrupted replay may be gone
 
     def apply(self, records: list[Record], wall_s: float, *, caught_up: bool) -> Effects:
         """See core.lane.LaneCore."""
@@ -99,7 +111,7 @@ class Personalise:
         if not self._by_event:
             self._clock_s = max(self._clock_s, wall_s)
         deferred = self._apply_all(records, wall_s)
-        while deferred and not self._deciding.open:  # the awaited words were among the records
+        while deferred and not self._closing.open:  # the awaited words were among the records
             deferred = self._apply_all(deferred, wall_s)
         if not self._by_event and caught_up:
             self._advance(self._clock_s)
@@ -135,6 +147,9 @@ class Personalise:
                 return True
             case "message.feedback":
                 self._feedback(record)
+                return True
+            case "message.verdicts":
+                self._verdict(record)
                 return True
             case _:
                 raise InvalidEvent("unknown_topic", record.topic)
@@ -188,7 +203,16 @@ class Personalise:
             raise InvalidEvent(error.reason, error.detail) from error
         if record.key != candidate.user_id.encode():
             raise InvalidEvent("key_mismatch", "the record's key is not the customer of its value")
-        self._deciding.candidate(self._workspace.load(candidate.user_id), candidate, self._clock_s)
+        self._closing.candidate(self._workspace.load(candidate.user_id), candidate, self._clock_s)
+
+    def _verdict(self, record: Record) -> None:
+        try:
+            verdict = codec.decode(ReviewVerdict, record.value)
+        except codec.Malformed as error:
+            raise InvalidEvent(error.reason, error.detail) from error
+        if record.key != verdict.user_id.encode():
+            raise InvalidEvent("key_mismatch", "the record's key is not the customer of its value")
+        self._closing.verdict(self._workspace.load(verdict.user_id), verdict, self._clock_s)
 
     def _feedback(self, record: Record) -> None:
         try:
@@ -212,7 +236,7 @@ class Personalise:
     def _advance(self, to_s: float) -> bool:
         """Lets the clock run to `to_s`, firing what is due in order. False = it stopped: words are awaited."""
         fired = 0
-        while not (self._by_event and self._deciding.open):
+        while not (self._by_event and self._closing.open):
             if not self._by_event and fired >= self._config.timers_per_batch:
                 self._workspace.effects.more_due = True
                 return False
@@ -236,7 +260,7 @@ class Personalise:
         if timer == _VIEW:
             self._show.add(profile.customer_id)
         elif timer.startswith(DEADLINE):
-            self._deciding.deadline(profile, timer.removeprefix(DEADLINE), self._clock_s)
+            self._closing.deadline(profile, timer.removeprefix(DEADLINE), self._clock_s)
         elif (parsed := triggers.parse_timer_id(timer)) is not None:
             self._occurrence_due(profile, due_s, *parsed)
 

@@ -225,6 +225,22 @@ class Learning(_Strict, frozen=True, kw_only=True):
     rewards: Rewards = Rewards()
 
 
+class ReviewRules(_Strict, frozen=True, kw_only=True):
+    """Which texts of a model a person must see before they leave, and what becomes of those that nobody looks at.
+
+    `new_prompts`: all texts of a prompt version that nobody has trusted yet (`attune review trust`). `after_reask`: those of
+    which an earlier draft was rejected. `sample`: this share of the others. The wait ends after `timeout_s`, and always
+    before the message expires: then `on_timeout` holds. Templates and texts of the pool are words of people already.
+    """
+
+    new_prompts: bool = False
+    after_reask: bool = False
+    sample: Probability = 0.0
+    timeout_s: PositiveSeconds = 14_400.0
+    on_timeout: Literal["template", "publish", "discard"] = "template"
+    on_reject: Literal["template", "discard"] = "discard"
+
+
 class Policy(_Strict, frozen=True, kw_only=True):
     """policy.yaml: what holds for every campaign. Consent is default deny and cannot be switched off here.
 
@@ -237,6 +253,7 @@ class Policy(_Strict, frozen=True, kw_only=True):
     holdout: Probability = 0.0
     allowlist: list[str] = []
     learning: Learning = Learning()
+    review: ReviewRules = ReviewRules()
     banned_words: dict[str, list[str]] = {}
     ai_label: Texts = {}
 

@@ -238,6 +238,19 @@ def _awake(
     return awake
 
 
+def awake_at(profile: Profile, playbook: Playbook, channel: str, category: str, now_s: float) -> float:
+    """When a message may leave that is ready at `now_s`: at once, or at the end of the customer's quiet hours [s].
+
+    Whoever's zone is not known was never decided for (`missing_timezone`), so it counts as awake here.
+    """
+    quiet = playbook.policy.quiet_hours
+    if quiet is None or category != MARKETING or (quiet.channels is not None and channel not in quiet.channels):
+        return now_s
+    zone = profile.timezone or quiet.timezone
+    ends_s = quiet_hours.ends_at(quiet, zone, now_s) if zone is not None else None
+    return now_s if ends_s is None else ends_s
+
+
 # -- in which words, and whether at all --------------------------------------------------------------------------------
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import msgspec
 
 from schemas.base import SourceEvent, TraitValue
-from schemas.messages import ProductFacts
+from schemas.messages import Candidate, MessageText, ProductFacts, Reviewed
 
 MAX_NAMES = 64
 MAX_INTERESTS = 64
@@ -30,6 +30,8 @@ MAX_LOOKED = 10
 MAX_LOOKS = 20
 MAX_PURCHASES = 10
 MAX_BOUGHT = 20
+#: Messages of which the profile remembers what they were like (core.sketch).
+MAX_SKETCHES = 5
 #: Counted under this name once MAX_NAMES different event names were seen.
 OTHER_NAMES = "(other)"
 
@@ -124,6 +126,18 @@ class Send(msgspec.Struct, array_like=True, gc=False):
     kind: str = "message"
 
 
+class Held(msgspec.Struct, array_like=True, gc=False):
+    """A text that is ready and waits: for a verdict (`reviewed` is "" so far), then perhaps for the end of the quiet hours.
+
+    `candidate` None = a template, of `template_version`.
+    """
+
+    text: MessageText
+    candidate: Candidate | None = None
+    template_version: str = ""
+    reviewed: Reviewed = ""
+
+
 class OpenRequest(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """A text that was asked for and has neither been published nor discarded."""
 
@@ -147,6 +161,7 @@ class OpenRequest(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     tone: str | None = None
     shadow: bool = False
     source: SourceEvent | None = None
+    held: Held | None = None
 
 
 class Profile(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
@@ -195,6 +210,7 @@ class Profile(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
 
     sends: list[Send] = []
     sent: int = 0
+    sketches: list[list[int]] = []
     open: dict[str, OpenRequest] = {}
     done: dict[str, float] = {}
     timers: dict[str, float] = {}

@@ -7,10 +7,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from schemas.messages import (
     CallToAction,
-    Candidate,
     Message,
     MessageRequest,
-    MessageText,
     Outcome,
     Provenance,
 )
@@ -19,7 +17,7 @@ from workers.core.fold import instant
 from workers.core.guidance import Guidance, paused_by
 from workers.core.playbook import GENERIC_GROUP, Campaign, Playbook
 from workers.core.policy import POLICY_VERSION, is_reachable
-from workers.core.profile import OpenRequest, Profile
+from workers.core.profile import Held, OpenRequest, Profile
 from workers.core.triggers import Objection, Triggers
 
 #: The target group of texts that use nothing of the customer.
@@ -50,6 +48,7 @@ def request(
         variation_id=opened.variation_id,
         experiment_id=opened.experiment_id,
         tone=opened.tone,
+        sketches=profile.sketches,
         ghost=opened.shadow,
         requested_at=instant(opened.requested_at),
         deadline_at=instant(opened.deadline_at),
@@ -92,13 +91,12 @@ def message(
     profile: Profile,
     message_id: str,
     opened: OpenRequest,
-    text: MessageText,
-    candidate: Candidate | None,
-    template_version: str,
+    held: Held,
     playbook: Playbook,
     now_s: float,
 ) -> Message:
-    """The record for the sender. `candidate` None = the template that leaves at the deadline."""
+    """The record for the sender."""
+    text, candidate = held.text, held.candidate
     campaign = playbook.campaigns[opened.campaign_id]
     channel = playbook.channels[opened.channel]
     generated_by = candidate.generated_by if candidate else "template"
@@ -137,13 +135,14 @@ def message(
             propensity=opened.propensity,
             policy_version=POLICY_VERSION,
             playbook_version=playbook.version,
-            prompt_version=candidate.prompt_version if candidate else template_version,
+            prompt_version=candidate.prompt_version if candidate else held.template_version,
             profile_version=profile.version,
             model=candidate.usage.model if candidate else "",
             adapter=candidate.usage.adapter if candidate else "",
             source_event=opened.source,
             verdicts=candidate.verdicts if candidate else [],
             generated_by=generated_by,
+            reviewed=held.reviewed,
         ),
     )
 

@@ -17,6 +17,8 @@ from schemas.messages import (
     MessageText,
     Outcome,
     PolicyCheck,
+    Review,
+    ReviewVerdict,
 )
 from workers.core import story_words as words
 
@@ -25,6 +27,8 @@ TOPICS = (
     "message.decisions",
     "message.requests",
     "message.candidates",
+    "message.reviews",
+    "message.verdicts",
     "message.outcomes",
     "message.cancellations",
     "message.feedback",
@@ -37,6 +41,8 @@ class Story(msgspec.Struct):
     decision: Decision
     request: MessageRequest | None = None
     candidates: list[Candidate] = []
+    review: Review | None = None
+    verdicts: list[ReviewVerdict] = []
     outcome: Outcome | None = None
     message: Message | None = None
     cancellation: Cancellation | None = None
@@ -62,6 +68,10 @@ def stories(records: Iterable[object]) -> list[Story]:
                 found.request = record
             case Candidate():
                 found.candidates.append(record)
+            case Review():
+                found.review = record
+            case ReviewVerdict() if all(known.verdict_id != record.verdict_id for known in found.verdicts):
+                found.verdicts.append(record)
             case Outcome():
                 found.outcome = record
             case Message():
@@ -74,6 +84,7 @@ def stories(records: Iterable[object]) -> list[Story]:
                 pass
     for story in by_message.values():
         story.feedback.sort(key=lambda back: back.timestamp)
+        story.verdicts.sort(key=lambda verdict: verdict.decided_at)
     return sorted(by_decision.values(), key=lambda story: story.decision.decided_at)
 
 
@@ -92,11 +103,13 @@ def explain(story: Story) -> list[str]:
     lines.append(f"  decided: {words.reason(decision.reason)}")
     for candidate in story.candidates:
         lines.extend(f"  {line}" for line in _candidate(candidate))
+    lines.extend(f"  {line}" for line in _reviewed(story))
     if story.outcome is not None:
         detail = f": {story.outcome.detail}" if story.outcome.detail else ""
         lines.append(f"  ended: {words.reason(story.outcome.reason)}{detail}")
     elif decision.reason in ("requested", "shadow"):
-        lines.append("  not ended yet: the words are awaited")
+        awaited = "a person's verdict is" if story.review is not None else "the words are"
+        lines.append(f"  not ended yet: {awaited} awaited")
     lines.extend(f"  {line}" for line in _heard(story))
     return lines
 
@@ -129,6 +142,16 @@ def _candidate(candidate: Candidate) -> list[str]:
     lines.extend(
         f"  {verdict.name}: {verdict.detail or 'rejected'}" for verdict in candidate.verdicts if not verdict.passed
     )
+    return lines
+
+
+def _reviewed(story: Story) -> list[str]:
+    """Who was asked to look, why, and what they said."""
+    if story.review is None:
+        return []
+    review = story.review
+    lines = [f"a person was asked to look at it until {_at(review.timeout_at)}: {review.why}"]
+    lines.extend(f"{_at(verdict.decided_at)} {words.verdict(verdict)}" for verdict in story.verdicts)
     return lines
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from schemas.messages import Feedback
+from schemas.messages import Feedback, ReviewVerdict
 from workers.core.arms import NO_SEND
 
 #: What the customer did, by the trigger's type in the playbook.
@@ -66,6 +66,9 @@ _FEEDBACK = {
 }
 
 
+_VERDICTS = {"approve": "approved", "edit": "edited and approved", "reject": "rejected", "rate": "rated"}
+
+
 def trigger(name: str) -> str:
     """What the customer did; a trigger that nobody knows keeps its name.
 
@@ -120,6 +123,13 @@ def feedback(back: Feedback) -> str:
             return f"{words}{_because(back.abort_log or back.abort_type)}"
         case _:
             return words
+
+
+def verdict(said: ReviewVerdict) -> str:
+    """What a reviewer did, in words."""
+    by = f" by {said.reviewer}" if said.reviewer else ""
+    rating = f", {said.rating} of 5" if said.rating is not None else ""
+    return f"{_VERDICTS[said.verdict]}{by}{rating}{_because('; '.join(said.reasons))}"
 
 
 def _because(detail: str | None) -> str:

@@ -93,7 +93,9 @@ class Draft:
             return
         prompt = self._playbook.prompts[self._request.prompt, self._request.language]
         example_words = tuple(prompt.decoding.example_words)
-        verdicts = guardrails.check(text, self._request, self._playbook, self._language, example_words)
+        verdicts = guardrails.check(
+            text, self._request, self._playbook, self._language, example_words, self._request.sketches
+        )
         if not guardrails.passed(verdicts):
             self._reject("guardrail", verdicts)
             return

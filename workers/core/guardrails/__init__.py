@@ -6,11 +6,12 @@ again, what is wrong.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from schemas.messages import GuardrailVerdict, MessageText
 from workers.core.guardrails.claims import claims
 from workers.core.guardrails.contact import contact
+from workers.core.guardrails.duplicate import duplicate
 from workers.core.guardrails.language import Language, language
 from workers.core.guardrails.meta import meta
 from workers.core.guardrails.names import banned_words, examples, names
@@ -38,6 +39,7 @@ _CHECKS: tuple[Callable[[Subject], str | None], ...] = (
     examples,
     relevance,
     repetition,
+    duplicate,
 )
 NAMES: tuple[str, ...] = (*(guardrail.__name__ for guardrail in _CHECKS), language.__name__)
 
@@ -48,13 +50,14 @@ def check(
     playbook: Playbook,
     detect: Language | None = None,
     example_words: tuple[str, ...] = (),
+    sketches: Sequence[list[int]] = (),
 ) -> list[GuardrailVerdict]:
     """One verdict of every guardrail, in the order of NAMES. `detect` None = the script decides the language alone.
 
     `about` is the request (or anything with its language, channel and product); its channel must be in the playbook.
-    `example_words` are those of the prompt's examples.
+    `example_words` are those of the prompt's examples, `sketches` those of the customer's last messages (core.sketch).
     """
-    looked_at = subject(text, about, playbook, example_words)
+    looked_at = subject(text, about, playbook, example_words, sketches)
     details = [guardrail(looked_at) for guardrail in _CHECKS]
     details.append(language(looked_at, detect))
     return [

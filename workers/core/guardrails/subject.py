@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
@@ -48,9 +49,16 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     grounds: str
     facts: str
     example_words: tuple[str, ...] = ()
+    sketches: Sequence[list[int]] = ()
 
 
-def subject(text: MessageText, about: About, playbook: Playbook, example_words: tuple[str, ...] = ()) -> Subject:
+def subject(
+    text: MessageText,
+    about: About,
+    playbook: Playbook,
+    example_words: tuple[str, ...] = (),
+    sketches: Sequence[list[int]] = (),
+) -> Subject:
     """Normalises a text and its product once for all guardrails."""
     fields = {name: value for name, value in msgspec.structs.asdict(text).items() if value}
     product = about.product
@@ -66,6 +74,7 @@ def subject(text: MessageText, about: About, playbook: Playbook, example_words: 
         grounds=normalised(grounds).casefold(),
         facts=normalised("\n".join(product.facts)).casefold(),
         example_words=example_words,
+        sketches=sketches,
     )
 
 
