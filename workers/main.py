@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import faust
 import mode.loop
@@ -21,7 +22,11 @@ from workers.agents.apps import Worker
 from workers.core.acceleration import accelerate
 from workers.core.playbook import Playbook
 from workers.errors import Misconfigured
+from workers.ports import LanguageModel
 from workers.settings import Settings
+
+if TYPE_CHECKING:
+    from workers.agents.writer import Writer
 
 ROLES = ("intake", "personalise", "generate", "learn")
 log = logging.getLogger(__name__)
@@ -83,14 +88,18 @@ def _personalise(settings: Settings, metrics: WorkerMetrics) -> faust.App:
     return personalise.build(settings, playbook, lambda: follower.current, client_config(settings), metrics)
 
 
-def _generate(settings: Settings, metrics: WorkerMetrics) -> faust.App:
-    # Language models and HTTP take memory and a second to import: only this role pays for them.
+def writer(settings: Settings, playbook: Playbook, model: LanguageModel, metrics: WorkerMetrics) -> Writer:
+    """What turns requests into texts, for `generate` and for commands that write."""
+    # Language models take memory and a second to import: only those who write pay for them.
     from workers.adapters.language import detector  # noqa: PLC0415
-    from workers.adapters.llm import NoModel, OpenAiModel  # noqa: PLC0415
-    from workers.agents import generate  # noqa: PLC0415
     from workers.agents.writer import Writer  # noqa: PLC0415
 
-    playbook = _playbook(settings)
+    return Writer(settings, playbook, model, detector(playbook.languages), metrics)
+
+
+def _generate(settings: Settings, metrics: WorkerMetrics) -> faust.App:
+    from workers.adapters.llm import NoModel, OpenAiModel  # noqa: PLC0415
+    from workers.agents import generate  # noqa: PLC0415
+
     model = NoModel() if settings.llm == "off" else OpenAiModel(settings)
-    writer = Writer(settings, playbook, model, detector(playbook.languages), metrics)
-    return generate.build(settings, writer, model, metrics)
+    return generate.build(settings, writer(settings, _playbook(settings), model, metrics), model, metrics)

