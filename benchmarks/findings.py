@@ -17,6 +17,7 @@ from benchmarks.processes import Run
 from benchmarks.programs import ROOT
 from benchmarks.recovery import Restarted, Restored
 from benchmarks.scale import Scaled, Soak
+from benchmarks.words import Words
 
 #: The sections of a bench, in their order, and the fields in which their findings stand.
 SECTIONS = {
@@ -25,7 +26,7 @@ SECTIONS = {
     "recovery": ("restored", "restarted"),
     "scale": ("scale", "soak"),
     "cost": ("cost",),
-    "generate": ("generate",),
+    "words": ("words",),
 }
 
 
@@ -50,7 +51,7 @@ class Findings(msgspec.Struct, kw_only=True):
     scale: list[Scaled] = []
     soak: Soak | None = None
     cost: Cost | None = None
-    generate: dict[str, list[dict[str, float]]] = {}
+    words: list[Words] = []
 
 
 def completed(found: Findings, before: Findings) -> Findings:

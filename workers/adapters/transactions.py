@@ -21,6 +21,8 @@ _FENCED = {KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PR
 #: What the topics' settings and permissions forbid: starting again does not help.
 _REFUSED = {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.TOPIC_AUTHORIZATION_FAILED}
 _POLL_S = 0.05
+#: A failed transaction is aborted within this, else the broker does it after its timeout [s].
+_ABORT_S = 5.0
 Delivered = Callable[[KafkaError | None, "Message[bytes, bytes]"], None]
 
 
@@ -99,6 +101,19 @@ class LaneProducer:
             raise self._ended(error) from error
         return marker_offset
 
+    def _abort(self) -> KafkaError | None:
+        """What keeps the failed transaction from being aborted; None = it is aborted.
+
+        Whoever slept longer than `timeout_s` finds that its own records have timed out, or that the library gives no reason
+        but "fatal": only this question to the broker tells whether a successor has taken over.
+        """
+        try:
+            self._producer.abort_transaction(_ABORT_S)
+        except KafkaException as error:
+            reason: KafkaError = error.args[0]
+            return reason
+        return None
+
     def close(self) -> None:
         """Aborts what is open. The instance cannot be used after."""
         try:
@@ -131,10 +146,9 @@ class LaneProducer:
 
     def _ended(self, error: KafkaException) -> Fatal:
         reason: KafkaError = error.args[0]
-        if reason.code() in _FENCED:
-            return Fenced(f"{self._id}: a newer worker owns this lane ({reason.str()}).")
-        if reason.txn_requires_abort():
-            self.close()
+        found = reason if reason.code() in _FENCED else self._abort()
+        if found is not None and found.code() in _FENCED:
+            return Fenced(f"{self._id}: a newer worker owns this lane ({found.str()}).")
         if reason.code() in _REFUSED:
             return Misconfigured(
                 f"{self._id}: Kafka refuses what it writes, nothing of it is committed: {reason.str()}",

@@ -1,0 +1,231 @@
+"""Measures the role `generate`: its LLM calls/s beside the bare server asked the same questions at the same concurrency,
+and what a message costs us when the server costs nothing (benchmarks.model_server).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+from confluent_kafka import Producer
+
+from benchmarks.model_server import Answers, model_server
+from benchmarks.processes import cpu_s
+from infra.llm.locate import LlmServer
+from schemas import codec
+from schemas.messages import Candidate, MessageRequest
+from workers.adapters import topic_admin
+from workers.adapters.kafka_config import client_config
+from workers.adapters.llm import OpenAiModel
+from workers.adapters.playbook_files import load as load_playbook
+from workers.adapters.topic_reader import TopicReader
+from workers.core import facts
+from workers.core.fallback import template_text
+from workers.core.playbook import Playbook
+from workers.core.profile import CartLine
+from workers.core.writing import Draft
+from workers.ports import CompletionRequest
+from workers.settings import Settings, to_environment
+
+BARE, ROLE = "bare server", "generate"
+MODEL_SERVER = "latency model"
+_TIMEOUT_S = 900.0
+#: About what a 7 B model on one GPU takes [s]: to the first token, and for each further one.
+_FIRST_TOKEN_S, _TOKEN_S = 0.05, 0.002
+_PRODUCTS = 2
+#: Messages for each one in flight: with one in flight a thousand would take minutes and say no more.
+_ROUNDS = 100
+
+
+class Words(msgspec.Struct, frozen=True, kw_only=True):
+    """One run. CPU is user and system time of the role's process alone; 0 for the bare server.
+
+    `own_share`: how many of the texts were the model's own, the others were templates.
+    """
+
+    server: str
+    in_flight: int
+    program: str
+    messages: int
+    calls_per_s: float
+    messages_per_s: float
+    cpu_ms_per_message: float = 0.0
+    own_share: float = 1.0
+    input_tokens_per_message: float = 0.0
+    output_tokens_per_message: float = 0.0
+
+
+def bench_words(
+    settings: Settings,
+    servers: tuple[str, ...],
+    in_flight: tuple[int, ...],
+    calls: int,
+    messages: int,
+    say: Callable[[str], None],
+) -> list[Words]:
+    """Every server at every concurrency, bare and role in turn; `calls` of the real servers, at most `messages` of the
+    latency model. Calls of a text's re-ask count like any other.
+    """
+    playbook = load_playbook(Path(settings.playbook))
+    found: list[Words] = []
+    for server in servers:
+        with _served(settings, playbook, server) as url:
+            for number in in_flight:
+                count = min(messages, _ROUNDS * number) if server == MODEL_SERVER else max(calls, 2 * number)
+                running = msgspec.structs.replace(
+                    settings,
+                    llm=url,
+                    llm_in_flight=number,
+                    llm_deadline_s=600.0,
+                    prefix=f"{settings.prefix}{server[0]}{number}.",
+                )
+                requests = [_request(playbook, number) for number in range(count)]
+                for one in (
+                    asyncio.run(_bare(running, playbook, requests, server)),
+                    _role(running, requests, server),
+                ):
+                    found.append(one)
+                    cost = f", {one.cpu_ms_per_message:.2f} CPU-ms a message" if one.cpu_ms_per_message else ""
+                    say(f"{server}, {number:>2} in flight, {one.program:<12} {one.calls_per_s:8.2f} calls/s{cost}")
+    return found
+
+
+@contextmanager
+def _served(settings: Settings, playbook: Playbook, server: str) -> Iterator[str]:
+    """The base URL of a server that runs inside the block."""
+    if server == MODEL_SERVER:
+        with model_server(_answers(playbook), _FIRST_TOKEN_S, _TOKEN_S, Path(settings.data_dir)) as url:
+            yield url
+        return
+    with LlmServer.start(msgspec.structs.replace(settings, llm=server)) as started:
+        yield started.base_url
+
+
+def _answers(playbook: Playbook) -> Answers:
+    """A text for each product and channel that passes the guardrails: the hand-written one."""
+    answers: Answers = []
+    for product in list(playbook.products.values())[:_PRODUCTS]:
+        known = facts.product_facts(CartLine(product.product_id), product.currency, playbook, "en")
+        for channel, field in (("email", '"email_subject":{'), ("push", "")):
+            text, _ = template_text(playbook, "cart-abandonment", "en", "young", channel, known)
+            fields = {name: value for name, value in msgspec.structs.asdict(text).items() if value}
+            answers.append(([f"<<<{known.name}>>>", *([field] if field else [])], json.dumps(fields)))
+    return [*answers, ([], "{}")]
+
+
+def _request(playbook: Playbook, number: int) -> MessageRequest:
+    product = list(playbook.products.values())[number % _PRODUCTS]
+    group = playbook.audiences.target_groups[number % len(playbook.audiences.target_groups)]
+    now = datetime.now(UTC)
+    return MessageRequest(
+        message_id=f"bench-{number}",
+        decision_id=f"bench-{number}",
+        user_id=f"u{number}",
+        customer_ref=f"ref{number}",
+        campaign_id="cart-abandonment",
+        channel=("push", "email")[number // _PRODUCTS % 2],
+        language="en",
+        locale="en-GB",
+        target_group=group.id,
+        prompt="cart-abandonment",
+        prompt_version=playbook.prompts["cart-abandonment", "en"].version,
+        product=facts.product_facts(CartLine(product.product_id), product.currency, playbook, "en"),
+        requested_at=now,
+        deadline_at=now + timedelta(hours=1),
+    )
+
+
+async def _bare(settings: Settings, playbook: Playbook, requests: list[MessageRequest], server: str) -> Words:
+    """The first questions of the same texts, with nothing of ours around the calls but the client's own bytes."""
+    questions = [call for request in requests if (call := Draft(playbook, request).next_call()) is not None]
+    waiting = iter(questions)
+    async with OpenAiModel(settings) as model:
+        await model.check()
+
+        async def ask() -> None:
+            for question in waiting:
+                await _complete(model, question)
+
+        started_s = time.perf_counter()
+        await asyncio.gather(*(ask() for _ in range(settings.llm_in_flight)))
+        rate = len(questions) / (time.perf_counter() - started_s)
+    return Words(
+        server=server,
+        in_flight=settings.llm_in_flight,
+        program=BARE,
+        messages=len(questions),
+        calls_per_s=rate,
+        messages_per_s=rate,
+    )
+
+
+async def _complete(model: OpenAiModel, question: CompletionRequest) -> None:
+    await model.complete(question, 600.0)
+
+
+def _role(settings: Settings, requests: list[MessageRequest], server: str) -> Words:
+    """The role as a process, its requests waiting; from the first to the last candidate's append on the broker."""
+    topic_admin.apply(settings)
+    producer = Producer({**client_config(settings), "partitioner": "murmur2_random"})
+    log = (Path(settings.data_dir) / "generate.log").open("wb")
+    environment = {**os.environ, **to_environment(settings)}
+    command = [sys.executable, "-m", "workers.cli", "worker", "generate"]
+    process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+    try:
+        deadline_s = time.monotonic() + _TIMEOUT_S
+        with TopicReader(settings, ["message.candidates"]) as reader:
+            warm = [msgspec.structs.replace(one, message_id=f"warm-{one.message_id}") for one in requests[:12]]
+            _ask(settings, producer, warm)
+            _answered(reader, len(warm), process, deadline_s, log.name)
+            cpu_before_s, started_s = cpu_s(process.pid), time.time()
+            _ask(settings, producer, requests)
+            candidates, last_s = _answered(reader, len(requests), process, deadline_s, log.name)
+            took_s, cpu_spent_s = last_s - started_s, cpu_s(process.pid) - cpu_before_s
+    finally:
+        process.terminate()
+        process.wait(60)
+        log.close()
+    count = len(candidates)
+    return Words(
+        server=server,
+        in_flight=settings.llm_in_flight,
+        program=ROLE,
+        messages=count,
+        calls_per_s=sum(one.usage.calls for one in candidates) / took_s,
+        messages_per_s=count / took_s,
+        cpu_ms_per_message=1000 * cpu_spent_s / count,
+        own_share=sum(one.generated_by == "llm" for one in candidates) / count,
+        input_tokens_per_message=sum(one.usage.input_tokens for one in candidates) / count,
+        output_tokens_per_message=sum(one.usage.output_tokens for one in candidates) / count,
+    )
+
+
+def _ask(settings: Settings, producer: Producer, requests: list[MessageRequest]) -> None:
+    for request in requests:
+        producer.produce(settings.topic("message.requests"), key=request.user_id, value=codec.encode(request))
+        producer.poll(0)
+    assert producer.flush(30) == 0
+
+
+def _answered(
+    reader: TopicReader, count: int, process: subprocess.Popen[bytes], deadline_s: float, log: str
+) -> tuple[list[Candidate], float]:
+    """So many candidates, and when the last of them was appended [s since the epoch]."""
+    candidates: list[Candidate] = []
+    last_s = 0.0
+    while len(candidates) < count:
+        assert process.poll() is None, f"generate ended: see {log}"
+        assert time.monotonic() < deadline_s, "generate did not finish"
+        for record in reader.poll(0.2):
+            candidates.append(codec.decode(Candidate, record.value))
+            last_s = max(last_s, record.appended_at_s)
+    return candidates, last_s
