@@ -15,6 +15,7 @@ from schemas.messages import Candidate, Decision, Message, MessageRequest, Messa
 from schemas.topics import BY_NAME
 from workers.core import keys
 from workers.core import profile as profiles
+from workers.core.channels import Channel, FieldLimit
 from workers.core.guidance import NOTHING
 from workers.core.lane import Effects
 from workers.core.personalise import CANDIDATES, EVENTS, FEEDBACK, PUNCTUATION, Personalise, PersonaliseConfig
@@ -23,9 +24,7 @@ from workers.core.playbook import (
     Campaign,
     Cap,
     CartAbandonment,
-    Channel,
     Condition,
-    FieldLimit,
     Playbook,
     Policy,
     Prompt,

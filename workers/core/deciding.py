@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from schemas.messages import Candidate, Decision, MessageText
+from schemas.messages import Candidate, Decision, Message, MessageText
 from schemas.topics import message_topic
 from workers.core import consent, facts, ids, policy, publishing, triggers
 from workers.core.fallback import template_text
@@ -89,6 +89,9 @@ class Deciding:
         self._workspace.count("decisions", campaign.id, decision.reason)
         if ruling.variation_id is not None:
             self._workspace.count("arms", campaign.id, ruling.variation_id)
+        opened = profile.open.get(message_id) if message_id is not None else None
+        if message_id is not None and opened is not None and self._is_templated(opened):
+            self._end(profile, message_id, opened, MessageText(), None, "", now_s)
 
     def _ruling(self, profile: Profile, occurrence: Occurrence, situation: Situation) -> Ruling:
         ruling = policy.rule(profile, self._playbook, situation) if occurrence.objection is None else Ruling()
@@ -171,6 +174,8 @@ class Deciding:
         )
         profile.open[message_id] = opened
         self.open += 1
+        if self._is_templated(opened):
+            return  # there are no words to ask for: `decide` ends it
         self._workspace.timers.set(profile, DEADLINE + message_id, opened.deadline_at)
         request = publishing.request(profile, message_id, opened, campaign, self._playbook, self._salt)
         self._workspace.put("message.requests", profile, request)
@@ -227,22 +232,29 @@ class Deciding:
         objection = publishing.objection(
             profile, opened, self._playbook, self._triggers, self._guidance(), now_s, self._presumed
         )
-        if objection is None and not text.body:
-            objection = "stale", "the playbook has no words for this channel and language any more"
         message = None
         if objection is None:
-            message = publishing.message(
+            made = publishing.message(
                 profile, message_id, opened, text, candidate, template_version, self._playbook, now_s
             )
+            message, objection = (made, None) if isinstance(made, Message) else (None, made)
+        if message is not None:
             workspace.put(message_topic(opened.channel), profile, message)
             profile.sent += 1
             workspace.count("messages", opened.channel, message.provenance.generated_by, opened.language)
-        elif objection[0] != "shadow":  # what is only looked at has its place among the shadows
+        elif (
+            objection is not None and objection[0] != "shadow"
+        ):  # what is only looked at has its place among the shadows
             profile.sends = [send for send in profile.sends if send.message_id != message_id]
         ended = publishing.outcome(profile, message_id, opened, objection, message, now_s)
         workspace.put("message.outcomes", profile, ended)
         workspace.count("outcomes", opened.campaign_id, ended.reason)
         workspace.observe("request_seconds", now_s - opened.requested_at, opened.campaign_id)
+
+    def _is_templated(self, opened: OpenRequest) -> bool:
+        """Whether a provider's template leaves, so that nobody writes words."""
+        channel = self._playbook.channels.get(opened.channel)
+        return channel is not None and channel.is_templated(opened.language)
 
 
 def _experiment(campaign: Campaign, ruling: Ruling) -> str | None:
