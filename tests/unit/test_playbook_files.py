@@ -801,6 +801,24 @@ def test_a_campaign_by_provider_template_needs_no_words(folder: Path) -> None:
     assert ("cart-abandonment", "en", None, "sms") in playbook.templates
 
 
+def test_a_campaign_of_provider_templates_alone_needs_neither_prompt_nor_template(folder: Path) -> None:
+    english = "      - {id: EN_1, language: en, text: Your pick is still here.}\n"
+    replace("channels.yaml", "    provider_templates:\n", "    provider_templates:\n" + english)(folder)
+    replace("channels.yaml", "    suffix: {en: Reply STOP to opt out}\n", "")(folder)
+    text = (folder / "channels.yaml").read_text()
+    start = text.index("    fields:", text.index("- id: sms"))
+    (folder / "channels.yaml").write_text(text[:start] + text[text.index("    # In Chinese") :])
+    words = (folder / EN_TEMPLATES).read_text()
+    (folder / EN_TEMPLATES).write_text(words[: words.index("\nsms:")] + words[words.index("\nin_app:") :])
+    campaigns = (folder / "campaigns.yaml").read_text()
+    start = campaigns.index("- id: repeat-view")
+    (folder / "campaigns.yaml").write_text(campaigns[:start] + campaigns[start:].replace("[push, email]", "[sms]", 1))
+    for language in ("zh", "en"):
+        (folder / f"prompts/{language}/repeat-view.j2").unlink()
+        (folder / f"templates/{language}/repeat-view.yaml").unlink()
+    assert examine(folder)[1] == []
+
+
 def test_a_campaign_without_a_provider_template_is_named(folder: Path) -> None:
     speaks_by_sms(folder)
     text = (folder / "channels.yaml").read_text()
