@@ -25,6 +25,7 @@ from schemas.messages import (
 from schemas.topics import BY_NAME
 from workers.core import keys
 from workers.core import profile as profiles
+from workers.core.channels import Channel, FieldLimit
 from workers.core.guidance import NOTHING
 from workers.core.lane import Effects
 from workers.core.personalise import (
@@ -41,9 +42,7 @@ from workers.core.playbook import (
     Campaign,
     Cap,
     CartAbandonment,
-    Channel,
     Condition,
-    FieldLimit,
     Playbook,
     Policy,
     Prompt,

@@ -325,6 +325,194 @@ MISTAKES = {
         "min_chars: 40",
         "channels[0].fields.title.zh: the limits are out of order",
     ),
+    "no limit at all": (
+        replace("channels.yaml", "{min_chars: 4, max_chars: 20}", "{min_chars: 4}"),
+        "channels.yaml",
+        "zh: {min_chars: 4}",
+        "channels[0].fields.title.zh: has no limit; allowed: max_chars, max_bytes, max_columns",
+    ),
+    "a limit of nothing": (
+        replace("channels.yaml", "max_segments: 1", "max_segments: 0"),
+        "channels.yaml",
+        "max_segments: 0",
+        "channels[2].fields.body.en.max_segments: 0 is out of range; allowed: a whole number at least 1",
+    ),
+    "segments of a push": (
+        replace("channels.yaml", "{min_chars: 4, max_chars: 20}", "{min_chars: 4, max_segments: 1}"),
+        "channels.yaml",
+        "zh: {min_chars: 4, max_segments: 1}",
+        "title.zh.max_segments: only the body of an SMS goes out in segments; allowed: max_chars, max_bytes, max_columns",
+    ),
+    "bytes that leave too little": (
+        replace("channels.yaml", "{min_chars: 4, max_chars: 20}", "{min_chars: 4, max_bytes: 9}"),
+        "channels.yaml",
+        "max_bytes: 9",
+        "channels[0].fields.title.zh: the limits are out of order: 9 bytes leave 3 characters, min_chars is 4",
+    ),
+    "a vendor who leaves too little": (
+        replace("channels.yaml", "apns: {payload_bytes", "apns: {title: {max_columns: 6}, payload_bytes"),
+        "channels.yaml",
+        "zh: {min_chars: 4, max_chars: 20}",
+        "title.zh: the limits are out of order: 6 columns of `apns` leave 3 characters, min_chars is 4; allowed: min_chars",
+    ),
+    "a suffix that leaves too little": (
+        replace("channels.yaml", "suffix: {en: Reply STOP", "suffix: {en: " + "Please reply STOP " * 8),
+        "channels.yaml",
+        "en: {min_chars: 25, max_segments: 1}",
+        "body.en: the limits are out of order: 1 segments, the suffix included, leave ",
+    ),
+    "a suffix where there is none": (
+        replace(
+            "channels.yaml",
+            "    list_id: marketing-push\n",
+            "    list_id: marketing-push\n    suffix: {zh: 再见, en: Bye}\n",
+        ),
+        "channels.yaml",
+        "suffix: {zh: 再见",
+        "channels[0].suffix: only sms has a suffix; allowed: no such field on push",
+    ),
+    "a suffix that the provider sends": (
+        replace("channels.yaml", "suffix: {en:", "suffix: {zh: 拒收请回复R, en:"),
+        "channels.yaml",
+        "suffix: {zh:",
+        "channels[2].suffix.zh: is never sent: the provider templates hold it",
+    ),
+    "a suffix of two lines": (
+        replace("channels.yaml", "suffix: {en: Reply STOP to opt out}", 'suffix: {en: "Reply\\nSTOP"}'),
+        "channels.yaml",
+        "suffix: {en:",
+        "channels[2].suffix.en: holds a line break or an invisible character; allowed: one line of text",
+    ),
+    "vendors of e-mail": (
+        replace(
+            "channels.yaml", "    rate_per_s: 50\n", "    rate_per_s: 50\n    vendors: {apns: {payload_bytes: 10}}\n"
+        ),
+        "channels.yaml",
+        "vendors: {apns: {payload_bytes: 10}}",
+        "channels[1].vendors: only push goes through vendors; allowed: no such field on email",
+    ),
+    "a vendor without limits": (
+        replace("channels.yaml", "fcm: {payload_bytes: 4096}", "fcm: {languages: [zh]}"),
+        "channels.yaml",
+        "fcm:",
+        "channels[0].vendors.fcm: limits nothing; allowed: title, body, payload_bytes",
+    ),
+    "a vendor of an unknown language": (
+        replace("channels.yaml", "fcm: {payload_bytes: 4096}", "fcm: {languages: [zn], payload_bytes: 4096}"),
+        "channels.yaml",
+        "fcm:",
+        "channels[0].vendors.fcm.languages[0]: language `zn` is not known; allowed: zh, en",
+    ),
+    "a vendor's empty limit": (
+        replace("channels.yaml", "fcm: {payload_bytes: 4096}", "fcm: {body: {}}"),
+        "channels.yaml",
+        "fcm:",
+        "channels[0].vendors.fcm.body: has no limit; allowed: max_chars, max_bytes, max_columns",
+    ),
+    "a vendor's unknown limit": (
+        replace("channels.yaml", "fcm: {payload_bytes: 4096}", "fcm: {payload_byte: 4096}"),
+        "channels.yaml",
+        "fcm:",
+        "channels[0].vendors.fcm.payload_byte: this field is not known (did you mean `payload_bytes`?)",
+    ),
+    "e-mail without a way out": (
+        replace("channels.yaml", "    unsubscribe_url: https://shop.example/unsubscribe\n", ""),
+        "channels.yaml",
+        "- id: email",
+        "channels[1].unsubscribe_url: is missing; marketing of `cart-abandonment` needs a way out (RFC 8058); allowed: https://",
+    ),
+    "an unsafe way out": (
+        replace("channels.yaml", "unsubscribe_url: https:", "unsubscribe_url: http:"),
+        "channels.yaml",
+        "unsubscribe_url",
+        "channels[1].unsubscribe_url: `http://shop.example/unsubscribe` is no safe link; allowed: https://...",
+    ),
+    "an unknown source": (
+        replace("channels.yaml", "source: product.name", "source: product.nam"),
+        "channels.yaml",
+        "product.nam,",
+        "params.name.source: `product.nam` is not known (did you mean `product.name`?); allowed: campaign.cta, group.name, ",
+    ),
+    "a parameter without a source": (
+        replace("channels.yaml", "{source: product.name, max_chars: 20}", "{max_chars: 20}"),
+        "channels.yaml",
+        "params: {name:",
+        "channels[2].provider_templates[0].params.name: has no source; allowed: source: product.name,",
+    ),
+    "a parameter with two sources": (
+        replace(
+            "channels.yaml",
+            "{source: product.name, max_chars: 20}",
+            "{source: product.name, fixed: 手环, max_chars: 20}",
+        ),
+        "channels.yaml",
+        "params: {name:",
+        "provider_templates[0].params.name: has two sources; allowed: `source` or `fixed`",
+    ),
+    "a fixed text that is too long": (
+        replace("channels.yaml", "{source: product.name, max_chars: 20}", "{fixed: 智能手环, max_chars: 3}"),
+        "channels.yaml",
+        "params: {name:",
+        "provider_templates[0].params.name.fixed: has 4 characters; allowed: max_chars: 3",
+    ),
+    "a place without a parameter": (
+        replace("channels.yaml", "您挑选的${name}", "您挑选的${nmae}"),
+        "channels.yaml",
+        "text: 您挑选的${nmae}",
+        "provider_templates[0].text: parameter `nmae` is not known (did you mean `name`?); allowed: name",
+    ),
+    "a parameter without a place": (
+        replace("channels.yaml", "您挑选的${name}", "您挑选的商品"),
+        "channels.yaml",
+        "params: {name:",
+        "provider_templates[0].params.name: does not stand in the text; allowed: {name} in `text`",
+    ),
+    "a provider template of an unknown campaign": (
+        replace("channels.yaml", "campaigns: [cart-abandonment]", "campaigns: [cart-abandoned]"),
+        "channels.yaml",
+        "[cart-abandoned]",
+        "provider_templates[0].campaigns[0]: campaign `cart-abandoned` is not known (did you mean `cart-abandonment`?)",
+    ),
+    "a provider template of no campaign": (
+        replace("channels.yaml", "campaigns: [cart-abandonment]", "campaigns: []"),
+        "channels.yaml",
+        "campaigns: []",
+        "provider_templates[0].campaigns: is empty; allowed: at least one campaign, or no such field: all campaigns",
+    ),
+    "a provider template named twice": (
+        replace("channels.yaml", "SMS_100000002", "SMS_100000001"),
+        "channels.yaml",
+        "- id: SMS_100000001\n        language: zh\n        campaigns: [cart-abandonment]\n        text: 您挑选的${category}",
+        "channels[2].provider_templates[1].id: id `SMS_100000001` stands twice",
+    ),
+    "a limit where nothing is written": (
+        replace(
+            "channels.yaml",
+            "en: {min_chars: 25, max_segments: 1}",
+            "zh: {max_chars: 60}\n        en: {max_segments: 1}",
+        ),
+        "channels.yaml",
+        "zh: {max_chars: 60}\n        en: {max_segments",
+        "channels[2].fields.body.zh: limits nothing: zh is sent as provider templates; allowed: en",
+    ),
+    "words where nothing is written": (
+        replace(ZH_TEMPLATES, "in_app:\n", "sms:\n"),
+        ZH_TEMPLATES,
+        "sms:",
+        "sms: is never used: sms sends provider templates in zh; allowed: channels without them",
+    ),
+    "a provider template that is never chosen": (
+        replace("channels.yaml", "{source: product.name, max_chars: 20}", "{fixed: 手环, max_chars: 20}"),
+        "channels.yaml",
+        "- id: SMS_100000002",
+        "channels[2].provider_templates[1]: is never chosen: `SMS_100000001` always fits before",
+    ),
+    "a provider template that never fits": (
+        replace("channels.yaml", "{source: product.name, max_chars: 20}", "{source: product.name, max_chars: 1}"),
+        "channels.yaml",
+        "- id: SMS_100000001",
+        "channels[2].provider_templates[0]: is never chosen: name ",
+    ),
     "unknown message field": (
         replace("channels.yaml", "      title:", "      headline:"),
         "channels.yaml",
@@ -596,6 +784,71 @@ def test_a_variant_needs_no_templates_of_its_own(folder: Path) -> None:
     playbook = load(folder)
     assert ("cart-abandonment-question", "en") in playbook.prompts
     assert not any(prompt == "cart-abandonment-question" for prompt, *_ in playbook.templates)
+
+
+def speaks_by_sms(folder: Path) -> None:
+    """Lets the first campaign go out by SMS too."""
+    replace("campaigns.yaml", "[push, email]", "[push, email, sms]")(folder)
+
+
+def test_a_campaign_by_provider_template_needs_no_words(folder: Path) -> None:
+    speaks_by_sms(folder)
+    playbook, problems = examine(folder)
+    assert problems == []
+    assert playbook is not None
+    assert playbook.channels["sms"].is_templated("zh")
+    assert ("cart-abandonment", "zh", None, "sms") not in playbook.templates
+    assert ("cart-abandonment", "en", None, "sms") in playbook.templates
+
+
+def test_a_campaign_of_provider_templates_alone_needs_neither_prompt_nor_template(folder: Path) -> None:
+    english = "      - {id: EN_1, language: en, text: Your pick is still here.}\n"
+    replace("channels.yaml", "    provider_templates:\n", "    provider_templates:\n" + english)(folder)
+    replace("channels.yaml", "    suffix: {en: Reply STOP to opt out}\n", "")(folder)
+    text = (folder / "channels.yaml").read_text()
+    start = text.index("    fields:", text.index("- id: sms"))
+    (folder / "channels.yaml").write_text(text[:start] + text[text.index("    # In Chinese") :])
+    words = (folder / EN_TEMPLATES).read_text()
+    (folder / EN_TEMPLATES).write_text(words[: words.index("\nsms:")] + words[words.index("\nin_app:") :])
+    campaigns = (folder / "campaigns.yaml").read_text()
+    start = campaigns.index("- id: repeat-view")
+    (folder / "campaigns.yaml").write_text(campaigns[:start] + campaigns[start:].replace("[push, email]", "[sms]", 1))
+    for language in ("zh", "en"):
+        (folder / f"prompts/{language}/repeat-view.j2").unlink()
+        (folder / f"templates/{language}/repeat-view.yaml").unlink()
+    assert examine(folder)[1] == []
+
+
+def test_a_campaign_without_a_provider_template_is_named(folder: Path) -> None:
+    speaks_by_sms(folder)
+    text = (folder / "channels.yaml").read_text()
+    (folder / "channels.yaml").write_text(
+        text.replace("[cart-abandonment]", "[cross-sell]").replace(
+            "        language: zh\n        text: 您好",
+            "        language: zh\n        campaigns: [repeat-view]\n        text: 您好",
+        )
+    )
+    line = line_of(folder, "channels.yaml", "provider_templates:")
+    assert (
+        f"channels.yaml:{line}: channels[2].provider_templates: campaign `cart-abandonment` has none in zh; "
+        "allowed: a template for each campaign"
+    ) in map(str, examine(folder)[1])
+
+
+def test_those_who_refused_personalisation_need_a_provider_template_too(folder: Path) -> None:
+    speaks_by_sms(folder)
+    text = (folder / "channels.yaml").read_text()
+    (folder / "channels.yaml").write_text(
+        text[: text.index("      - id: SMS_100000003")] + text[text.index("  - id: in_app") :]
+    )
+    (problem,) = examine(folder)[1]
+    assert "campaign `cart-abandonment` has none in zh for customers who refused personalisation" in problem.wrong
+
+
+def test_check_shows_what_a_provider_template_reads_like() -> None:
+    result = CliRunner().invoke(command, ["check", str(SMART_DEVICES)], terminal_width=200)
+    assert result.exit_code == 0
+    assert "SMS_100000001" in result.output
 
 
 def test_a_mistake_that_only_one_tone_makes_names_the_tone(folder: Path) -> None:

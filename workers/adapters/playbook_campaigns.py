@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 from workers.adapters.playbook_findings import reference, texts, unique
 from workers.adapters.playbook_parts import Parts
 from workers.adapters.yaml_documents import Document, FieldPath
@@ -45,6 +47,8 @@ def _words(parts: Parts, document: Document, path: FieldPath, campaign: Campaign
     for field in ("name", "goal"):
         texts(document, (*path, field), getattr(campaign, field), parts.languages, required=True)
     texts(document, (*path, "cta"), campaign.cta, parts.languages, required=False)
+    if campaign.channels and all(parts.is_templated(*way) for way in product(campaign.channels, parts.languages)):
+        return  # nothing is written: the names of its prompts mean nothing
     prompts = sorted({file.prompt.id for file in parts.prompts})
     reference(document, (*path, "prompt"), "prompt", campaign.prompt, prompts)
     for index, variant in enumerate(campaign.variants):

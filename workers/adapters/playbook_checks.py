@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import msgspec
-
-from schemas.messages import MessageText
-from schemas.topics import CHANNELS
-from workers.adapters import playbook_campaigns, playbook_policy
+from workers.adapters import playbook_campaigns, playbook_channels, playbook_policy
 from workers.adapters.playbook_campaigns import prompts_of
 from workers.adapters.playbook_findings import reference, texts, unique
 from workers.adapters.playbook_parts import Parts
@@ -20,7 +16,7 @@ def check(parts: Parts) -> None:
     playbook_policy.check(parts)
     _products(parts)
     _audiences(parts)
-    _channels(parts)
+    playbook_channels.check(parts)
     playbook_campaigns.check(parts)
     _copy_exists(parts)
 
@@ -80,30 +76,11 @@ def _audiences(parts: Parts) -> None:
         _rule(document, ("segments", index, "when"), segment.when)
 
 
-def _channels(parts: Parts) -> None:
-    if parts.channels is None:
-        return
-    document = parts.documents["channels.yaml"]
-    unique(document, ("channels",), [channel.id for channel in parts.channels.channels], "id", "id")
-    known = [field.name for field in msgspec.structs.fields(MessageText)]
-    for index, channel in enumerate(parts.channels.channels):
-        path: FieldPath = ("channels", index)
-        reference(document, (*path, "id"), "channel", channel.id, CHANNELS)
-        if "body" not in channel.fields:
-            document.report((*path, "fields"), "`body` is missing", ", ".join(known))
-        for name, limits in channel.fields.items():
-            at = (*path, "fields", name)
-            reference(document, at, "field", name, known)
-            for language, limit in limits.items():
-                reference(document, (*at, language), "language", language, parts.languages)
-                if not 1 <= limit.min_chars <= limit.max_chars:
-                    document.report((*at, language), "the limits are out of order", "1 <= min_chars <= max_chars")
-            if missing := [language for language in parts.languages if language not in limits]:
-                document.report(at, f"{', '.join(missing)} is missing", "limits in " + ", ".join(parts.languages))
-
-
 def _copy_exists(parts: Parts) -> None:
-    """A template for every language, group and channel that a campaign can need, and every prompt of its variants."""
+    """A template for every language, group and channel that a campaign can need, and every prompt of its variants.
+
+    Where a channel sends a provider's templates there is nothing to write.
+    """
     if parts.campaigns is None or parts.audiences is None:
         return
     prompts = {(file.prompt.id, file.prompt.language) for file in parts.prompts}
@@ -111,6 +88,9 @@ def _copy_exists(parts: Parts) -> None:
     groups = [*(group.id for group in parts.audiences.target_groups), GENERIC_GROUP]
     for campaign in parts.campaigns.campaigns:
         for language in parts.languages:
+            channels = [channel for channel in campaign.channels if not parts.is_templated(channel, language)]
+            if campaign.channels and not channels:
+                continue
             for prompt in prompts_of(campaign):
                 if (prompt, language) not in prompts:
                     _missing(parts, f"prompts/{language}/{prompt}.j2", campaign.id)
@@ -118,7 +98,7 @@ def _copy_exists(parts: Parts) -> None:
             if file is None:
                 _missing(parts, f"templates/{language}/{campaign.prompt}.yaml", campaign.id)
                 continue
-            for channel in campaign.channels:
+            for channel in channels:
                 for group in groups:
                     if group not in file.content.get(channel, {}):
                         file.document.report((channel, group), f"is missing; campaign `{campaign.id}` needs it")

@@ -108,6 +108,10 @@ def _prompt_source(file: PromptFile, parts: Parts) -> None:
 
 def _template_source(file: TemplateFile, channel: str, group: str, texts: dict[str, str], parts: Parts) -> None:
     path: FieldPath = (channel, group)
+    if parts.is_templated(channel, file.language):
+        wrong = f"is never used: {channel} sends provider templates in {file.language}"
+        file.document.report((channel,), wrong, "channels without them")
+        return
     if parts.audiences is not None:
         known = [*(known.id for known in parts.audiences.target_groups), GENERIC_GROUP]
         reference(file.document, path, "target group", group, known)

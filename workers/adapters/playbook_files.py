@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from workers.adapters import playbook_checks, playbook_copy
+from workers.adapters import playbook_checks, playbook_copy, playbook_provider_templates
 from workers.adapters.playbook_parts import (
     CampaignsFile,
     ChannelsFile,
@@ -60,6 +60,7 @@ def examine(folder: Path) -> tuple[Playbook | None, list[Problem]]:
     if not parts.problems:
         playbook = _assemble(folder, parts)
         playbook_copy.check_rendered(playbook, parts)
+        playbook_provider_templates.check_filled(playbook, parts)
         if not parts.problems:
             return playbook, []
     return None, sorted(set(parts.problems))

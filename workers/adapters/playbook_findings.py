@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from workers.adapters.yaml_documents import Document, FieldPath
 from workers.adapters.yaml_structs import did_you_mean
-from workers.core.playbook import Texts
+from workers.core.strict import Texts
 
 
 def reference(document: Document, path: FieldPath, kind: str, name: str, known: Iterable[str]) -> None:

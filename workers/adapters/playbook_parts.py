@@ -9,7 +9,9 @@ from msgspec import Meta
 
 from schemas.catalogue import CatalogueProduct
 from workers.adapters.yaml_documents import Document, Problem
-from workers.core.playbook import Audiences, Campaign, Channel, Policy, Prompt, Texts, Tone
+from workers.core.channels import Channel
+from workers.core.playbook import Audiences, Campaign, Policy, Prompt, Tone
+from workers.core.strict import Texts
 
 Language = Annotated[str, Meta(pattern=r"^[a-z]{2,3}$")]
 
@@ -79,3 +81,8 @@ class Parts(msgspec.Struct, kw_only=True):
     def languages(self) -> list[str]:
         """The languages of the playbook; [] while policy.yaml is broken."""
         return self.policy.languages if self.policy else []
+
+    def is_templated(self, channel_id: str, language: str) -> bool:
+        """Whether a channel sends a provider's templates in this language, so that no words are written for it."""
+        channels = self.channels.channels if self.channels else []
+        return any(channel.id == channel_id and channel.is_templated(language) for channel in channels)

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 from rich.table import Table
 
+from workers.adapters import playbook_provider_templates
 from workers.adapters.playbook_files import examine
 from workers.commands.console import FAILED, one_line_errors, out
 from workers.core.playbook import Playbook
@@ -47,6 +48,8 @@ def _summary(found: Playbook) -> Table:
         "prompts": ", ".join(f"{prompt.id} {prompt.language} ({prompt.version})" for prompt in found.prompts.values()),
         "templates": str(len(found.templates)),
     }
+    if previews := "\n".join(playbook_provider_templates.previews(found)):
+        rows["provider templates"] = previews
     for name, value in rows.items():
         table.add_row(name, value)
     return table

@@ -19,7 +19,6 @@ from workers.core.workspace import Workspace
 
 #: Prefix of the timer that ends the waiting for a request's words, verdict or morning.
 DEADLINE = "deadline|"
-_NO_WORDS: Objection = ("stale", "the playbook has no words for this channel and language any more")
 
 
 class Closing:
@@ -50,10 +49,20 @@ class Closing:
         self.open = workspace.count_timers(DEADLINE)
 
     def opened(self, profile: Profile, message_id: str, request: OpenRequest) -> None:
-        """A request begins: its words are awaited until its deadline."""
+        """A request begins: its words are awaited until its deadline, unless a provider's template needs none."""
         profile.open[message_id] = request
         self.open += 1
-        self._workspace.timers.set(profile, DEADLINE + message_id, request.deadline_at)
+        if not self.is_templated(request):
+            self._workspace.timers.set(profile, DEADLINE + message_id, request.deadline_at)
+
+    def is_templated(self, opened: OpenRequest) -> bool:
+        """Whether a provider's template leaves, so that nobody writes words: `templated` ends it."""
+        channel = self._playbook.channels.get(opened.channel)
+        return channel is not None and channel.is_templated(opened.language)
+
+    def templated(self, profile: Profile, message_id: str, opened: OpenRequest, now_s: float) -> None:
+        """Publishes a provider's template at once."""
+        self._end(profile, message_id, opened, Held(text=MessageText()), now_s)
 
     def candidate(self, profile: Profile | None, candidate: Candidate, now_s: float) -> None:
         """The words have come. Those for a request that does not await any (repeated, or too late) change nothing."""
@@ -223,23 +232,27 @@ class Closing:
         self.open -= 1
         workspace.timers.cancel(profile, DEADLINE + message_id)
         objection = self._objection(profile, opened, now_s) or objection
-        if objection is None and not held.text.body:
-            objection = _NO_WORDS
-        message = self._publish(profile, message_id, opened, held, now_s) if objection is None else None
-        if objection is not None and objection[0] != "shadow":  # what is only looked at has its place among the shadows
+        message = None
+        if objection is None:
+            made = publishing.message(profile, message_id, opened, held, self._playbook, now_s)
+            message, objection = (made, None) if isinstance(made, Message) else (None, made)
+        if message is not None:
+            self._publish(profile, opened, message, held.text.body)
+        elif (
+            objection is not None and objection[0] != "shadow"
+        ):  # what is only looked at has its place among the shadows
             profile.sends = [send for send in profile.sends if send.message_id != message_id]
         ended = publishing.outcome(profile, message_id, opened, objection, message, now_s)
         workspace.put("message.outcomes", profile, ended)
         workspace.count("outcomes", opened.campaign_id, ended.reason)
         workspace.observe("request_seconds", now_s - opened.requested_at, opened.campaign_id)
 
-    def _publish(self, profile: Profile, message_id: str, opened: OpenRequest, held: Held, now_s: float) -> Message:
-        message = publishing.message(profile, message_id, opened, held, self._playbook, now_s)
+    def _publish(self, profile: Profile, opened: OpenRequest, message: Message, body: str) -> None:
         self._workspace.put(message_topic(opened.channel), profile, message)
         profile.sent += 1
-        profile.sketches = [*profile.sketches, sketch.sketch(held.text.body)][-MAX_SKETCHES:]
+        if body:
+            profile.sketches = [*profile.sketches, sketch.sketch(body)][-MAX_SKETCHES:]
         self._workspace.count("messages", opened.channel, message.provenance.generated_by, opened.language)
-        return message
 
 
 def _is_in_review(held: Held) -> bool:

@@ -84,6 +84,9 @@ class Deciding:
         self._workspace.count("decisions", campaign.id, decision.reason)
         if ruling.variation_id is not None:
             self._workspace.count("arms", campaign.id, ruling.variation_id)
+        opened = profile.open.get(message_id) if message_id is not None else None
+        if message_id is not None and opened is not None and self._closing.is_templated(opened):
+            self._closing.templated(profile, message_id, opened, now_s)
 
     def _ruling(self, profile: Profile, occurrence: Occurrence, situation: Situation) -> Ruling:
         ruling = policy.rule(profile, self._playbook, situation) if occurrence.objection is None else Ruling()
@@ -165,6 +168,8 @@ class Deciding:
             source=occurrence.source,
         )
         self._closing.opened(profile, message_id, opened)
+        if self._closing.is_templated(opened):
+            return  # there are no words to ask for: `decide` ends it
         request = publishing.request(profile, message_id, opened, campaign, self._playbook, self._salt)
         self._workspace.put("message.requests", profile, request)
 

@@ -12,19 +12,14 @@ from msgspec import Meta
 
 from schemas.base import Category, Probability
 from schemas.catalogue import CatalogueProduct
+from workers.core.channels import Channel
+from workers.core.strict import Id, Texts
+from workers.core.strict import Strict as _Strict
 
-Id = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 PositiveSeconds = Annotated[float, Meta(gt=0)]
-#: Per language.
-Texts = dict[str, str]
-
 
 #: The target group of texts that use nothing of the customer; no group of a playbook may be called so.
 GENERIC_GROUP = "generic"
-
-
-class _Strict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A field that nobody knows is a typing error of the marketer, and said so."""
 
 
 class Condition(_Strict, frozen=True, kw_only=True):
@@ -70,26 +65,6 @@ class Audiences(_Strict, frozen=True, kw_only=True):
     target_groups: list[TargetGroup]
     default_target_group: Id
     segments: list[Segment] = []
-
-
-class FieldLimit(_Strict, frozen=True, kw_only=True):
-    """How long one text field may be, in characters (grapheme width does not count)."""
-
-    min_chars: int = 1
-    max_chars: int
-
-
-class Channel(_Strict, frozen=True, kw_only=True):
-    """One way to reach a customer. `fields` are those of MessageText that it has, with their limits per language.
-
-    `rate_per_s`: at most so many messages a second over the whole installation; the rest wait their turn. None = no limit.
-    """
-
-    id: Id
-    fields: dict[str, dict[str, FieldLimit]]
-    list_id: str = ""
-    unsubscribe_url: str = ""
-    rate_per_s: Annotated[float, Meta(gt=0)] | None = None
 
 
 class CartAbandonment(_Strict, frozen=True, kw_only=True, tag_field="type", tag="cart_abandonment"):

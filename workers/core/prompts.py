@@ -12,7 +12,9 @@ from itertools import zip_longest
 import msgspec
 
 from schemas.messages import MessageRequest, MessageText, ProductFacts
-from workers.core.playbook import Channel, Playbook
+from workers.core import limits
+from workers.core.channels import Channel
+from workers.core.playbook import Playbook
 from workers.core.wording import clean, compiled, product_words
 from workers.ports import ChatMessage
 
@@ -26,7 +28,7 @@ _MAX_CONTEXT = 8
 
 
 class Field(msgspec.Struct, frozen=True):
-    """One field of the channel, with its limits in the language of the request [characters]."""
+    """One field of the channel, with what it has room for in the language of the request [characters]."""
 
     name: str
     min_chars: int
@@ -129,11 +131,11 @@ def variables(
 
 
 def fields(channel: Channel, language: str) -> list[Field]:
-    """The channel's fields in the playbook's order."""
+    """The channel's fields in the playbook's order; those without a limit in this language are left out."""
     return [
-        Field(name, limits[language].min_chars, limits[language].max_chars)
-        for name, limits in channel.fields.items()
-        if language in limits
+        Field(name, limit[language].min_chars, room.chars)
+        for name, limit in channel.fields.items()
+        if (room := limits.room(channel, name, language)) is not None
     ]
 
 

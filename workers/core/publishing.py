@@ -9,10 +9,12 @@ from schemas.messages import (
     CallToAction,
     Message,
     MessageRequest,
+    MessageText,
     Outcome,
     Provenance,
 )
-from workers.core import consent, ids
+from workers.core import consent, ids, limits, provider_templates
+from workers.core.channels import Channel
 from workers.core.fold import instant
 from workers.core.guidance import Guidance, paused_by
 from workers.core.playbook import GENERIC_GROUP, Campaign, Playbook
@@ -94,14 +96,24 @@ def message(
     held: Held,
     playbook: Playbook,
     now_s: float,
-) -> Message:
-    """The record for the sender."""
-    text, candidate = held.text, held.candidate
+) -> Message | Objection:
+    """The record for the sender, or why there can be none.
+
+    Where the channel sends a provider's templates no words of ours go with it, whatever came.
+    """
+    text, candidate, template_version = held.text, held.candidate, held.template_version
+    filled = provider_templates.fill(playbook, opened)
+    if isinstance(filled, tuple):
+        return filled
+    if filled is not None:
+        text, candidate, template_version = MessageText(), None, filled.template_id
+    elif not text.body:
+        return "stale", "the playbook has no words for this channel and language any more"
     campaign = playbook.campaigns[opened.campaign_id]
     channel = playbook.channels[opened.channel]
     generated_by = candidate.generated_by if candidate else "template"
     by_machine = generated_by != "template"
-    return Message(
+    made = Message(
         message_id=message_id,
         idempotency_key=message_id,
         user_id=profile.customer_id,
@@ -118,16 +130,18 @@ def message(
         title=text.title,
         email_subject=text.email_subject,
         preheader=text.preheader,
-        body=text.body,
+        body=limits.suffixed(channel, opened.language, text.body),
         image_url=opened.product.image_url,
         cta=CallToAction(
-            text=text.cta_text or campaign.cta.get(opened.language, ""),
+            text="" if filled else text.cta_text or campaign.cta.get(opened.language, ""),
             link_url=tracked_url(opened.product.url, opened.channel, campaign.id, message_id),
         ),
         send_at=instant(now_s),
         expires_at=instant(opened.expires_at),
         list_id=channel.list_id,
         unsubscribe_url=channel.unsubscribe_url,
+        provider_template_id=filled.template_id if filled else None,
+        params=filled.params if filled else {},
         ai_generated=by_machine,
         ai_label=playbook.policy.ai_label.get(opened.language, "") if by_machine else "",
         provenance=Provenance(
@@ -135,7 +149,7 @@ def message(
             propensity=opened.propensity,
             policy_version=POLICY_VERSION,
             playbook_version=playbook.version,
-            prompt_version=candidate.prompt_version if candidate else held.template_version,
+            prompt_version=candidate.prompt_version if candidate else template_version,
             profile_version=profile.version,
             model=candidate.usage.model if candidate else "",
             adapter=candidate.usage.adapter if candidate else "",
@@ -145,6 +159,7 @@ def message(
             reviewed=held.reviewed,
         ),
     )
+    return _oversized(made, channel, opened.language) or made
 
 
 def outcome(
@@ -194,3 +209,17 @@ def tracked_url(url: str, channel: str, campaign_id: str, message_id: str) -> st
         ("message_id", message_id),
     ]
     return urlunsplit(parts._replace(query=urlencode(query)))
+
+
+def _oversized(message: Message, channel: Channel, language: str) -> Objection | None:
+    """Why a vendor would refuse the finished message; None = it fits. Links come from events and may be long."""
+    shown = {
+        "title": message.title,
+        "body": message.body,
+        "image_url": message.image_url,
+        "cta_text": message.cta.text,
+        "link_url": message.cta.link_url,
+        "ai_label": message.ai_label,
+    }
+    wrong = limits.payload_wrong(channel, language, shown)
+    return ("guardrail", wrong) if wrong else None

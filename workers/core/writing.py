@@ -151,11 +151,10 @@ class Draft:
             return "not_personalised"
         if self._languages and request.language not in self._languages:
             return "language"
-        known = (
-            request.prompt,
-            request.language,
-        ) in self._playbook.prompts and request.channel in self._playbook.channels
-        return "" if known else "stale"
+        channel = self._playbook.channels.get(request.channel)
+        if channel is None or channel.is_templated(request.language):
+            return "stale"
+        return "" if (request.prompt, request.language) in self._playbook.prompts else "stale"
 
     def _reject(self, failure: str, verdicts: list[GuardrailVerdict]) -> None:
         rejected = [verdict for verdict in verdicts if not verdict.passed]

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections import Counter
 
+from workers.core import limits
 from workers.core.guardrails.subject import Subject
 
 _PLACEHOLDER = re.compile(
@@ -48,17 +49,16 @@ def structure(subject: Subject) -> str | None:
 
 
 def length(subject: Subject) -> str | None:
-    """Within the limits of the channel and language; a text is never truncated to fit."""
-    for name, limits in subject.playbook.channels[subject.about.channel].fields.items():
-        limit = limits.get(subject.about.language)
-        size = len(subject.fields.get(name, ""))
-        if limit is None:
-            continue
-        if not limit.min_chars <= size <= limit.max_chars:
-            return f"{name} has {size} characters, allowed are {limit.min_chars} to {limit.max_chars}"
-        if size >= limit.max_chars - 1 and not _ends(subject.fields.get(name, "")):
-            return f"{name} is cut off at {size} characters"
-    return None
+    """Within the limits of the channel, its vendors and its suffix; a text is never truncated to fit."""
+    channel, language = subject.playbook.channels[subject.about.channel], subject.about.language
+    for name in channel.fields:
+        value = subject.fields.get(name, "")
+        if wrong := limits.wrong(channel, name, language, value):
+            return wrong
+        room = limits.room(channel, name, language)
+        if room is not None and room.chars - 1 <= len(value) <= room.chars and not _ends(value):
+            return f"{name} is cut off at {len(value)} characters"  # where the JSON Schema stops a model
+    return limits.payload_wrong(channel, language, subject.fields)
 
 
 def markup(subject: Subject) -> str | None:
