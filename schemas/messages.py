@@ -66,7 +66,10 @@ class Decision(Wire, frozen=True, kw_only=True):
 
 
 class ProductFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What is known of the product a message is about; the only source of claims, names and numbers in its text."""
+    """What is known of the product a message is about; the only source of claims, names and numbers in its text.
+
+    `reference_price` is the lowest price of the last 30 days: without one above `price` no text speaks of a lower price.
+    """
 
     product_id: str
     name: str = ""
@@ -74,6 +77,7 @@ class ProductFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     brand: str = ""
     facts: list[str] = []
     price: float | None = None
+    reference_price: float | None = None
     currency: str | None = None
     url: str = ""
     image_url: str = ""

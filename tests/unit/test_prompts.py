@@ -243,5 +243,5 @@ def test_a_product_view_is_the_same_for_known_products() -> None:
     assert shown["goal"] == playbook().campaigns["cart-abandonment"].goal["en"]
     assert shown["trigger"] == "cart_abandonment"
     assert shown["tone"] == {"id": "", "hint": ""}
-    names = {"language", "channel", "fields", "group", "trigger", "goal", "product", "tone", "customer"}
+    names = {"language", "channel", "fields", "group", "trigger", "goal", "product", "tone", "voice", "customer"}
     assert set(shown) == names

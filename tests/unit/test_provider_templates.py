@@ -175,7 +175,7 @@ def test_a_template_leaves_at_once_and_nobody_is_asked_for_words() -> None:
 def test_nothing_stays_open_and_it_happens_once() -> None:
     lane = after_a_cart(book(NAMED, PLAIN))
     assert lane.profile().open == {}
-    assert lane.core._deciding.open == 0
+    assert lane.core._closing.open == 0
     assert not any(timer.startswith("deadline") for timer in lane.profile().timers)
     lane.restart()
     lane.run([], NOON + 86_400.0)

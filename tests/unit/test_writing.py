@@ -87,7 +87,7 @@ def test_a_rejected_answer_is_asked_for_again_with_the_reason() -> None:
     assert candidate.usage.input_tokens == 200
     assert candidate.usage.output_tokens == 40
     assert candidate.usage.latency_s == 1.0
-    assert {verdict.name for verdict in writing.rejections} == {"numbers", "offers"}
+    assert {verdict.name for verdict in writing.rejections} == {"numbers", "offers", "market"}
 
 
 def test_after_the_last_attempt_the_template_leaves_with_the_reason() -> None:

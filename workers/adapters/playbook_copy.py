@@ -29,6 +29,7 @@ _PROMPT_VARIABLES = {
     "fields": [],
     "trigger": [],
     "customer": [],
+    "voice": [],
     "tone": ["id", "hint"],
     "group": ["id", "name", "angle"],
     "product": _PRODUCT,
@@ -81,6 +82,7 @@ def facts_of(product: CatalogueProduct, language: str) -> ProductFacts:
         brand=product.brand,
         facts=product.facts.get(language, []),
         price=product.price,
+        reference_price=product.reference_price,
         currency=product.currency,
         url=product.url,
         image_url=product.image_url,
@@ -216,19 +218,24 @@ def _broken(playbook: Playbook, template: Template) -> Iterator[str]:
     if template.target_group is None:
         samples = {"no product": ProductFacts(product_id="unknown")}
     users = [campaign for campaign in playbook.campaigns.values() if campaign.prompt == template.prompt]
-    looked_at = set()
-    for (sample, product), tone in product_of(samples.items(), _tones(users)):
-        name = sample + (f" in the tone `{tone}`" if tone else "")
+    looked_at: set[tuple[object, ...]] = set()
+    for (sample, product), tone, (market, locale) in product_of(
+        samples.items(), _tones(users), _markets(playbook, template.language)
+    ):
+        name = sample + (f" in the tone `{tone}`" if tone else "") + (f" in the market `{market}`" if market else "")
         try:
-            text = fallback.render(playbook, template, product_words(playbook, template.language, product), tone)
+            words = product_words(playbook, template.language, product, locale)
+            text = fallback.render(playbook, template, words, tone)
         except (jinja2.TemplateError, TypeError, ValueError) as error:
             yield f"Jinja: {error} (with {name})"
             return
-        if (sample, text) in looked_at:  # a tone that this template does not heed
+        about = fallback.Situation(language=template.language, channel=template.channel, product=product, locale=locale)
+        known = (sample, text, words.reference_price)
+        seen, same_market = known in looked_at, (*known, market) in looked_at
+        if same_market:  # a tone that this template does not heed
             continue
-        looked_at.add((sample, text))
-        about = fallback.Situation(language=template.language, channel=template.channel, product=product)
-        for verdict in _verdicts(text, about, playbook):
+        looked_at |= {known, (*known, market)}
+        for verdict in _verdicts(text, about, playbook, only_market=seen):
             wrong.setdefault(verdict.name, []).append(name)
             details.setdefault(verdict.name, verdict)
     for guardrail, names in wrong.items():
@@ -241,8 +248,24 @@ def _tones(campaigns: Iterable[Campaign]) -> list[str | None]:
     return [None, *dict.fromkeys(tone for campaign in campaigns for tone in campaign.tones)]
 
 
-def _verdicts(text: MessageText, about: fallback.Situation, playbook: Playbook) -> list[GuardrailVerdict]:
-    return [verdict for verdict in guardrails.check(text, about, playbook) if not verdict.passed]
+def _markets(playbook: Playbook, language: str) -> list[tuple[str, str]]:
+    """(market, a locale that leads to it) of every market, and ("", "") without any: all may be spoken to in all languages."""
+    places = {market.id: market.regions[0] for market in playbook.policy.markets if market.regions}
+    default = playbook.policy.default_market.get(language, "")
+    return [
+        (default, language),
+        *((market, f"{language}-{place}") for market, place in places.items() if market != default),
+    ]
+
+
+def _verdicts(
+    text: MessageText, about: fallback.Situation, playbook: Playbook, *, only_market: bool
+) -> list[GuardrailVerdict]:
+    """What is wrong; of a text that the other guardrails have seen in another market only what this one says."""
+    verdicts = (
+        [guardrails.market_verdict(text, about, playbook)] if only_market else guardrails.check(text, about, playbook)
+    )
+    return [verdict for verdict in verdicts if not verdict.passed]
 
 
 def _samples(playbook: Playbook, language: str) -> dict[str, ProductFacts]:

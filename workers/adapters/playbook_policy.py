@@ -1,9 +1,10 @@
-"""Whether policy.yaml is right: languages, caps, quiet hours."""
+"""Whether policy.yaml is right: languages, caps, quiet hours; markets and voice are in playbook_markets."""
 
 from __future__ import annotations
 
 from zoneinfo import available_timezones
 
+from workers.adapters import playbook_markets
 from workers.adapters.playbook_findings import reference, texts, unique
 from workers.adapters.playbook_parts import Parts
 from workers.adapters.yaml_documents import Document, FieldPath
@@ -19,7 +20,8 @@ def check(parts: Parts) -> None:
     document = parts.documents["policy.yaml"]
     unique(document, ("languages",), policy.languages, "language")
     unique(document, ("allowlist",), policy.allowlist, "user_id")
-    texts(document, ("ai_label",), policy.ai_label, parts.languages, required=True)
+    texts(document, ("ai_label",), policy.ai_label, parts.languages, required=not policy.markets)
+    playbook_markets.check(document, policy)
     for language in policy.banned_words:
         reference(document, ("banned_words", language), "language", language, parts.languages)
     for index, cap in enumerate(policy.caps):

@@ -44,6 +44,10 @@ def _summary(found: Playbook) -> Table:
             for group in found.audiences.target_groups
         ),
         "segments": ", ".join(segment.id for segment in found.audiences.segments),
+        "markets": "\n".join(
+            f"{market.id}: {', '.join(market.rule_packs) or 'no rules'}" for market in found.policy.markets
+        )
+        or "none",
         "products": f"{len(found.products)}: {', '.join(found.products)}" if found.products else "0",
         "prompts": ", ".join(f"{prompt.id} {prompt.language} ({prompt.version})" for prompt in found.prompts.values()),
         "templates": str(len(found.templates)),

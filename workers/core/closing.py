@@ -204,7 +204,14 @@ class Closing:
             return Held(text=MessageText())
         group = opened.target_group if opened.personalised else None
         text, version = template_text(
-            self._playbook, campaign.prompt, opened.language, group, opened.channel, opened.product, tone=opened.tone
+            self._playbook,
+            campaign.prompt,
+            opened.language,
+            group,
+            opened.channel,
+            opened.product,
+            tone=opened.tone,
+            locale=opened.locale,
         )
         return Held(text=text, template_version=version)
 

@@ -9,7 +9,7 @@ import msgspec
 from schemas.base import TraitValue
 from schemas.catalogue import CatalogueProduct
 from schemas.messages import ProductFacts
-from workers.core import decay
+from workers.core import decay, markets
 from workers.core.playbook import Playbook
 from workers.core.profile import CartLine, Profile
 
@@ -67,12 +67,17 @@ _PLAIN: dict[str, Callable[[Known], TraitValue]] = {
 
 
 def language_of(profile: Profile, playbook: Playbook) -> tuple[str, str]:
-    """(language, locale) to write in: the customer's if the playbook speaks it, else the playbook's first."""
+    """(language, locale) to write in: the customer's if the playbook speaks it, else the playbook's first.
+
+    With markets the customer's region stays: the law of the place holds in every language.
+    """
     locale = (profile.locale or "").replace("_", "-")
     language = locale.split("-")[0].lower()
     if language in playbook.languages:
         return language, locale
-    return playbook.languages[0], playbook.languages[0]
+    language = playbook.languages[0]
+    region = markets.region(locale) if playbook.policy.markets else ""
+    return language, f"{language}-{region}" if region else language
 
 
 def product_facts(line: CartLine, currency: str | None, playbook: Playbook, language: str) -> ProductFacts:
@@ -97,6 +102,7 @@ def product_facts(line: CartLine, currency: str | None, playbook: Playbook, lang
         brand=known.brand,
         facts=known.facts.get(language, []),
         price=known.price,
+        reference_price=known.reference_price,
         currency=known.currency,
         url=known.url,
         image_url=known.image_url,

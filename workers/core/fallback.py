@@ -23,6 +23,7 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     language: str
     channel: str
     product: ProductFacts
+    locale: str = ""
 
 
 def template_text(
@@ -33,18 +34,19 @@ def template_text(
     channel: str,
     product: ProductFacts,
     tone: str | None = None,
+    locale: str = "",
 ) -> tuple[MessageText, str]:
     """(text, version of the template). The text passes the guardrails for every product, one that only events know too.
-    `target_group` None or `generic` = the generic template; `tone` None = no tone.
+    `target_group` None or `generic` = the generic template; `tone` None = no tone; `locale` tells the market.
 
     (MessageText(), "") if the playbook has no template for this channel and language: it changed while a request was open.
     """
     for template, known in _tries(playbook, prompt, language, target_group, channel, product):
         try:
-            text = render(playbook, template, product_words(playbook, language, known), tone)
+            text = render(playbook, template, product_words(playbook, language, known, locale), tone)
         except jinja2.TemplateError:
             continue  # checked with sample data only; the generic one has no data to fail on
-        about = Situation(language=language, channel=channel, product=known)
+        about = Situation(language=language, channel=channel, product=known, locale=locale)
         if template.target_group is None or guardrails.passed(guardrails.check(text, about, playbook)):
             return text, template.version
     return MessageText(), ""

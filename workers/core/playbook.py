@@ -17,6 +17,8 @@ from workers.core.strict import Id, Texts
 from workers.core.strict import Strict as _Strict
 
 PositiveSeconds = Annotated[float, Meta(gt=0)]
+#: An ISO 3166-1 country code, or a UN M.49 area (419), as they stand in a locale.
+Region = Annotated[str, Meta(pattern=r"^([A-Z]{2}|[0-9]{3})$")]
 
 #: The target group of texts that use nothing of the customer; no group of a playbook may be called so.
 GENERIC_GROUP = "generic"
@@ -216,11 +218,33 @@ class ReviewRules(_Strict, frozen=True, kw_only=True):
     on_reject: Literal["template", "discard"] = "discard"
 
 
+class Market(_Strict, frozen=True, kw_only=True):
+    """A place whose law and custom a text must hold to: customers whose locale names one of its `regions` (core.markets).
+
+    `rule_packs` are ids of guardrails.packs. `ai_label` goes with the model's texts there, before the policy's own; with
+    `ai_label_required` a label must be there in every language.
+    """
+
+    id: Id
+    regions: list[Region] = []
+    rule_packs: list[Id] = []
+    ai_label: Texts = {}
+    ai_label_required: bool = False
+
+
+class Voice(_Strict, frozen=True, kw_only=True):
+    """How the brand speaks. Prompts see `hint`; no text may hold the words to `avoid`, which match like banned words."""
+
+    hint: Texts = {}
+    avoid: list[Annotated[str, Meta(pattern=r"\S")]] = []
+
+
 class Policy(_Strict, frozen=True, kw_only=True):
     """policy.yaml: what holds for every campaign. Consent is default deny and cannot be switched off here.
 
     `holdout`: the share of customers who never hear any marketing, so that its effect can be measured. `allowlist`: the
-    user_ids who hear campaigns of mode `allowlist`.
+    user_ids who hear campaigns of mode `allowlist`. `default_market`: language → the market of customers whose locale
+    names no region, or one of no market.
     """
 
     caps: list[Cap] = []
@@ -231,6 +255,9 @@ class Policy(_Strict, frozen=True, kw_only=True):
     review: ReviewRules = ReviewRules()
     banned_words: dict[str, list[str]] = {}
     ai_label: Texts = {}
+    markets: list[Market] = []
+    default_market: dict[str, Id] = {}
+    voice: Voice = Voice()
 
 
 class Decoding(_Strict, frozen=True, kw_only=True):

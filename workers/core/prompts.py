@@ -44,6 +44,7 @@ def render(playbook: Playbook, request: MessageRequest) -> tuple[ChatMessage, ..
     values = variables(
         playbook,
         language=request.language,
+        locale=request.locale,
         channel=request.channel,
         target_group=request.target_group,
         campaign_id=request.campaign_id,
@@ -101,9 +102,10 @@ def variables(
     campaign_id: str,
     product: ProductFacts,
     tone: str | None = None,
+    locale: str = "",
     context: Mapping[str, str] | None = None,
 ) -> dict[str, object]:
-    """What a prompt can name: language, channel, fields, group, trigger, goal, product, tone, customer.
+    """What a prompt can name: language, channel, fields, group, trigger, goal, product, tone, voice, customer.
 
     What the playbook no longer knows (it changed while a request was open) is empty.
     """
@@ -121,8 +123,9 @@ def variables(
         },
         "trigger": campaign.trigger.__struct_config__.tag if campaign else "",
         "goal": campaign.goal.get(language, "") if campaign else "",
-        "product": product_words(playbook, language, product),
+        "product": product_words(playbook, language, product, locale),
         "tone": {"id": spoken.id if spoken else "", "hint": spoken.hint.get(language, "") if spoken else ""},
+        "voice": playbook.policy.voice.hint.get(language, ""),
         "customer": [
             {"name": clean(name, 40), "value": clean(value, 80)}
             for name, value in sorted((context or {}).items())[:_MAX_CONTEXT]

@@ -21,7 +21,7 @@ from workers.core.triggers.base import Objection
 from workers.core.wording import clean, product_words
 
 #: Guardrails of a value on its own; the others ask whether a whole text is good copy.
-_GUARDS = frozenset(("meta", "markup", "contact", "banned_words", "offers"))
+_GUARDS = frozenset(("meta", "markup", "contact", "banned_words", "offers", "market", "voice"))
 _PLACE = re.compile(r"\{\{\s*(\w+)\.DATA\s*\}\}|\$?\{\s*(\w+)\s*\}")
 _CURRENCY = re.compile("[A-Z]{3}")
 _MAX_REASONS = 3

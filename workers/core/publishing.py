@@ -13,7 +13,7 @@ from schemas.messages import (
     Outcome,
     Provenance,
 )
-from workers.core import consent, ids, limits, provider_templates
+from workers.core import consent, ids, limits, markets, provider_templates
 from workers.core.channels import Channel
 from workers.core.fold import instant
 from workers.core.guidance import Guidance, paused_by
@@ -71,6 +71,8 @@ def objection(
     campaign = playbook.campaigns.get(opened.campaign_id)
     if campaign is None or opened.channel not in playbook.channels:
         return "stale", "its campaign or channel is no longer in the playbook"
+    if opened.language not in playbook.languages:  # neither label nor template would be in it
+        return "stale", "its language is no longer in the playbook"
     overtaken = triggers.objection(profile, campaign, opened)
     if overtaken is not None:
         return overtaken
@@ -143,7 +145,7 @@ def message(
         provider_template_id=filled.template_id if filled else None,
         params=filled.params if filled else {},
         ai_generated=by_machine,
-        ai_label=playbook.policy.ai_label.get(opened.language, "") if by_machine else "",
+        ai_label=markets.ai_label(playbook.policy, opened.language, opened.locale) if by_machine else "",
         provenance=Provenance(
             decision_id=opened.decision_id,
             propensity=opened.propensity,

@@ -18,6 +18,8 @@ from schemas.messages import ProductFacts
 from workers.core.guardrails.contact import reach
 from workers.core.guardrails.meta import META, ROLE
 from workers.core.guardrails.names import banned_word
+from workers.core.guardrails.packs import breach
+from workers.core.guardrails.prices import amount, speakable
 from workers.core.guardrails.subject import normalised
 from workers.core.playbook import Playbook
 
@@ -34,7 +36,11 @@ _AND = {"zh": ("、", "、"), "en": (", ", " and ")}
 
 
 class ProductWords(msgspec.Struct, frozen=True, kw_only=True):
-    """A product as copy may name it. `label` is the best name there is: the name, else brand and category, else ""."""
+    """A product as copy may name it. `label` is the best name there is: the name, else brand and category, else "".
+
+    `reference_price` is the lowest price of the last 30 days, where it is above `price` and the market's rules say how to
+    speak of that, else "".
+    """
 
     name: str = ""
     brand: str = ""
@@ -42,14 +48,19 @@ class ProductWords(msgspec.Struct, frozen=True, kw_only=True):
     label: str = ""
     facts: list[str] = []
     price: str = ""
+    reference_price: str = ""
     quantity: int = 1
 
 
-def product_words(playbook: Playbook, language: str, product: ProductFacts) -> ProductWords:
-    """Cleans a product for one language. A name that carries a link, code, instruction or banned word is dropped."""
+def product_words(playbook: Playbook, language: str, product: ProductFacts, locale: str = "") -> ProductWords:
+    """Cleans a product for one language and the market of `locale` ("" = that of the language).
+
+    A name that carries a link, code, instruction, or a word that is banned or against the rules of any market is dropped.
+    """
     name = _harmless(clean(product.name, MAX_NAME_CHARS), playbook)
     brand = _harmless(_brand(clean(product.brand, MAX_WORD_CHARS)), playbook)
     category = _harmless(_category(playbook, language, product.category), playbook)
+    lower = speakable(playbook.policy, language, locale, product)
     between = "" if language == "zh" and not brand[-1:].isascii() else " "
     return ProductWords(
         name=name,
@@ -58,6 +69,7 @@ def product_words(playbook: Playbook, language: str, product: ProductFacts) -> P
         label=name or ((brand + between + category).strip() if category else ""),
         facts=[fact for text in product.facts[:MAX_FACTS] if (fact := clean(text, MAX_FACT_CHARS))],
         price=f"{product.price:g} {product.currency}" if product.price and product.currency else "",
+        reference_price=f"{amount(lower.reference_price)} {lower.currency}" if lower and lower.currency else "",
         quantity=product.quantity or 1,
     )
 
@@ -104,6 +116,7 @@ def _harmless(text: str, playbook: Playbook) -> str:
         or META.search(folded)
         or ROLE.search(folded)
         or banned_word(playbook.policy.banned_words, folded)
+        or breach(dict.fromkeys(pack for market in playbook.policy.markets for pack in market.rule_packs), folded)
     )
     return "" if hostile else text
 

@@ -121,6 +121,7 @@ class Draft:
                 request.channel,
                 request.product,
                 tone=request.tone,
+                locale=request.locale,
             )
         else:
             version = self._playbook.prompts[request.prompt, request.language].version

@@ -13,6 +13,7 @@ from workers.core.guardrails.claims import claims
 from workers.core.guardrails.contact import contact
 from workers.core.guardrails.duplicate import duplicate
 from workers.core.guardrails.language import Language, language
+from workers.core.guardrails.market import market
 from workers.core.guardrails.meta import meta
 from workers.core.guardrails.names import banned_words, examples, names
 from workers.core.guardrails.numbers import numbers
@@ -20,9 +21,10 @@ from workers.core.guardrails.offers import offers
 from workers.core.guardrails.relevance import relevance
 from workers.core.guardrails.shape import length, markup, repetition, structure
 from workers.core.guardrails.subject import About, Subject, subject
+from workers.core.guardrails.voice import voice
 from workers.core.playbook import Playbook
 
-__all__ = ["NAMES", "About", "Language", "check", "passed"]
+__all__ = ["NAMES", "About", "Language", "check", "market_verdict", "passed"]
 
 #: In the order in which a reason is given: what makes a text no copy at all comes first.
 _CHECKS: tuple[Callable[[Subject], str | None], ...] = (
@@ -35,6 +37,8 @@ _CHECKS: tuple[Callable[[Subject], str | None], ...] = (
     numbers,
     claims,
     offers,
+    market,
+    voice,
     names,
     examples,
     relevance,
@@ -64,6 +68,12 @@ def check(
         GuardrailVerdict(name=name, passed=detail is None, detail=detail or "")
         for name, detail in zip(NAMES, details, strict=True)
     ]
+
+
+def market_verdict(text: MessageText, about: About, playbook: Playbook) -> GuardrailVerdict:
+    """What the guardrail `market` alone says: for a text that the others have seen, in another market."""
+    detail = market(subject(text, about, playbook))
+    return GuardrailVerdict(name=market.__name__, passed=detail is None, detail=detail or "")
 
 
 def passed(verdicts: list[GuardrailVerdict]) -> bool:

@@ -35,7 +35,7 @@ def banned_word(words: dict[str, list[str]], folded: str) -> str | None:
     return found.group() if found else None
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=64)
 def _banned(words: tuple[str, ...]) -> re.Pattern[str] | None:
     folded = sorted({normalised(word).casefold() for word in words}, key=len, reverse=True)
     return re.compile("|".join(map(_whole, folded))) if folded else None

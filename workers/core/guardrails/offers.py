@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from workers.core.guardrails.concepts import concepts, ungrounded
+from workers.core.guardrails.prices import ANNOUNCED
 from workers.core.guardrails.subject import Subject
 
 OFFERS = concepts(
@@ -39,5 +40,7 @@ OFFERS = concepts(
 
 def offers(subject: Subject) -> str | None:
     """An offer, a pressure of time or a state of stock that the product's facts do not state."""
-    found = ungrounded(OFFERS, subject.text, subject.facts)
+    # A lower price that the market lets us speak of is grounded; what is said of it is for the guardrail `market`.
+    text = subject.text if subject.reduction is None else ANNOUNCED.sub(" ", subject.text)
+    found = ungrounded(OFFERS, text, subject.facts)
     return f'"{found[1]}" ({found[0]}) is not in the product facts' if found else None

@@ -10,7 +10,9 @@ from typing import Protocol
 import msgspec
 
 from schemas.messages import MessageText, ProductFacts
-from workers.core.playbook import Playbook
+from workers.core.guardrails.prices import ANNOUNCED, Reduction, speakable
+from workers.core.markets import market_of
+from workers.core.playbook import Market, Playbook
 
 _BETWEEN_HAN = re.compile(r"(?<=[\u3400-\u9fff])\s+(?=[\u3400-\u9fff])")
 
@@ -21,6 +23,11 @@ class About(Protocol):
     @property
     def language(self) -> str:
         """Primary tag: `zh`, `en`."""
+        ...
+
+    @property
+    def locale(self) -> str:
+        """BCP 47; its region tells the market ("" = that of the language)."""
         ...
 
     @property
@@ -38,7 +45,8 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     """`fields` as written; `text`, `grounds` and `facts` are normalised and case-folded: FREE, Free and free are one.
 
     `grounds` is what the product's own data says: name, brand, category and facts; `facts` the facts alone, which
-    nobody outside the playbook writes (a name may come from an event).
+    nobody outside the playbook writes (a name may come from an event). `reduction`: the lower price that the text may
+    speak of; its amounts are grounds of a text that does.
     """
 
     about: About
@@ -50,6 +58,8 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     facts: str
     example_words: tuple[str, ...] = ()
     sketches: Sequence[list[int]] = ()
+    market: Market | None = None
+    reduction: Reduction | None = None
 
 
 def subject(
@@ -65,16 +75,22 @@ def subject(
     cased = normalised("\n".join(fields.values()))
     shown = playbook.category_names.get(product.category, {}).get(about.language, "")
     grounds = "\n".join((product.name, product.brand, product.category, shown, *product.facts))
+    folded = cased.casefold()
+    lower = speakable(playbook.policy, about.language, about.locale, product)
+    if lower is not None and ANNOUNCED.search(folded):
+        grounds += "\n" + lower.amounts()
     return Subject(
         about=about,
         playbook=playbook,
         fields=fields,
         cased=cased,
-        text=cased.casefold(),
+        text=folded,
         grounds=normalised(grounds).casefold(),
         facts=normalised("\n".join(product.facts)).casefold(),
         example_words=example_words,
         sketches=sketches,
+        market=market_of(playbook.policy, about.language, about.locale),
+        reduction=lower,
     )
 
 

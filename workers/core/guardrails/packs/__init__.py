@@ -1,0 +1,70 @@
+"""The shipped rule packs, and how a text is held against some of them. They help a marketer; they are no legal advice."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+
+import msgspec
+
+from workers.core.guardrails.packs import cn, eu, gb, medical, us
+from workers.core.guardrails.packs.rules import Pack, PriceRule, Rule
+
+__all__ = ["PACKS", "Breach", "breach", "price_rules"]
+
+#: So many characters of the words must stand in the facts: guaranteed is stated by a guarantee, a free gift not by free
+#: shipping.
+_STEM = 9
+#: id → pack.
+PACKS: dict[str, Pack] = {
+    pack.id: pack for pack in (cn.ADVERTISING, cn.PRICES, medical.NO_MEDICAL, eu.PRICES, gb.CAP, us.FTC)
+}
+
+
+class Breach(msgspec.Struct, frozen=True):
+    """A rule that a text breaks (`pack.rule`), and the words that break it."""
+
+    rule: str
+    words: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f'"{self.words}": {self.reason} ({self.rule})'
+
+
+def breach(pack_ids: Iterable[str], text: str, facts: str = "") -> Breach | None:
+    """The first rule of the packs that a normalised, case-folded text breaks; `facts` are the product's own, folded too.
+
+    >>> breach(["cn_advertising"], "国家级品质").rule
+    'cn_advertising.superlative'
+    >>> breach(["cn_advertising"], "最后一步,最长 7 天") is None
+    True
+    """
+    union, rows = _compiled(tuple(pack_ids))
+    if union is None or union.search(text) is None:
+        return None
+    for name, rule, pattern in rows:
+        found = pattern.search(text)
+        if found is not None and not (rule.unless_stated and found.group()[:_STEM] in facts):
+            return Breach(name, found.group(), rule.reason)
+    return None
+
+
+def price_rules(pack_ids: Iterable[str]) -> list[tuple[str, PriceRule]]:
+    """(`pack.rule`, rule) of each pack that says how a lower price may be spoken of."""
+    return [(f"{pack.id}.{pack.prices.id}", pack.prices) for pack in map(PACKS.__getitem__, pack_ids) if pack.prices]
+
+
+@lru_cache(maxsize=64)
+def _compiled(
+    pack_ids: tuple[str, ...],
+) -> tuple[re.Pattern[str] | None, tuple[tuple[str, Rule, re.Pattern[str]], ...]]:
+    """One pattern for a quick no, and the rules for a reasoned yes."""
+    rows = tuple(
+        (f"{pack.id}.{rule.id}", rule, re.compile(rule.pattern))
+        for pack in map(PACKS.__getitem__, pack_ids)
+        for rule in pack.rules
+    )
+    union = re.compile("|".join(f"(?:{pattern.pattern})" for _, _, pattern in rows)) if rows else None
+    return union, rows
