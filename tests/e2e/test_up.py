@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.kafka, pytest.mark.timeout(200)]
 @pytest.fixture
 def alone(tmp_path: Path) -> Settings:
     """An installation on its own embedded Kafka."""
-    ports = {f"metrics_port_{role}": 0 for role in ("intake", "personalise", "generate", "learn")}
+    ports = {f"metrics_port_{role}": 0 for role in ("intake", "personalise", "generate", "learn", "deliver")}
     return Settings(data_dir=str(tmp_path / "data"), **ports)  # type: ignore[arg-type] # ints by name
 
 
