@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[1]
 def prepare(settings: Settings) -> Settings:
     """Creates the topics; workers take any free metrics port."""
     topic_admin.apply(settings)
-    ports = {f"metrics_port_{role}": 0 for role in ("intake", "personalise", "generate", "learn")}
+    ports = {f"metrics_port_{role}": 0 for role in ("intake", "personalise", "generate", "learn", "deliver")}
     return msgspec.structs.replace(settings, **ports)
 
 

@@ -6,18 +6,21 @@ import gc
 import logging
 import os
 import signal
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import faust
 import mode.loop
 
+from workers.adapters import clock
 from workers.adapters.broadcast import Follower
+from workers.adapters.deliver_ports import ports
 from workers.adapters.kafka_config import client_config
 from workers.adapters.metrics import WorkerMetrics
 from workers.adapters.playbook_files import load as load_playbook
 from workers.adapters.watchdog import Watchdog
-from workers.agents import intake, learn, personalise
+from workers.agents import deliver, intake, learn, personalise
 from workers.agents.apps import Worker
 from workers.core.acceleration import accelerate
 from workers.core.playbook import Playbook
@@ -58,6 +61,8 @@ def run(role: str, settings: Settings) -> None:
     port = metrics.serve(getattr(settings, f"metrics_port_{role}"), settings.metrics_host)
     log.info("metrics on http://%s:%d/metrics", settings.metrics_host, port)
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))  # until the worker has its own: nothing is open yet
+    if role == deliver.ROLE:
+        _deliver(settings, metrics)
     mode.loop.use("uvloop")
     app = build(role, settings, metrics)
     # Profiles in memory are many, live long and form no cycles: looking for garbage among them costs a third of the time.
@@ -66,9 +71,24 @@ def run(role: str, settings: Settings) -> None:
     Worker(app, watchdog=_watchdog(role, settings, metrics)).execute_from_commandline()
 
 
+def _deliver(settings: Settings, metrics: WorkerMetrics) -> NoReturn:
+    """No Faust: a channel waits for its server in a thread of its own."""
+    watchdog = _watchdog(deliver.ROLE, settings, metrics)
+    role = deliver.build(settings, ports(settings), client_config(settings), metrics, clock.utc_now)
+
+    def stop(*_: object) -> None:
+        watchdog.stopping()
+        role.stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    watchdog.watch(None)
+    sys.exit(role.run())
+
+
 def _watchdog(role: str, settings: Settings, metrics: WorkerMetrics) -> Watchdog:
-    """Words take until the LLM's deadline, a batch does not."""
-    patience_s = settings.llm_deadline_s if role == "generate" else 0.0
+    """Words take until the LLM's deadline, an e-mail waits for each of a server's answers; a batch does not."""
+    patience_s = {"generate": settings.llm_deadline_s, deliver.ROLE: 8 * settings.deliver_timeout_s}.get(role, 0.0)
     return Watchdog(
         metrics.pulse,
         loop_limit_s=settings.session_timeout_s / 2,

@@ -22,7 +22,9 @@ NOT_SETTINGS = frozenset(
     {"ATTUNE_CONFIG", "ATTUNE_CACHE", "ATTUNE_FAILPOINTS", "ATTUNE_VLLM_PYTHON"}
     | {"ATTUNE_TEST_DATA", "ATTUNE_TEST_ALL", "ATTUNE_SKIP_VLLM"}
 )
-SECRETS = frozenset({"llm_api_key", "kafka_password"})
+SECRETS = frozenset(
+    {"llm_api_key", "kafka_password", "deliver_smtp_password", "deliver_unsubscribe_secret", "deliver_webhook_secret"}
+)
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Seconds = Annotated[float, Meta(gt=0)]
@@ -107,6 +109,35 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     # What `learn` has learnt is told to `personalise` this often, at most [s].
     snapshot_interval_s: Seconds = 5.0
 
+    # Where the role `deliver` sends, if you have no sender (docs/senders.md): `off`, smtp://host:port, smtp+starttls://, smtps://,
+    # or a webhook's http(s) URL.
+    deliver_email: str = "off"
+    # `off`, fcm+https://host/v1/projects/NAME/messages:send, or a webhook's http(s) URL.
+    deliver_push: str = "off"
+    # `off`, or a webhook's http(s) URL.
+    deliver_sms: str = "off"
+    # `off`, or a webhook's http(s) URL.
+    deliver_in_app: str = "off"
+    # SQLite file with the table `addresses(user_id, channel, address)`; webhooks need none.
+    deliver_addresses: str = ""
+    # Who writes the e-mails: news@shop.example, or The Shop <news@shop.example>.
+    deliver_from: str = ""
+    # User and password of the mail server; both or none, over TLS only.
+    deliver_smtp_user: str = ""
+    deliver_smtp_password: str = ""
+    # Signs the unsubscribe links of e-mails; 16 characters or more. Whoever serves the links knows it, too.
+    deliver_unsubscribe_secret: str = ""
+    # Signs webhooks: whsec_ and the base64 of 24 to 64 bytes. Whoever receives them knows it, too.
+    deliver_webhook_secret: str = ""
+    # File with the push service's bearer token, read for each message: somebody else renews it.
+    deliver_push_token_file: str = ""
+    # Messages that one worker hands over a second: email=50,sms=5. A channel that is not named has no limit of its own.
+    deliver_rates_per_s: str = ""
+    # What may or may not have left when a process or a connection died: not again, or again; `auto`: SMTP skip, others resend.
+    deliver_after_crash: Literal["auto", "skip", "resend"] = "auto"
+    # Each wait for a mail server, push service or webhook; below stop_timeout_s [s].
+    deliver_timeout_s: Seconds = 20.0
+
     # Address on which each role serves Prometheus metrics; in a container 0.0.0.0.
     metrics_host: str = "127.0.0.1"
     # Prometheus port of each role; 0 = any free port.
@@ -114,6 +145,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     metrics_port_personalise: Port = 9102
     metrics_port_generate: Port = 9103
     metrics_port_learn: Port = 9104
+    metrics_port_deliver: Port = 9105
     # Log level of the workers.
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

@@ -1,4 +1,4 @@
-"""`python -m examples.sender --channel email ...`: the command line, and the one loop.
+"""`python -m examples.sender --channel email ...`: the command line, and what a sender is made of.
 
 Secrets come from the environment: SENDER_SMTP_USER, SENDER_SMTP_PASSWORD, SENDER_UNSUBSCRIBE_SECRET, SENDER_PUSH_TOKEN.
 """
@@ -13,18 +13,13 @@ import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
-from examples.sender.addresses import SqliteAddressBook
-from examples.sender.channels import Channel
-from examples.sender.delivery import Delivery, Rules
-from examples.sender.feedback import FeedbackPublisher
-from examples.sender.intake import Intake
-from examples.sender.ledger import Ledger
-from examples.sender.mail import Identity
-from examples.sender.push import HttpPushGateway, PushChannel
-from examples.sender.smtp import SmtpChannel, SmtpServer
-
-_IDLE_S = 0.2
-_PURGE_EVERY_S = 3600.0
+from workers.delivery.addresses import SqliteAddressBook
+from workers.delivery.channels import Channel
+from workers.delivery.delivery import Rules
+from workers.delivery.mail import Identity
+from workers.delivery.push import HttpPushGateway, PushChannel
+from workers.delivery.sender import Plan, Sender
+from workers.delivery.smtp import SmtpChannel, SmtpServer
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -39,32 +34,23 @@ def main(arguments: list[str] | None = None) -> None:
         signal.signal(number, lambda *_: stopping.set())
 
     channel = _channel(args, parser)
-    kafka = _kafka(args)
-    ledger = Ledger(args.ledger or f"sender-{args.prefix}{args.channel}.sqlite")
     # E-mail: two of the same are worse than none. Push: the second replaces the first on the device.
     resend = args.after_crash == "resend" if args.after_crash else args.channel == "push"
-    rules = Rules(resend=resend, backoff_s=args.backoff_s, ignore_times=args.ignore_times)
-    delivery = Delivery(ledger, SqliteAddressBook(args.addresses), channel, rules, _now)
-    publisher = FeedbackPublisher(kafka, f"{args.prefix}message.feedback", ledger)
-    group = (f"{args.prefix}{args.group or f'sender-{args.channel}'}", args.instance)
-    topics = (f"{args.prefix}messages.{args.channel}", f"{args.prefix}message.cancellations")
-    intake = Intake(kafka, group, args.channel, topics, ledger, _now, ignore_times=args.ignore_times)
-
-    busy, purged_s = False, 0.0
+    plan = Plan(
+        channel=args.channel,
+        prefix=args.prefix,
+        group=args.group or f"sender-{args.channel}",
+        instance=args.instance,
+        ledger=args.ledger or f"sender-{args.prefix}{args.channel}.sqlite",
+        rules=Rules(
+            resend=resend, backoff_s=args.backoff_s, rate_per_s=args.rate_per_s, ignore_times=args.ignore_times
+        ),
+        keep_s=args.keep_days * 86_400,
+    )
+    sender = Sender(plan, _kafka(args), channel, SqliteAddressBook(args.addresses), _now)
     while not stopping.is_set():
-        intake.read(0.0 if busy else _IDLE_S)
-        busy = intake.caught_up and delivery.step(intake.lanes)
-        publisher.publish(intake.lanes)
-        if intake.caught_up:
-            intake.commit()
-        now_s = _now().timestamp()
-        if now_s - purged_s > _PURGE_EVERY_S:
-            ledger.purge(now_s - args.keep_days * 86_400)
-            purged_s = now_s
-    publisher.publish(intake.lanes)
-    intake.close()
-    channel.close()
-    ledger.close()
+        sender.step()
+    sender.close()
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -80,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--after-crash", choices=("skip", "resend"), help="default: skip (email), resend (push)")
     parser.add_argument("--keep-days", type=float, default=14, help="keys are remembered so long; Kafka keeps 7")
     parser.add_argument("--backoff-s", type=float, default=30, help="before the second attempt; doubles each time")
+    parser.add_argument("--rate-per-s", type=float, help="messages that this process sends a second; default: no limit")
     parser.add_argument("--timeout-s", type=float, default=30, help="of one call to the server")
     parser.add_argument("--ignore-times", action="store_true", help="replays: send_at has come, expires_at has not")
     email = parser.add_argument_group("email")
@@ -115,7 +102,7 @@ def _channel(args: argparse.Namespace, parser: argparse.ArgumentParser) -> Chann
     return SmtpChannel(server, Identity(address=args.from_address, name=args.from_name), secret.encode())
 
 
-def _kafka(args: argparse.Namespace) -> dict[str, str]:
+def _kafka(args: argparse.Namespace) -> dict[str, str | int]:
     lines = args.kafka_config.read_text().splitlines() if args.kafka_config else []
     pairs = (line.partition("=") for line in lines if line.strip() and not line.startswith("#"))
     return {"bootstrap.servers": args.brokers} | {key.strip(): value.strip() for key, _, value in pairs}

@@ -26,13 +26,14 @@ pytestmark = [pytest.mark.kafka, pytest.mark.timeout(200)]
 @pytest.fixture
 def alone(tmp_path: Path) -> Settings:
     """An installation on its own embedded Kafka."""
-    ports = {f"metrics_port_{role}": 0 for role in ("intake", "personalise", "generate", "learn")}
+    ports = {f"metrics_port_{role}": 0 for role in ("intake", "personalise", "generate", "learn", "deliver")}
     return Settings(data_dir=str(tmp_path / "data"), **ports)  # type: ignore[arg-type] # ints by name
 
 
 def test_up_runs_everything_restarts_a_dead_role_and_down_leaves_nothing(alone: Settings, tmp_path: Path) -> None:
     with FakeLlm() as llm:
-        settings = msgspec.structs.replace(alone, llm=llm.base_url)
+        webhook = {"deliver_sms": "http://127.0.0.1:9/", "deliver_webhook_secret": "whsec_" + "c2VjcmV0" * 4}
+        settings = msgspec.structs.replace(alone, llm=llm.base_url, **webhook)
         log = tmp_path / "up.log"
         with log.open("wb") as output:
             up = subprocess.Popen(
@@ -43,7 +44,9 @@ def test_up_runs_everything_restarts_a_dead_role_and_down_leaves_nothing(alone: 
                 stdout=output,
             )
         try:
-            wait_until(lambda: "intake, personalise, generate, learn run" in log.read_text(), 60, "everything runs")
+            wait_until(
+                lambda: "intake, personalise, generate, learn, deliver run" in log.read_text(), 60, "everything runs"
+            )
             port = (Path(settings.data_dir) / "kafka" / "port").read_text().strip()
             running = msgspec.structs.replace(settings, brokers=f"127.0.0.1:{port}")
             event = {"type": "track", "event": "Product Viewed", "messageId": "m1", "userId": "ana"}

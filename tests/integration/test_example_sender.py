@@ -23,12 +23,12 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from examples.sender.addresses import SCHEMA
 from schemas import codec
 from schemas.messages import CallToAction, Cancellation, Feedback, Message, Provenance
 from tests.support import wait_until
 from tests.support_workers import ROOT, prepare, produce, read
 from workers.adapters.partitioner import partition_of
+from workers.delivery.addresses import SCHEMA
 from workers.settings import Settings
 
 pytestmark = pytest.mark.kafka
@@ -142,11 +142,22 @@ def publish(settings: Settings, *messages: Message) -> None:
         produce(settings, f"messages.{one.channel}", [(one.user_id.encode(), codec.encode(one))])
 
 
-def cancel(settings: Settings, name: str, user: str = "ana") -> None:
+def cancel(settings: Settings, name: str, user: str = "ana", channel: str = "email") -> None:
     record = Cancellation(
-        message_id=name, user_id=user, channel="email", reason="converted", cancelled_at=datetime.now(UTC)
+        message_id=name, user_id=user, channel=channel, reason="converted", cancelled_at=datetime.now(UTC)
     )
     produce(settings, "message.cancellations", [(user.encode(), codec.encode(record))])
+
+
+def address_book(settings: Settings, channel: str = "email") -> Path:
+    """The addresses of those who are KNOWN."""
+    folder = Path(settings.data_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    with sqlite3.connect(folder / "addresses.sqlite") as addresses:
+        addresses.execute(SCHEMA)
+        rows = [(user, channel, f"{user}@mail.example") for user in KNOWN]
+        addresses.executemany("INSERT OR REPLACE INTO addresses VALUES (?, ?, ?)", rows)
+    return folder / "addresses.sqlite"
 
 
 def log_of(settings: Settings) -> Path:
@@ -158,16 +169,11 @@ def sender(
     settings: Settings, *arguments: str, channel: str = "email", code: str | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
     """The sender as a process; `code` replaces its entry point (to break it in a place of its own)."""
-    folder = Path(settings.data_dir)
-    folder.mkdir(parents=True, exist_ok=True)
-    with sqlite3.connect(folder / "addresses.sqlite") as addresses:
-        addresses.execute(SCHEMA)
-        rows = [(user, channel, f"{user}@mail.example") for user in KNOWN]
-        addresses.executemany("INSERT OR REPLACE INTO addresses VALUES (?, ?, ?)", rows)
+    folder, book = Path(settings.data_dir), address_book(settings, channel)
     command = [
         *(sys.executable, *(("-c", code) if code else ("-m", "examples.sender"))),
         *("--channel", channel, "--brokers", settings.brokers, "--prefix", settings.prefix),
-        *("--ledger", str(folder / "ledger.sqlite"), "--addresses", str(folder / "addresses.sqlite")),
+        *("--ledger", str(folder / "ledger.sqlite"), "--addresses", str(book)),
         *("--backoff-s", "0.2", *arguments),
     ]
     with log_of(settings).open("ab") as output:
@@ -302,7 +308,8 @@ def test_killed_while_the_server_takes_the_mail(settings: Settings, case: str) -
 
 DIES_BEFORE_COMMIT = """
 import os, signal
-from examples.sender import __main__ as program, intake
+from examples.sender import __main__ as program
+from workers.delivery import intake
 intake.Intake.commit = lambda self, *, wait=False: self._read and os.kill(os.getpid(), signal.SIGKILL)
 program.main()
 """

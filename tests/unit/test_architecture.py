@@ -19,9 +19,12 @@ MAY_IMPORT = {
     "workers.errors": set(),
     "workers.ports": {"schemas"},
     "workers.settings": {"workers.errors"},
+    # Other teams copy it: nothing else of ours may be needed.
+    "workers.delivery": {"schemas", "workers.delivery"},
     "workers.core": {"schemas", "workers.core", "workers.ports", "workers.errors"},
     "workers.adapters": {
         "schemas",
+        "workers.delivery",
         "workers.adapters",
         "workers.core",
         "workers.ports",
@@ -32,6 +35,7 @@ MAY_IMPORT = {
     "workers.agents": {
         "schemas",
         "workers.agents",
+        "workers.delivery",
         "workers.adapters",
         "workers.core",
         "workers.ports",
@@ -134,6 +138,7 @@ ROLE_MODULES = {
     "generate": ("workers.agents.generate",),
     "intake": ("workers.agents.intake", "workers.core.intake_lane"),
     "learn": ("workers.agents.learn", "workers.core.learning.lane", "workers.core.learning.sums"),
+    "deliver": ("workers.delivery.sender",),
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 from email.message import EmailMessage
@@ -16,15 +17,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from examples.sender import unsubscribe
-from examples.sender.feedback import feedback
-from examples.sender.ledger import Ledger
-from examples.sender.mail import POLICY, Identity, compose
-from examples.sender.push import notification
 from schemas import codec
 from schemas.events import Track
 from schemas.messages import CallToAction, Feedback, Message, Provenance
 from workers.core.consent import from_properties
+from workers.delivery import unsubscribe
+from workers.delivery.feedback import feedback
+from workers.delivery.ledger import Ledger
+from workers.delivery.mail import POLICY, Identity, compose
+from workers.delivery.push import notification
 
 ROOT = Path(__file__).resolve().parents[2]
 NOW = datetime(2025, 3, 1, 12, tzinfo=UTC)
@@ -295,7 +296,13 @@ def test_the_records_of_the_documentation_are_what_the_topics_take() -> None:
     assert [change.granted for change in from_properties(event.properties, 0)] == [True]
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "examples").rglob("*.py")), ids=lambda path: path.stem)
+COPIED = sorted([*(ROOT / "examples").rglob("*.py"), *(ROOT / "workers" / "delivery").glob("*.py")])
+
+
+@pytest.mark.parametrize("path", COPIED, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_what_is_to_be_copied_needs_only_the_contract_of_ours(path: Path) -> None:
-    imported = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)]
-    assert {(node.module or "").split(".")[0] for node in imported} & {"workers", "infra", "tests"} == set()
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    imported = {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
+    imported |= {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    foreign = {name for name in imported if name.split(".")[0] not in {*sys.stdlib_module_names, "schemas"}}
+    assert {name for name in foreign if not name.startswith("workers.delivery")} <= {"confluent_kafka", "msgspec"}

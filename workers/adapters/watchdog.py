@@ -111,8 +111,8 @@ class Watchdog:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ended = threading.Event()
 
-    def watch(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Starts the thread. Call it when the loop runs: a loop that does not run does not answer."""
+    def watch(self, loop: asyncio.AbstractEventLoop | None) -> None:
+        """Starts the thread. Call it when the loop runs: a loop that does not run does not answer. None: there is none."""
         self._loop = loop
         threading.Thread(target=self._run, name="watchdog", daemon=True).start()
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 
+from workers.adapters.deliver_ports import configured, ports
 from workers.adapters.playbook_files import load as load_playbook
 from workers.adapters.servers import servers
 from workers.adapters.supervisor import Supervisor
@@ -20,19 +21,26 @@ from workers.errors import Misconfigured, Unavailable
 from workers.settings import Settings, load
 
 ROLES = ("intake", "personalise", "generate", "learn")
+#: Runs by itself only where something is configured for it.
+DELIVER = "deliver"
 _LOOK_EVERY_S = 0.5
 
 
 @click.command()
-@click.option("--roles", default=",".join(ROLES), show_default=True, help="Roles to run, comma-separated.")
+@click.option(
+    "--roles",
+    help=f"Roles to run, comma-separated; default: {','.join(ROLES)}, and {DELIVER} if a channel has somewhere to go.",
+)
 @click.option("--llm", help="embedded, vllm-cpu, off or a URL; default: ATTUNE_LLM.")
 @click.option("--playbook", type=click.Path(path_type=Path), help="Folder of the playbook; default: ATTUNE_PLAYBOOK.")
 @one_line_errors
-def up(roles: str, llm: str | None, playbook: Path | None) -> None:
+def up(roles: str | None, llm: str | None, playbook: Path | None) -> None:
     """Runs roles until SIGINT or SIGTERM, on the embedded Kafka and LLM unless the settings name others."""
     settings = load(llm=llm, playbook=str(playbook) if playbook else None)
-    names = _roles(roles)
+    names = _roles(roles, settings)
     load_playbook(Path(settings.playbook))  # a mistake in it is said before anything starts
+    if DELIVER in names:
+        ports(settings)  # likewise
     with stopping() as stop, pid_file(settings), servers(settings, say, llm="generate" in names) as running:
         say(f"Kafka at {running.brokers}, LLM at {running.llm}")
         with Supervisor(running, names) as supervisor:
@@ -43,10 +51,14 @@ def up(roles: str, llm: str | None, playbook: Path | None) -> None:
                 time.sleep(_LOOK_EVERY_S)
 
 
-def _roles(text: str) -> tuple[str, ...]:
+def _roles(text: str | None, settings: Settings) -> tuple[str, ...]:
+    if text is None:
+        return (*ROLES, DELIVER) if configured(settings) else ROLES
     names = tuple(name.strip() for name in text.split(",") if name.strip())
-    if not names or set(names) - set(ROLES):
-        raise Misconfigured(f"--roles {text!r} names an unknown role or none.", f"use some of: {', '.join(ROLES)}")
+    if not names or set(names) - {*ROLES, DELIVER}:
+        raise Misconfigured(
+            f"--roles {text!r} names an unknown role or none.", f"use some of: {', '.join((*ROLES, DELIVER))}"
+        )
     return names
 
 

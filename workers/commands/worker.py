@@ -10,7 +10,7 @@ from workers.settings import load
 
 
 @click.command()
-@click.argument("role", type=click.Choice(["intake", "personalise", "generate", "learn"]))
+@click.argument("role", type=click.Choice(["intake", "personalise", "generate", "learn", "deliver"]))
 @one_line_errors
 def worker(role: str) -> None:
     """Runs one role until SIGTERM. ATTUNE_BROKERS and ATTUNE_LLM must be addresses."""

@@ -8,9 +8,9 @@ from datetime import datetime
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from examples.sender.ledger import Ledger
 from schemas import codec
 from schemas.messages import Cancellation, Message
+from workers.delivery.ledger import Ledger
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ class Intake:
 
     def __init__(
         self,
-        kafka: Mapping[str, str],
+        kafka: Mapping[str, str | int],
         group: tuple[str, str],
         channel: str,
         topics: tuple[str, str],
@@ -36,9 +36,9 @@ class Intake:
         *,
         ignore_times: bool = False,
     ) -> None:
-        """`group`: its name, and the name of this member, the same after a restart. `topics`: messages, cancellations.
+        """`group`: its name, and the name of this member, the same after a restart ("" = a new one each time).
 
-        `ignore_times`: every message is due at once (replays).
+        `topics`: messages, cancellations. `ignore_times`: every message is due at once (replays).
         """
         self._channel = channel
         self._messages, self._cancellations = topics
@@ -47,13 +47,16 @@ class Intake:
         self._ignore_times = ignore_times
         self._behind: set[_Place] = set()  # partitions that have not been read to their end since they came to us
         self._owned: set[_Place] = set()
+        self._assigned_any = False
         self._read: dict[_Place, int] = {}  # next offset of what the ledger has
+        # A static member: after a crash its successor takes over at once, and two of one name cannot both read.
+        static = {"group.instance.id": group[1]} if group[1] else {}
         self._consumer = Consumer(
             {
+                "queued.max.messages.kbytes": 16_384,  # what may wait in memory; the rest waits in Kafka or in the ledger
                 **kafka,
+                **static,
                 "group.id": group[0],
-                # A static member: after a crash its successor takes over at once, and two of one name cannot both read.
-                "group.instance.id": group[1],
                 "isolation.level": "read_committed",
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
@@ -72,6 +75,13 @@ class Intake:
     def caught_up(self) -> bool:
         """Whether all that lay in Kafka is in the ledger; before, a cancellation may be unread that forbids a message."""
         return bool(self._owned) and not self._behind
+
+    @property
+    def awaits(self) -> str:
+        """What this member waits for before it sends; empty = it sends, or has no partitions because others have them all."""
+        if not self._assigned_any:
+            return "not assigned yet"
+        return f"{len(self._behind)} partitions not read to their end" if self._behind else ""
 
     def read(self, timeout_s: float) -> None:
         """Puts what has arrived into the ledger, in one transaction."""
@@ -129,6 +139,7 @@ class Intake:
     def _assigned(self, _consumer: object, partitions: Iterable[TopicPartition]) -> None:
         self._owned = {(partition.topic, partition.partition) for partition in partitions}
         self._behind = set(self._owned)
+        self._assigned_any = True
 
     def _revoked(self, _consumer: object, _partitions: object) -> None:
         self.commit(wait=True)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import http.client
 from datetime import datetime
 from typing import Protocol
-from urllib.parse import urlsplit
 
 import msgspec
 
-from examples.sender.channels import Bounced, Failed, Later, Result, Sent, Unknown
 from schemas.messages import Message
+from workers.delivery.channels import Bounced, Failed, Later, Result, Sent, Unknown
+from workers.delivery.endpoint import Answer, Endpoint, NoAnswer, Unreachable, header_key, not_now
 
 
 class Notification(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,21 +25,6 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True):
     ai_label: str
 
 
-class Answer(msgspec.Struct, frozen=True):
-    """A status of HTTP, and the gateway's wish when to come again."""
-
-    status: int
-    retry_after_s: float | None = None
-
-
-class Unreachable(Exception):
-    """No connection: the gateway has surely not got it."""
-
-
-class NoAnswer(Exception):
-    """The connection ended after the request had gone out: the gateway may have got it."""
-
-
 class PushGateway(Protocol):
     """FCM, APNs or whatever stands before them."""
 
@@ -49,37 +33,17 @@ class PushGateway(Protocol):
 
 
 class HttpPushGateway:
-    """POSTs to one URL, with a bearer token if there is one; follows no redirect. Raises ValueError for another scheme."""
+    """POSTs to one URL, with a bearer token if there is one. Raises ValueError for what is not an http(s) URL."""
 
     def __init__(self, url: str, token: str = "", timeout_s: float = 30.0) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError(f"{url!r} is not an http(s) URL")
-        self._connect = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        self._host, self._port = parts.hostname, parts.port
-        self._path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        self._endpoint = Endpoint(url, timeout_s)
         self._token = token
-        self._timeout_s = timeout_s
 
     def post(self, notification: Notification) -> Answer:
-        headers = {"Content-Type": "application/json", "Idempotency-Key": notification.collapse_key}
+        headers = {"Idempotency-Key": header_key(notification.collapse_key)}
         if self._token:
             headers["Authorization"] = f"Bearer {self._token}"
-        connection = self._connect(self._host, self._port, timeout=self._timeout_s)
-        try:
-            connection.connect()
-        except OSError as error:
-            raise Unreachable(type(error).__name__) from error
-        try:
-            connection.request("POST", self._path, msgspec.json.encode(notification), headers)
-            response = connection.getresponse()
-            response.read()
-        except (OSError, http.client.HTTPException) as error:
-            raise NoAnswer(type(error).__name__) from error
-        finally:
-            connection.close()
-        wish = response.headers.get("Retry-After", "")
-        return Answer(response.status, float(wish) if wish.isdecimal() else None)
+        return self._endpoint.post(msgspec.json.encode(notification), headers)
 
 
 class PushChannel:
@@ -101,14 +65,10 @@ class PushChannel:
                 return Sent()
             case 404 | 410:  # the app is gone from that device
                 return Bounced(reason)
-            case 401 | 403:  # our credentials: no fault of this message
+            case 403:  # our credentials: no fault of this message
                 return Later(reason, everyone=True)
-            case 429 | 503:
-                return Later(reason, answer.retry_after_s, everyone=True)
-            case status if status >= 500:  # may be the fault of this one
-                return Later(reason, answer.retry_after_s)
             case _:
-                return Failed(reason)
+                return not_now(answer) or Failed(reason)
 
     def close(self) -> None:
         """Nothing stays open."""

@@ -45,6 +45,10 @@ _DUE = """
 SELECT key, record, attempts, EXISTS (SELECT 1 FROM cancellations c WHERE c.message_id = m.message_id)
 FROM messages m WHERE state = 'waiting' AND due_s <= ? AND lane IN (SELECT value FROM json_each(?)) ORDER BY due_s LIMIT 1
 """
+_LONGEST_DUE = """
+SELECT due_s FROM messages
+WHERE state = 'waiting' AND due_s > 0 AND lane IN (SELECT value FROM json_each(?)) ORDER BY due_s LIMIT 1
+"""
 _INTERRUPTED = """
 SELECT key, record, attempts, FALSE
 FROM messages WHERE state = 'sending' AND lane IN (SELECT value FROM json_each(?)) ORDER BY due_s LIMIT 1
@@ -105,6 +109,11 @@ class Ledger:
     def due(self, lanes: Collection[str], now_s: float) -> Entry | None:
         """The message of these lanes that has been due longest."""
         return self._entry(_DUE, now_s, json.dumps(sorted(lanes)))
+
+    def late_s(self, lanes: Collection[str], now_s: float) -> float:
+        """For how long the message of these lanes that is due longest has been due; 0 = none is."""
+        due_s = self._db.execute(_LONGEST_DUE, (json.dumps(sorted(lanes)),)).fetchone()
+        return max(0.0, now_s - due_s[0]) if due_s else 0.0
 
     def interrupted(self, lanes: Collection[str]) -> Entry | None:
         """One whose sending began and never ended: its process died meanwhile."""

@@ -9,20 +9,21 @@ from datetime import datetime
 
 import msgspec
 
-from examples.sender import unsubscribe
-from examples.sender.channels import Bounced, Failed, Later, Result, Sent, Unknown
-from examples.sender.mail import POLICY, Identity, compose, recipient
 from schemas.messages import Message
+from workers.delivery import unsubscribe
+from workers.delivery.channels import Bounced, Failed, Later, Result, Sent, Unknown
+from workers.delivery.mail import POLICY, Identity, compose, recipient
 
 _ENHANCED = re.compile(r"(\d\.\d{1,3}\.\d{1,3})\b")
 
 
 class SmtpServer(msgspec.Struct, frozen=True, kw_only=True):
-    """Where to hand mail in. A user needs `starttls`: no password crosses the wire in plain text."""
+    """Where to hand mail in. A user needs `tls` (from the first byte) or `starttls`: no password goes in plain text."""
 
     host: str
     port: int
     starttls: bool = False
+    tls: bool = False
     user: str = ""
     password: str = ""
     timeout_s: float = 30.0
@@ -54,7 +55,9 @@ class SmtpChannel:
             connection = self._ready()
             code, text = connection.mail(self._identity.address)
             if code != 250:
-                return self._refused(code, text, everyone=True)
+                if code == 421:
+                    self.close()
+                return Later(_code(code, text), everyone=True)  # it does not take mail from us, whoever it is for
             code, text = connection.rcpt(address)
             if code not in (250, 251):
                 return _bounce(code, text) if code >= 500 else self._refused(code, text)
@@ -85,22 +88,24 @@ class SmtpChannel:
                 pass
             self.close()
         server = self._server
-        connection = smtplib.SMTP(
-            server.host, server.port, local_hostname=self._identity.domain, timeout=server.timeout_s
+        domain, tls = self._identity.domain, ssl.create_default_context() if server.tls or server.starttls else None
+        connection = (
+            smtplib.SMTP_SSL(server.host, server.port, domain, timeout=server.timeout_s, context=tls)
+            if server.tls
+            else smtplib.SMTP(server.host, server.port, domain, timeout=server.timeout_s)
         )
         self._connection = connection
         if server.starttls:
-            connection.starttls(context=ssl.create_default_context())
+            connection.starttls(context=tls)
         if server.user:
             connection.login(server.user, server.password)
         connection.ehlo_or_helo_if_needed()
         return connection
 
-    def _refused(self, code: int, text: bytes | str, *, everyone: bool = False) -> Result:
+    def _refused(self, code: int, text: bytes | str) -> Result:
         if code == 421:  # the server closes the connection
             self.close()
-            everyone = True
-        return Failed(_code(code, text)) if code >= 500 else Later(_code(code, text), everyone=everyone)
+        return Failed(_code(code, text)) if code >= 500 else Later(_code(code, text), everyone=code == 421)
 
 
 def _bounce(code: int, text: bytes | str) -> Bounced | Failed:

@@ -9,24 +9,29 @@ from typing import Any, assert_never
 
 import msgspec
 
-from examples.sender.channels import AddressBook, Bounced, Channel, Failed, Later, Result, Sent, Unknown
-from examples.sender.feedback import feedback
-from examples.sender.ledger import Entry, Ledger
 from schemas.messages import FeedbackStatus, Message
+from workers.delivery.channels import AddressBook, Bounced, Channel, Failed, Later, Result, Sent, Unknown
+from workers.delivery.feedback import feedback
+from workers.delivery.ledger import Entry, Ledger
+from workers.delivery.rate import TokenBucket
 
 log = logging.getLogger(__name__)
 
 _MOST_BACKOFF_S = 900.0
+#: A wish to come again later than this is not believed: an error page in front of the service may say a day [s].
+_MOST_WISH_S = 3600.0
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
     """`resend`: a message that may or may not have left is sent again; else it is reported as failed.
 
-    `backoff_s` doubles with each attempt, up to 15 minutes. `ignore_times`: nothing expires (replays).
+    `backoff_s` doubles with each attempt, up to 15 minutes. `rate_per_s`: of this process, None = no limit.
+    `ignore_times`: nothing expires (replays).
     """
 
     resend: bool
     backoff_s: float = 30.0
+    rate_per_s: float | None = None
     ignore_times: bool = False
 
 
@@ -34,19 +39,28 @@ class Delivery:
     """Ends every message of the ledger in exactly one status, or puts it off."""
 
     def __init__(
-        self, ledger: Ledger, addresses: AddressBook, channel: Channel, rules: Rules, clock: Callable[[], datetime]
+        self,
+        ledger: Ledger,
+        addresses: AddressBook,
+        channel: Channel,
+        rules: Rules,
+        clock: Callable[[], datetime],
+        told: Callable[[str], None] = lambda status: None,
     ) -> None:
+        """`told` hears the status of each message that ends, and `later` for each that is put off."""
         self._ledger = ledger
         self._addresses = addresses
         self._channel = channel
         self._rules = rules
         self._clock = clock
+        self._told = told
+        self._bucket = None if rules.rate_per_s is None else TokenBucket(rules.rate_per_s)
         self._rest_until_s = 0.0
 
     def step(self, lanes: Collection[str]) -> bool:
         """Deals with one message: one that a crash interrupted, else the one that has been due longest.
 
-        False = there is none, or the server needs a rest.
+        False = there is none, the server needs a rest, or the rate is used up.
         """
         now = self._clock()
         if interrupted := self._ledger.interrupted(lanes):
@@ -64,6 +78,8 @@ class Delivery:
             self._end(entry, "skipped", now, abort_type="expired", abort_log=f"attempts: {entry.attempts}")
         elif (address := self._addresses.address(message.user_id, message.channel)) is None:
             self._end(entry, "dropped", now, abort_type="missing_identifier")
+        elif self._bucket is not None and not self._bucket.take(now.timestamp()):
+            return False
         else:
             self._ledger.start(entry.key, now.timestamp())
             result = self._channel.send(message, address, now)
@@ -89,11 +105,13 @@ class Delivery:
 
     def _put_off(self, entry: Entry, later: Later, now: datetime) -> None:
         """To be tried again, at the latest when it expires, so that this is reported in time."""
-        wait_s = later.after_s or min(self._rules.backoff_s * 2 ** (entry.attempts - 1), _MOST_BACKOFF_S)
+        wish_s = min(later.after_s or 0.0, _MOST_WISH_S)
+        wait_s = wish_s or min(self._rules.backoff_s * 2 ** (entry.attempts - 1), _MOST_BACKOFF_S)
         due_s = now.timestamp() + wait_s
         if later.everyone:
-            self._rest_until_s = now.timestamp() + (later.after_s or self._rules.backoff_s)
+            self._rest_until_s = now.timestamp() + (wish_s or self._rules.backoff_s)
         self._ledger.postpone(entry.key, self._before_expiry(entry.message, due_s), now.timestamp())
+        self._told("later")
         log.warning("message %s: later (%s)", entry.message.message_id, later.reason)
 
     def _before_expiry(self, message: Message, due_s: float) -> float:
@@ -101,4 +119,5 @@ class Delivery:
 
     def _end(self, entry: Entry, status: FeedbackStatus, now: datetime, **details: Any) -> None:
         self._ledger.end(entry.key, feedback(entry.message, status, now, **details), now.timestamp())
+        self._told(status)
         log.info("message %s: %s", entry.message.message_id, status)

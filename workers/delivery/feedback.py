@@ -10,8 +10,8 @@ from typing import Any
 
 from confluent_kafka import KafkaError, Producer
 
-from examples.sender.ledger import Ledger
 from schemas.messages import Feedback, FeedbackStatus, Message
+from workers.delivery.ledger import Ledger
 
 _FLUSH_S = 10.0
 _MOST = 500
@@ -33,7 +33,7 @@ def feedback(message: Message, status: FeedbackStatus, at: datetime, **details: 
 class FeedbackPublisher:
     """Moves the ledger's outbox to message.feedback; at least once, each with its stable `event_id`."""
 
-    def __init__(self, kafka: Mapping[str, str], topic: str, ledger: Ledger) -> None:
+    def __init__(self, kafka: Mapping[str, str | int], topic: str, ledger: Ledger) -> None:
         # murmur2 as Java's clients have it: the feedback of a customer must lie where the customer's events lie.
         config = {**kafka, "enable.idempotence": True, "partitioner": "murmur2_random", "linger.ms": 0}
         self._producer = Producer(config)
