@@ -91,6 +91,6 @@ def _generate(settings: Settings, metrics: WorkerMetrics) -> faust.App:
     from workers.agents.writer import Writer  # noqa: PLC0415
 
     playbook = _playbook(settings)
-    model = NoModel() if settings.llm == "off" else OpenAiModel(settings)
+    model = NoModel() if settings.llm == "off" else OpenAiModel(settings, metrics)
     writer = Writer(settings, playbook, model, detector(playbook.languages), metrics)
     return generate.build(settings, writer, model, metrics)
