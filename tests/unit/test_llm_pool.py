@@ -476,6 +476,12 @@ def test_priorities_go_on_the_wire_only_where_the_setting_says_so(servers: list[
     assert [body["priority"] for body in servers[1].requests] == [0, 9, 10]
 
 
+def test_a_server_that_refuses_priorities_stops_the_start_with_the_cure(servers: list[FakeLlm]) -> None:
+    servers[0].reply_with(400)
+    with pytest.raises(Misconfigured, match="ATTUNE_LLM_VLLM_PRIORITY"):
+        pool(servers, lambda client: client.check(), llm_vllm_priority=True)
+
+
 def test_metrics_name_servers_by_their_place_and_nothing_of_their_address() -> None:
     metrics = WorkerMetrics()
     with FakeLlm() as server:

@@ -74,6 +74,16 @@ def test_a_server_that_is_left_alone_gets_nothing_until_its_probe() -> None:
     assert all(choose(states, f"p{number}", 1.0) is other for number in range(20))
 
 
+def test_after_a_failure_the_next_call_meets_another_server() -> None:
+    states = servers(2)
+    first = preferred(states, "x")
+    token = first.breaker.begin(0.0)
+    first.breaker.failed(token, 0.0)
+    assert choose(states, "x", 0.0) is not first
+    first.breaker.succeeded(token, 0.0)
+    assert choose(states, "x", 0.0) is first
+
+
 def test_a_probe_goes_although_older_calls_still_hang() -> None:
     (state,) = servers(1)
     state.in_flight = MOST

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import doctest
+from types import ModuleType
+
 import pytest
 
+from workers import settings
+from workers.adapters import llm_load
+from workers.core import routing, waiting
 from workers.core.routing import Capacity
 from workers.core.waiting import GHOST, WaitingLine, patience_s
 
@@ -106,3 +112,10 @@ def test_in_a_replay_all_wait_until_their_end() -> None:
         line.join(5, 0.0, 20.0)
     assert line.shed(19.0, SLOW) == []
     assert place.begins_by_s == 20.0
+
+
+@pytest.mark.parametrize("module", [waiting, routing, llm_load, settings], ids=lambda module: module.__name__)
+def test_the_examples_in_the_docstrings_hold(module: ModuleType) -> None:
+    found = doctest.testmod(module)
+    assert found.attempted > 0
+    assert found.failed == 0

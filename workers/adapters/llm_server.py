@@ -159,6 +159,9 @@ class ChatServer:
     def _misconfigured(self, error: Refused) -> Misconfigured:
         if error.reason == "key":
             return Misconfigured(f"{self.address} refuses the key.", "set ATTUNE_LLM_API_KEY")
+        if self._send_priority and error.reason == "bad_request":
+            cure = "unset ATTUNE_LLM_VLLM_PRIORITY, or start it with --scheduling-policy priority"
+            return Misconfigured(f"{self.address} refuses a call with a priority.", cure)
         what = f"{self.address} refuses a call of model {self.model!r} ({error})."
         return Misconfigured(what, "is ATTUNE_LLM the base URL of an OpenAI-compatible server, without /v1?")
 

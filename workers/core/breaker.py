@@ -49,6 +49,11 @@ class Breaker:
         self._until_s = 0.0
         self._closed_at_s = float("-inf")
 
+    @property
+    def failing(self) -> bool:
+        """Whether the newest call failed."""
+        return self._in_a_row > 0
+
     def wait_s(self, now_s: float) -> float:
         """0 = a call may go now; else for how long none may [s]."""
         match self.state:

@@ -49,7 +49,8 @@ class EndpointState:
 def choose(states: Sequence[EndpointState], affinity: str, now_s: float) -> EndpointState | None:
     """Who takes the next call; None = nobody can now.
 
-    One whose probe is due goes first: it gets one call, and we learn whether it is back.
+    One whose probe is due goes first: it gets one call, and we learn whether it is back. Among equals one whose last call
+    failed comes last, so that the next try of that text meets another server.
     """
     free = [state for state in states if state.free(now_s)]
     if not free:
@@ -59,7 +60,7 @@ def choose(states: Sequence[EndpointState], affinity: str, now_s: float) -> Endp
             return state
     least = min(state.load for state in free)
     equal = [state for state in free if state.load <= least + EQUAL_LOAD]
-    return max(equal, key=lambda state: weight(affinity, state.key))
+    return max(equal, key=lambda state: (not state.breaker.failing, weight(affinity, state.key)))
 
 
 def weight(affinity: str, key: str) -> bytes:
