@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import aiohttp
 import msgspec
 from confluent_kafka import Producer
 
@@ -25,7 +26,7 @@ from schemas import codec
 from schemas.messages import Candidate, MessageRequest
 from workers.adapters import topic_admin
 from workers.adapters.kafka_config import client_config
-from workers.adapters.llm import OpenAiModel
+from workers.adapters.llm_wire import encode_request
 from workers.adapters.playbook_files import load as load_playbook
 from workers.adapters.topic_reader import TopicReader
 from workers.core import facts
@@ -33,7 +34,6 @@ from workers.core.fallback import template_text
 from workers.core.playbook import Playbook
 from workers.core.profile import CartLine
 from workers.core.writing import Draft
-from workers.ports import CompletionRequest
 from workers.settings import Settings, to_environment
 
 BARE, ROLE = "bare server", "generate"
@@ -145,15 +145,19 @@ def _request(playbook: Playbook, number: int) -> MessageRequest:
 
 
 async def _bare(settings: Settings, playbook: Playbook, requests: list[MessageRequest], server: str) -> Words:
-    """The first questions of the same texts, with nothing of ours around the calls but the client's own bytes."""
+    """The first questions of the same texts: a plain loop of HTTP calls, with nothing of ours but the bytes."""
     questions = [call for request in requests if (call := Draft(playbook, request).next_call()) is not None]
-    waiting = iter(questions)
-    async with OpenAiModel(settings) as model:
-        await model.check()
+    limits = aiohttp.TCPConnector(limit=0)
+    async with aiohttp.ClientSession(connector=limits, headers={"Content-Type": "application/json"}) as session:
+        async with session.get(f"{settings.llm}/v1/models") as models:
+            model = (await models.json())["data"][0]["id"]
+        waiting = iter([encode_request(question, model) for question in questions])
 
         async def ask() -> None:
-            for question in waiting:
-                await _complete(model, question)
+            for body in waiting:
+                async with session.post(f"{settings.llm}/v1/chat/completions", data=body) as answer:
+                    assert answer.status == 200
+                    await answer.read()
 
         started_s = time.perf_counter()
         await asyncio.gather(*(ask() for _ in range(settings.llm_in_flight)))
@@ -166,10 +170,6 @@ async def _bare(settings: Settings, playbook: Playbook, requests: list[MessageRe
         calls_per_s=rate,
         messages_per_s=rate,
     )
-
-
-async def _complete(model: OpenAiModel, question: CompletionRequest) -> None:
-    await model.complete(question, 600.0)
 
 
 def _role(settings: Settings, requests: list[MessageRequest], server: str) -> Words:

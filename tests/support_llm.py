@@ -57,12 +57,31 @@ class Fault(StrEnum):
 class FakeLlm:
     """Context manager; serves in a thread of its own. Set `fault` at any time; `requests` holds every chat body.
 
-    `arrived` is set by a chat call, `hung_up` when a client leaves before its answer.
+    `arrived` is set by a chat call, `hung_up` when a client leaves before its answer. `text` is what good answers say
+    (None: some words); `page` what /metrics shows (None: there is none). An answer takes `latency_s` (None: by its length),
+    and no more than `slots` are worked on at once, the others wait, as in a real server. `adapters` are listed as vLLM does.
     """
 
-    def __init__(self, api_key: str = "", models: tuple[str, ...] = (MODEL,)) -> None:
+    def __init__(
+        self,
+        api_key: str = "",
+        models: tuple[str, ...] = (MODEL,),
+        *,
+        adapters: tuple[str, ...] = (),
+        latency_s: float | None = None,
+        slots: int = 1_000,
+        port: int = 0,
+    ) -> None:
         self.fault = Fault.GOOD
+        self.text: str | None = None
+        self.page: str | None = None
+        self.adapters = adapters
         self.requests: list[dict[str, Any]] = []
+        self.most_at_once = 0
+        self._at_once = 0
+        self._latency_s = latency_s
+        self._slots = asyncio.Semaphore(slots)
+        self._port = port
         self.arrived = threading.Event()
         self.hung_up = threading.Event()
         self.base_url = ""
@@ -95,15 +114,21 @@ class FakeLlm:
         """Lets the calls go on that SLOW and STUCK hold."""
         self._loop.call_soon_threadsafe(self._released.set)
 
+    def hold(self) -> None:
+        """From now on SLOW and STUCK hold again."""
+        self.arrived.clear()
+        self._loop.call_soon_threadsafe(self._released.clear)
+
     async def _serve(self) -> None:
         self._released, self._stopped = asyncio.Event(), asyncio.Event()
         app = web.Application(client_max_size=1 << 20)
         app.router.add_get("/health", self._health)
         app.router.add_get("/v1/models", self._list_models)
+        app.router.add_get("/metrics", self._show_metrics)
         app.router.add_post("/v1/chat/completions", self._chat)
         runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
         await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        await web.TCPSite(runner, "127.0.0.1", self._port, reuse_address=True).start()
         self._started.set_result(f"http://127.0.0.1:{runner.addresses[0][1]}")
         await self._stopped.wait()
         self._released.set()
@@ -115,7 +140,12 @@ class FakeLlm:
     async def _list_models(self, request: web.Request) -> web.Response:
         if not self._key_is_right(request):
             return _error(401, "invalid key")
-        return web.json_response({"object": "list", "data": [{"id": name} for name in self._models]})
+        models: list[dict[str, str | None]] = [{"id": name, "parent": None} for name in self._models]
+        models += [{"id": name, "parent": self._models[0]} for name in self.adapters]
+        return web.json_response({"object": "list", "data": models})
+
+    async def _show_metrics(self, _: web.Request) -> web.Response:
+        return web.Response(status=404) if self.page is None else web.Response(text=self.page)
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
@@ -126,13 +156,25 @@ class FakeLlm:
             return web.Response(status=status, body=content, headers=headers)
         if not self._key_is_right(request):
             return _error(401, "invalid key")
-        if body["model"] not in self._models:
+        if body["model"] not in self._models + self.adapters:
             return _error(404, "the model does not exist")
+        self._at_once += 1
+        self.most_at_once = max(self.most_at_once, self._at_once)
         try:
             return await self._break(request, body)
         except asyncio.CancelledError:
             self.hung_up.set()
             raise
+        finally:
+            self._at_once -= 1
+
+    async def _good(self, body: dict[str, Any]) -> web.Response:
+        async with self._slots:
+            if self._latency_s is not None:
+                await asyncio.sleep(self._latency_s)
+            if self.text is not None:
+                return web.json_response(_reply(body, self.text, "stop", len(self.text.split())))
+            return await _answer(body)
 
     def _key_is_right(self, request: web.Request) -> bool:
         return not self._api_key or request.headers.get("Authorization") == f"Bearer {self._api_key}"
@@ -140,7 +182,7 @@ class FakeLlm:
     async def _break(self, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
         match self.fault:
             case Fault.GOOD:
-                return await _answer(body)
+                return await self._good(body)
             case Fault.EMPTY:
                 return web.Response()
             case Fault.EMPTY_TEXT:
@@ -162,7 +204,7 @@ class FakeLlm:
                 return _error(500, "internal")
             case Fault.SLOW:
                 await self._released.wait()
-                return await _answer(body)
+                return await self._good(body)
             case Fault.RESET:
                 assert request.transport is not None
                 request.transport.abort()

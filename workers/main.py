@@ -121,5 +121,5 @@ def _generate(settings: Settings, metrics: WorkerMetrics) -> faust.App:
     from workers.adapters.llm import NoModel, OpenAiModel  # noqa: PLC0415
     from workers.agents import generate  # noqa: PLC0415
 
-    model = NoModel() if settings.llm == "off" else OpenAiModel(settings)
+    model = NoModel() if settings.llm == "off" else OpenAiModel(settings, metrics)
     return generate.build(settings, writer(settings, _playbook(settings), model, metrics), model, metrics)

@@ -48,10 +48,14 @@ class CompletionUsage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Completion(msgspec.Struct, frozen=True, kw_only=True):
-    """One answer of the LLM; `text` is not trusted. `finish_reason` is `stop` or `length` (cut off)."""
+    """One answer of the LLM; `text` is not trusted. `finish_reason` is `stop` or `length` (cut off).
+
+    `model` is the base model; `adapter` the LoRA adapter on top of it, if one was asked for and served.
+    """
 
     text: str
     model: str
+    adapter: str = ""
     finish_reason: str
     usage: CompletionUsage = CompletionUsage()
     latency_s: float = 0.0
@@ -65,7 +69,12 @@ class ChatMessage(msgspec.Struct, frozen=True):
 
 
 class CompletionRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """One call. `schema` is a JSON Schema that the server must hold to; `seed` makes sampling repeatable."""
+    """One call. `schema` is a JSON Schema that the server must hold to; `seed` makes sampling repeatable.
+
+    `model` is an adapter that the server may know by this name ("" = its own model; it also answers where the adapter is
+    not served). `priority` is 0 to 9, 9 the most important, -1 for a text that nobody hears. Calls of the same `affinity`
+    share the beginning of their prompt.
+    """
 
     messages: tuple[ChatMessage, ...]
     schema: Mapping[str, object] | None = None
@@ -73,10 +82,13 @@ class CompletionRequest(msgspec.Struct, frozen=True, kw_only=True):
     temperature: float = 0.0
     top_p: float = 1.0
     seed: int | None = None
+    model: str = ""
+    priority: int = 5
+    affinity: str = ""
 
 
 class LanguageModel(Protocol):
-    """An LLM server. The adapter holds no retry loop: the caller has the only one."""
+    """One LLM server or several. The adapter holds no retry loop: the caller has the only one."""
 
     @property
     def name(self) -> str:
@@ -86,8 +98,9 @@ class LanguageModel(Protocol):
     async def complete(self, request: CompletionRequest, timeout_s: float) -> Completion:
         """One call within `timeout_s` (connect, queue and body together).
 
-        Raises Retryable when the same call may work later (timeout, connection, 429, 5xx, an unusable answer), Refused
-        when it cannot (context too long, bad request, model or key no longer known). Never Fatal: no answer of a server
-        stops a worker; a wrong model or key is found at the start.
+        Raises Retryable when the same call may work later (timeout, connection, 429, 5xx, an unusable answer; `unavailable`:
+        no server is asked before `retry_after_s`; `shed`: its turn would come too late), Refused when it cannot (context
+        too long, bad request, model or key no longer known). Never Fatal: no answer of a server stops a worker; a wrong
+        model or key is found at the start.
         """
         ...

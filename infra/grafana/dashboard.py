@@ -293,7 +293,7 @@ LLM = Row(
             title="LLM calls by result",
             description=(
                 "`good`, or the error. `connection`: is vllm up? `timeout`, `busy`: too much load. `key`, `unknown_model`: "
-                "settings. `bad_answer`: the server answers, but not with JSON."
+                "settings. `bad_answer`: the server answers, but not with JSON. Which of several servers: panel `LLM servers`."
             ),
             unit="reqps",
             queries=(
@@ -306,7 +306,10 @@ LLM = Row(
         Panel(
             kind="lines",
             title="LLM latency",
-            description="Of one call, good or not. Near ATTUNE_LLM_DEADLINE_S (20 s) texts become templates: look at the queue.",
+            description=(
+                "Of one call, good or not, without its wait. Near ATTUNE_LLM_DEADLINE_S (20 s) texts become templates: look at "
+                "the queue."
+            ),
             unit="s",
             queries=(
                 Query(_quantile(0.5, _LLM_S), "p50"),
@@ -324,16 +327,23 @@ LLM = Row(
         Panel(
             kind="lines",
             title="Texts in work",
-            description="At ATTUNE_LLM_IN_FLIGHT all the time: generate is the bottleneck; allow more if vLLM's queue is empty.",
+            description=(
+                "`waiting` is for a free LLM server. Above 0 all the time: too few; the least important texts are shed. "
+                "More ATTUNE_LLM_IN_FLIGHT if vLLM's own queue is empty, else more servers."
+            ),
             unit="none",
-            queries=(Query('sum by (instance) (attune_llm_in_flight{job="generate"})', "{{instance}}"),),
+            queries=(
+                Query('sum by (instance) (attune_llm_in_flight{job="generate"})', "{{instance}}"),
+                Query('sum by (instance) (attune_llm_waiting{job="generate"})', "{{instance}} waiting"),
+            ),
         ),
         Panel(
             kind="stacked",
             title="Texts by what became of them",
             description=(
                 "`llm`, or `template` and why: `guardrail`, `malformed`, `cut_off` (model or prompt), `deadline` (too slow), "
-                "`refused` (settings), `language` (not among ATTUNE_LLM_LANGUAGES)."
+                "`shed` (too many at once), `unavailable` (no LLM server works), `refused` (settings), `language` (not among "
+                "ATTUNE_LLM_LANGUAGES)."
             ),
             unit="cps",
             queries=(Query(_rate("attune_texts_total", "generated_by, failure"), "{{generated_by}} {{failure}}"),),
@@ -349,8 +359,36 @@ LLM = Row(
         ),
         Panel(
             kind="lines",
+            title="LLM servers",
+            description=(
+                "Calls in flight by the server's place in ATTUNE_LLM, from 0, and what the workers allow it now. A limit far "
+                "below ATTUNE_LLM_IN_FLIGHT: it is overloaded. `left alone`: workers whose breaker is open, see its log."
+            ),
+            unit="none",
+            queries=(
+                Query("sum by (endpoint) (attune_llm_endpoint_in_flight)", "{{endpoint}} in flight"),
+                Query("sum by (endpoint) (attune_llm_endpoint_limit)", "{{endpoint}} limit"),
+                Query("sum by (endpoint) (attune_llm_endpoint_state == bool 2)", "{{endpoint}} left alone"),
+            ),
+            width=12,
+        ),
+        Panel(
+            kind="lines",
+            title="Calls shed by priority",
+            description=(
+                "Texts that got their template because more important ones come first (0 to 9, `ghost`: nobody hears it). "
+                "5 and above for long: add a server."
+            ),
+            unit="cps",
+            queries=(Query(_rate("attune_llm_shed_total", "priority, reason"), "{{priority}} {{reason}}"),),
+            width=12,
+        ),
+        Panel(
+            kind="lines",
             title="vLLM queue",
-            description="Waiting above 0 for long: the GPU is full. Fewer ATTUNE_LLM_IN_FLIGHT, a smaller model, or another GPU.",
+            description=(
+                "Waiting above 0 for long: the GPU is full; workers ask for less by themselves. Another GPU, or a smaller model."
+            ),
             unit="none",
             queries=(
                 Query("sum(vllm:num_requests_running)", "running"),

@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -41,10 +42,10 @@ class LlmServer:
         """Starts or finds the server that `settings.llm` names; blocks until it answers.
 
         A child writes to `llm.log` in `settings.data_dir`, anew at each start, and dies with this process.
-        Raises Unavailable, with the child's last lines, when there is no server in the end.
+        Raises Unavailable, with the child's last lines, when there is no server in the end. Of several URLs one must answer.
         """
         if settings.llm not in CHILDREN:
-            check_health(settings.llm)
+            check_any(settings.llm_urls)
             return cls(settings.llm)
         module, limit_s = CHILDREN[settings.llm]
         log = Path(settings.data_dir) / LOG
@@ -72,6 +73,18 @@ class LlmServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+
+def check_any(base_urls: Sequence[str]) -> None:
+    """Raises Unavailable, the last one's, when none of the servers answers."""
+    *others, last = base_urls
+    for base_url in others:
+        try:
+            check_health(base_url)
+        except Unavailable:
+            continue
+        return
+    check_health(last)
 
 
 def check_health(base_url: str) -> None:

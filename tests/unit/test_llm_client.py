@@ -11,7 +11,7 @@ import pytest
 
 from tests.support_llm import MODEL, FakeLlm, Fault
 from workers.adapters import llm_wire
-from workers.adapters.llm import OpenAiModel, shown
+from workers.adapters.llm import OpenAiModel
 from workers.errors import Misconfigured, Refused, Retryable, Unavailable
 from workers.ports import ChatMessage, Completion, CompletionRequest
 from workers.settings import Settings
@@ -62,7 +62,6 @@ def check(url: str, model: str = MODEL, key: str = "") -> str:
         (Fault.ENDLESS, "bad_answer"),
         (Fault.CUT, "connection"),
         (Fault.RESET, "connection"),
-        (Fault.BUSY, "busy"),
         (Fault.BROKEN, "server_error"),
     ],
 )
@@ -324,8 +323,3 @@ def test_a_closed_client_answers_with_retryable(fake: FakeLlm) -> None:
 
     with pytest.raises(Retryable, match="closed"):
         on(fake.base_url, close_twice_then_call)
-
-
-def test_a_url_is_shown_without_user_and_password() -> None:
-    assert shown("https://me:secret@llm.example/v1") == "https://llm.example/v1"
-    assert shown("http://127.0.0.1:8080") == "http://127.0.0.1:8080"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from workers.errors import Misconfigured
-from workers.settings import Settings, load, to_environment
+from workers.settings import Settings, load, shown, to_environment
 
 
 def test_the_command_line_wins_over_the_environment_and_that_over_the_file(tmp_path: Path) -> None:
@@ -27,6 +27,11 @@ def test_the_command_line_wins_over_the_environment_and_that_over_the_file(tmp_p
         ({"ATTUNE_PARTITION": "3"}, ["ATTUNE_PARTITION", "partitions"]),
         ({"ATTUNE_PREFIX": "a b"}, ["ATTUNE_PREFIX"]),
         ({"ATTUNE_LLM": "gpt"}, ["ATTUNE_LLM", "embedded", "http"]),
+        ({"ATTUNE_LLM": "http://a:1,off"}, ["ATTUNE_LLM", "'off'"]),
+        ({"ATTUNE_LLM": "http://a:1,"}, ["ATTUNE_LLM", "''", "commas"]),
+        ({"ATTUNE_LLM": "http://"}, ["ATTUNE_LLM", "http://"]),
+        ({"ATTUNE_LLM": "http://a:1/v1, http://a:1"}, ["ATTUNE_LLM", "twice"]),
+        ({"ATTUNE_LLM": "https://me:pw@a", "ATTUNE_LLM_API_KEY": "k"}, ["https://a ", "llm_api_key"]),
         ({"ATTUNE_KAFKA_USER": "u"}, ["kafka_password"]),
         ({"ATTUNE_KAFKA_USER": "u", "ATTUNE_KAFKA_PASSWORD": "p"}, ["kafka_ca", "plain"]),
         ({"ATTUNE_GRANT": "email"}, ["grant", "replay"]),
@@ -45,7 +50,25 @@ def test_secrets_are_never_shown() -> None:
     assert "sesame" not in str(settings)
 
 
+def test_several_llm_servers_are_a_list_and_words_are_none() -> None:
+    assert load({"ATTUNE_LLM": "http://a:1, https://b/v1"}).llm_urls == ("http://a:1", "https://b/v1")
+    for word in ("embedded", "vllm-cpu", "off"):
+        assert load({"ATTUNE_LLM": word}).llm_urls == ()
+
+
+def test_a_password_in_a_url_is_never_shown() -> None:
+    settings = load({"ATTUNE_LLM": "https://me:sesame@a,https://you:sesame@b"})
+    assert "sesame" not in repr(settings)
+    assert settings.printable()["llm"] == "https://a,https://b"
+    assert shown("http://127.0.0.1:8080") == "http://127.0.0.1:8080"
+    with pytest.raises(Misconfigured) as caught:
+        load({"ATTUNE_LLM": "https://a,me:sesame@b"})
+    assert "sesame" not in str(caught.value)
+
+
 def test_the_environment_of_a_child_reads_back_as_the_same_settings() -> None:
-    settings = load({}, partitions=6, clock="event", grant="push", llm="http://127.0.0.1:1", speedup=2.5)
+    settings = load(
+        {}, partitions=6, clock="event", grant="push", llm="http://a:1,http://b:1", speedup=2.5, llm_vllm_priority=True
+    )
     assert load(to_environment(settings)) == settings
     assert to_environment(Settings()) == {}

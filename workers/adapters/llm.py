@@ -1,26 +1,30 @@
-"""The client of an OpenAI-compatible LLM server (llama.cpp's, vLLM, or a hosted one): one instance, one base URL.
+"""The client of one or several LLM servers: who gets a call, who waits, who is left alone. The rules stand in workers.core.
 
-No retries inside, one deadline a call, a bound on every answer. No text, neither prompt nor answer, is ever logged.
+No retries inside, one deadline a call. No text, neither prompt nor answer, is ever logged.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-import aiohttp
-
 from workers.adapters import llm_wire as wire
 from workers.adapters.clock import monotonic_s
+from workers.adapters.llm_endpoint import Endpoint, Turn
+from workers.adapters.metrics import WorkerMetrics
+from workers.core import routing
+from workers.core.breaker import BreakerRule
+from workers.core.waiting import GHOST, ROOM_PER_SLOT, Place, ShedReason, WaitingLine
 from workers.errors import Misconfigured, Refused, Retryable, Unavailable
-from workers.ports import ChatMessage, Completion, CompletionRequest
+from workers.ports import Completion, CompletionRequest
 from workers.settings import Settings
 
-MAX_ANSWER_BYTES = 256 * 1024  # 4096 tokens are about 16 KB; what is longer is cut off and counts as a failed answer
-IDLE_CONNECTION_S = 4.0  # both servers close after 5 s: we close first, so that no call meets a closing connection
-CHECK_S = 10.0
-NAMES_SHOWN = 20
+POLL_S = 2.0
+log = logging.getLogger(__name__)
 
 
 class NoModel:
@@ -41,22 +45,40 @@ class NoModel:
 
 
 class OpenAiModel:
-    """Implements ports.LanguageModel on the server at `settings.llm` (a URL by now); any number of calls in flight.
+    """Implements ports.LanguageModel on the servers of `settings.llm` (URLs by now).
 
-    Connects at the first call. An async context manager; `close` ends it just as well.
+    Each server is given `llm_in_flight` calls at most; what is beyond that waits here, the most important first, and is
+    shed when its turn would come too late (not in a replay). Any number of calls may be made at once. Connects at the first
+    call. An async context manager; `close` ends it just as well. `breaker` False: no server is ever left alone.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self._base_url = settings.llm.rstrip("/").removesuffix("/v1")
+    def __init__(
+        self,
+        settings: Settings,
+        metrics: WorkerMetrics | None = None,
+        *,
+        breaker: bool = True,
+        now_s: Callable[[], float] = monotonic_s,
+    ) -> None:
+        metrics = metrics or WorkerMetrics()
+        rule = BreakerRule(enabled=breaker)
         self._model = settings.llm_model
-        self._api_key = settings.llm_api_key
-        self._session: aiohttp.ClientSession | None = None
+        self._endpoints = [
+            Endpoint(number, url, settings, rule, metrics, now_s) for number, url in enumerate(settings.llm_urls)
+        ]
+        self._states = [endpoint.state for endpoint in self._endpoints]
+        room = ROOM_PER_SLOT * settings.llm_in_flight * len(self._endpoints)
+        self._line = WaitingLine(room if settings.clock == "wall" else None)
+        self._waiting: dict[int, tuple[str, asyncio.Future[Turn]]] = {}
+        self._metrics = metrics
+        self._now_s = now_s
+        self._poller: asyncio.Task[None] | None = None
         self._closed = False
 
     @property
     def name(self) -> str:
-        """The model that answers; empty until it is known (named by the settings, or by the server)."""
-        return self._model
+        """The model that answers; empty until it is known (named by the settings, or by a server)."""
+        return self._model or next((found for endpoint in self._endpoints if (found := endpoint.server.model)), "")
 
     async def __aenter__(self) -> Self:
         return self
@@ -67,130 +89,152 @@ class OpenAiModel:
         await self.close()
 
     async def close(self) -> None:
-        """Closes all connections; calls in flight, and later ones, end with Retryable. May be called twice."""
+        """Closes all connections; calls in flight or waiting, and later ones, end with Retryable. May be called twice."""
         self._closed = True
-        if self._session is not None:
-            await self._session.close()
+        for _, turn in self._waiting.values():
+            if not turn.done():
+                turn.set_exception(_closed())
+        if self._poller is not None:
+            self._poller.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._poller
+        for endpoint in self._endpoints:
+            await endpoint.server.close()
 
     async def check(self) -> str:
-        """Proves at the start that calls will work: resolves the model, then asks it for one token. Returns its name.
+        """Proves at the start that calls will work, on every server (see ChatServer.check). Returns the model's name.
 
-        Raises Misconfigured when the model is not served (names those that are), the key is refused or this is no such
-        API; Unavailable when nobody answers within 10 s. A server that is merely busy passes.
+        Raises Misconfigured, naming the server, when one is not what the settings say or serves another model than the
+        others; Unavailable when none answers. One of several that does not answer is a warning: it is tried again later.
         """
-        try:
-            self._model = choose_model(self._model, await self._models(CHECK_S), shown(self._base_url))
-        except Retryable as error:
-            raise self._unavailable(error) from error
-        except Refused as error:
-            raise self._misconfigured(error) from error
-        try:
-            await self.complete(CompletionRequest(messages=(ChatMessage("user", "Hi"),), max_tokens=1), CHECK_S)
-        except Retryable as error:
-            if error.reason == "connection":
-                raise self._unavailable(error) from error
-        except Refused as error:
-            raise self._misconfigured(error) from error
-        return self._model
+        self._start()
+        results = await asyncio.gather(*(one.server.check() for one in self._endpoints), return_exceptions=True)
+        down: list[Unavailable] = []
+        names: dict[str, str] = {}
+        for endpoint, result in zip(self._endpoints, results, strict=True):
+            if isinstance(result, str):
+                names.setdefault(result, endpoint.server.address)
+            elif isinstance(result, Unavailable):
+                endpoint.leave_alone()
+                down.append(result)
+            else:
+                raise result
+        if len(names) > 1:
+            said = ", ".join(f"{name} at {address}" for name, address in names.items())
+            raise Misconfigured(f"The LLM servers serve different models: {said}.", "set ATTUNE_LLM_MODEL")
+        if not names:
+            raise Unavailable(" ".join(str(error.args[0]) for error in down), down[0].cure)
+        for error in down:
+            log.warning("%s The other LLM servers work meanwhile.", error)
+        return self.name
 
     async def complete(self, request: CompletionRequest, timeout_s: float) -> Completion:
         """See ports.LanguageModel. `reason` of both errors is one of llm_wire.RetryReason and RefusalReason.
 
-        A timeout hangs up, which makes the server give up the call. If neither settings nor `check` named the model,
-        the server is asked first, within the same time.
+        The wait for a free server counts in `timeout_s`. If neither settings nor `check` named the model, the server is
+        asked first, within the same time.
         """
-        started_s = monotonic_s()
-        if not self._model:
-            try:
-                self._model = choose_model("", await self._models(timeout_s), shown(self._base_url))
-            except Misconfigured as error:
-                raise Refused("unknown_model", str(error)) from error
-        payload = wire.encode_request(request, self._model)
-        left_s = timeout_s - (monotonic_s() - started_s)
-        body = await self._call("POST", "/v1/chat/completions", payload, left_s)
-        return wire.decode_reply(body, self._model, monotonic_s() - started_s)
-
-    async def _models(self, timeout_s: float) -> list[str] | None:
-        """The names served; None when the server has no such list and the settings name a model."""
+        if timeout_s <= 0:
+            raise wire.retry("timeout", "no time is left")
+        self._start()
+        ends_at_s = self._now_s() + timeout_s
+        turn = await self._turn(request, timeout_s)
         try:
-            return wire.decode_models(await self._call("GET", "/v1/models", None, timeout_s))
-        except Refused as error:
-            if error.reason == "unknown_model" and self._model:
-                return None
-            raise
+            alone = len(self._endpoints) == 1
+            return await turn.endpoint.call(turn, request, ends_at_s, self.name, alone=alone)
+        finally:
+            turn.endpoint.release(turn)
+            self._next()
 
-    async def _call(self, method: str, path: str, payload: bytes | None, timeout_s: float) -> bytes:
+    async def poll(self) -> None:
+        """Asks every server once how much it has to do, and gives calls to those that have room now."""
+        await asyncio.gather(*(endpoint.poll() for endpoint in self._endpoints))
+        self._next()
+
+    def _start(self) -> None:
         if self._closed:
-            raise wire.retry("connection", "this client is closed")
-        if self._session is None:
-            self._session = self._connect()
+            raise _closed()
+        if self._poller is None:
+            self._poller = asyncio.create_task(self._poll(), name="llm load")
+
+    async def _poll(self) -> None:
+        while True:
+            await asyncio.sleep(POLL_S)
+            await self.poll()
+
+    async def _turn(self, request: CompletionRequest, left_s: float) -> Turn:
+        """A place at a server, which the caller releases. Raises Retryable `unavailable` or `shed`."""
+        now_s = self._now_s()
+        if not self._line and (endpoint := self._choose(request.affinity, now_s)) is not None:
+            return endpoint.take(now_s)
+        if (pause_s := routing.wait_s(self._states, now_s)) > 0:
+            raise _unavailable(pause_s)
+        place = self._line.join(request.priority, now_s, left_s)
+        turn: asyncio.Future[Turn] = asyncio.get_running_loop().create_future()
+        self._waiting[place.number] = request.affinity, turn
+        self._next()
         try:
-            async with (
-                asyncio.timeout(timeout_s),
-                self._session.request(method, self._base_url + path, data=payload, allow_redirects=False) as response,
-            ):
-                body = await _read(response.content)
-                if response.status != 200:
-                    wire.raise_for_status(response.status, body, response.headers.get("Retry-After"))
-                return body
-        except TimeoutError as error:
-            raise wire.retry("timeout", f"no answer within {timeout_s:g} s") from error
-        except (aiohttp.ClientError, OSError) as error:
-            raise wire.retry("connection", type(error).__name__) from error
+            async with asyncio.timeout(max(0.0, place.begins_by_s - now_s)):
+                return await turn
+        except BaseException as error:
+            if turn.done() and not turn.cancelled() and turn.exception() is None:
+                turn.result().endpoint.release(turn.result())  # given in the same moment in which the wait ended
+            if isinstance(error, TimeoutError):
+                raise self._shed(request.priority, "waited") from error
+            if isinstance(error, _Shed):
+                raise self._shed(request.priority, error.why) from None
+            raise
+        finally:
+            self._line.leave(place)
+            del self._waiting[place.number]
+            self._metrics.gauge("llm_waiting", len(self._line))
+            self._next()
 
-    def _connect(self) -> aiohttp.ClientSession:
-        headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
-        if self._api_key:
-            headers["Authorization"] = f"Bearer {self._api_key}"
-        return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_CONNECTION_S),  # the caller limits calls
-            headers=headers,
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),  # each call has its own deadline
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,  # nothing compressed was asked for, so a small body cannot unpack to a large one
-        )
+    def _choose(self, affinity: str, now_s: float) -> Endpoint | None:
+        state = routing.choose(self._states, affinity, now_s)
+        return None if state is None else self._endpoints[self._states.index(state)]
 
-    def _unavailable(self, error: Retryable) -> Unavailable:
-        cure = "start the server, or correct ATTUNE_LLM (`embedded` needs none)"
-        return Unavailable(f"The LLM server at {shown(self._base_url)} does not answer ({error}).", cure)
+    def _next(self) -> None:
+        """Gives free servers to those whose turn it is, and sends away those that wait in vain."""
+        if not self._waiting or self._closed:
+            return
+        now_s = self._now_s()
+        if (pause_s := routing.wait_s(self._states, now_s)) > 0:
+            while (place := self._line.first()) is not None:
+                self._end(place, _unavailable(pause_s))
+            return
+        while (place := self._line.first()) is not None:
+            affinity, turn = self._waiting[place.number]
+            endpoint = self._choose(affinity, now_s)
+            if endpoint is None:
+                break
+            self._line.leave(place)
+            if not turn.done():
+                turn.set_result(endpoint.take(now_s))
+        for place, why in self._line.shed(now_s, routing.capacity(self._states, now_s)):
+            self._end(place, _Shed(why))
+        self._metrics.gauge("llm_waiting", len(self._line))
 
-    def _misconfigured(self, error: Refused) -> Misconfigured:
-        if error.reason == "key":
-            return Misconfigured(f"{shown(self._base_url)} refuses the key.", "set ATTUNE_LLM_API_KEY")
-        what = f"{shown(self._base_url)} refuses a call of model {self._model!r} ({error})."
-        return Misconfigured(what, "is ATTUNE_LLM the base URL of an OpenAI-compatible server, without /v1?")
+    def _end(self, place: Place, error: Retryable) -> None:
+        self._line.leave(place)
+        turn = self._waiting[place.number][1]
+        if not turn.done():
+            turn.set_exception(error)
 
-
-async def _read(content: aiohttp.StreamReader) -> bytes:
-    """The whole body. Raises Retryable `bad_answer` above MAX_ANSWER_BYTES; the connection is then dropped."""
-    body = bytearray()
-    async for chunk in content.iter_any():
-        body += chunk
-        if len(body) > MAX_ANSWER_BYTES:
-            raise wire.unusable(f"longer than {MAX_ANSWER_BYTES} bytes")
-    return bytes(body)
-
-
-def choose_model(wanted: str, served: list[str] | None, server: str) -> str:
-    """The model to ask for: the wanted one, or the only one if none is wanted. `served` None: the server does not say.
-
-    Raises Misconfigured naming what is served.
-    """
-    if served is None or wanted in served:
-        return wanted
-    names = ", ".join(sorted(served)[:NAMES_SHOWN]) or "no model"
-    if wanted:
-        raise Misconfigured(f"llm_model = {wanted!r} is not served by {server}.", f"it serves: {names}")
-    if len(served) != 1:
-        raise Misconfigured(f"{server} serves {len(served)} models.", f"set ATTUNE_LLM_MODEL to one of: {names}")
-    return served[0]
+    def _shed(self, priority: int, why: ShedReason) -> Retryable:
+        self._metrics.count("llm_shed", "ghost" if priority <= GHOST else str(priority), why)
+        return wire.retry("shed", f"too many calls for the LLM ({why})")
 
 
-def shown(url: str) -> str:
-    """The URL without user and password.
+class _Shed(Retryable):
+    def __init__(self, why: ShedReason) -> None:
+        super().__init__(why)
+        self.why = why
 
-    >>> shown("https://me:secret@llm.example/")
-    'https://llm.example/'
-    """
-    scheme, separator, rest = url.partition("://")
-    return f"{scheme}{separator}{rest.rpartition('@')[2]}"
+
+def _unavailable(pause_s: float) -> Retryable:
+    return wire.retry("unavailable", "no LLM server works", pause_s)
+
+
+def _closed() -> Retryable:
+    return wire.retry("connection", "this client is closed")

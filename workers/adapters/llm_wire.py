@@ -12,11 +12,12 @@ from typing import Annotated, Literal, NoReturn
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from workers.core.waiting import HIGHEST
 from workers.errors import Refused, Retryable
 from workers.ports import ChatMessage, Completion, CompletionRequest, CompletionUsage
 
 # Why an answer is missing: the label values of its metric.
-RetryReason = Literal["timeout", "connection", "busy", "server_error", "bad_answer"]
+RetryReason = Literal["timeout", "connection", "busy", "server_error", "bad_answer", "unavailable", "shed"]
 RefusalReason = Literal["too_long", "bad_request", "unknown_model", "key", "filtered"]
 
 SEED_MASK = 0x7FFF_FFFF  # llama.cpp knows 32 bits, and takes 2**32 - 1 for "no seed"
@@ -43,6 +44,7 @@ class _ChatRequest(Struct, frozen=True, kw_only=True):
     top_p: float
     seed: int | UnsetType = UNSET
     response_format: _ResponseFormat | UnsetType = UNSET
+    priority: int | UnsetType = UNSET
 
 
 class _Message(Struct):
@@ -65,12 +67,15 @@ class _ChatReply(Struct):
     usage: _Usage | None = None
 
 
-class _Model(Struct):
+class ServedModel(Struct, frozen=True):
+    """One model of GET /v1/models; vLLM names the `parent` of a LoRA adapter."""
+
     id: str
+    parent: str | None = None
 
 
 class _ModelList(Struct):
-    data: list[_Model]
+    data: list[ServedModel]
 
 
 # msgspec's errors and broken UTF-8, neither of which quotes the text; and JSON that nests thousands deep.
@@ -80,9 +85,10 @@ _reply_decoder = msgspec.json.Decoder(_ChatReply)
 _models_decoder = msgspec.json.Decoder(_ModelList)
 
 
-def encode_request(request: CompletionRequest, model: str) -> bytes:
+def encode_request(request: CompletionRequest, model: str, *, priority: bool = False) -> bytes:
     """The body of POST /v1/chat/completions. Of the seed the low 31 bits count.
 
+    `priority`: the request's own goes along, as vLLM's scheduler counts it: 0 is served first.
     Raises Refused `bad_request` when a message or the schema has no JSON form.
     """
     schema = request.schema
@@ -94,6 +100,7 @@ def encode_request(request: CompletionRequest, model: str) -> bytes:
         top_p=request.top_p,
         seed=UNSET if request.seed is None else request.seed & SEED_MASK,
         response_format=UNSET if schema is None else _ResponseFormat(_JsonSchema(schema)),
+        priority=HIGHEST - request.priority if priority else UNSET,
     )
     try:
         return _encoder.encode(body)
@@ -101,8 +108,8 @@ def encode_request(request: CompletionRequest, model: str) -> bytes:
         raise Refused("bad_request", f"the request has no JSON form ({type(error).__name__})") from error
 
 
-def decode_reply(body: bytes, model: str, latency_s: float) -> Completion:
-    """The first choice of a chat reply. `model` stands in when the server does not name its own.
+def decode_reply(body: bytes, model: str, latency_s: float, adapter: str = "") -> Completion:
+    """The first choice of a chat reply. `model` stands in when the server does not name its own, or names the adapter.
 
     Raises Retryable `bad_answer` for anything that is not a finished text, Refused `filtered` when it was withheld.
     """
@@ -120,17 +127,18 @@ def decode_reply(body: bytes, model: str, latency_s: float) -> Completion:
     usage = reply.usage or _Usage()
     return Completion(
         text=choice.message.content,
-        model=reply.model[:200] or model,
+        model=model if adapter else reply.model[:200] or model,
+        adapter=adapter,
         finish_reason=choice.finish_reason,
         usage=CompletionUsage(input_tokens=usage.prompt_tokens, output_tokens=usage.completion_tokens),
         latency_s=latency_s,
     )
 
 
-def decode_models(body: bytes) -> list[str]:
-    """The names in a reply of GET /v1/models. Raises Retryable `bad_answer` when it is none."""
+def decode_models(body: bytes) -> list[ServedModel]:
+    """What a reply of GET /v1/models lists. Raises Retryable `bad_answer` when it is none."""
     try:
-        return [model.id for model in _models_decoder.decode(body).data]
+        return _models_decoder.decode(body).data
     except _UNDECODABLE as error:
         raise unusable(f"not a list of models ({type(error).__name__}, {len(body)} bytes)") from error
 

@@ -23,6 +23,7 @@ from workers.adapters.watchdog import ASSIGNMENT
 from workers.agents.apps import make_app, raw_topic
 from workers.agents.writer import Writer
 from workers.core.dead_letters import dead_letter
+from workers.core.waiting import ROOM_PER_SLOT
 from workers.errors import InvalidEvent, Misconfigured, Unavailable
 from workers.ports import Record
 from workers.settings import Settings
@@ -87,8 +88,10 @@ def build(settings: Settings, writer: Writer, model: Checked, metrics: WorkerMet
 
 
 class Window:
-    """Requests in work: at most `llm_in_flight`, finished in any order, acknowledged in the order of their offsets.
+    """Requests in work, finished in any order, acknowledged in the order of their offsets.
 
+    As many as the LLM servers take and their waiting room holds, and some more that shed the least important of those: so
+    an important one is not stuck behind them in Kafka. In a replay, which sheds nothing, the rest waits in Kafka.
     Out of order acks make Faust's committer skip what is still open, so an event is acked only when all before it are.
     """
 
@@ -99,7 +102,8 @@ class Window:
         self._writer = writer
         self._topics = topics
         self._metrics = metrics
-        self._slots = asyncio.Semaphore(settings.llm_in_flight)
+        in_flight = settings.llm_in_flight * max(1, len(settings.llm_urls))
+        self._slots = asyncio.Semaphore(in_flight * (ROOM_PER_SLOT + 2))
         self._in_order: dict[int, deque[tuple[faust.EventT[bytes], asyncio.Task[None]]]] = {}
 
     async def take(self, event: faust.EventT[bytes]) -> None:

@@ -9,6 +9,7 @@ from schemas.messages import Candidate, MessageRequest
 from workers.adapters import clock
 from workers.adapters.metrics import WorkerMetrics
 from workers.core.playbook import Playbook
+from workers.core.waiting import patience_s
 from workers.core.writing import Draft, Language
 from workers.errors import Refused, Retryable
 from workers.ports import Completion, CompletionRequest, LanguageModel
@@ -62,29 +63,26 @@ class Writer:
         return candidate
 
     async def _call(self, call: CompletionRequest, ends_at_s: float) -> Completion | str:
-        """The answer, or in one word why there is none. Retries what may pass, with growing pauses, until the deadline."""
+        """The answer, or in one word why there is none. Retries what may pass, with growing pauses, until the deadline.
+
+        While no server works, a text waits for the next attempt only as long as its priority allows.
+        """
         pause_s = _FIRST_PAUSE_S
         while (left_s := ends_at_s - clock.monotonic_s()) > 0:
-            started_s = clock.monotonic_s()
             try:
-                completion = await self._model.complete(call, left_s)
+                return await self._model.complete(call, left_s)
             except Refused as error:
-                self._observe(started_s, error.reason)
                 log.warning("the LLM refused a request: %s", error)
                 return "refused"
             except Retryable as error:
-                self._observe(started_s, error.reason)
+                if error.reason == "shed":
+                    return error.reason
+                left_s = ends_at_s - clock.monotonic_s()
                 pause = max(pause_s, error.retry_after_s or 0.0)
-                if clock.monotonic_s() + pause >= ends_at_s:
+                if error.reason == "unavailable" and pause >= patience_s(call.priority, left_s):
+                    return error.reason
+                if pause >= left_s:
                     return "deadline"
                 await asyncio.sleep(pause)
                 pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
-            else:
-                self._observe(started_s, "")
-                self._metrics.observe("llm_tokens", completion.usage.input_tokens, completion.model, "input")
-                self._metrics.observe("llm_tokens", completion.usage.output_tokens, completion.model, "output")
-                return completion
         return "deadline"
-
-    def _observe(self, started_s: float, error_type: str) -> None:
-        self._metrics.observe("llm_seconds", clock.monotonic_s() - started_s, self._model.name, error_type)

@@ -264,12 +264,14 @@ class Decoding(_Strict, frozen=True, kw_only=True):
     """How the model samples for one prompt, in the head of its file between two lines `---`.
 
     `example_words` are those of the prompt's examples that must not come back in an answer (the example's product).
+    `model` names a LoRA adapter that the server offers; where it does not, its own model answers.
     """
 
     temperature: Annotated[float, Meta(ge=0, le=2)] = 0.7
     top_p: Annotated[float, Meta(gt=0, le=1)] = 0.95
     max_tokens: Annotated[int, Meta(ge=16, le=4096)] = 240
     example_words: list[str] = []
+    model: Annotated[str, Meta(max_length=200)] = ""
 
 
 class Prompt(msgspec.Struct, frozen=True, kw_only=True):

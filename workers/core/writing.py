@@ -14,12 +14,15 @@ from workers.core import guardrails, prompts
 from workers.core.fallback import template_text
 from workers.core.guardrails import Language
 from workers.core.playbook import GENERIC_GROUP, Playbook
+from workers.core.waiting import GHOST
 from workers.ports import ChatMessage, Completion, CompletionRequest
 
 __all__ = ["FAILURES", "Draft", "Language"]
 
 #: Why a text is not the model's own (Candidate.failure); the caller's words for calls that failed come beside them.
 FAILURES = ("", "guardrail", "malformed", "cut_off", "not_personalised", "language", "stale", "off")
+#: Failures of calls that were never made: no LLM server works, or its turn would come too late.
+UNASKED = ("unavailable", "shed")
 #: Appended to the last turn. The rejected answer itself is not shown: small models would repeat it, and it may hold
 #: anything; so all attempts share their prompt as prefix.
 _AGAIN = {
@@ -77,6 +80,9 @@ class Draft:
             temperature=prompt.decoding.temperature,
             top_p=prompt.decoding.top_p,
             seed=_seed(self._request.message_id, self._calls),
+            model=prompt.decoding.model,
+            priority=GHOST if self._request.ghost else self._request.priority,
+            affinity=f"{prompt.id}/{prompt.language}",
         )
 
     def answer(self, completion: Completion) -> None:
@@ -104,7 +110,8 @@ class Draft:
     def failed(self, reason: str) -> None:
         """The call gave no answer (in one word why), and no further one will be made."""
         self._calls += 1
-        self._usage = msgspec.structs.replace(self._usage, calls=self._usage.calls + 1)
+        if reason not in UNASKED:
+            self._usage = msgspec.structs.replace(self._usage, calls=self._usage.calls + 1)
         self._failure, self._done = reason, True
 
     def result(self, now: datetime) -> Candidate:
@@ -189,6 +196,7 @@ def _added(usage: LlmUsage, completion: Completion) -> LlmUsage:
     return msgspec.structs.replace(
         usage,
         model=completion.model,
+        adapter=completion.adapter,
         calls=usage.calls + 1,
         input_tokens=usage.input_tokens + completion.usage.input_tokens,
         output_tokens=usage.output_tokens + completion.usage.output_tokens,

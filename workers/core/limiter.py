@@ -1,0 +1,91 @@
+"""How many calls one server is given at a time: additive increase, multiplicative decrease (AIMD), as TCP does it.
+
+Not a gradient of latencies: a server that batches (vLLM) is slower per call and faster in sum with every further call,
+so a rule that takes rising latency for a queue would hold a healthy one back. The limit therefore starts at the most
+that is allowed and goes down only on real signs: timeouts, 429 and the like, or a queue that the server itself reports.
+(Chiu & Jain 1989; slow start and threshold as in RFC 5681.)
+"""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+
+_DECREASE = 0.7
+#: Weight of the newest call in the recent service time.
+_NEWEST = 0.2
+#: A few requests that wait keep a batch full: so many, or this share of those that run, are no queue.
+_SLACK, _SLACK_SHARE = 1.0, 0.1
+#: From here on the KV cache is full: more calls would only preempt each other.
+_FULL_CACHE = 0.95
+#: What a server said of itself holds for so long [s].
+_FRESH_S = 10.0
+
+
+class ServerLoad(msgspec.Struct, frozen=True, kw_only=True):
+    """What a server says of itself, over all who call it. `kv_cache_usage` is a share of 1; None = not told."""
+
+    running: float
+    waiting: float
+    kv_cache_usage: float | None = None
+
+
+class Limiter:
+    """The limit of one server, between 1 and `most`. Time is passed in [s, monotonic]."""
+
+    def __init__(self, most: int) -> None:
+        self._most = float(most)
+        self._limit = self._threshold = float(most)
+        self._cut_at_s = float("-inf")
+        self._held_until_s = float("-inf")
+        self._queues_seen = 0
+        #: How long a good call takes lately [s]; None before the first one.
+        self.service_s: float | None = None
+
+    @property
+    def limit(self) -> int:
+        """Calls that may be in flight."""
+        return int(self._limit)
+
+    def succeeded(self, now_s: float, latency_s: float, in_flight: int) -> None:
+        """A good call, itself counted in `in_flight`: one more below the threshold, one more a round above it.
+
+        A limit that is not in use is not raised: nothing was learnt about it.
+        """
+        known_s = latency_s if self.service_s is None else self.service_s
+        self.service_s = known_s + _NEWEST * (latency_s - known_s)
+        if now_s < self._held_until_s or 2 * in_flight < self.limit:
+            return
+        step = 1.0 if self._limit < self._threshold else 1.0 / self._limit
+        self._limit = min(self._most, self._limit + step)
+
+    def overloaded(self, now_s: float) -> None:
+        """A sign of too much load; one round of calls cuts the limit once."""
+        self._cut(self._limit * _DECREASE, now_s)
+
+    def restarted(self) -> None:
+        """The server is back after an outage: one call, then quickly more."""
+        self._limit, self._threshold = 1.0, self._most
+
+    def told(self, load: ServerLoad, now_s: float, in_flight: int) -> None:
+        """What the server reports. `in_flight`: our calls there.
+
+        Its queue, seen twice in a row, is taken back to where priorities are known: a limit that is in use shrinks to its
+        share of what runs, as that of every other worker does. While anything waits there, or its cache is full, it does
+        not grow.
+        """
+        full = load.kv_cache_usage is not None and load.kv_cache_usage >= _FULL_CACHE
+        if load.waiting > 0 or full:
+            self._held_until_s = now_s + _FRESH_S
+        if load.waiting <= max(_SLACK, _SLACK_SHARE * load.running) or load.running <= 0:
+            self._queues_seen = 0
+            return
+        self._queues_seen += 1
+        if self._queues_seen > 1 and 2 * in_flight >= self.limit:
+            self._cut(math.ceil(self._limit * load.running / (load.running + load.waiting)), now_s)
+
+    def _cut(self, limit: float, now_s: float) -> None:
+        if now_s - self._cut_at_s >= (self.service_s or 0.0):
+            self._limit = self._threshold = min(self._limit, max(1.0, limit))
+            self._cut_at_s = now_s
