@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from itertools import zip_longest
 
 import msgspec
@@ -71,7 +72,8 @@ class WrongTurn(ValueError):
         self.line = line
 
 
-def turns(source: str) -> list[Turn]:
+@lru_cache(maxsize=1024)
+def turns(source: str) -> tuple[Turn, ...]:
     """The turns of a prompt. Cut before rendering, so that no value can open a turn.
 
     Raises WrongTurn.
@@ -90,7 +92,7 @@ def turns(source: str) -> list[Turn]:
         found.append(Turn(head.group(1), source[head.end() : end], line + 1))
     if not found or found[-1].role != "user":
         raise WrongTurn(found[-1].line - 1 if found else 1, "the last turn is not the user's; allowed: === user ===")
-    return found
+    return tuple(found)
 
 
 def variables(
