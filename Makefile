@@ -8,7 +8,7 @@ CACHE ?= .cache
 DURATION ?= 0
 REPORT ?=
 
-.PHONY: help setup setup-dev setup-vllm kafka-jars demo test check lint format types unit schemas lock bench up down clean
+.PHONY: help setup setup-dev setup-vllm kafka-jars demo test check lint format types unit schemas lock bench bench-gpu up down clean
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -63,6 +63,9 @@ schemas: setup-dev ## generate JSON Schemas, AsyncAPI, docs/metrics.md, the dash
 
 bench: setup-dev .cache/venv-bench/.ready ## ratios beside peers and limit, about half an hour; QUICK=1 runs all in minutes, WRITE=1 keeps the results
 	@$(BIN)/python -m benchmarks.run $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) $(if $(WRITE),--write)
+
+bench-gpu: setup-dev ## generate on vLLM and a GPU: messages/s, tokens/s, first token; MODEL=NAME, LLM=URL of one that runs, WRITE=1
+	@$(BIN)/python -m benchmarks.gpu $(if $(MODEL),--model $(MODEL)) $(if $(LLM),--llm $(LLM)) $(if $(WRITE),--write)
 
 .cache/venv-bench/.ready: requirements-bench.lock
 	@$(PYTHON) infra/setup/environment.py --venv .cache/venv-bench --lock requirements-bench.lock

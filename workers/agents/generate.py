@@ -90,8 +90,8 @@ def build(settings: Settings, writer: Writer, model: Checked, metrics: WorkerMet
 class Window:
     """Requests in work, finished in any order, acknowledged in the order of their offsets.
 
-    As many as the LLM servers take and their waiting room holds, and some more that shed the least important of those: so
-    an important one is not stuck behind them in Kafka. In a replay, which sheds nothing, the rest waits in Kafka.
+    As many as the LLM servers take and their waiting room holds: among those the most important go first. The rest waits
+    in Kafka; taking more would send some away only because the room is full.
     Out of order acks make Faust's committer skip what is still open, so an event is acked only when all before it are.
     """
 
@@ -103,7 +103,7 @@ class Window:
         self._topics = topics
         self._metrics = metrics
         in_flight = settings.llm_in_flight * max(1, len(settings.llm_urls))
-        self._slots = asyncio.Semaphore(in_flight * (ROOM_PER_SLOT + 2))
+        self._slots = asyncio.Semaphore(in_flight * (ROOM_PER_SLOT + 1))
         self._in_order: dict[int, deque[tuple[faust.EventT[bytes], asyncio.Task[None]]]] = {}
 
     async def take(self, event: faust.EventT[bytes]) -> None:
