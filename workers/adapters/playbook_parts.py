@@ -98,7 +98,8 @@ class Parts(msgspec.Struct, kw_only=True):
     def copy_prompts(self) -> set[str]:
         """The prompts that belong to surfaces alone; {} while copy.yaml is broken, or not there."""
         campaigns = self.campaigns.campaigns if self.campaigns else []
-        taken = {one.prompt for campaign in campaigns for one in (campaign, *campaign.variants)}
+        taken = {campaign.prompt for campaign in campaigns}
+        taken |= {variant.prompt for campaign in campaigns for variant in campaign.variants}
         return {surface.prompt for surface in self.copy.surfaces} - taken if self.copy else set()
 
     def kind_of_place(self, prompt: str) -> str:
