@@ -11,12 +11,13 @@ import pytest
 
 from schemas.learning import ArmStatistics, PoolEntry
 from schemas.messages import Candidate, LlmUsage, MessageRequest, MessageText
-from tests.support_playbooks import CAMPAIGN, NOW, language, playbook
-from tests.support_pool import TEXTS, entry, pooled_playbook
+from tests.support_playbooks import CAMPAIGN, NOW, language, playbook, request
+from tests.support_pool import TEXTS, entry, pool_of, pooled_playbook
 from workers.commands.pool_filling import Filling, Row
 from workers.core import arms
 from workers.core.pool import key_of
 from workers.core.pool_plan import Gap, Wanted, entry_of, gaps, losing_arms, objections, request_for
+from workers.core.pooled import Pooled
 from workers.core.similarity import is_near, similarity
 
 ONE = Wanted(channels=["push"], languages=["en"], groups=["sports"], products=["smart-band"])
@@ -41,6 +42,17 @@ def test_every_combination_that_the_campaign_can_ask_for_is_a_key() -> None:
     assert len(found) == len({gap.key for gap in found}) == expected
     assert {gap.arm.id for gap in found} == {"plain", "question"}
     assert {gap.key.channel for gap in found} == {"push", "email"}
+
+
+def test_where_a_provider_has_the_texts_nothing_is_written_approved_or_served() -> None:
+    known = pooled_playbook()
+    campaign = msgspec.structs.replace(known.campaigns[CAMPAIGN], channels=["sms"])
+    by_sms = gaps(known, [campaign], msgspec.structs.replace(ONE, channels=(), languages=()), [])
+    assert {gap.key.language for gap in by_sms} == {"en"}
+    chinese = entry(0, channel="sms", language="zh")
+    assert objections(known, chinese, NOW) == ["sms sends provider templates in zh"]
+    shelf = pool_of([chinese]).current
+    assert Pooled(known, lambda: shelf).draw(request(language="zh", channel="sms"), NOW) is None
 
 
 def test_tones_are_arms_too() -> None:
