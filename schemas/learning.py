@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 from schemas.base import FIRST_VERSION, Identifier, Instant, Wire
-from schemas.messages import MessageText
+from schemas.messages import GuardrailVerdict, MessageText
 
 
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,7 +95,11 @@ class PolicySnapshot(Wire, frozen=True, kw_only=True):
 
 
 class PoolEntry(Wire, frozen=True, kw_only=True):
-    """copy.pool: a text written ahead for target group × product × trigger × language; slots are `{name}`."""
+    """copy.pool: a text written ahead for campaign × variation × channel × language × target group × product.
+
+    Slots are `{name}`, of the closed set of workers/core/slots.py. `prompt` and `tone` are what a request says of its
+    variation; `variation_id` is the arm's name for people. `verdicts` and `playbook_version` are of when it was written.
+    """
 
     entry_id: Identifier
     campaign_id: Identifier
@@ -106,7 +110,12 @@ class PoolEntry(Wire, frozen=True, kw_only=True):
     text: MessageText
     slots: list[str] = []
     status: Literal["draft", "approved", "rejected", "retired"]
+    variation_id: str = ""
+    prompt: str = ""
+    tone: str = ""
     prompt_version: str = ""
+    playbook_version: str = ""
+    verdicts: list[GuardrailVerdict] = []
     model: str = ""
     rating: float | None = None
     reviewer: str = ""

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from schemas.messages import MessageRequest, ProductFacts
 from workers.adapters.language import detector
-from workers.adapters.playbook_copy import facts_of
 from workers.adapters.playbook_files import load
+from workers.core.facts import facts_of
 from workers.core.guardrails import Language
 from workers.core.playbook import Playbook
 

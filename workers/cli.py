@@ -18,6 +18,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "review": ("review", "Look at texts before they leave: approve, edit, reject, rate."),
     "pause": ("pause", "Stop messages: all, of a campaign, or on a channel."),
     "resume": ("pause", "Let paused messages leave again."),
+    "pool": ("pool", "Texts written ahead: fill, look, approve."),
+    "copy": ("copywriting", "Write a product description or an ad."),
     "tail": ("tail", "Print the records of a topic."),
     "dlq": ("dlq", "Look at dead letters, and send them in again."),
     "topics": ("topics", "Create and check topics."),

@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -14,7 +15,7 @@ import faust
 import mode.loop
 
 from workers.adapters import clock
-from workers.adapters.broadcast import Follower
+from workers.adapters.broadcast import Follower, follow_pool
 from workers.adapters.deliver_ports import ports
 from workers.adapters.kafka_config import client_config
 from workers.adapters.metrics import WorkerMetrics
@@ -24,6 +25,7 @@ from workers.agents import deliver, intake, learn, personalise
 from workers.agents.apps import Worker
 from workers.core.acceleration import accelerate
 from workers.core.playbook import Playbook
+from workers.core.pool import Shelf
 from workers.errors import Misconfigured
 from workers.ports import LanguageModel
 from workers.settings import Settings
@@ -108,18 +110,38 @@ def _personalise(settings: Settings, metrics: WorkerMetrics) -> faust.App:
     return personalise.build(settings, playbook, lambda: follower.current, client_config(settings), metrics)
 
 
-def writer(settings: Settings, playbook: Playbook, model: LanguageModel, metrics: WorkerMetrics) -> Writer:
-    """What turns requests into texts, for `generate` and for commands that write."""
+def writer(
+    settings: Settings,
+    playbook: Playbook,
+    model: LanguageModel,
+    metrics: WorkerMetrics,
+    shelf: Callable[[], Shelf] | None = None,
+) -> Writer:
+    """What turns requests into texts, for `generate` and for commands that write. `shelf`: what of the pool is approved now."""
     # Language models take memory and a second to import: only those who write pay for them.
     from workers.adapters.language import detector  # noqa: PLC0415
     from workers.agents.writer import Writer  # noqa: PLC0415
+    from workers.core.pooled import Pooled  # noqa: PLC0415
 
-    return Writer(settings, playbook, model, detector(playbook.languages), metrics)
+    language = detector(playbook.languages)
+    pooled = Pooled(playbook, shelf, language) if shelf is not None else None
+    return Writer(settings, playbook, model, language, metrics, pooled)
 
 
 def _generate(settings: Settings, metrics: WorkerMetrics) -> faust.App:
     from workers.adapters.llm import NoModel, OpenAiModel  # noqa: PLC0415
     from workers.agents import generate  # noqa: PLC0415
 
+    playbook = _playbook(settings)
     model = NoModel() if settings.llm == "off" else OpenAiModel(settings, metrics)
-    return generate.build(settings, writer(settings, _playbook(settings), model, metrics), model, metrics)
+    words = writer(settings, playbook, model, metrics, _shelf(settings, playbook))
+    return generate.build(settings, words, model, metrics)
+
+
+def _shelf(settings: Settings, playbook: Playbook) -> Callable[[], Shelf] | None:
+    """Follows the pool where a campaign needs it; what is approved is known before the first request."""
+    if all(campaign.strategy != "pooled" for campaign in playbook.campaigns.values()):
+        return None
+    pool = follow_pool(settings)
+    pool.start()
+    return lambda: pool.current

@@ -135,7 +135,7 @@ def test_every_topic_named_in_the_workers_stands_in_the_table() -> None:
 #: role → modules in which its topics are named
 ROLE_MODULES = {
     "personalise": ("workers.agents.personalise", "workers.core.personalise", "workers.core.deciding"),
-    "generate": ("workers.agents.generate",),
+    "generate": ("workers.agents.generate", "workers.core.pool"),
     "intake": ("workers.agents.intake", "workers.core.intake_lane"),
     "learn": ("workers.agents.learn", "workers.core.learning.lane", "workers.core.learning.sums"),
     "deliver": ("workers.delivery.sender",),

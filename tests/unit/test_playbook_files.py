@@ -95,6 +95,18 @@ MISTAKES = {
         "ttl_s: .inf",
         "campaigns[0].ttl_s: inf is out of range",
     ),
+    "unknown strategy": (
+        replace("campaigns.yaml", "    mode: live", "    strategy: pool\n    mode: live"),
+        "campaigns.yaml",
+        "strategy: pool",
+        "campaigns[0].strategy: ",
+    ),
+    "miss of a campaign that is not pooled": (
+        replace("campaigns.yaml", "    mode: live", "    pool_miss: fresh\n    mode: live"),
+        "campaigns.yaml",
+        "pool_miss",
+        "campaigns[0].pool_miss: has no effect with strategy `fresh`; allowed: strategy: pooled",
+    ),
     "unknown trigger": (
         replace("campaigns.yaml", "type: cart_abandonment", "type: cart_abandoned"),
         "campaigns.yaml",

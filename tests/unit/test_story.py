@@ -198,6 +198,11 @@ def test_rejected_words_are_told_with_their_guardrail() -> None:
     assert "the words that nobody heard" in story
 
 
+def test_words_from_the_pool_name_their_entry() -> None:
+    candidate = msgspec.structs.replace(CANDIDATE, generated_by="pool", pool_entry_id="e7", prompt_version="p1")
+    assert "  words by pool (entry e7), prompt p1" in told(decision(), candidate)
+
+
 def test_a_message_that_was_called_back_says_why() -> None:
     back = Cancellation(message_id="m1", user_id="ana", channel="push", reason="converted", cancelled_at=NOON)
     assert "called back 2024-03-04 12:00:00 UTC: the customer bought meanwhile" in told(decision(), MESSAGE, back)

@@ -1,4 +1,4 @@
-"""Follows the topics by which people and `learn` tell every worker what holds: control.switches, policy.snapshots."""
+"""Follows the topics by which people and `learn` tell every worker what holds: control.switches, policy.snapshots, copy.pool."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import os
 import threading
 from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import Self
+from typing import Generic, Protocol, Self, TypeVar
 
 from workers.adapters import clock
 from workers.adapters.topic_reader import TopicReader
 from workers.core.guidance import SNAPSHOTS, SWITCHES, Directions, Guidance
+from workers.core.pool import POOL, Pool, Shelf
 from workers.errors import Unavailable
+from workers.ports import Record
 from workers.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -23,29 +25,47 @@ _PATIENCE_S = 15.0
 _POLL_S = 0.1
 
 
-class Follower:
-    """Keeps the newest guidance of an installation. A context manager, or `start` and `stop`.
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
-    `current` may be read from any thread and holds no lock. While the brokers are away the last known guidance holds:
-    nothing can be published meanwhile either. Any other failure ends the process: a worker that does not hear «pause» any
-    more must not go on.
+
+class Told(Protocol[T_co]):
+    """What is built from the records of the topics; `current` is replaced, never changed."""
+
+    def take(self, record: Record) -> bool:
+        """Takes one record over; False if it is not usable."""
+        ...
+
+    @property
+    def current(self) -> T_co:
+        """What holds after all records so far; the same object as long as nothing has changed."""
+        ...
+
+
+class Broadcast(Generic[T]):
+    """Keeps what holds for an installation, as `told` builds it from `topics`. A context manager, or `start` and `stop`.
+
+    `current` may be read from any thread and holds no lock. While the brokers are away what was known last holds: nothing
+    can be published meanwhile either. Any other failure ends the process: a worker that does not hear people any more must
+    not go on.
     """
 
     def __init__(
         self,
         settings: Settings,
-        topics: Iterable[str] = (SWITCHES, SNAPSHOTS),
+        topics: Iterable[str],
+        told: Told[T],
         *,
-        on_change: Callable[[Guidance], None] | None = None,
+        on_change: Callable[[T], None] | None = None,
         end_process: Callable[[int], object] = os._exit,
     ) -> None:
         """Connects nowhere yet. `on_change` is called whenever `current` has changed, after the start in the thread."""
         self._settings = settings
         self._topics = tuple(topics)
+        self._told = told
         self._on_change = on_change
         self._end_process = end_process
-        self._directions = Directions()
-        self._current = self._directions.current
+        self._current = told.current
         self._reader: TopicReader | None = None
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
@@ -60,7 +80,7 @@ class Follower:
         self.stop()
 
     @property
-    def current(self) -> Guidance:
+    def current(self) -> T:
         """What holds now."""
         return self._current
 
@@ -80,7 +100,7 @@ class Follower:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends following; `current` keeps the last guidance."""
+        """Ends following; `current` keeps what was known last."""
         self._stopping.set()
         if self._thread is not None:
             self._thread.join()
@@ -104,19 +124,54 @@ class Follower:
             while not self._stopping.is_set():
                 self._take(reader)
         except BaseException as error:
-            log.critical("the worker ends: it no longer hears what is paused: %s", error, exc_info=error)
+            log.critical("the worker ends: it no longer hears %s: %s", self._heard, error, exc_info=error)
             self._end_process(70)  # EX_SOFTWARE of sysexits.h
 
     def _take(self, reader: TopicReader) -> bool:
         """One poll; True if something came."""
         records = reader.poll(_POLL_S)
         for record in records:
-            if not self._directions.take(record):
+            if not self._told.take(record):
                 log.warning("%s offset %d is not usable and ignored", record.topic, record.offset)
-        before, self._current = self._current, self._directions.current
+        before, self._current = self._current, self._told.current
         if before is not self._current:
-            if before.paused != self._current.paused:
-                log.info("paused now: %s", ", ".join(sorted(self._current.paused)) or "nothing")
+            self._say(before, self._current)
             if self._on_change is not None:
                 self._on_change(self._current)
         return bool(records)
+
+    @property
+    def _heard(self) -> str:
+        """What it follows, in words."""
+        return " and ".join(self._topics)
+
+    def _say(self, before: T, now: T) -> None:
+        """What a person who reads the log must know of a change."""
+
+
+class Follower(Broadcast[Guidance]):
+    """What is paused, and what was learnt of each arm: the guidance of an installation."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        topics: Iterable[str] = (SWITCHES, SNAPSHOTS),
+        *,
+        on_change: Callable[[Guidance], None] | None = None,
+        end_process: Callable[[int], object] = os._exit,
+    ) -> None:
+        """See Broadcast."""
+        super().__init__(settings, topics, Directions(), on_change=on_change, end_process=end_process)
+
+    @property
+    def _heard(self) -> str:
+        return "what is paused"
+
+    def _say(self, before: Guidance, now: Guidance) -> None:
+        if before.paused != now.paused:
+            log.info("paused now: %s", ", ".join(sorted(now.paused)) or "nothing")
+
+
+def follow_pool(settings: Settings) -> Broadcast[Shelf]:
+    """The approved texts of an installation's pool; connects nowhere yet."""
+    return Broadcast(settings, (POOL,), Pool())

@@ -179,7 +179,21 @@ CATALOGUE: tuple[Metric, ...] = (
         name="attune_texts_total",
         kind="counter",
         labels=("language", "generated_by", "failure"),
-        help="Texts written: by llm, or by template and why the LLM's was not taken.",
+        help="Texts written: by llm, from the pool, or by template and why the LLM's was not taken.",
+    ),
+    Metric(
+        short="pool",
+        name="attune_pool_draws_total",
+        kind="counter",
+        labels=("campaign", "result"),
+        help="Requests of pooled campaigns: taken, no_entry (nothing is approved for it), none_passed (nothing that fits).",
+    ),
+    Metric(
+        short="pool_worn",
+        name="attune_pool_worn_total",
+        kind="counter",
+        labels=("campaign",),
+        help="Texts of the pool that this worker has used as often as the campaign's pool_wear: time for new ones.",
     ),
     Metric(
         short="guardrails",

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from itertools import product
 
+import msgspec
+
 from workers.adapters.playbook_findings import reference, texts, unique
 from workers.adapters.playbook_parts import Parts
 from workers.adapters.yaml_documents import Document, FieldPath
 from workers.core.arms import NO_SEND
 from workers.core.playbook import Campaign, CrossSell
+
+_DEFAULTS = {field.name: field.default for field in msgspec.structs.fields(Campaign)}
 
 
 def check(parts: Parts) -> None:
@@ -27,6 +31,7 @@ def check(parts: Parts) -> None:
         _channels(parts, document, path, campaign)
         _arms(parts, document, path, campaign)
         _release(parts, document, path, campaign)
+        _strategy(document, path, campaign)
         if campaign.ttl_s <= campaign.deadline_s:
             document.report(
                 (*path, "ttl_s"), f"{campaign.ttl_s:g} ends before the deadline", f"more than {campaign.deadline_s:g}"
@@ -86,3 +91,9 @@ def _release(parts: Parts, document: Document, path: FieldPath, campaign: Campai
         document.report((*path, "ramp_percent"), f"has no effect in mode `{campaign.mode}`", "only with mode: ramp")
     if campaign.mode == "allowlist" and parts.policy is not None and not parts.policy.allowlist:
         document.report((*path, "mode"), "`allowlist` is empty in policy.yaml", "user_ids in its `allowlist`")
+
+
+def _strategy(document: Document, path: FieldPath, campaign: Campaign) -> None:
+    for field in ("pool_miss", "pool_wear"):
+        if campaign.strategy != "pooled" and getattr(campaign, field) != _DEFAULTS[field]:
+            document.report((*path, field), f"has no effect with strategy `{campaign.strategy}`", "strategy: pooled")

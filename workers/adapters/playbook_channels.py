@@ -27,15 +27,15 @@ def check(parts: Parts) -> None:
         path: FieldPath = ("channels", index)
         reference(document, (*path, "id"), "channel", channel.id, CHANNELS)
         written = [language for language in parts.languages if not channel.is_templated(language)]
-        _fields(parts, document, path, channel, written)
+        fields(parts, document, path, channel, written)
         _vendors(parts, document, path, channel)
         _suffix(document, path, channel, written)
         _way_out(parts, document, path, channel)
         playbook_provider_templates.check(parts, document, path, channel)
 
 
-def _fields(parts: Parts, document: Document, path: FieldPath, channel: Channel, written: list[str]) -> None:
-    """`written`: the languages in which somebody writes words for this channel."""
+def fields(parts: Parts, document: Document, path: FieldPath, channel: Channel, written: list[str]) -> None:
+    """Reports fields that are not right. `written`: the languages in which somebody writes words for this channel."""
     if written and "body" not in channel.fields:
         document.report((*path, "fields"), "`body` is missing", ", ".join(_FIELDS))
     for name, given in channel.fields.items():

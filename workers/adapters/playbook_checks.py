@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from workers.adapters import playbook_campaigns, playbook_channels, playbook_policy
+from workers.adapters import playbook_campaigns, playbook_channels, playbook_policy, playbook_surfaces
 from workers.adapters.playbook_campaigns import prompts_of
-from workers.adapters.playbook_findings import reference, texts, unique
+from workers.adapters.playbook_findings import missing_file, reference, texts, unique
 from workers.adapters.playbook_parts import Parts
-from workers.adapters.yaml_documents import Document, FieldPath, Problem
+from workers.adapters.yaml_documents import Document, FieldPath
 from workers.core import rules
 from workers.core.playbook import GENERIC_GROUP, Condition
 
@@ -18,6 +18,7 @@ def check(parts: Parts) -> None:
     _audiences(parts)
     playbook_channels.check(parts)
     playbook_campaigns.check(parts)
+    playbook_surfaces.check(parts)
     _copy_exists(parts)
 
 
@@ -93,20 +94,17 @@ def _copy_exists(parts: Parts) -> None:
                 continue
             for prompt in prompts_of(campaign):
                 if (prompt, language) not in prompts:
-                    _missing(parts, f"prompts/{language}/{prompt}.j2", campaign.id)
+                    missing_file(parts.problems, f"prompts/{language}/{prompt}.j2", f"campaign `{campaign.id}`")
             file = templates.get((campaign.prompt, language))
             if file is None:
-                _missing(parts, f"templates/{language}/{campaign.prompt}.yaml", campaign.id)
+                missing_file(
+                    parts.problems, f"templates/{language}/{campaign.prompt}.yaml", f"campaign `{campaign.id}`"
+                )
                 continue
             for channel in channels:
                 for group in groups:
                     if group not in file.content.get(channel, {}):
                         file.document.report((channel, group), f"is missing; campaign `{campaign.id}` needs it")
-
-
-def _missing(parts: Parts, file: str, campaign: str) -> None:
-    if not any(problem.file == file for problem in parts.problems):  # else it is there, and broken
-        parts.problems.append(Problem(file, 1, "", f"the file is missing; campaign `{campaign}` needs it"))
 
 
 def _rule(document: Document, path: FieldPath, condition: Condition) -> None:

@@ -10,7 +10,6 @@ import jinja2
 import msgspec
 from jinja2 import meta, nodes
 
-from schemas.catalogue import CatalogueProduct
 from schemas.messages import GuardrailVerdict, MessageText, ProductFacts
 from workers.adapters.playbook_campaigns import prompts_of
 from workers.adapters.playbook_findings import reference
@@ -18,7 +17,9 @@ from workers.adapters.playbook_parts import Parts, PromptFile, TemplateFile
 from workers.adapters.yaml_documents import FieldPath, Problem
 from workers.adapters.yaml_structs import did_you_mean
 from workers.core import fallback, guardrails, prompts
+from workers.core.facts import facts_of
 from workers.core.playbook import GENERIC_GROUP, Campaign, Playbook, Template
+from workers.core.surfaces import for_copy
 from workers.core.wording import ENVIRONMENT, ProductWords, compiled, product_words
 
 _PRODUCT = [field.name for field in msgspec.structs.fields(ProductWords)]
@@ -51,43 +52,27 @@ def check_sources(parts: Parts) -> None:
     for file in parts.templates:
         if parts.policy is not None:
             reference(file.document, (), "language", file.language, parts.languages)
+        places = parts.places(file.prompt)
         for channel, groups in file.content.items():
-            if parts.channels is not None:
-                reference(
-                    file.document, (channel,), "channel", channel, [known.id for known in parts.channels.channels]
-                )
+            if places is not None:
+                reference(file.document, (channel,), parts.kind_of_place(file.prompt), channel, places)
             for group, texts in groups.items():
                 _template_source(file, channel, group, texts, parts)
 
 
 def check_rendered(playbook: Playbook, parts: Parts) -> None:
     """Renders every prompt and every template with every product, and lets the guardrails look at the templates."""
+    copy = for_copy(playbook)
     for prompt in parts.prompts:
-        _prompt_renders(playbook, prompt, parts)
+        _prompt_renders(copy if prompt.prompt.id in parts.copy_prompts else playbook, prompt, parts)
     for file in parts.templates:
+        known = copy if file.prompt in parts.copy_prompts else playbook
         for channel, groups in file.content.items():
             for group in groups:
                 target_group = None if group == GENERIC_GROUP else group
-                template = playbook.templates[file.prompt, file.language, target_group, channel]
-                for wrong in _broken(playbook, template):
+                template = known.templates[file.prompt, file.language, target_group, channel]
+                for wrong in _broken(known, template):
                     file.document.report((channel, group), wrong)
-
-
-def facts_of(product: CatalogueProduct, language: str) -> ProductFacts:
-    """What copy may say of a product in one language."""
-    return ProductFacts(
-        product_id=product.product_id,
-        name=product.name.get(language, ""),
-        category=product.category_name.get(language, product.category),
-        brand=product.brand,
-        facts=product.facts.get(language, []),
-        price=product.price,
-        reference_price=product.reference_price,
-        currency=product.currency,
-        url=product.url,
-        image_url=product.image_url,
-        quantity=1,
-    )
 
 
 def _prompt_source(file: PromptFile, parts: Parts) -> None:
@@ -115,17 +100,15 @@ def _template_source(file: TemplateFile, channel: str, group: str, texts: dict[s
         file.document.report((channel,), wrong, "channels without them")
         return
     if parts.audiences is not None:
-        known = [*(known.id for known in parts.audiences.target_groups), GENERIC_GROUP]
+        known = [known.id for known in parts.audiences.target_groups]
+        if file.prompt not in parts.copy_prompts:  # copy is for nobody in particular, so never for nobody at all
+            known.append(GENERIC_GROUP)
         reference(file.document, path, "target group", group, known)
     variables = _GENERIC_VARIABLES if group == GENERIC_GROUP else _TEMPLATE_VARIABLES
     for name, source in texts.items():
         for _, wrong, allowed in _jinja_mistakes(source, variables, parts):
             file.document.report((*path, name), wrong, allowed)
-    fields = (
-        next((known.fields for known in parts.channels.channels if known.id == channel), None)
-        if parts.channels
-        else None
-    )
+    fields = (parts.places(file.prompt) or {}).get(channel)
     if fields is not None:
         for name in texts:
             reference(file.document, (*path, name), "field", name, fields)
@@ -269,8 +252,9 @@ def _verdicts(
 
 
 def _samples(playbook: Playbook, language: str) -> dict[str, ProductFacts]:
+    """Every product, and strangers where there are campaigns: copy is asked for the playbook's own products alone."""
     known = {f"`{product.product_id}`": facts_of(product, language) for product in playbook.products.values()}
-    return known | _STRANGERS
+    return known | (_STRANGERS if playbook.campaigns else {})
 
 
 def _report_prompt(parts: Parts, file: PromptFile, line: int, wrong: str, allowed: str = "") -> None:

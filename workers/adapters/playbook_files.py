@@ -1,7 +1,7 @@
 """Reads a playbook folder and checks it whole: every mistake with file, line, and what is allowed.
 
 ```
-products.yaml  audiences.yaml  campaigns.yaml  channels.yaml  policy.yaml
+products.yaml  audiences.yaml  campaigns.yaml  channels.yaml  policy.yaml  [copy.yaml]
 prompts/<language>/<prompt>.j2        templates/<language>/<prompt>.yaml
 ```
 """
@@ -17,6 +17,7 @@ from workers.adapters import playbook_checks, playbook_copy, playbook_provider_t
 from workers.adapters.playbook_parts import (
     CampaignsFile,
     ChannelsFile,
+    CopyFile,
     Parts,
     PolicyFile,
     ProductsFile,
@@ -30,6 +31,8 @@ from workers.core.playbook import GENERIC_GROUP, Audiences, Decoding, Playbook, 
 from workers.errors import Misconfigured
 
 FILES = ("products.yaml", "audiences.yaml", "campaigns.yaml", "channels.yaml", "policy.yaml")
+#: A playbook without it has no copy but messages.
+COPY_FILE = "copy.yaml"
 _VERSION_DIGITS = 12
 _MAX_FILES = 2000
 _OTHER = ("README.md", "LICENSE")
@@ -88,6 +91,9 @@ def _read(folder: Path) -> Parts:
         parts.channels = read_struct(document, ChannelsFile)
     if (document := documents.get("policy.yaml")) is not None:
         parts.policy = read_struct(document, PolicyFile)
+    if (folder / COPY_FILE).is_file() and (text := read_text(folder, COPY_FILE, parts.problems)) is not None:
+        documents[COPY_FILE] = Document(COPY_FILE, text, parts.problems)
+        parts.copy = read_struct(documents[COPY_FILE], CopyFile)
     for path in _paths(folder)[:_MAX_FILES]:
         _read_other(folder, path, parts)
     return parts
@@ -116,11 +122,15 @@ def _read_other(folder: Path, path: Path, parts: Parts) -> None:
                             prompt=path.stem, language=language, version=version, content=content, document=document
                         )
                     )
-        case (name,) if name in FILES or name in _OTHER:
+        case (name,) if name in FILES or name in (COPY_FILE, *_OTHER):
             pass
         case _:
-            allowed = ", ".join((*FILES, "prompts/LANGUAGE/PROMPT.j2", "templates/LANGUAGE/PROMPT.yaml", *_OTHER))
-            parts.problems.append(Problem(file, 1, "", "this file is not known" + did_you_mean(file, FILES), allowed))
+            allowed = ", ".join(
+                (*FILES, COPY_FILE, "prompts/LANGUAGE/PROMPT.j2", "templates/LANGUAGE/PROMPT.yaml", *_OTHER)
+            )
+            parts.problems.append(
+                Problem(file, 1, "", "this file is not known" + did_you_mean(file, (*FILES, COPY_FILE)), allowed)
+            )
 
 
 def _read_prompt(file: str, language: str, name: str, text: str, parts: Parts) -> None:
@@ -157,6 +167,7 @@ def _assemble(folder: Path, parts: Parts) -> Playbook:
                     fields=texts,
                     version=file.version,
                 )
+    prompts = {(file.prompt.id, file.prompt.language): file.prompt for file in parts.prompts}
     return Playbook(
         name=folder.resolve().name,
         version=_version(folder),
@@ -166,10 +177,13 @@ def _assemble(folder: Path, parts: Parts) -> Playbook:
         channels={channel.id: channel for channel in channels.channels},
         campaigns={campaign.id: campaign for campaign in campaigns.campaigns},
         policy=Policy(**fields),
-        prompts={(file.prompt.id, file.prompt.language): file.prompt for file in parts.prompts},
-        templates=templates,
+        prompts={key: prompt for key, prompt in prompts.items() if key[0] not in parts.copy_prompts},
+        templates={key: template for key, template in templates.items() if key[0] not in parts.copy_prompts},
         tones={tone.id: tone for tone in campaigns.tones},
         category_names=products.categories,
+        surfaces={surface.id: surface for surface in parts.copy.surfaces} if parts.copy else {},
+        copy_prompts={key: prompt for key, prompt in prompts.items() if key[0] in parts.copy_prompts},
+        copy_templates={key: template for key, template in templates.items() if key[0] in parts.copy_prompts},
     )
 
 

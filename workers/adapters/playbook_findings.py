@@ -1,10 +1,10 @@
-"""The checks that every file of a playbook needs: names that are known, texts in all languages, nothing twice."""
+"""The checks that every file of a playbook needs: names that are known, texts in all languages, nothing twice or missing."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from workers.adapters.yaml_documents import Document, FieldPath
+from workers.adapters.yaml_documents import Document, FieldPath, Problem
 from workers.adapters.yaml_structs import did_you_mean
 from workers.core.strict import Texts
 
@@ -36,3 +36,9 @@ def unique(document: Document, path: FieldPath, names: Sequence[str], kind: str,
             at = (*path, index, field) if field else (*path, index)
             document.report(at, f"{kind} `{name}` stands twice (also at {path[-1]}[{first[name]}])", "each once")
         first.setdefault(name, index)
+
+
+def missing_file(problems: list[Problem], file: str, user: str) -> None:
+    """Reports a file of words that `user` needs, unless something was reported of it: then it is there, and broken."""
+    if not any(problem.file == file for problem in problems):
+        problems.append(Problem(file, 1, "", f"the file is missing; {user} needs it"))

@@ -9,8 +9,8 @@ from msgspec import Meta
 
 from schemas.catalogue import CatalogueProduct
 from workers.adapters.yaml_documents import Document, Problem
-from workers.core.channels import Channel
-from workers.core.playbook import Audiences, Campaign, Policy, Prompt, Tone
+from workers.core.channels import Channel, FieldLimit
+from workers.core.playbook import Audiences, Campaign, Policy, Prompt, Surface, Tone
 from workers.core.strict import Texts
 
 Language = Annotated[str, Meta(pattern=r"^[a-z]{2,3}$")]
@@ -36,13 +36,19 @@ class ChannelsFile(msgspec.Struct, frozen=True, kw_only=True):
     channels: list[Channel]
 
 
+class CopyFile(msgspec.Struct, frozen=True, kw_only=True):
+    """copy.yaml, which a playbook may leave out."""
+
+    surfaces: list[Surface] = []
+
+
 class PolicyFile(Policy, frozen=True, kw_only=True):
     """policy.yaml. The first of `languages` is for customers whose language is not known."""
 
     languages: Annotated[list[Language], Meta(min_length=1)]
 
 
-#: templates/<language>/<prompt>.yaml: channel → target group or `generic` → field → Jinja.
+#: templates/<language>/<prompt>.yaml: channel or surface → target group or `generic` → field → Jinja.
 TemplatesFile = dict[str, dict[str, dict[str, str]]]
 
 
@@ -73,6 +79,7 @@ class Parts(msgspec.Struct, kw_only=True):
     campaigns: CampaignsFile | None = None
     channels: ChannelsFile | None = None
     policy: PolicyFile | None = None
+    copy: CopyFile | None = None
     documents: dict[str, Document] = {}
     prompts: list[PromptFile] = []
     templates: list[TemplateFile] = []
@@ -86,3 +93,23 @@ class Parts(msgspec.Struct, kw_only=True):
         """Whether a channel sends a provider's templates in this language, so that no words are written for it."""
         channels = self.channels.channels if self.channels else []
         return any(channel.id == channel_id and channel.is_templated(language) for channel in channels)
+
+    @property
+    def copy_prompts(self) -> set[str]:
+        """The prompts that belong to surfaces alone; {} while copy.yaml is broken, or not there."""
+        campaigns = self.campaigns.campaigns if self.campaigns else []
+        taken = {campaign.prompt for campaign in campaigns}
+        taken |= {variant.prompt for campaign in campaigns for variant in campaign.variants}
+        return {surface.prompt for surface in self.copy.surfaces} - taken if self.copy else set()
+
+    def kind_of_place(self, prompt: str) -> str:
+        """What the texts of a prompt are for: `channel` or `surface`."""
+        return "surface" if prompt in self.copy_prompts else "channel"
+
+    def places(self, prompt: str) -> dict[str, dict[str, dict[str, FieldLimit]]] | None:
+        """Id → fields of the channels, or surfaces, that the texts of a prompt can be for; None while that is not known."""
+        if prompt in self.copy_prompts and self.copy is not None:
+            return {surface.id: surface.fields for surface in self.copy.surfaces if surface.prompt == prompt}
+        if self.channels is None or ("copy.yaml" in self.documents and self.copy is None):
+            return None
+        return {channel.id: channel.fields for channel in self.channels.channels}

@@ -9,12 +9,12 @@ from typing import get_args
 from msgspec.structs import replace
 
 from schemas.messages import ProductFacts
-from workers.adapters.playbook_copy import facts_of
 from workers.adapters.playbook_findings import reference, unique
 from workers.adapters.playbook_parts import Parts
 from workers.adapters.yaml_documents import Document, FieldPath
 from workers.core import provider_templates
 from workers.core.channels import Channel, Param, ProviderTemplate, Source
+from workers.core.facts import facts_of
 from workers.core.playbook import Campaign, Playbook
 from workers.core.provider_templates import Filled
 

@@ -29,14 +29,26 @@ def servers(settings: Settings, say: Say, *, llm: bool = True) -> Iterator[Setti
             say("starting Kafka")
             kafka = stack.enter_context(EmbeddedKafka(Path(settings.data_dir) / "kafka"))
             settings = msgspec.structs.replace(settings, brokers=kafka.bootstrap)
-        if llm and settings.llm != "off":
-            if settings.llm in ("embedded", "vllm-cpu"):
-                say(f"starting the LLM ({settings.llm})")
-            server = stack.enter_context(LlmServer.start(settings))
-            settings = msgspec.structs.replace(settings, llm=server.base_url, llm_languages=writes_in(settings))
+        if llm:
+            settings = stack.enter_context(llm_server(settings, say))
         say("creating topics")
         topic_admin.apply(settings)
         yield settings
+
+
+@contextmanager
+def llm_server(settings: Settings, say: Say) -> Iterator[Settings]:
+    """Starts the LLM if it is ours, and yields settings with its URL and the languages that it writes; `off` stays off.
+
+    Raises Unavailable.
+    """
+    if settings.llm == "off":
+        yield settings
+        return
+    if settings.llm in ("embedded", "vllm-cpu"):
+        say(f"starting the LLM ({settings.llm})")
+    with LlmServer.start(settings) as server:
+        yield msgspec.structs.replace(settings, llm=server.base_url, llm_languages=writes_in(settings))
 
 
 def writes_in(settings: Settings) -> str:

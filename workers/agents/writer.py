@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 
+import msgspec
+
 from schemas.messages import Candidate, MessageRequest
 from workers.adapters import clock
 from workers.adapters.metrics import WorkerMetrics
 from workers.core.playbook import Playbook
+from workers.core.pooled import Pooled
 from workers.core.waiting import patience_s
 from workers.core.writing import Draft, Language
 from workers.errors import Refused, Retryable
@@ -22,16 +25,26 @@ _LONGEST_PAUSE_S = 2.0
 
 
 class Writer:
-    """Turns requests into candidates. Always gives one: if the LLM cannot, it is the template, and says why."""
+    """Turns requests into candidates. Always gives one: if the LLM cannot, it is the template, and says why.
+
+    With `pooled`, the words of pooled campaigns come from there, without a call; without it they are written like all others.
+    """
 
     def __init__(
-        self, settings: Settings, playbook: Playbook, model: LanguageModel, language: Language, metrics: WorkerMetrics
+        self,
+        settings: Settings,
+        playbook: Playbook,
+        model: LanguageModel,
+        language: Language,
+        metrics: WorkerMetrics,
+        pooled: Pooled | None = None,
     ) -> None:
         self._settings = settings
         self._playbook = playbook
         self._model = model
         self._language = language
         self._metrics = metrics
+        self._pooled = pooled
         self._languages = frozenset(filter(None, map(str.strip, settings.llm_languages.split(","))))
 
     async def write(self, request: MessageRequest) -> Candidate:
@@ -39,6 +52,8 @@ class Writer:
 
         A request whose deadline has passed costs no call. In a replay the deadline counts from now: its time stands still.
         """
+        if (ready := self._from_pool(request)) is not None:
+            return ready
         live = self._settings.clock == "wall"
         own_s = (request.deadline_at - (clock.utc_now() if live else request.requested_at)).total_seconds()
         ends_at_s = clock.monotonic_s() + min(self._settings.llm_deadline_s, own_s)
@@ -60,6 +75,25 @@ class Writer:
         self._metrics.count("texts", request.language, candidate.generated_by, candidate.failure)
         for verdict in draft.rejections:
             self._metrics.count("guardrails", verdict.name, request.language)
+        return candidate
+
+    def _from_pool(self, request: MessageRequest) -> Candidate | None:
+        """The words of a pooled campaign, or its template when it has none; None = they are to be written now."""
+        now = clock.utc_now()
+        drawn = self._pooled.draw(request, now) if self._pooled is not None else None
+        if drawn is None:
+            return None
+        self._metrics.count("pool", request.campaign_id, drawn.result)
+        if drawn.worn:
+            self._metrics.count("pool_worn", request.campaign_id)
+            log.warning("pool entry %s of campaign %s is worn: top the pool up", drawn.worn, request.campaign_id)
+        candidate = drawn.candidate
+        if candidate is None:
+            if self._playbook.campaigns[request.campaign_id].pool_miss == "fresh":
+                return None
+            template = Draft(self._playbook, request, attempts=0).result(now)
+            candidate = msgspec.structs.replace(template, failure="pool_miss")
+        self._metrics.count("texts", request.language, candidate.generated_by, candidate.failure)
         return candidate
 
     async def _call(self, call: CompletionRequest, ends_at_s: float) -> Completion | str:

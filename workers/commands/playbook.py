@@ -51,6 +51,7 @@ def _summary(found: Playbook) -> Table:
         "products": f"{len(found.products)}: {', '.join(found.products)}" if found.products else "0",
         "prompts": ", ".join(f"{prompt.id} {prompt.language} ({prompt.version})" for prompt in found.prompts.values()),
         "templates": str(len(found.templates)),
+        "copy": ", ".join(found.surfaces),
     }
     if previews := "\n".join(playbook_provider_templates.previews(found)):
         rows["provider templates"] = previews

@@ -95,16 +95,21 @@ def product_facts(line: CartLine, currency: str | None, playbook: Playbook, lang
             image_url=line.image_url,
             quantity=line.quantity,
         )
+    return facts_of(known, language, line.quantity)
+
+
+def facts_of(product: CatalogueProduct, language: str, quantity: int | None = 1) -> ProductFacts:
+    """What copy may say of a product of the playbook in one language."""
     return ProductFacts(
-        product_id=known.product_id,
-        name=known.name.get(language, ""),
-        category=known.category_name.get(language, known.category),
-        brand=known.brand,
-        facts=known.facts.get(language, []),
-        price=known.price,
-        reference_price=known.reference_price,
-        currency=known.currency,
-        url=known.url,
-        image_url=known.image_url,
-        quantity=line.quantity,
+        product_id=product.product_id,
+        name=product.name.get(language, ""),
+        category=product.category_name.get(language, product.category),
+        brand=product.brand,
+        facts=product.facts.get(language, []),
+        price=product.price,
+        reference_price=product.reference_price,
+        currency=product.currency,
+        url=product.url,
+        image_url=product.image_url,
+        quantity=quantity,
     )

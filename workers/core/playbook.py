@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from schemas.base import Category, Probability
 from schemas.catalogue import CatalogueProduct
-from workers.core.channels import Channel
+from workers.core.channels import Channel, FieldLimit
 from workers.core.strict import Id, Texts
 from workers.core.strict import Strict as _Strict
 
@@ -69,6 +69,18 @@ class Audiences(_Strict, frozen=True, kw_only=True):
     segments: list[Segment] = []
 
 
+class Surface(_Strict, frozen=True, kw_only=True):
+    """A place for copy that is no message to a customer: a product page, an ad. `fields` as a channel's.
+
+    `prompt` names the prompts and templates of this surface; campaigns cannot use them.
+    """
+
+    id: Id
+    name: Texts
+    prompt: Id
+    fields: dict[str, dict[str, FieldLimit]]
+
+
 class CartAbandonment(_Strict, frozen=True, kw_only=True, tag_field="type", tag="cart_abandonment"):
     """A cart that nothing was done with for `delay_s`, and that was not bought."""
 
@@ -109,6 +121,8 @@ Trigger = CartAbandonment | RepeatView | BrowseAbandonment | CrossSell
 #: How far a campaign is let out. `shadow`: everything is decided and written, nobody hears it. `allowlist`: only the
 #: customers of policy.yaml's `allowlist`. `ramp`: a steady `ramp_percent` of all customers.
 Mode = Literal["shadow", "allowlist", "ramp", "live"]
+#: Where a campaign's words come from: an LLM call for each message, or texts that were written ahead and approved.
+Strategy = Literal["fresh", "pooled"]
 
 
 class Variant(_Strict, frozen=True, kw_only=True):
@@ -132,6 +146,8 @@ class Campaign(_Strict, frozen=True, kw_only=True):
     `max_age_s`: after an outage, an occurrence that should have been decided longer ago ends as `stale`.
     `variants` × `tones` are the arms that the system learns to choose among, and with `no_send` also to say nothing;
     without `variants` there is one, which uses `prompt`. `prompt` also names the templates of every variant.
+    `pool_miss`: what a request of a pooled campaign gets when no approved text fits it. `pool_wear`: a text that one worker
+    has used so often is worn, and reported.
     """
 
     id: Id
@@ -151,6 +167,9 @@ class Campaign(_Strict, frozen=True, kw_only=True):
     variants: list[Variant] = []
     tones: list[Id] = []
     no_send: bool = False
+    strategy: Strategy = "fresh"
+    pool_miss: Literal["fresh", "template"] = "template"
+    pool_wear: Annotated[int, Meta(ge=1)] = 1000
 
 
 class Cap(_Strict, frozen=True, kw_only=True):
@@ -319,3 +338,7 @@ class Playbook(msgspec.Struct, frozen=True, kw_only=True):
     tones: dict[str, Tone] = {}
     #: What a category code is called in copy, per language: for products that only events know.
     category_names: dict[str, Texts] = {}
+    #: Of copy that is no message; the keys of its prompts and templates are as above, with the surface as channel.
+    surfaces: dict[str, Surface] = {}
+    copy_prompts: dict[tuple[str, str], Prompt] = {}
+    copy_templates: dict[tuple[str, str, str | None, str], Template] = {}

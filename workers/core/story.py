@@ -136,7 +136,8 @@ def _choice(decision: Decision) -> str:
 
 def _candidate(candidate: Candidate) -> list[str]:
     model = f" {candidate.usage.model}, {candidate.usage.calls} call(s)" if candidate.usage.calls else ""
-    lines = [f"words by {candidate.generated_by}{model}, prompt {candidate.prompt_version}"]
+    entry = f" (entry {candidate.pool_entry_id})" if candidate.pool_entry_id else ""
+    lines = [f"words by {candidate.generated_by}{entry}{model}, prompt {candidate.prompt_version}"]
     if candidate.failure:
         lines.append(f"the LLM's own words were not taken: {candidate.failure}")
     lines.extend(

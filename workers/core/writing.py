@@ -20,7 +20,7 @@ from workers.ports import ChatMessage, Completion, CompletionRequest
 __all__ = ["FAILURES", "Draft", "Language"]
 
 #: Why a text is not the model's own (Candidate.failure); the caller's words for calls that failed come beside them.
-FAILURES = ("", "guardrail", "malformed", "cut_off", "not_personalised", "language", "stale", "off")
+FAILURES = ("", "guardrail", "malformed", "cut_off", "not_personalised", "language", "stale", "off", "pool_miss")
 #: Failures of calls that were never made: no LLM server works, or its turn would come too late.
 UNASKED = ("unavailable", "shed")
 #: Appended to the last turn. The rejected answer itself is not shown: small models would repeat it, and it may hold

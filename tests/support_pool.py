@@ -1,0 +1,83 @@
+"""Entries of the pool, a playbook whose campaign is pooled, and answers of an LLM for both."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from functools import cache
+from typing import Any
+
+import msgspec
+
+from schemas import codec
+from schemas.learning import PoolEntry
+from schemas.messages import MessageText
+from tests.support_playbooks import CAMPAIGN, NOW, playbook
+from workers.core.playbook import Playbook
+from workers.core.pool import POOL, Pool
+from workers.ports import Record
+
+TEXTS = (
+    MessageText(
+        title="Your {product_name} is waiting", body="Workout recording and sleep tracking, still in your cart."
+    ),
+    MessageText(title="Ready when you are", body="Your {product_name} is in the cart, heart-rate monitoring included."),
+    MessageText(
+        title="Still thinking it over?", body="Up to 7 days of battery life: the {product_name} is in your cart."
+    ),
+)
+
+
+def entry(number: int = 0, **fields: Any) -> PoolEntry:
+    """An approved push text about the band for English-speaking sports fans."""
+    values: dict[str, Any] = {
+        "entry_id": f"e{number}",
+        "campaign_id": CAMPAIGN,
+        "channel": "push",
+        "language": "en",
+        "target_group": "sports",
+        "product_id": "smart-band",
+        "text": TEXTS[number % len(TEXTS)],
+        "status": "approved",
+        "variation_id": "plain",
+        "prompt": CAMPAIGN,
+        "prompt_version": "p-1",
+        "model": "tiny",
+        "updated_at": NOW,
+    }
+    return PoolEntry(**(values | fields))
+
+
+def record(value: PoolEntry, offset: int = 0) -> Record:
+    """An entry as it lies in its topic."""
+    return Record(
+        topic=POOL,
+        partition=0,
+        offset=offset,
+        key=value.entry_id.encode(),
+        value=codec.encode(value),
+        appended_at_s=0.0,
+    )
+
+
+def pool_of(entries: Iterable[PoolEntry]) -> Pool:
+    """A pool that has read these."""
+    pool = Pool()
+    for value in entries:
+        pool.take(record(value))
+    return pool
+
+
+@cache
+def pooled_playbook(**fields: Any) -> Playbook:
+    """The first playbook with its cart campaign pooled; its arms are `plain` and `question`, without tones."""
+    known = playbook()
+    campaign = msgspec.structs.replace(known.campaigns[CAMPAIGN], **({"strategy": "pooled", "tones": []} | fields))
+    return msgspec.structs.replace(known, campaigns=known.campaigns | {CAMPAIGN: campaign})
+
+
+def chat(text: dict[str, str], model: str = "fake-1") -> bytes:
+    """A chat reply with this text, as a server sends it."""
+    choice = {"message": {"role": "assistant", "content": json.dumps(text)}, "finish_reason": "stop"}
+    usage = {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120}
+    return json.dumps({"choices": [choice], "model": model, "usage": usage}).encode()

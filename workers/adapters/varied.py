@@ -1,0 +1,28 @@
+"""A model whose answers differ more from each other than its prompts ask for."""
+
+from __future__ import annotations
+
+import msgspec
+
+from workers.ports import Completion, CompletionRequest, LanguageModel
+
+
+class Varied:
+    """Implements ports.LanguageModel on another one, so that the same prompt does not always give the same words.
+
+    No call samples with a temperature below `least_temperature`; 0 changes nothing.
+    """
+
+    def __init__(self, model: LanguageModel, least_temperature: float) -> None:
+        self._model = model
+        self._least_temperature = least_temperature
+
+    @property
+    def name(self) -> str:
+        """See ports.LanguageModel."""
+        return self._model.name
+
+    async def complete(self, request: CompletionRequest, timeout_s: float) -> Completion:
+        """See ports.LanguageModel."""
+        warmer = max(request.temperature, self._least_temperature)
+        return await self._model.complete(msgspec.structs.replace(request, temperature=warmer), timeout_s)

@@ -1,0 +1,33 @@
+"""Whether two texts say the same in nearly the same words: Jaccard similarity of their character 5-grams."""
+
+from __future__ import annotations
+
+import msgspec
+
+from schemas.messages import MessageText
+from workers.core.guardrails.subject import normalised
+
+_GRAM = 5
+#: From this share of common 5-grams on, two texts are taken for one.
+NEAR = 0.8
+
+
+def similarity(one: MessageText, other: MessageText) -> float:
+    """0 (nothing in common) to 1 (the same letters and digits in all fields); case, spaces and punctuation do not count.
+
+    >>> similarity(MessageText(body="Still in your cart!"), MessageText(body="still in your cart"))
+    1.0
+    """
+    ours, theirs = _grams(one), _grams(other)
+    return len(ours & theirs) / len(ours | theirs) if ours | theirs else 1.0
+
+
+def is_near(one: MessageText, other: MessageText) -> bool:
+    """Whether a reader would call them the same text."""
+    return similarity(one, other) >= NEAR
+
+
+def _grams(text: MessageText) -> frozenset[str]:
+    plain = normalised("\n".join(filter(None, msgspec.structs.astuple(text)))).casefold()
+    letters = "".join(character for character in plain if character.isalnum())
+    return frozenset(letters[at : at + _GRAM] for at in range(max(1, len(letters) - _GRAM + 1))) - {""}
