@@ -23,6 +23,7 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     language: str
     channel: str
     product: ProductFacts
+    context: dict[str, str] = {}
 
 
 def template_text(

@@ -12,8 +12,10 @@ from itertools import zip_longest
 import msgspec
 
 from schemas.messages import MessageRequest, MessageText, ProductFacts
+from workers.core.cleaning import clean
+from workers.core.guardrails.harmless import context_value
 from workers.core.playbook import Channel, Playbook
-from workers.core.wording import clean, compiled, product_words
+from workers.core.wording import compiled, product_words
 from workers.ports import ChatMessage
 
 ROLES = ("system", "user", "assistant")
@@ -122,7 +124,7 @@ def variables(
         "product": product_words(playbook, language, product),
         "tone": {"id": spoken.id if spoken else "", "hint": spoken.hint.get(language, "") if spoken else ""},
         "customer": [
-            {"name": clean(name, 40), "value": clean(value, 80)}
+            {"name": clean(name, 40), "value": context_value(value, 80)}
             for name, value in sorted((context or {}).items())[:_MAX_CONTEXT]
         ],
     }

@@ -9,14 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from schemas.messages import GuardrailVerdict, MessageText
+from workers.core.cleaning import visible
 from workers.core.guardrails.claims import claims
 from workers.core.guardrails.contact import contact
+from workers.core.guardrails.disguise import disguise
+from workers.core.guardrails.harmless import trusted
 from workers.core.guardrails.language import Language, language
 from workers.core.guardrails.meta import meta
 from workers.core.guardrails.names import banned_words, examples, names
 from workers.core.guardrails.numbers import numbers
 from workers.core.guardrails.offers import offers
+from workers.core.guardrails.privacy import leaks, personal_data
 from workers.core.guardrails.relevance import relevance
+from workers.core.guardrails.safety import brand_safety
 from workers.core.guardrails.shape import length, markup, repetition, structure
 from workers.core.guardrails.subject import About, Subject, subject
 from workers.core.playbook import Playbook
@@ -28,8 +33,12 @@ _CHECKS: tuple[Callable[[Subject], str | None], ...] = (
     structure,
     length,
     meta,
+    leaks,
     markup,
+    disguise,
     contact,
+    personal_data,
+    brand_safety,
     banned_words,
     numbers,
     claims,
@@ -52,13 +61,14 @@ def check(
     """One verdict of every guardrail, in the order of NAMES. `detect` None = the script decides the language alone.
 
     `about` is the request (or anything with its language, channel and product); its channel must be in the playbook.
-    `example_words` are those of the prompt's examples.
+    `example_words` are those of the prompt's examples. What the product is called counts as its own data only where
+    that is no more than a name (harmless.py). A detail is one visible line of at most 200 characters.
     """
-    looked_at = subject(text, about, playbook, example_words)
+    looked_at = subject(text, trusted(about, playbook), playbook, example_words)
     details = [guardrail(looked_at) for guardrail in _CHECKS]
     details.append(language(looked_at, detect))
     return [
-        GuardrailVerdict(name=name, passed=detail is None, detail=detail or "")
+        GuardrailVerdict(name=name, passed=detail is None, detail=" ".join(visible(detail or "").split())[:200])
         for name, detail in zip(NAMES, details, strict=True)
     ]
 

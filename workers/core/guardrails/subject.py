@@ -9,6 +9,7 @@ from typing import Protocol
 import msgspec
 
 from schemas.messages import MessageText, ProductFacts
+from workers.core.guardrails.confusables import as_read
 from workers.core.playbook import Playbook
 
 _BETWEEN_HAN = re.compile(r"(?<=[\u3400-\u9fff])\s+(?=[\u3400-\u9fff])")
@@ -32,12 +33,18 @@ class About(Protocol):
         """The only source of claims, names and numbers."""
         ...
 
+    @property
+    def context(self) -> dict[str, str]:
+        """What the customer did or wrote, by name: nothing that copy may quote."""
+        ...
+
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
     """`fields` as written; `text`, `grounds` and `facts` are normalised and case-folded: FREE, Free and free are one.
 
     `grounds` is what the product's own data says: name, brand, category and facts; `facts` the facts alone, which
-    nobody outside the playbook writes (a name may come from an event).
+    nobody outside the playbook writes (a name may come from an event). `readings` is `text`, and where letters are in
+    disguise also the text as an eye reads it: for what must not stand in any of them.
     """
 
     about: About
@@ -47,6 +54,7 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     grounds: str
     facts: str
+    readings: tuple[str, ...]
     example_words: tuple[str, ...] = ()
 
 
@@ -57,14 +65,16 @@ def subject(text: MessageText, about: About, playbook: Playbook, example_words: 
     cased = normalised("\n".join(fields.values()))
     shown = playbook.category_names.get(product.category, {}).get(about.language, "")
     grounds = "\n".join((product.name, product.brand, product.category, shown, *product.facts))
+    folded, seen = cased.casefold(), as_read(cased).casefold()
     return Subject(
         about=about,
         playbook=playbook,
         fields=fields,
         cased=cased,
-        text=cased.casefold(),
+        text=folded,
         grounds=normalised(grounds).casefold(),
         facts=normalised("\n".join(product.facts)).casefold(),
+        readings=(folded,) if seen == folded else (folded, seen),
         example_words=example_words,
     )
 
