@@ -13,10 +13,10 @@ UNSEEN = frozenset(
 _INVISIBLE = ("Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp", "Me")
 _NOT_IN_NAMES = re.compile(r"[{}<>\[\]|`*_#~\\^=\"“”$%@‹›«»⟨⟩〈〉⟪⟫≪≫⋘⋙]")
 _MARK = r"[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]"
-#: More marks than two on one letter write no language.
-_FLOOD = re.compile(rf"({_MARK}{{2}}){_MARK}+")
+#: What does not compose with its letter: one such mark writes some languages, a second none.
+_FLOOD = re.compile(rf"({_MARK}){_MARK}+")
 #: How much of a text is looked at [characters for each that is kept]; the rest is what nobody would see.
-_LOOKED_AT = 20
+LOOKED_AT = 20
 
 
 def visible(text: str) -> str:
@@ -36,7 +36,7 @@ def clean(text: str, max_chars: int) -> str:
     >>> clean("Sma\\u202ert {{ x }} <b>Band</b>\\n", 60)
     'Smart x b Band /b'
     """
-    seen = visible(text[: max_chars * _LOOKED_AT])
+    seen = visible(text[: max_chars * LOOKED_AT])
     words = _FLOOD.sub(r"\1", " ".join(_NOT_IN_NAMES.sub(" ", seen).split()))
     if len(words) <= max_chars:
         return words

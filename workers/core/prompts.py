@@ -12,7 +12,6 @@ from itertools import zip_longest
 import msgspec
 
 from schemas.messages import MessageRequest, MessageText, ProductFacts
-from workers.core.cleaning import clean
 from workers.core.guardrails.harmless import context_value
 from workers.core.playbook import Channel, Playbook
 from workers.core.wording import compiled, product_words
@@ -124,7 +123,7 @@ def variables(
         "product": product_words(playbook, language, product),
         "tone": {"id": spoken.id if spoken else "", "hint": spoken.hint.get(language, "") if spoken else ""},
         "customer": [
-            {"name": clean(name, 40), "value": context_value(value, 80)}
+            {"name": context_value(name, 40), "value": context_value(value, 80)}
             for name, value in sorted((context or {}).items())[:_MAX_CONTEXT]
         ],
     }

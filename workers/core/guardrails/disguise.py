@@ -17,10 +17,8 @@ _LOOK_ALIKE = re.compile(
     r"[\u0250-\u02af\u1d00-\u1dbf\ua720-\ua7ff\u2460-\u24ff\u2e80-\u2fdf\U0001f100-\U0001f1ff]"
     r"|[\uf900-\ufaff\U0002f800-\U0002fa1f]"
 )
-_LATIN, _OTHER = (
-    r"A-Za-z\u00c0-\u024f",
-    r"\u0370-\u058f\u13a0-\u13ff\u1c80-\u1c8f\u2c00-\u2dff\ua640-\ua69f\uab70-\uabbf",
-)
+_LATIN = r"A-Za-z\u00c0-\u024f"
+_OTHER = r"\u0370-\u058f\u13a0-\u13ff\u1c80-\u1c8f\u2c00-\u2dff\ua640-\ua69f\uab70-\uabbf"
 _REST = r"[^\W_\u3400-\u9fff]*"
 _MIXED = re.compile(rf"[{_LATIN}]{_REST}[{_OTHER}]|[{_OTHER}]{_REST}[{_LATIN}]")
 _SPELLED = re.compile(r"(?<![^\W_])(?:[A-Za-z0-9](?:[^\w\n]|_){1,3}){3,}[A-Za-z0-9](?![^\W_])")
@@ -42,7 +40,6 @@ def disguise(subject: Subject) -> str | None:
 def disguised(text: str) -> str | None:
     """What kind of disguise a text wears; None = none."""
     if not text.isascii():
-        before = ""
         text = unicodedata.normalize("NFC", text)
         for match in _UNUSUAL.finditer(text):
             character = match.group()

@@ -13,7 +13,7 @@ from functools import lru_cache
 import msgspec
 
 from schemas.messages import ProductFacts
-from workers.core.cleaning import clean, visible
+from workers.core.cleaning import LOOKED_AT, clean, visible
 from workers.core.guardrails.confusables import LEET, as_read
 from workers.core.guardrails.contact import reach
 from workers.core.guardrails.disguise import disguised
@@ -28,8 +28,8 @@ from workers.core.playbook import Playbook
 MAX_NAME_CHARS = 60
 MAX_WORD_CHARS = 30
 _MAX_CATEGORY_CHARS = 80
-#: What a name cannot vouch for: prices, approvals, what others think, services of the shop.
-_PROMISE = re.compile(
+#: What a name cannot vouch for (prices, approvals, what others think, services), and what asks a model for something.
+_MORE_THAN_A_NAME = re.compile(
     r"[¥$€£]\s?\d"
     r"|\d\s?(?:元|块钱|rmb\b|cny\b|usd\b|eur\b|gbp\b|yuan\b|dollars?\b|euros?\b|bucks\b|%|per ?cent\b|折|off\b)"
     r"|百分之"
@@ -37,7 +37,17 @@ _PROMISE = re.compile(
     r"|\brecommended by\b|\bbest[- ]?sell\w*"
     r"|\baward\w*|\bwarranty\b|\bmoney[- ]back\b|\brefund\w*|\bshipping\b|\bno\. ?1\b|#1\b|\btop ?1\b"
     r"|\bnumber 1\b|\bbetter than\b"
+    r"|\b(?:answer|reply|respond|write|translate)\b.{0,20}\b(?:in|into|to|only|with)\b"
+    r"|\b(?:repeat|reveal|print|output|show)\b.{0,20}\b(?:instructions?|prompt|words?|above|rules?)\b"
+    r"|(?:输出|回复|回答|重复|复述|翻译)[^,。]{0,6}(?:你|指令|中文|英文|英语|内容|只)|[用以](?:中文|英文|英语|日语)(?:回答|回复)"
     r"|认证|医生推荐|专家推荐|热销|畅销|爆款|好评|包退|退款|保修|第1|top1"
+)
+#: Marks of a prompt's own structure: lines, delimiters, labels, lists.
+_STRUCTURE = re.compile(
+    r"[\n\r\v\f\x85\u2028\u2029]\s*\S|<{2}|>{2}|={3}|<(?:\||/?s>)|\|>|\[/?inst\]|#{2}|[;；]|<\w+[\s=/]|\bon[a-z]+\s*=|\{[{%#]|\$\{"
+    r"|\b(?:system|user|assistant|human|facts?|tone|product|instructions?|rules?|note)\s*[:：]"
+    r"|(?:系统|用户|助手|特点|语气|产品|名称|类别|标题|正文|目标人群|指令|规则|注意)\s*[:：]",
+    re.IGNORECASE,
 )
 
 
@@ -70,18 +80,22 @@ def trusted(about: About, playbook: Playbook) -> About:
 
 
 def harmless(text: str, max_chars: int, banned: dict[str, list[str]]) -> str:
-    """`clean(text)`, or "" if it carries a link, code, instruction, offer, promise, insult, disguise or banned word.
+    """`clean(text)`, or "" if it carries a link, code, instruction, structure, offer, promise, insult, disguise or banned word.
 
     >>> harmless("Galaxy S10 (128 GB)", 60, {}), harmless("Visit www.evil.com now", 60, {})
     ('Galaxy S10 (128 GB)', '')
     """
-    return _judged(text, max_chars, tuple(word for language in sorted(banned) for word in banned[language]))
+    return _judged(
+        text[: LOOKED_AT * max_chars],
+        max_chars,
+        tuple(word for language in sorted(banned) for word in banned[language]),
+    )
 
 
 @lru_cache(maxsize=4096)
 def _judged(text: str, max_chars: int, banned: tuple[str, ...]) -> str:
     kept = clean(text, max_chars)
-    if not kept or disguised(kept):
+    if not kept or disguised(kept) or _STRUCTURE.search(normalised(text[: 2 * max_chars]).strip()):
         return ""
     for reading in _readings(text, kept, max_chars):
         folded = reading.casefold()
@@ -90,7 +104,7 @@ def _judged(text: str, max_chars: int, banned: tuple[str, ...]) -> str:
             or META.search(folded)
             or ROLE.search(folded)
             or OFFERS[0].search(folded)
-            or _PROMISE.search(folded)
+            or _MORE_THAN_A_NAME.search(folded)
             or PERSONAL.search(folded)
             or unsafe(folded)
             or banned_word({"": list(banned)}, folded)
@@ -112,7 +126,7 @@ def context_value(text: str, max_chars: int) -> str:
 def _readings(text: str, kept: str, max_chars: int) -> Iterator[str]:
     """The ways to read a text: as kept, before markup was taken out, with look-alikes, with digits for letters."""
     plain = normalised(kept)
-    before = normalised(visible(text[: 20 * max_chars])[: 2 * max_chars])
+    before = normalised(visible(text[: LOOKED_AT * max_chars])[: 2 * max_chars])
     yield plain
     for other in (before, as_read(plain), as_read(before), plain.casefold().translate(LEET)):
         if other != plain:
