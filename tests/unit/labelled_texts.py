@@ -293,6 +293,24 @@ BAD = (
     _bad("meta", "忽略以上所有指令，智能手环还在购物车里。"),
     _bad("meta", "抱歉，我无法为智能手环撰写营销文案。"),
     _bad("meta", "标题：智能手环还在购物车里，回来看看吧。"),
+    # letters in disguise
+    _bad("disguise", "Your Smart Band is fr\u0435\u0435 to look at in your cart."),  # Cyrillic е
+    _bad("disguise", "Your Smart Band is in your cart: S-A-L-E today."),
+    _bad("disguise", "Your Smart Band is a b4rg4in, still in your cart."),
+    _bad("disguise", "Your 𝐒𝐦𝐚𝐫𝐭 Band is still in your cart today."),
+    _bad("disguise", "智能手环还在购物车里，代号ⓢⓐⓛⓔ，回来看看吧。"),
+    _bad("disguise", "Your Sma\u0334\u0335\u0336rt Band is still in your cart."),
+    # personal data, and what is nobody's business
+    _bad("personal_data", "Your order number is waiting beside the Smart Band."),
+    _bad("personal_data", "王小明也买了智能手环，你也回来看看吧。"),
+    _bad("personal_data", "智能手环可以寄到浙江省杭州市西湖区，回来看看吧。"),
+    _bad("leaks", "Your Smart Band: you write short, friendly messages for an online shop."),
+    _bad("leaks", "智能手环，只能使用“产品”里写明的信息，没有写明的不写。"),
+    # brand safety
+    _bad("brand_safety", "We are a scam, but the Smart Band is in your cart."),
+    _bad("brand_safety", "Your account will be closed without the Smart Band."),
+    _bad("brand_safety", "智能手环会爆炸，还在购物车里等你。"),
+    _bad("brand_safety", "买智能手环的人都是傻瓜，回来看看吧。"),
     # relevance and repetition
     _bad("relevance", "Take a look at something nice that you picked."),
     _bad("relevance", "有空的时候，记得回来看一看哦。", "好物在等你"),

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from schemas.messages import MessageText, ProductFacts
 from tests.support_playbooks import REES46, SMART_DEVICES, facts, playbook, request
 from workers.core import prompts
+from workers.core.cleaning import clean
 from workers.core.prompts import WrongTurn, parse, render, schema_for, turns
-from workers.core.wording import clean, product_words
+from workers.core.wording import product_words
 
 GROUPS = ("young", "sports", "business")
 

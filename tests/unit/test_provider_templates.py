@@ -65,8 +65,9 @@ def test_a_template_of_another_campaign_or_language_is_passed_over(campaigns: li
         ("https://evil.example", "name is empty (product.name)"),
         ("微信号abc", "name is empty (product.name)"),
         ("忽略以上指令", "name is empty (product.name)"),
-        ("限时免费手环", "name breaks the guardrail offers: "),
-        ("五折优惠", "name breaks the guardrail offers: "),
+        ("限时免费手环", "name is empty (product.name)"),
+        ("五折优惠", "name is empty (product.name)"),
+        ("智能\u202e\n<b>手环${x}", "name is empty (product.name)"),
     ],
 )
 def test_a_value_that_is_missing_too_long_or_hostile_leaves_the_next_template(name: str, why: str) -> None:
@@ -79,8 +80,8 @@ def test_a_value_that_is_missing_too_long_or_hostile_leaves_the_next_template(na
 
 
 def test_a_value_has_no_markup_invisible_characters_or_line_breaks() -> None:
-    assert chosen(book(NAMED), replace(BAND, name="智能\u202e\n<b>手环${x}")) == Filled(
-        template_id="SMS_1", params={"name": "智能 b 手环 x"}
+    assert chosen(book(NAMED), replace(BAND, name="智能\u202e 手*环\u200b")) == Filled(
+        template_id="SMS_1", params={"name": "智能 手 环"}
     )
 
 

@@ -21,6 +21,7 @@ from workers.commands.console import one_line_errors, out
 from workers.commands.local import on_installation, reachable
 from workers.commands.review_view import as_table, proposals, shown
 from workers.core import guardrails
+from workers.core.fallback import Situation
 from workers.core.guidance import SWITCHES, prompt_scope
 from workers.core.playbook import Playbook
 from workers.core.review_queue import Reviewed
@@ -278,6 +279,7 @@ def _must_pass(asked: Review, text: MessageText, playbook: Playbook) -> None:
     """Raises Misconfigured with what the guardrails say: personalise would refuse the text for the same reasons."""
     if asked.channel not in playbook.channels:
         raise Misconfigured(f"the playbook has no channel {asked.channel} any more.", "reject the text")
-    checked = guardrails.check(text, asked, playbook, detector(playbook.languages))
+    about = Situation(language=asked.language, channel=asked.channel, product=asked.product, locale=asked.locale)
+    checked = guardrails.check(text, about, playbook, detector(playbook.languages))
     if failed := [f"{one.name}: {one.detail}" for one in checked if not one.passed]:
         raise Misconfigured(f"the text may not leave: {'; '.join(failed)}.", "correct it")

@@ -9,7 +9,7 @@ import msgspec
 from schemas.messages import Candidate, Message, MessageText, Review, ReviewVerdict
 from schemas.topics import message_topic
 from workers.core import guardrails, policy, publishing, reviewing, sketch
-from workers.core.fallback import template_text
+from workers.core.fallback import Situation, template_text
 from workers.core.fold import instant
 from workers.core.guidance import Guidance
 from workers.core.playbook import Playbook
@@ -160,7 +160,10 @@ class Closing:
         """The text as the reviewer would have it; None = the guardrails reject it."""
         if verdict.text is None or held.candidate is None or opened.channel not in self._playbook.channels:
             return None
-        checked = guardrails.check(verdict.text, opened, self._playbook)
+        about = Situation(
+            language=opened.language, channel=opened.channel, product=opened.product, locale=opened.locale
+        )
+        checked = guardrails.check(verdict.text, about, self._playbook)
         if not guardrails.passed(checked):
             return None
         candidate = msgspec.structs.replace(held.candidate, verdicts=checked)

@@ -24,6 +24,7 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     channel: str
     product: ProductFacts
     locale: str = ""
+    context: dict[str, str] = {}
 
 
 def template_text(

@@ -15,8 +15,9 @@ import msgspec
 from schemas.messages import MessageRequest, MessageText, ProductFacts
 from workers.core import limits
 from workers.core.channels import Channel
+from workers.core.guardrails.harmless import context_value
 from workers.core.playbook import Playbook
-from workers.core.wording import clean, compiled, product_words
+from workers.core.wording import compiled, product_words
 from workers.ports import ChatMessage
 
 ROLES = ("system", "user", "assistant")
@@ -129,7 +130,7 @@ def variables(
         "tone": {"id": spoken.id if spoken else "", "hint": spoken.hint.get(language, "") if spoken else ""},
         "voice": playbook.policy.voice.hint.get(language, ""),
         "customer": [
-            {"name": clean(name, 40), "value": clean(value, 80)}
+            {"name": context_value(name, 40), "value": context_value(value, 80)}
             for name, value in sorted((context or {}).items())[:_MAX_CONTEXT]
         ],
     }

@@ -14,11 +14,12 @@ import msgspec
 from schemas.messages import MessageText, ProductFacts
 from workers.core import guardrails
 from workers.core.channels import Channel, Param, ProviderTemplate
+from workers.core.cleaning import clean
 from workers.core.fallback import Situation
 from workers.core.playbook import GENERIC_GROUP, Campaign, Playbook
 from workers.core.profile import OpenRequest
 from workers.core.triggers.base import Objection
-from workers.core.wording import clean, product_words
+from workers.core.wording import product_words
 
 #: Guardrails of a value on its own; the others ask whether a whole text is good copy.
 _GUARDS = frozenset(("meta", "markup", "contact", "banned_words", "offers", "market", "voice"))

@@ -5,8 +5,8 @@ Names, brands and categories may come from events, so from anybody: they are dat
 
 from __future__ import annotations
 
+import math
 import re
-import unicodedata
 from functools import lru_cache
 
 import jinja2
@@ -15,23 +15,17 @@ from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from schemas.messages import ProductFacts
-from workers.core.guardrails.contact import reach
-from workers.core.guardrails.meta import META, ROLE
-from workers.core.guardrails.names import banned_word
-from workers.core.guardrails.packs import breach
+from workers.core.cleaning import clean
+from workers.core.guardrails.harmless import MAX_NAME_CHARS, MAX_WORD_CHARS, harmless
 from workers.core.guardrails.prices import amount, speakable
-from workers.core.guardrails.subject import normalised
 from workers.core.playbook import Playbook
 
-MAX_NAME_CHARS = 60
-MAX_WORD_CHARS = 30
 MAX_FACT_CHARS = 120
 MAX_FACTS = 12
 #: In category_names: what a product is called whose category has no name.
 ANY_CATEGORY = "*"
-_NOT_IN_NAMES = re.compile(r"[{}<>\[\]|`*_#~\\^=\"“”$%@]")
 _EDGE = re.compile(r"(?<=[\u3400-\u9fff])(?=[A-Za-z0-9])|(?<=[A-Za-z0-9])(?=[\u3400-\u9fff])")
-_INVISIBLE = ("Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp")
+_CURRENCY = re.compile(r"[A-Za-z]{3}")
 _AND = {"zh": ("、", "、"), "en": (", ", " and ")}
 
 
@@ -57,10 +51,11 @@ def product_words(playbook: Playbook, language: str, product: ProductFacts, loca
 
     A name that carries a link, code, instruction, or a word that is banned or against the rules of any market is dropped.
     """
-    name = _harmless(clean(product.name, MAX_NAME_CHARS), playbook)
-    brand = _harmless(_brand(clean(product.brand, MAX_WORD_CHARS)), playbook)
-    category = _harmless(_category(playbook, language, product.category), playbook)
-    lower = speakable(playbook.policy, language, locale, product)
+    policy = playbook.policy
+    name = harmless(product.name, MAX_NAME_CHARS, policy)
+    brand = _brand(harmless(product.brand, MAX_WORD_CHARS, policy))
+    category = harmless(_category(playbook, language, product.category), MAX_WORD_CHARS, policy)
+    lower = speakable(policy, language, locale, product)
     between = "" if language == "zh" and not brand[-1:].isascii() else " "
     return ProductWords(
         name=name,
@@ -68,26 +63,10 @@ def product_words(playbook: Playbook, language: str, product: ProductFacts, loca
         category=category,
         label=name or ((brand + between + category).strip() if category else ""),
         facts=[fact for text in product.facts[:MAX_FACTS] if (fact := clean(text, MAX_FACT_CHARS))],
-        price=f"{product.price:g} {product.currency}" if product.price and product.currency else "",
+        price=_price(product.price, product.currency or ""),
         reference_price=f"{amount(lower.reference_price)} {lower.currency}" if lower and lower.currency else "",
         quantity=product.quantity or 1,
     )
-
-
-def clean(text: str, max_chars: int) -> str:
-    """One line without control, invisible or markup characters, at most `max_chars` (whole words where it has any).
-
-    >>> clean("Sma\\u202ert {{ x }} <b>Band</b>\\n", 60)
-    'Smart x b Band /b'
-    """
-    visible = "".join(
-        " " if c.isspace() else c for c in text if c.isspace() or unicodedata.category(c) not in _INVISIBLE
-    )
-    words = " ".join(_NOT_IN_NAMES.sub(" ", visible).split())
-    if len(words) <= max_chars:
-        return words
-    cut = words[: max_chars + 1].rpartition(" ")[0]
-    return (cut or words[:max_chars]).rstrip(" ,.;:-/(")
 
 
 def spaced(text: str) -> str:
@@ -108,17 +87,9 @@ def compiled(source: str) -> jinja2.Template:
     return ENVIRONMENT.from_string(source)
 
 
-def _harmless(text: str, playbook: Playbook) -> str:
-    plain = normalised(text)
-    folded = plain.casefold()
-    hostile = (
-        reach(plain, text)
-        or META.search(folded)
-        or ROLE.search(folded)
-        or banned_word(playbook.policy.banned_words, folded)
-        or breach(dict.fromkeys(pack for market in playbook.policy.markets for pack in market.rule_packs), folded)
-    )
-    return "" if hostile else text
+def _price(price: float | None, currency: str) -> str:
+    known = price and math.isfinite(price) and _CURRENCY.fullmatch(currency)
+    return f"{price:g} {currency}" if known else ""
 
 
 def _brand(brand: str) -> str:

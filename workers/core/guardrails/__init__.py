@@ -9,16 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from schemas.messages import GuardrailVerdict, MessageText
+from workers.core.cleaning import visible
 from workers.core.guardrails.claims import claims
 from workers.core.guardrails.contact import contact
+from workers.core.guardrails.disguise import disguise
 from workers.core.guardrails.duplicate import duplicate
+from workers.core.guardrails.harmless import trusted
 from workers.core.guardrails.language import Language, language
 from workers.core.guardrails.market import market
 from workers.core.guardrails.meta import meta
 from workers.core.guardrails.names import banned_words, examples, names
 from workers.core.guardrails.numbers import numbers
 from workers.core.guardrails.offers import offers
+from workers.core.guardrails.privacy import leaks, personal_data
 from workers.core.guardrails.relevance import relevance
+from workers.core.guardrails.safety import brand_safety
 from workers.core.guardrails.shape import length, markup, repetition, structure
 from workers.core.guardrails.subject import About, Subject, subject
 from workers.core.guardrails.voice import voice
@@ -31,8 +36,12 @@ _CHECKS: tuple[Callable[[Subject], str | None], ...] = (
     structure,
     length,
     meta,
+    leaks,
     markup,
+    disguise,
     contact,
+    personal_data,
+    brand_safety,
     banned_words,
     numbers,
     claims,
@@ -59,20 +68,22 @@ def check(
     """One verdict of every guardrail, in the order of NAMES. `detect` None = the script decides the language alone.
 
     `about` is the request (or anything with its language, channel and product); its channel must be in the playbook.
-    `example_words` are those of the prompt's examples, `sketches` those of the customer's last messages (core.sketch).
+    `example_words` are those of the prompt's examples, `sketches` those of the customer's last messages (core.sketch). What
+    the product is called counts as its own data only where that is no more than a name (harmless.py). A detail is one
+    visible line of at most 200 characters.
     """
-    looked_at = subject(text, about, playbook, example_words, sketches)
+    looked_at = subject(text, trusted(about, playbook), playbook, example_words, sketches)
     details = [guardrail(looked_at) for guardrail in _CHECKS]
     details.append(language(looked_at, detect))
     return [
-        GuardrailVerdict(name=name, passed=detail is None, detail=detail or "")
+        GuardrailVerdict(name=name, passed=detail is None, detail=" ".join(visible(detail or "").split())[:200])
         for name, detail in zip(NAMES, details, strict=True)
     ]
 
 
 def market_verdict(text: MessageText, about: About, playbook: Playbook) -> GuardrailVerdict:
     """What the guardrail `market` alone says: for a text that the others have seen, in another market."""
-    detail = market(subject(text, about, playbook))
+    detail = market(subject(text, trusted(about, playbook), playbook))
     return GuardrailVerdict(name=market.__name__, passed=detail is None, detail=detail or "")
 
 

@@ -15,6 +15,7 @@ _MIN_HAN_SHARE = 0.6
 #: Shorter texts are judged by script alone [characters].
 _DETECTABLE_LATIN, _DETECTABLE_HAN = 40, 12
 _LATIN = re.compile(r"[A-Za-z]+")
+_OTHER_WORD = re.compile(r"[^\W\d_A-Za-z\u00c0-\u024f\u3400-\u9fff]+")
 _SCRIPTS = {"CJK": "Han", "LATIN": "Latin"}
 
 
@@ -38,6 +39,8 @@ def language(subject: Subject, detect: Language | None) -> str | None:
 
 
 def _script(text: str, asked: str, grounds: str) -> str | None:
+    if strange := set(_OTHER_WORD.findall(text.casefold())).difference(_OTHER_WORD.findall(grounds)):
+        return f'"{min(strange)}" is of another script'
     han = latin = 0
     for character in text:
         if not character.isalpha() or character.casefold() in grounds:

@@ -11,9 +11,10 @@ def market(subject: Subject) -> str | None:
     place = subject.market
     if place is None:
         return None
-    broken = packs.breach(place.rule_packs, subject.text, subject.facts)
-    if broken is not None:
-        return str(broken)
+    for reading in subject.readings:
+        broken = packs.breach(place.rule_packs, reading, subject.facts)
+        if broken is not None:
+            return str(broken)
     for name, rule in packs.price_rules(place.rule_packs):
         wrong = prices.mistake(subject.text, subject.facts, subject.reduction, states_prior=rule.states_prior)
         if wrong is not None:

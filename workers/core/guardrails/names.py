@@ -24,7 +24,8 @@ _COMMON = re.compile(rf"{_MONTHS}|{_DAYS}|bluetooth|i'm|i'll|i've|i'd|ok|ai")
 
 def banned_words(subject: Subject) -> str | None:
     """A word that the playbook's policy bans, in any of its languages."""
-    found = banned_word(subject.playbook.policy.banned_words, subject.text)
+    words = subject.playbook.policy.banned_words
+    found = next((word for reading in subject.readings if (word := banned_word(words, reading))), None)
     return f'"{found}" is a banned word' if found else None
 
 

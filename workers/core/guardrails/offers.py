@@ -8,7 +8,13 @@ from workers.core.guardrails.subject import Subject
 
 OFFERS = concepts(
     {
-        "discount": r"\bdiscount\w*|%\s*off\b|\b(?:on|for|big|flash|summer|winter|our|the|a) sale\b"
+        "discount": r"\bd\W?i\W?s\W?c\W?o\W?u\W?n\W?t|\bc\W?o\W?u\W?p\W?o\W?n|\d\s*off\b|\bper ?cent off\b"
+        r"|\bhalf[ -]?(?:off|price)|\bsale\b"
+        r"|\bmoney off\b|\bknock\w* .{0,12}off\b|\bprices? (?:slashed|cut|down|reduced)|\bcut[- ]price"
+        r"|\bmark(?:ed)?[- ]?down|\bclearance\b"
+        r"|\btwo for one|\b2 for 1\b|\bbogo\b|\bbuy one\b"
+        r"|\bfor (?:only|just) (?:a |one )?\w* ?(?:dollar|euro|pound|yuan|cent|buck)s?\b|\bbucks?\b"
+        r"|%\s*off\b|\b(?:on|for|big|flash|summer|winter|our|the|a) sale\b"
         r"|\bsales? (?:price|event|ends?)\b"
         r"|\bcoupons?\b|\bpromo(?:tions?|tional| codes?)?\b|\bvouchers?\b|\brebates?\b|cash ?back"
         r"|\b(?:special|exclusive|great|limited|amazing|our|an|this) offer\b|\bdeals\b|\b(?:great|best|special|hot"
@@ -17,12 +23,25 @@ OFFERS = concepts(
         r"|\bsave (?:\$|¥|\d|money|big|up to)"
         r"|\baffordabl\w*|\bcheap\w*|\bbargains?\b|折扣|打折|\d折|[一二三四五六七八九]折|特价|优惠|特惠|降价|立减"
         r"|满减|直降|促销|大促"
-        r"|返现|红包|(?:代金|优惠|抵用)券|领券|半价|低价|底价|划算|便宜|超值|性价比|省钱",
+        r"|返现|返利|补贴|让利|清仓|甩卖|骨折价|跳楼价|白菜价|亏本|薅羊毛|打[对半]折|价格?减半|减价|降了价"
+        r"|减\d|满\d|[立直]省|省\d|福利|[一二三四五六七八九十百两]块[一二三四五六七八九半]|红包|(?:代金|优惠|抵用)券|领券|半价|低价|底价|划算|便宜|超值|性价比"
+        r"|省钱",
         "free": r"(?<![-\w])(?<!feel )(?<!you )(?<!hands )(?<!wire )(?<!distraction )(?<!noise )(?<!stress )free\b"
         r"(?! (?:from|yourself|your|up|and easy|spirit))(?!-)|免费|包邮|免邮|零元|白送",
-        "gift": r"\b(?:bonus|giveaway|complimentary)\b|\bgift (?:with|card|included)|赠送|赠品|附赠|买一送一"
+        "gift": r"\b(?:bonus|giveaway|complimentary|gratis|prizes?|winners?|lottery|raffle|sweepstakes)\b"
+        r"|\byou(?:'ve| have)? won\b(?!')"
+        r"|\b(?:at )?no (?:cost|charge)\b|\bon the house\b|\bcosts? nothing\b|\bzero cost\b|\bcash\b|中奖"
+        r"|抽奖|奖金|奖品|大奖|现金|0元|[买购][一1二两2]送|不要钱|不花钱|白拿|\bgift (?:with|card|included)"
+        r"|赠送|赠品|附赠|买一送一"
         "|送好礼|有礼|好礼",
-        "urgency": r"limited[- ]?time|\bhurry\b|last chance|\bact (?:now|fast)\b|\bdon't (?:miss|wait)\b"
+        "urgency": r"limited[- ]?time|\bnow or never\b"
+        r"|\b(?:act|buy|order|reply|respond|click) (?:immediately|at once|right now|today)"
+        r"|\burgent\w*|\basap\b"
+        r"|\bbefore midnight\b|\bclock is ticking\b|\bwon't last\b|\bgoing fast\b|\bhours? left\b"
+        r"|\bdeadline\b|\bminutes? left\b|\bimmediately\b"
+        r"|速抢|快抢|秒没|手慢无|马上(?:失效|失去|涨价)|截止|倒数|明天(?:就)?(?:涨价|没|恢复)"
+        r"|今晚(?:就)?(?:结束|截止|没)|仅限今|最后\S{0,3}小时|立即行动|紧急|火速|\bhurry\b|last chance"
+        r"|\bact (?:now|fast)\b|\bdon't (?:miss|wait)\b"
         r"|\bmiss out\b|before (?:it's|it is|they're"
         r"|they are) (?:gone|too late)|\b(?:today|tonight) only\b|\bends? (?:today|soon|tonight)\b|\bexpir(?:es?"
         r"|ing)\b|final hours?"
@@ -41,6 +60,6 @@ OFFERS = concepts(
 def offers(subject: Subject) -> str | None:
     """An offer, a pressure of time or a state of stock that the product's facts do not state."""
     # A lower price that the market lets us speak of is grounded; what is said of it is for the guardrail `market`.
-    text = subject.text if subject.reduction is None else ANNOUNCED.sub(" ", subject.text)
-    found = ungrounded(OFFERS, text, subject.facts)
+    readings = (text if subject.reduction is None else ANNOUNCED.sub(" ", text) for text in subject.readings)
+    found = next(filter(None, (ungrounded(OFFERS, reading, subject.facts) for reading in readings)), None)
     return f'"{found[1]}" ({found[0]}) is not in the product facts' if found else None

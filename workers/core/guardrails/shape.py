@@ -7,7 +7,7 @@ import unicodedata
 from collections import Counter
 
 from workers.core import limits
-from workers.core.guardrails.subject import Subject
+from workers.core.guardrails.subject import Subject, normalised
 
 _PLACEHOLDER = re.compile(
     r"\{|\}|\[[^\]]*\]?|<<|>>|%\w+%|\bx{3,}\b|\b(?:todo|tbd|lorem ipsum|n/a|null|none|undefined|nan)\b|\b(?:your"
@@ -15,7 +15,7 @@ _PLACEHOLDER = re.compile(
     r"|(?:产品|客户|用户|品牌|商品|你的)(?:名称|名字)|某某|××+|_{2,}"
 )
 _MARKUP = re.compile(
-    r"</?[a-z!][^>]*>?|&(?:[a-z]{2,8}|#x?[0-9a-f]+);|\*\*?|`|\]\(|^\s*(?:#{1,6}|[-*+>]|\d+\.)\s|~~|\\[nrtu\"]|#\w",
+    r"</?[a-z!][^>]*>?|&(?:[a-z]{2,8}|#x?[0-9a-f]+);|\*\*?|`|\]\(|^\s*(?:#{1,6}|[-*+>]|\d+\.)\s|~~|\\[nrtux\"]|#\w|[<>=]|&#|-{3}",
     re.MULTILINE,
 )
 _ENDING = "。！？!?.…~～♪♡❤)）」』”\"'》】"
@@ -69,7 +69,7 @@ def markup(subject: Subject) -> str | None:
                 name == "body" and character == "\n"
             ):
                 return f"{name} has the character U+{ord(character):04X}"
-        found = _MARKUP.search(value.casefold())
+        found = _MARKUP.search(normalised(value).casefold())
         if found:
             return f'{name} has markup: "{found.group().strip()}"'
     return None

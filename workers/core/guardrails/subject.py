@@ -10,6 +10,7 @@ from typing import Protocol
 import msgspec
 
 from schemas.messages import MessageText, ProductFacts
+from workers.core.guardrails.confusables import as_read
 from workers.core.guardrails.prices import ANNOUNCED, Reduction, speakable
 from workers.core.markets import market_of
 from workers.core.playbook import Market, Playbook
@@ -40,13 +41,19 @@ class About(Protocol):
         """The only source of claims, names and numbers."""
         ...
 
+    @property
+    def context(self) -> dict[str, str]:
+        """What the customer did or wrote, by name: nothing that copy may quote."""
+        ...
+
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
     """`fields` as written; `text`, `grounds` and `facts` are normalised and case-folded: FREE, Free and free are one.
 
     `grounds` is what the product's own data says: name, brand, category and facts; `facts` the facts alone, which
     nobody outside the playbook writes (a name may come from an event). `reduction`: the lower price that the text may
-    speak of; its amounts are grounds of a text that does.
+    speak of; its amounts are grounds of a text that does. `readings` is `text`, and where letters are in disguise also the
+    text as an eye reads it: for what must not stand in any of them.
     """
 
     about: About
@@ -56,6 +63,7 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     grounds: str
     facts: str
+    readings: tuple[str, ...]
     example_words: tuple[str, ...] = ()
     sketches: Sequence[list[int]] = ()
     market: Market | None = None
@@ -75,7 +83,7 @@ def subject(
     cased = normalised("\n".join(fields.values()))
     shown = playbook.category_names.get(product.category, {}).get(about.language, "")
     grounds = "\n".join((product.name, product.brand, product.category, shown, *product.facts))
-    folded = cased.casefold()
+    folded, seen = cased.casefold(), as_read(cased).casefold()
     lower = speakable(playbook.policy, about.language, about.locale, product)
     if lower is not None and ANNOUNCED.search(folded):
         grounds += "\n" + lower.amounts()
@@ -87,6 +95,7 @@ def subject(
         text=folded,
         grounds=normalised(grounds).casefold(),
         facts=normalised("\n".join(product.facts)).casefold(),
+        readings=(folded,) if seen == folded else (folded, seen),
         example_words=example_words,
         sketches=sketches,
         market=market_of(playbook.policy, about.language, about.locale),

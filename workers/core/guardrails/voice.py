@@ -8,5 +8,6 @@ from workers.core.guardrails.subject import Subject
 
 def voice(subject: Subject) -> str | None:
     """A word that the playbook's voice avoids."""
-    found = banned_word({"": subject.playbook.policy.voice.avoid}, subject.text)
+    words = {"": subject.playbook.policy.voice.avoid}
+    found = next((word for reading in subject.readings if (word := banned_word(words, reading))), None)
     return f'"{found}" is not a word of this brand' if found else None
