@@ -229,7 +229,8 @@ class Policy(_Strict, frozen=True, kw_only=True):
     """policy.yaml: what holds for every campaign. Consent is default deny and cannot be switched off here.
 
     `holdout`: the share of customers who never hear any marketing, so that its effect can be measured. `allowlist`: the
-    user_ids who hear campaigns of mode `allowlist`.
+    user_ids who hear campaigns of mode `allowlist`. `neutral_words`, per language: words and phrases that claim nothing,
+    beside those of the package.
     """
 
     caps: list[Cap] = []
@@ -238,6 +239,7 @@ class Policy(_Strict, frozen=True, kw_only=True):
     allowlist: list[str] = []
     learning: Learning = Learning()
     banned_words: dict[str, list[str]] = {}
+    neutral_words: dict[str, list[str]] = {}
     ai_label: Texts = {}
 
 

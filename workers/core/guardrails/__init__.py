@@ -21,7 +21,7 @@ from workers.core.guardrails.shape import length, markup, repetition, structure
 from workers.core.guardrails.subject import About, Subject, subject
 from workers.core.playbook import Playbook
 
-__all__ = ["NAMES", "About", "Language", "check", "passed"]
+__all__ = ["GROUNDING", "NAMES", "About", "Language", "check", "passed"]
 
 #: In the order in which a reason is given: what makes a text no copy at all comes first.
 _CHECKS: tuple[Callable[[Subject], str | None], ...] = (
@@ -40,6 +40,10 @@ _CHECKS: tuple[Callable[[Subject], str | None], ...] = (
     repetition,
 )
 NAMES: tuple[str, ...] = (*(guardrail.__name__ for guardrail in _CHECKS), language.__name__)
+#: Those that say no to a claim which the product's own data does not state.
+GROUNDING: tuple[str, ...] = tuple(
+    guardrail.__name__ for guardrail in (banned_words, numbers, claims, offers, names, relevance)
+)
 
 
 def check(

@@ -8,16 +8,28 @@ import msgspec
 
 
 class Concept(msgspec.Struct, frozen=True):
-    """Something that copy may only mention if the facts do. The pattern matches case-folded text of all languages."""
+    """Something that copy may only mention if the facts do. The patterns match case-folded text of all languages.
+
+    `pattern` finds it in a text, `grounded_by` in the facts.
+    """
 
     name: str
     pattern: re.Pattern[str]
+    grounded_by: re.Pattern[str]
 
 
-def concepts(table: dict[str, str]) -> tuple[re.Pattern[str], tuple[Concept, ...]]:
-    """A table of name → pattern as one pattern for a quick no, and the concepts for a reasoned yes."""
+def concepts(
+    table: dict[str, str], grounded_by: dict[str, str] | None = None
+) -> tuple[re.Pattern[str], tuple[Concept, ...]]:
+    """A table of name → pattern as one pattern for a quick no, and the concepts for a reasoned yes.
+
+    `grounded_by`: the concepts that the facts state in other words than a text does.
+    """
     union = re.compile("|".join(f"(?:{pattern})" for pattern in table.values()))
-    return union, tuple(Concept(name, re.compile(pattern)) for name, pattern in table.items())
+    other = grounded_by or {}
+    return union, tuple(
+        Concept(name, re.compile(pattern), re.compile(other.get(name, pattern))) for name, pattern in table.items()
+    )
 
 
 def ungrounded(
@@ -29,6 +41,6 @@ def ungrounded(
         return None
     for concept in table:
         found = concept.pattern.search(text)
-        if found is not None and concept.pattern.search(grounds) is None:
+        if found is not None and concept.grounded_by.search(grounds) is None:
             return concept.name, found.group().strip()
     return None
