@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from schemas.messages import MessageText
-from tests.support_playbooks import language, playbook, request
+from tests.support_playbooks import playbook, request
 from workers.core import guardrails
 
 
@@ -47,7 +47,7 @@ def reason(claim: Claim) -> str | None:
     """Why a grounding guardrail rejects a claim; None = it passes. It is the body of a push that is named after the product."""
     about = request(claim.product, language=claim.language, message_id=claim.id)
     text = MessageText(title=about.product.name, body=claim.text)
-    for verdict in guardrails.check(text, about, playbook(), language()):
+    for verdict in guardrails.check(text, about, playbook()):
         if verdict.name in guardrails.GROUNDING and not verdict.passed:
             return f"{verdict.name}: {verdict.detail}"
     return None

@@ -61,7 +61,8 @@ _HAN_TENS = {"十": 10.0, "百": 100.0, "千": 1e3, "万": 1e4, "亿": 1e8}
 _UNIT = "|".join(f"(?P<{kind}>{pattern})" for kind, pattern in _UNITS.items())
 _LATIN_ENDS = r"(?![a-z])"
 _TOKEN = re.compile(
-    r"(?:(?P<label>bluetooth|蓝牙|wi-?fi|usb|ipx?|android|ios)\s*v?)?(?P<sign>[¥$€£])?\s*(?P<percent_first>百分之)?(?:"
+    r"(?:(?P<label>bluetooth|蓝牙|wi-?fi|usb|ipx?|android"
+    r"|ios)\s*v?)?(?P<sign>[¥$€£])?\s*(?P<percent_first>百分之)?(?:"
     r"(?P<digits>\d+(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)"
     rf"|(?P<word>(?<![a-z])(?:{'|'.join(sorted(_WORDS, key=len, reverse=True))})(?![a-z]))"
     r"|(?P<han>[零一二两三四五六七八九十百千万亿半]+))"
@@ -71,11 +72,28 @@ _TOKEN = re.compile(
 _UNCOUNTED = ("", "bluetooth", "蓝牙", "wifi", "wi-fi", "usb", "ip", "ipx", "android", "ios")
 #: Amounts in words that are no numeral.
 _VAGUE = re.compile(
-    r"\b(?:weeks? and a half|fortnights?|couple of (?:days|weeks|hours|months)|few (?:days|weeks|hours|months)|for (?:weeks|months|years)\b|for days (?:on end|at|without|and)"
+    r"\ban? (?:hour|minute|day|month|year) (?:on|of|to|at) (?:the |a |full )?(?:charg|batter|power)"
+    r"|charg\w*[^,.]{0,20}\ban? (?:hour|minute)\b"
+    r"|\b(?:weeks? and a half|fortnights?|couple of (?:days|weeks|hours|months)|few (?:days|weeks|hours|months)"
+    r"|for (?:weeks|months|years|decades|ages|ever|life|a lifetime)\b|for days (?:on end|at|without|and)"
     r"|(?:weeks|months|years) (?:of|on))|半个?月|大半个?月|好几(?:周|个)|十天半月|数[天周日]"
 )
 #: One day, half an hour: single words of the language more than numbers.
-_SINGLE_WORDS = ("一天", "一日", "一周", "一年", "一月", "一个星期", "一个小时", "一小时", "一分钟", "一个月", "半", "one ", "half ")
+_SINGLE_WORDS = (
+    "一天",
+    "一日",
+    "一周",
+    "一年",
+    "一月",
+    "一个星期",
+    "一个小时",
+    "一小时",
+    "一分钟",
+    "一个月",
+    "半",
+    "one ",
+    "half ",
+)
 #: "One week" is an idiom, unless it is said of the battery.
 _POWER = re.compile(r"续航|电|充|待机|[能够可]用|撑|batter|charg|power|last")
 _CLAUSE_END = re.compile(r"[,，。.!！?？;；\n]")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from typing import Protocol
 
 import msgspec
@@ -54,19 +55,23 @@ def subject(text: MessageText, about: About, playbook: Playbook, example_words: 
     """Normalises a text and its product once for all guardrails."""
     fields = {name: value for name, value in msgspec.structs.asdict(text).items() if value}
     product = about.product
-    cased = normalised("\n".join(fields.values()))
+    cased = _lines(fields.values())
     shown = playbook.category_names.get(product.category, {}).get(about.language, "")
-    grounds = "\n".join((product.name, product.brand, product.category, shown, *product.facts))
     return Subject(
         about=about,
         playbook=playbook,
         fields=fields,
         cased=cased,
         text=cased.casefold(),
-        grounds=normalised(grounds).casefold(),
-        facts=normalised("\n".join(product.facts)).casefold(),
+        grounds=_lines((product.name, product.brand, product.category, shown, *product.facts)).casefold(),
+        facts=_lines(product.facts).casefold(),
         example_words=example_words,
     )
+
+
+def _lines(texts: Iterable[str]) -> str:
+    """Normalised one by one: the end of one and the beginning of the next are no word."""
+    return "\n".join(map(normalised, texts))
 
 
 def normalised(text: str) -> str:

@@ -1,6 +1,6 @@
-"""The words of the package: those that claim nothing, those that do, and other words for a fact. Text files beside this one, one a language.
+"""The words of the package: those that claim nothing, those that do, deeds, and other words for a fact.
 
-`neutral.<language>.txt`, `claims.<language>.txt` and `facts.<language>.txt` say in their heads how they are written.
+Text files beside this one, one a kind and language; each says in its head how it is written.
 """
 
 from __future__ import annotations
@@ -8,22 +8,25 @@ from __future__ import annotations
 import re
 from functools import cache
 from importlib import resources
-from importlib.resources.abc import Traversable
 
 import msgspec
 
+_BETWEEN = {"zh": re.compile(r"\s+")}
+_BETWEEN_LATIN = re.compile(r"\s*[,\n]\s*")
+
 
 class Lexicon(msgspec.Struct, frozen=True, kw_only=True):
-    """The words of one language, case-folded. An entry may have several words.
+    """The words of one language, case-folded. An entry may have several words. All is empty for an unknown language.
 
-    `never`: forms that no ending leads to a neutral word from. `claiming`: words that claim. `synonyms`: (triggers, words): what may be said of a
-    product whose own data holds one of the triggers.
+    `never`: forms that no ending leads to a neutral word from. `claiming`: words that claim, Chinese characters too.
+    `deeds`: what a product may be said to do. `synonyms`: (triggers, words): what may be said of a product whose own
+    data holds one of the triggers.
     """
 
     neutral: frozenset[str]
-    deeds: frozenset[str]
     never: frozenset[str]
     claiming: frozenset[str]
+    deeds: frozenset[str]
     synonyms: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]
 
     def other_words(self, own: str) -> list[str]:
@@ -34,36 +37,38 @@ class Lexicon(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @cache
-def lexicon(language: str) -> Lexicon | None:
-    """The lexicon of a language (`en`, `zh`), read once; None = the package has none for it."""
-    folder = resources.files(__name__)
-    neutral, claims, facts = (folder / f"{kind}.{language}.txt" for kind in ("neutral", "claims", "facts"))
-    if not all(file.is_file() for file in (neutral, claims, facts)):
-        return None
-    between = re.compile(r"\s+") if language == "zh" else re.compile(r"\s*[,\n]\s*")
-    entries, claiming = (
-        [entry for line in _lines(file.read_text("utf-8")) for entry in between.split(line)] for file in (neutral, claims)
+def lexicon(language: str) -> Lexicon:
+    """The lexicon of a language (`en`, `zh`), read once."""
+    between = _BETWEEN.get(language, _BETWEEN_LATIN)
+    neutral, claiming, deeds = (
+        frozenset(entry for line in _lines(kind, language) for entry in between.split(line))
+        for kind in ("neutral", "claims", "deeds")
     )
     synonyms = []
-    for line in _lines(facts.read_text("utf-8")):
+    for line in _lines("facts", language):
         triggers, _, words = line.replace("：", ":").partition(":")
         synonyms.append((tuple(between.split(triggers.strip())), tuple(between.split(words.strip()))))
     return Lexicon(
-        deeds=_entries(folder / f"deeds.{language}.txt", between),
-        neutral=frozenset(entry for entry in entries if not entry.startswith("-")),
-        never=frozenset(entry[1:] for entry in entries if entry.startswith("-")),
-        claiming=frozenset(claiming),
+        neutral=frozenset(entry for entry in neutral if not entry.startswith("-")),
+        never=frozenset(entry[1:] for entry in neutral if entry.startswith("-")),
+        claiming=claiming,
+        deeds=deeds,
         synonyms=tuple(synonyms),
     )
 
 
-def _entries(file: Traversable, between: re.Pattern[str]) -> frozenset[str]:
-    """Of a file that not every language has."""
+@cache
+def grammar(language: str) -> dict[str, frozenset[str]]:
+    """Classes of words by name, read once; {} = the package has none for the language."""
+    between = _BETWEEN.get(language, _BETWEEN_LATIN)
+    classes = (line.partition(":") for line in _lines("grammar", language))
+    return {name: frozenset(between.split(words.strip())) for name, _, words in classes}
+
+
+def _lines(kind: str, language: str) -> list[str]:
+    """Of a file, without comments and empty lines, case-folded; [] = there is no such file."""
+    file = resources.files(__name__) / f"{kind}.{language}.txt"
     if not file.is_file():
-        return frozenset()
-    return frozenset(entry for line in _lines(file.read_text("utf-8")) for entry in between.split(line))
-
-
-def _lines(text: str) -> list[str]:
-    """Without comments and empty lines, case-folded."""
-    return [line.strip() for line in text.casefold().splitlines() if line.strip() and not line.startswith("#")]
+        return []
+    text = file.read_text("utf-8").casefold()
+    return [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
