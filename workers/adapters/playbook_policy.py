@@ -22,8 +22,9 @@ def check(parts: Parts) -> None:
     unique(document, ("allowlist",), policy.allowlist, "user_id")
     texts(document, ("ai_label",), policy.ai_label, parts.languages, required=not policy.markets)
     playbook_markets.check(document, policy)
-    for language in policy.banned_words:
-        reference(document, ("banned_words", language), "language", language, parts.languages)
+    for field, words in (("banned_words", policy.banned_words), ("neutral_words", policy.neutral_words)):
+        for language in words:
+            reference(document, (field, language), "language", language, parts.languages)
     for index, cap in enumerate(policy.caps):
         if cap.channel is not None and parts.channels is not None:
             channels = [channel.id for channel in parts.channels.channels]

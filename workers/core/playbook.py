@@ -263,7 +263,8 @@ class Policy(_Strict, frozen=True, kw_only=True):
 
     `holdout`: the share of customers who never hear any marketing, so that its effect can be measured. `allowlist`: the
     user_ids who hear campaigns of mode `allowlist`. `default_market`: language → the market of customers whose locale
-    names no region, or one of no market.
+    names no region, or one of no market. `neutral_words`, per language: words and phrases that claim nothing, beside those
+    of the package.
     """
 
     caps: list[Cap] = []
@@ -273,6 +274,7 @@ class Policy(_Strict, frozen=True, kw_only=True):
     learning: Learning = Learning()
     review: ReviewRules = ReviewRules()
     banned_words: dict[str, list[str]] = {}
+    neutral_words: dict[str, list[str]] = {}
     ai_label: Texts = {}
     markets: list[Market] = []
     default_market: dict[str, Id] = {}

@@ -29,7 +29,7 @@ from workers.core.guardrails.subject import About, Subject, subject
 from workers.core.guardrails.voice import voice
 from workers.core.playbook import Playbook
 
-__all__ = ["NAMES", "About", "Language", "check", "market_verdict", "passed"]
+__all__ = ["GROUNDING", "NAMES", "About", "Language", "check", "market_verdict", "passed"]
 
 #: In the order in which a reason is given: what makes a text no copy at all comes first.
 _CHECKS: tuple[Callable[[Subject], str | None], ...] = (
@@ -55,6 +55,10 @@ _CHECKS: tuple[Callable[[Subject], str | None], ...] = (
     duplicate,
 )
 NAMES: tuple[str, ...] = (*(guardrail.__name__ for guardrail in _CHECKS), language.__name__)
+#: Those that say no to a claim which the product's own data does not state.
+GROUNDING: tuple[str, ...] = tuple(
+    guardrail.__name__ for guardrail in (banned_words, numbers, claims, offers, market, names, relevance)
+)
 
 
 def check(

@@ -19,7 +19,7 @@ _WORD = re.compile(r"[A-Z][A-Za-z]+(?:['-][A-Za-z]+)*")
 _SENTENCE_START = re.compile(r"(?:^|[.!?:…\n\"“(—–-]|[^\x00-\x7f])\s*$")
 _MONTHS = "january|february|march|april|may|june|july|august|september|october|november|december"
 _DAYS = "monday|tuesday|wednesday|thursday|friday|saturday|sunday"
-_COMMON = re.compile(rf"{_MONTHS}|{_DAYS}|bluetooth|i'm|i'll|i've|i'd|ok|ai")
+_COMMON = re.compile(rf"{_MONTHS}|(?:{_DAYS})s?|bluetooth|i'm|i'll|i've|i'd|ok|ai")
 
 
 def banned_words(subject: Subject) -> str | None:

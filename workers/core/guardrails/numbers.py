@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import msgspec
 
-from workers.core.guardrails.subject import Subject, normalised
+from workers.core.guardrails.amount_use import misused
+from workers.core.guardrails.subject import Subject
 
 _UNITS = {
     "time": r"(?:个)?小时|个?钟头|hours?|hrs?|h|天|日|days?|周|个?星期|weeks?|个月|months?|年|years?|分钟|minutes?"
@@ -60,14 +61,41 @@ _HAN_TENS = {"十": 10.0, "百": 100.0, "千": 1e3, "万": 1e4, "亿": 1e8}
 _UNIT = "|".join(f"(?P<{kind}>{pattern})" for kind, pattern in _UNITS.items())
 _LATIN_ENDS = r"(?![a-z])"
 _TOKEN = re.compile(
-    r"(?:(?P<label>bluetooth|蓝牙|wi-?fi|usb|ipx?|android|ios)\s*v?)?(?P<sign>[¥$€£])?\s*(?P<percent_first>百分之)?(?:"
+    r"(?:(?P<label>bluetooth|蓝牙|wi-?fi|usb|ipx?|android"
+    r"|ios)\s*v?)?(?P<sign>[¥$€£])?\s*(?P<percent_first>百分之)?(?:"
     r"(?P<digits>\d+(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)"
     rf"|(?P<word>(?<![a-z])(?:{'|'.join(sorted(_WORDS, key=len, reverse=True))})(?![a-z]))"
     r"|(?P<han>[零一二两三四五六七八九十百千万亿半]+))"
     rf"(?:[\s-]*(?:full |whole |straight |多|余|整|来)?[\s-]*(?:{_UNIT}){_LATIN_ENDS})?"
 )
+#: Amounts without a unit of their own: nothing before the number, or a label.
+_UNCOUNTED = ("", "bluetooth", "蓝牙", "wifi", "wi-fi", "usb", "ip", "ipx", "android", "ios")
+#: Amounts in words that are no numeral.
+_VAGUE = re.compile(
+    r"\ban? (?:hour|minute|day|month|year) (?:on|of|to|at) (?:the |a |full )?(?:charg|batter|power)"
+    r"|charg\w*[^,.]{0,20}\ban? (?:hour|minute)\b"
+    r"|\b(?:weeks? and a half|fortnights?|couple of (?:days|weeks|hours|months)|few (?:days|weeks|hours|months)"
+    r"|for (?:weeks|months|years|decades|ages|ever|life|a lifetime)\b|for days (?:on end|at|without|and)"
+    r"|(?:weeks|months|years) (?:of|on))|半个?月|大半个?月|好几(?:周|个)|十天半月|数[天周日]"
+)
+#: One day, half an hour: single words of the language more than numbers.
+_SINGLE_WORDS = (
+    "一天",
+    "一日",
+    "一周",
+    "一年",
+    "一月",
+    "一个星期",
+    "一个小时",
+    "一小时",
+    "一分钟",
+    "一个月",
+    "半",
+    "one ",
+    "half ",
+)
 #: "One week" is an idiom, unless it is said of the battery.
-_POWER = re.compile(r"续航|电池|电量|充电|待机|batter|charg|power|last")
+_POWER = re.compile(r"续航|电|充|待机|[能够可]用|撑|batter|charg|power|last")
 _CLAUSE_END = re.compile(r"[,，。.!！?？;；\n]")
 
 
@@ -80,12 +108,14 @@ class Amount(msgspec.Struct, frozen=True):
 
 def numbers(subject: Subject) -> str | None:
     """The first amount that neither facts, name, price nor quantity state. 1 week is 7 days; a bare 1 is no claim."""
+    if (vague := _VAGUE.search(subject.text)) and _POWER.search(subject.text) and vague.group() not in subject.facts:
+        return f'"{vague.group()}" is not in the product facts'
     found = list(_amounts(subject.text))
     if not found:
         return None
     product = subject.about.product
     known = {amount for amount, _, _ in _amounts(subject.grounds)}
-    bare = {amount.value for amount in known if not amount.unit} | {amount.value for amount in known}
+    bare = {amount.value for amount in known if amount.unit in _UNCOUNTED} | _bare_values(subject.grounds)
     if product.price is not None:
         known.add(Amount(product.price, product.currency or ""))
         bare.add(product.price)
@@ -93,6 +123,10 @@ def numbers(subject: Subject) -> str | None:
         bare.add(float(product.quantity))
     for amount, written, start in found:
         if amount in known or (not amount.unit and (amount.value in bare or amount.value == 1)):
+            if amount.unit not in _UNCOUNTED and (
+                wrong := misused(subject.text, written, start, _stating(amount, subject.facts))
+            ):
+                return f'"{wrong}" is not what the product facts say of "{written}"'
             continue
         if amount.unit == "hours" and not any(c.isdigit() for c in written) and _is_idiom(subject.text, written, start):
             continue
@@ -100,12 +134,42 @@ def numbers(subject: Subject) -> str | None:
     return None
 
 
+def spans(text: str) -> list[tuple[int, int]]:
+    """(start, end) of every amount in a normalised, case-folded text that `numbers` judges. One day, half an hour: no."""
+    return [
+        (start, start + len(written)) for _, written, start in _amounts(text) if not written.startswith(_SINGLE_WORDS)
+    ]
+
+
+def bare_words(text: str) -> list[str]:
+    """Every way to write the numbers that count no unit in a normalised, case-folded text.
+
+    >>> bare_words("a choice of three sizes")
+    ['three', '三']
+    """
+    values = _bare_values(text)
+    return [word for words in (_WORDS, _HAN) for word, value in words.items() if value in values]
+
+
+def _bare_values(text: str) -> set[float]:
+    """The numbers in words that have no unit: three sizes."""
+    matches = [match for match in _TOKEN.finditer(text) if not any(match[kind] for kind in _UNITS)]
+    return {_WORDS[match["word"]] for match in matches if match["word"]} | {
+        _han_value(match["han"]) for match in matches if match["han"]
+    }
+
+
+def _stating(amount: Amount, facts: str) -> str:
+    """The facts that state an amount."""
+    return "\n".join(fact for fact in facts.split("\n") if any(amount == known for known, _, _ in _amounts(fact)))
+
+
 def _amounts(text: str) -> Iterator[tuple[Amount, str, int]]:
     """(amount, as written, where) of a normalised, case-folded text. Number words count only with a unit."""
-    for match in _TOKEN.finditer(normalised(text)):
+    for match in _TOKEN.finditer(text):
         groups = match.groupdict()
         kind = next((name for name in _UNITS if groups[name] is not None), None)
-        written = match.group().strip()
+        written = match.group().rstrip()
         if groups["digits"]:
             value = float(groups["digits"].replace(",", ""))
         elif kind is None and not groups["percent_first"]:
@@ -124,7 +188,7 @@ def _amounts(text: str) -> Iterator[tuple[Amount, str, int]]:
             unit, value = "hours", round(value * _hours(groups["time"]), 6)
         elif kind is not None:
             unit = f"{groups[kind]}".strip()
-        yield Amount(value, unit), written, match.start()
+        yield Amount(value, unit), written.lstrip(), match.end() - len(match.group().lstrip())
 
 
 def _hours(unit: str) -> float:

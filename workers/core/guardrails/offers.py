@@ -30,8 +30,9 @@ OFFERS = concepts(
         r"(?! (?:from|yourself|your|up|and easy|spirit))(?!-)|免费|包邮|免邮|零元|白送",
         "gift": r"\b(?:bonus|giveaway|complimentary|gratis|prizes?|winners?|lottery|raffle|sweepstakes)\b"
         r"|\byou(?:'ve| have)? won\b(?!')"
-        r"|\b(?:at )?no (?:cost|charge)\b|\bon the house\b|\bcosts? nothing\b|\bzero cost\b|\bcash\b|中奖"
+        r"|\b(?:at )?no (?:cost|charge)\b|\bon (?:us|the house)\b|\bcosts? nothing\b|\bzero cost\b|\bcash\b|中奖"
         r"|抽奖|奖金|奖品|大奖|现金|0元|[买购][一1二两2]送|不要钱|不花钱|白拿|\bgift (?:with|card|included)"
+        r"|\bcomes? with (?:a|an|its|one|two|three|\d)\b|buy one|买[一两二三\d][^,。!?]{0,3}[得送赠]|two for one|\bbogo\b"
         r"|赠送|赠品|附赠|买一送一"
         "|送好礼|有礼|好礼",
         "urgency": r"limited[- ]?time|\bnow or never\b"
@@ -45,13 +46,18 @@ OFFERS = concepts(
         r"|\bmiss out\b|before (?:it's|it is|they're"
         r"|they are) (?:gone|too late)|\b(?:today|tonight) only\b|\bends? (?:today|soon|tonight)\b|\bexpir(?:es?"
         r"|ing)\b|final hours?"
-        r"|running out|\bsoon gone\b|time is (?:short|limited)|限时|最后(?:机会|一天|一刻|时刻|\d)|倒计时|抢购"
+        r"|(?:offer|price|valid|available|only|just|open|ends?) (?:until|till)\b|(?:before|until|by) (?:midnight"
+        r"|the end of)"
+        r"|(?:now|today) or never|last (?:day|days|hours?|call)\b(?! of)|running (?:out|low)|\bsoon gone\b"
+        r"|time is (?:short|limited)|限时|最后(?:机会|一天|一刻|时刻|\d)|倒计时|抢购"
         r"|抢先|马上抢|手慢|赶紧|赶快"
         r"|错过(?:不再|就|后悔|可惜)|别错过|不容错过|切勿错过|先到先得|仅此一|今日止|即将(?:结束|截止|恢复)|过期",
         "stock": r"\bin stock\b|out of stock|\bsold out\b|\bsell(?:s|ing)? (?:out|fast)\b|\bonly (?:a )?(?:few"
         r"|\d+) (?:left|remain)\w*|almost gone"
         r"|limited (?:stock|edition|quantit\w+|suppl\w+|availability)|while (?:supplies|stocks?) lasts?"
-        r"|\breserved for you\b|库存|现货|缺货"
+        r"|(?:few|two|three|five|ten|\d+) (?:are |is )?left\b(?! off| in| behind| to)|\bonly [^.!?]{0,16} left\b"
+        r"|last (?:one|ones|few|pieces?|pairs?)\b|going fast"
+        r"|(?:almost|nearly) (?:out|gone)|剩下?[一二两三四五六七八九十几\d]|\breserved for you\b|库存|现货|缺货"
         r"|售罄|售完|卖完|仅剩|所剩|限量|限定|预留",
     }
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -80,9 +80,9 @@ def subject(
     """Normalises a text and its product once for all guardrails."""
     fields = {name: value for name, value in msgspec.structs.asdict(text).items() if value}
     product = about.product
-    cased = normalised("\n".join(fields.values()))
+    cased = _lines(fields.values())
     shown = playbook.category_names.get(product.category, {}).get(about.language, "")
-    grounds = "\n".join((product.name, product.brand, product.category, shown, *product.facts))
+    grounds = _lines((product.name, product.brand, product.category, shown, *product.facts))
     folded, seen = cased.casefold(), as_read(cased).casefold()
     lower = speakable(playbook.policy, about.language, about.locale, product)
     if lower is not None and ANNOUNCED.search(folded):
@@ -93,14 +93,19 @@ def subject(
         fields=fields,
         cased=cased,
         text=folded,
-        grounds=normalised(grounds).casefold(),
-        facts=normalised("\n".join(product.facts)).casefold(),
+        grounds=grounds.casefold(),
+        facts=_lines(product.facts).casefold(),
         readings=(folded,) if seen == folded else (folded, seen),
         example_words=example_words,
         sketches=sketches,
         market=market_of(playbook.policy, about.language, about.locale),
         reduction=lower,
     )
+
+
+def _lines(texts: Iterable[str]) -> str:
+    """Normalised one by one: the end of one and the beginning of the next are no word."""
+    return "\n".join(map(normalised, texts))
 
 
 def normalised(text: str) -> str:

@@ -1,0 +1,74 @@
+"""The words of the package: those that claim nothing, those that do, deeds, and other words for a fact.
+
+Text files beside this one, one a kind and language; each says in its head how it is written.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from importlib import resources
+
+import msgspec
+
+_BETWEEN = {"zh": re.compile(r"\s+")}
+_BETWEEN_LATIN = re.compile(r"\s*[,\n]\s*")
+
+
+class Lexicon(msgspec.Struct, frozen=True, kw_only=True):
+    """The words of one language, case-folded. An entry may have several words. All is empty for an unknown language.
+
+    `never`: forms that no ending leads to a neutral word from. `claiming`: words that claim, Chinese characters too.
+    `deeds`: what a product may be said to do. `synonyms`: (triggers, words): what may be said of a product whose own
+    data holds one of the triggers.
+    """
+
+    neutral: frozenset[str]
+    never: frozenset[str]
+    claiming: frozenset[str]
+    deeds: frozenset[str]
+    synonyms: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]
+
+    def other_words(self, own: str) -> list[str]:
+        """Every word that the product's own data (case-folded) gives a right to."""
+        return [
+            word for triggers, words in self.synonyms if any(trigger in own for trigger in triggers) for word in words
+        ]
+
+
+@cache
+def lexicon(language: str) -> Lexicon:
+    """The lexicon of a language (`en`, `zh`), read once."""
+    between = _BETWEEN.get(language, _BETWEEN_LATIN)
+    neutral, claiming, deeds = (
+        frozenset(entry for line in _lines(kind, language) for entry in between.split(line))
+        for kind in ("neutral", "claims", "deeds")
+    )
+    synonyms = []
+    for line in _lines("facts", language):
+        triggers, _, words = line.replace("：", ":").partition(":")
+        synonyms.append((tuple(between.split(triggers.strip())), tuple(between.split(words.strip()))))
+    return Lexicon(
+        neutral=frozenset(entry for entry in neutral if not entry.startswith("-")),
+        never=frozenset(entry[1:] for entry in neutral if entry.startswith("-")),
+        claiming=claiming,
+        deeds=deeds,
+        synonyms=tuple(synonyms),
+    )
+
+
+@cache
+def grammar(language: str) -> dict[str, frozenset[str]]:
+    """Classes of words by name, read once; {} = the package has none for the language."""
+    between = _BETWEEN.get(language, _BETWEEN_LATIN)
+    classes = (line.partition(":") for line in _lines("grammar", language))
+    return {name: frozenset(between.split(words.strip())) for name, _, words in classes}
+
+
+def _lines(kind: str, language: str) -> list[str]:
+    """Of a file, without comments and empty lines, case-folded; [] = there is no such file."""
+    file = resources.files(__name__) / f"{kind}.{language}.txt"
+    if not file.is_file():
+        return []
+    text = file.read_text("utf-8").casefold()
+    return [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]

@@ -1,0 +1,109 @@
+"""Which words a product may be spoken of in, beside the neutral ones: its own, other words for its facts, the playbook's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+
+import msgspec
+
+from workers.core.guardrails.lexicon import lexicon
+from workers.core.guardrails.numbers import bare_words
+from workers.core.guardrails.subject import Subject, normalised
+
+#: A word in Latin letters, or a digit with letters (5g); hyphens are spaces by then.
+LATIN = re.compile(r"[^\W\d_\u3400-\u9fff][^\W_\u3400-\u9fff]*(?:'[a-z]+)?|\d+[^\W\d_\u3400-\u9fff]+")
+_PARTS = {"zh": re.compile(r"[^\w]+")}
+_PARTS_LATIN = re.compile(r"[^\w'-]+")
+
+
+class Words(msgspec.Struct, frozen=True, kw_only=True):
+    """Single words, and phrases by their first word. Chinese knows no spaces: there all are single."""
+
+    single: frozenset[str]
+    phrases: dict[str, list[tuple[str, ...]]]
+
+    def knows(self, word: str) -> bool:
+        """Whether it or what it is an inflection of is among the single words."""
+        return word in self.single or any(form in self.single for form in forms(word))
+
+
+def own_words(subject: Subject) -> Words:
+    """What this product may be described with: its data, other words for its facts, and what the marketer says."""
+    language, playbook = subject.about.language, subject.playbook
+    texts = [text for group in playbook.audiences.target_groups for text in (group.angle, group.name)]
+    texts += [text for campaign in playbook.campaigns.values() for text in (campaign.goal, campaign.cta)]
+    texts += [tone.hint for tone in playbook.tones.values()]
+    said = tuple(text.get(language, "") for text in texts)
+    return _own_words(language, subject.grounds, tuple(playbook.policy.neutral_words.get(language, ())), said)
+
+
+@lru_cache(maxsize=1024)
+def fact_words(language: str, grounds: str) -> Words:
+    """The single words of the product's own data and those for its facts; short ones are grammar."""
+    texts = (*lexicon(language).other_words(grounds), grounds)
+    return _words(word for text in texts for word in latin(text) if len(word) > 3)
+
+
+@lru_cache(maxsize=8)
+def neutral_words(language: str) -> Words:
+    """Those of the package."""
+    return _words(lexicon(language).neutral)
+
+
+def latin(text: str) -> list[str]:
+    """The words in Latin letters.
+
+    >>> latin("a two-tone look, isn't it")
+    ['a', 'two', 'tone', 'look', "isn't", 'it']
+    """
+    return LATIN.findall(text.replace("-", " "))
+
+
+def forms(word: str) -> Iterator[str]:
+    """A word and what it may be an inflection of.
+
+    >>> list(forms("carries")), "record" in forms("recorded"), "run" in forms("running"), "use" in forms("using")
+    (['carries', 'carrie', 'carri', 'carry'], True, True, True)
+    """
+    yield word
+    if word.endswith("'s"):
+        word = word[:-2]
+        yield word
+    if word.endswith("s") and not word.endswith("ss"):
+        yield word[:-1]
+        if word.endswith("es"):
+            yield word[:-2]
+        if word.endswith("ies"):
+            yield word[:-3] + "y"
+    for ending in ("ed", "ing"):
+        root = word.removesuffix(ending)
+        if root != word and len(root) > 1:
+            yield from (root, root + "e")
+            if root[-1] == root[-2]:
+                yield root[:-1]
+            if ending == "ed" and root[-1] == "i":
+                yield root[:-1] + "y"
+
+
+@lru_cache(maxsize=1024)
+def _own_words(language: str, grounds: str, allowed: tuple[str, ...], said: tuple[str, ...]) -> Words:
+    known = lexicon(language)
+    claiming = {word for _, words in known.synonyms for word in words}
+    parts = _PARTS.get(language, _PARTS_LATIN)
+    playbook = {part for text in said for part in parts.split(normalised(text).casefold()) if part not in claiming}
+    own = (*known.other_words(grounds), *latin(grounds), *bare_words(grounds))
+    return _words((*own, *playbook, *(normalised(word).casefold() for word in allowed)))
+
+
+def _words(entries: Iterable[str]) -> Words:
+    single = set()
+    phrases: dict[str, list[tuple[str, ...]]] = {}
+    for entry in entries:
+        first, *rest = entry.replace("-", " ").split() or [""]
+        if rest:
+            phrases.setdefault(first, []).append((first, *rest))
+        else:
+            single.add(first)
+    return Words(single=frozenset(single), phrases=phrases)
