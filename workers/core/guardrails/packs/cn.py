@@ -9,7 +9,10 @@ from __future__ import annotations
 from workers.core.guardrails.packs.rules import Pack, PriceRule, Rule
 
 _ADVERTISING_LAW = "Advertising Law of the PRC (2021)"
-_MEASURE = r"[长高大多快远小薄轻短](?:可|能|只|仅|约|为|达|到|至|续航|待机|支持)*\s*[\d一二两三四五六七八九十百半]"
+_MEASURE = (
+    r"[长高大多快远小薄轻短](?:可|能|只|仅|约|为|达|到|至|以|用|撑|听|播放|陪你|陪您|陪伴|续航|待机|支持)*"
+    r"\s*[\d一二两三四五六七八九十百半]"
+)
 _HINT = r"(?:佳|适宜)(?:佩戴|使用|充电|保存|食用|清洁)(?:时间|位置|方法|方式|期)|好(?:在|先|别|不要|提前|每)"
 #: Order in time, verbs (最大化), and what matters to the customer: no quality of a product.
 _NO_RANK = r"后|近|终|初|[大小]化|重要|要紧"
