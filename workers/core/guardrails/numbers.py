@@ -74,7 +74,8 @@ _UNCOUNTED = ("", "bluetooth", "蓝牙", "wifi", "wi-fi", "usb", "ip", "ipx", "a
 _VAGUE = re.compile(
     r"\ban? (?:hour|minute|day|month|year) (?:on|of|to|at) (?:the |a |full )?(?:charg|batter|power)"
     r"|charg\w*[^,.]{0,20}\ban? (?:hour|minute)\b"
-    r"|\b(?:weeks? and a half|fortnights?|couple of (?:days|weeks|hours|months)|few (?:days|weeks|hours|months)"
+    r"|\b(?:weeks? and a half|(?:for|lasts?|within|in|after) (?:a|one|another) (?:month|year|decade)|fortnights?"
+    r"|couple of (?:days|weeks|hours|months)|few (?:days|weeks|hours|months)"
     r"|for (?:weeks|months|years|decades|ages|ever|life|a lifetime)\b|for days (?:on end|at|without|and)"
     r"|(?:weeks|months|years) (?:of|on))|半个?月|大半个?月|好几(?:周|个)|十天半月|数[天周日]"
 )

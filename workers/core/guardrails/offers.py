@@ -23,7 +23,7 @@ OFFERS = concepts(
         r"|two for one|\bbogo\b|on (?:us|the house)\b|\b(?:bonus|giveaway|complimentary)\b|\bgift (?:with|card"
         r"|included)|赠送|赠品|附赠|买一送一"
         "|送好礼|有礼|好礼",
-        "urgency": r"limited[- ]?time|\bhurry\b|last chance|\bact (?:now|fast)\b|\bdon't (?:miss|wait)\b"
+        "urgency": r"limited[- ]?time|(?<!in a )(?<!no )(?<!any )hurry\b|last chance|\bact (?:now|fast)\b|\bdon't (?:miss|wait)\b"
         r"|\bmiss out\b|before (?:it's|it is|they're"
         r"|they are) (?:gone|too late)|\b(?:today|tonight) only\b|\bends? (?:today|soon|tonight)\b|\bexpir(?:es?"
         r"|ing)\b|final hours?"
