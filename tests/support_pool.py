@@ -21,7 +21,7 @@ TEXTS = (
     MessageText(
         title="Your {product_name} is waiting", body="Workout recording and sleep tracking, still in your cart."
     ),
-    MessageText(title="Ready when you are", body="Your {product_name} is in the cart, heart-rate monitoring included."),
+    MessageText(title="Ready when you are", body="Your {product_name} is in the cart, with its heart-rate monitoring."),
     MessageText(
         title="Still thinking it over?", body="Up to 7 days of battery life: the {product_name} is in your cart."
     ),

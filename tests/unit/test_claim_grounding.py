@@ -9,13 +9,15 @@ import msgspec
 import pytest
 
 from schemas.messages import MessageText, ProductFacts
-from tests.support_claims import load, measure
+from tests.support_claims import Claim, load, measure
 from tests.support_playbooks import SMART_DEVICES, copy_of, playbook, request
 from workers.adapters.playbook_files import examine
 from workers.core import guardrails
 from workers.core.guardrails.lexicon import lexicon
 
-CLAIMS = load(Path(__file__).resolve().parents[1] / "labelled" / "claims_dev.yaml")
+LABELLED = Path(__file__).resolve().parents[1] / "labelled"
+#: Written while the guardrail was; and by another hand, without sight of it.
+CLAIMS, OTHERS = load(LABELLED / "claims_dev.yaml"), load(LABELLED / "claims.yaml")
 
 
 def reason(text: str, product: ProductFacts | str = "smart-band", language: str = "en", words: str = "") -> str:
@@ -30,8 +32,11 @@ def reason(text: str, product: ProductFacts | str = "smart-band", language: str 
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
-def test_of_the_labelled_claims_the_false_ones_are_rejected_and_few_true_ones_are(language: str) -> None:
-    measured = measure([claim for claim in CLAIMS if claim.language == language])
+@pytest.mark.parametrize("claims", [CLAIMS, OTHERS], ids=["own", "others"])
+def test_of_the_labelled_claims_the_false_ones_are_rejected_and_few_true_ones_are(
+    claims: list[Claim], language: str
+) -> None:
+    measured = measure([claim for claim in claims if claim.language == language])
     assert measured.recall >= 0.98, measured.missed
     assert measured.false_rejects <= 0.05, measured.wronged
 

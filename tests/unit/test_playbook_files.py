@@ -818,7 +818,7 @@ def test_a_mistake_is_shown_with_file_and_line(name: str, folder: Path) -> None:
 def test_a_template_is_held_against_the_rules_of_every_market(folder: Path) -> None:
     replace("policy.yaml", "[cn_advertising, eu_prices, no_medical]", "[eu_prices]")(folder)
     replace(EN_TEMPLATES, "A look that is all you, with", "A therapy that is all you, with")(folder)
-    found = [str(problem) for problem in examine(folder)[1]]
+    found = [str(problem) for problem in examine(folder)[1] if "guardrail market" in str(problem)]
     assert [problem.startswith(f"{EN_TEMPLATES}:") for problem in found] == [True]
     assert "in the market `us` and" in found[0]
     assert "(no_medical.treatment)" in found[0]
@@ -830,7 +830,7 @@ def test_a_mistake_that_only_one_market_forbids_names_the_market(folder: Path) -
     replace("policy.yaml", "[cn_advertising, eu_prices, no_medical]", "[eu_prices]")(folder)
     replace("policy.yaml", "[cn_advertising, cn_prices, no_medical]", "[cn_prices]")(folder)
     replace(EN_TEMPLATES, "A look that is all you, with", "A therapy that is all you, with")(folder)
-    (found,) = map(str, examine(folder)[1])
+    (found,) = [str(problem) for problem in examine(folder)[1] if "guardrail market" in str(problem)]
     assert "in the market `gb`" in found
 
 

@@ -155,7 +155,7 @@ MISTAKES: dict[str, tuple[Callable[[Path], None], str]] = {
         "description.young.text: field `text` is not known",
     ),
     "a claim": (
-        replace(DESCRIPTION, "Trendy without trying too hard", "Waterproof"),
+        replace(DESCRIPTION, "Trendy in its own way", "Waterproof"),
         f'{DESCRIPTION}:4: description.young: breaks the guardrail claims: "waterproof"',
     ),
     "undefined": (

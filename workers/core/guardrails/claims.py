@@ -17,8 +17,9 @@ CLAIMS = concepts(
         "heart rate": r"heart[- ]?rate|heartbeat|心率|心跳",
         "sleep tracking": r"sleep[- ](?:track|monitor|quality|data|pattern|stage|analy|insight)"
         r"|track\w* your sleep|睡眠",
-        "workout tracking": r"(?:workout|activity|fitness|exercise)[- ](?:track|record|log)\w*|运动(?:记录|数据"
-        "|监测|追踪|模式)",
+        "workout tracking": r"(?:workout|activity|fitness|exercise)[- ](?:track|record|log)\w*"
+        r"|(?:track|record|log)s? (?:your |every |each |all )*(?:workouts?|exercises?|training|runs?)\b"
+        r"|运动(?:记录|数据|监测|追踪|模式)",
         "noise cancellation": r"noise[- ]?(?:cancel|reduc|isolat|block)\w*|\banc\b|降噪|隔音",
         "Bluetooth": r"bluetooth|蓝牙",
         "battery": r"batter(?:y|ies)|\bmah\b|续航|电池|电量",
@@ -26,7 +27,8 @@ CLAIMS = concepts(
         # Features that nobody stated.
         "water resistance": r"water[- ]?(?:proof|resist|repell)\w*|sweat[- ]?(?:proof|resist)\w*|\bipx?\d|防水"
         "|防汗|防尘|防泼",
-        "weather": r"\b(?:in|under|through|despite|against|from|by|afraid of) (?:the |any |heavy |pouring )?(?:rain"
+        "weather": r"\b(?:keeps?|holds?) (?:the )?(?:sweat|rain|water|dust) (?:off|out|away)\b|\b(?:in|under"
+        r"|through|despite|against|from|by|afraid of) (?:the |any |heavy |pouring )?(?:rain"
         r"|water|dust)\b"
         r"|stands? up to (?:\w+ )?(?:sweat|weather)|不怕|无惧|防(?:雨|潮|摔|震|晒|滑|刮|污|菌|丢|过敏)|淋雨|水洗"
         r"|沾水",
@@ -64,10 +66,14 @@ CLAIMS = concepts(
         "payment": r"\bnfc\b|contactless pay\w*|移动支付|公交卡",
         "material": r"\bleather\b|silicone|stainless|titanium|alumini?um|\bmetal\b|ceramic|皮革|真皮|皮质|硅胶"
         "|不锈钢|钛|铝合金|陶瓷",
-        "weight": r"like wearing nothing|forget (?:that )?(?:you are|you're) wearing|forget (?:it is|it's|they are"
+        "weight": r"\b(?:so|such a) light\b|like wearing nothing|forget (?:that )?(?:you are|you're) wearing"
+        r"|forget (?:it is|it's|they are"
         r"|they're) there"
         r"|(?:barely|hardly) (?:feel|notice)|(?:像|如同|好像|仿佛|感觉)没(?:戴|带)|感觉不到它|light[- ]?weight"
         r"|feather[- ]?light|ultra[- ]?light|轻盈|轻量|轻便|轻巧|超轻",
+        "care": r"dishwasher|machine[- ]?wash\w*|(?:like|as|good as) new\b|机洗",
+        "indicator": r"\b(?:lights?|leds?) (?:tells?|shows?|says?|glows?|blinks?|lets? you)\b|指示灯",
+        "assistant": r"\bask (?:it|them) (?:for|to|about)\b",
         "durability": r"\bdurab\w+|scratch[- ]?(?:proof|resist)\w*|耐用|耐磨|坚固|抗摔",
         "colours": r"(?:range|variety|choice) of colou?rs|available in \w+ colou?rs|多种颜色|多色可选|多款配色",
         # Services of the shop.
@@ -76,11 +82,13 @@ CLAIMS = concepts(
         "delivery": r"shipping|\bdeliver(?:y|ed|s)\b|(?:yours|here|there|home|with you|in your hands|at your door\w*)"
         r" (?:by |on |before |within |as early as )?(?:today|tomorrow|tonight|monday|tuesday|wednesday|thursday"
         r"|friday|saturday|sunday|the weekend|the end of)"
-        r"|\b(?:order|buy|pay)\w*\b[^.!?]{0,30}\b(?:today|tonight|tomorrow)\b"
+        r"|\b(?:order|buy|pay)\w*\b[^.!?]{0,60}\b(?:today|tonight|tomorrow)\b"
         r"|[当次隔](?:日|天)达|(?:今天|今日|明天|明日|后天|当天|次日|隔天|周[一二三四五六日末])[^,。!?]{0,3}(?:(?:就"
         r"|能|即|便)(?:到(?!了|来|期|处)|送)|送到|到手|到货|收到|拿到|发货|寄)|发货|送达|配送|快递|物流",
         # What others say or do.
-        "popularity": r"best[- ]?sell\w*|top[- ]rated|award|\d[- ]star|customers? (?:love|rave|say)"
+        "rating": r"\bout of (?:5|five|10|ten)\b|\b\d(?:\.\d)?/(?:5|10)\b|满分|[评打]分|\d分",
+        "popularity": r"ask\w* for (?:it |them )?by name|best[- ]?sell\w*|top[- ]rated|award|\d[- ]star"
+        r"|customers? (?:love|rave|say)"
         "|everyone (?:loves|is)"
         r"|(?:thousands|millions|hundreds) of|(?:loved|liked|trusted|chosen|praised|recommended|worn|favou?red"
         r"|picked) by (?!you)"
@@ -94,13 +102,14 @@ CLAIMS = concepts(
         r"|only) a (?:short|limited) time"
         r"|(?:customer|crowd|fan|reader|office|family)(?:'s)? favou?rite|favou?rite (?:of|among|with|in|for)\b"
         r"|talk of the|of the year"
-        r"|人手一|人气|同款|网友|街拍|口口相传|(?:邻居|家人|闺蜜|室友|同学)[^,。!?]{0,4}都(?:在|有|问|夸|说|想|戴|用"
+        r"|人手一|[^,。!?]{1,6}都在(?:用|戴|听|买|选)|人气|同款|网友|街拍|口口相传|(?:邻居|家人|闺蜜|室友|同学)[^,。!?]{0,4}都(?:在|有|问|夸|说|想|戴|用"
         r"|买)|(?:大家|人人|很多人|不少人|许多人|身边人|同事(?:们|看了)?|朋友(?:们|看了)?|年轻人|他们|她们|跑者"
         r"|达人)(?:都|也)?(?:问|在(?:用|戴|听|买|看|选)|说|爱|夸|喜欢|推荐|点赞|选择|认可)"
         r"|热销|畅销|爆款|口碑|好评|获奖|明星同款|网红|万人|销量",
         "approval": r"certifi\w+|\bfda\b|\bpatent\w*|approved by|recommended by|doctor|认证|专利|医生|专家推荐"
         "|官方推荐",
-        "comparison": r"better than|more \w+ than (?:any|other)|than ever|unlike other|twice (?:as|the)|(?:double"
+        "comparison": r"better than|\bbeats?\b[^.!?]{0,20}\b(?:any|all|every|those|others?|rivals?)\b"
+        r"|more \w+ than (?:any|other)|than ever|unlike other|twice (?:as|the)|(?:double"
         "|triple|half) the"
         r"|(?:like|than) no other|(?:ahead|unlike|instead) of (?:other|the rest)|second to none|in a class"
         r"|outperform\w*|优于|胜过|超越同|比其他|吊打|秒杀",

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from schemas.messages import ProductFacts
 from workers.core.guardrails.amount_use import misused
 from workers.core.guardrails.subject import Subject
 
@@ -35,6 +36,8 @@ _CURRENCIES = {
     "GBP": ("£", "gbp", "pound", "pounds"),
     "JPY": ("jpy", "yen"),
 }
+#: "Under 300 yuan" is true of a price of 299: a round number above it, at most this share away.
+_BELOW, _NEAR = re.compile(r"(?:less than|under|below|不到|低于)\s?[a-z¥€$£]{0,4}\s?$"), 0.1
 _TO_TWELVE = "zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve"
 _WORDS = {word: float(value) for value, word in enumerate(_TO_TWELVE.split("|"))}
 _WORDS |= {
@@ -74,7 +77,8 @@ _UNCOUNTED = ("", "bluetooth", "蓝牙", "wifi", "wi-fi", "usb", "ip", "ipx", "a
 _VAGUE = re.compile(
     r"\ban? (?:hour|minute|day|month|year) (?:on|of|to|at) (?:the |a |full )?(?:charg|batter|power)"
     r"|charg\w*[^,.]{0,20}\ban? (?:hour|minute)\b"
-    r"|\b(?:weeks? and a half|fortnights?|couple of (?:days|weeks|hours|months)|few (?:days|weeks|hours|months)"
+    r"|\b(?:weeks? and a half|(?:for|lasts?|within|in|after) (?:a|one|another) (?:month|year|decade)|fortnights?"
+    r"|couple of (?:days|weeks|hours|months)|few (?:days|weeks|hours|months)"
     r"|for (?:weeks|months|years|decades|ages|ever|life|a lifetime)\b|for days (?:on end|at|without|and)"
     r"|(?:weeks|months|years) (?:of|on))|半个?月|大半个?月|好几(?:周|个)|十天半月|数[天周日]"
 )
@@ -128,10 +132,19 @@ def numbers(subject: Subject) -> str | None:
             ):
                 return f'"{wrong}" is not what the product facts say of "{written}"'
             continue
+        if _is_just_below(amount, product, subject.text[:start]):
+            continue
         if amount.unit == "hours" and not any(c.isdigit() for c in written) and _is_idiom(subject.text, written, start):
             continue
         return f'"{written}" is not in the product facts'
     return None
+
+
+def _is_just_below(amount: Amount, product: ProductFacts, before: str) -> bool:
+    """Whether the price lies just below a round amount of which the text says so: under 300 yuan, not 299."""
+    if product.price is None or amount.unit != product.currency or _BELOW.search(before) is None:
+        return False
+    return 0 < amount.value - product.price <= _NEAR * product.price
 
 
 def spans(text: str) -> list[tuple[int, int]]:

@@ -37,6 +37,12 @@ ANNOUNCED = re.compile(
     rf"|{_ZHE}|打折|折扣|降价|减价|特价|特惠|优惠|促销|大促|立减|直降|立省|省\s*[¥\d]|让利|甩卖|半价|原价|划线价|市场价|专柜价|吊牌价"
     r"|降[至到了]|价格(?:更低|下调|跳水|直降)|便宜了?\s*\d"
 )
+#: The words around a lower price, for where one may be spoken of.
+OF_PRICES = re.compile(
+    r"\b(?:sav(?:e|es|ing|ings)|off|less|down|lower|lowest|reduced|reduction|discount\w*|sale|was|were|before|previously|now"
+    r"|(?:last|past|previous) 30 days|30 days|price|prices|per cent|percent)\b"
+    r"|现价|原价|立减|直降|立省|降价|减价|特价|优惠|折|省|降|减|价|最低|内|天内|之前|此前"
+)
 _OFF = re.compile(
     rf"{_NUMBER}\s*{_PERCENT}(?: (?:off|less|cheaper|lower|discount|reduction)\b|-?off\b)"
     rf"|(?:sav(?:e|es|ing|ings)|reduced by|down by|cut by|lower by|discount of|立减|直降|立省|降价?了?|省了?|便宜了?|优惠)"

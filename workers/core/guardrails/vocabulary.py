@@ -14,6 +14,7 @@ from functools import lru_cache
 from workers.core.guardrails.lexicon import Lexicon, grammar, lexicon
 from workers.core.guardrails.numbers import spans
 from workers.core.guardrails.predicates import foreign_deed
+from workers.core.guardrails.prices import OF_PRICES
 from workers.core.guardrails.subject import Subject
 from workers.core.guardrails.words import Words, fact_words, forms, latin, neutral_words, own_words
 
@@ -41,6 +42,8 @@ def unstated(subject: Subject) -> str | None:
         return None
     words = (own_words(subject), neutral_words(language))
     text = subject.text
+    if subject.reduction is not None:  # what is said of a lower price is the business of `market`
+        text = OF_PRICES.sub(lambda found: " " * len(found.group()), text)
     for start, end in spans(text):  # amounts are the business of `numbers`
         text = text[:start] + " " * (end - start) + text[end:]
     for line in text.split("\n"):

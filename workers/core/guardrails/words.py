@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import msgspec
 
-from workers.core.guardrails.lexicon import lexicon
+from workers.core.guardrails.lexicon import grammar, lexicon
 from workers.core.guardrails.numbers import bare_words
 from workers.core.guardrails.subject import Subject, normalised
 
@@ -41,9 +41,10 @@ def own_words(subject: Subject) -> Words:
 
 @lru_cache(maxsize=1024)
 def fact_words(language: str, grounds: str) -> Words:
-    """The single words of the product's own data and those for its facts; short ones are grammar."""
+    """The single words of the product's own data and those for its facts, without grammar."""
     texts = (*lexicon(language).other_words(grounds), grounds)
-    return _words(word for text in texts for word in latin(text) if len(word) > 3)
+    fillers = grammar(language).get("fillers", frozenset())
+    return _words(word for text in texts for word in latin(text) if len(word) > 2 and word not in fillers)
 
 
 @lru_cache(maxsize=8)
