@@ -21,7 +21,7 @@ from benchmarks import broker, load
 from benchmarks.memory_store import MemoryStore
 from schemas import codec
 from workers.adapters.kafka_config import client_config
-from workers.adapters.playbook_files import load as load_playbook
+from workers.adapters.playbook_files import load_for as load_playbook
 from workers.adapters.state_store import Marker, Progress, RocksStore
 from workers.adapters.transactions import LaneProducer
 from workers.core import dedupe, personalise, profile, view
@@ -151,7 +151,7 @@ def _run(
     """Seconds in the core for the batches behind the warm ones, and their effects."""
     store = MemoryStore()
     config = PersonaliseConfig(clock="wall", partition_of=lambda _key: 0, salt="bench", cache_size=20_000)
-    core = Personalise(config, load_playbook(Path(settings.playbook)), store)
+    core = Personalise(config, load_playbook(settings), store)
     spent_s, counted = 0.0, []
     for number, batch in enumerate(batches):
         if number == warm:

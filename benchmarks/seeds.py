@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 from benchmarks import broker, load
 from benchmarks.memory_store import MemoryStore
 from benchmarks.work_unit import START_S, encode_profile, make_events, oracle
 from schemas.topics import COMPACTION
 from workers.adapters.partitioner import partition_of
-from workers.adapters.playbook_files import load as load_playbook
+from workers.adapters.playbook_files import load_for as load_playbook
 from workers.core import keys
 from workers.core import profile as profiles
 from workers.core.personalise import EVENTS, Personalise, PersonaliseConfig
@@ -54,7 +53,7 @@ def _create(settings: Settings, topic: str) -> None:
 def _real_profiles(settings: Settings) -> list[profiles.Profile]:
     now_s, store = time.time(), MemoryStore()
     config = PersonaliseConfig(clock="wall", partition_of=lambda _key: 0, salt="bench")
-    core = Personalise(config, load_playbook(Path(settings.playbook)), store)
+    core = Personalise(config, load_playbook(settings), store)
     made = load.make_events(_REAL_KINDS * _HISTORY, _REAL_KINDS, seed=0)
     records = [
         Record(topic=EVENTS, partition=0, offset=offset, key=key, value=value, appended_at_s=now_s)

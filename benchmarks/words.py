@@ -27,7 +27,7 @@ from schemas.messages import Candidate, MessageRequest
 from workers.adapters import topic_admin
 from workers.adapters.kafka_config import client_config
 from workers.adapters.llm_wire import encode_request
-from workers.adapters.playbook_files import load as load_playbook
+from workers.adapters.playbook_files import load_for as load_playbook
 from workers.adapters.topic_reader import TopicReader
 from workers.core import facts
 from workers.core.fallback import template_text
@@ -75,7 +75,7 @@ def bench_words(
     """Every server at every concurrency, bare and role in turn; `calls` of the real servers, at most `messages` of the
     latency model. Calls of a text's re-ask count like any other.
     """
-    playbook = load_playbook(Path(settings.playbook))
+    playbook = load_playbook(settings)
     found: list[Words] = []
     for server in servers:
         with _served(settings, playbook, server) as url:

@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 
 from infra.kafka.embedded import EmbeddedKafka
+from tests.support_playbooks import REES46, SMART_DEVICES
+from workers.adapters.playbook_files import load
+from workers.adapters.playbook_stamps import Stamps
 from workers.settings import Settings
 
 #: mark → the programs without which its tests cannot run, and what they are
@@ -41,9 +44,19 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedKafka]:
         yield broker
 
 
+@pytest.fixture(scope="session")
+def checked_playbooks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What says that the shipped playbooks have been checked, so that not each process of each test does it again."""
+    folder = tmp_path_factory.mktemp("checked")
+    for playbook in (SMART_DEVICES, REES46):
+        load(playbook, Stamps(folder))
+    return folder
+
+
 @pytest.fixture
-def settings(kafka: EmbeddedKafka, tmp_path: Path, request: pytest.FixtureRequest) -> Settings:
+def settings(kafka: EmbeddedKafka, checked_playbooks: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Settings:
     """An installation of its own on the session's Kafka: unique prefix, own data folder, environment left out."""
+    shutil.copytree(checked_playbooks, tmp_path / "data" / "checked")
     name = f"{request.node.nodeid}{os.getpid()}"
     prefix = f"t{hashlib.sha256(name.encode()).hexdigest()[:10]}."
     return Settings(brokers=kafka.bootstrap, prefix=prefix, data_dir=str(tmp_path / "data"))

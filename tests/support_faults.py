@@ -13,12 +13,13 @@ from types import TracebackType
 from typing import Self, TypeAlias
 
 import msgspec
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
 from confluent_kafka.cimpl import NewTopic
 
 from schemas import codec
+from tests.support import wait_until
 from tests.support_workers import read
 from workers.adapters.kafka_config import client_config
 from workers.adapters.restore import MARKER_KEY
@@ -229,7 +230,17 @@ def create_topic(settings: Settings, name: str, partitions: int = 1, **config: s
     options = {key.replace("_", "."): value for key, value in config.items()}
     client = admin(settings)
     client.create_topics([NewTopic(topic, partitions, 1, config=options)])[topic].result()
+    wait_until(lambda: _is_known(client, topic), 60, f"the broker tells of {topic}")
     return topic
+
+
+def _is_known(client: AdminClient, topic: str) -> bool:
+    """Whether the broker, which answers from what it has heard of its controller, has heard of the topic."""
+    try:
+        client.describe_topics(TopicCollection([topic]))[topic].result()
+    except KafkaException:
+        return False
+    return True
 
 
 def delete_topic(settings: Settings, name: str) -> None:

@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import faust
@@ -19,7 +18,7 @@ from workers.adapters.broadcast import Follower, follow_pool
 from workers.adapters.deliver_ports import ports
 from workers.adapters.kafka_config import client_config
 from workers.adapters.metrics import WorkerMetrics
-from workers.adapters.playbook_files import load as load_playbook
+from workers.adapters.playbook_files import load_for as load_playbook
 from workers.adapters.watchdog import Watchdog
 from workers.agents import deliver, intake, learn, personalise
 from workers.agents.apps import Worker
@@ -100,7 +99,7 @@ def _watchdog(role: str, settings: Settings, metrics: WorkerMetrics) -> Watchdog
 
 
 def _playbook(settings: Settings) -> Playbook:
-    return accelerate(load_playbook(Path(settings.playbook)), settings.speedup)
+    return accelerate(load_playbook(settings), settings.speedup)
 
 
 def _personalise(settings: Settings, metrics: WorkerMetrics) -> faust.App:

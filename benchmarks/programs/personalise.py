@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import msgspec
 
 from benchmarks.job import Job, Progress
 from benchmarks.programs.ours import changelog_of, run_lanes, settings_of
 from benchmarks.work_unit import Profile
 from workers.adapters.broadcast import Follower
-from workers.adapters.playbook_files import load as load_playbook
+from workers.adapters.playbook_files import load_for as load_playbook
 from workers.agents.personalise import lane_spec
 
 
@@ -19,7 +17,7 @@ def run(job: Job, progress: Progress) -> None:
     settings = settings_of(job)
     follower = Follower(settings)
     follower.start()
-    spec = lane_spec(settings, load_playbook(Path(settings.playbook)), lambda: follower.current)
+    spec = lane_spec(settings, load_playbook(settings), lambda: follower.current)
     spec = msgspec.structs.replace(spec, role=job.name, group=job.prefix + job.name, changelog=changelog_of(job))
     run_lanes(job, progress, spec, settings)
 

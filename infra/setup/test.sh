@@ -13,4 +13,8 @@ fi
 .venv/bin/ruff check .
 .venv/bin/ruff format --check .
 .venv/bin/mypy
-exec .venv/bin/pytest -ra "$@"
+if [ $# -gt 0 ]; then
+  exec .venv/bin/pytest -ra "$@"
+fi
+.venv/bin/pytest -ra -n 2 tests/unit tests/properties
+exec .venv/bin/pytest -ra tests/contract tests/e2e tests/faults tests/functional tests/integration # these have servers of their own

@@ -25,7 +25,7 @@ from tests.support import wait_until
 from tests.support_llm import FakeLlm
 from tests.support_prometheus import FOLDER, Prometheus, filled, panel_queries, promtool, serving
 from tests.support_workers import prepare, produce, read, worker
-from workers.adapters.playbook_files import load as load_playbook
+from workers.adapters.playbook_files import load_for as load_playbook
 from workers.main import ROLES
 from workers.settings import Settings
 
@@ -179,7 +179,7 @@ def _metrics_address(settings: Settings, role: str) -> str:
 @contextmanager
 def _shoppers(settings: Settings) -> Iterator[None]:
     """Until the end of the block every quarter of a second a new customer allows one channel and leaves a cart."""
-    products = load_playbook(Path(settings.playbook)).products
+    products = load_playbook(settings).products
     assert PRODUCT in products
     stop = threading.Event()
 

@@ -201,7 +201,7 @@ def test_the_foreground_command_prints_the_address_and_stops_on_a_signal(tmp_pat
         java = java_of(tmp_path)
         assert is_alive(java)
         process.send_signal(signal_number)
-        assert process.wait(30) == 0
+        assert process.wait(120) == 0
         assert not is_alive(java)
         assert process.stderr is not None
         assert process.stderr.read() == ""

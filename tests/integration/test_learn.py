@@ -29,7 +29,7 @@ from tests.support_learning import (
 from tests.support_workers import prepare, produce, read, worker
 from workers.adapters.failpoints import EXIT_CODE
 from workers.adapters.partitioner import partition_of
-from workers.adapters.playbook_files import load as load_playbook
+from workers.adapters.playbook_files import load_for as load_playbook
 from workers.settings import Settings
 
 pytestmark = pytest.mark.kafka
@@ -85,7 +85,7 @@ def decisions_told(settings: Settings) -> int:
 
 def oracles(settings: Settings, values: list[Fed]) -> list[Oracle]:
     """One a partition."""
-    learning, by_partition = load_playbook(Path(settings.playbook)).policy.learning, list[list[Fed]]()
+    learning, by_partition = load_playbook(settings).policy.learning, list[list[Fed]]()
     by_partition = [[] for _ in range(settings.partitions)]
     for value in values:
         by_partition[partition_of((value.user_id or "").encode(), settings.partitions)].append(value)

@@ -9,7 +9,6 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -24,7 +23,7 @@ from tests.support import wait_until
 from tests.support_learning import Fed, Oracle, newest_metrics, sums_of
 from tests.support_workers import ROOT, prepare, produce, read, worker
 from workers.adapters.partitioner import partition_of
-from workers.adapters.playbook_files import load as load_playbook
+from workers.adapters.playbook_files import load_for as load_playbook
 from workers.core.acceleration import accelerate
 from workers.core.playbook import Learning
 from workers.settings import Settings
@@ -201,7 +200,7 @@ def what_lies_in_the_topics(settings: Settings) -> list[Fed]:
 
 def test_a_restart_of_every_worker_in_the_middle_changes_no_count_and_no_posterior(running: Settings) -> None:
     # carts a ── half decided ── kill -9 all ── carts b, answers ── half ── kill -9 all ── carts c, answers ── the end
-    learning = accelerate(load_playbook(Path(running.playbook)), SPEEDUP).policy.learning
+    learning = accelerate(load_playbook(running), SPEEDUP).policy.learning
     roles, answered = ("personalise", "generate", "learn"), set[str]()
     users = [f"user-{number}" for number in range(60)]
     for round_ in ("a", "b"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 
 import pytest
@@ -125,19 +124,6 @@ def test_words_of_the_prompts_examples_are_stopped() -> None:
 def test_a_product_of_which_nothing_is_known_may_be_spoken_of_in_general() -> None:
     text = push("Your cart is waiting", "The item you picked is still in your cart. Have another look.")
     assert rejected_by(text, ProductFacts(product_id="x")) == set()
-
-
-def test_checking_takes_less_than_a_millisecond() -> None:
-    texts = [(item.text, request(item.product, language=item.language, channel=item.channel)) for item in LABELLED]
-    for text, about in texts:  # patterns compile at first use
-        guardrails.check(text, about, playbook())
-    best_s = float("inf")
-    for _ in range(5):
-        began_s = time.process_time()
-        for text, about in texts:
-            guardrails.check(text, about, playbook())
-        best_s = min(best_s, (time.process_time() - began_s) / len(texts))
-    assert best_s < 0.001
 
 
 def rejected_by(text: MessageText, product: ProductFacts) -> set[str]:

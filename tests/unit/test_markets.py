@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -323,15 +322,3 @@ def test_prompts_see_the_voice() -> None:
 
     assert voice("en") == "plain and warm"
     assert voice("zh") == ""
-
-
-def test_a_check_with_every_pack_takes_less_than_a_millisecond() -> None:
-    known = of_packs(*PACKS)
-    asked = [(MessageText(title="A title", body=case.text), request(product(case.language))) for case in CASES]
-    best_s = float("inf")
-    for _ in range(4):  # patterns compile at first use
-        began_s = time.process_time()
-        for text, about in asked:
-            guardrails.check(text, about, known)
-        best_s = min(best_s, (time.process_time() - began_s) / len(asked))
-    assert best_s < 0.001

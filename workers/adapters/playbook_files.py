@@ -25,10 +25,12 @@ from workers.adapters.playbook_parts import (
     TemplateFile,
     TemplatesFile,
 )
+from workers.adapters.playbook_stamps import Stamps
 from workers.adapters.yaml_documents import Document, Problem, read_text
 from workers.adapters.yaml_structs import did_you_mean, read_struct
 from workers.core.playbook import GENERIC_GROUP, Audiences, Decoding, Playbook, Policy, Prompt, Template
 from workers.errors import Misconfigured
+from workers.settings import Settings
 
 FILES = ("products.yaml", "audiences.yaml", "campaigns.yaml", "channels.yaml", "policy.yaml")
 #: A playbook without it has no copy but messages.
@@ -38,18 +40,30 @@ _MAX_FILES = 2000
 _OTHER = ("README.md", "LICENSE")
 
 
-def load(folder: Path) -> Playbook:
-    """The playbook of a folder.
+def load(folder: Path, stamps: Stamps | None = None) -> Playbook:
+    """The playbook of a folder. Checking all of its texts takes seconds: `stamps` tell what has passed already.
 
     Raises Misconfigured listing every mistake as `file:line: field: what is wrong; allowed: ...`.
     """
+    if stamps is not None and folder.is_dir() and stamps.has(_version(folder)):
+        parts = _read(folder)
+        playbook_checks.check(parts)  # takes no time
+        if not parts.problems:
+            return _assemble(folder, parts)
     playbook, problems = examine(folder)
+    if playbook is not None and stamps is not None:
+        stamps.put(playbook.version)
     if playbook is None:
         listed = "\n".join(map(str, problems))
         raise Misconfigured(
             f"The playbook {folder} has {len(problems)} mistakes:\n{listed}\n", "correct what is listed"
         )
     return playbook
+
+
+def load_for(settings: Settings) -> Playbook:
+    """The playbook of an installation, which remembers in its data folder what it has checked. Raises Misconfigured."""
+    return load(Path(settings.playbook), Stamps(Path(settings.data_dir) / "checked"))
 
 
 def examine(folder: Path) -> tuple[Playbook | None, list[Problem]]:

@@ -16,7 +16,7 @@ from workers.adapters import clock
 from workers.adapters.language import detector
 from workers.adapters.llm import NoModel, OpenAiModel
 from workers.adapters.metrics import WorkerMetrics
-from workers.adapters.playbook_files import load as load_playbook
+from workers.adapters.playbook_files import load_for as load_playbook
 from workers.adapters.servers import llm_server
 from workers.adapters.varied import Varied
 from workers.commands.console import err, one_line_errors, out
@@ -73,7 +73,7 @@ def copy(
     for it.
     """
     settings = load(llm=llm, data_dir=data_dir)
-    playbook = load_playbook(Path(settings.playbook))
+    playbook = load_playbook(settings)
     _known("kind of copy", kind, playbook.surfaces)
     _known("product", product, playbook.products)
     _known("target group", group, [known.id for known in playbook.audiences.target_groups])

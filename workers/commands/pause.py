@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import Literal, ParamSpec, TypeVar
 
 import click
 
 from schemas.control import ControlSwitch
 from workers.adapters import clock
-from workers.adapters.playbook_files import load as load_playbook
+from workers.adapters.playbook_files import load_for as load_playbook
 from workers.adapters.statements import Statement, audit, person, say
 from workers.adapters.topic_reader import TopicReader
 from workers.commands.console import err, one_line_errors, out
@@ -118,7 +117,7 @@ def _must_be_known(settings: Settings, campaign: str | None, channel: str | None
     if campaign is None and channel is None:
         return
     try:
-        playbook = load_playbook(Path(settings.playbook))
+        playbook = load_playbook(settings)
     except Misconfigured as error:
         err.print(f"attune: the name is not checked: {error}", markup=False)
         return

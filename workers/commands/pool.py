@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
 from typing import Literal
 
 import click
@@ -12,7 +11,7 @@ import msgspec
 from schemas.learning import PoolEntry
 from workers.adapters import clock
 from workers.adapters.language import detector
-from workers.adapters.playbook_files import load as load_playbook
+from workers.adapters.playbook_files import load_for as load_playbook
 from workers.adapters.statements import Statement, audit, person, say
 from workers.adapters.topic_reader import TopicReader
 from workers.commands.console import FAILED, err, one_line_errors, out
@@ -129,7 +128,7 @@ def _change(settings: Settings, action: str, entry_ids: tuple[str, ...], by: str
     entries = read_pool(settings).entries
     if unknown := [entry_id for entry_id in entry_ids if entry_id not in entries]:
         raise Misconfigured(f"the pool has no entry {', '.join(unknown)}.", "`attune pool list` shows them")
-    playbook = load_playbook(Path(settings.playbook)) if action == "approve" else None
+    playbook = load_playbook(settings) if action == "approve" else None
     language = detector(playbook.languages) if playbook is not None else None
     statements: list[Statement] = []
     changed = refused = 0
@@ -154,7 +153,7 @@ def _change(settings: Settings, action: str, entry_ids: tuple[str, ...], by: str
 def _losing(settings: Settings) -> frozenset[tuple[str, str, str]]:
     """The arms that lose by today's evidence; none while the playbook is broken: then nobody can tell."""
     try:
-        playbook: Playbook = load_playbook(Path(settings.playbook))
+        playbook: Playbook = load_playbook(settings)
     except Misconfigured as error:
         err.print(f"attune: which arms lose is not shown: {error}", markup=False)
         return frozenset()

@@ -16,7 +16,7 @@ from workers.adapters import clock
 from workers.adapters.language import detector
 from workers.adapters.llm import OpenAiModel
 from workers.adapters.metrics import WorkerMetrics
-from workers.adapters.playbook_files import load as load_playbook
+from workers.adapters.playbook_files import load_for as load_playbook
 from workers.adapters.servers import llm_server
 from workers.adapters.statements import Statement, say
 from workers.adapters.varied import Varied
@@ -77,7 +77,7 @@ def fill(
     settings = load(brokers=brokers, prefix=prefix, data_dir=data_dir, llm=llm)
     if settings.llm == "off":
         raise Misconfigured("the LLM is off, and only it can fill the pool.", "set ATTUNE_LLM, or --llm")
-    playbook = load_playbook(Path(settings.playbook))
+    playbook = load_playbook(settings)
     chosen = _campaigns(playbook, _names(campaigns))
     wanted = Wanted(
         products=_known("product", _names(products), playbook.products),

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from schemas.topics import CHANNELS, message_topic
 from workers.adapters import clock
 from workers.adapters.event_files import EventFile, open_events
-from workers.adapters.playbook_files import load as load_playbook
+from workers.adapters.playbook_files import load_for as load_playbook
 from workers.adapters.replay_run import CLOSING_S, Fed, Feeder, wait_applied
 from workers.adapters.servers import servers
 from workers.adapters.supervisor import Supervisor
@@ -78,7 +78,7 @@ def replay(
         metrics_port_personalise=0,
         metrics_port_generate=0,
     )
-    load_playbook(Path(settings.playbook))  # a mistake in it is said before anything starts
+    load_playbook(settings)  # a mistake in it is said before anything starts
     if settings.prefix == load().prefix:
         raise Misconfigured(f"--prefix {settings.prefix!r} is that of the installation.", "choose another, or --live")
     alone = pid_file(settings) if settings.brokers == "embedded" else nullcontext()

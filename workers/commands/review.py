@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -14,7 +13,7 @@ from schemas.control import ControlSwitch
 from schemas.messages import MessageText, Review, ReviewVerdict
 from workers.adapters import clock
 from workers.adapters.language import detector
-from workers.adapters.playbook_files import load as load_playbook
+from workers.adapters.playbook_files import load_for as load_playbook
 from workers.adapters.reviews import VerdictKind, customer_of, read_queue, verdict_statements
 from workers.adapters.statements import Statement, audit, person, say
 from workers.commands.console import one_line_errors, out
@@ -125,7 +124,7 @@ def edit(opinion: Opinion, settings: Settings, message_id: str, changes: tuple[s
     with reachable(settings) as running:
         asked = _find_open(read_queue(running), message_id).review
         text = _changed(asked.text, changes)
-        _must_pass(asked, text, load_playbook(Path(settings.playbook)))
+        _must_pass(asked, text, load_playbook(settings))
         _judge(running, asked, "edit", opinion, text)
     out.print(f"{asked.message_id}: edited", markup=False)
 
@@ -156,7 +155,7 @@ def rate(opinion: Opinion, settings: Settings, message_id: str) -> None:
 @on_installation
 def trust(settings: Settings, prompt: str, language: str | None, revoke: bool, by: str | None, reason: str) -> None:
     """Takes the playbook's present version of PROMPT out of the review of new prompts. An edit makes it new again."""
-    playbook = load_playbook(Path(settings.playbook))
+    playbook = load_playbook(settings)
     wanted = [one for one in playbook.prompts.values() if one.id == prompt and language in (None, one.language)]
     if not wanted:
         known = ", ".join(sorted(f"{one.id} ({one.language})" for one in playbook.prompts.values()))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
-from pathlib import Path
 
 import click
 import msgspec
@@ -15,7 +14,7 @@ from rich.text import Text
 
 from schemas import codec
 from schemas.learning import Estimate, FeedbackMetrics
-from workers.adapters.playbook_files import load as load_playbook
+from workers.adapters.playbook_files import load_for as load_playbook
 from workers.adapters.topic_reader import TopicReader
 from workers.commands.console import err, one_line_errors, out
 from workers.commands.local import reachable
@@ -87,7 +86,7 @@ def stats(
 def _playbook(settings: Settings) -> Playbook | None:
     """None, and said so, if it cannot be used: what was achieved does not depend on it."""
     try:
-        return load_playbook(Path(settings.playbook))
+        return load_playbook(settings)
     except Misconfigured as error:
         err.print(f"attune: without the playbook nobody knows what is chosen next: {error}", markup=False)
         return None

@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from workers.adapters.deliver_ports import configured, ports
-from workers.adapters.playbook_files import load as load_playbook
+from workers.adapters.playbook_files import load_for as load_playbook
 from workers.adapters.servers import servers
 from workers.adapters.supervisor import Supervisor
 from workers.commands.console import err, one_line_errors, stopping
@@ -38,7 +38,7 @@ def up(roles: str | None, llm: str | None, playbook: Path | None) -> None:
     """Runs roles until SIGINT or SIGTERM, on the embedded Kafka and LLM unless the settings name others."""
     settings = load(llm=llm, playbook=str(playbook) if playbook else None)
     names = _roles(roles, settings)
-    load_playbook(Path(settings.playbook))  # a mistake in it is said before anything starts
+    load_playbook(settings)  # a mistake in it is said before anything starts
     if DELIVER in names:
         ports(settings)  # likewise
     with stopping() as stop, pid_file(settings), servers(settings, say, llm="generate" in names) as running:

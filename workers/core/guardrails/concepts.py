@@ -7,6 +7,8 @@ from functools import lru_cache
 
 import msgspec
 
+from workers.core.guardrails.patterns import alternatives, arranged
+
 _HAN = re.compile(r"[\u3400-\u9fff]")
 _LATIN = re.compile(r"[a-z]")
 
@@ -36,9 +38,9 @@ def concepts(table: dict[str, str], grounded_by: dict[str, str] | None = None) -
     stated = table | (grounded_by or {})
     latin, han = {}, {}
     for name, pattern in table.items():
-        alternatives = _alternatives(pattern)
-        latin[name] = "|".join(part for part in alternatives if not _HAN.search(part))
-        han[name] = "|".join(part for part in alternatives if _HAN.search(part))
+        parts = alternatives(pattern)
+        latin[name] = "|".join(part for part in parts if not _HAN.search(part))
+        han[name] = "|".join(part for part in parts if _HAN.search(part))
     return _compiled("(?<![a-z])", latin, stated), _compiled("", han, stated)
 
 
@@ -65,35 +67,10 @@ def _foreign(script: Concepts, grounds: str) -> tuple[Concept, ...]:
 @lru_cache(maxsize=64)
 def _any_of(before: str, foreign: tuple[Concept, ...]) -> re.Pattern[str]:
     """All patterns as one, for a quick no. Products share few sets of concepts."""
-    return re.compile(f"{before}(?:{'|'.join(concept.pattern.pattern for concept in foreign) or '(?!)'})")
+    either = "|".join(concept.pattern.pattern.removeprefix(before) for concept in foreign)
+    return re.compile(f"{before}(?:{arranged(either) if either else '(?!)'})")
 
 
 def _compiled(before: str, table: dict[str, str], stated: dict[str, str]) -> Concepts:
     found = {name: re.compile(f"{before}(?:{pattern})") for name, pattern in table.items() if pattern}
     return Concepts(before, tuple(Concept(name, pattern, re.compile(stated[name])) for name, pattern in found.items()))
-
-
-def _alternatives(pattern: str) -> list[str]:
-    r"""The alternatives of a pattern that stand in no group.
-
-    >>> _alternatives(r"a(?:b|c)|[|]d\||心")
-    ['a(?:b|c)', '[|]d\\|', '心']
-    """
-    parts, depth, in_class, start, at = [], 0, False, 0, 0
-    while at < len(pattern):
-        match pattern[at]:
-            case "\\":
-                at += 1
-            case "[":
-                in_class = True
-            case "]":
-                in_class = False
-            case "(" if not in_class:
-                depth += 1
-            case ")" if not in_class:
-                depth -= 1
-            case "|" if not in_class and depth == 0:
-                parts.append(pattern[start:at])
-                start = at + 1
-        at += 1
-    return [*parts, pattern[start:]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 
+from workers.core.guardrails.patterns import arranged
 from workers.core.guardrails.subject import Subject
 
 #: Kind → (whole words of Latin script, Chinese words).
@@ -61,9 +62,8 @@ UNSAFE = {
     ),
 }
 _PATTERNS = {kind: re.compile(rf"\b(?:{latin})\b|{han}") for kind, (latin, han) in UNSAFE.items()}
-_ANY = re.compile(
-    rf"\b(?:{'|'.join(latin for latin, _ in UNSAFE.values())})\b|{'|'.join(han for _, han in UNSAFE.values())}"
-)
+_LATIN, _HAN = (arranged("|".join(words)) for words in zip(*UNSAFE.values(), strict=True))
+_ANY = re.compile(rf"\b(?:{_LATIN})\b|{_HAN}")
 
 
 def brand_safety(subject: Subject) -> str | None:

@@ -9,7 +9,7 @@ from functools import lru_cache
 import msgspec
 
 from workers.core.guardrails.packs import cn, eu, gb, medical, us
-from workers.core.guardrails.packs.rules import Pack, PriceRule, Rule
+from workers.core.guardrails.packs.rules import Pack, PriceRule, Rule, any_of
 
 __all__ = ["PACKS", "Breach", "breach", "price_rules"]
 
@@ -66,5 +66,5 @@ def _compiled(
         for pack in map(PACKS.__getitem__, pack_ids)
         for rule in pack.rules
     )
-    union = re.compile("|".join(f"(?:{pattern.pattern})" for _, _, pattern in rows)) if rows else None
+    union = re.compile(any_of(rule for _, rule, _ in rows)) if rows else None
     return union, rows
