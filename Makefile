@@ -55,8 +55,8 @@ format: setup-dev ## rewrite the files as ruff likes them
 types: setup-dev ## strict mypy, tests included
 	@$(BIN)/mypy
 
-unit: setup-dev ## tests without Kafka and LLM
-	@$(BIN)/pytest -n auto tests/unit tests/properties
+unit: setup-dev ## tests without Kafka and LLM, but for the slow ones
+	@$(BIN)/pytest -n auto -m "not slow" tests/unit tests/properties
 
 schemas: setup-dev ## generate JSON Schemas, AsyncAPI, docs/metrics.md, the dashboard
 	@$(BIN)/python -m schemas.generate && $(BIN)/python -c "from workers.adapters.metrics import as_markdown; print(as_markdown(), end='')" > docs/metrics.md && $(BIN)/python -m infra.grafana.dashboard

@@ -25,6 +25,7 @@ def folder(tmp_path: Path) -> Path:
     return copy_of(SMART_DEVICES, tmp_path / "smart-devices")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shipped", [SMART_DEVICES, REES46], ids=lambda path: path.name)
 def test_the_shipped_playbooks_are_right(shipped: Path) -> None:
     playbook, problems = examine(shipped)
@@ -804,7 +805,25 @@ MISTAKES = {
 }
 
 
-@pytest.mark.parametrize("name", MISTAKES)
+#: Those that are found when everything is rendered, which takes seconds.
+RENDERED = {
+    "a provider template that is never chosen",
+    "a provider template that never fits",
+    "one tone of a template too long",
+    "prompt that cannot render",
+    "template against the law of one market",
+    "template too long",
+    "template with a claim",
+    "template with a link",
+    "template with a word of no market's law but the house's",
+    "template with a word to avoid",
+    "template with another number",
+}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in RENDERED else name for name in MISTAKES]
+)
 def test_a_mistake_is_shown_with_file_and_line(name: str, folder: Path) -> None:
     spoil, file, words, expected = MISTAKES[name]
     spoil(folder)
@@ -815,6 +834,7 @@ def test_a_mistake_is_shown_with_file_and_line(name: str, folder: Path) -> None:
     assert found[0].startswith(f"{file}:{line_of(folder, file, words)}: ")
 
 
+@pytest.mark.slow
 def test_a_template_is_held_against_the_rules_of_every_market(folder: Path) -> None:
     replace("policy.yaml", "[cn_advertising, eu_prices, no_medical]", "[eu_prices]")(folder)
     replace(EN_TEMPLATES, "A look that is all you, with", "A therapy that is all you, with")(folder)
@@ -824,6 +844,7 @@ def test_a_template_is_held_against_the_rules_of_every_market(folder: Path) -> N
     assert "(no_medical.treatment)" in found[0]
 
 
+@pytest.mark.slow
 def test_a_mistake_that_only_one_market_forbids_names_the_market(folder: Path) -> None:
     replace("policy.yaml", "[cn_advertising, us_ftc, no_medical]", "[us_ftc]")(folder)
     replace("policy.yaml", "[cn_advertising, gb_cap, no_medical]", "[gb_cap, no_medical]")(folder)
@@ -834,6 +855,7 @@ def test_a_mistake_that_only_one_market_forbids_names_the_market(folder: Path) -
     assert "in the market `gb`" in found
 
 
+@pytest.mark.slow
 def test_a_playbook_without_markets_needs_the_label_as_before(folder: Path) -> None:
     text = (folder / "policy.yaml").read_text()
     without = text[: text.index("# Whose law")] + text[text.index("# Words of the house") :]
@@ -918,6 +940,7 @@ def test_the_language_no_is_not_the_value_false(folder: Path) -> None:
     assert any("language `no` is not known" in str(problem) for problem in examine(folder)[1])
 
 
+@pytest.mark.slow
 def test_the_version_changes_with_any_word_and_not_with_the_place(folder: Path, tmp_path: Path) -> None:
     version = load(folder).version
     assert len(version) == 12
@@ -928,12 +951,14 @@ def test_the_version_changes_with_any_word_and_not_with_the_place(folder: Path, 
     assert "看一看" in changed.templates["cart-abandonment", "zh", "young", "email"].fields["cta_text"]
 
 
+@pytest.mark.slow
 def test_tones_are_read_with_their_hints(folder: Path) -> None:
     tones = load(folder).tones
     assert list(tones) == ["warm", "brisk"]
     assert tones["brisk"].hint["en"] == "short and direct"
 
 
+@pytest.mark.slow
 def test_a_variant_needs_no_templates_of_its_own(folder: Path) -> None:
     playbook = load(folder)
     assert ("cart-abandonment-question", "en") in playbook.prompts
@@ -945,6 +970,7 @@ def speaks_by_sms(folder: Path) -> None:
     replace("campaigns.yaml", "[push, email]", "[push, email, sms]")(folder)
 
 
+@pytest.mark.slow
 def test_a_campaign_by_provider_template_needs_no_words(folder: Path) -> None:
     speaks_by_sms(folder)
     playbook, problems = examine(folder)
@@ -955,6 +981,7 @@ def test_a_campaign_by_provider_template_needs_no_words(folder: Path) -> None:
     assert ("cart-abandonment", "en", None, "sms") in playbook.templates
 
 
+@pytest.mark.slow
 def test_a_campaign_of_provider_templates_alone_needs_neither_prompt_nor_template(folder: Path) -> None:
     english = "      - {id: EN_1, language: en, text: Your pick is still here.}\n"
     replace("channels.yaml", "    provider_templates:\n", "    provider_templates:\n" + english)(folder)
@@ -989,6 +1016,7 @@ def test_a_campaign_without_a_provider_template_is_named(folder: Path) -> None:
     ) in map(str, examine(folder)[1])
 
 
+@pytest.mark.slow
 def test_those_who_refused_personalisation_need_a_provider_template_too(folder: Path) -> None:
     speaks_by_sms(folder)
     text = (folder / "channels.yaml").read_text()
@@ -999,17 +1027,20 @@ def test_those_who_refused_personalisation_need_a_provider_template_too(folder: 
     assert "campaign `cart-abandonment` has none in zh for customers who refused personalisation" in problem.wrong
 
 
+@pytest.mark.slow
 def test_check_shows_what_a_provider_template_reads_like() -> None:
     result = CliRunner().invoke(command, ["check", str(SMART_DEVICES)], terminal_width=200)
     assert result.exit_code == 0
     assert "SMS_100000001" in result.output
 
 
+@pytest.mark.slow
 def test_a_mistake_that_only_one_tone_makes_names_the_tone(folder: Path) -> None:
     MISTAKES["one tone of a template too long"][0](folder)
     assert "in the tone `brisk`" in str(examine(folder)[1][0])
 
 
+@pytest.mark.slow
 def test_prompts_have_their_decoding_from_the_head(folder: Path) -> None:
     prompt = load(folder).prompts["cart-abandonment", "en"]
     assert prompt.decoding.temperature == 0.3

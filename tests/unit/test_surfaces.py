@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from itertools import product as product_of
 from pathlib import Path
@@ -165,7 +166,9 @@ MISTAKES: dict[str, tuple[Callable[[Path], None], str]] = {
 }
 
 
-@pytest.mark.parametrize("name", MISTAKES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name == "a claim" else name for name in MISTAKES]
+)
 def test_a_mistake_is_shown_with_file_and_line(name: str, tmp_path: Path) -> None:
     folder = copy_of(SMART_DEVICES, tmp_path / "smart-devices")
     spoil, expected = MISTAKES[name]
@@ -185,6 +188,11 @@ def test_a_broken_copy_file_does_not_make_its_templates_mistakes(tmp_path: Path)
 
 GOOD = {"title": "Smart Band, made to move", "body": "Workout recording and heart-rate monitoring for every session."}
 BAD = {"title": "Smart Band, made to move", "body": "Workout recording, now 50% off for every session."}
+
+
+@pytest.fixture(autouse=True)
+def _checked(checked_playbooks: Path, tmp_path: Path) -> None:
+    shutil.copytree(checked_playbooks, tmp_path / "checked")
 
 
 def run(tmp_path: Path, *arguments: str, llm: str = "off", **environment: str) -> Result:
