@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from schemas import codec
@@ -56,6 +56,9 @@ TRAITS = st.dictionaries(st.text(max_size=30), SCALARS | st.lists(st.text(max_si
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.tuples(EVENTS, PROPERTIES, TRAITS, st.integers(-100_000, 80_000)), min_size=1, max_size=8))
+@example([("Product Added", {"cart_id": "x" * 256, "product_id": "p1"}, {}, 0)])
+@example([("Order Completed", {"order_id": 1e250, "product_id": "p1", "products": [{"product_id": 7}]}, {}, 0)])
+@example([("Product Viewed", {"product_id": "x" * 5000, "session_id": 2**900}, {}, 0)] * 3)
 def test_no_event_stops_the_lane_and_every_output_decodes(steps: list[Any]) -> None:
     lane, intake = LaneHarness(presumed=frozenset({"push"})), Intake()
     records: list[Record] = []

@@ -24,6 +24,11 @@ def customer_ref(customer_id: str, salt: str) -> str:
     return _digest("customer", salt, customer_id)[:16]
 
 
+def key_digest(key: str) -> str:
+    """What stands for a shop's own key where that is too long; 32 hexadecimal digits."""
+    return _digest("key", key)
+
+
 def event_hash(event_id: str) -> int:
     """64 bits of a message id, to recognise a resend.
 

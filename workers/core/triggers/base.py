@@ -9,8 +9,9 @@ from typing import Protocol
 import msgspec
 
 from schemas.base import AbortType, SourceEvent
+from workers.core.ids import key_digest
 from workers.core.playbook import Campaign, Trigger
-from workers.core.profile import CartLine, OpenRequest, Profile
+from workers.core.profile import MAX_TEXT, CartLine, OpenRequest, Profile
 
 #: Why something must not be said, as the ledger calls it and in words.
 Objection = tuple[AbortType, str]
@@ -62,5 +63,9 @@ def occurrence_id(key: str, opened_at_s: float) -> str:
 
     >>> occurrence_id("cart-1", 1.5)
     'cart-1@1500'
+
+    A key so long that no identifier would hold both stands in it as its digest.
     """
-    return f"{key}@{round(opened_at_s * 1000)}"
+    instant_ms = round(opened_at_s * 1000)
+    named = f"{key}@{instant_ms}"
+    return named if len(named) <= MAX_TEXT else f"{key_digest(key)}@{instant_ms}"
