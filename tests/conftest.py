@@ -11,9 +11,7 @@ from pathlib import Path
 import pytest
 
 from infra.kafka.embedded import EmbeddedKafka
-from tests.support_playbooks import REES46, SMART_DEVICES
-from workers.adapters.playbook_files import load
-from workers.adapters.playbook_stamps import Stamps
+from tests.support_playbooks import CHECKED, REES46, SMART_DEVICES, playbook
 from workers.settings import Settings
 
 #: mark → the programs without which its tests cannot run, and what they are
@@ -45,12 +43,11 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedKafka]:
 
 
 @pytest.fixture(scope="session")
-def checked_playbooks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def checked_playbooks() -> Path:
     """What says that the shipped playbooks have been checked, so that not each process of each test does it again."""
-    folder = tmp_path_factory.mktemp("checked")
-    for playbook in (SMART_DEVICES, REES46):
-        load(playbook, Stamps(folder))
-    return folder
+    for folder in (SMART_DEVICES, REES46):
+        playbook(folder)
+    return CHECKED
 
 
 @pytest.fixture

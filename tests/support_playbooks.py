@@ -10,20 +10,24 @@ from pathlib import Path
 from schemas.messages import MessageRequest, ProductFacts
 from workers.adapters.language import detector
 from workers.adapters.playbook_files import load
+from workers.adapters.playbook_stamps import Stamps
 from workers.core.facts import facts_of
 from workers.core.guardrails import Language
 from workers.core.playbook import Playbook
 
-PLAYBOOKS = Path(__file__).resolve().parents[1] / "playbooks"
+ROOT = Path(__file__).resolve().parents[1]
+PLAYBOOKS = ROOT / "playbooks"
 SMART_DEVICES, REES46 = PLAYBOOKS / "smart-devices", PLAYBOOKS / "rees46"
+#: Where it is remembered that the shipped playbooks have been checked by this very code.
+CHECKED = ROOT / ".cache" / "checked"
 NOW = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
 CAMPAIGN = "cart-abandonment"
 
 
 @cache
 def playbook(folder: Path = SMART_DEVICES) -> Playbook:
-    """A shipped playbook, read once."""
-    return load(folder)
+    """A shipped playbook, read once, checked once for all processes."""
+    return load(folder, Stamps(CHECKED))
 
 
 @cache

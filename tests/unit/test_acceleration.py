@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import msgspec
 
-from workers.adapters.playbook_files import load
+from tests.support_playbooks import playbook
 from workers.core.acceleration import accelerate
 from workers.core.playbook import (
     BrowseAbandonment,
@@ -19,7 +17,7 @@ from workers.core.playbook import (
     Trigger,
 )
 
-SHIPPED = load(Path(__file__).resolve().parents[2] / "playbooks" / "smart-devices")
+SHIPPED = playbook()
 replace = msgspec.structs.replace
 
 

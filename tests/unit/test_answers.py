@@ -14,7 +14,7 @@ import pytest
 from schemas import codec
 from schemas.learning import ArmStatistics
 from schemas.messages import Decision, Feedback, Message, Provenance
-from workers.adapters.playbook_files import load
+from tests.support_playbooks import playbook
 from workers.core.answers import Answer, Carts, answer, appeal
 from workers.core.evaluation import Comparison, Evaluation, compare
 from workers.core.fold import instant
@@ -23,7 +23,7 @@ from workers.core.playbook import Rewards
 from workers.core.shoppers import KINDS, Crowd, behave
 
 ROOT = Path(__file__).resolve().parents[2]
-PRODUCTS = load(ROOT / "playbooks" / "smart-devices").products
+PRODUCTS = playbook().products
 CROWD = Crowd(PRODUCTS, seed=7, pause_s=1.0)
 NOW_S = 1_790_000_000.0
 ARMS = ("plain.brisk", "plain.warm", "question.brisk", "question.warm")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from itertools import islice, takewhile
-from pathlib import Path
 from typing import Any
 
 from schemas import codec
-from workers.adapters.playbook_files import load
+from tests.support_playbooks import playbook
 from workers.core.shoppers import KINDS, Crowd, behave
 
-PRODUCTS = load(Path(__file__).resolve().parents[2] / "playbooks" / "smart-devices").products
+PRODUCTS = playbook().products
 NOW_S = 1_790_000_000.0
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import chain
 from itertools import product as product_of
+from typing import NamedTuple
 
 import jinja2
 import msgspec
@@ -119,35 +121,62 @@ def _template_source(file: TemplateFile, channel: str, group: str, texts: dict[s
 
 def _jinja_mistakes(source: str, variables: dict[str, list[str]], parts: Parts) -> Iterator[tuple[int, str, str]]:
     """(line, what is wrong, what is allowed) of a Jinja source, in all branches."""
-    try:
-        tree = ENVIRONMENT.parse(source)
-    except jinja2.TemplateSyntaxError as error:
-        yield error.lineno, f"Jinja: {error.message}", ""
-        return
-    for kind, names, used in (
-        ("filter", list(ENVIRONMENT.filters), tree.find_all(nodes.Filter)),
-        ("test", list(ENVIRONMENT.tests), tree.find_all(nodes.Test)),
-    ):
-        for call in used:
-            if call.name not in names:
-                yield call.lineno, f"Jinja: there is no {kind} `{call.name}`" + did_you_mean(call.name, names), ""
-    unknown = meta.find_undeclared_variables(tree) - variables.keys()
-    for name in sorted(unknown):
-        line = next((node.lineno for node in tree.find_all(nodes.Name) if node.name == name), 1)
-        yield line, f"`{name}` is not defined" + did_you_mean(name, variables), ", ".join(variables)
-    for node in tree.find_all(nodes.Getattr):
-        if isinstance(node.node, nodes.Name) and (known := variables.get(node.node.name)) and node.attr not in known:
-            name = f"{node.node.name}.{node.attr}"
-            yield node.lineno, f"`{name}` is not defined" + did_you_mean(node.attr, known), ", ".join(known)
+    used = _used(source)
+    if used.error is not None:
+        yield used.error[0], f"Jinja: {used.error[1]}", ""
+    for kind, names, calls in (("filter", ENVIRONMENT.filters, used.filters), ("test", ENVIRONMENT.tests, used.tests)):
+        for line, name in calls:
+            if name not in names:
+                yield line, f"Jinja: there is no {kind} `{name}`" + did_you_mean(name, list(names)), ""
+    for line, name in used.variables:
+        if name not in variables:
+            yield line, f"`{name}` is not defined" + did_you_mean(name, variables), ", ".join(variables)
+    for line, owner, attribute in used.attributes:
+        if (known := variables.get(owner)) and attribute not in known:
+            wrong = f"`{owner}.{attribute}` is not defined"
+            yield line, wrong + did_you_mean(attribute, known), ", ".join(known)
     if parts.campaigns is not None:
         tones = [tone.id for tone in parts.campaigns.tones]
-        for line, name in _compared_tones(tree):
+        for line, name in used.tones:
             if name not in tones:  # a comparison that never holds would silently drop the tone
                 yield (
                     line,
                     f"tone `{name}` is not known" + did_you_mean(name, tones),
                     ", ".join(tones) or "(there is none)",
                 )
+
+
+class _Used(NamedTuple):
+    """What a Jinja source uses in all its branches, each with its line. `error`: why it cannot be read, if so."""
+
+    filters: Sequence[tuple[int, str]] = ()
+    tests: Sequence[tuple[int, str]] = ()
+    variables: Sequence[tuple[int, str]] = ()
+    attributes: Sequence[tuple[int, str, str]] = ()
+    tones: Sequence[tuple[int, str]] = ()
+    error: tuple[int, str] | None = None
+
+
+@lru_cache(maxsize=4096)  # an edit changes one text of hundreds
+def _used(source: str) -> _Used:
+    try:
+        tree = ENVIRONMENT.parse(source)
+    except jinja2.TemplateSyntaxError as error:
+        return _Used(error=(error.lineno, error.message or ""))
+    lines: dict[str, int] = {}
+    for name in tree.find_all(nodes.Name):
+        lines.setdefault(name.name, name.lineno)
+    return _Used(
+        filters=[(call.lineno, call.name) for call in tree.find_all(nodes.Filter)],
+        tests=[(call.lineno, call.name) for call in tree.find_all(nodes.Test)],
+        variables=[(lines.get(name, 1), name) for name in sorted(meta.find_undeclared_variables(tree))],
+        attributes=[
+            (node.lineno, node.node.name, node.attr)
+            for node in tree.find_all(nodes.Getattr)
+            if isinstance(node.node, nodes.Name)
+        ],
+        tones=list(_compared_tones(tree)),
+    )
 
 
 def _compared_tones(tree: nodes.Template) -> Iterator[tuple[int, str]]:
