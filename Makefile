@@ -8,7 +8,7 @@ CACHE ?= .cache
 DURATION ?= 0
 REPORT ?=
 
-.PHONY: help setup setup-dev setup-vllm kafka-jars demo test check lint format types unit schemas lock bench bench-gpu up down clean
+.PHONY: help setup setup-dev setup-vllm kafka-jars demo test check lint format types unit schemas lock faults bench bench-gpu up down clean
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -57,6 +57,11 @@ types: setup-dev ## strict mypy, tests included
 
 unit: setup-dev ## tests without Kafka and LLM, but for the slow ones
 	@$(BIN)/pytest -n auto -m "not slow" tests/unit tests/properties
+
+faults: setup-dev ## break a running system in every known way, and print what was lost; SHORT=1 in minutes, FRESH=1 from the start, WRITE=1 keeps the table
+	@$(if $(FRESH),rm -rf .cache/faults)
+	@$(if $(SHORT),,ATTUNE_FAULTS=full) ATTUNE_FAULTS_RESUME=1 $(BIN)/pytest -ra tests/faults
+	@$(BIN)/python -m tests.faults.table $(if $(SHORT),,--full) $(if $(WRITE),--write)
 
 schemas: setup-dev ## generate JSON Schemas, AsyncAPI, docs/metrics.md, the dashboard
 	@$(BIN)/python -m schemas.generate && $(BIN)/python -c "from workers.adapters.metrics import as_markdown; print(as_markdown(), end='')" > docs/metrics.md && $(BIN)/python -m infra.grafana.dashboard

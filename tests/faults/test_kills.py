@@ -12,6 +12,7 @@ import subprocess
 import msgspec
 import pytest
 
+from tests.faults.table import Cases, Row
 from tests.support import wait_until
 from tests.support_faults import FULL, Follower, Shop, differences, local_state, log_of, repeated
 from tests.support_workers import ROOT, prepare, produce, read, worker
@@ -72,7 +73,7 @@ def finish(settings: Settings, follower: Follower, events: int, **environment: s
         assert process.wait(40) == 0
 
 
-def test_after_many_kills_every_event_is_applied_once_and_no_output_repeated(running: Settings) -> None:
+def test_after_many_kills_every_event_is_applied_once_and_no_output_repeated(running: Settings, cases: Cases) -> None:
     shop, rng = Shop(CUSTOMERS), random.Random(17)
     deaths = rng.sample(DEATHS, len(DEATHS))
     with Follower(running) as follower:
@@ -86,13 +87,22 @@ def test_after_many_kills_every_event_is_applied_once_and_no_output_repeated(run
         # worker 1    ├──────✗                                   ✗ dies: at a failpoint, or by kill -9 at random
         # worker 2           ├────────✗                          begins behind the marker of the last commit
         # worker n                      ...  ├──────────┤ 0      the last applies the rest and is asked to end
-        assert follower.applied() == shop.made == EVENTS
+        lost, wrong, twice = shop.made - follower.applied(), differences(follower.profiles(), shop), repeated(running)
+        assert (lost, wrong, twice, shop.made) == (0, [], {}, EVENTS)
         assert follower.regressions == 0, "no batch is committed twice"
-        assert differences(follower.profiles(), shop) == []
-        assert repeated(running) == {}
         assert read(running, "message.decisions"), "there was something to repeat"
         assert read(running, "dead.letters") == []
         assert local_state(running) == follower.newest, "the local copy is that of the changelog"
+    cases.passed(
+        "kills",
+        Row(
+            case="kill -9 of a worker, at each step of a batch and at random",
+            injected=f"{len(deaths)} kills, {EVENTS:,} events",
+            lost=lost,
+            duplicated=sum(twice.values()),
+            differences=len(wrong),
+        ),
+    )
 
 
 @pytest.mark.parametrize(
@@ -100,7 +110,9 @@ def test_after_many_kills_every_event_is_applied_once_and_no_output_repeated(run
     [("unsafe.producer,", {"ATTUNE_FAILPOINTS": "unsafe.producer"}), ("", {"ATTUNE_FAILPOINTS": "unsafe.readers"})],
     ids=["no transactions", "uncommitted reads"],
 )
-def test_without_protection_the_same_kills_are_seen(running: Settings, dying: str, next_one: dict[str, str]) -> None:
+def test_without_protection_the_same_kills_are_seen(
+    running: Settings, cases: Cases, dying: str, next_one: dict[str, str]
+) -> None:
     """The proof that the test above can fail: what a transaction would hold back is written, or read."""
     shop = Shop(200)
     produce(running, "customer.events", list(shop.events(6_000)))
@@ -112,5 +124,7 @@ def test_without_protection_the_same_kills_are_seen(running: Settings, dying: st
         finish(running, follower, 6_000, **next_one)
         # worker   ├─ profiles on the broker ✗ marker            they stay, though the batch never counted as applied
         # next     ├─ the same events again ──────────┤          each is counted a second time
-        assert differences(follower.profiles(), shop) != []
+        wrong = differences(follower.profiles(), shop)
+        assert wrong != []
+    cases.unprotected("kills", f"2 kills: {len(wrong)} or more profiles counted twice")
     assert "For tests only." in log_of(running)
