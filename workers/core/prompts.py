@@ -11,13 +11,14 @@ from functools import lru_cache
 from itertools import zip_longest
 
 import msgspec
+from jinja2 import meta
 
 from schemas.messages import MessageRequest, MessageText, ProductFacts
 from workers.core import limits
 from workers.core.channels import Channel
 from workers.core.guardrails.harmless import context_value
 from workers.core.playbook import Playbook
-from workers.core.wording import compiled, product_words
+from workers.core.wording import ENVIRONMENT, compiled, product_words
 from workers.ports import ChatMessage
 
 ROLES = ("system", "user", "assistant")
@@ -27,6 +28,8 @@ _FENCE = re.compile(r"^\s*```(?:json)?\s*\n(.*?)\n?\s*```\s*$", re.DOTALL)
 _SPACES = re.compile(r"[^\S\n]+")
 _MAX_ANSWER_CHARS = 20_000
 _MAX_CONTEXT = 8
+#: Variables that say nothing of one customer or product.
+_OF_MANY = frozenset(("language", "channel", "group", "trigger", "goal", "tone", "voice"))
 
 
 class Field(msgspec.Struct, frozen=True):
@@ -54,7 +57,28 @@ def render(playbook: Playbook, request: MessageRequest) -> tuple[ChatMessage, ..
         tone=request.tone,
         context=request.context,
     )
-    return tuple(ChatMessage(turn.role, compiled(turn.source).render(values).strip()) for turn in turns(prompt.source))
+    of_many = msgspec.json.encode({name: values[name] for name in sorted(_OF_MANY)})
+    return tuple(
+        ChatMessage(
+            turn.role,
+            _shared_turn(turn.source, of_many)
+            if _names(turn.source) <= _OF_MANY
+            else compiled(turn.source).render(values).strip(),
+        )
+        for turn in turns(prompt.source)
+    )
+
+
+@lru_cache(maxsize=1024)
+def _names(source: str) -> frozenset[str]:
+    """The variables that a turn names."""
+    return frozenset(meta.find_undeclared_variables(ENVIRONMENT.parse(source)))
+
+
+@lru_cache(maxsize=4096)
+def _shared_turn(source: str, of_many: bytes) -> str:
+    """A turn that is the same for many customers: rendered once for all of them."""
+    return compiled(source).render(msgspec.json.decode(of_many)).strip()
 
 
 class Turn(msgspec.Struct, frozen=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable
+from functools import lru_cache
 
 from workers.core.guardrails.subject import Subject, normalised
 
@@ -30,7 +31,7 @@ def language(subject: Subject, detect: Language | None) -> str | None:
             return f"{name} is not in {asked}: {wrong}"
     if detect is None:
         return None
-    known = {*_LATIN.findall(subject.grounds), *subject.grounds.split()}
+    known = _own_words(subject.grounds)
     text = " ".join(word for word in subject.cased.split() if word.strip(".,:;!?").casefold() not in known)
     if len(text) < (_DETECTABLE_HAN if asked == "zh" else _DETECTABLE_LATIN):
         return None
@@ -38,7 +39,14 @@ def language(subject: Subject, detect: Language | None) -> str | None:
     return f"it is in {detected}, not in {asked}" if detected not in (None, asked) else None
 
 
+@lru_cache(maxsize=1024)  # many texts are about one product
+def _own_words(grounds: str) -> frozenset[str]:
+    return frozenset((*_LATIN.findall(grounds), *grounds.split()))
+
+
 def _script(text: str, asked: str, grounds: str) -> str | None:
+    if asked != "zh" and text.isascii():
+        return None
     if strange := set(_OTHER_WORD.findall(text.casefold())).difference(_OTHER_WORD.findall(grounds)):
         return f'"{min(strange)}" is of another script'
     han = latin = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 import msgspec
 
@@ -118,8 +119,8 @@ def numbers(subject: Subject) -> str | None:
     if not found:
         return None
     product = subject.about.product
-    known = {amount for amount, _, _ in _amounts(subject.grounds)}
-    bare = {amount.value for amount in known if amount.unit in _UNCOUNTED} | _bare_values(subject.grounds)
+    stated, uncounted = _stated(subject.grounds)
+    known, bare = set(stated), set(uncounted)
     if product.price is not None:
         known.add(Amount(product.price, product.currency or ""))
         bare.add(product.price)
@@ -138,6 +139,13 @@ def numbers(subject: Subject) -> str | None:
             continue
         return f'"{written}" is not in the product facts'
     return None
+
+
+@lru_cache(maxsize=1024)  # many texts are about one product
+def _stated(grounds: str) -> tuple[frozenset[Amount], frozenset[float]]:
+    """The amounts that the product's own data states, and the values of those that count no unit."""
+    known = frozenset(amount for amount, _, _ in _amounts(grounds))
+    return known, frozenset(amount.value for amount in known if amount.unit in _UNCOUNTED) | _bare_values(grounds)
 
 
 def _is_just_below(amount: Amount, product: ProductFacts, before: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Protocol
 
 import msgspec
@@ -82,7 +83,7 @@ def subject(
     product = about.product
     cased = _lines(fields.values())
     shown = playbook.category_names.get(product.category, {}).get(about.language, "")
-    grounds = _lines((product.name, product.brand, product.category, shown, *product.facts))
+    grounds = _own_data((product.name, product.brand, product.category, shown, *product.facts))
     folded, seen = cased.casefold(), as_read(cased).casefold()
     lower = speakable(playbook.policy, about.language, about.locale, product)
     if lower is not None and ANNOUNCED.search(folded):
@@ -94,13 +95,18 @@ def subject(
         cased=cased,
         text=folded,
         grounds=grounds.casefold(),
-        facts=_lines(product.facts).casefold(),
+        facts=_own_data(tuple(product.facts)).casefold(),
         readings=(folded,) if seen == folded else (folded, seen),
         example_words=example_words,
         sketches=sketches,
         market=market_of(playbook.policy, about.language, about.locale),
         reduction=lower,
     )
+
+
+@lru_cache(maxsize=1024)  # many texts are about one product
+def _own_data(texts: tuple[str, ...]) -> str:
+    return _lines(texts)
 
 
 def _lines(texts: Iterable[str]) -> str:
