@@ -27,7 +27,7 @@ from benchmarks.programs import (
     ROOT,
 )
 from benchmarks.scale import Scaled, Soak
-from benchmarks.words import BARE, Words
+from benchmarks.words import BARE, ROLE, Words
 
 DOCUMENT, PICTURE, RESULTS = (
     ROOT / "docs" / "performance.md",
@@ -221,11 +221,14 @@ def _words(words: Sequence[Words]) -> Table:
             str(one.in_flight),
             one.program,
             f"{one.calls_per_s:.2f}",
-            f"{one.calls_per_s / bare[one.server, one.in_flight]:.2f}",
+            f"{one.calls_per_s / bare[one.server, one.in_flight]:.2f}" if one.calls_per_s else "",
             f"{one.messages_per_s:.2f}",
             f"{one.cpu_ms_per_message:.2f}" if one.cpu_ms_per_message else "",
             f"{1000 / one.cpu_ms_per_message:,.0f}" if one.cpu_ms_per_message else "",
             f"{one.own_share:.0%}" if one.program != BARE else "",
+            f"{one.input_tokens_per_message:,.0f} + {one.output_tokens_per_message:,.0f}"
+            if one.program == ROLE
+            else "",
         )
         for one in words
     ]
@@ -240,7 +243,8 @@ def _words(words: Sequence[Words]) -> Table:
             "messages/s",
             "our CPU-ms a message",
             "messages per CPU-s",
-            "model's own",
+            "not a template",
+            "tokens a message",
         ),
         rows=rows,
         notes=("latency model: a server that answers after a time instead of thinking; what remains is what we cost.",),

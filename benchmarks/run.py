@@ -65,7 +65,7 @@ class Size(msgspec.Struct, frozen=True, kw_only=True):
     cost_events: int = 100_000
     calls: int = 24
     messages: int = 6_000
-    in_flight: tuple[int, ...] = (1, 8, 32, 64)
+    in_flight: tuple[int, ...] = (1, 8, 32)
 
 
 QUICK = Size(

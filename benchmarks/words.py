@@ -1,5 +1,5 @@
 """Measures the role `generate`: its LLM calls/s beside the bare server asked the same questions at the same concurrency,
-and what a message costs us when the server costs nothing (benchmarks.model_server).
+what a message costs us when the server costs nothing (benchmarks.model_server), and one from the pool, without a call.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from confluent_kafka import Producer
 
 from benchmarks.model_server import Answers, model_server
 from benchmarks.processes import cpu_s
+from benchmarks.words_pool import approve_texts, pooled_settings
 from infra.llm.locate import LlmServer
 from schemas import codec
 from schemas.messages import Candidate, MessageRequest
@@ -36,12 +37,15 @@ from workers.core.profile import CartLine
 from workers.core.writing import Draft
 from workers.settings import Settings, to_environment
 
-BARE, ROLE = "bare server", "generate"
-MODEL_SERVER = "latency model"
+BARE, ROLE, POOLED = "bare server", "generate", "generate, pooled"
+MODEL_SERVER, NO_SERVER = "latency model", "none"
 _TIMEOUT_S = 900.0
 #: About what a 7 B model on one GPU takes [s]: to the first token, and for each further one.
 _FIRST_TOKEN_S, _TOKEN_S = 0.05, 0.002
 _PRODUCTS = 2
+_CHANNELS = ("push", "email")
+#: What the latency model is asked at once on top of what real servers are: enough to keep one core of ours busy.
+_CROWD = 128
 #: Messages for each one in flight: with one in flight a thousand would take minutes and say no more.
 _ROUNDS = 100
 
@@ -49,7 +53,7 @@ _ROUNDS = 100
 class Words(msgspec.Struct, frozen=True, kw_only=True):
     """One run. CPU is user and system time of the role's process alone; 0 for the bare server.
 
-    `own_share`: how many of the texts were the model's own, the others were templates.
+    `own_share`: how many of the texts were the model's own or the pool's, the others were templates.
     """
 
     server: str
@@ -73,13 +77,13 @@ def bench_words(
     say: Callable[[str], None],
 ) -> list[Words]:
     """Every server at every concurrency, bare and role in turn; `calls` of the real servers, at most `messages` of the
-    latency model. Calls of a text's re-ask count like any other.
+    latency model; then ten times as many from the pool. Calls of a text's re-ask count like any other.
     """
     playbook = load_playbook(settings)
     found: list[Words] = []
     for server in servers:
         with _served(settings, playbook, server) as url:
-            for number in in_flight:
+            for number in (*in_flight, _CROWD) if server == MODEL_SERVER else in_flight:
                 count = min(messages, _ROUNDS * number) if server == MODEL_SERVER else max(calls, 2 * number)
                 running = msgspec.structs.replace(
                     settings,
@@ -96,7 +100,18 @@ def bench_words(
                     found.append(one)
                     cost = f", {one.cpu_ms_per_message:.2f} CPU-ms a message" if one.cpu_ms_per_message else ""
                     say(f"{server}, {number:>2} in flight, {one.program:<12} {one.calls_per_s:8.2f} calls/s{cost}")
+    found.append(_pooled(settings, 10 * messages))
+    say(f"{POOLED} {found[-1].messages_per_s:,.0f} messages/s, {found[-1].cpu_ms_per_message:.2f} CPU-ms a message")
     return found
+
+
+def _pooled(settings: Settings, messages: int) -> Words:
+    """A campaign whose texts are written ahead: the same requests, answered from the pool."""
+    running = pooled_settings(msgspec.structs.replace(settings, prefix=f"{settings.prefix}pool."))
+    playbook = load_playbook(running)
+    topic_admin.apply(running)
+    approve_texts(running, playbook, _CHANNELS)
+    return _role(running, [_request(playbook, number) for number in range(messages)], NO_SERVER)
 
 
 @contextmanager
@@ -132,7 +147,7 @@ def _request(playbook: Playbook, number: int) -> MessageRequest:
         user_id=f"u{number}",
         customer_ref=f"ref{number}",
         campaign_id="cart-abandonment",
-        channel=("push", "email")[number // _PRODUCTS % 2],
+        channel=_CHANNELS[number // _PRODUCTS % len(_CHANNELS)],
         language="en",
         locale="en-GB",
         target_group=group.id,
@@ -198,12 +213,12 @@ def _role(settings: Settings, requests: list[MessageRequest], server: str) -> Wo
     return Words(
         server=server,
         in_flight=settings.llm_in_flight,
-        program=ROLE,
+        program=POOLED if server == NO_SERVER else ROLE,
         messages=count,
         calls_per_s=sum(one.usage.calls for one in candidates) / took_s,
         messages_per_s=count / took_s,
         cpu_ms_per_message=1000 * cpu_spent_s / count,
-        own_share=sum(one.generated_by == "llm" for one in candidates) / count,
+        own_share=sum(one.generated_by != "template" for one in candidates) / count,
         input_tokens_per_message=sum(one.usage.input_tokens for one in candidates) / count,
         output_tokens_per_message=sum(one.usage.output_tokens for one in candidates) / count,
     )

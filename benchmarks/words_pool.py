@@ -1,0 +1,72 @@
+"""A pool for the bench of words: the shipped playbook with its cart campaign pooled, and approved texts for each request."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import product
+from pathlib import Path
+
+import msgspec
+from confluent_kafka import Producer
+
+from benchmarks.programs import ROOT
+from schemas import codec
+from schemas.learning import PoolEntry
+from workers.adapters.kafka_config import client_config
+from workers.core import facts
+from workers.core.fallback import template_text
+from workers.core.playbook import Playbook
+from workers.core.pool import POOL
+from workers.core.profile import CartLine
+from workers.core.slots import opened
+from workers.settings import Settings
+
+_CAMPAIGN = "cart-abandonment"
+_SHIPPED = ROOT / "playbooks" / "smart-devices"
+
+
+def pooled_settings(settings: Settings) -> Settings:
+    """The same installation with a copy of the shipped playbook whose cart campaign is pooled; no LLM is needed."""
+    folder = Path(settings.data_dir) / "pooled-playbook"
+    if not folder.exists():
+        shutil.copytree(_SHIPPED, folder)
+        campaigns = folder / "campaigns.yaml"
+        before = campaigns.read_text()
+        head = f"  - id: {_CAMPAIGN}\n"
+        assert head in before
+        campaigns.write_text(before.replace(head, f"{head}    strategy: pooled\n", 1))
+    return msgspec.structs.replace(settings, playbook=str(folder), llm="off")
+
+
+def approve_texts(settings: Settings, playbook: Playbook, channels: tuple[str, ...]) -> None:
+    """Approves for each product, group and channel the hand-written text of each tone, in English."""
+    producer = Producer({**client_config(settings), "partitioner": "murmur2_random"})
+    for number, entry in enumerate(_entries(playbook, channels)):
+        named = msgspec.structs.replace(entry, entry_id=f"bench-{number}")
+        producer.produce(settings.topic(POOL), key=named.entry_id, value=codec.encode(named))
+    assert producer.flush(30) == 0
+
+
+def _entries(playbook: Playbook, channels: tuple[str, ...]) -> Iterator[PoolEntry]:
+    for (product_id, known), group, channel, tone in product(
+        playbook.products.items(), playbook.audiences.target_groups, channels, playbook.tones
+    ):
+        about = facts.product_facts(CartLine(product_id), known.currency, playbook, "en")
+        text, version = template_text(playbook, _CAMPAIGN, "en", group.id, channel, about, tone)
+        yield PoolEntry(
+            entry_id="",
+            campaign_id=_CAMPAIGN,
+            channel=channel,
+            language="en",
+            target_group=group.id,
+            product_id=product_id,
+            text=opened(text, about.name),
+            status="approved",
+            variation_id="plain",
+            prompt=_CAMPAIGN,
+            prompt_version=version,
+            model="hand-written",
+            updated_at=datetime.now(UTC),
+        )
