@@ -27,7 +27,7 @@ from benchmarks.programs import (
     ROOT,
 )
 from benchmarks.scale import Scaled, Soak
-from benchmarks.words import BARE, ROLE, Words
+from benchmarks.words import BARE, MODEL_SERVER, POOLED, ROLE, Words
 
 DOCUMENT, PICTURE, RESULTS = (
     ROOT / "docs" / "performance.md",
@@ -213,6 +213,26 @@ def _cost(cost: Cost) -> Table:
     )
 
 
+#: US dollars for a million input and output tokens: about what hosted models of 7 to 8 B cost.
+_TOKEN_PRICES = (0.10, 0.30)
+#: A text of the pool serves so many messages before it is worn (the default of `pool_wear`).
+_WEAR = 1000
+
+
+def _dollars(one: Words, words: Sequence[Words]) -> str:
+    """What the tokens of 1,000 messages cost; those of the pool have the tokens of one text for as many as wear it."""
+    written = next((real for real in words if real.program == ROLE and real.server != MODEL_SERVER), None)
+    asked = {ROLE: one, POOLED: written}.get(one.program)
+    if asked is None:
+        return ""
+    price = _TOKEN_PRICES[0] * asked.input_tokens_per_message + _TOKEN_PRICES[1] * asked.output_tokens_per_message
+    return f"{price / 1000 / (_WEAR if one.program == POOLED else 1):.4f}"
+
+
+def _tokens(one: Words) -> str:
+    return f"{one.input_tokens_per_message:,.0f} + {one.output_tokens_per_message:,.0f}" if one.program == ROLE else ""
+
+
 def _words(words: Sequence[Words]) -> Table:
     bare = {(one.server, one.in_flight): one.calls_per_s for one in words if one.program == BARE}
     rows = [
@@ -226,9 +246,8 @@ def _words(words: Sequence[Words]) -> Table:
             f"{one.cpu_ms_per_message:.2f}" if one.cpu_ms_per_message else "",
             f"{1000 / one.cpu_ms_per_message:,.0f}" if one.cpu_ms_per_message else "",
             f"{one.own_share:.0%}" if one.program != BARE else "",
-            f"{one.input_tokens_per_message:,.0f} + {one.output_tokens_per_message:,.0f}"
-            if one.program == ROLE
-            else "",
+            _tokens(one),
+            _dollars(one, words),
         )
         for one in words
     ]
@@ -245,9 +264,14 @@ def _words(words: Sequence[Words]) -> Table:
             "messages per CPU-s",
             "not a template",
             "tokens a message",
+            "US$ per 1,000",
         ),
         rows=rows,
-        notes=("latency model: a server that answers after a time instead of thinking; what remains is what we cost.",),
+        notes=(
+            "latency model: a server that answers after a time instead of thinking; what remains is what we cost.",
+            f"US$: {_TOKEN_PRICES[0]:.2f} and {_TOKEN_PRICES[1]:.2f} for a million input and output tokens, prefix cache or not.",
+            f"A text of the pool is written once for {_WEAR:,} messages.",
+        ),
     )
 
 
