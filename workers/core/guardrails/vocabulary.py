@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import zip_longest
 
 from workers.core.guardrails.lexicon import Lexicon, grammar, lexicon
 from workers.core.guardrails.numbers import spans
@@ -60,6 +61,7 @@ def _unknown(line: str, words: tuple[Words, Words], subject: Subject, known: Lex
     own, language = words[0], subject.about.language
     facts = fact_words(language, subject.grounds)
     names = frozenset(latin(subject.about.product.name.casefold())[-1:])
+    never = known.never - own.single
     for clause in _BREAK.split(line):
         tokens = latin(clause)
         if language == "en" and (
@@ -71,7 +73,7 @@ def _unknown(line: str, words: tuple[Words, Words], subject: Subject, known: Lex
             )
         ):
             yield deed, False
-        for at in _strangers(tokens, words, known.never - own.single):
+        for at in _strangers(tokens, words, never):
             yield tokens[at], _tolerable_word(tokens, at, language)
     for claimed in _claiming_han(known.claiming).findall(line):
         if claimed not in subject.grounds and claimed not in own.single:
@@ -97,13 +99,13 @@ def _strangers(tokens: list[str], words: tuple[Words, Words], never: frozenset[s
     reached = [True] + [False] * len(tokens)
     strangers: list[int] = []
     furthest = 0
-    for at, token in enumerate(tokens):
+    for at, (token, following) in enumerate(zip_longest(tokens, tokens[1:], fillvalue="")):
         if not reached[at]:
             continue
         if token not in never and any(layer.knows(token) for layer in words):
             reached[at + 1] = True
         for layer in words:
-            for phrase in layer.phrases.get(token, ()):
+            for phrase in layer.phrases.get((token, following), ()):
                 if tuple(tokens[at : at + len(phrase)]) == phrase:
                     reached[at + len(phrase)] = True
                     furthest = max(furthest, at + len(phrase))

@@ -19,10 +19,10 @@ _PARTS_LATIN = re.compile(r"[^\w'-]+")
 
 
 class Words(msgspec.Struct, frozen=True, kw_only=True):
-    """Single words, and phrases by their first word. Chinese knows no spaces: there all are single."""
+    """Single words, and phrases by their first two words. Chinese knows no spaces: there all are single."""
 
     single: frozenset[str]
-    phrases: dict[str, list[tuple[str, ...]]]
+    phrases: dict[tuple[str, str], list[tuple[str, ...]]]
 
     def knows(self, word: str) -> bool:
         """Whether it or what it is an inflection of is among the single words."""
@@ -100,11 +100,11 @@ def _own_words(language: str, grounds: str, allowed: tuple[str, ...], said: tupl
 
 def _words(entries: Iterable[str]) -> Words:
     single = set()
-    phrases: dict[str, list[tuple[str, ...]]] = {}
+    phrases: dict[tuple[str, str], list[tuple[str, ...]]] = {}
     for entry in entries:
         first, *rest = entry.replace("-", " ").split() or [""]
         if rest:
-            phrases.setdefault(first, []).append((first, *rest))
+            phrases.setdefault((first, rest[0]), []).append((first, *rest))
         else:
             single.add(first)
     return Words(single=frozenset(single), phrases=phrases)
