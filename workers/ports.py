@@ -50,7 +50,8 @@ class CompletionUsage(msgspec.Struct, frozen=True, kw_only=True):
 class Completion(msgspec.Struct, frozen=True, kw_only=True):
     """One answer of the LLM; `text` is not trusted. `finish_reason` is `stop` or `length` (cut off).
 
-    `model` is the base model; `adapter` the LoRA adapter on top of it, if one was asked for and served.
+    `model` is the base model; `adapter` the LoRA adapter on top of it, if one was asked for and served. `others` are the
+    further samples that ended like `text`.
     """
 
     text: str
@@ -59,6 +60,7 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
     finish_reason: str
     usage: CompletionUsage = CompletionUsage()
     latency_s: float = 0.0
+    others: tuple[str, ...] = ()
 
 
 class ChatMessage(msgspec.Struct, frozen=True):
@@ -71,6 +73,8 @@ class ChatMessage(msgspec.Struct, frozen=True):
 class CompletionRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One call. `schema` is a JSON Schema that the server must hold to; `seed` makes sampling repeatable.
 
+    `samples` answers are asked for at once; a server may give fewer. `frequency_penalty` makes words rarer that stand in the
+    answer already.
     `model` is an adapter that the server may know by this name ("" = its own model; it also answers where the adapter is
     not served). `priority` is 0 to 9, 9 the most important, -1 for a text that nobody hears. Calls of the same `affinity`
     share the beginning of their prompt.
@@ -81,6 +85,8 @@ class CompletionRequest(msgspec.Struct, frozen=True, kw_only=True):
     max_tokens: int = 120
     temperature: float = 0.0
     top_p: float = 1.0
+    frequency_penalty: float = 0.0
+    samples: int = 1
     seed: int | None = None
     model: str = ""
     priority: int = 5

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TypeVar
 
+import msgspec
 import pytest
 
 from tests.support_llm import MODEL, FakeLlm, Fault
@@ -216,6 +217,24 @@ def test_a_reply_without_usage_and_model_counts_no_tokens() -> None:
     body = b'{"choices": [{"message": {"content": "a"}, "finish_reason": "stop"}], "usage": null}'
     answer = llm_wire.decode_reply(body, MODEL, 0.1)
     assert (answer.model, answer.usage.input_tokens, answer.usage.output_tokens) == (MODEL, 0, 0)
+
+
+def test_of_several_samples_those_that_were_cut_off_come_last_or_not_at_all() -> None:
+    def choice(text: str, reason: str | None) -> dict[str, object]:
+        return {"message": {"content": text}, "finish_reason": reason}
+
+    choices = [choice("half of", "length"), choice("one", "stop"), choice("", "stop"), choice("two", "stop")]
+    found = llm_wire.decode_reply(msgspec.json.encode({"choices": [*choices, choice("lost", None)]}), "m", 0.0)
+    assert (found.text, found.others, found.finish_reason) == ("one", ("two",), "stop")
+
+
+def test_samples_and_penalty_are_asked_for_only_where_they_say_something() -> None:
+    plain = msgspec.json.decode(llm_wire.encode_request(request(), "m"))
+    several = msgspec.json.decode(
+        llm_wire.encode_request(msgspec.structs.replace(request(), samples=3, frequency_penalty=0.2), "m")
+    )
+    assert {"n", "frequency_penalty"} & plain.keys() == set()
+    assert (several["n"], several["frequency_penalty"]) == (3, 0.2)
 
 
 def test_a_withheld_answer_is_refused() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from schemas.messages import MessageRequest
@@ -12,6 +13,7 @@ from tests.support_playbooks import NOW, facts, language, playbook, request
 from tests.unit.recorded_answers import CHINESE
 from workers.core import guardrails
 from workers.core.fallback import template_text
+from workers.core.playbook import Decoding
 from workers.core.writing import FAILURES, Draft
 from workers.ports import Completion, CompletionUsage
 
@@ -66,6 +68,34 @@ def test_a_good_answer_is_the_candidate() -> None:
     assert candidate.usage.model == "tiny"
     assert (candidate.message_id, candidate.user_id) == ("m-1", "ana")
     assert candidate.generated_at == NOW + timedelta(seconds=3)
+
+
+def test_of_several_samples_the_first_that_passes_is_taken() -> None:
+    writing = draft()
+    writing.answer(msgspec.structs.replace(answer(BAD), others=("no JSON", GOOD, WORSE)))
+    candidate = writing.result(NOW)
+    assert candidate.generated_by == "llm"
+    assert candidate.text.body == json.loads(GOOD)["body"]
+    assert candidate.usage.calls == 1
+
+
+def test_when_no_sample_passes_the_first_says_why() -> None:
+    writing = draft()
+    writing.answer(msgspec.structs.replace(answer(BAD), others=("no JSON", WORSE)))
+    assert writing.rejections[0].name == "numbers"
+    again = writing.next_call()
+    assert again is not None
+    assert "50%" in again.messages[-1].content or "Only today" in again.messages[-1].content
+
+
+def test_how_a_prompt_is_decoded_is_what_the_server_is_asked_for() -> None:
+    known = playbook()
+    prompt = known.prompts["cart-abandonment", "en"]
+    decoding = Decoding(temperature=0.0, frequency_penalty=0.3, samples=3)
+    prompts = known.prompts | {("cart-abandonment", "en"): msgspec.structs.replace(prompt, decoding=decoding)}
+    call = Draft(msgspec.structs.replace(known, prompts=prompts), request(), language()).next_call()
+    assert call is not None
+    assert (call.temperature, call.frequency_penalty, call.samples) == (0.0, 0.3, 3)
 
 
 def test_a_rejected_answer_is_asked_for_again_with_the_reason() -> None:

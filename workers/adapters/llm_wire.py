@@ -42,6 +42,8 @@ class _ChatRequest(Struct, frozen=True, kw_only=True):
     max_tokens: int
     temperature: float
     top_p: float
+    frequency_penalty: float | UnsetType = UNSET
+    n: int | UnsetType = UNSET
     seed: int | UnsetType = UNSET
     response_format: _ResponseFormat | UnsetType = UNSET
     priority: int | UnsetType = UNSET
@@ -78,6 +80,8 @@ class _ModelList(Struct):
     data: list[ServedModel]
 
 
+#: How an answer ends that can be used, the better one first.
+_ENDS = ("stop", "length")
 # msgspec's errors and broken UTF-8, neither of which quotes the text; and JSON that nests thousands deep.
 _UNDECODABLE = (ValueError, RecursionError)
 _encoder = msgspec.json.Encoder()
@@ -98,6 +102,8 @@ def encode_request(request: CompletionRequest, model: str, *, priority: bool = F
         max_tokens=request.max_tokens,
         temperature=request.temperature,
         top_p=request.top_p,
+        frequency_penalty=request.frequency_penalty or UNSET,
+        n=request.samples if request.samples > 1 else UNSET,
         seed=UNSET if request.seed is None else request.seed & SEED_MASK,
         response_format=UNSET if schema is None else _ResponseFormat(_JsonSchema(schema)),
         priority=HIGHEST - request.priority if priority else UNSET,
@@ -109,7 +115,9 @@ def encode_request(request: CompletionRequest, model: str, *, priority: bool = F
 
 
 def decode_reply(body: bytes, model: str, latency_s: float, adapter: str = "") -> Completion:
-    """The first choice of a chat reply. `model` stands in when the server does not name its own, or names the adapter.
+    """The choices of a chat reply, those that were cut off behind those that were not.
+
+    `model` stands in when the server does not name its own, or names the adapter.
 
     Raises Retryable `bad_answer` for anything that is not a finished text, Refused `filtered` when it was withheld.
     """
@@ -117,22 +125,31 @@ def decode_reply(body: bytes, model: str, latency_s: float, adapter: str = "") -
         reply = _reply_decoder.decode(body)
     except _UNDECODABLE as error:
         raise unusable(f"not a chat reply ({type(error).__name__}, {len(body)} bytes)") from error
-    choice = reply.choices[0]
-    if choice.finish_reason == "content_filter":
-        raise Refused("filtered", "the server withheld the answer")
-    if choice.finish_reason not in ("stop", "length"):
-        raise unusable("the answer did not finish")
-    if not choice.message.content:
-        raise unusable("the answer is empty")
+    texts = [
+        (choice.message.content, reason)
+        for reason in _ENDS
+        for choice in reply.choices
+        if choice.finish_reason == reason and choice.message.content
+    ]
+    if not texts:
+        raise _useless(reply.choices[0])
+    (text, finish_reason), *others = texts
     usage = reply.usage or _Usage()
     return Completion(
-        text=choice.message.content,
+        text=text,
+        others=tuple(other for other, reason in others if reason == finish_reason),
         model=model if adapter else reply.model[:200] or model,
         adapter=adapter,
-        finish_reason=choice.finish_reason,
+        finish_reason=finish_reason,
         usage=CompletionUsage(input_tokens=usage.prompt_tokens, output_tokens=usage.completion_tokens),
         latency_s=latency_s,
     )
+
+
+def _useless(choice: _Choice) -> Retryable | Refused:
+    if choice.finish_reason == "content_filter":
+        return Refused("filtered", "the server withheld the answer")
+    return unusable("the answer is empty" if choice.finish_reason in _ENDS else "the answer did not finish")
 
 
 def decode_models(body: bytes) -> list[ServedModel]:

@@ -284,12 +284,16 @@ class Policy(_Strict, frozen=True, kw_only=True):
 class Decoding(_Strict, frozen=True, kw_only=True):
     """How the model samples for one prompt, in the head of its file between two lines `---`.
 
+    `samples` answers are asked for in one call, and the first that passes is taken; `frequency_penalty` above 0 keeps a
+    small model from repeating itself.
     `example_words` are those of the prompt's examples that must not come back in an answer (the example's product).
     `model` names a LoRA adapter that the server offers; where it does not, its own model answers.
     """
 
     temperature: Annotated[float, Meta(ge=0, le=2)] = 0.7
     top_p: Annotated[float, Meta(gt=0, le=1)] = 0.95
+    frequency_penalty: Annotated[float, Meta(ge=-2, le=2)] = 0.0
+    samples: Annotated[int, Meta(ge=1, le=8)] = 1
     max_tokens: Annotated[int, Meta(ge=16, le=4096)] = 240
     example_words: list[str] = []
     model: Annotated[str, Meta(max_length=200)] = ""

@@ -82,6 +82,8 @@ class Draft:
             max_tokens=most if self._max_tokens is None else min(most, self._max_tokens),
             temperature=prompt.decoding.temperature,
             top_p=prompt.decoding.top_p,
+            frequency_penalty=prompt.decoding.frequency_penalty,
+            samples=prompt.decoding.samples,
             seed=_seed(self._request.message_id, self._calls),
             model=prompt.decoding.model,
             priority=GHOST if self._request.ghost else self._request.priority,
@@ -96,19 +98,26 @@ class Draft:
         if completion.finish_reason == "length":
             self._reject("cut_off", [_malformed("the answer was too long and was cut off")])
             return
-        text = prompts.parse(completion.text, channel.fields)
-        if isinstance(text, str):
-            self._reject("malformed", [_malformed(text)])
-            return
+        judged = []
+        for answer in (completion.text, *completion.others):
+            text = prompts.parse(answer, channel.fields)
+            verdicts = [_malformed(text)] if isinstance(text, str) else self._judge(text)
+            if not isinstance(text, str) and guardrails.passed(verdicts):
+                self._text, self._verdicts, self._failure, self._done = text, verdicts, "", True
+                return
+            judged.append(("malformed" if isinstance(text, str) else "guardrail", verdicts))
+        self._reject(*judged[0])
+
+    def _judge(self, text: MessageText) -> list[GuardrailVerdict]:
         prompt = self._playbook.prompts[self._request.prompt, self._request.language]
-        example_words = tuple(prompt.decoding.example_words)
-        verdicts = guardrails.check(
-            text, self._request, self._playbook, self._language, example_words, self._request.sketches
+        return guardrails.check(
+            text,
+            self._request,
+            self._playbook,
+            self._language,
+            tuple(prompt.decoding.example_words),
+            self._request.sketches,
         )
-        if not guardrails.passed(verdicts):
-            self._reject("guardrail", verdicts)
-            return
-        self._text, self._verdicts, self._failure, self._done = text, verdicts, "", True
 
     def failed(self, reason: str) -> None:
         """The call gave no answer (in one word why), and no further one will be made."""
