@@ -28,7 +28,7 @@ from infra.kafka.jars import default_cache, ensure_jars
 from infra.kafka.java import find_java
 from infra.kafka.log_tail import last_lines, log_size
 from infra.kafka.ports import is_free, pick_port
-from infra.kafka.properties import HOST, render, server_properties
+from infra.kafka.properties import HOST, Forwarded, render, server_properties
 from infra.kafka.startup import NotUp, start_failure, wait_until_it_answers
 from infra.kafka.storage import cluster_id, format_storage
 from workers.errors import AttuneError, Misconfigured, Unavailable
@@ -56,19 +56,22 @@ class EmbeddedKafka:
         data_dir: Path,
         *,
         port: int | None = None,
+        forwarded: Forwarded | None = None,
         cache: Path | None = None,
         jvm_options: tuple[str, ...] = JVM_OPTIONS,
         start_timeout_s: float = 60.0,
     ) -> None:
         """`port` None: the port of the last start if it is free, else any free one; a given port is used or refused.
 
-        `cache` is where the jars lie (default: `infra.kafka.jars.default_cache()`). Nothing starts yet.
+        `forwarded` is a second listener, for clients that come through a proxy or a port forward. `cache` is where the jars
+        lie (default: `infra.kafka.jars.default_cache()`). Nothing starts yet.
         Raises Misconfigured for a folder that Kafka cannot name.
         """
         self.data_dir = data_dir.absolute()
         if "," in str(self.data_dir):  # log.dirs is a comma-separated list
             raise Misconfigured(f"The data folder {self.data_dir} has a comma in its name.", "use a folder without one")
         self._wanted_port = port
+        self._forwarded = forwarded
         self._cache = cache
         self._jvm_options = jvm_options
         self._start_timeout_s = start_timeout_s
@@ -182,7 +185,9 @@ class EmbeddedKafka:
 
     def _write_properties(self, data: Path) -> Path:
         path = self.data_dir / "server.properties"
-        path.write_text(render(server_properties(data, self._port, pick_port(frozenset({self._port})))))
+        taken = {self._port} | ({self._forwarded.port} if self._forwarded is not None else set())
+        properties = server_properties(data, self._port, pick_port(frozenset(taken)), self._forwarded)
+        path.write_text(render(properties))
         return path
 
 

@@ -4,17 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 HOST = "127.0.0.1"
 
 
-def server_properties(data: Path, port: int, controller_port: int) -> dict[str, str]:
-    """What Kafka's `server.properties` says. `data` is absolute; both ports are on loopback.
+class Forwarded(NamedTuple):
+    """A listener that clients reach through somebody else: on `port` of loopback, known to them as `advertised` (host:port)."""
+
+    port: int
+    advertised: str
+
+
+def server_properties(
+    data: Path, port: int, controller_port: int, forwarded: Forwarded | None = None
+) -> dict[str, str]:
+    """What Kafka's `server.properties` says. `data` is absolute; all ports are on loopback.
 
     Internal topics have one copy and few partitions: each one costs the start a few milliseconds. Topics are never
     created by accident: an unknown topic is an error for whoever writes to it.
     """
-    listeners = f"BROKER://{HOST}:{port},CONTROLLER://{HOST}:{controller_port}"
+    listeners = advertised = f"BROKER://{HOST}:{port},CONTROLLER://{HOST}:{controller_port}"
+    protocols = "BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT"
+    if forwarded is not None:
+        listeners += f",FORWARDED://{HOST}:{forwarded.port}"
+        advertised += f",FORWARDED://{forwarded.advertised}"
+        protocols += ",FORWARDED:PLAINTEXT"
     return {
         "process.roles": "broker,controller",
         "node.id": "1",
@@ -22,8 +37,8 @@ def server_properties(data: Path, port: int, controller_port: int) -> dict[str, 
         "controller.listener.names": "CONTROLLER",
         "inter.broker.listener.name": "BROKER",
         "listeners": listeners,
-        "advertised.listeners": listeners,
-        "listener.security.protocol.map": "BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "advertised.listeners": advertised,
+        "listener.security.protocol.map": protocols,
         "log.dirs": str(data),
         "auto.create.topics.enable": "false",
         "default.replication.factor": "1",

@@ -1,0 +1,155 @@
+"""A TCP proxy before a Kafka broker that does what networks do: cuts, delays, freezes, and loses replies."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+import threading
+from concurrent.futures import Future
+from types import TracebackType
+from typing import Self
+
+from infra.kafka.properties import HOST
+
+_PRODUCE = 0
+#: A frame of the Kafka protocol is its size [bytes] and so much. A request begins with api key, version, correlation id.
+_SIZE, _REQUEST, _REPLY = struct.Struct(">i"), struct.Struct(">hhi"), struct.Struct(">i")
+
+
+class Proxy:
+    """Context manager; serves in a thread of its own on `port`, before the server that listens on `upstream` of loopback.
+
+    What it has done is counted: a case that injected nothing proves nothing. `cuts`: connections cut; `dropped`: replies to
+    produce requests that the server had given and no client got.
+    """
+
+    def __init__(self, upstream: int, port: int = 0) -> None:
+        self.port = port
+        self.cuts = self.dropped = 0
+        self._upstream = upstream
+        self._to_drop = 0
+        self._delay_s = 0.0
+        self._links: set[_Link] = set()
+        self._loop = asyncio.new_event_loop()
+        self._flows: asyncio.Event
+        self._stopped: asyncio.Event
+        self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._serve(),), name="proxy")
+        self._started: Future[int] = Future()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self.port = self._started.result()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._loop.call_soon_threadsafe(self._stopped.set)
+        self._thread.join()
+        self._loop.close()
+
+    @property
+    def bootstrap(self) -> str:
+        """host:port for clients."""
+        return f"{HOST}:{self.port}"
+
+    def cut(self) -> int:
+        """Cuts every connection; returns how many there were."""
+        return asyncio.run_coroutine_threadsafe(self._cut(), self._loop).result()
+
+    def delay(self, seconds: float) -> None:
+        """From now on every frame waits so long before it is passed on, in each direction."""
+        self._delay_s = seconds
+
+    def freeze(self) -> None:
+        """From now on nothing is passed on, and nothing is closed."""
+        self._loop.call_soon_threadsafe(self._flows.clear)
+
+    def thaw(self) -> None:
+        """Passes on what has waited."""
+        self._loop.call_soon_threadsafe(self._flows.set)
+
+    def drop_produce_replies(self, count: int) -> None:
+        """Of the next replies to produce requests so many are lost, each with its connection."""
+        self._to_drop = count
+
+    async def _cut(self) -> int:
+        links = list(self._links)
+        for link in links:
+            link.abort()
+        self.cuts += len(links)
+        return len(links)
+
+    async def _serve(self) -> None:
+        self._flows, self._stopped = asyncio.Event(), asyncio.Event()
+        self._flows.set()
+        server = await asyncio.start_server(self._connected, HOST, self.port, reuse_address=True)
+        self._started.set_result(server.sockets[0].getsockname()[1])
+        await self._stopped.wait()
+        server.close()
+        await self._cut()
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            server_reader, server_writer = await asyncio.open_connection(HOST, self._upstream)
+        except OSError:  # the server is down: so are we, for this client
+            writer.transport.abort()
+            return
+        link = _Link(writer, server_writer)
+        self._links.add(link)
+        try:
+            await asyncio.gather(self._requests(link, reader), self._replies(link, server_reader))
+        except (OSError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            link.abort()
+            self._links.discard(link)
+
+    async def _requests(self, link: _Link, reader: asyncio.StreamReader) -> None:
+        while True:
+            frame = await _frame(reader)
+            api, _, correlation = _REQUEST.unpack_from(frame)
+            if api == _PRODUCE:
+                link.produced.add(correlation)
+            await self._pass(frame, link.server)
+
+    async def _replies(self, link: _Link, reader: asyncio.StreamReader) -> None:
+        while True:
+            frame = await _frame(reader)
+            (correlation,) = _REPLY.unpack_from(frame)
+            if correlation in link.produced:
+                link.produced.discard(correlation)
+                if self._to_drop > 0:
+                    self._to_drop -= 1
+                    self.dropped += 1
+                    raise ConnectionResetError("dropped")
+            await self._pass(frame, link.client)
+
+    async def _pass(self, frame: bytes, writer: asyncio.StreamWriter) -> None:
+        if self._delay_s:
+            await asyncio.sleep(self._delay_s)
+        await self._flows.wait()
+        writer.write(_SIZE.pack(len(frame)) + frame)
+        await writer.drain()
+
+
+class _Link:
+    """One client's connection and ours to the server. `produced`: the produce requests that have no reply yet."""
+
+    def __init__(self, client: asyncio.StreamWriter, server: asyncio.StreamWriter) -> None:
+        self.client, self.server = client, server
+        self.produced: set[int] = set()
+
+    def abort(self) -> None:
+        """Resets both ends."""
+        for writer in (self.client, self.server):
+            writer.transport.abort()
+
+
+async def _frame(reader: asyncio.StreamReader) -> bytes:
+    (size,) = _SIZE.unpack(await reader.readexactly(_SIZE.size))
+    return await reader.readexactly(size)
