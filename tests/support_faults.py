@@ -60,11 +60,18 @@ class Customer(msgspec.Struct):
 
 
 class Shop:
-    """The same events for the same arguments, and beside them the oracle: a reducer of its own, not our fold."""
+    """The same events for the same arguments, and beside them the oracle: a reducer of its own, not our fold.
 
-    def __init__(self, customers: int, seed: int = 5) -> None:
+    The first event is of `began_s` [s since the epoch], each further one `step_s` later. `hot`: share of the events that
+    are of one customer, more than of any other.
+    """
+
+    def __init__(
+        self, customers: int, seed: int = 5, began_s: float = LONG_AGO_S, step_s: float = 1.0, hot: float = 0.0
+    ) -> None:
         self.customers: dict[str, Customer] = {}
         self.made = 0
+        self._began_s, self._step_s, self._hot = began_s, step_s, hot
         self._rng = random.Random(seed)
         self._names = [f"customer-{number}" for number in range(customers)]
 
@@ -76,7 +83,7 @@ class Shop:
     def _event(self) -> Entry:
         rng, index = self._rng, self.made
         self.made += 1
-        user = rng.choice(self._names)
+        user = self._names[0] if self._hot and rng.random() < self._hot else rng.choice(self._names)
         customer = self.customers.setdefault(user, Customer())
         name = rng.choice(("Product Viewed", "Product Added", "Product Added", "Product Removed", "Order Completed"))
         customer.counts[name] += 1
@@ -85,7 +92,7 @@ class Shop:
             "type": "track",
             "event": name,
             "messageId": f"m-{index}",
-            "timestamp": datetime.fromtimestamp(LONG_AGO_S + index, UTC).isoformat(),
+            "timestamp": datetime.fromtimestamp(self._began_s + self._step_s * index, UTC).isoformat(),
             "userId": user,
             "properties": properties,
         }

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from enum import StrEnum, auto
 from types import TracebackType
@@ -56,6 +56,7 @@ class Fault(StrEnum):
 
 class FakeLlm:
     """Context manager; serves in a thread of its own. Set `fault` at any time; `requests` holds every chat body.
+    As long as `mix` has faults, each call gets the next of them, and each good answer says the next of `texts`.
 
     `arrived` is set by a chat call, `hung_up` when a client leaves before its answer. `text` is what good answers say
     (None: some words); `page` what /metrics shows (None: there is none). An answer takes `latency_s` (None: by its length),
@@ -73,7 +74,9 @@ class FakeLlm:
         port: int = 0,
     ) -> None:
         self.fault = Fault.GOOD
+        self.mix: Iterator[Fault] = iter(())
         self.text: str | None = None
+        self.texts: Iterator[str] = iter(())
         self.page: str | None = None
         self.adapters = adapters
         self.requests: list[dict[str, Any]] = []
@@ -172,15 +175,16 @@ class FakeLlm:
         async with self._slots:
             if self._latency_s is not None:
                 await asyncio.sleep(self._latency_s)
-            if self.text is not None:
-                return web.json_response(_reply(body, self.text, "stop", len(self.text.split())))
+            if (text := next(self.texts, self.text)) is not None:
+                return web.json_response(_reply(body, text, "stop", len(text.split())))
             return await _answer(body)
 
     def _key_is_right(self, request: web.Request) -> bool:
         return not self._api_key or request.headers.get("Authorization") == f"Bearer {self._api_key}"
 
     async def _break(self, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
-        match self.fault:
+        fault = next(self.mix, self.fault)
+        match fault:
             case Fault.GOOD:
                 return await self._good(body)
             case Fault.EMPTY:
@@ -210,18 +214,18 @@ class FakeLlm:
                 request.transport.abort()
                 return web.Response()
             case Fault.CUT | Fault.ENDLESS | Fault.STUCK:
-                return await self._stream(request)
+                return await self._stream(request, fault)
 
-    async def _stream(self, request: web.Request) -> web.StreamResponse:
+    async def _stream(self, request: web.Request, fault: Fault) -> web.StreamResponse:
         response = web.StreamResponse()
-        if self.fault is Fault.CUT:
+        if fault is Fault.CUT:
             response.content_length = 1000
         await response.prepare(request)
         await response.write(b'{"choices": [')
-        if self.fault is Fault.CUT:
+        if fault is Fault.CUT:
             assert request.transport is not None
             request.transport.close()
-        elif self.fault is Fault.STUCK:
+        elif fault is Fault.STUCK:
             await self._released.wait()
         else:
             while True:

@@ -94,7 +94,7 @@ def test_after_many_kills_every_event_is_applied_once_and_no_output_repeated(run
         assert read(running, "dead.letters") == []
         assert local_state(running) == follower.newest, "the local copy is that of the changelog"
     cases.passed(
-        "kills",
+        "10-kills",
         Row(
             case="kill -9 of a worker, at each step of a batch and at random",
             injected=f"{len(deaths)} kills, {EVENTS:,} events",
@@ -126,5 +126,5 @@ def test_without_protection_the_same_kills_are_seen(
         # next     ├─ the same events again ──────────┤          each is counted a second time
         wrong = differences(follower.profiles(), shop)
         assert wrong != []
-    cases.unprotected("kills", f"2 kills: {len(wrong)} or more profiles counted twice")
+    cases.unprotected("10-kills", f"2 kills: {len(wrong)} or more profiles counted twice")
     assert "For tests only." in log_of(running)

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from tests.faults.table import Cases, Row
 from tests.support import wait_until
 from tests.support_faults import (
     Follower,
@@ -21,8 +22,8 @@ from tests.support_faults import (
     delete_topic,
     differences,
     log_of,
-    repeated,
 )
+from tests.support_service import clean_row
 from tests.support_workers import ROOT, prepare, produce, read, worker
 from workers.adapters.exits import Exit
 from workers.core import keys
@@ -72,7 +73,7 @@ def lane_folders(settings: Settings) -> list[Path]:
 # -- what customers send ---------------------------------------------------------------------------------------------------
 
 
-def test_giant_events_and_a_million_attributes_leave_a_small_profile(running: Settings) -> None:
+def test_giant_events_and_a_million_attributes_leave_a_small_profile(running: Settings, cases: Cases) -> None:
     shop = Shop(50)
     records = list(shop.events(500))
     for part in range(20):  # 20 x 50,000 attributes, each event almost as large as a record may be
@@ -90,8 +91,13 @@ def test_giant_events_and_a_million_attributes_leave_a_small_profile(running: Se
         assert profiles.pop("hoarder").events == 20
         assert profiles.pop("wide").events == 1
         assert max(sizes.values()) <= MAX_BYTES
-        assert differences(profiles, shop) == [], "the neighbours"
+        wrong = differences(profiles, shop)
+        assert wrong == [], "the neighbours"
+        lost = len(records) - follower.applied()
     assert read(running, "dead.letters") == []
+    injected = f"20 events of 50,000 attributes, one of 1 MB; the largest profile has {max(sizes.values()):,} bytes"
+    row = Row(case="giant events", injected=injected, lost=lost, duplicated=0, differences=len(wrong))
+    cases.passed("65-giants", row)
 
 
 # -- brokers that allow less -----------------------------------------------------------------------------------------------
@@ -99,7 +105,7 @@ def test_giant_events_and_a_million_attributes_leave_a_small_profile(running: Se
 
 @pytest.mark.parametrize("topic", [CHANGELOG, "customer.profiles"])
 def test_a_record_that_the_broker_finds_too_large_stops_the_worker_and_nothing_is_skipped(
-    running: Settings, topic: str
+    running: Settings, cases: Cases, topic: str
 ) -> None:
     shop = Shop(100)
     with Follower(running) as follower:
@@ -119,8 +125,9 @@ def test_a_record_that_the_broker_finds_too_large_stops_the_worker_and_nothing_i
         # worker 2                              ✗ 78 at the start
         # worker 3                                     limit gone ├── second half ──┤ 0
         apply_until(running, follower, 2 * EVENTS)
-        assert differences(follower.profiles(), shop) == []
-    assert repeated(running) == {}
+        case = f"{topic} takes no more records of our size"
+        row = clean_row(running, follower, shop, case, f"in the middle of {2 * EVENTS:,} events")
+    cases.passed(f"30-too-large-{topic}", row)
 
 
 @pytest.mark.parametrize(
@@ -158,7 +165,7 @@ def test_missing_topics_are_named_at_the_start_all_of_them(running: Settings) ->
 # -- state that is not what it was -----------------------------------------------------------------------------------------
 
 
-def test_a_worker_whose_local_state_is_garbage_rebuilds_it_and_goes_on(running: Settings) -> None:
+def test_a_worker_whose_local_state_is_garbage_rebuilds_it_and_goes_on(running: Settings, cases: Cases) -> None:
     shop = Shop(100)
     with Follower(running) as follower:
         produce(running, "customer.events", list(shop.events(EVENTS)))
@@ -169,7 +176,8 @@ def test_a_worker_whose_local_state_is_garbage_rebuilds_it_and_goes_on(running: 
         (broken / "CURRENT").write_text("MANIFEST-of-another-time\n")
         produce(running, "customer.events", list(shop.events(EVENTS)))
         apply_until(running, follower, 2 * EVENTS)
-        assert differences(follower.profiles(), shop) == []
+        row = clean_row(running, follower, shop, "local state damaged", f"2 lanes of 4, {2 * EVENTS:,} events")
+    cases.passed("31-damaged-state", row)
     for folder in (garbage, broken):
         assert folder.with_name(f"{folder.name}.quarantined-1").is_dir()
     assert log_of(running).count("rebuilt from the changelog") == 2
@@ -184,8 +192,11 @@ def test_a_changelog_that_was_made_anew_is_filled_again_from_its_sources(running
     create_topic(running, CHANGELOG, running.partitions, cleanup_policy="compact")
     with Follower(running) as follower:
         apply_until(running, follower, EVENTS)
-        assert differences(follower.profiles(), shop) == []
+        wrong = differences(follower.profiles(), shop)
+        assert wrong == []
+        lost = shop.made - follower.applied()
     assert "its changelog was deleted and made anew" in log_of(running)
+    assert lost == 0
 
 
 def test_a_changelog_that_nothing_can_fill_again_stops_the_worker(running: Settings) -> None:
@@ -232,7 +243,9 @@ def limit_files(process: subprocess.Popen[bytes]) -> None:
     resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (FILE_LIMIT, FILE_LIMIT))
 
 
-def test_a_full_disk_stops_the_worker_with_words_and_all_is_whole_when_there_is_room(running: Settings) -> None:
+def test_a_full_disk_stops_the_worker_with_words_and_all_is_whole_when_there_is_room(
+    running: Settings, cases: Cases
+) -> None:
     shop = Shop(300)
     with Follower(running) as follower:
         with worker("personalise", running) as process:
@@ -253,7 +266,6 @@ def test_a_full_disk_stops_the_worker_with_words_and_all_is_whole_when_there_is_
         # worker 3                                        room ├── catches up, applies the rest ──┤ 0
         produce(running, "customer.events", list(shop.events(EVENTS)))
         apply_until(running, follower, shop.made)
-        assert differences(follower.profiles(), shop) == []
-        assert follower.regressions == 0
+        row = clean_row(running, follower, shop, "state disk full", f"2 starts, {shop.made:,} events")
+    cases.passed("33-full-disk", row)
     assert not list(lane_folders(running)[0].parent.glob("*quarantined*")), "a full disk is no damage"
-    assert repeated(running) == {}

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from itertools import count
-from typing import Any
 
 import msgspec
 import pytest
@@ -18,10 +12,11 @@ from schemas import codec
 from schemas.control import ControlSwitch
 from schemas.events import Track
 from schemas.learning import FeedbackMetrics, PolicySnapshot
-from schemas.messages import Decision, Feedback, FeedbackStatus, Message, Outcome
+from schemas.messages import Feedback, FeedbackStatus, Message
 from tests.support import wait_until
+from tests.support_carts import did, fill_carts, ledger, outcomes, workers
 from tests.support_learning import Fed, Oracle, newest_metrics, sums_of
-from tests.support_workers import ROOT, prepare, produce, read, worker
+from tests.support_workers import ROOT, prepare, produce, read
 from workers.adapters.partitioner import partition_of
 from workers.adapters.playbook_files import load_for as load_playbook
 from workers.core.acceleration import accelerate
@@ -34,7 +29,6 @@ pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 SPEEDUP = 1800.0
 CHANNELS = ("messages.push", "messages.email")
 SILENCE = timedelta(seconds=5)
-_numbers = count()
 
 
 @pytest.fixture
@@ -43,44 +37,6 @@ def running(settings: Settings) -> Settings:
     return msgspec.structs.replace(
         prepare(settings), playbook=playbook, speedup=SPEEDUP, llm="off", snapshot_interval_s=1.0
     )
-
-
-@contextmanager
-def workers(settings: Settings, *roles: str) -> Iterator[list[subprocess.Popen[bytes]]]:
-    with ExitStack() as stack:
-        yield [stack.enter_context(worker(role, settings)) for role in roles]
-
-
-def did(user: str, event: str, **properties: Any) -> tuple[bytes | None, bytes | None]:
-    """One event of a customer, now."""
-    value = {
-        "type": "track",
-        "event": event,
-        "messageId": f"m{next(_numbers)}",
-        "userId": user,
-        "timestamp": datetime.now(UTC).isoformat(),
-        "context": {"locale": "en-GB", "timezone": "Europe/London"},
-        "properties": properties,
-    }
-    return user.encode(), json.dumps(value).encode()
-
-
-def fill_carts(settings: Settings, users: list[str], round_: str) -> None:
-    """Everybody allows push and leaves a cart."""
-    records = []
-    for user in users:
-        records.append(did(user, "Consent Updated", channel="push", status="subscribed"))
-        cart = {"cart_id": f"{round_}-{user}", "product_id": "smart-band", "price": 199, "currency": "CNY"}
-        records.append(did(user, "Product Added", **cart))
-    produce(settings, "customer.events", records)
-
-
-def ledger(settings: Settings) -> list[Decision]:
-    return [codec.decode(Decision, record.value) for record in read(settings, "message.decisions")]
-
-
-def outcomes(settings: Settings) -> list[Outcome]:
-    return [codec.decode(Outcome, record.value) for record in read(settings, "message.outcomes")]
 
 
 def switch(settings: Settings, scope: str, state: str) -> datetime:
