@@ -178,6 +178,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "code", "why"),
     [
