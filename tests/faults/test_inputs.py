@@ -133,6 +133,41 @@ def test_nothing_passes_garbage_that_cannot_become_a_dead_letter(running: Settin
     cases.passed("61-dead-letters", row)
 
 
+def poisoned(number: int) -> Entry:
+    """An event that is in order, but makes our code raise where that is armed."""
+    return b"mallory", _event(messageId=f"p{number}", properties={"name": "POISON"})
+
+
+def test_events_that_make_our_code_raise_become_dead_letters_and_hold_up_nobody(
+    running: Settings, cases: Cases
+) -> None:
+    shop = Shop(1_000)
+    bad = [poisoned(number) for number in range(EVENTS // 500)]
+    records = among(list(shop.events(EVENTS)), bad)
+    produce(running, "customer.events", records)
+    with Follower(running) as follower:
+        apply_all(running, follower, len(records), ATTUNE_FAILPOINTS="core.poison")
+        injected = f"{len(bad)} of {len(records):,} events"
+        row = clean_row(running, follower, shop, "events that make our code raise", injected, more=len(bad))
+    found = [codec.decode(DeadLetter, record.value) for record in read(running, "dead.letters")]
+    assert [one.reason for one in found] == ["handler_error"] * len(bad)
+    cases.passed("66-poison", row)
+
+
+def test_without_isolation_one_such_event_stops_its_lane_for_ever(running: Settings, cases: Cases) -> None:
+    """The proof that the test above can fail."""
+    shop = Shop(200)
+    records = among(list(shop.events(1_000)), [poisoned(0)])
+    produce(running, "customer.events", records)
+    with Follower(running) as follower:
+        for _ in range(2):
+            with worker("personalise", running, ATTUNE_FAILPOINTS="core.poison,unsafe.isolation") as process:
+                assert process.wait(60) == Exit.SOFTWARE, log_of(running)[-2000:]
+        lost = len(records) - follower.applied()
+    assert lost > 0
+    cases.unprotected("66-poison", f"1 event: the worker ends at each start, {lost:,} records are never applied")
+
+
 def test_events_that_come_again_within_a_week_count_once(running: Settings, cases: Cases) -> None:
     shop = Shop(300, began_s=RECENTLY_S, step_s=DAY_S / EVENTS)
     once = list(shop.events(EVENTS))

@@ -73,7 +73,7 @@ def when_one_dies(servers: list[FakeLlm], *, breaker: bool) -> tuple[int, list[C
         texts.extend(await asyncio.gather(*(writer.write(asked(number)) for number in range(TEXTS, 2 * TEXTS))))
         wasted = len(servers[0].requests) - before
 
-    write(servers, use, breaker=breaker, llm_deadline_s=3.0)
+    write(servers, use, breaker=breaker, llm_deadline_s=30.0 if breaker else 3.0)
     return wasted, texts
 
 

@@ -3,6 +3,7 @@
     ATTUNE_FAILPOINTS=lane.before_commit=3        the third hit ends the process hard (no clean-up, exit code 99)
     ATTUNE_FAILPOINTS=lane.half_produced=2:stop   the second hit freezes it (SIGSTOP) until somebody sends SIGCONT
     ATTUNE_FAILPOINTS=unsafe.producer             writes without transactions: for the proof that a test can fail
+    ATTUNE_FAILPOINTS=core.poison                 records with the word POISON in them make the code raise
 
 Several are separated by commas. No setting can arm them, and an unknown name stops the start: it would prove nothing.
 """
@@ -19,6 +20,7 @@ from typing import Any
 from confluent_kafka import Producer
 
 from workers.errors import Misconfigured
+from workers.ports import Record
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +38,9 @@ PLACES = (
     "lane.before_local_write",
     "lane.after_local_write",
 )
-UNSAFE_PRODUCER, UNSAFE_READERS = "unsafe.producer", "unsafe.readers"
+UNSAFE_PRODUCER, UNSAFE_READERS, UNSAFE_ISOLATION = "unsafe.producer", "unsafe.readers", "unsafe.isolation"
+_POISON = "core.poison"
+_NAMES = (*PLACES, UNSAFE_PRODUCER, UNSAFE_READERS, UNSAFE_ISOLATION, _POISON)
 
 
 def _parse(text: str) -> dict[str, tuple[int, str]]:
@@ -45,7 +49,7 @@ def _parse(text: str) -> dict[str, tuple[int, str]]:
     for part in filter(None, map(str.strip, text.split(","))):
         name, _, rest = part.partition("=")
         number, _, action = rest.partition(":")
-        if name not in (*PLACES, UNSAFE_PRODUCER, UNSAFE_READERS) or action not in ("", "stop"):
+        if name not in _NAMES or action not in ("", "stop"):
             raise Misconfigured(
                 f"ATTUNE_FAILPOINTS: {part!r} is none.", f"NAME=N or NAME=N:stop of {', '.join(PLACES)}"
             )
@@ -76,6 +80,17 @@ def hit(name: str, first: Callable[[], object] | None = None) -> None:
         os.kill(os.getpid(), signal.SIGSTOP)
     else:
         os._exit(EXIT_CODE)
+
+
+def poison(records: list[Record]) -> None:
+    """Raises ValueError for a batch with a poisoned record, if that is armed."""
+    if _POISON in _armed and any(b"POISON" in (record.value or b"") for record in records):
+        raise ValueError("POISON")
+
+
+def isolates() -> bool:
+    """Whether a record that raises becomes a dead letter, as it does unless a test has switched that off."""
+    return UNSAFE_ISOLATION not in _armed
 
 
 def isolation_level() -> str:

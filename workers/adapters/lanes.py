@@ -19,6 +19,7 @@ from typing import ParamSpec, Protocol, TypeVar
 from confluent_kafka import Consumer, TopicPartition
 
 from workers.adapters import clock, exits, failpoints
+from workers.adapters.isolation import Isolated
 from workers.adapters.lane_spec import LaneSpec, TopicPartitionKey
 from workers.adapters.metrics import WorkerMetrics
 from workers.adapters.restore import restore
@@ -238,9 +239,9 @@ class Lane:
         started = clock.monotonic_s()
         await self._undisturbed(producer.fence)
         self._pulse.beat(self._part)
-        store, clock_s = await self._open()
+        store = await self._open()
         if not self._closing:
-            core = await self._blocking(self._spec.core, store, clock_s)
+            core = await self._blocking(Isolated, partial(self._build_core, store), self._spec.role)
             for topic, _ in self.sources:
                 log.info("lane %s owns %s", self.name, topic)
             took_s, read = clock.monotonic_s() - started, f"{self._restored_records} records of its changelog"
@@ -253,12 +254,15 @@ class Lane:
             self._pulse.beat(self._part)
         await self._blocking(producer.close)
 
-    async def _open(self) -> tuple[StateStore, float]:
-        """State and clock as they were committed; less when the lane is closed meanwhile."""
+    def _build_core(self, store: StateStore) -> LaneCore:
+        return self._spec.core(store, self._progress.marker.clock_s)
+
+    async def _open(self) -> StateStore:
+        """The state as it was committed; less when the lane is closed meanwhile."""
         if self._spec.changelog is None:
             applied = await self._blocking(self._committed)
             self._next = {source: offset for source, offset in applied.items() if offset is not None}
-            return NoStore(), 0.0
+            return NoStore()
         self._pulse.idle(self._part, "waits for its turn to restore")
         async with self._restores:
             self._pulse.working(self._part, "is being restored")
@@ -268,7 +272,7 @@ class Lane:
             offset = marker.offsets.get(source[0].removeprefix(self._settings.prefix))
             if offset is not None:
                 self._next[source] = offset
-        return self._store or NoStore(), marker.clock_s
+        return self._store or NoStore()
 
     def _restore(self, changelog: str) -> None:
         if self._closing:
