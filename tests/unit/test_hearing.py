@@ -67,6 +67,19 @@ def test_a_no_from_the_future_does_not_outlast_a_later_yes() -> None:
     assert lane.profile().consent["push:marketing"].granted
 
 
+@pytest.mark.parametrize("said_in", ["event", "traits", "feedback"])
+def test_a_yes_from_a_clock_that_is_ahead_does_not_outlast_a_no(said_in: str) -> None:
+    lane = published()
+    lane.run(lane.allow("push", at_s=DUE_S + 20 * 3600), DUE_S + 60)
+    no = {
+        "event": lane.allow("push", at_s=DUE_S + 120, status="unsubscribed"),
+        "traits": [lane.raw({"type": "identify", "traits": {"push_subscribe": "unsubscribed"}}, DUE_S + 120)],
+        "feedback": [lane.feedback("unknown", "unsubscribed", DUE_S + 120, channel="push")],
+    }
+    lane.run(no[said_in], DUE_S + 120)
+    assert not lane.profile().consent["push:marketing"].granted
+
+
 def test_an_old_no_does_not_undo_a_newer_yes() -> None:
     lane = published()
     lane.run(lane.allow("push", at_s=DUE_S + 120), DUE_S + 120)

@@ -70,21 +70,30 @@ class Folded(msgspec.Struct):
 
 
 def fold(
-    profile: Profile, event: AnyEvent, at_s: float, source: SourceEvent, products: Mapping[str, CatalogueProduct]
+    profile: Profile,
+    event: AnyEvent,
+    at_s: float,
+    source: SourceEvent,
+    products: Mapping[str, CatalogueProduct],
+    *,
+    now_s: float,
 ) -> Folded:
-    """Applies one event, once (the caller has checked for duplicates). `at_s` is its timestamp [s since the epoch],
-    `products` the playbook's catalogue.
+    """Applies one event, once (the caller has checked for duplicates). `at_s` is its timestamp, `now_s` the partition's
+    clock [s since the epoch], `products` the playbook's catalogue.
+
+    What it says of consent counts from `now_s` at the latest: a word from a clock that is ahead would outlast later ones.
     """
     folded = Folded()
+    said_s = min(at_s, now_s)
     _identity(profile, event)
     folded.more = _see(profile, event, at_s)
     match event:
         case Track():
             folded.counted = _count(profile, event.event, at_s)
-            _track(profile, event, at_s, source, products, folded)
+            _track(profile, event, at_s, said_s, source, products, folded)
         case Identify():
             folded.counted = _count(profile, "identify", at_s)
-            _traits(profile, event.traits, at_s, folded)
+            _traits(profile, event.traits, said_s, folded)
         case Page() | Screen():
             folded.counted = _count(profile, event.name or event.category or "page", at_s)
             _session(profile, event.properties.session_id, at_s)
@@ -93,7 +102,7 @@ def fold(
         case Alias():
             folded.counted = _count(profile, "alias", at_s)
     if event.context.traits:
-        _traits(profile, event.context.traits, at_s, folded)
+        _traits(profile, event.context.traits, said_s, folded)
     folded.more |= folded.traits_changed
     profile.version += 1
     return folded
@@ -144,6 +153,7 @@ def _track(
     profile: Profile,
     event: Track,
     at_s: float,
+    said_s: float,
     source: SourceEvent,
     products: Mapping[str, CatalogueProduct],
     folded: Folded,
@@ -151,7 +161,7 @@ def _track(
     properties = event.properties
     _session(profile, properties.session_id, at_s)
     if event.event == CONSENT_UPDATED:
-        changes = consent.from_properties(properties, at_s, profile.consent)
+        changes = consent.from_properties(properties, said_s, profile.consent)
         folded.consent.extend(change for change in changes if consent.apply(profile, change))
         return
     interest = _INTEREST.get(event.event)
@@ -227,7 +237,7 @@ def _order(profile: Profile, properties: Properties, at_s: float) -> None:
             profile.revenue[currency] = profile.revenue.get(currency, 0.0) + (revenue or 0.0)
 
 
-def _traits(profile: Profile, traits: Mapping[str, TraitValue], at_s: float, folded: Folded) -> None:
+def _traits(profile: Profile, traits: Mapping[str, TraitValue], said_s: float, folded: Folded) -> None:
     """Newer values replace older ones; None removes. Addresses of a person (e-mail, phone) are not ours to keep."""
     for name, value in traits.items():
         if name.split(".")[0] in _NOT_KEPT or len(name) > MAX_TEXT:
@@ -238,7 +248,7 @@ def _traits(profile: Profile, traits: Mapping[str, TraitValue], at_s: float, fol
             bounded = _bounded(value)
             folded.traits_changed |= profile.traits.get(name) != bounded
             profile.traits[name] = bounded
-    for change in consent.from_traits(dict(traits), at_s):
+    for change in consent.from_traits(dict(traits), said_s):
         if consent.apply(profile, change):
             folded.consent.append(change)
     locale = traits.get("locale") or traits.get("language")

@@ -184,7 +184,7 @@ class Personalise:
             workspace.count("events", "duplicate")
             return True
         source = SourceEvent(record.topic, record.partition, record.offset)
-        folded = fold(profile, event, at_s, source, self._playbook.products)
+        folded = fold(profile, event, at_s, source, self._playbook.products, now_s=self._clock_s)
         workspace.touch(profile)
         if folded.more or self._groups.may_ask_for(folded.counted):
             self._unsorted.add(customer_id)
