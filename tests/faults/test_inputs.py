@@ -6,6 +6,7 @@ import json
 import random
 import time
 from collections.abc import Iterable
+from datetime import datetime
 from operator import itemgetter
 
 import msgspec
@@ -13,9 +14,10 @@ import pytest
 
 from schemas import codec
 from schemas.control import DeadLetter
-from tests.faults.table import Cases
+from tests.faults.table import Cases, Row
 from tests.support import wait_until
-from tests.support_faults import FULL, Entry, Follower, Shop, alter_topic, differences, log_of
+from tests.support_carts import workers
+from tests.support_faults import FULL, Entry, Follower, Shop, alter_topic, differences, log_of, repeated
 from tests.support_service import clean_row, recovery_s, supervised
 from tests.support_workers import ROOT, prepare, produce, read, worker
 from workers.adapters.exits import Exit
@@ -216,3 +218,47 @@ def test_events_out_of_order_leave_the_same_profiles(running: Settings, cases: C
         injected = f"{EVENTS:,} events, each up to {LATE_PLACES} places late"
         row = clean_row(running, follower, shop, "events out of order", injected)
     cases.passed("64-out-of-order", row)
+
+
+def test_clocks_that_go_wrong_and_instants_in_every_unit_leave_right_profiles(running: Settings, cases: Cases) -> None:
+    shop = Shop(200, began_s=RECENTLY_S, step_s=30.0)
+    good = [in_another_unit(number, event) for number, event in enumerate(shop.events(EVENTS // 5))]
+    year_s = 365 * DAY_S
+    ahead: list[Entry] = [
+        (b"mallory", _event(messageId=f"a{n}", timestamp=time.time() + year_s + n)) for n in range(20)
+    ]
+    behind: list[Entry] = [
+        (b"rip", _event(messageId=f"b{n}", userId="rip", timestamp=RECENTLY_S - year_s)) for n in range(20)
+    ]
+    unset: list[Entry] = [(b"mallory", _event(messageId=f"u{n}", timestamp="1970-01-01T00:00:00Z")) for n in range(20)]
+    produce(running, "shop.events", among(good, [*ahead, *behind, *unset]))
+    with Follower(running) as follower, workers(running, "intake", "personalise"):
+
+        def applied() -> int:
+            follower.applied()
+            return sum(profile.events for profile in follower.profiles().values())
+
+        wait_until(lambda: applied() >= len(good) + len(behind), 120, "everything is applied")
+        wait_until(lambda: len(read(running, "dead.letters")) >= len(ahead) + len(unset), 60, "the others are refused")
+        profiles = follower.profiles()
+    assert profiles.pop("rip").events == len(behind)
+    wrong, twice = differences(profiles, shop), repeated(running)
+    assert (wrong, twice) == ([], {})
+    letters = [codec.decode(DeadLetter, record.value) for record in read(running, "dead.letters")]
+    assert [one.reason for one in letters] == ["bad_timestamp"] * (len(ahead) + len(unset))
+    row = Row(
+        case="clocks a year ahead, a year behind, never set; seconds, milli-, micro- and nanoseconds",
+        injected=f"{len(ahead)}, {len(behind)} and {len(unset)} of {len(good) + 60:,} events",
+        lost=len(good) - sum(profile.events for profile in profiles.values()),
+        duplicated=sum(twice.values()),
+        differences=len(wrong),
+    )
+    cases.passed("67-clocks", row)
+
+
+def in_another_unit(number: int, entry: Entry) -> Entry:
+    """The same event, its instant as ISO 8601, or as a number of seconds, milli-, micro- or nanoseconds."""
+    event = json.loads(entry[1] or b"")
+    at_s = datetime.fromisoformat(event["timestamp"]).timestamp()
+    event["timestamp"] = (event["timestamp"], at_s, int(at_s * 1e3), int(at_s * 1e6), int(at_s) * 10**9)[number % 5]
+    return entry[0], json.dumps(event).encode()

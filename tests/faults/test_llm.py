@@ -232,6 +232,40 @@ def test_an_llm_that_is_down_costs_words_and_is_used_again_when_it_is_back(runni
     cases.passed("54-down", row)
 
 
+def test_an_llm_that_never_ends_its_answers_costs_words_and_holds_up_nobody(running: Settings, cases: Cases) -> None:
+    with FakeLlm() as llm:
+        llm.text = WORDS
+        running = msgspec.structs.replace(running, llm=llm.base_url)
+        with workers(running, "personalise", "generate"):
+            until_written(running, "a")
+            llm.fault = Fault.STUCK
+            fill_carts(running, names("stuck", CUSTOMERS), "stuck")
+            wait_ended(running, "stuck", CUSTOMERS)
+            assert written_by(running, "stuck") == {"template"}
+            assert llm.most_at_once <= running.llm_in_flight
+            llm.fault = Fault.GOOD
+            llm.release()
+            back_s = time.monotonic()
+            until_written(running, "b")
+            waited_s = time.monotonic() - back_s
+        injected = f"{CUSTOMERS:,} carts meanwhile, at most {llm.most_at_once} calls at once"
+        row = ended_row(running, "an LLM that begins its answers and does not end them", injected, waited_s)
+    cases.passed("55-stuck", row)
+
+
+def test_an_llm_that_asks_for_patience_gets_it(running: Settings, cases: Cases) -> None:
+    with FakeLlm() as llm:
+        llm.text, llm.mix = WORDS, cycle((Fault.GOOD, Fault.BUSY))
+        running = msgspec.structs.replace(running, llm=llm.base_url)
+        with workers(running, "personalise", "generate"):
+            fill_carts(running, names("a", CUSTOMERS), "a")
+            wait_ended(running, "a", CUSTOMERS)
+        injected = f"{len(llm.requests):,} calls, half of them 429 with Retry-After"
+        row = ended_row(running, "an LLM that is too busy half of the time", injected)
+        assert len(llm.requests) <= 2 * len(requested(running)) + 2, "nobody storms a busy server"
+    cases.passed("56-busy", row)
+
+
 def until_written(settings: Settings, prefix: str) -> None:
     """Carts, one after the other, until the LLM has written to one of their customers."""
     asked = iter(range(1_000))

@@ -137,11 +137,11 @@ def test_the_first_moments_end_cleanly(settings: Settings) -> None:
 
 
 def test_a_restore_shows_its_progress_is_no_stall_and_is_left_when_asked(settings: Settings) -> None:
-    running = msgspec.structs.replace(prepare(settings), stall_timeout_s=1.0)
+    running = msgspec.structs.replace(prepare(settings), stall_timeout_s=3.0)
     for start in range(0, 800_000, 50_000):
         numbers = range(start, start + 50_000)
         produce(running, "personalise-state", [(b"x%d" % number, b"%d" % number * 40) for number in numbers])
-    with worker("personalise", running) as process:
+    with worker("personalise", running, ATTUNE_FAILPOINTS="restore.chunk=1:slow") as process:
         wait_until(
             lambda: re.search(r"lane \d: [\d,]+ of [\d,]+ records", probe(running, "personalise")[1]), 60, "progress"
         )

@@ -2,6 +2,7 @@
 
     ATTUNE_FAILPOINTS=lane.before_commit=3        the third hit ends the process hard (no clean-up, exit code 99)
     ATTUNE_FAILPOINTS=lane.half_produced=2:stop   the second hit freezes it (SIGSTOP) until somebody sends SIGCONT
+    ATTUNE_FAILPOINTS=restore.chunk=1:slow        from the first hit on, each takes half a second
     ATTUNE_FAILPOINTS=unsafe.producer             writes without transactions: for the proof that a test can fail
     ATTUNE_FAILPOINTS=core.poison                 records with the word POISON in them make the code raise
 
@@ -13,6 +14,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -25,6 +27,7 @@ from workers.ports import Record
 log = logging.getLogger(__name__)
 
 EXIT_CODE = 99
+_SLOW_S = 0.5
 #: The places, in the order in which a lane passes them.
 PLACES = (
     "restore.half",  # half of the changelog is in the local state
@@ -40,7 +43,8 @@ PLACES = (
 )
 UNSAFE_PRODUCER, UNSAFE_READERS, UNSAFE_ISOLATION = "unsafe.producer", "unsafe.readers", "unsafe.isolation"
 _POISON = "core.poison"
-_NAMES = (*PLACES, UNSAFE_PRODUCER, UNSAFE_READERS, UNSAFE_ISOLATION, _POISON)
+_CHUNK = "restore.chunk"  # a chunk of the changelog is in the local state: the place to make a restore slow
+_NAMES = (*PLACES, _CHUNK, UNSAFE_PRODUCER, UNSAFE_READERS, UNSAFE_ISOLATION, _POISON)
 
 
 def _parse(text: str) -> dict[str, tuple[int, str]]:
@@ -49,9 +53,9 @@ def _parse(text: str) -> dict[str, tuple[int, str]]:
     for part in filter(None, map(str.strip, text.split(","))):
         name, _, rest = part.partition("=")
         number, _, action = rest.partition(":")
-        if name not in _NAMES or action not in ("", "stop"):
+        if name not in _NAMES or action not in ("", "stop", "slow"):
             raise Misconfigured(
-                f"ATTUNE_FAILPOINTS: {part!r} is none.", f"NAME=N or NAME=N:stop of {', '.join(PLACES)}"
+                f"ATTUNE_FAILPOINTS: {part!r} is none.", f"NAME=N, NAME=N:stop or NAME=N:slow of {', '.join(PLACES)}"
             )
         found[name] = int(number or 1), action
     return found
@@ -67,16 +71,18 @@ def armed() -> bool:
 
 
 def hit(name: str, first: Callable[[], object] | None = None) -> None:
-    """Dies or freezes here if this failpoint is armed and it is its turn; `first` is called just before."""
+    """Dies, freezes or lingers here if this failpoint is armed and it is its turn; `first` is called just before."""
     if name not in _armed:
         return
     _hits[name] += 1
     number, action = _armed[name]
-    if _hits[name] < number or (action and _hits[name] > number):
+    if _hits[name] < number or (action == "stop" and _hits[name] > number):
         return
     if first is not None:
         first()
-    if action:
+    if action == "slow":
+        time.sleep(_SLOW_S)
+    elif action == "stop":
         os.kill(os.getpid(), signal.SIGSTOP)
     else:
         os._exit(EXIT_CODE)

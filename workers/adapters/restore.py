@@ -141,6 +141,7 @@ class _Restoring:
                 heard, ended = monotonic_s(), self._chunk(messages)
                 done = self._progress.changelog_offset - self._start
                 on_progress(done, self._total)
+                failpoints.hit("restore.chunk")
                 if 2 * done >= self._total:
                     failpoints.hit("restore.half")
                 if heard - reported > _REPORT_S:
