@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import time
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -191,9 +190,7 @@ def test_a_mapping_needs_no_file() -> None:
 @pytest.mark.data
 def test_the_whole_clickstream_maps_without_a_reject() -> None:
     path = data_file("rees46-2019-10-01.csv.gz")
-    started = time.perf_counter()
     rows = list(open_events(path, "rees46", None, NOW))
-    assert time.perf_counter() - started < 2.0
     assert [error for _, mapped in rows for error in mapped.rejects] == []
     events = events_of(rows)
     assert Counter(event["event"] for event in events) == {
