@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from workers.core.guardrails.concepts import concepts, ungrounded
+from workers.core.guardrails.concepts import Concepts
 from workers.core.guardrails.overstated import OVERSTATED
 from workers.core.guardrails.subject import Subject
 from workers.core.guardrails.vocabulary import unstated
@@ -11,7 +11,7 @@ _SPORTS = "soccer|football|basketball|tennis|badminton|baseball|golf|rowing|skii
 "|cycling|bik(?:e|es|ing)"
 _SPORTS_HAN = "足球|篮球|网球|羽毛球|乒乓球|排球|高尔夫|滑雪|划船|拳击|登山|瑜伽|骑行|骑车|单车"
 
-CLAIMS = concepts(
+CLAIMS = Concepts(
     {
         # What the products of a catalogue may have: mentioned only where this product has it.
         "heart rate": r"heart[- ]?rate|heartbeat|心率|心跳",
@@ -143,7 +143,7 @@ CLAIMS = concepts(
 def claims(subject: Subject) -> str | None:
     """A feature, service, opinion or effect that the product's facts do not state."""
     for table in (CLAIMS, OVERSTATED):
-        if found := ungrounded(table, subject.text, subject.grounds):
+        if found := table.ungrounded(subject.text, subject.grounds):
             return f'"{found[1]}" ({found[0]}) is not in the product facts'
     if unknown := unstated(subject):
         return f'"{unknown}" is neither in the product facts nor a word that claims nothing'

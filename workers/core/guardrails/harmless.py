@@ -14,7 +14,6 @@ import msgspec
 
 from schemas.messages import ProductFacts
 from workers.core.cleaning import LOOKED_AT, clean, visible
-from workers.core.guardrails.concepts import ungrounded
 from workers.core.guardrails.confusables import LEET, as_read
 from workers.core.guardrails.contact import reach
 from workers.core.guardrails.disguise import disguised
@@ -108,7 +107,7 @@ def _judged(text: str, max_chars: int, banned: tuple[tuple[str, ...], ...], pack
             reach(reading, kept)
             or META.search(folded)
             or ROLE.search(folded)
-            or ungrounded(OFFERS, folded, "")
+            or OFFERS.ungrounded(folded, "")
             or _MORE_THAN_A_NAME.search(folded)
             or PERSONAL.search(folded)
             or unsafe(folded)

@@ -8,11 +8,14 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from workers.core.guardrails.subject import Subject, normalised
+from workers.core.guardrails.words import latin, neutral_words
 
 #: Text → primary language tag; None = not sure. Built once outside (adapters.language).
 Language = Callable[[str], str | None]
 
 _MIN_HAN_SHARE = 0.6
+#: Two languages share a third of their frequent words at most.
+_PLAIN_SHARE = 0.8
 #: Shorter texts are judged by script alone [characters].
 _DETECTABLE_LATIN, _DETECTABLE_HAN = 40, 12
 _LATIN = re.compile(r"[A-Za-z]+")
@@ -33,6 +36,8 @@ def language(subject: Subject, detect: Language | None) -> str | None:
         return None
     known = _own_words(subject.grounds)
     text = " ".join(word for word in subject.cased.split() if word.strip(".,:;!?").casefold() not in known)
+    if _is_plain(text.casefold(), asked):
+        return None
     if len(text) < (_DETECTABLE_HAN if asked == "zh" else _DETECTABLE_LATIN):
         return None
     detected = detect(text)
@@ -42,6 +47,12 @@ def language(subject: Subject, detect: Language | None) -> str | None:
 @lru_cache(maxsize=1024)  # many texts are about one product
 def _own_words(grounds: str) -> frozenset[str]:
     return frozenset((*_LATIN.findall(grounds), *grounds.split()))
+
+
+def _is_plain(folded: str, asked: str) -> bool:
+    """Whether the package's own words of the language are nearly all of a text in Latin letters: no need to detect it."""
+    words, known = latin(folded), neutral_words(asked)
+    return len(words) > 0 and sum(map(known.knows, words)) >= _PLAIN_SHARE * len(words)
 
 
 def _script(text: str, asked: str, grounds: str) -> str | None:

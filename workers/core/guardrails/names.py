@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from workers.core.guardrails.screen import Screen
 from workers.core.guardrails.subject import Subject, normalised
 
-_BRANDS = re.compile(
+_BRANDS = Screen.of(
     r"\b(?:apple|airpods|iphone|ipad|samsung|galaxy|sony|bose|fitbit|garmin|huawei|xiaomi|redmi|honor|oppo|vivo|jbl|beats|sennheiser|philips"
     r"|panasonic|lenovo|asus|acer|google|pixel|microsoft|amazon|nike|adidas|casio|polar|whoop|anker|jabra|nokia|motorola|oneplus|realme)\b"
     r"|苹果|三星|索尼|华为|小米|荣耀|佳明|飞利浦|松下|联想|耐克|阿迪达斯|卡西欧|森海塞尔|谷歌|微软|亚马逊|淘宝|京东|拼多多|抖音"
@@ -31,15 +32,14 @@ def banned_words(subject: Subject) -> str | None:
 
 def banned_word(words: dict[str, list[str]], folded: str) -> str | None:
     """The first of the words in a normalised, case-folded text. Latin words match whole, Chinese ones anywhere."""
-    pattern = _banned(tuple(word for language in sorted(words) for word in words[language]))
-    found = pattern.search(folded) if pattern else None
+    found = _banned(tuple(word for language in sorted(words) for word in words[language])).search(folded)
     return found.group() if found else None
 
 
 @lru_cache(maxsize=64)
-def _banned(words: tuple[str, ...]) -> re.Pattern[str] | None:
+def _banned(words: tuple[str, ...]) -> Screen:
     folded = sorted({normalised(word).casefold() for word in words}, key=len, reverse=True)
-    return re.compile("|".join(map(_whole, folded))) if folded else None
+    return Screen({word: _whole(word) for word in folded})
 
 
 def _whole(word: str) -> str:
@@ -56,7 +56,7 @@ def examples(subject: Subject) -> str | None:
 
 def names(subject: Subject) -> str | None:
     """A brand, another product of the playbook, a person, or (in English) a capitalised name of unknown origin."""
-    for found in _BRANDS.finditer(subject.text):
+    for _, found in _BRANDS.every(subject.text):
         if found.group() not in subject.grounds:
             return f'"{found.group()}" is not this product'
     if person := _PERSON.search(subject.text):

@@ -10,6 +10,7 @@ import msgspec
 
 from schemas.messages import ProductFacts
 from workers.core.guardrails.amount_use import misused
+from workers.core.guardrails.screen import Screen
 from workers.core.guardrails.subject import Subject
 
 _UNITS = {
@@ -65,8 +66,9 @@ _HAN_TENS = {"十": 10.0, "百": 100.0, "千": 1e3, "万": 1e4, "亿": 1e8}
 _UNIT = "|".join(f"(?P<{kind}>{pattern})" for kind, pattern in _UNITS.items())
 _LATIN_ENDS = r"(?![a-z])"
 _TOKEN = re.compile(
+    r"(?=[\d¥$€£蓝零一二两三四五六七八九十百千万亿半]|(?<![a-z])[a-z])"  # a quick no for most places of a text
     r"(?:(?P<label>bluetooth|蓝牙|wi-?fi|usb|ipx?|android"
-    r"|ios)\s*v?)?(?P<sign>[¥$€£])?\s*(?P<percent_first>百分之)?(?:"
+    r"|ios)\s*v?\s*)?(?:(?P<sign>[¥$€£])\s*)?(?P<percent_first>百分之)?(?:"
     r"(?P<digits>\d+(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)"
     rf"|(?P<word>(?<![a-z])(?:{'|'.join(sorted(_WORDS, key=len, reverse=True))})(?![a-z]))"
     r"|(?P<han>[零一二两三四五六七八九十百千万亿半]+))"
@@ -75,7 +77,7 @@ _TOKEN = re.compile(
 #: Amounts without a unit of their own: nothing before the number, or a label.
 _UNCOUNTED = ("", "bluetooth", "蓝牙", "wifi", "wi-fi", "usb", "ip", "ipx", "android", "ios")
 #: Amounts in words that are no numeral.
-_VAGUE = re.compile(
+_VAGUE = Screen.of(
     r"\ban? (?:hour|minute|day|month|year) (?:on|of|to|at) (?:the |a |full )?(?:charg|batter|power)"
     r"|charg\w*[^,.]{0,20}\ban? (?:hour|minute)\b"
     r"|\b(?:weeks? and a half|(?:for|lasts?|within|in|after) (?:a|one|another) (?:month|year|decade)|fortnights?"
@@ -115,7 +117,7 @@ def numbers(subject: Subject) -> str | None:
     """The first amount that neither facts, name, price nor quantity state. 1 week is 7 days; a bare 1 is no claim."""
     if (vague := _VAGUE.search(subject.text)) and _POWER.search(subject.text) and vague.group() not in subject.facts:
         return f'"{vague.group()}" is not in the product facts'
-    found = list(_amounts(subject.text))
+    found = _amounts(subject.text)
     if not found:
         return None
     product = subject.about.product
@@ -185,8 +187,13 @@ def _stating(amount: Amount, facts: str) -> str:
     return "\n".join(fact for fact in facts.split("\n") if any(amount == known for known, _, _ in _amounts(fact)))
 
 
-def _amounts(text: str) -> Iterator[tuple[Amount, str, int]]:
+@lru_cache(maxsize=4096)  # several guardrails ask for those of one text, and many texts are about one product
+def _amounts(text: str) -> tuple[tuple[Amount, str, int], ...]:
     """(amount, as written, where) of a normalised, case-folded text. Number words count only with a unit."""
+    return tuple(_found(text))
+
+
+def _found(text: str) -> Iterator[tuple[Amount, str, int]]:
     for match in _TOKEN.finditer(text):
         groups = match.groupdict()
         kind = next((name for name in _UNITS if groups[name] is not None), None)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from workers.core.guardrails.concepts import concepts, ungrounded
+from workers.core.guardrails.concepts import Concepts
 from workers.core.guardrails.prices import ANNOUNCED
 from workers.core.guardrails.subject import Subject
 
-OFFERS = concepts(
+OFFERS = Concepts(
     {
         "discount": r"\bd\W?i\W?s\W?c\W?o\W?u\W?n\W?t|\bc\W?o\W?u\W?p\W?o\W?n|\d\s*off\b|\bper ?cent off\b"
         r"|\bhalf[ -]?(?:off|price)|\bsale\b"
@@ -66,6 +66,6 @@ OFFERS = concepts(
 def offers(subject: Subject) -> str | None:
     """An offer, a pressure of time or a state of stock that the product's facts do not state."""
     # A lower price that the market lets us speak of is grounded; what is said of it is for the guardrail `market`.
-    readings = (text if subject.reduction is None else ANNOUNCED.sub(" ", text) for text in subject.readings)
-    found = next(filter(None, (ungrounded(OFFERS, reading, subject.facts) for reading in readings)), None)
+    readings = (text if subject.reduction is None else ANNOUNCED.without(text) for text in subject.readings)
+    found = next(filter(None, (OFFERS.ungrounded(reading, subject.facts) for reading in readings)), None)
     return f'"{found[1]}" ({found[0]}) is not in the product facts' if found else None

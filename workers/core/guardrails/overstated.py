@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from workers.core.guardrails.concepts import concepts
+from workers.core.guardrails.concepts import Concepts
 
 _CLAUSE = r"[^,.;:!?\n]{0,40}"
 _CLAUSE_HAN = r"[^,。!?;\n]"
@@ -38,7 +38,7 @@ _DEEDS_ALONE = (
     r"|switches (?:on|off)|walks|drives|cooks|sings|studies|reaches|grows|cheers you"
 )
 
-OVERSTATED = concepts(
+OVERSTATED = Concepts(
     {
         "exaggeration": rf"\b(?:{_ALL_DAY}){_CLAUSE}(?:heart|pulse|beat|noise|signal|connect|quiet|music)"
         rf"|(?:heart|pulse|beat|noise|signal|connect|quiet){_CLAUSE}\b(?:{_ALL_DAY})"

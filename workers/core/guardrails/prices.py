@@ -10,7 +10,7 @@ import msgspec
 
 from schemas.messages import ProductFacts
 from workers.core.guardrails.packs import price_rules
-from workers.core.guardrails.patterns import arranged
+from workers.core.guardrails.screen import Screen
 from workers.core.markets import market_of
 from workers.core.playbook import Policy
 
@@ -22,23 +22,21 @@ _MONEY = (
 _PERCENT = r"(?:%|percent|per cent)"
 _ZHE = r"(?:\d+(?:\.\d+)?|[一二三四五六七八九]{1,2})\s*折(?![叠腾磨射返])"
 #: Any word that tells a customer of a lower price than before, a sale as well (Commission notice 2021/C 526/02, 1.1).
-ANNOUNCED = re.compile(
-    arranged(
-        rf"\b(?:was|were|previously|formerly|originally|used to (?:be|cost)|instead of|rather than|regularly)"
-        rf" (?:only |just )?{_MONEY}"
-        r"|\b(?:was|were) (?:only |just )?\d[\d.,]*\b.{0,20}\bnow\b.{0,12}\d"
-        rf"|\d\s*{_PERCENT} (?:off|less|cheaper|lower|discount|reduction)\b|\d\s*%-?off\b|{_MONEY} (?:off|less|cheaper)\b"
-        r"|\bdiscount\w*|\bhalf[- ]price\b|\b(?:marked|knocked) down\b|\bmark-?downs?\b|\bon sale\b|\bsale (?:price|now on)\b"
-        r"|\b(?:the|our|a|summer|autumn|winter|spring|flash|clearance) sale\b|\b(?:special|limited) offers?\b|\bpromotions?\b"
-        r"|\bprice[- ](?:drop|cut|reduction)s?\b|\bprices? (?:has |have |is |are |was |were |just )*"
-        r"(?:dropped|fell|down|cut|reduced|lowered)\b"
-        r"|\b(?:reduced|lowered|lower|slashed|cut) (?:in )?prices?\b|\b(?:now |is )?reduced (?:from|to|by)\b|\bnow reduced\b"
-        r"|\blowest (?:price )?(?:of|in|over) the (?:last|past|previous) 30 days\b|30\s*[天日]内?的?最低价?"
-        r"|\b(?:rrp|msrp|list price|old price|original price|regular price)\b"
-        rf"|\bsav(?:e|es|ing|ings) (?:of |you )?(?:big\b|money\b|up to\b|{_MONEY}|\d+\s*{_PERCENT})"
-        rf"|{_ZHE}|打折|折扣|降价|减价|特价|特惠|优惠|促销|大促|立减|直降|立省|省\s*[¥\d]|让利|甩卖|半价|原价|划线价|市场价|专柜价|吊牌价"
-        r"|降[至到了]|价格(?:更低|下调|跳水|直降)|便宜了?\s*\d"
-    )
+ANNOUNCED = Screen.of(
+    rf"\b(?:was|were|previously|formerly|originally|used to (?:be|cost)|instead of|rather than|regularly)"
+    rf" (?:only |just )?{_MONEY}"
+    r"|\b(?:was|were) (?:only |just )?\d[\d.,]*\b.{0,20}\bnow\b.{0,12}\d"
+    rf"|\d\s*{_PERCENT} (?:off|less|cheaper|lower|discount|reduction)\b|\d\s*%-?off\b|{_MONEY} (?:off|less|cheaper)\b"
+    r"|\bdiscount\w*|\bhalf[- ]price\b|\b(?:marked|knocked) down\b|\bmark-?downs?\b|\bon sale\b|\bsale (?:price|now on)\b"
+    r"|\b(?:the|our|a|summer|autumn|winter|spring|flash|clearance) sale\b|\b(?:special|limited) offers?\b|\bpromotions?\b"
+    r"|\bprice[- ](?:drop|cut|reduction)s?\b|\bprices? (?:has |have |is |are |was |were |just )*"
+    r"(?:dropped|fell|down|cut|reduced|lowered)\b"
+    r"|\b(?:reduced|lowered|lower|slashed|cut) (?:in )?prices?\b|\b(?:now |is )?reduced (?:from|to|by)\b|\bnow reduced\b"
+    r"|\blowest (?:price )?(?:of|in|over) the (?:last|past|previous) 30 days\b|30\s*[天日]内?的?最低价?"
+    r"|\b(?:rrp|msrp|list price|old price|original price|regular price)\b"
+    rf"|\bsav(?:e|es|ing|ings) (?:of |you )?(?:big\b|money\b|up to\b|{_MONEY}|\d+\s*{_PERCENT})"
+    rf"|{_ZHE}|打折|折扣|降价|减价|特价|特惠|优惠|促销|大促|立减|直降|立省|省\s*[¥\d]|让利|甩卖|半价|原价|划线价|市场价|专柜价|吊牌价"
+    r"|降[至到了]|价格(?:更低|下调|跳水|直降)|便宜了?\s*\d"
 )
 #: The words around a lower price, for where one may be spoken of.
 OF_PRICES = re.compile(

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 
-from workers.core.guardrails.patterns import arranged
+from workers.core.guardrails.screen import Screen
 from workers.core.guardrails.subject import Subject, normalised
 from workers.core.playbook import Playbook
 
@@ -15,22 +15,20 @@ _FAMILY = (
     "王李张刘陈杨赵吴徐孙朱郭罗郑梁宋唐邓冯韩曹彭蔡潘袁蒋杜苏魏吕丁沈姚卢傅姜崔谭廖汪陆贾韦邱邹孟秦薛阎尹段贺邵钱覃郝龚"
 )
 _NO_NAME = "王者|徐徐|陆续|陈列|段落|贺岁|张开|张弛|汪汪|韩式|韩系|韩版|唐装|宋式|苏打|孙子"
-PERSONAL = re.compile(
-    arranged(
-        r"\b(?:order|tracking|card|account|passport|id|phone|customer|member) ?(?:no\b\.?|numbers?\b|#|id\b)"
-        r"|\bcard ending\b"
-        r"|\bcredit card\b|\bpass(?:word|code)s?\b|\bpin code\b|\bsocial security\b|\bssn\b|\bdate of birth\b"
-        r"|\bborn (?:on|in)\b"
-        r"|\bhome address\b|\b(?:he|she) (?:lives?|bought)\b|\blives (?:at|in)\b"
-        r"|\d+ \w+ (?:street|st|avenue|road|lane|drive)\b"
-        r"|身份证|护照|卡号|订单(?:号|编号)|单号|密码|验证码|住址|家住|住在|手机号|电话(?:是|号)|生日是|出生"
-        r"|收货(?:地址|人)"
-        r"|[\u3400-\u9fff]{2}(?<![城都超股门])[省市][\u3400-\u9fff]{1,6}[区县路街镇]"
-        r"|[\u3400-\u9fff](?:路|街|弄|小区|栋)\d+"
-        rf"|(?<![\u3400-\u9fff])(?!{_NO_NAME})[{_FAMILY}][\u3400-\u9fff]{{1,2}}(?=[,:!]|你好|您好|也?(?:刚|昨天|喜欢|推荐)|说)"
-        rf"|(?!{_NO_NAME})[{_FAMILY}][\u3400-\u9fff]{{1,2}}(?:也?(?:买|订购|下单|收藏)了|的(?:订单|地址|电话|账户|账号|购物车))"
-        r"|[\u3400-\u9fff](?:同学|老师|教授|经理|总监|阿姨|叔叔|师傅)(?=[,:!]|你好|您好|也)"
-    )
+PERSONAL = Screen.of(
+    r"\b(?:order|tracking|card|account|passport|id|phone|customer|member) ?(?:no\b\.?|numbers?\b|#|id\b)"
+    r"|\bcard ending\b"
+    r"|\bcredit card\b|\bpass(?:word|code)s?\b|\bpin code\b|\bsocial security\b|\bssn\b|\bdate of birth\b"
+    r"|\bborn (?:on|in)\b"
+    r"|\bhome address\b|\b(?:he|she) (?:lives?|bought)\b|\blives (?:at|in)\b"
+    r"|\d+ \w+ (?:street|st|avenue|road|lane|drive)\b"
+    r"|身份证|护照|卡号|订单(?:号|编号)|单号|密码|验证码|住址|家住|住在|手机号|电话(?:是|号)|生日是|出生"
+    r"|收货(?:地址|人)"
+    r"|[\u3400-\u9fff]{2}(?<![城都超股门])[省市][\u3400-\u9fff]{1,6}[区县路街镇]"
+    r"|[\u3400-\u9fff](?:路|街|弄|小区|栋)\d+"
+    rf"|(?<![\u3400-\u9fff])(?!{_NO_NAME})[{_FAMILY}][\u3400-\u9fff]{{1,2}}(?=[,:!]|你好|您好|也?(?:刚|昨天|喜欢|推荐)|说)"
+    rf"|(?!{_NO_NAME})[{_FAMILY}][\u3400-\u9fff]{{1,2}}(?:也?(?:买|订购|下单|收藏)了|的(?:订单|地址|电话|账户|账号|购物车))"
+    r"|[\u3400-\u9fff](?:同学|老师|教授|经理|总监|阿姨|叔叔|师傅)(?=[,:!]|你好|您好|也)"
 )
 _TOKEN = re.compile(r"[a-z0-9']+|[\u3400-\u9fff]")
 _SYSTEM = re.compile(r"^=== *system *===[ \t]*\n(.*?)(?=^=== |\Z)", re.MULTILINE | re.DOTALL)

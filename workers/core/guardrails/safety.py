@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import re
-
-from workers.core.guardrails.patterns import arranged
+from workers.core.guardrails.screen import Screen
 from workers.core.guardrails.subject import Subject
 
 #: Kind → (whole words of Latin script, Chinese words).
@@ -61,9 +59,7 @@ UNSAFE = {
         ),
     ),
 }
-_PATTERNS = {kind: re.compile(rf"\b(?:{latin})\b|{han}") for kind, (latin, han) in UNSAFE.items()}
-_LATIN, _HAN = (arranged("|".join(words)) for words in zip(*UNSAFE.values(), strict=True))
-_ANY = re.compile(rf"\b(?:{_LATIN})\b|{_HAN}")
+_SCREEN = Screen({kind: rf"\b(?:{latin})\b|{han}" for kind, (latin, han) in UNSAFE.items()})
 
 
 def brand_safety(subject: Subject) -> str | None:
@@ -80,6 +76,5 @@ def unsafe(text: str) -> tuple[str, str] | None:
     >>> unsafe("we are a scam")
     ('disparagement', 'scam')
     """
-    if _ANY.search(text) is None:
-        return None
-    return next((kind, found.group()) for kind, pattern in _PATTERNS.items() if (found := pattern.search(text)))
+    found = _SCREEN.first(text)
+    return None if found is None else (found[0], found[1].group())

@@ -7,17 +7,20 @@ import unicodedata
 from collections import Counter
 
 from workers.core import limits
+from workers.core.guardrails.screen import Screen
 from workers.core.guardrails.subject import Subject, normalised
 
-_PLACEHOLDER = re.compile(
+_PLACEHOLDER = Screen.of(
     r"\{|\}|\[[^\]]*\]?|<<|>>|%\w+%|\bx{3,}\b|\b(?:todo|tbd|lorem ipsum|n/a|null|none|undefined|nan)\b|\b(?:your"
     r"|product|customer|first|brand|company)[ _]name\b"
     r"|(?:产品|客户|用户|品牌|商品|你的)(?:名称|名字)|某某|××+|_{2,}"
 )
-_MARKUP = re.compile(
-    r"</?[a-z!][^>]*>?|&(?:[a-z]{2,8}|#x?[0-9a-f]+);|\*\*?|`|\]\(|^\s*(?:#{1,6}|[-*+>]|\d+\.)\s|~~|\\[nrtux\"]|#\w|[<>=]|&#|-{3}",
+_MARKUP = Screen.of(
+    r"</?[a-z!][^>]*>?|&(?:[a-z]{2,8}|#x?[0-9a-f]+);|\*\*?|`|\]\(|^\s*(?:#{1,6}|[-*+>]|\d+\.)\s|~~|\\[nrtux\"]|#\w|[<>=]|&#|---",
     re.MULTILINE,
 )
+#: What is no letter, digit or mark of everyday Latin and Chinese text.
+_NOT_PLAIN = re.compile(r"[^\x20-\x7e\u3001-\u303f\u3400-\u9fff\uff01-\uff0f]")
 _ENDING = "。！？!?.…~～♪♡❤)）」』”\"'》】"
 #: Words in which a short line cannot end: it was cut off.
 _DANGLING = re.compile(
@@ -64,7 +67,7 @@ def length(subject: Subject) -> str | None:
 def markup(subject: Subject) -> str | None:
     """No HTML, markdown, control, bidirectional, invisible or private characters."""
     for name, value in subject.fields.items():
-        for character in value:
+        for character in _NOT_PLAIN.findall(value):
             if unicodedata.category(character) in ("Cc", "Cf", "Co", "Cs", "Cn") and not (
                 name == "body" and character == "\n"
             ):
@@ -87,10 +90,11 @@ def repetition(subject: Subject) -> str | None:
         if len(set(sentences)) < len(sentences):
             return "a sentence stands twice"
         words = _WORDS.findall(value)
-        phrases = Counter(tuple(words[i : i + _PHRASE_WORDS]) for i in range(len(words) - _PHRASE_WORDS + 1))
-        if phrases and (most := phrases.most_common(1)[0])[1] > _MAX_PHRASE:
-            return f'"{" ".join(most[0])}" stands {most[1]} times'
-        if len(words) >= 3 and any(words[i] == words[i + 1] == words[i + 2] for i in range(len(words) - 2)):
+        phrases = Counter(zip(*(words[place:] for place in range(_PHRASE_WORDS)), strict=False))
+        phrase = max(phrases, key=phrases.__getitem__, default=())
+        if phrases[phrase] > _MAX_PHRASE:
+            return f'"{" ".join(phrase)}" stands {phrases[phrase]} times'
+        if any(one == two == three for one, two, three in zip(words, words[1:], words[2:], strict=False)):
             return "a word stands three times in a row"
     return None
 

@@ -102,7 +102,7 @@ def _strangers(tokens: list[str], words: tuple[Words, Words], never: frozenset[s
     for at, (token, following) in enumerate(zip_longest(tokens, tokens[1:], fillvalue="")):
         if not reached[at]:
             continue
-        if token not in never and any(layer.knows(token) for layer in words):
+        if token not in never and (words[0].knows(token) or words[1].knows(token)):
             reached[at + 1] = True
         for layer in words:
             for phrase in layer.phrases.get((token, following), ()):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import lru_cache
 
 import msgspec
@@ -26,7 +26,7 @@ class Words(msgspec.Struct, frozen=True, kw_only=True):
 
     def knows(self, word: str) -> bool:
         """Whether it or what it is an inflection of is among the single words."""
-        return word in self.single or any(form in self.single for form in forms(word))
+        return not self.single.isdisjoint(forms(word))
 
 
 def own_words(subject: Subject) -> Words:
@@ -62,30 +62,32 @@ def latin(text: str) -> list[str]:
     return LATIN.findall(text.replace("-", " "))
 
 
-def forms(word: str) -> Iterator[str]:
+@lru_cache(maxsize=32768)
+def forms(word: str) -> tuple[str, ...]:
     """A word and what it may be an inflection of.
 
-    >>> list(forms("carries")), "record" in forms("recorded"), "run" in forms("running"), "use" in forms("using")
-    (['carries', 'carrie', 'carri', 'carry'], True, True, True)
+    >>> forms("carries"), "record" in forms("recorded"), "run" in forms("running"), "use" in forms("using")
+    (('carries', 'carrie', 'carri', 'carry'), True, True, True)
     """
-    yield word
+    found = [word]
     if word.endswith("'s"):
         word = word[:-2]
-        yield word
+        found.append(word)
     if word.endswith("s") and not word.endswith("ss"):
-        yield word[:-1]
+        found.append(word[:-1])
         if word.endswith("es"):
-            yield word[:-2]
+            found.append(word[:-2])
         if word.endswith("ies"):
-            yield word[:-3] + "y"
+            found.append(word[:-3] + "y")
     for ending in ("ed", "ing"):
         root = word.removesuffix(ending)
         if root != word and len(root) > 1:
-            yield from (root, root + "e")
+            found += (root, root + "e")
             if root[-1] == root[-2]:
-                yield root[:-1]
+                found.append(root[:-1])
             if ending == "ed" and root[-1] == "i":
-                yield root[:-1] + "y"
+                found.append(root[:-1] + "y")
+    return tuple(found)
 
 
 @lru_cache(maxsize=1024)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from functools import lru_cache
 
 import msgspec
 
 from workers.core.guardrails.packs import cn, eu, gb, medical, us
-from workers.core.guardrails.packs.rules import Pack, PriceRule, Rule, any_of
+from workers.core.guardrails.packs.rules import Pack, PriceRule, Rule
+from workers.core.guardrails.screen import Screen
 
 __all__ = ["PACKS", "Breach", "breach", "price_rules"]
 
@@ -41,12 +41,10 @@ def breach(pack_ids: Iterable[str], text: str, facts: str = "") -> Breach | None
     >>> breach(["cn_advertising"], "最后一步,最长 7 天") is None
     True
     """
-    union, rows = _compiled(tuple(pack_ids))
-    if union is None or union.search(text) is None:
-        return None
-    for name, rule, pattern in rows:
-        found = pattern.search(text)
-        if found is not None and not (rule.unless_stated and found.group()[:_STEM] in facts):
+    rules, screen = _rules(tuple(pack_ids))
+    for name, found in screen.found(text):
+        rule = rules[name]
+        if not (rule.unless_stated and found.group()[:_STEM] in facts):
             return Breach(name, found.group(), rule.reason)
     return None
 
@@ -57,14 +55,6 @@ def price_rules(pack_ids: Iterable[str]) -> list[tuple[str, PriceRule]]:
 
 
 @lru_cache(maxsize=64)
-def _compiled(
-    pack_ids: tuple[str, ...],
-) -> tuple[re.Pattern[str] | None, tuple[tuple[str, Rule, re.Pattern[str]], ...]]:
-    """One pattern for a quick no, and the rules for a reasoned yes."""
-    rows = tuple(
-        (f"{pack.id}.{rule.id}", rule, re.compile(rule.pattern))
-        for pack in map(PACKS.__getitem__, pack_ids)
-        for rule in pack.rules
-    )
-    union = re.compile(any_of(rule for _, rule, _ in rows)) if rows else None
-    return union, rows
+def _rules(pack_ids: tuple[str, ...]) -> tuple[dict[str, Rule], Screen]:
+    rules = {f"{pack.id}.{rule.id}": rule for pack in map(PACKS.__getitem__, pack_ids) for rule in pack.rules}
+    return rules, Screen({name: rule.pattern for name, rule in rules.items()})

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import msgspec
-
-from workers.core.guardrails.patterns import arranged
 
 #: Words of Latin script match whole, also beside Chinese characters.
 _WHOLE = r"(?<![a-z0-9])(?:{})(?![a-z0-9])"
@@ -32,17 +28,6 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
         return "|".join(
             f"(?:{words})" if language == "zh" else _WHOLE.format(words) for language, words in self.patterns.items()
         )
-
-
-def any_of(rules: Iterable[Rule]) -> str:
-    """An expression that matches where one of the rules does; "" = there are no rules."""
-    latin: list[str] = []
-    han: list[str] = []
-    for rule in rules:
-        for language, words in rule.patterns.items():
-            (han if language == "zh" else latin).append(words)
-    parts = [_WHOLE.format(arranged("|".join(latin)))] if latin else []
-    return "|".join([*parts, arranged("|".join(han))] if han else parts)
 
 
 class PriceRule(msgspec.Struct, frozen=True, kw_only=True):
