@@ -83,6 +83,25 @@ def test_vllm_never_splits_a_prompt(tmp_path: Path) -> None:
     assert int(command[command.index("--max-num-batched-tokens") + 1]) >= OPTIONS.context_tokens
 
 
+@pytest.mark.parametrize(
+    ("cpu_info", "dtype"),
+    [
+        ("flags\t\t: fpu avx2 avx512f avx512_bf16 fma", "bfloat16"),
+        ("flags\t\t: fpu avx2 amx_bf16", "bfloat16"),
+        ("Features\t: fp asimd bf16 i8mm", "bfloat16"),
+        ("flags\t\t: fpu avx2 avx512f\nmodel name\t: with avx512_bf16 in its name", "float32"),
+        ("", "float32"),
+    ],
+)
+def test_vllm_computes_in_what_the_cpu_has_instructions_for(cpu_info: str, dtype: str, tmp_path: Path) -> None:
+    (tmp_path / "cpuinfo").write_text(cpu_info)
+    assert vllm.compute_dtype(tmp_path / "cpuinfo") == dtype
+
+
+def test_vllm_computes_in_float32_where_nothing_tells_the_cpu(tmp_path: Path) -> None:
+    assert vllm.compute_dtype(tmp_path / "no_such_file") == "float32"
+
+
 def test_vllm_does_not_see_our_python_paths() -> None:
     variables = vllm.environment({"PYTHONPATH": "ours", "VIRTUAL_ENV": "ours", "PATH": "kept"})
     assert variables["PATH"] == "kept"
