@@ -34,7 +34,7 @@ class Decision(Wire, frozen=True, kw_only=True):
     `reason` is `requested` when a message was asked for, else the abort_type; with `shadow` the words are asked for too,
     but nobody hears them. `variation_id` names the arm (`<variant>.<tone>`, or `no-send`), `propensities` the probability
     of every arm that could be taken, and `propensity` that of the one that was. With `holdout` they are those of the
-    virtual send.
+    virtual send, whose words are asked for too if there is a `message_id`.
     """
 
     decision_id: Identifier

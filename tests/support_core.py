@@ -27,6 +27,7 @@ from workers.core import keys
 from workers.core import profile as profiles
 from workers.core.channels import Channel, FieldLimit
 from workers.core.guidance import NOTHING
+from workers.core.house_rules import Cap, Policy
 from workers.core.lane import Effects
 from workers.core.personalise import (
     CANDIDATES,
@@ -40,11 +41,9 @@ from workers.core.personalise import (
 from workers.core.playbook import (
     Audiences,
     Campaign,
-    Cap,
     CartAbandonment,
     Condition,
     Playbook,
-    Policy,
     Prompt,
     TargetGroup,
     Template,

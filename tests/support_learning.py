@@ -14,10 +14,10 @@ from schemas.control import DeadLetter
 from schemas.events import Properties, Track
 from schemas.learning import FeedbackMetrics, PolicySnapshot
 from schemas.messages import Decision, Feedback, Outcome
+from workers.core.house_rules import Learning
 from workers.core.lane import Effects
 from workers.core.learning.delays import share_within
 from workers.core.learning.lane import DECISIONS, EVENTS, FEEDBACK, OUTCOMES, Learn, LearnConfig
-from workers.core.playbook import Learning
 from workers.ports import Output, Record
 
 #: 2024-03-04 12:00:00 UTC

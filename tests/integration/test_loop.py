@@ -20,7 +20,7 @@ from tests.support_workers import ROOT, prepare, produce, read
 from workers.adapters.partitioner import partition_of
 from workers.adapters.playbook_files import load_for as load_playbook
 from workers.core.acceleration import accelerate
-from workers.core.playbook import Learning
+from workers.core.house_rules import Learning
 from workers.settings import Settings
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]

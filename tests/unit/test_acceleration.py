@@ -6,16 +6,8 @@ import msgspec
 
 from tests.support_playbooks import playbook
 from workers.core.acceleration import accelerate
-from workers.core.playbook import (
-    BrowseAbandonment,
-    CartAbandonment,
-    CrossSell,
-    Learning,
-    Playbook,
-    QuietHours,
-    RepeatView,
-    Trigger,
-)
+from workers.core.house_rules import Learning, QuietHours
+from workers.core.playbook import BrowseAbandonment, CartAbandonment, CrossSell, Playbook, RepeatView, Trigger
 
 SHIPPED = playbook()
 replace = msgspec.structs.replace

@@ -18,8 +18,8 @@ from tests.support_playbooks import playbook
 from workers.core.answers import Answer, Carts, answer, appeal
 from workers.core.evaluation import Comparison, Evaluation, compare
 from workers.core.fold import instant
+from workers.core.house_rules import Rewards
 from workers.core.learning.bandit import choose, probabilities
-from workers.core.playbook import Rewards
 from workers.core.shoppers import KINDS, Crowd, behave
 
 ROOT = Path(__file__).resolve().parents[2]

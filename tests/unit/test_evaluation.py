@@ -22,7 +22,7 @@ from workers.core.evaluation import (
     series,
 )
 from workers.core.fold import instant
-from workers.core.playbook import Rewards
+from workers.core.house_rules import Rewards
 
 NOW_S = 1_790_000_000.0
 #: Chance of a reward of 1 per arm; equal chances earn their mean.

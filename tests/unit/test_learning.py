@@ -23,10 +23,10 @@ from tests.support_learning import (
     outcome,
     sums_of,
 )
+from workers.core.house_rules import Rewards
 from workers.core.learning import keys
 from workers.core.learning.memory import index_keys
 from workers.core.learning.statistics import wilson
-from workers.core.playbook import Rewards
 
 LATER = NOON + 2 * HOUR
 
@@ -276,6 +276,16 @@ def test_a_holdout_is_no_trial() -> None:
     lane = learnt(decision(1, reason="holdout"), order("e1", NOON + 60))
     assert lane.snapshots == []
     assert (lane.the_row().holdout, lane.the_row().holdout_converted) == (1, 1)
+
+
+@pytest.mark.parametrize("reason", ["holdout", "converted", "expired"])
+def test_the_words_of_a_ghost_change_nothing_in_what_is_counted(reason: str) -> None:
+    ghost = learnt(decision(1, reason="holdout", message_id="m1"), outcome(1, NOON + 5, reason=reason))
+    plain = learnt(decision(1, reason="holdout"))
+    for lane in (ghost, plain):
+        lane.run(order("e1", NOON + 60))
+    assert ghost.snapshots == []
+    assert ghost.the_row() == plain.the_row()
 
 
 @pytest.mark.parametrize("reason", ["paused", "stale", "expired", "consent", "rejected", "guardrail", "shadow"])

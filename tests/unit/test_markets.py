@@ -17,7 +17,8 @@ from workers.core import facts, guardrails, markets, prompts
 from workers.core.guardrails.packs import PACKS
 from workers.core.guardrails.packs.rules import PriceRule, Rule
 from workers.core.guardrails.prices import Reduction, mistake
-from workers.core.playbook import Market, Playbook, Policy, Voice
+from workers.core.house_rules import Market, Policy, Voice
+from workers.core.playbook import Playbook
 from workers.core.profile import Profile
 from workers.core.wording import product_words
 

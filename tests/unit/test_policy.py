@@ -12,7 +12,8 @@ from schemas.learning import ArmStatistics
 from tests.support_core import NOON, LaneHarness, make_playbook
 from tests.timeline import Timeline
 from workers.core.guidance import Guidance
-from workers.core.playbook import Campaign, Cap, Playbook, Policy, QuietHours, Tone
+from workers.core.house_rules import Cap, Policy, QuietHours
+from workers.core.playbook import Campaign, Playbook, Tone
 
 CAP = Cap(messages=2, per_s=7 * 86_400.0)
 NIGHT = QuietHours(start="22:00", end="08:00")
@@ -752,6 +753,39 @@ def test_the_holdout_is_drawn_per_customer_and_knows_what_it_would_have_heard() 
         decision.variation_id and decision.message_id is None for decision in lane.decisions if decision.user_id in held
     )
     assert not {request.user_id for request in lane.requests} & held
+
+
+def test_a_ghosts_words_are_written_and_nobody_hears_them() -> None:
+    lane = LaneHarness(playbook({"holdout": 1.0, "ghost_share": 1.0}))
+    lane.run([*lane.allow("push"), lane.add()])
+    lane.run([], NOON + 1800)
+    (decision,), (request,) = lane.decisions, lane.requests
+    assert (decision.reason, decision.message_id) == ("holdout", request.message_id)
+    assert request.ghost
+    lane.run([lane.candidate(request)], NOON + 1801)
+    (outcome,) = lane.outcomes
+    assert (outcome.reason, lane.messages, lane.reviews) == ("holdout", [], [])
+    assert [send.kind for send in lane.profile().sends] == ["holdout"], "its virtual send counts on"
+
+
+def test_a_ghost_whose_occasion_is_gone_keeps_its_virtual_send_like_one_without_words() -> None:
+    lane = LaneHarness(playbook({"holdout": 1.0, "ghost_share": 1.0}))
+    lane.run([*lane.allow("push"), lane.add()])
+    lane.run([], NOON + 1800)
+    lane.run([lane.buy(at_s=NOON + 1801), lane.candidate(lane.requests[0])], NOON + 1802)
+    assert [outcome.reason for outcome in lane.outcomes] == ["converted"]
+    assert [send.kind for send in lane.profile().sends] == ["holdout"]
+
+
+def test_only_a_sample_of_the_holdout_becomes_ghosts() -> None:
+    lane = LaneHarness(playbook({"holdout": 1.0, "ghost_share": 0.25}))
+    for number in range(400):
+        lane.run([*lane.allow("push", user=f"user-{number}"), lane.add(user=f"user-{number}")])
+    lane.run([], NOON + 1800)
+    assert {decision.reason for decision in lane.decisions} == {"holdout"}
+    assert 65 <= len(lane.requests) <= 135  # 100 expected, sd 8.7
+    asked = {decision.message_id for decision in lane.decisions if decision.message_id}
+    assert asked == {request.message_id for request in lane.requests}
 
 
 # -- the channel's rate -----------------------------------------------------------------------------------------------

@@ -163,7 +163,8 @@ def test_a_campaign_with_nothing_to_choose_does_not_speak_of_choosing() -> None:
 
 def test_the_control_group_hears_why_and_what_it_would_have_got() -> None:
     chances = {"short": 0.5, "long": 0.5}
-    story = told(decision(reason="holdout", propensities=chances, propensity=0.5, variation_id="short"))
+    held = decision(reason="holdout", propensities=chances, propensity=0.5, variation_id="short", message_id=None)
+    story = told(held)
     assert "would have been chosen, before anything is learnt: short 50 %; could have been: long 50 %" in story
     assert "is in the control group" in story
     assert "awaited" not in story
@@ -173,6 +174,12 @@ def test_a_shadow_shows_the_words_that_nobody_heard() -> None:
     story = told(decision(reason="shadow"), CANDIDATE, outcome(reason="shadow"))
     assert "the words were written for you to look at; nobody heard them (shadow)" in story
     assert "the words that nobody heard: Still thinking? / Your band waits." in story
+
+
+def test_a_ghost_shows_the_words_that_the_control_group_did_not_hear() -> None:
+    held = decision(reason="holdout")
+    assert "not ended yet: the words are awaited" in told(held)
+    assert "the words that nobody heard: Still thinking?" in told(held, CANDIDATE, outcome(reason="holdout"))
 
 
 def test_a_refused_check_stands_out_and_ends_the_story() -> None:

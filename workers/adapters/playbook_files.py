@@ -28,7 +28,8 @@ from workers.adapters.playbook_parts import (
 from workers.adapters.playbook_stamps import Stamps
 from workers.adapters.yaml_documents import Document, Problem, read_text
 from workers.adapters.yaml_structs import did_you_mean, read_struct
-from workers.core.playbook import GENERIC_GROUP, Audiences, Decoding, Playbook, Policy, Prompt, Template
+from workers.core.house_rules import Policy
+from workers.core.playbook import GENERIC_GROUP, Audiences, Decoding, Playbook, Prompt, Template
 from workers.errors import Misconfigured
 from workers.settings import Settings
 

@@ -6,7 +6,7 @@ from workers.adapters.playbook_findings import reference, texts, unique
 from workers.adapters.playbook_parts import PolicyFile
 from workers.adapters.yaml_documents import Document, FieldPath
 from workers.core.guardrails.packs import PACKS
-from workers.core.playbook import Market
+from workers.core.house_rules import Market
 
 #: ISO 3166-1 alpha-2, as of 2024; a locale's region may also be a UN M.49 number, which is not looked up.
 _COUNTRIES = (

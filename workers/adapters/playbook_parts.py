@@ -10,7 +10,8 @@ from msgspec import Meta
 from schemas.catalogue import CatalogueProduct
 from workers.adapters.yaml_documents import Document, Problem
 from workers.core.channels import Channel, FieldLimit
-from workers.core.playbook import Audiences, Campaign, Policy, Prompt, Surface, Tone
+from workers.core.house_rules import Policy
+from workers.core.playbook import Audiences, Campaign, Prompt, Surface, Tone
 from workers.core.strict import Texts
 
 Language = Annotated[str, Meta(pattern=r"^[a-z]{2,3}$")]

@@ -9,7 +9,7 @@ from workers.adapters.playbook_findings import reference, texts, unique
 from workers.adapters.playbook_parts import Parts
 from workers.adapters.yaml_documents import Document, FieldPath
 from workers.adapters.yaml_structs import did_you_mean
-from workers.core.playbook import QuietHours
+from workers.core.house_rules import QuietHours
 
 
 def check(parts: Parts) -> None:

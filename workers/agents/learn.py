@@ -10,10 +10,10 @@ from workers.adapters.lane_spec import LaneSpec
 from workers.adapters.metrics import WorkerMetrics
 from workers.adapters.partitioner import partition_of
 from workers.agents.lanes_app import lanes_app
+from workers.core.house_rules import Learning
 from workers.core.lane import LaneCore
 from workers.core.learning.lane import DECISIONS, EVENTS, FEEDBACK, OUTCOMES, Learn, LearnConfig
 from workers.core.learning.memory import index_keys
-from workers.core.playbook import Learning
 from workers.ports import StateStore
 from workers.settings import Settings
 

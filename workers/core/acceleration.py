@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from workers.core.playbook import Campaign, Cap, Playbook, RepeatView, Trigger
+from workers.core.house_rules import Cap
+from workers.core.playbook import Campaign, Playbook, RepeatView, Trigger
 
 #: A delay of a trigger counts for no more than this [s]: what follows an order by days would not be seen otherwise.
 LONGEST_DELAY_S = 3600.0

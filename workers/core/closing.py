@@ -248,9 +248,8 @@ class Closing:
             message, objection = (made, None) if isinstance(made, Message) else (None, made)
         if message is not None:
             self._publish(profile, opened, message, held.text.body)
-        elif (
-            objection is not None and objection[0] != "shadow"
-        ):  # what is only looked at has its place among the shadows
+        elif not opened.held_out and objection is not None and objection[0] != "shadow":
+            # What nobody hears keeps its place: among the shadows, or as the virtual send of a holdout.
             profile.sends = [send for send in profile.sends if send.message_id != message_id]
         ended = publishing.outcome(profile, message_id, opened, objection, message, now_s)
         workspace.put("message.outcomes", profile, ended)

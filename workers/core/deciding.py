@@ -76,8 +76,8 @@ class Deciding:
             message_id = ids.message_id(profile.customer_id, campaign.id, occurrence.occurrence_id, ruling.channel)
             kind = "holdout" if ruling.reason else "shadow" if ruling.shadow else "message"
             profile.sends.append(Send(message_id, now_s, ruling.channel, campaign.category, kind))
-        decision = self._decision(profile, occurrence, situation, ruling, message_id if ruling.reason is None else None)
-        if message_id is not None and ruling.reason is None:
+        decision = self._decision(profile, occurrence, situation, ruling, message_id if ruling.asks else None)
+        if message_id is not None and ruling.asks:
             self._request(profile, message_id, occurrence, situation, ruling)
         self._triggers.done(profile, occurrence, now_s)
         self._workspace.put("message.decisions", profile, decision)
@@ -165,6 +165,7 @@ class Deciding:
             prompt=arm.prompt if arm is not None else campaign.prompt,
             tone=arm.tone if arm is not None else None,
             shadow=ruling.shadow,
+            held_out=ruling.ghost,
             source=occurrence.source,
         )
         self._closing.opened(profile, message_id, opened)

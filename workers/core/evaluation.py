@@ -19,7 +19,7 @@ import msgspec
 from schemas.events import ORDER_COMPLETED, AnyEvent, Track
 from schemas.learning import Estimate
 from schemas.messages import Decision, Feedback
-from workers.core.playbook import Rewards
+from workers.core.house_rules import Rewards
 
 #: Below this effective sample size no estimate is given: a few heavily weighted decisions would be all of it.
 LEAST_ESS = 30.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from workers.core.playbook import Market, Policy
+from workers.core.house_rules import Market, Policy
 
 _REGION = re.compile(r"[A-Z]{2}|[0-9]{3}")
 

@@ -17,8 +17,9 @@ from schemas.messages import PolicyCheck
 from workers.core import arms, consent, quiet_hours
 from workers.core.arms import Arm
 from workers.core.guidance import Guidance, paused_by
+from workers.core.house_rules import Cap
 from workers.core.learning import bandit
-from workers.core.playbook import Campaign, Cap, Playbook
+from workers.core.playbook import Campaign, Playbook
 from workers.core.profile import Profile, Send
 
 #: Changes whenever the same inputs would be decided otherwise; stamped on every decision.
@@ -51,7 +52,8 @@ class Ruling(msgspec.Struct, kw_only=True):
 
     `reason` None = ask for a message on `channel` in the words of `arm`; `shadow` = so that nobody hears it. With
     `defer_until` there is no decision yet. `chances` are the probabilities of all arms (empty = nothing to choose), and
-    `variation_id` the one that was drawn; both are set for a holdout too.
+    `variation_id` the one that was drawn; both are set for a holdout too. `ghost` = held out, but the words are to be
+    written all the same.
     """
 
     checks: list[PolicyCheck] = []
@@ -62,6 +64,7 @@ class Ruling(msgspec.Struct, kw_only=True):
     variation_id: str | None = None
     chances: dict[str, float] = {}
     shadow: bool = False
+    ghost: bool = False
 
     def passed(self, name: str, detail: str = "") -> None:
         """Notes a check that holds."""
@@ -71,6 +74,11 @@ class Ruling(msgspec.Struct, kw_only=True):
         """Notes the check that ends the ruling."""
         self.checks = [*self.checks, PolicyCheck(name=name, passed=False, detail=detail)]
         self.reason = reason
+
+    @property
+    def asks(self) -> bool:
+        """Whether words are to be written, for the customer or for comparison."""
+        return self.reason is None or self.ghost
 
     @property
     def propensity(self) -> float:
@@ -278,6 +286,7 @@ def _hold_out(profile: Profile, playbook: Playbook, situation: Situation, ruling
         return
     if bandit.uniform(situation.seed, "holdout", profile.customer_id) < playbook.policy.holdout:
         ruling.failed("holdout", "holdout", f"in the control group of {playbook.policy.holdout * 100:g} %")
+        ruling.ghost = bandit.uniform(situation.seed, "ghost", situation.decision_id) < playbook.policy.ghost_share
     else:
         ruling.passed("holdout")
 

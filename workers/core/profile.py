@@ -139,7 +139,10 @@ class Held(msgspec.Struct, array_like=True, gc=False):
 
 
 class OpenRequest(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
-    """A text that was asked for and has neither been published nor discarded."""
+    """A text that was asked for and has neither been published nor discarded.
+
+    Nobody hears it if its campaign is in `shadow` mode or its customer is `held_out`.
+    """
 
     decision_id: str
     campaign_id: str
@@ -160,8 +163,14 @@ class OpenRequest(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     prompt: str = ""
     tone: str | None = None
     shadow: bool = False
+    held_out: bool = False
     source: SourceEvent | None = None
     held: Held | None = None
+
+    @property
+    def is_ghost(self) -> bool:
+        """Whether the words are for looking at only."""
+        return self.shadow or self.held_out
 
 
 class Profile(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):

@@ -51,7 +51,7 @@ def request(
         experiment_id=opened.experiment_id,
         tone=opened.tone,
         sketches=profile.sketches,
-        ghost=opened.shadow,
+        ghost=opened.is_ghost,
         requested_at=instant(opened.requested_at),
         deadline_at=instant(opened.deadline_at),
         playbook_version=playbook.version,
@@ -86,6 +86,8 @@ def objection(
         return "consent", "consent to personalisation was withdrawn meanwhile"
     if now_s >= opened.expires_at:
         return "expired", "the words came too late"
+    if opened.held_out:
+        return "holdout", "the customer is in the control group: the words were written for comparison"
     if opened.shadow:
         return "shadow", "the campaign is in shadow mode: nobody hears it"
     return None

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from workers.core.playbook import QuietHours
+from workers.core.house_rules import QuietHours
 
 
 def ends_at(quiet: QuietHours, zone: str, now_s: float) -> float | None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from schemas.messages import Candidate
 from workers.core.guidance import Guidance, prompt_scope
+from workers.core.house_rules import ReviewRules
 from workers.core.learning import bandit
-from workers.core.playbook import ReviewRules
 from workers.core.profile import OpenRequest
 
 #: A review ends so long before its message expires, so that what is decided then can still leave [s].
@@ -15,10 +15,10 @@ MARGIN_S = 60.0
 def why_review(candidate: Candidate, opened: OpenRequest, rules: ReviewRules, guidance: Guidance, seed: str) -> str:
     """Why a person must see this text first, in words for that person; "" = nobody must.
 
-    Only a model's own text: templates and texts of the pool are words of people already, and a shadow is heard by nobody.
+    Only a model's own text: templates and texts of the pool are words of people already, and a ghost is heard by nobody.
     The sample is drawn by the message_id, so that a text that comes twice is judged alike.
     """
-    if candidate.generated_by != "llm" or opened.shadow:
+    if candidate.generated_by != "llm" or opened.is_ghost:
         return ""
     scope = prompt_scope(opened.prompt, opened.language, candidate.prompt_version)
     if rules.new_prompts and scope not in guidance.trusted:

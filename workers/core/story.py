@@ -107,7 +107,7 @@ def explain(story: Story) -> list[str]:
     if story.outcome is not None:
         detail = f": {story.outcome.detail}" if story.outcome.detail else ""
         lines.append(f"  ended: {words.reason(story.outcome.reason)}{detail}")
-    elif decision.reason in ("requested", "shadow"):
+    elif decision.message_id is not None:
         awaited = "a person's verdict is" if story.review is not None else "the words are"
         lines.append(f"  not ended yet: {awaited} awaited")
     lines.extend(f"  {line}" for line in _heard(story))

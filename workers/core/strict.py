@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 Id = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+PositiveSeconds = Annotated[float, Meta(gt=0)]
 #: Per language.
 Texts = dict[str, str]
 

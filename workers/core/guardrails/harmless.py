@@ -24,7 +24,8 @@ from workers.core.guardrails.packs import breach
 from workers.core.guardrails.privacy import PERSONAL
 from workers.core.guardrails.safety import unsafe
 from workers.core.guardrails.subject import About, normalised
-from workers.core.playbook import Playbook, Policy
+from workers.core.house_rules import Policy
+from workers.core.playbook import Playbook
 
 MAX_NAME_CHARS = 60
 MAX_WORD_CHARS = 30

@@ -11,8 +11,8 @@ import msgspec
 from schemas.messages import ProductFacts
 from workers.core.guardrails.packs import price_rules
 from workers.core.guardrails.screen import Screen
+from workers.core.house_rules import Policy
 from workers.core.markets import market_of
-from workers.core.playbook import Policy
 
 _NUMBER = r"(\d+(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)"
 _SIGN = r"(?:[¥$€£]|cny|rmb|usd|eur|gbp)?\s*"

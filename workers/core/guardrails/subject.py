@@ -13,8 +13,9 @@ import msgspec
 from schemas.messages import MessageText, ProductFacts
 from workers.core.guardrails.confusables import as_read
 from workers.core.guardrails.prices import ANNOUNCED, Reduction, speakable
+from workers.core.house_rules import Market
 from workers.core.markets import market_of
-from workers.core.playbook import Market, Playbook
+from workers.core.playbook import Playbook
 
 _BETWEEN_HAN = re.compile(r"(?<=[\u3400-\u9fff])\s+(?=[\u3400-\u9fff])")
 

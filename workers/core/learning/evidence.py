@@ -10,10 +10,10 @@ import msgspec
 from schemas import codec
 from schemas.learning import ArmStatistics, PolicySnapshot
 from workers.core.fold import instant
+from workers.core.house_rules import Learning
 from workers.core.learning import delays
 from workers.core.learning.facts import Contribution
 from workers.core.learning.rewards import worth
-from workers.core.playbook import Learning
 
 
 class ArmEvidence(msgspec.Struct, array_like=True):

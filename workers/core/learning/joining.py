@@ -6,11 +6,11 @@ from typing import TypeVar
 
 from schemas import codec
 from schemas.messages import Decision, Feedback, Outcome
+from workers.core.house_rules import Learning
 from workers.core.learning import counts, facts
 from workers.core.learning.attribution import refusal
 from workers.core.learning.facts import PUBLISHED, Customer, Exposure, Fact, Order, Waiting
 from workers.core.learning.rewards import earning_bits
-from workers.core.playbook import Learning
 from workers.errors import InvalidEvent
 from workers.ports import Record
 

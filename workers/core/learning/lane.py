@@ -15,6 +15,7 @@ import msgspec
 from schemas.messages import Decision, Feedback, Outcome
 from workers.core.dead_letters import dead_letter
 from workers.core.fold import instant
+from workers.core.house_rules import Learning
 from workers.core.ids import event_hash
 from workers.core.lane import Effects
 from workers.core.learning import checking, facts, joining, keys
@@ -22,7 +23,6 @@ from workers.core.learning.attribution import contributions
 from workers.core.learning.facts import Customer, add_order
 from workers.core.learning.memory import Memory, Whereabouts, first_exposure
 from workers.core.learning.sums import Sums
-from workers.core.playbook import Learning
 from workers.errors import InvalidEvent
 from workers.ports import Record, StateStore
 

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import msgspec
 
-from workers.core.playbook import Rewards
+from workers.core.house_rules import Rewards
 
 #: What can earn a reward. The places are kept in state as bits: only ever append.
 EARNING = ("opened", "clicked", "replied", "converted", "unsubscribed", "complained")

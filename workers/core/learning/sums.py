@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from schemas import codec
+from workers.core.house_rules import Learning
 from workers.core.lane import Tally
 from workers.core.learning import counts, delays, evidence, keys
 from workers.core.learning.counts import Counts
 from workers.core.learning.evidence import ArmEvidence, CampaignDelays
 from workers.core.learning.facts import MONEY_UNIT, Contribution, Exposure
 from workers.core.learning.metrics import FLAGS
-from workers.core.playbook import Learning
 from workers.ports import Output, StateStore
 
 METRICS, SNAPSHOTS = "feedback.metrics", "policy.snapshots"

@@ -9,15 +9,7 @@ from collections.abc import Iterable
 from typing import assert_never
 
 from workers.core.fold import Folded
-from workers.core.playbook import (
-    BrowseAbandonment,
-    Campaign,
-    CartAbandonment,
-    CrossSell,
-    Playbook,
-    RepeatView,
-    Trigger,
-)
+from workers.core.playbook import BrowseAbandonment, Campaign, CartAbandonment, CrossSell, Playbook, RepeatView, Trigger
 from workers.core.profile import MAX_DONE, OpenRequest, Profile
 from workers.core.timers import Timers
 from workers.core.triggers.base import Kind, Objection, Occurrence
