@@ -55,8 +55,8 @@ class Fault(StrEnum):
 
 
 class FakeLlm:
-    """Context manager; serves in a thread of its own. Set `fault` at any time; `requests` holds every chat body.
-    As long as `mix` has faults, each call gets the next of them, and each good answer says the next of `texts`.
+    """Context manager; serves in a thread of its own. Set `fault` at any time; `requests` holds every chat body, `headers` what
+    came with it. As long as `mix` has faults, each call gets the next of them, and each good answer says the next of `texts`.
 
     `arrived` is set by a chat call, `hung_up` when a client leaves before its answer. `text` is what good answers say
     (None: some words); `page` what /metrics shows (None: there is none). An answer takes `latency_s` (None: by its length),
@@ -80,6 +80,7 @@ class FakeLlm:
         self.page: str | None = None
         self.adapters = adapters
         self.requests: list[dict[str, Any]] = []
+        self.headers: list[Mapping[str, str]] = []
         self.most_at_once = 0
         self._at_once = 0
         self._latency_s = latency_s
@@ -153,6 +154,7 @@ class FakeLlm:
     async def _chat(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
         self.requests.append(body)
+        self.headers.append(request.headers)
         self.arrived.set()
         if self._canned is not None:
             status, content, headers = self._canned

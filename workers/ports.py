@@ -77,7 +77,7 @@ class CompletionRequest(msgspec.Struct, frozen=True, kw_only=True):
     answer already.
     `model` is an adapter that the server may know by this name ("" = its own model; it also answers where the adapter is
     not served). `priority` is 0 to 9, 9 the most important, -1 for a text that nobody hears. Calls of the same `affinity`
-    share the beginning of their prompt.
+    share the beginning of their prompt. `message_id` names the trace of the call.
     """
 
     messages: tuple[ChatMessage, ...]
@@ -91,6 +91,7 @@ class CompletionRequest(msgspec.Struct, frozen=True, kw_only=True):
     model: str = ""
     priority: int = 5
     affinity: str = ""
+    message_id: str = ""
 
 
 class LanguageModel(Protocol):

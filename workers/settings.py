@@ -86,6 +86,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     # Tokens that one answer may have; a prompt may ask for fewer.
     llm_max_tokens: Annotated[int, Meta(ge=16, le=4096)] = 400
 
+    # Where each LLM call is told as a span of a trace, by OTLP over HTTP: http://collector:4318/v1/traces. Empty = nowhere.
+    # Needs `pip install "attune[traces]"`.
+    traces_url: Annotated[str, Meta(pattern=r"^(https?://.+)?$")] = ""
+    # Of so many messages, 0 to 1.
+    traces_share: Annotated[float, Meta(ge=0, le=1)] = 1.0
+
     # Name of this worker among those of its role; the same after a restart (a pod ordinal). Empty = a new member each time.
     instance: Annotated[str, Meta(pattern=r"^[a-zA-Z0-9._-]{0,40}$")] = "0"
     # Most records of one lane's batch and transaction. A lane never waits for more than are there: only a backlog fills it.

@@ -16,6 +16,7 @@ from workers.adapters import llm_wire as wire
 from workers.adapters.clock import monotonic_s
 from workers.adapters.llm_endpoint import Endpoint, Turn
 from workers.adapters.metrics import WorkerMetrics
+from workers.adapters.traces import traces_of
 from workers.core import routing
 from workers.core.breaker import BreakerRule
 from workers.core.waiting import GHOST, ROOM_PER_SLOT, Place, ShedReason, WaitingLine
@@ -63,8 +64,10 @@ class OpenAiModel:
         metrics = metrics or WorkerMetrics()
         rule = BreakerRule(enabled=breaker)
         self._model = settings.llm_model
+        self._traces = traces_of(settings)
         self._endpoints = [
-            Endpoint(number, url, settings, rule, metrics, now_s) for number, url in enumerate(settings.llm_urls)
+            Endpoint(number, url, settings, rule, metrics, self._traces, now_s)
+            for number, url in enumerate(settings.llm_urls)
         ]
         self._states = [endpoint.state for endpoint in self._endpoints]
         room = ROOM_PER_SLOT * settings.llm_in_flight * len(self._endpoints)
@@ -100,6 +103,7 @@ class OpenAiModel:
                 await self._poller
         for endpoint in self._endpoints:
             await endpoint.server.close()
+        await self._traces.close()
 
     async def check(self) -> str:
         """Proves at the start that calls will work, on every server (see ChatServer.check). Returns the model's name.

@@ -10,6 +10,7 @@ import msgspec
 from workers.adapters import llm_wire as wire
 from workers.adapters.llm_server import ChatServer
 from workers.adapters.metrics import WorkerMetrics
+from workers.adapters.traces import Traces
 from workers.core.breaker import BreakerRule, State
 from workers.core.routing import EndpointState
 from workers.errors import Refused, Retryable
@@ -39,6 +40,7 @@ class Endpoint:
         settings: Settings,
         rule: BreakerRule,
         metrics: WorkerMetrics,
+        traces: Traces,
         now_s: Callable[[], float],
     ) -> None:
         self.server = ChatServer(
@@ -47,6 +49,7 @@ class Endpoint:
         self.state = EndpointState(shown(url), settings.llm_in_flight, rule)
         self._label = str(number)
         self._metrics = metrics
+        self._traces = traces
         self._now_s = now_s
         self._load_at_s = self._listed_at_s = -math.inf
         self._list_at_s = math.inf  # only when an adapter is missing
@@ -79,18 +82,21 @@ class Endpoint:
         stands; else one that is the server's fault (its key, its model) opens the breaker and is Retryable.
         """
         began_s, model, adapter = self._now_s(), expected, ""
+        trace = self._traces.begin(request, model, self.server.address)
         try:
             await self.server.find_model(expected, ends_at_s - began_s)
             adapter = self._adapter(request.model, began_s)
             model = adapter or self.server.model
             asked_s = self._now_s()
-            completion = await self.server.complete(request, ends_at_s - asked_s, adapter)
+            completion = await self.server.complete(request, ends_at_s - asked_s, adapter, trace.headers)
         except Retryable as error:
             self._observe(model, began_s, error.reason)
+            trace.ended(model, None, error.reason)
             self._failed(turn, error, ends_at_s - began_s)
             raise
         except Refused as error:
             self._observe(model, began_s, error.reason)
+            trace.ended(model, None, error.reason)
             if adapter and error.reason == "unknown_model":
                 self.server.forget(adapter)
                 self._answered(turn, None)
@@ -101,6 +107,7 @@ class Endpoint:
             self._answered(turn, None)  # it works, for other calls
             raise
         self._observe(model, began_s, "")
+        trace.ended(model, completion, "")
         self._metrics.observe("llm_tokens", completion.usage.input_tokens, model, "input")
         self._metrics.observe("llm_tokens", completion.usage.output_tokens, model, "output")
         self._answered(turn, self._now_s() - asked_s)

@@ -6,7 +6,7 @@ No retries inside, one deadline a call, a bound on every answer. No text, neithe
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import aiohttp
 
@@ -90,7 +90,13 @@ class ChatServer:
         """The server has refused this name: it is not served any more, until the list says so again."""
         self._served = (self._served or frozenset()) - {adapter}
 
-    async def complete(self, request: CompletionRequest, timeout_s: float, adapter: str = "") -> Completion:
+    async def complete(
+        self,
+        request: CompletionRequest,
+        timeout_s: float,
+        adapter: str = "",
+        headers: Mapping[str, str] | None = None,
+    ) -> Completion:
         """One call to its model, or to an adapter that it serves. See ports.LanguageModel.
 
         `reason` of both errors is one of llm_wire.RetryReason and RefusalReason. A timeout hangs up, which makes the server
@@ -98,7 +104,7 @@ class ChatServer:
         """
         began_s = monotonic_s()
         payload = wire.encode_request(request, adapter or self.model, priority=self._send_priority)
-        body = await self._call("POST", "/v1/chat/completions", payload, timeout_s)
+        body = await self._call("POST", "/v1/chat/completions", payload, timeout_s, headers=headers)
         return wire.decode_reply(body, self.model, monotonic_s() - began_s, adapter)
 
     async def list_models(self, timeout_s: float) -> Sequence[wire.ServedModel] | None:
@@ -120,7 +126,13 @@ class ChatServer:
         self.model = choose_model(wanted, await self.list_models(timeout_s), self.address)
 
     async def _call(
-        self, method: str, path: str, payload: bytes | None, timeout_s: float, max_bytes: int = MAX_ANSWER_BYTES
+        self,
+        method: str,
+        path: str,
+        payload: bytes | None,
+        timeout_s: float,
+        max_bytes: int = MAX_ANSWER_BYTES,
+        headers: Mapping[str, str] | None = None,
     ) -> bytes:
         if self._closed:
             raise wire.retry("connection", "this client is closed")
@@ -129,7 +141,9 @@ class ChatServer:
         try:
             async with (
                 asyncio.timeout(timeout_s),
-                self._session.request(method, self._base_url + path, data=payload, allow_redirects=False) as response,
+                self._session.request(
+                    method, self._base_url + path, data=payload, headers=headers or None, allow_redirects=False
+                ) as response,
             ):
                 body = await _read(response.content, max_bytes)
                 if response.status != 200:

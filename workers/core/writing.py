@@ -88,6 +88,7 @@ class Draft:
             model=prompt.decoding.model,
             priority=GHOST if self._request.ghost else self._request.priority,
             affinity=f"{prompt.id}/{prompt.language}",
+            message_id=self._request.message_id,
         )
 
     def answer(self, completion: Completion) -> None:
