@@ -61,6 +61,7 @@ class FakeLlm:
     `arrived` is set by a chat call, `hung_up` when a client leaves before its answer. `text` is what good answers say
     (None: some words); `page` what /metrics shows (None: there is none). An answer takes `latency_s` (None: by its length),
     and no more than `slots` are worked on at once, the others wait, as in a real server. `adapters` are listed as vLLM does.
+    `context_tokens` is what its tokenizer names as context (None: it has no tokenizer).
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class FakeLlm:
         self.texts: Iterator[str] = iter(())
         self.page: str | None = None
         self.adapters = adapters
+        self.context_tokens: int | None = CONTEXT_TOKENS
         self.requests: list[dict[str, Any]] = []
         self.headers: list[Mapping[str, str]] = []
         self.most_at_once = 0
@@ -130,6 +132,7 @@ class FakeLlm:
         app.router.add_get("/v1/models", self._list_models)
         app.router.add_get("/metrics", self._show_metrics)
         app.router.add_post("/v1/chat/completions", self._chat)
+        app.router.add_post("/tokenize", self._tokenize)
         runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", self._port, reuse_address=True).start()
@@ -150,6 +153,13 @@ class FakeLlm:
 
     async def _show_metrics(self, _: web.Request) -> web.Response:
         return web.Response(status=404) if self.page is None else web.Response(text=self.page)
+
+    async def _tokenize(self, request: web.Request) -> web.Response:
+        if self.context_tokens is None:
+            return web.Response(status=404)
+        return web.json_response(
+            {"count": _count(await request.json()), "max_model_len": self.context_tokens, "tokens": []}
+        )
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
@@ -240,15 +250,25 @@ async def _answer(body: Mapping[str, Any]) -> web.Response:
     if prompt_tokens + body["max_tokens"] > CONTEXT_TOKENS:
         return _error(400, f"the request exceeds the available context size ({CONTEXT_TOKENS} tokens)")
     schema = body.get("response_format", {}).get("json_schema", {}).get("schema")
-    digest = hashlib.sha256(json.dumps([body["messages"], body.get("seed"), body["temperature"]]).encode()).digest()
+    choices = [_choice(body, schema, sample) for sample in range(body.get("n", 1))]
+    await asyncio.sleep(max(len(tokens) for tokens, _ in choices) * SECONDS_PER_TOKEN)
+    reply = _reply(body, "", "stop", sum(len(tokens) for tokens, _ in choices))
+    reply["choices"] = [
+        {"index": index, "message": {"role": "assistant", "content": " ".join(tokens)}, "finish_reason": end}
+        for index, (tokens, end) in enumerate(choices)
+    ]
+    return web.json_response(reply)
+
+
+def _choice(body: Mapping[str, Any], schema: Mapping[str, Any] | None, sample: int) -> tuple[list[str], str]:
+    """(tokens, how they end) of one of the samples of a call; without a temperature all say the same."""
+    drawn = [body["messages"], body.get("seed"), body["temperature"], sample if body["temperature"] else 0]
+    digest = hashlib.sha256(json.dumps(drawn).encode()).digest()
     if schema is None:
         tokens = [WORDS[byte % len(WORDS)] for byte in digest] * 32
     else:
         tokens = json.dumps(_instance(schema, digest)).split(" ")
-    finish_reason = "stop" if len(tokens) <= body["max_tokens"] else "length"
-    tokens = tokens[: body["max_tokens"]]
-    await asyncio.sleep(len(tokens) * SECONDS_PER_TOKEN)
-    return web.json_response(_reply(body, " ".join(tokens), finish_reason, len(tokens)))
+    return tokens[: body["max_tokens"]], "stop" if len(tokens) <= body["max_tokens"] else "length"
 
 
 def _instance(schema: Mapping[str, Any], digest: bytes) -> object:

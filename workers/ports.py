@@ -94,12 +94,23 @@ class CompletionRequest(msgspec.Struct, frozen=True, kw_only=True):
     message_id: str = ""
 
 
+class PromptSize(msgspec.Struct, frozen=True, kw_only=True):
+    """What a question takes of the model's context, by its own tokenizer."""
+
+    tokens: int
+    context_tokens: int
+
+
 class LanguageModel(Protocol):
     """One LLM server or several. The adapter holds no retry loop: the caller has the only one."""
 
     @property
     def name(self) -> str:
         """The model that answers, as metrics name it."""
+        ...
+
+    async def size(self, request: CompletionRequest) -> PromptSize | None:
+        """What a question takes, by the model's own tokenizer; None when there is none to ask, or nobody answers."""
         ...
 
     async def complete(self, request: CompletionRequest, timeout_s: float) -> Completion:

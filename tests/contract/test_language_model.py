@@ -11,7 +11,7 @@ import pytest
 
 from workers.adapters.llm import OpenAiModel
 from workers.errors import Misconfigured, Refused, Retryable
-from workers.ports import ChatMessage, Completion, CompletionRequest
+from workers.ports import ChatMessage, Completion, CompletionRequest, PromptSize
 from workers.settings import Settings
 
 T = TypeVar("T")
@@ -79,6 +79,35 @@ def test_a_seed_repeats_the_answer_and_another_seed_does_not(llm_url: str) -> No
     first, again, other = on(llm_url, three)
     assert first == again
     assert first != other
+
+
+def test_several_samples_of_one_call_differ(llm_url: str) -> None:
+    answer = complete(llm_url, request(samples=3, temperature=1.0, seed=11))
+    assert 1 <= len(answer.others) <= 2
+    assert len({answer.text, *answer.others}) > 1
+
+
+def test_a_penalty_for_frequency_changes_an_answer_that_repeats_itself(llm_url: str) -> None:
+    chant = "Say: la la la la la la la la la la la la."
+    plain, penalised = (complete(llm_url, request(chant, frequency_penalty=penalty)) for penalty in (0.0, 2.0))
+    assert penalised.text.strip()
+    assert most_frequent(penalised.text) <= most_frequent(plain.text)
+
+
+def most_frequent(text: str) -> int:
+    return max(text.lower().split().count(word) for word in text.lower().split())
+
+
+def size_of(url: str, call: CompletionRequest) -> PromptSize | None:
+    return on(url, lambda client: client.size(call))
+
+
+def test_a_question_is_sized_by_the_models_own_tokenizer(llm_url: str) -> None:
+    for text in ("A lamp.", "Write about a lamp. " * 20, "这条手环可以游泳时佩戴。", '<|im_end|> & "quoted"'):
+        size = size_of(llm_url, request(text))
+        assert size is not None
+        assert size.tokens == complete(llm_url, request(text)).usage.input_tokens
+        assert size.context_tokens >= 2048
 
 
 def test_max_tokens_cuts_the_answer_and_says_so(llm_url: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from tests.support_faults import (
     delete_topic,
     differences,
     log_of,
+    repeated,
 )
 from tests.support_service import clean_row
 from tests.support_workers import ROOT, prepare, produce, read, worker
@@ -183,20 +185,43 @@ def test_a_worker_whose_local_state_is_garbage_rebuilds_it_and_goes_on(running: 
     assert log_of(running).count("rebuilt from the changelog") == 2
 
 
-def test_a_changelog_that_was_made_anew_is_filled_again_from_its_sources(running: Settings) -> None:
+def lose_changelog(settings: Settings, local_state: str) -> None:
+    delete_topic(settings, CHANGELOG)
+    create_topic(settings, CHANGELOG, settings.partitions, cleanup_policy="compact")
+    if local_state == "gone":
+        shutil.rmtree(lane_folders(settings)[0].parent)
+
+
+@pytest.mark.parametrize("local_state", ["kept", "gone"])
+def test_a_changelog_that_was_made_anew_is_filled_again_and_nothing_is_said_twice(
+    running: Settings, cases: Cases, local_state: str
+) -> None:
     shop = Shop(100)
     produce(running, "customer.events", list(shop.events(EVENTS)))
     with Follower(running) as follower:
         apply_until(running, follower, EVENTS)
-    delete_topic(running, CHANGELOG)
-    create_topic(running, CHANGELOG, running.partitions, cleanup_policy="compact")
+    lose_changelog(running, local_state)
     with Follower(running) as follower:
         apply_until(running, follower, EVENTS)
-        wrong = differences(follower.profiles(), shop)
-        assert wrong == []
-        lost = shop.made - follower.applied()
-    assert "its changelog was deleted and made anew" in log_of(running)
-    assert lost == 0
+        produce(running, "customer.events", list(shop.events(EVENTS)))
+        apply_until(running, follower, 2 * EVENTS)
+        injected = f"and the local state {local_state}, after {EVENTS:,} of {2 * EVENTS:,} events"
+        row = clean_row(running, follower, shop, "changelog deleted", injected)
+    cases.passed(f"32-deleted-changelog-{local_state}", row)
+    assert ("its changelog was deleted and made anew" in log_of(running)) == (local_state == "kept")
+    assert "has begun anew: what stands in its ledger" in log_of(running)
+
+
+def test_a_lane_that_does_not_look_into_its_ledger_says_everything_again(running: Settings, cases: Cases) -> None:
+    produce(running, "customer.events", list(Shop(100).events(EVENTS)))
+    with Follower(running) as follower:
+        apply_until(running, follower, EVENTS)
+    lose_changelog(running, "kept")
+    with Follower(running) as follower:
+        apply_until(running, follower, EVENTS, ATTUNE_FAILPOINTS="unsafe.ledger")
+    twice = repeated(running)
+    assert twice["message.decisions"] > 0
+    cases.unprotected("32-deleted-changelog-kept", f"{sum(twice.values()):,} records published twice")
 
 
 def test_a_changelog_that_nothing_can_fill_again_stops_the_worker(running: Settings) -> None:

@@ -25,7 +25,7 @@ from workers.core.pooled import Pooled
 from workers.core.sketch import sketch
 from workers.core.slots import SLOTS, WrongSlot, filled, opened, slots_of, values_for
 from workers.core.wording import product_words
-from workers.ports import Completion, CompletionRequest
+from workers.ports import Completion, CompletionRequest, PromptSize
 from workers.settings import Settings
 
 
@@ -273,6 +273,9 @@ class Model:
     def __init__(self, text: str = "") -> None:
         self.asked: list[CompletionRequest] = []
         self._text = text
+
+    async def size(self, request: CompletionRequest) -> PromptSize | None:
+        return None
 
     async def complete(self, request: CompletionRequest, timeout_s: float) -> Completion:
         self.asked.append(request)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -17,7 +18,7 @@ from workers.adapters.llm import OpenAiModel
 from workers.adapters.metrics import WorkerMetrics
 from workers.agents.writer import Writer
 from workers.core.breaker import BreakerRule
-from workers.errors import Unavailable
+from workers.errors import Misconfigured, Unavailable
 from workers.settings import Settings
 
 IN_FLIGHT = 4
@@ -140,3 +141,54 @@ def test_what_wrote_a_text_is_on_its_candidate(servers: list[FakeLlm]) -> None:
     text = asyncio.run(run())
     assert (text.generated_by, text.usage.model, text.usage.adapter) == ("llm", MODEL, "warm")
     assert servers[0].requests[-1]["model"] == "warm"
+
+
+# -- what fits --------------------------------------------------------------------------------------------------------
+
+
+def check_prompts(servers: list[FakeLlm], **settings: str) -> str:
+    found: list[str] = []
+
+    async def use(writer: Writer, _: OpenAiModel) -> None:
+        found.append(await writer.check_prompts())
+
+    write(servers, use, **settings)  # type: ignore[arg-type] # settings only
+    return found[0]
+
+
+def test_prompts_that_fit_are_told_with_their_tokens(servers: list[FakeLlm]) -> None:
+    servers[0].context_tokens = servers[1].context_tokens = 32_768
+    assert re.fullmatch(r"prompts: \d+ to \d+ tokens of a context of 32768", check_prompts(servers))
+
+
+def test_a_prompt_that_leaves_no_room_for_its_answer_stops_the_start_and_names_itself(servers: list[FakeLlm]) -> None:
+    for server in servers:
+        server.context_tokens = 700
+    with pytest.raises(
+        Misconfigured, match=r"cart-abandonment\.en on email \(.*\) takes \d+ tokens, its answer"
+    ) as refused:
+        check_prompts(servers)
+    assert "--max-model-len" in refused.value.cure
+
+
+def test_a_language_that_the_model_does_not_write_needs_no_room(servers: list[FakeLlm]) -> None:
+    for server in servers:
+        server.context_tokens = 700
+    with pytest.raises(Misconfigured) as refused:
+        check_prompts(servers, llm_languages="en")
+    assert ".zh on" not in str(refused.value)
+
+
+def test_the_first_server_that_has_a_tokenizer_is_asked(servers: list[FakeLlm]) -> None:
+    servers[0].context_tokens, servers[1].context_tokens = None, 32_768
+    assert "of a context of 32768" in check_prompts(servers)
+
+
+def test_servers_without_a_tokenizer_are_said_so_and_used(servers: list[FakeLlm]) -> None:
+    for server in servers:
+        server.context_tokens = None
+    assert "nobody can say how many tokens they take" in check_prompts(servers)
+
+
+def test_without_an_llm_no_prompt_is_measured(servers: list[FakeLlm]) -> None:
+    assert check_prompts(servers, llm="off") == "prompts: not used"

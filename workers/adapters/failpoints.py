@@ -42,9 +42,10 @@ PLACES = (
     "lane.after_local_write",
 )
 UNSAFE_PRODUCER, UNSAFE_READERS, UNSAFE_ISOLATION = "unsafe.producer", "unsafe.readers", "unsafe.isolation"
+UNSAFE_LEDGER = "unsafe.ledger"
 _POISON = "core.poison"
 _CHUNK = "restore.chunk"  # a chunk of the changelog is in the local state: the place to make a restore slow
-_NAMES = (*PLACES, _CHUNK, UNSAFE_PRODUCER, UNSAFE_READERS, UNSAFE_ISOLATION, _POISON)
+_NAMES = (*PLACES, _CHUNK, UNSAFE_PRODUCER, UNSAFE_READERS, UNSAFE_ISOLATION, UNSAFE_LEDGER, _POISON)
 
 
 def _parse(text: str) -> dict[str, tuple[int, str]]:
@@ -97,6 +98,11 @@ def poison(records: list[Record]) -> None:
 def isolates() -> bool:
     """Whether a record that raises becomes a dead letter, as it does unless a test has switched that off."""
     return UNSAFE_ISOLATION not in _armed
+
+
+def minds_ledger() -> bool:
+    """Whether a lane that begins anew looks at what was published, as it does unless a test has switched that off."""
+    return UNSAFE_LEDGER not in _armed
 
 
 def isolation_level() -> str:

@@ -23,6 +23,7 @@ class LaneSpec(msgspec.Struct, frozen=True, kw_only=True):
     without, progress is the group's committed offsets (written in the same transaction) and outputs go by key.
     `lane_of` names the lane of a source partition; `core` builds the pure part from state and clock. `paced_by`: timers
     wait for the backlog of these topics; `waits_for`: deferred records wait for this one, so a full lane still takes it.
+    `ledger`: what is published twice neither by a crash nor when somebody deletes the changelog (core.told).
     """
 
     role: str
@@ -34,6 +35,7 @@ class LaneSpec(msgspec.Struct, frozen=True, kw_only=True):
     index_of: IndexOf = lambda _key, _value: []
     paced_by: tuple[str, ...] = ()
     waits_for: str | None = None
+    ledger: tuple[str, ...] = ()
 
     def state_folder(self, settings: Settings, lane: str) -> Path:
         """Where the local state of a lane lies."""

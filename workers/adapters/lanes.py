@@ -16,6 +16,7 @@ from functools import partial
 from heapq import merge
 from typing import ParamSpec, Protocol, TypeVar
 
+import msgspec
 from confluent_kafka import Consumer, TopicPartition
 
 from workers.adapters import clock, exits, failpoints
@@ -25,8 +26,10 @@ from workers.adapters.metrics import WorkerMetrics
 from workers.adapters.restore import restore
 from workers.adapters.standby import Standby
 from workers.adapters.state_store import Marker, NoStore, Progress, RocksStore
+from workers.adapters.topic_reader import TopicReader
 from workers.adapters.transactions import LaneProducer
 from workers.core.lane import Effects, LaneCore
+from workers.core.told import Told
 from workers.errors import Fatal, Misconfigured, Unavailable
 from workers.ports import Record, StateStore
 from workers.settings import Settings
@@ -39,6 +42,8 @@ _TICK_S = 0.25
 #: A broker writes a transaction's markers after it has confirmed the commit. A producer that begins the next one before they
 #: are there is sent away, and comes back after 20 ms (librdkafka). A lane with little to do rests so long instead [s].
 _REST_S, _LITTLE = 0.003, 200
+#: So long a lane that has begun anew looks into its ledger at every start: the oldest occasion is decided by then [s].
+_ANEW_S = 30 * 86_400.0
 #: Keys and values that wait for one lane before its fetching pauses, however few the records are [bytes].
 _BUFFER_BYTES = 64 << 20
 
@@ -132,6 +137,7 @@ class Lane:
         self._progress = Progress()
         self._restored_records = 0
         self._store: RocksStore | None = None
+        self._told: Told | None = None
 
     # -- feeding -----------------------------------------------------------------------------------------------------
 
@@ -241,6 +247,7 @@ class Lane:
         self._pulse.beat(self._part)
         store = await self._open()
         if not self._closing:
+            await self._blocking(self._read_ledger)
             core = await self._blocking(Isolated, partial(self._build_core, store), self._spec.role)
             for topic, _ in self.sources:
                 log.info("lane %s owns %s", self.name, topic)
@@ -284,6 +291,29 @@ class Lane:
             sources=self.sources,
             on_progress=self._restored,
             stop=lambda: self._closing,
+        )
+
+    def _read_ledger(self) -> None:
+        """Finds out what the world was told already, if the state does not know it: somebody deleted its changelog."""
+        marker, now_s = self._progress.marker, clock.now_s()
+        begins_anew = not marker.offsets
+        if not self._spec.ledger or not (begins_anew or now_s - marker.anew_at_s < _ANEW_S):
+            return
+        if not failpoints.minds_ledger():
+            return
+        told, partitions = Told(), {topic: [self._partition] for topic in self._spec.ledger}
+        with TopicReader(self._settings, self._spec.ledger, partitions=partitions) as reader:
+            for record in reader.read_to_end():
+                told.learn(record.topic, record.value)
+                self._pulse.beat(self._part)
+        if not told:
+            return
+        self._told = told
+        if begins_anew:
+            changed = msgspec.structs.replace(marker, anew_at_s=now_s)
+            self._progress = msgspec.structs.replace(self._progress, marker=changed)
+        log.warning(
+            "lane %s has begun anew: what stands in its ledger (%d ids) is not said again", self.name, len(told)
         )
 
     async def _blocking(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -342,6 +372,8 @@ class Lane:
         if records:
             failpoints.hit("lane.parse")
         effects = core.apply(records, clock.now_s(), caught_up=self._caught_up(records))
+        if self._told is not None:
+            effects.outputs = self._told.news(effects.outputs)
         advanced = self._advance(records, effects)
         self._deferred, self._more_due = effects.deferred, effects.more_due
         if effects.empty and not advanced:
@@ -392,7 +424,8 @@ class Lane:
             producer.commit(effects.outputs, prefix=prefix, partition=None, group_offsets=(offsets, self._group))
             return
         offsets_by_topic = {topic.removeprefix(prefix): offset for (topic, _), offset in self._next.items()}
-        marker = Marker(offsets=offsets_by_topic, clock_s=effects.clock_s)
+        anew_at_s = self._progress.marker.anew_at_s
+        marker = Marker(offsets=offsets_by_topic, clock_s=effects.clock_s, anew_at_s=anew_at_s)
         offset = producer.commit(
             effects.outputs,
             prefix=prefix,

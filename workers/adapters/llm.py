@@ -21,10 +21,11 @@ from workers.core import routing
 from workers.core.breaker import BreakerRule
 from workers.core.waiting import GHOST, ROOM_PER_SLOT, Place, ShedReason, WaitingLine
 from workers.errors import Misconfigured, Refused, Retryable, Unavailable
-from workers.ports import Completion, CompletionRequest
+from workers.ports import Completion, CompletionRequest, PromptSize
 from workers.settings import Settings
 
 POLL_S = 2.0
+SIZE_TIMEOUT_S = 5.0
 log = logging.getLogger(__name__)
 
 
@@ -39,6 +40,10 @@ class NoModel:
 
     async def close(self) -> None:
         """Nothing is open."""
+
+    async def size(self, request: CompletionRequest) -> PromptSize | None:
+        """Nothing is asked."""
+        return None
 
     async def complete(self, request: CompletionRequest, timeout_s: float) -> Completion:
         """Raises Refused."""
@@ -131,6 +136,15 @@ class OpenAiModel:
         for error in down:
             log.warning("%s The other LLM servers work meanwhile.", error)
         return self.name
+
+    async def size(self, request: CompletionRequest) -> PromptSize | None:
+        """What a question takes of the context of the first server that says so; None when no server does."""
+        self._start()
+        for endpoint in self._endpoints:
+            with contextlib.suppress(Retryable):
+                if (size := await endpoint.server.size(request, SIZE_TIMEOUT_S)) is not None:
+                    return size
+        return None
 
     async def complete(self, request: CompletionRequest, timeout_s: float) -> Completion:
         """See ports.LanguageModel. `reason` of both errors is one of llm_wire.RetryReason and RefusalReason.

@@ -15,7 +15,7 @@ from workers.adapters.clock import monotonic_s
 from workers.adapters.llm_load import MAX_PAGE_BYTES, parse_load
 from workers.core.limiter import ServerLoad
 from workers.errors import Misconfigured, Refused, Retryable, Unavailable
-from workers.ports import ChatMessage, Completion, CompletionRequest
+from workers.ports import ChatMessage, Completion, CompletionRequest, PromptSize
 from workers.settings import shown
 
 MAX_ANSWER_BYTES = 256 * 1024  # 4096 tokens are about 16 KB; what is longer is cut off and counts as a failed answer
@@ -117,6 +117,20 @@ class ChatServer:
             raise
         self._served = frozenset(model.id for model in models)
         return models
+
+    async def size(self, request: CompletionRequest, timeout_s: float) -> PromptSize | None:
+        """What the question takes, by the server's own tokenizer; None when it has none to ask. Raises Retryable."""
+        chat = wire.encode_tokenize_chat(request.messages, self.model)
+        try:
+            size = wire.decode_size(await self._call("POST", "/tokenize", chat, timeout_s, MAX_PAGE_BYTES))
+            if size is not None:
+                return size
+            applied = await self._call("POST", "/apply-template", chat, timeout_s, MAX_PAGE_BYTES)
+            text = wire.encode_tokenize_text(applied)
+            tokenized = await self._call("POST", "/tokenize", text, timeout_s, MAX_PAGE_BYTES)
+            return wire.decode_size(tokenized, await self._call("GET", "/props", None, timeout_s, MAX_PAGE_BYTES))
+        except Refused:
+            return None
 
     async def load(self, timeout_s: float) -> ServerLoad | None:
         """What its /metrics says of its queue; None when that page says nothing. Raises Refused when there is no page."""

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Annotated, Literal, NoReturn
+from typing import Annotated, Literal, NoReturn, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from workers.core.waiting import HIGHEST
 from workers.errors import Refused, Retryable
-from workers.ports import ChatMessage, Completion, CompletionRequest, CompletionUsage
+from workers.ports import ChatMessage, Completion, CompletionRequest, CompletionUsage, PromptSize
+
+S = TypeVar("S", bound=Struct)
 
 # Why an answer is missing: the label values of its metric.
 RetryReason = Literal["timeout", "connection", "busy", "server_error", "bad_answer", "unavailable", "shed"]
@@ -74,6 +76,43 @@ class ServedModel(Struct, frozen=True):
 
     id: str
     parent: str | None = None
+
+
+class _TokenizeChat(Struct, frozen=True):
+    """vLLM's."""
+
+    model: str
+    messages: tuple[ChatMessage, ...]
+
+
+class _TokenizeText(Struct, frozen=True):
+    """llama.cpp's."""
+
+    content: str
+    add_special: bool = True
+    parse_special: bool = True
+
+
+class _Tokens(Struct):
+    """The answer of either: vLLM counts them and names its context."""
+
+    tokens: list[int] = []
+    count: int = 0
+    max_model_len: int = 0
+
+
+class _Applied(Struct):
+    prompt: str
+
+
+class _Slots(Struct):
+    n_ctx: Annotated[int, Meta(ge=1)]
+
+
+class _Properties(Struct):
+    """llama.cpp's /props: the context of one call."""
+
+    default_generation_settings: _Slots
 
 
 class _ModelList(Struct):
@@ -158,6 +197,32 @@ def decode_models(body: bytes) -> list[ServedModel]:
         return _models_decoder.decode(body).data
     except _UNDECODABLE as error:
         raise unusable(f"not a list of models ({type(error).__name__}, {len(body)} bytes)") from error
+
+
+def encode_tokenize_chat(messages: tuple[ChatMessage, ...], model: str) -> bytes:
+    """The body of vLLM's POST /tokenize, and of llama.cpp's POST /apply-template."""
+    return _encoder.encode(_TokenizeChat(model, messages))
+
+
+def encode_tokenize_text(applied: bytes) -> bytes:
+    """The body of llama.cpp's POST /tokenize for what its /apply-template has answered. Raises Retryable `bad_answer`."""
+    return _encoder.encode(_TokenizeText(_decoded(_Applied, applied).prompt))
+
+
+def decode_size(tokenized: bytes, properties: bytes | None = None) -> PromptSize | None:
+    """The size in vLLM's answer (None: it is not vLLM's), or in llama.cpp's with its /props. Raises Retryable `bad_answer`."""
+    found = _decoded(_Tokens, tokenized)
+    if properties is not None:
+        context = _decoded(_Properties, properties).default_generation_settings.n_ctx
+        return PromptSize(tokens=len(found.tokens), context_tokens=context)
+    return PromptSize(tokens=found.count, context_tokens=found.max_model_len) if found.max_model_len else None
+
+
+def _decoded(kind: type[S], body: bytes) -> S:
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except _UNDECODABLE as error:
+        raise unusable(f"not an answer of a tokenizer ({type(error).__name__}, {len(body)} bytes)") from error
 
 
 def raise_for_status(status: int, body: bytes, retry_after: str | None) -> NoReturn:

@@ -33,10 +33,14 @@ _NOT_OURS = (
 
 
 class Marker(msgspec.Struct, frozen=True, kw_only=True):
-    """What a transaction says of its lane: the next source offset of each topic, and the partition clock [s]."""
+    """What a transaction says of its lane: the next source offset of each topic, and the partition clock [s].
+
+    `anew_at_s`: when it last began without state though its ledger was not empty (0 = never).
+    """
 
     offsets: dict[str, int] = {}
     clock_s: float = 0.0
+    anew_at_s: float = 0.0
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from workers.ports import Completion, CompletionRequest, LanguageModel
+from workers.ports import Completion, CompletionRequest, LanguageModel, PromptSize
 
 
 class Varied:
@@ -21,6 +21,10 @@ class Varied:
     def name(self) -> str:
         """See ports.LanguageModel."""
         return self._model.name
+
+    async def size(self, request: CompletionRequest) -> PromptSize | None:
+        """See ports.LanguageModel."""
+        return await self._model.size(request)
 
     async def complete(self, request: CompletionRequest, timeout_s: float) -> Completion:
         """See ports.LanguageModel."""

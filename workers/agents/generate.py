@@ -62,10 +62,10 @@ def build(settings: Settings, writer: Writer, model: Checked, metrics: WorkerMet
 
     async def check_model() -> None:
         try:
-            log.info("the LLM is %s", await model.check())
+            log.info("the LLM is %s; %s", await model.check(), await writer.check_prompts())
         except Misconfigured as error:
             log.critical("%s", error)
-            os._exit(78)  # a wrong model or key: starting again does not help
+            os._exit(78)  # a wrong model, key or prompt: starting again does not help
         except Unavailable as error:
             log.warning("%s Templates leave until it is there.", error)
         pulse.awaits("LLM", "")

@@ -17,6 +17,7 @@ from workers.core.lane import LaneCore
 from workers.core.personalise import CANDIDATES, EVENTS, FEEDBACK, VERDICTS, Personalise, PersonaliseConfig
 from workers.core.playbook import Playbook
 from workers.core.timers import index_keys
+from workers.core.told import LEDGER
 from workers.ports import StateStore
 from workers.settings import Settings
 
@@ -60,6 +61,7 @@ def lane_spec(settings: Settings, playbook: Playbook, guidance: Callable[[], Gui
         index_of=timer_index,
         paced_by=(EVENTS, FEEDBACK),
         waits_for=CANDIDATES,
+        ledger=LEDGER,
     )
 
 

@@ -12,9 +12,10 @@ from workers.adapters import clock
 from workers.adapters.metrics import WorkerMetrics
 from workers.core.playbook import Playbook
 from workers.core.pooled import Pooled
+from workers.core.prompt_sizes import longest, too_long
 from workers.core.waiting import patience_s
 from workers.core.writing import Draft, Language
-from workers.errors import Refused, Retryable
+from workers.errors import Misconfigured, Refused, Retryable
 from workers.ports import Completion, CompletionRequest, LanguageModel
 from workers.settings import Settings
 
@@ -46,6 +47,27 @@ class Writer:
         self._metrics = metrics
         self._pooled = pooled
         self._languages = frozenset(filter(None, map(str.strip, settings.llm_languages.split(","))))
+
+    async def check_prompts(self) -> str:
+        """Proves at the start that every prompt fits the model's context together with its answer. Returns what it found.
+
+        Raises Misconfigured naming those that do not fit.
+        """
+        if self._settings.llm == "off":
+            return "prompts: not used"
+        sizes = []
+        for question in longest(self._playbook, self._languages):
+            size = await self._model.size(question.call)
+            if size is None:
+                return "prompts: nobody can say how many tokens they take; one that is too long ends as its template"
+            sizes.append((question, size))
+        if wrong := too_long(sizes, self._settings.llm_max_tokens):
+            cure = "shorten the prompts, or start the server with a longer context (vLLM: --max-model-len)"
+            raise Misconfigured(f"Prompts do not fit the model: {'; '.join(wrong)}.", cure)
+        if not sizes:
+            return "prompts: no product and no language to try them with"
+        taken = [size.tokens for _, size in sizes]
+        return f"prompts: {min(taken)} to {max(taken)} tokens of a context of {sizes[0][1].context_tokens}"
 
     async def write(self, request: MessageRequest) -> Candidate:
         """One candidate within `llm_deadline_s`, or before the request's own deadline if that is nearer.

@@ -89,8 +89,8 @@ async def _write(settings: Settings, playbook: Playbook, asked: list[MessageRequ
     slots = asyncio.Semaphore(settings.llm_in_flight)
     done = 0
     async with OpenAiModel(settings) as model:
-        err.print(f"attune: {len(asked)} texts by {await model.check()}", markup=False)
         writing = writer(settings, playbook, model, WorkerMetrics())
+        err.print(f"attune: {len(asked)} texts by {await model.check()}; {await writing.check_prompts()}", markup=False)
 
         async def write(request: MessageRequest) -> Written:
             nonlocal done
