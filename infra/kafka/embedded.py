@@ -200,7 +200,8 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
 @click.option("--port", type=click.IntRange(1, 65535), help="Loopback port; default: that of the last start, or any.")
 def main(data_dir: Path, port: int | None) -> None:
     """Apache Kafka in the foreground until SIGINT or SIGTERM; prints `bootstrap: host:port` when it answers."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGTERM, signal.SIGINT):  # a shell's background job is started with SIGINT ignored
+        signal.signal(number, _interrupt)
     try:
         with EmbeddedKafka(data_dir, port=port) as kafka:
             click.echo(f"bootstrap: {kafka.bootstrap}")

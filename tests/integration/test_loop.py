@@ -51,6 +51,12 @@ def decided(settings: Settings, number: int, round_: str) -> bool:
     return sum(decision.occurrence_id.startswith(round_) for decision in ledger(settings)) == number
 
 
+def ended(settings: Settings) -> bool:
+    """Whether every request has its outcome."""
+    asked = {decision.message_id for decision in ledger(settings) if decision.reason == "requested"}
+    return {outcome.message_id for outcome in outcomes(settings)} == asked
+
+
 def decided_in_all(settings: Settings, number: int) -> bool:
     return len(ledger(settings)) >= number
 
@@ -61,6 +67,7 @@ def test_what_is_paused_stays_silent_over_a_restart_until_it_is_resumed(running:
     with workers(running, "personalise", "generate"):
         fill_carts(running, users, "a")
         wait_until(lambda: decided(running, 12, "a"), 60, "the first carts are decided")
+        wait_until(lambda: ended(running), 60, "every request has ended")  # a pause would stop words on their way
         paused_at = switch(running, "all", "paused")
         fill_carts(running, users, "b")
         wait_until(lambda: decided(running, 12, "b"), 60, "the second carts are decided")
@@ -71,8 +78,7 @@ def test_what_is_paused_stays_silent_over_a_restart_until_it_is_resumed(running:
         others = [f"late-{number}" for number in range(12)]
         fill_carts(running, others, "d")
         wait_until(lambda: decided(running, 12, "d"), 60, "the last carts are decided")
-        asked = {decision.message_id for decision in ledger(running) if decision.reason == "requested"}
-        wait_until(lambda: {o.message_id for o in outcomes(running)} == asked, 60, "every request has ended")
+        wait_until(lambda: ended(running), 60, "every request has ended")
 
     by_round: dict[str, set[str]] = {}
     for decision in ledger(running):
@@ -94,8 +100,7 @@ def test_an_unsubscribe_is_heard_before_the_next_decision(running: Settings) -> 
     with workers(running, "personalise", "generate"):
         fill_carts(running, users, "a")
         wait_until(lambda: decided(running, 8, "a"), 60, "the first carts are decided")
-        asked = {decision.message_id for decision in ledger(running) if decision.reason == "requested"}
-        wait_until(lambda: {o.message_id for o in outcomes(running)} == asked, 60, "every request has ended")
+        wait_until(lambda: ended(running), 60, "every request has ended")
     messages = [codec.decode(Message, record.value) for topic in CHANNELS for record in read(running, topic)]
     assert messages
     told = {message.user_id for message in messages}
@@ -169,8 +174,7 @@ def test_a_restart_of_every_worker_in_the_middle_changes_no_count_and_no_posteri
         fill_carts(running, users, "c")
         for round_ in ("a", "b", "c"):
             wait_until(partial(decided, running, len(users), round_), 60, "all carts are decided")
-        asked = {decision.message_id for decision in ledger(running) if decision.reason == "requested"}
-        wait_until(lambda: {o.message_id for o in outcomes(running)} == asked, 60, "every request has ended")
+        wait_until(lambda: ended(running), 60, "every request has ended")
         answer(running, answered)
         values = what_lies_in_the_topics(running)
         parts = oracles(running, values, learning)
