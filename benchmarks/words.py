@@ -89,6 +89,7 @@ def bench_words(
                     settings,
                     llm=url,
                     llm_in_flight=number,
+                    llm_languages="en",
                     llm_deadline_s=600.0,
                     prefix=f"{settings.prefix}{server[0]}{number}.",
                 )
