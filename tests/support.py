@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -26,3 +27,8 @@ def wait_until(condition: Callable[[], T], timeout_s: float, what: str) -> T:
         if left_s <= 0:
             raise AssertionError(f"not within {timeout_s:g} s: {what} (last: {result!r})")
         threading.Event().wait(min(_PAUSE_S, left_s))
+
+
+def examples(most: int) -> int:
+    """How many examples a property is tried with; a fifth in the quick loop of `make check`."""
+    return max(10, most // 5) if os.environ.get("QUICK") == "1" else most

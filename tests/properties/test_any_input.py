@@ -10,6 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from schemas import codec
+from tests.support import examples
 from tests.support_core import DELAY_S, NOON, LaneHarness
 from workers.core import keys, profile
 from workers.core.intake.mapping import Intake
@@ -54,7 +55,7 @@ EVENTS = st.sampled_from(
 TRAITS = st.dictionaries(st.text(max_size=30), SCALARS | st.lists(st.text(max_size=10), max_size=3), max_size=6)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.lists(st.tuples(EVENTS, PROPERTIES, TRAITS, st.integers(-100_000, 80_000)), min_size=1, max_size=8))
 @example([("Product Added", {"cart_id": "x" * 256, "product_id": "p1"}, {}, 0)])
 @example([("Order Completed", {"order_id": 1e250, "product_id": "p1", "products": [{"product_id": 7}]}, {}, 0)])

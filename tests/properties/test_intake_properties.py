@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas import codec
+from tests.support import examples
 from tests.support_intake import NOW
 from workers.core.dead_letters import dead_letter
 from workers.core.intake.canonical import MAX_EVENT_BYTES
@@ -88,7 +89,7 @@ def map_value(
     return record, Intake(source_format).map_record(record, at)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=examples(600), deadline=None)
 @given(source_format=FORMATS, value=VALUES, headers=HEADERS)
 def test_any_record_ends_in_events_or_rejects(
     source_format: SourceFormat, value: bytes | None, headers: tuple[tuple[str, bytes], ...]
@@ -106,7 +107,7 @@ def test_any_record_ends_in_events_or_rejects(
         assert dead_letter(record, "intake", error, NOW).value
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(source_format=FORMATS, value=VALUES, headers=HEADERS)
 def test_the_same_record_maps_to_the_same_events(
     source_format: SourceFormat, value: bytes | None, headers: tuple[tuple[str, bytes], ...]
@@ -117,7 +118,7 @@ def test_the_same_record_maps_to_the_same_events(
     assert [str(error) for error in first.rejects] == [str(error) for error in second.rejects]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(call=CALLS)
 def test_what_intake_wrote_passes_through_intake_unchanged(call: dict[str, object]) -> None:
     _, first = map_value("segment", json.dumps(call).encode(), (), NOW)
@@ -127,7 +128,7 @@ def test_what_intake_wrote_passes_through_intake_unchanged(call: dict[str, objec
         assert [json.loads(one.value) for one in again.events] == [json.loads(event.value)]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(calls=st.lists(CALLS, min_size=1, max_size=6))
 def test_a_batch_keeps_as_many_events_as_its_calls_would_alone(calls: list[dict[str, object]]) -> None:
     alone = sum(len(map_value("segment", json.dumps(call).encode(), (), NOW)[1].events) for call in calls)

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas import codec
+from tests.support import examples
 from tests.support_learning import (
     HOUR,
     LEARNING,
@@ -116,7 +117,7 @@ def play(values: list[Fed], seed: int, cuts: list[int], repeats: list[int]) -> L
     return lane
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(
     decisions=DECISIONS,
     feedbacks=FEEDBACK,
@@ -159,7 +160,7 @@ def counts(sums: Sums) -> Sums:
     return {key: {name: value for name, value in row.items() if name != "ignored"} for key, row in sums.items()}
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(
     decisions=DECISIONS,
     feedbacks=FEEDBACK,
@@ -202,7 +203,7 @@ FIELDS = (
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(
     st.lists(
         st.tuples(

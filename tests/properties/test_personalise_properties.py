@@ -9,6 +9,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support import examples
 from tests.support_core import DELAY_S, NOON, LaneHarness
 from workers.core import profile as profiles
 from workers.core.profile import Profile
@@ -90,21 +91,21 @@ def event_lane() -> LaneHarness:
     return LaneHarness(clock="event")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(STEPS, st.lists(st.integers(0, 1000), max_size=6))
 def test_how_a_history_is_cut_into_batches_changes_no_decision(steps: list[Any], cuts: list[int]) -> None:
     whole, cut = event_lane(), event_lane()
     assert play(whole, records(whole, steps), []) == play(cut, records(cut, steps), cuts)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(STEPS, st.lists(st.integers(0, 1000), min_size=2, max_size=6))
 def test_restarts_between_batches_change_no_decision(steps: list[Any], cuts: list[int]) -> None:
     steady, restarted = event_lane(), event_lane()
     assert play(steady, records(steady, steps), cuts) == play(restarted, records(restarted, steps), cuts, restart=True)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(STEPS, st.integers(0, 2**32))
 def test_repeated_events_change_nothing(steps: list[Any], seed: int) -> None:
     once, often = event_lane(), event_lane()
@@ -117,7 +118,7 @@ def test_repeated_events_change_nothing(steps: list[Any], seed: int) -> None:
     assert play(once, records(once, steps), []) == play(often, repeated, [])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(STEPS, st.integers(0, 2**32))
 def test_the_order_of_arrival_changes_no_count(steps: list[Any], seed: int) -> None:
     sorted_lane, shuffled_lane = LaneHarness(), LaneHarness()
@@ -136,7 +137,7 @@ def granted(profile: Profile) -> dict[str, float]:
     return {key: consent.captured_at for key, consent in profile.consent.items()}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(STEPS, st.lists(st.integers(0, 1000), max_size=4))
 def test_every_occurrence_has_one_ledger_record_and_every_request_one_outcome(
     steps: list[Any], cuts: list[int]
@@ -150,7 +151,7 @@ def test_every_occurrence_has_one_ledger_record_and_every_request_one_outcome(
     assert len({message.message_id for message in played["messages"]}) == len(played["messages"])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.dictionaries(st.text(max_size=300), st.text(max_size=4000), max_size=200), st.integers(1, 400))
 def test_no_customer_outgrows_the_limit(traits: dict[str, str], carts: int) -> None:
     lane = LaneHarness()

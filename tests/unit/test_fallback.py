@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.messages import MessageText, ProductFacts
+from tests.support import examples
 from tests.support_playbooks import CAMPAIGN, REES46, SMART_DEVICES, facts, language, playbook, request
 from workers.core import guardrails
 from workers.core.fallback import template_text
@@ -145,7 +146,7 @@ def test_what_the_playbook_no_longer_has_gives_an_empty_text(prompt: str, spoken
     assert template_text(playbook(), prompt, spoken, "young", channel, facts("smart-band", "en")) == empty
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(name=st.text(max_size=80), brand=st.text(max_size=30), category=st.text(max_size=30))
 def test_no_product_data_breaks_a_text(name: str, brand: str, category: str) -> None:
     product = ProductFacts(product_id="1", name=name, brand=brand, category=category)

@@ -100,8 +100,12 @@ def test_digits_of_all_scripts_are_digits() -> None:
 
 
 def test_letters_are_the_same_where_ignoring_case_takes_them_for_the_same() -> None:
-    for letter in map(chr, range(0x2000)):
-        for same in re.findall(re.escape(letter), "".join(map(chr, range(0x2000))), re.IGNORECASE):
+    cased = [
+        letter for letter in map(chr, range(0x2000)) if {letter.lower(), letter.upper(), letter.casefold()} != {letter}
+    ]
+    assert len(cased) > 1000
+    for letter in cased:
+        for same in re.findall(re.escape(letter), "".join(cased), re.IGNORECASE):
             assert folded(letter) == folded(same)
     assert Screen.of("visit", re.IGNORECASE).search("VİSıT")
 
