@@ -21,11 +21,11 @@ from workers.settings import Settings
 
 RANDOM = "at a random moment"
 EVENTS, CUSTOMERS = (1_000_000, 20_000) if FULL else (60_000, 2_000)
-DEATHS = [*PLACES * 3, *[RANDOM] * 20] if FULL else [*PLACES, RANDOM, RANDOM]
+DEATHS = [*PLACES * 10, *[RANDOM] * 20] if FULL else [*PLACES, RANDOM, RANDOM]
 #: Small batches: a kill must find something to destroy.
 BATCH = {"ATTUNE_BATCH_RECORDS": "500"}
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(3600 if FULL else 240)]
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(5400 if FULL else 240)]
 
 
 @pytest.fixture
