@@ -55,7 +55,7 @@ class Size(msgspec.Struct, frozen=True, kw_only=True):
     runs: int = 5
     rate: int = 500
     latency_s: float = 20.0
-    broker_warm_s: float = 40.0
+    broker_warm_s: float = 30.0
     profiles: int = 1_000_000
     restart_events: int = 400_000
     sizes: tuple[int, ...] = (10_000, 100_000, 1_000_000)
