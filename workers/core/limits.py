@@ -5,14 +5,13 @@ less what the suffix takes. A text is never cut to fit.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping
-from functools import wraps
-from typing import TypeVar
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
 from workers.core import sms
 from workers.core.channels import Channel, Maximum
+from workers.core.remembered import remembered
 
 UNITS = {"max_chars": "characters", "max_bytes": "bytes", "max_columns": "columns", "max_segments": "segments"}
 #: UTF-8 bytes of a letter in languages of which the GSM 7-bit alphabet has none; every other language has one byte.
@@ -21,7 +20,6 @@ _LETTER_BYTES |= dict.fromkeys(("bn", "hi", "ja", "ka", "km", "ko", "lo", "mr", 
 _LETTER_BYTES["zh"] = 3
 _WIDE = ("ja", "ko", "zh")
 _MAX_NAMED = 3
-_MOST_REMEMBERED = 10_000
 
 
 class Bound(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,27 +37,7 @@ class Room(msgspec.Struct, frozen=True, kw_only=True):
     bound: Bound
 
 
-R = TypeVar("R")
-
-
-def _remembered(call: Callable[[Channel, str, str], R]) -> Callable[[Channel, str, str], R]:
-    """Asks once per channel, field and language: a channel never changes, and every message asks the same of a few."""
-    known: dict[tuple[int, str, str], tuple[Channel, R]] = {}
-
-    @wraps(call)
-    def asked(channel: Channel, name: str, language: str) -> R:
-        key = id(channel), name, language
-        found = known.get(key)
-        if found is None or found[0] is not channel:  # another one in the place of one that is gone
-            if len(known) >= _MOST_REMEMBERED:
-                known.clear()
-            found = known[key] = channel, call(channel, name, language)
-        return found[1]
-
-    return asked
-
-
-@_remembered
+@remembered
 def bounds(channel: Channel, name: str, language: str) -> list[Bound]:
     """What limits one field, at most one of each unit; [] = nothing does."""
     own = channel.fields.get(name, {}).get(language)
@@ -80,7 +58,7 @@ def bounds(channel: Channel, name: str, language: str) -> list[Bound]:
     return found
 
 
-@_remembered
+@remembered
 def room(channel: Channel, name: str, language: str) -> Room | None:
     """The characters that fit whatever they are (for a script of another width: as it is usually written); None = no limit.
 

@@ -11,6 +11,8 @@ import msgspec
 from workers.core.guardrails.lexicon import grammar, lexicon
 from workers.core.guardrails.numbers import bare_words
 from workers.core.guardrails.subject import Subject, normalised
+from workers.core.playbook import Playbook
+from workers.core.remembered import remembered
 
 #: A word in Latin letters, or a digit with letters (5g); hyphens are spaces by then.
 LATIN = re.compile(r"[^\W\d_\u3400-\u9fff][^\W_\u3400-\u9fff]*(?:'[a-z]+)?|\d+[^\W\d_\u3400-\u9fff]+")
@@ -32,11 +34,17 @@ class Words(msgspec.Struct, frozen=True, kw_only=True):
 def own_words(subject: Subject) -> Words:
     """What this product may be described with: its data, other words for its facts, and what the marketer says."""
     language, playbook = subject.about.language, subject.playbook
+    said = _said(playbook, language)
+    return _own_words(language, subject.grounds, tuple(playbook.policy.neutral_words.get(language, ())), said)
+
+
+@remembered
+def _said(playbook: Playbook, language: str) -> tuple[str, ...]:
+    """What the marketer says of groups, goals and tones."""
     texts = [text for group in playbook.audiences.target_groups for text in (group.angle, group.name)]
     texts += [text for campaign in playbook.campaigns.values() for text in (campaign.goal, campaign.cta)]
     texts += [tone.hint for tone in playbook.tones.values()]
-    said = tuple(text.get(language, "") for text in texts)
-    return _own_words(language, subject.grounds, tuple(playbook.policy.neutral_words.get(language, ())), said)
+    return tuple(text.get(language, "") for text in texts)
 
 
 @lru_cache(maxsize=1024)

@@ -1,0 +1,39 @@
+"""Remembers what follows from things that never change but cannot be hashed, such as a channel or a playbook."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from functools import wraps
+from typing import Concatenate, ParamSpec, TypeVar
+
+T = TypeVar("T")
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_MOST = 10_000
+
+
+def remembered(call: Callable[Concatenate[T, P], R]) -> Callable[Concatenate[T, P], R]:
+    """Asks once per object (the first argument, by identity) and other arguments, which are positional and hashable.
+
+    The object must never change. At most 10,000 results are kept, then all are forgotten.
+
+    >>> asked = []
+    >>> length = remembered(lambda things, less: asked.append(less) or len(things) - less)
+    >>> three = ["a", "b", "c"]
+    >>> length(three, 1), length(three, 1), length(three, 2), asked
+    (2, 2, 1, [1, 2])
+    """
+    known: dict[tuple[Hashable, ...], tuple[T, R]] = {}
+
+    @wraps(call)
+    def asked(thing: T, /, *others: P.args, **named: P.kwargs) -> R:
+        key = (id(thing), *others)
+        found = known.get(key)
+        if found is None or found[0] is not thing:  # another one in the place of one that is gone
+            if len(known) >= _MOST:
+                known.clear()
+            found = known[key] = thing, call(thing, *others, **named)
+        return found[1]
+
+    return asked
