@@ -6,7 +6,7 @@ of an older version decodes (new fields have defaults).
 
 from __future__ import annotations
 
-from functools import cache
+from threading import Lock
 from typing import Any, TypeVar
 
 import msgspec
@@ -74,6 +74,16 @@ def _decode(decoder: msgspec.json.Decoder[Any], value: bytes | None) -> Any:
 _event_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(AnyEvent)
 
 
-@cache
+_decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
+_building = Lock()
+
+
 def _decoder(struct: Any) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(struct)
+    """Built by one thread at a time: msgspec 0.22 hands what it knows of a struct to others before it is complete, and a
+    second thread that builds a decoder on that ends the process (SIGSEGV).
+    """
+    found = _decoders.get(struct)
+    if found is None:
+        with _building:
+            found = _decoders.setdefault(struct, _decoders.get(struct) or msgspec.json.Decoder(struct))
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import gc
 import logging
 import os
@@ -53,6 +54,7 @@ def build(role: str, settings: Settings, metrics: WorkerMetrics) -> faust.App:
 
 def run(role: str, settings: Settings) -> None:
     """Runs one role until SIGTERM or SIGINT; exits the process with a code of adapters.exits."""
+    faulthandler.enable()  # what ends in C code without a word leaves the stacks of all threads in the log
     logging.basicConfig(
         level=settings.log_level.upper(), format=f"%(asctime)s {role} %(levelname)s %(name)s: %(message)s", force=True
     )

@@ -58,6 +58,10 @@ class LaneState(msgspec.Struct, frozen=True, array_like=True):
     sealed_until: float = 0.0
 
 
+#: Built at import: lanes start in threads of their own (see schemas.codec).
+_decode_state = msgspec.msgpack.Decoder(LaneState).decode
+
+
 class Learn:
     """One lane. What `apply` returns must be committed before the next call (core.lane.LaneCore)."""
 
@@ -68,7 +72,7 @@ class Learn:
         self._memory = Memory(store, learning.attribution_s + self._grace_s, config.cache_size)
         self._sums = Sums(store, learning)
         stored = store.get(keys.LANE)
-        self._state = msgspec.msgpack.decode(stored, type=LaneState) if stored is not None else LaneState()
+        self._state = _decode_state(stored) if stored is not None else LaneState()
         self._by_event = config.clock == "event"
         self._clock_s = clock_s
         self._decided_s = self._state.sealed_until
