@@ -85,5 +85,7 @@ def _decoder(struct: Any) -> msgspec.json.Decoder[Any]:
     found = _decoders.get(struct)
     if found is None:
         with _building:
-            found = _decoders.setdefault(struct, _decoders.get(struct) or msgspec.json.Decoder(struct))
+            found = _decoders.get(struct)  # another thread may have built it meanwhile
+            if found is None:
+                found = _decoders[struct] = msgspec.json.Decoder(struct)
     return found

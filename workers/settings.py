@@ -89,7 +89,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     # Where each LLM call is told as a span of a trace, by OTLP over HTTP: http://collector:4318/v1/traces. Empty = nowhere.
     # Needs `pip install "attune[traces]"`.
     traces_url: Annotated[str, Meta(pattern=r"^(https?://.+)?$")] = ""
-    # Of so many messages, 0 to 1.
+    # Share of the messages whose calls are told, 0 to 1.
     traces_share: Annotated[float, Meta(ge=0, le=1)] = 1.0
 
     # Name of this worker among those of its role; the same after a restart (a pod ordinal). Empty = a new member each time.

@@ -23,7 +23,7 @@ class LaneSpec(msgspec.Struct, frozen=True, kw_only=True):
     without, progress is the group's committed offsets (written in the same transaction) and outputs go by key.
     `lane_of` names the lane of a source partition; `core` builds the pure part from state and clock. `paced_by`: timers
     wait for the backlog of these topics; `waits_for`: deferred records wait for this one, so a full lane still takes it.
-    `ledger`: what is published twice neither by a crash nor when somebody deletes the changelog (core.told).
+    `ledger`: topics from which a lane that has lost its changelog learns what it has published (core.told).
     """
 
     role: str

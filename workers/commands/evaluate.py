@@ -24,6 +24,7 @@ from workers.errors import Misconfigured
 from workers.main import writer
 from workers.settings import Settings, load
 
+#: Time of one text's calls, at least: a slow machine is no bad model [s].
 _PATIENCE_S = 600.0
 _SAY_EVERY = 50
 
@@ -70,7 +71,7 @@ def text(
         channels=_among(channels, list(known.channels), "channel"),
         each=each,
     )
-    # No customer waits: deadlines count from each call, and what is measured is the model, not the machine.
+    # No customer waits: deadlines count from each call.
     settings = msgspec.structs.replace(
         settings, clock="event", llm_deadline_s=max(settings.llm_deadline_s, _PATIENCE_S)
     )

@@ -38,11 +38,11 @@ class Room(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @remembered
-def bounds(channel: Channel, name: str, language: str) -> list[Bound]:
-    """What limits one field, at most one of each unit; [] = nothing does."""
+def bounds(channel: Channel, name: str, language: str) -> tuple[Bound, ...]:
+    """What limits one field, at most one of each unit; () = nothing does."""
     own = channel.fields.get(name, {}).get(language)
     if own is None:
-        return []
+        return ()
     makers: list[tuple[str, Maximum]] = [("", own)]
     makers += [
         (vendor, maximum)
@@ -55,7 +55,7 @@ def bounds(channel: Channel, name: str, language: str) -> list[Bound]:
         if given:
             most, vendor = min(given)
             found.append(Bound(unit=unit, most=most, vendor=vendor))
-    return found
+    return tuple(found)
 
 
 @remembered

@@ -14,9 +14,9 @@ _MOST = 10_000
 
 
 def remembered(call: Callable[Concatenate[T, P], R]) -> Callable[Concatenate[T, P], R]:
-    """Asks once per object (the first argument, by identity) and other arguments, which are positional and hashable.
+    """Asks once per object (the first argument, by identity) and other arguments, which are hashable.
 
-    The object must never change. At most 10,000 results are kept, then all are forgotten.
+    The object must never change, nor may the result. At most 10,000 results are kept, then all are forgotten.
 
     >>> asked = []
     >>> length = remembered(lambda things, less: asked.append(less) or len(things) - less)
@@ -28,7 +28,7 @@ def remembered(call: Callable[Concatenate[T, P], R]) -> Callable[Concatenate[T, 
 
     @wraps(call)
     def asked(thing: T, /, *others: P.args, **named: P.kwargs) -> R:
-        key = (id(thing), *others)
+        key = (id(thing), *others, *named.items())
         found = known.get(key)
         if found is None or found[0] is not thing:  # another one in the place of one that is gone
             if len(known) >= _MOST:
