@@ -7,34 +7,37 @@ from collections.abc import Generator
 
 import pytest
 
-from tests.faults.table import Cases, code_version
+from tests.faults.table import FAULTS, Cases
 from tests.support_faults import FULL
 
 #: `ATTUNE_FAULTS_RESUME=1`: what has passed with this very code is not run again.
 RESUME = os.environ.pop("ATTUNE_FAULTS_RESUME", "") == "1"
 
 
-@pytest.fixture(scope="session")
-def cases() -> Cases:
+@pytest.fixture(scope="module")
+def cases(request: pytest.FixtureRequest) -> Cases:
     """Where a case's row is put when all of its claims have held: `cases.passed(...)`, `cases.unprotected(...)`."""
-    return Cases.at(code_version(), full=FULL)
+    return Cases.of(request.path, full=FULL)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leaves out what has passed already, where that is asked for."""
     if not RESUME:
         return
-    known = Cases.at(code_version(), full=FULL)
-    done = [item for item in items if known.has_run(item.nodeid)]
+    done = [item for item in items if _is_ours(item) and Cases.of(item.path, full=FULL).has_run(item.nodeid)]
     if done:
         config.hook.pytest_deselected(items=done)
-        items[:] = [item for item in items if not known.has_run(item.nodeid)]
+        items[:] = [item for item in items if item not in done]
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Remembers each test of this folder that has passed."""
     report = yield
-    if report.when == "call" and report.passed and "tests/faults/" in item.nodeid:
-        Cases.at(code_version(), full=FULL).has_passed(item.nodeid)
+    if report.when == "call" and report.passed and _is_ours(item):
+        Cases.of(item.path, full=FULL).has_passed(item.nodeid)
     return report
+
+
+def _is_ours(item: pytest.Item) -> bool:
+    return item.path.is_relative_to(FAULTS)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import subprocess
 import sys
 from datetime import UTC, datetime
 from functools import cache
@@ -18,6 +19,7 @@ from typing import Self
 import msgspec
 
 ROOT = Path(__file__).resolve().parents[2]
+FAULTS = ROOT / "tests" / "faults"
 RESULTS = ROOT / ".cache" / "faults"
 PAGE = ROOT / "docs" / "faults.md"
 _COLUMNS = ("case", "injected", "lost", "duplicated", "differences", "recovery", "with its protection off")
@@ -38,14 +40,14 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Cases:
-    """The results of one version of the code, short or full form. Two processes may write at once."""
+    """The results of one test file at one version of the code, short or full form. Two processes may write at once."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     @classmethod
-    def at(cls, code: str, *, full: bool) -> Self:
-        return cls(RESULTS / f"{'full' if full else 'short'}-{code}")
+    def of(cls, test_file: Path, *, full: bool) -> Self:
+        return cls(RESULTS / f"{'full' if full else 'short'}-{test_file.stem}-{code_version(test_file)}")
 
     def passed(self, name: str, row: Row) -> None:
         """Keeps the row of a case. Raises AssertionError when it isn't clean: no such row is kept."""
@@ -89,12 +91,15 @@ def as_markdown(rows: list[tuple[Row, str]]) -> str:
 
 
 @cache
-def code_version() -> str:
-    """Names everything that a result depends on: the product, its schemas, its broker, and the fault tests."""
+def code_version(test_file: Path) -> str:
+    """Names everything that the results of a test file depend on: the product, its schemas, its broker, what all fault
+    tests share, and the file itself. A new file leaves the results of the others as they are.
+    """
     digest = sha256()
-    folders = [ROOT / name for name in ("workers", "schemas", "infra/kafka", "playbooks", "tests/faults")]
+    folders = [ROOT / name for name in ("workers", "schemas", "infra/kafka", "playbooks")]
     files = [path for folder in folders for path in folder.rglob("*") if path.suffix in (".py", ".yaml", ".txt")]
-    for path in sorted([*files, *(ROOT / "tests").glob("support*.py")]):
+    shared = [path for path in FAULTS.glob("*.py") if not path.name.startswith("test_")]
+    for path in sorted([*files, *shared, *(ROOT / "tests").glob("support*.py"), test_file.resolve()]):
         digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:12]
 
@@ -104,7 +109,8 @@ def main() -> None:
     parser.add_argument("--full", action="store_true")
     parser.add_argument("--write", action="store_true")
     asked = parser.parse_args()
-    rows = Cases.at(code_version(), full=asked.full).rows()
+    files = sorted(FAULTS.glob("test_*.py"))
+    rows = [row for file in files for row in Cases.of(file, full=asked.full).rows()]
     table = as_markdown(rows)
     sys.stdout.write(table)
     if asked.write:
@@ -116,8 +122,12 @@ def _write(table: str, *, full: bool) -> None:
     page = PAGE.read_text()
     head, _, rest = page.partition("<!-- table -->\n")
     _, _, tail = rest.partition("<!-- end of table -->")
-    cores = os.cpu_count()
-    made = f"{datetime.now(UTC):%Y-%m-%d}, {'full' if full else 'short'} form, {cores} cores, Python {platform.python_version()}"
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    machine = f"{os.cpu_count()} cores, Python {platform.python_version()}"
+    form = "full" if full else "short"
+    made = f"{datetime.now(UTC):%Y-%m-%d}, {form} form, {machine}, at commit `{commit.stdout.strip() or 'unknown'}`"
     PAGE.write_text(f"{head}<!-- table -->\n{made}\n\n{table}<!-- end of table -->{tail}")
 
 
