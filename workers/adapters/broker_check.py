@@ -53,7 +53,8 @@ def check_broker(
     if wrong:
         raise Misconfigured(
             f"Kafka at {settings.brokers} does not fit {role}: {'; '.join(wrong)}.",
-            "`attune topics show` compares them all, `attune topics apply` creates what is missing",
+            "`attune topics show` compares them all, `attune topics apply` creates what is missing; Kafka calls missing what "
+            "this user may not see",
         )
 
 

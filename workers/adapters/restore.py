@@ -88,7 +88,7 @@ def _consumer(topic: str, partition: int, client_config: Mapping[str, str | int]
     return Consumer(
         {
             **client_config,
-            "group.id": f"restore-{topic}-{partition}",  # never joined, never committed
+            "group.id": f"{topic}-restore",  # never joined; begins with the prefix, as all that a cluster grants us
             "enable.auto.commit": False,
             "isolation.level": failpoints.isolation_level(),
             "enable.partition.eof": True,

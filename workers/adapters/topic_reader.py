@@ -142,7 +142,10 @@ class TopicReader:
     def _partitions(self, topic: str) -> list[int]:
         metadata = self._consumer.list_topics(topic, timeout=_TIMEOUT_S).topics[topic]
         if metadata.error is not None:
-            raise Misconfigured(f"there is no topic {topic}.", "`attune topics apply` creates it; is the prefix right?")
+            raise Misconfigured(
+                f"there is no topic {topic}.",
+                "`attune topics apply` creates it; is the prefix right, and may this user see it?",
+            )
         return sorted(metadata.partitions)
 
     def _watermarks(self, sources: list[Source]) -> dict[Source, tuple[int, int]]:

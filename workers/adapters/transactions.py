@@ -101,6 +101,15 @@ class LaneProducer:
             raise self._ended(error) from error
         return marker_offset
 
+    def _failure(self) -> KafkaError | None:
+        """Why the open transaction has failed; None = it has not. What cannot begin another one says so, and changes nothing."""
+        try:
+            self._producer.begin_transaction()
+        except KafkaException as error:
+            reason: KafkaError = error.args[0]
+            return reason if reason.code() != KafkaError._STATE else None
+        return None
+
     def _abort(self) -> KafkaError | None:
         """What keeps the failed transaction from being aborted; None = it is aborted.
 
@@ -146,6 +155,8 @@ class LaneProducer:
 
     def _ended(self, error: KafkaException) -> Fatal:
         reason: KafkaError = error.args[0]
+        if reason.code() == KafkaError._STATE:  # the library's name: the transaction had failed before this call
+            reason = self._failure() or reason
         found = reason if reason.code() in _FENCED else self._abort()
         if found is not None and found.code() in _FENCED:
             return Fenced(f"{self._id}: a newer worker owns this lane ({found.str()}).")
