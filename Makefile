@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 CACHE ?= .cache
 DURATION ?= 0
 REPORT ?=
+# Hundreds of processes start here; with this set, each of them would compile its libraries anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup setup-dev setup-vllm kafka-jars demo test check lint format types unit schemas lock faults bench bench-gpu up down clean
 
