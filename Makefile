@@ -62,7 +62,7 @@ unit: setup-dev ## tests without Kafka and LLM, but for the slow ones
 
 faults: setup-dev ## break a running system in every known way, and print what was lost; SHORT=1 in minutes, FRESH=1 from the start, WRITE=1 keeps the table
 	@$(if $(FRESH),rm -rf .cache/faults)
-	@$(if $(SHORT),,ATTUNE_FAULTS=full) ATTUNE_FAULTS_RESUME=1 $(BIN)/pytest -ra -n 2 --dist loadfile tests/faults
+	@$(if $(SHORT),,FAULTS=full) FAULTS_RESUME=1 $(BIN)/pytest -ra -n 2 --dist loadfile tests/faults
 	@$(BIN)/python -m tests.faults.table $(if $(SHORT),,--full) $(if $(WRITE),--write)
 
 schemas: setup-dev ## generate JSON Schemas, AsyncAPI, docs/metrics.md, the dashboard

@@ -29,8 +29,8 @@ from workers.core import profile as profiles
 from workers.core.profile import Profile
 from workers.settings import Settings
 
-#: `ATTUNE_FAULTS=full` runs the fault tests at their real size. Taken out: workers would look for a setting of that name.
-FULL = os.environ.pop("ATTUNE_FAULTS", "") == "full"
+#: `FAULTS=full` runs the fault tests at their real size. Processes of pytest inherit it: it is read and left there.
+FULL = os.environ.get("FAULTS") == "full"
 Entry: TypeAlias = tuple[bytes | None, bytes | None]
 decode_marker = msgspec.msgpack.Decoder(Marker).decode
 #: Far in the past: events older than a week are not recognised when they come again, so that nothing but the delivery

@@ -10,8 +10,8 @@ import pytest
 from tests.faults.table import FAULTS, Cases
 from tests.support_faults import FULL
 
-#: `ATTUNE_FAULTS_RESUME=1`: what has passed with this very code is not run again.
-RESUME = os.environ.pop("ATTUNE_FAULTS_RESUME", "") == "1"
+#: `FAULTS_RESUME=1`: what has passed with this very code is not run again.
+RESUME = os.environ.get("FAULTS_RESUME") == "1"
 
 
 @pytest.fixture(scope="module")

@@ -113,6 +113,8 @@ def main() -> None:
     rows = [row for file in files for row in Cases.of(file, full=asked.full).rows()]
     table = as_markdown(rows)
     sys.stdout.write(table)
+    if not rows:
+        sys.exit("no case has passed in this form")
     if asked.write:
         _write(table, full=asked.full)
 

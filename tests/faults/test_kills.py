@@ -1,6 +1,6 @@
 """kill -9 under load, where it hurts and at random: afterwards everything is as if nothing had happened.
 
-Few events and kills by default; `ATTUNE_FAULTS=full` is the real thing: 1,000,000 events, 50 kills.
+Few events and kills by default; `FAULTS=full` is the real thing: 1,000,000 events, ten deaths at each place and twenty at random.
 """
 
 from __future__ import annotations
