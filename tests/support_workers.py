@@ -63,7 +63,12 @@ def produce(settings: Settings, topic: str, records: list[tuple[bytes | None, by
     config = {**client_config(settings), "enable.idempotence": True, "partitioner": "murmur2_random", "linger.ms": 5}
     producer = Producer(config)
     for key, value in records:
-        producer.produce(settings.topic(topic), key=key, value=value, on_delivery=delivered)
+        while True:
+            try:
+                producer.produce(settings.topic(topic), key=key, value=value, on_delivery=delivered)
+                break
+            except BufferError:  # as many wait as may
+                producer.poll(0.1)
         producer.poll(0)
     assert producer.flush(60) == 0
     assert failed == []
