@@ -80,9 +80,13 @@ def check(
     details = [guardrail(looked_at) for guardrail in _CHECKS]
     details.append(language(looked_at, detect))
     return [
-        GuardrailVerdict(name=name, passed=detail is None, detail=" ".join(visible(detail or "").split())[:200])
+        GuardrailVerdict(name=name, passed=detail is None, detail=_shown(detail))
         for name, detail in zip(NAMES, details, strict=True)
     ]
+
+
+def _shown(detail: str | None) -> str:
+    return " ".join(visible(detail).split())[:200] if detail else ""
 
 
 def market_verdict(text: MessageText, about: About, playbook: Playbook) -> GuardrailVerdict:

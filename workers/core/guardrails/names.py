@@ -17,7 +17,8 @@ _PERSON = re.compile(r"[\u3400-\u9fff]{1,3}(?:先生|女士|小姐|太太)|\b(?:
 _GREETING = re.compile(r"\b(?:Hi|Hello|Hey|Dear)[ ,]+([A-Z][a-z]+)\b")
 _ANYONE = frozenset({"there", "friend", "friends", "you", "again", "customer", "customers", "everyone", "all", "team"})
 _WORD = re.compile(r"[A-Z][A-Za-z]+(?:['-][A-Za-z]+)*")
-_SENTENCE_START = re.compile(r"(?:^|[.!?:…\n\"“(—–-]|[^\x00-\x7f])\s*$")
+#: Behind these a sentence or something quoted may begin; as behind all that is not ASCII.
+_BEFORE_SENTENCES = frozenset('.!?:\n"(-')
 _MONTHS = "january|february|march|april|may|june|july|august|september|october|november|december"
 _DAYS = "monday|tuesday|wednesday|thursday|friday|saturday|sunday"
 _COMMON = re.compile(rf"{_MONTHS}|(?:{_DAYS})s?|bluetooth|i'm|i'll|i've|i'd|ok|ai")
@@ -102,6 +103,7 @@ def _unknown_name(text: str, grounds: str) -> str | None:
         word = match.group()
         if word.isupper() or _COMMON.fullmatch(word.casefold()) or word.casefold().removesuffix("'s") in grounds:
             continue
-        if not _SENTENCE_START.search(text, 0, match.start()):
+        before = text[: match.start()].rstrip(" \t")[-1:]
+        if before and before.isascii() and before not in _BEFORE_SENTENCES:
             return word
     return None

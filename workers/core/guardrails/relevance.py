@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from workers.core.guardrails.subject import Subject
 
@@ -20,8 +21,15 @@ def relevance(subject: Subject) -> str | None:
     product, text = subject.about.product, subject.text
     if not product.name and not product.facts:
         return None
-    latin = {word[:_STEM] for word in _LATIN_WORD.findall(subject.grounds) if word not in _EMPTY_WORDS}
-    han = {run[i : i + 2] for run in _HAN.findall(subject.grounds) for i in range(len(run) - 1)} - _EMPTY_WORDS
+    latin, han = _marks(subject.grounds)
     if any(pair in text for pair in han) or any(word[:_STEM] in latin for word in _LATIN_WORD.findall(text)):
         return None
     return "it does not speak of the product"
+
+
+@lru_cache(maxsize=1024)  # many texts are about one product
+def _marks(grounds: str) -> tuple[frozenset[str], frozenset[str]]:
+    """The beginnings of its Latin words, and its pairs of Chinese characters."""
+    latin = {word[:_STEM] for word in _LATIN_WORD.findall(grounds) if word not in _EMPTY_WORDS}
+    han = {run[i : i + 2] for run in _HAN.findall(grounds) for i in range(len(run) - 1)} - _EMPTY_WORDS
+    return frozenset(latin), frozenset(han)

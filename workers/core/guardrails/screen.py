@@ -22,6 +22,8 @@ _BEGINS = re.compile(r"\\b|\(\?<[!=][^()]*\)")
 _ENDS = re.compile(r"\\b|\(\?[!=][^()]*\)")
 _GROUPS = (op.SUBPATTERN, op.ATOMIC_GROUP)
 _REPEATS = (op.MAX_REPEAT, op.MIN_REPEAT, op.POSSESSIVE_REPEAT)
+#: Of a part that stands several times so many are looked for.
+_MOST_REPEATS = 4
 #: A class of more characters than this says nothing about a text.
 _MOST_CHARACTERS = 60
 #: A single Latin letter stands in nearly every text (see _rarity).
@@ -167,10 +169,12 @@ def _of_item(kind: Any, value: Any) -> frozenset[str]:
     if kind in _GROUPS:
         return _of_sequence(value[-1] if kind is op.SUBPATTERN else value)
     if kind in _REPEATS and value[0] > 0:
-        return _of_sequence(value[2])
+        return _of_sequence([*value[2]] * min(value[0], _MOST_REPEATS))
+    if kind is op.ASSERT:  # what must follow, or have come before
+        return _of_sequence(value[1])
     if kind is op.IN:
         return _of_class(value)
-    return _NOTHING  # assertions, and what may be any character
+    return _NOTHING  # what must not be there, and what may be any character
 
 
 def _of_class(members: Any) -> frozenset[str]:

@@ -90,7 +90,12 @@ def repetition(subject: Subject) -> str | None:
         if len(set(sentences)) < len(sentences):
             return "a sentence stands twice"
         words = _WORDS.findall(value)
-        phrases = Counter(zip(*(words[place:] for place in range(_PHRASE_WORDS)), strict=False))
+        often = {word for word, times in Counter(words).items() if times > _MAX_PHRASE}
+        phrases = Counter(
+            tuple(words[at : at + _PHRASE_WORDS])
+            for at in range(len(words) - _PHRASE_WORDS + 1)
+            if words[at] in often  # a phrase stands no more often than its first word
+        )
         phrase = max(phrases, key=phrases.__getitem__, default=())
         if phrases[phrase] > _MAX_PHRASE:
             return f'"{" ".join(phrase)}" stands {phrases[phrase]} times'

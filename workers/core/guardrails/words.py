@@ -28,7 +28,7 @@ class Words(msgspec.Struct, frozen=True, kw_only=True):
 
     def knows(self, word: str) -> bool:
         """Whether it or what it is an inflection of is among the single words."""
-        return not self.single.isdisjoint(forms(word))
+        return word in self.single or not self.single.isdisjoint(forms(word))
 
 
 def own_words(subject: Subject) -> Words:
