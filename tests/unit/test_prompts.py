@@ -6,7 +6,9 @@ from itertools import product as product_of
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import jsonschema
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,8 +17,8 @@ from schemas.messages import MessageText, ProductFacts
 from tests.support_playbooks import REES46, SMART_DEVICES, facts, playbook, request
 from workers.core import prompts
 from workers.core.cleaning import clean
-from workers.core.prompts import WrongTurn, parse, render, schema_for, turns
-from workers.core.wording import product_words
+from workers.core.prompts import WrongTurn, fields, parse, render, schema_for, turns
+from workers.core.wording import compiled, product_words
 
 GROUPS = ("young", "sports", "business")
 
@@ -246,3 +248,25 @@ def test_a_product_view_is_the_same_for_known_products() -> None:
     assert shown["tone"] == {"id": "", "hint": ""}
     names = {"language", "channel", "fields", "group", "trigger", "goal", "product", "tone", "voice", "customer"}
     assert set(shown) == names
+
+
+@pytest.mark.parametrize("folder", [SMART_DEVICES, REES46])
+def test_the_examples_of_every_prompt_are_answers_for_the_channel_that_is_asked_for(folder: Path) -> None:
+    known = playbook(folder)
+    product = ProductFacts(product_id="p", name="Thing", facts=["a fact"])
+    for (prompt, language), channel in product_of(known.prompts, known.channels):
+        if prompt.startswith("copy-"):
+            continue
+        for tone in (*known.tones, None):
+            asked = request(channel=channel, language=language, product=product, prompt=prompt, tone=tone)
+            answers = [turn.content for turn in render(known, asked) if turn.role == "assistant"]
+            for answer in answers:
+                jsonschema.validate(msgspec.json.decode(answer), schema_for(known.channels[channel], language))
+
+
+def test_an_example_that_lacks_a_field_is_a_mistake() -> None:
+    source = "{{ {'title': 'A title', 'body': 'Some words.'} | answer }}"
+    push, email = (fields(playbook().channels[channel], "en") for channel in ("push", "email"))
+    assert compiled(source).render(channel="push", fields=push) == '{"title": "A title", "body": "Some words."}'
+    with pytest.raises(jinja2.TemplateRuntimeError, match="no email_subject, preheader, cta_text; email needs it"):
+        compiled(source).render(channel="email", fields=email)

@@ -32,11 +32,15 @@ def candidate(request: MessageRequest, calls: int, text: MessageText = GOOD, fai
 
 def test_every_product_group_language_and_channel_is_tried_in_every_arm() -> None:
     known = playbook()
+    campaign, everywhere = known.campaigns["cart-abandonment"], tuple(known.channels)
     asked = list(requests(known, Scope(campaigns=("cart-abandonment",), each=4), NOW, 20.0))
-    assert len(asked) == len(known.products) * 3 * 2 * len(known.channels) * 4
+    assert len(asked) == len(known.products) * 3 * 2 * len(campaign.channels) * 4
     assert len({request.message_id for request in asked}) == len(asked)
-    tried = {request.variation_id for request in asked}
-    assert tried == set(arms.speaking(known.campaigns["cart-abandonment"]))
+    scope = Scope(campaigns=("cart-abandonment",), channels=everywhere, each=1)
+    in_turn = list(requests(known, scope, NOW, 20.0))
+    for channel in known.channels:
+        tried = {request.variation_id for request in in_turn if request.channel == channel}
+        assert tried == set(arms.speaking(known.campaigns["cart-abandonment"]))
     assert asked == list(requests(known, Scope(campaigns=("cart-abandonment",), each=4), NOW, 20.0))
 
 

@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 
 import click
+import jinja2
 import msgspec
 from rich.table import Table
 
@@ -18,6 +19,7 @@ from workers.adapters.metrics import WorkerMetrics
 from workers.adapters.playbook_files import load_for as load_playbook
 from workers.adapters.servers import writes_in
 from workers.commands.console import err, one_line_errors, out
+from workers.core import prompts
 from workers.core.playbook import Playbook
 from workers.core.text_evaluation import Evaluation, Scope, Written, evaluate, requests
 from workers.errors import Misconfigured
@@ -76,6 +78,7 @@ def text(
         settings, clock="event", llm_deadline_s=max(settings.llm_deadline_s, _PATIENCE_S)
     )
     asked = list(requests(known, scope, clock.utc_now(), settings.llm_deadline_s))
+    _render(known, asked)
     with LlmServer.start(settings) as server:
         running = msgspec.structs.replace(settings, llm=server.base_url, llm_languages=writes_in(settings))
         written = asyncio.run(_write(running, known, asked))
@@ -87,6 +90,16 @@ def text(
         return
     for shown in _shown(found):
         out.print(shown)
+
+
+def _render(playbook: Playbook, asked: list[MessageRequest]) -> None:
+    """Raises Misconfigured for a prompt that does not know a channel: the check looks at those of its campaigns alone."""
+    for request in asked:
+        try:
+            prompts.render(playbook, request)
+        except jinja2.TemplateError as error:
+            what = f"prompt `{request.prompt}` cannot ask for {request.channel} in {request.language}: {error}."
+            raise Misconfigured(what, "name other channels, or add to the prompt what it lacks") from error
 
 
 async def _write(settings: Settings, playbook: Playbook, asked: list[MessageRequest]) -> list[Written]:

@@ -29,7 +29,7 @@ _SPACES = re.compile(r"[^\S\n]+")
 _MAX_ANSWER_CHARS = 20_000
 _MAX_CONTEXT = 8
 #: Variables that say nothing of one customer or product.
-_OF_MANY = frozenset(("language", "channel", "group", "trigger", "goal", "tone", "voice"))
+_OF_MANY = frozenset(("language", "channel", "fields", "group", "trigger", "goal", "tone", "voice"))
 
 
 class Field(msgspec.Struct, frozen=True):
@@ -78,7 +78,9 @@ def _names(source: str) -> frozenset[str]:
 @lru_cache(maxsize=4096)
 def _shared_turn(source: str, of_many: bytes) -> str:
     """A turn that is the same for many customers: rendered once for all of them."""
-    return compiled(source).render(msgspec.json.decode(of_many)).strip()
+    values = msgspec.json.decode(of_many)
+    values["fields"] = msgspec.convert(values["fields"], list[Field])
+    return compiled(source).render(values).strip()
 
 
 class Turn(msgspec.Struct, frozen=True):

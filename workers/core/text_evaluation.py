@@ -19,8 +19,8 @@ from workers.core.profile import CartLine
 
 
 class Scope(msgspec.Struct, frozen=True, kw_only=True):
-    """What to try; an empty collection = everything that the playbook has. `each`: texts per combination, which take the
-    campaign's arms in turn.
+    """What to try; an empty collection = everything that the playbook has, of channels those of each campaign. `each`:
+    texts per combination; those of a language and channel take the campaign's arms in turn.
     """
 
     campaigns: Collection[str] = ()
@@ -36,21 +36,21 @@ def requests(playbook: Playbook, scope: Scope, now: datetime, deadline_s: float)
     campaigns = [one for one in playbook.campaigns.values() if not scope.campaigns or one.id in scope.campaigns]
     for campaign in campaigns:
         speaking = list(arms.speaking(campaign).values())
-        place = 0
+        written = Counter[tuple[str, str]]()  # each language and channel has the arms in turn
         for product in playbook.products.values():
             for group in playbook.audiences.target_groups:
                 for language in playbook.languages:
-                    for channel in playbook.channels:
-                        chosen = (product.product_id, group.id, language, channel)
-                        wanted = (scope.products, scope.groups, scope.languages, scope.channels)
-                        if any(some and one not in some for one, some in zip(chosen, wanted, strict=True)):
-                            continue
+                    chosen = (product.product_id, group.id, language)
+                    wanted = (scope.products, scope.groups, scope.languages)
+                    if any(some and one not in some for one, some in zip(chosen, wanted, strict=True)):
+                        continue
+                    for channel in scope.channels or campaign.channels:
                         line = CartLine(product.product_id)
                         known = facts.product_facts(line, product.currency, playbook, language)
                         for number in range(scope.each):
-                            arm = speaking[place % len(speaking)]
-                            place += 1
-                            key = "/".join((campaign.id, *chosen, arm.id, str(number)))
+                            arm = speaking[written[language, channel] % len(speaking)]
+                            written[language, channel] += 1
+                            key = "/".join((campaign.id, *chosen, channel, arm.id, str(number)))
                             yield MessageRequest(
                                 message_id=f"eval/{key}",
                                 decision_id=f"eval/{key}",

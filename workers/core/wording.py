@@ -5,8 +5,10 @@ Names, brands and categories may come from events, so from anybody: they are dat
 
 from __future__ import annotations
 
+import json
 import math
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 
 import jinja2
@@ -136,6 +138,15 @@ def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+@jinja2.pass_context
+def _answer(context: Context, example: Mapping[str, str]) -> str:
+    """An answer as a model should write it: JSON with the channel's fields, in their order; `example` may have more."""
+    names = [field.name for field in context["fields"]]
+    if missing := [name for name in names if name not in example]:
+        raise jinja2.TemplateRuntimeError(f"the example has no {', '.join(missing)}; {context['channel']} needs it")
+    return json.dumps({name: example[name] for name in names}, ensure_ascii=False)
+
+
 def _environment() -> jinja2.Environment:
     environment = ImmutableSandboxedEnvironment(
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
@@ -144,6 +155,7 @@ def _environment() -> jinja2.Environment:
     environment.filters["listed"] = _listed
     environment.filters["fitting"] = _fitting
     environment.filters["sentence"] = _sentence
+    environment.filters["answer"] = _answer
     return environment
 
 
