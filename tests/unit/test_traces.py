@@ -130,6 +130,22 @@ def test_no_text_leaves_by_a_span(fake: FakeLlm, collector: Collector) -> None:
     assert b"a secret answer" not in sent
 
 
+def test_a_call_that_is_given_up_is_a_span_too(fake: FakeLlm, collector: Collector) -> None:
+    fake.fault = Fault.SLOW
+
+    async def run() -> None:
+        async with OpenAiModel(Settings(llm=fake.base_url, traces_url=collector.url)) as model:
+            call = asyncio.create_task(model.complete(CALL, 60.0))
+            await asyncio.to_thread(fake.arrived.wait, 30.0)
+            call.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await call
+
+    asyncio.run(run())
+    (span,) = collector.spans
+    assert attributes(span)["error.type"] == "cancelled"
+
+
 def test_a_call_that_fails_says_how(fake: FakeLlm, collector: Collector) -> None:
     fake.fault = Fault.BROKEN
     (error,) = ask(fake, collector.url, CALL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Callable
 
@@ -105,6 +106,9 @@ class Endpoint:
                 self.leave_alone()
                 raise wire.retry("unavailable", f"this server refuses ({error.reason})") from error
             self._answered(turn, None)  # it works, for other calls
+            raise
+        except asyncio.CancelledError:  # the worker ends, or has lost the partition
+            trace.ended(model, None, "cancelled")
             raise
         self._observe(model, began_s, "")
         trace.ended(model, completion, "")
