@@ -22,7 +22,7 @@ from benchmarks.words import Words
 #: The sections of a bench, in their order, and the fields in which their findings stand.
 SECTIONS = {
     "events": ("runs", "size", "left_out"),
-    "latency": ("latency", "latency_rate", "latency_left_out"),
+    "latency": ("latency", "latency_rate", "latency_left_out", "pipe_us"),
     "recovery": ("restored", "restarted"),
     "scale": ("scale", "soak"),
     "cost": ("cost",),
@@ -33,7 +33,8 @@ SECTIONS = {
 class Findings(msgspec.Struct, kw_only=True):
     """Everything of one bench; a section that was not run is empty. `at` is ISO 8601, UTC.
 
-    `left_out` and `latency_left_out`: program -> why. `kept`: section -> commit and day of an earlier bench that ran it.
+    `left_out` and `latency_left_out`: program -> why. `pipe_us`: a byte to a process on another core and back [µs].
+    `kept`: section -> commit and day of an earlier bench that ran it.
     """
 
     at: str
@@ -46,6 +47,7 @@ class Findings(msgspec.Struct, kw_only=True):
     latency: dict[str, Latency] = {}
     latency_rate: int = 0
     latency_left_out: dict[str, str] = {}
+    pipe_us: float = 0.0
     restored: Restored | None = None
     restarted: Restarted | None = None
     scale: list[Scaled] = []

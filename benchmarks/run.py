@@ -23,7 +23,7 @@ from rich.console import Console
 from benchmarks.arena import bench_events
 from benchmarks.cost import bench_cost
 from benchmarks.findings import SECTIONS, Findings, here
-from benchmarks.latency import bench_latency
+from benchmarks.latency import bench_latency, pipe_us
 from benchmarks.programs import PEERS_PYTHON
 from benchmarks.recovery import bench_restart, bench_restore
 from benchmarks.report import Table, tables, write
@@ -139,7 +139,8 @@ def fill(section: str, found: Findings, settings: Settings, size: Size, llm: str
             found.size = {"events": size.events, "customers": size.customers, "runs": size.runs}
             found.runs, found.left_out = bench_events(settings, size.events, size.customers, size.runs, say)
         case "latency":
-            found.latency_rate = size.rate
+            found.latency_rate, found.pipe_us = size.rate, pipe_us()
+            say(f"a byte to another process and back: {found.pipe_us:.0f} µs")
             found.latency, found.latency_left_out = bench_latency(
                 settings, size.rate, size.latency_s, size.broker_warm_s, say
             )
