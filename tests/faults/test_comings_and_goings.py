@@ -50,9 +50,9 @@ def test_a_worker_that_is_asked_to_end_under_load_ends_in_time_and_repeats_nothi
             assert follower.applied() < shop.made, "it was in the middle"
         assert longest_s <= STOP_WITHIN_S
         with supervised(running) as role:
-            wait_applied(role, follower, shop.made, 900)
+            took_s = recovery_s(role, follower, shop.made, 900)
         injected = f"{STOPS} times, {shop.made:,} events; the slowest end took {longest_s:.1f} s"
-        row = clean_row(running, follower, shop, "SIGTERM under load", injected)
+        row = clean_row(running, follower, shop, "SIGTERM under load", injected, took_s)
     cases.passed("12-stops", row)
 
 
@@ -110,14 +110,16 @@ def test_a_backlog_of_which_one_customer_makes_nearly_all_stays_within_its_memor
                 assert process.poll() is None, log_of(running)[-2000:]
                 return follower.applied() >= shop.made
 
+            began_s = time.monotonic()
             wait_until(done, 900 if FULL else 90, "the backlog is worked off")
+            took_s = time.monotonic() - began_s
             most_mb = rss_mb(process.pid)
             process.terminate()
             assert process.wait(40) == 0
         assert most_mb < MAX_RSS_MB
         assert log_of(running).count("is open") == running.partitions, "no lane was lost meanwhile"
         injected = f"{shop.made:,} events at once, 90 % of one customer; the worker had at most {most_mb:.0f} MB"
-        row = clean_row(running, follower, shop, "a backlog and a hot customer", injected)
+        row = clean_row(running, follower, shop, "a backlog and a hot customer", injected, took_s)
     cases.passed("70-backlog", row)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 import signal
 import subprocess
+import time
 
 import msgspec
 import pytest
@@ -60,8 +61,9 @@ def die_somewhere(settings: Settings, follower: Follower, place: str, slice_: in
         assert process.wait(60) == EXIT_CODE, log_of(settings)[-2000:]
 
 
-def finish(settings: Settings, follower: Follower, events: int, **environment: str) -> None:
-    """A worker applies what is left, and ends when it is asked to."""
+def finish(settings: Settings, follower: Follower, events: int, **environment: str) -> float:
+    """A worker applies what is left, and ends when it is asked to. Returns how long it took from its start [s]."""
+    began_s = time.monotonic()
     with worker("personalise", settings, **environment) as process:
 
         def done() -> bool:
@@ -69,8 +71,10 @@ def finish(settings: Settings, follower: Follower, events: int, **environment: s
             return follower.applied() >= events
 
         wait_until(done, 600 if FULL else 90, f"{events} events applied")
+        took_s = time.monotonic() - began_s
         process.terminate()
         assert process.wait(40) == 0
+    return took_s
 
 
 def test_after_many_kills_every_event_is_applied_once_and_no_output_repeated(running: Settings, cases: Cases) -> None:
@@ -82,7 +86,7 @@ def test_after_many_kills_every_event_is_applied_once_and_no_output_repeated(run
             produce(running, "customer.events", list(shop.events(slice_)))
             die_somewhere(running, follower, place, slice_, rng)
         produce(running, "customer.events", list(shop.events(EVENTS - shop.made)))
-        finish(running, follower, EVENTS)
+        took_s = finish(running, follower, EVENTS)
         # events      ├─ slice ─┼─ slice ─┼─ slice ─┤ ...        each slice is there before its worker starts
         # worker 1    ├──────✗                                   ✗ dies: at a failpoint, or by kill -9 at random
         # worker 2           ├────────✗                          begins behind the marker of the last commit
@@ -101,6 +105,7 @@ def test_after_many_kills_every_event_is_applied_once_and_no_output_repeated(run
             lost=lost,
             duplicated=sum(twice.values()),
             differences=len(wrong),
+            recovery_s=took_s,
         ),
     )
 

@@ -52,17 +52,18 @@ def ends(settings: Settings, topic: str) -> list[int]:
 
 def pause_and_replace(
     settings: Settings, follower: Follower, shop: Shop, unsafe: str = ""
-) -> tuple[list[int], list[int], int | None]:
+) -> tuple[list[int], list[int], int | None, float]:
     """Freezes a worker in the middle of a transaction until its successor has caught up, then lets it go on.
 
-    Returns the ends of the changelog before and after it went on, and its exit code (None = it goes on for ever).
+    Returns the ends of the changelog before and after it went on, its exit code (None = it goes on for ever), and how long
+    after the freeze its successor had applied everything [s].
     """
     produce(settings, "customer.events", list(shop.events(EVENTS)))
     armed = {"ATTUNE_FAILPOINTS": f"{unsafe}lane.half_produced=3:stop"}
     successor = successor_of(settings)
     with worker("personalise", settings, **armed, **BATCH) as old:
         wait_until(lambda: is_stopped(old.pid), 60, "the worker is frozen")
-        awake_at_s = time.monotonic() + PAUSE_S
+        frozen_at_s = time.monotonic()
         environment = {"ATTUNE_FAILPOINTS": unsafe.rstrip(",")} if unsafe else {}
         with worker("personalise", successor, **environment) as new:
 
@@ -71,7 +72,8 @@ def pause_and_replace(
                 return follower.applied() >= EVENTS
 
             wait_until(caught_up, 90, "the successor has applied everything")
-            wait_until(lambda: time.monotonic() >= awake_at_s, PAUSE_S + 10, "it has slept long enough")
+            took_s = time.monotonic() - frozen_at_s
+            wait_until(lambda: time.monotonic() >= frozen_at_s + PAUSE_S, PAUSE_S + 10, "it has slept long enough")
             before = ends(settings, "personalise-state")
             os.kill(old.pid, signal.SIGCONT)
             if unsafe:
@@ -83,7 +85,7 @@ def pause_and_replace(
             assert new.poll() is None, "the successor goes on"
             new.terminate()
             assert new.wait(40) == 0
-    return before, after, code
+    return before, after, code, took_s
 
 
 @pytest.mark.parametrize("transaction_timeout_s", [60.0, 3.0], ids=["awake-in-its-time", "longer-than-its-transaction"])
@@ -94,11 +96,11 @@ def test_a_worker_that_slept_through_its_replacement_writes_nothing_and_ends_fen
     running = msgspec.structs.replace(running, transaction_timeout_s=transaction_timeout_s)
     shop = Shop(300)
     with Follower(running) as follower:
-        before, after, code = pause_and_replace(running, follower, shop)
+        before, after, code, took_s = pause_and_replace(running, follower, shop)
         # old         ├── transaction: profiles ▮ SIGSTOP ················· SIGCONT ▶ marker? ✗ fenced, code 83
         # group                                  ├─ session timeout ─┤
         # successor                                                  ├─ aborts it, applies all ─┤ goes on
-        assert code == Exit.FENCED
+        assert code == Exit.FENCED, log_of(running)[-3000:]
         assert "a newer worker owns this lane" in log_of(running)
         assert after == before, "not even an uncommitted record of the old epoch after the takeover"
         assert follower.applied() == EVENTS
@@ -107,7 +109,7 @@ def test_a_worker_that_slept_through_its_replacement_writes_nothing_and_ends_fen
         )
         outlasts = "longer" if transaction_timeout_s < running.session_timeout_s else "shorter"
         case = f"SIGSTOP in a transaction, {outlasts} than it may last"
-        row = clean_row(running, follower, shop, case, slept)
+        row = clean_row(running, follower, shop, case, slept, took_s)
     cases.passed(f"11-paused-{outlasts}", row)
 
 
@@ -115,7 +117,7 @@ def test_without_transactions_the_sleeper_overwrites_what_its_successor_wrote(ru
     """The proof that the test above can fail."""
     shop = Shop(300)
     with Follower(running) as follower:
-        before, after, _ = pause_and_replace(running, follower, shop, unsafe="unsafe.producer,")
+        before, after, *_ = pause_and_replace(running, follower, shop, unsafe="unsafe.producer,")
         # old         ├── profiles ▮ SIGSTOP ····················· SIGCONT ▶ marker of long ago, written
         # successor                         ├─ applies all ─┤
         assert after != before

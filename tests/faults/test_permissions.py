@@ -7,6 +7,7 @@ from __future__ import annotations
 import base64
 import json
 import subprocess
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -184,13 +185,15 @@ def test_a_right_that_is_taken_away_in_the_middle_stops_the_worker_and_loses_not
         withdraw(administrator, rule)
         # worker 1   ├── half the events ── right gone ✗ 78
         # worker 2                                          right back ├── the rest ──┤ 0
+        back_at_s = time.monotonic()
         with worker("personalise", secured) as process:
             wait_until(lambda: applied(EVENTS, process), 300 if FULL else 90, "all is applied")
+            took_s = time.monotonic() - back_at_s
             process.terminate()
             assert process.wait(40) == 0
         case = f"the right to write {topic} is taken away"
         injected = f"in the middle of {EVENTS:,} events, on a cluster with TLS and SCRAM"
-        row = clean_row(administrator, follower, shop, case, injected)
+        row = clean_row(administrator, follower, shop, case, injected, took_s)
     assert read(administrator, "message.decisions"), "there was something to repeat"
     cases.passed(f"31-right-{topic}", row)
 

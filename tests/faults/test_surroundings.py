@@ -7,6 +7,7 @@ import os
 import resource
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import msgspec
@@ -44,12 +45,15 @@ def running(settings: Settings) -> Settings:
     return prepare(msgspec.structs.replace(settings, playbook=str(ROOT / "playbooks" / "rees46")))
 
 
-def apply_until(settings: Settings, follower: Follower, events: int, **environment: str) -> None:
-    """A worker applies so many events, and ends when it is asked to."""
+def apply_until(settings: Settings, follower: Follower, events: int, **environment: str) -> float:
+    """A worker applies so many events, and ends when it is asked to. Returns how long it took from its start [s]."""
+    began_s = time.monotonic()
     with worker("personalise", settings, **environment) as process:
         wait_applied(settings, process, follower, events)
+        took_s = time.monotonic() - began_s
         process.terminate()
         assert process.wait(40) == 0
+    return took_s
 
 
 def wait_applied(settings: Settings, process: subprocess.Popen[bytes], follower: Follower, events: int) -> None:
@@ -126,9 +130,9 @@ def test_a_record_that_the_broker_finds_too_large_stops_the_worker_and_nothing_i
         # worker 1   ├── first half ──┤ limit ✗ 78
         # worker 2                              ✗ 78 at the start
         # worker 3                                     limit gone ├── second half ──┤ 0
-        apply_until(running, follower, 2 * EVENTS)
+        took_s = apply_until(running, follower, 2 * EVENTS)
         case = f"{topic} takes no more records of our size"
-        row = clean_row(running, follower, shop, case, f"in the middle of {2 * EVENTS:,} events")
+        row = clean_row(running, follower, shop, case, f"in the middle of {2 * EVENTS:,} events", took_s)
     cases.passed(f"30-too-large-{topic}", row)
 
 
@@ -177,8 +181,8 @@ def test_a_worker_whose_local_state_is_garbage_rebuilds_it_and_goes_on(running: 
             file.write_bytes(os.urandom(2048))
         (broken / "CURRENT").write_text("MANIFEST-of-another-time\n")
         produce(running, "customer.events", list(shop.events(EVENTS)))
-        apply_until(running, follower, 2 * EVENTS)
-        row = clean_row(running, follower, shop, "local state damaged", f"2 lanes of 4, {2 * EVENTS:,} events")
+        took_s = apply_until(running, follower, 2 * EVENTS)
+        row = clean_row(running, follower, shop, "local state damaged", f"2 lanes of 4, {2 * EVENTS:,} events", took_s)
     cases.passed("31-damaged-state", row)
     for folder in (garbage, broken):
         assert folder.with_name(f"{folder.name}.quarantined-1").is_dir()
@@ -202,11 +206,11 @@ def test_a_changelog_that_was_made_anew_is_filled_again_and_nothing_is_said_twic
         apply_until(running, follower, EVENTS)
     lose_changelog(running, local_state)
     with Follower(running) as follower:
-        apply_until(running, follower, EVENTS)
+        took_s = apply_until(running, follower, EVENTS)
         produce(running, "customer.events", list(shop.events(EVENTS)))
         apply_until(running, follower, 2 * EVENTS)
         injected = f"and the local state {local_state}, after {EVENTS:,} of {2 * EVENTS:,} events"
-        row = clean_row(running, follower, shop, "changelog deleted", injected)
+        row = clean_row(running, follower, shop, "changelog deleted", injected, took_s)
     cases.passed(f"32-deleted-changelog-{local_state}", row)
     assert ("its changelog was deleted and made anew" in log_of(running)) == (local_state == "kept")
     assert "has begun anew: what stands in its ledger" in log_of(running)
@@ -290,7 +294,7 @@ def test_a_full_disk_stops_the_worker_with_words_and_all_is_whole_when_there_is_
         # worker 2                                ✗ 70  it cannot even catch up
         # worker 3                                        room ├── catches up, applies the rest ──┤ 0
         produce(running, "customer.events", list(shop.events(EVENTS)))
-        apply_until(running, follower, shop.made)
-        row = clean_row(running, follower, shop, "state disk full", f"2 starts, {shop.made:,} events")
+        took_s = apply_until(running, follower, shop.made)
+        row = clean_row(running, follower, shop, "state disk full", f"2 starts, {shop.made:,} events", took_s)
     cases.passed("33-full-disk", row)
     assert not list(lane_folders(running)[0].parent.glob("*quarantined*")), "a full disk is no damage"

@@ -45,6 +45,8 @@ def requests(playbook: Playbook, scope: Scope, now: datetime, deadline_s: float)
                     if any(some and one not in some for one, some in zip(chosen, wanted, strict=True)):
                         continue
                     for channel in scope.channels or campaign.channels:
+                        if playbook.channels[channel].is_templated(language):
+                            continue  # a provider's template leaves, nobody writes
                         line = CartLine(product.product_id)
                         known = facts.product_facts(line, product.currency, playbook, language)
                         for number in range(scope.each):
