@@ -14,6 +14,7 @@ from tests.support import wait_until
 from tests.support_faults import FULL, Follower, Shop, local_state, log_of
 from tests.support_service import clean_row, recovery_s, rss_mb, supervised, wait_applied
 from tests.support_workers import ROOT, prepare, produce, worker
+from workers.adapters.supervisor import Role
 from workers.settings import Settings
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(2400 if FULL else 240)]
@@ -69,10 +70,10 @@ def test_a_second_worker_that_joins_and_leaves_again_and_again_disturbs_nothing(
             with worker("personalise", guest, **BATCH) as leaving:
                 produce(running, "customer.events", list(shop.events(EACH)))
                 wait_until(lambda: "is open" in log_of(guest), 90, "the guest has lanes")  # noqa: B023
-                longest_s = max(longest_s, silence_s(running, follower, shop))
+                longest_s = max(longest_s, silence_s(running, staying, follower, shop))
                 leaving.terminate()
                 assert leaving.wait(40) == 0, log_of(guest)[-2000:]
-            longest_s = max(longest_s, silence_s(running, follower, shop))
+            longest_s = max(longest_s, silence_s(running, staying, follower, shop))
             assert Path(guest.data_dir).is_dir()
         wait_applied(staying, follower, shop.made)
         case = "a second worker joins and leaves under load"
@@ -129,9 +130,9 @@ def produce_in_parts(settings: Settings, shop: Shop, events: int) -> None:
         produce(settings, "customer.events", list(shop.events(min(50_000, events - start))))
 
 
-def silence_s(settings: Settings, follower: Follower, shop: Shop) -> float:
+def silence_s(settings: Settings, staying: Role, follower: Follower, shop: Shop) -> float:
     """How long everything that is sent now takes until it is applied, in whichever worker [s]."""
     began_s = time.monotonic()
     produce(settings, "customer.events", list(shop.events(200)))
-    wait_until(lambda: follower.applied() >= shop.made, 90, "what was sent is applied")
+    wait_applied(staying, follower, shop.made)
     return time.monotonic() - began_s

@@ -10,6 +10,7 @@ import logging
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -230,9 +231,17 @@ class NoStore:
         return iter(())
 
 
+@cache
+def _blocks() -> rocksdict.Cache:
+    """One cache for all lanes of the process, so that its memory does not grow with their number: 32 MiB. What a worker
+    reads often is in its profile cache; blocks of files that were merged away fill this one up to its bound in any case.
+    """
+    return rocksdict.Cache(32 << 20)
+
+
 def _options() -> rocksdict.Options:
-    """Bounded memory per lane: two memtables of 8 MiB and a 32 MiB block cache. Universal compaction rewrites a large state
-    far less often than level compaction does, and takes more disk: up to three times the live data, four while it merges.
+    """Bounded memory per lane: two memtables of 8 MiB. Universal compaction rewrites a large state far less often than level
+    compaction does, and takes more disk: up to three times the live data, four while it merges.
     """
     options = rocksdict.Options(raw_mode=True)
     options.create_if_missing(True)
@@ -241,7 +250,7 @@ def _options() -> rocksdict.Options:
     options.set_max_write_buffer_number(2)
     options.set_keep_log_file_num(2)
     table = rocksdict.BlockBasedOptions()
-    table.set_block_cache(rocksdict.Cache(32 << 20))
+    table.set_block_cache(_blocks())
     table.set_bloom_filter(10, False)
     options.set_block_based_table_factory(table)
     return options
