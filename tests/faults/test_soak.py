@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import msgspec
 import pytest
 
+from benchmarks.processes import rss_mb
 from tests.faults.table import Cases
 from tests.support import wait_until
 from tests.support_faults import FULL, Follower, Shop, log_of
@@ -16,7 +15,7 @@ from workers.settings import Settings
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(2400 if FULL else 240)]
 
-#: Each part is 28 (3) hours of these customers; what is remembered of an hour is forgotten two days later.
+#: Each part is 28 (3) hours of these customers. Ids of events are remembered for a week: so long profiles grow.
 PARTS, EACH = (40, 100_000) if FULL else (10, 10_000)
 CUSTOMERS = 5_000 if FULL else 500
 #: The second half of the time may add this much: allocators keep what was freed in pieces. The short form is over before
@@ -39,7 +38,7 @@ def test_a_long_run_over_the_same_customers_takes_no_more_memory_than_its_first_
             for _ in range(PARTS):
                 produce(running, "customer.events", list(shop.events(EACH)))
                 wait_until(done, 120, f"{shop.made} events applied")
-                resident_mb.append(resident(process.pid))
+                resident_mb.append(rss_mb(process.pid))
             process.terminate()
             assert process.wait(40) == 0
         middle, end = max(resident_mb[: PARTS // 2]), max(resident_mb[PARTS // 2 :])
@@ -47,9 +46,3 @@ def test_a_long_run_over_the_same_customers_takes_no_more_memory_than_its_first_
         injected = f"{shop.made:,} events of {CUSTOMERS:,} customers; {middle:.0f} MB in the first half, {end:.0f} in the second"
         row = clean_row(running, follower, shop, "a long run", injected)
     cases.passed("90-soak", row)
-
-
-def resident(pid: int) -> float:
-    """The memory that a process has at the moment [MB]."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(status.partition("VmRSS:")[2].split()[0]) / 1024
