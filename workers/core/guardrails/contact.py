@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from workers.core.guardrails.screen import Screen
 from workers.core.guardrails.subject import Subject
@@ -26,7 +27,7 @@ _FOLDED = Screen(
             r"\w\s?:\s?[/\\]{2}|(?<!\w)//?\w{2,}|\\\\\w|\bh\W{0,2}[tx]\W{0,2}[tx]\W{0,2}ps?\b|\bw\W?w\W?w\b"
             r"|\bxn--|%[0-9a-f]{2}|[?&]\w+="
             r"|\b(?:javascript|vbscript|mailto|tel)\s?:|\bdata:\w+/"
-            rf"|[^\W_]\s?{_DOT}\s?{_APART}(?![a-z0-9-])|\w\.\w{{2,}}/\w"
+            rf"|[^\W_](?=[\s\[({{<.。点])\s?{_DOT}\s?{_APART}(?![a-z0-9-])|\w\.\w{{2,}}/\w"
             r"|\b\d{1,3}(?:\s?[.。]\s?\d{1,3}){3}\b|\b0x[0-9a-f]{4,}|\b(?:[0-9a-f]{1,4}:){3,}|::[0-9a-f]"
             r"|\blink in (?:our |the |my )?(?:bio|profile)|(?:复制|点击|打开)[^,。!?]{0,6}(?:链接|网址|浏览器)"
             r"|\bqr\b|扫一扫|扫码|二维码"
@@ -86,6 +87,11 @@ def reach(text: str, known: str = "") -> tuple[str, str] | None:
     if found := _FOLDED.first(text.casefold()):
         return found[0], found[1].group()
     for kind, match in _CASED.every(text):
-        if kind != _CODE or match.group().casefold() not in _TOKEN.findall(known.casefold()):
+        if kind != _CODE or match.group().casefold() not in _words(known):
             return kind, match.group()
     return None
+
+
+@lru_cache(maxsize=1024)  # many texts are about one product
+def _words(known: str) -> frozenset[str]:
+    return frozenset(_TOKEN.findall(known.casefold()))

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Callable
 from functools import lru_cache
 
-from workers.core.guardrails.subject import Subject, normalised
+from workers.core.guardrails.subject import Subject
 from workers.core.guardrails.words import latin, neutral_words
 
 #: Text → primary language tag; None = not sure. Built once outside (adapters.language).
@@ -29,8 +29,8 @@ def language(subject: Subject, detect: Language | None) -> str | None:
     Words of the product's own data are in whatever language they are; short texts are judged by script alone.
     """
     asked = subject.about.language
-    for name, value in subject.fields.items():
-        if wrong := _script(normalised(value), asked, subject.grounds):
+    for name, line in subject.lines.items():
+        if wrong := _script(line, asked, subject.grounds):
             return f"{name} is not in {asked}: {wrong}"
     if detect is None:
         return None

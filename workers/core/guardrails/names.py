@@ -13,7 +13,7 @@ _BRANDS = Screen.of(
     r"|panasonic|lenovo|asus|acer|google|pixel|microsoft|amazon|nike|adidas|casio|polar|whoop|anker|jabra|nokia|motorola|oneplus|realme)\b"
     r"|苹果|三星|索尼|华为|小米|荣耀|佳明|飞利浦|松下|联想|耐克|阿迪达斯|卡西欧|森海塞尔|谷歌|微软|亚马逊|淘宝|京东|拼多多|抖音"
 )
-_PERSON = re.compile(r"[\u3400-\u9fff]{1,3}(?:先生|女士|小姐|太太)|\b(?:mr|mrs|ms|dr)\.? [a-z]+")
+_PERSON = Screen.of(r"[\u3400-\u9fff]{1,3}(?:先生|女士|小姐|太太)|\b(?:mr|mrs|ms|dr)\.? [a-z]+")
 _GREETING = re.compile(r"\b(?:Hi|Hello|Hey|Dear)[ ,]+([A-Z][a-z]+)\b")
 _ANYONE = frozenset({"there", "friend", "friends", "you", "again", "customer", "customers", "everyone", "all", "team"})
 _WORD = re.compile(r"[A-Z][A-Za-z]+(?:['-][A-Za-z]+)*")
@@ -69,9 +69,8 @@ def names(subject: Subject) -> str | None:
         if name in subject.text and name not in subject.grounds:
             return f'"{name}" is another product'
     if subject.about.language == "en":
-        for value in subject.fields.values():
-            line = normalised(value)
-            if not _is_title_case(line) and (unknown := _unknown_name(line, subject.grounds)):
+        for line in subject.lines.values():
+            if (unknown := _unknown_name(line, subject.grounds)) and not _is_title_case(line):
                 return f'"{unknown}" is not a name of this product'
     return None
 

@@ -29,14 +29,15 @@ def foreign_deed(
     'tracks spending'
     """
     kinds = grammar("en")
+    pronouns = kinds["pronouns"]
     for at, token in enumerate(tokens):
         pronoun, _, rest = token.partition("'")
-        if pronoun in kinds["pronouns"]:
+        if pronoun in pronouns:
             if rest not in ("", "ll", "d") or (at and tokens[at - 1] not in kinds["conjunctions"]):
                 continue
         elif token not in names or at > 3 or (at and tokens[at - 1] in kinds["prepositions"]):
             continue
-        verb = _verb(tokens, at + 1, sure=pronoun in kinds["pronouns"])
+        verb = _verb(tokens, at + 1, sure=pronoun in pronouns)
         if verb is None or (pronoun == "we" and allowed(f"we {verb}")):
             continue
         if wrong := _wrong(tokens, verb, at + 1, allowed, stated):

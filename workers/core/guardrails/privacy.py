@@ -40,7 +40,7 @@ _OF_PROMPT_LATIN, _OF_CUSTOMER_LATIN = 6, 4
 def personal_data(subject: Subject) -> str | None:
     """A person by name, an address, or a number that belongs to one: no message needs any."""
     # Field by field: a name stands at the start of one, and Chinese lines are joined in `text`.
-    values = (normalised(value).casefold() for value in subject.fields.values())
+    values = (line.casefold() for line in subject.lines.values())
     for reading in (*values, *subject.readings[1:]):
         if found := PERSONAL.search(reading):
             return f'"{found.group()}" may be someone\'s personal data'

@@ -8,7 +8,7 @@ from collections import Counter
 
 from workers.core import limits
 from workers.core.guardrails.screen import Screen
-from workers.core.guardrails.subject import Subject, normalised
+from workers.core.guardrails.subject import Subject
 
 _PLACEHOLDER = Screen.of(
     r"\{|\}|\[[^\]]*\]?|<<|>>|%\w+%|\bx{3,}\b|\b(?:todo|tbd|lorem ipsum|n/a|null|none|undefined|nan)\b|\b(?:your"
@@ -26,6 +26,8 @@ _ENDING = "。！？!?.…~～♪♡❤)）」』”\"'》】"
 _DANGLING = re.compile(
     r"(?:[,，、:：;；—–-]|\b(?:the|a|an|your|our|with|and|or|of|from|its|every)|[的和与或及让把将])$"
 )
+#: With the character before it.
+_LONGEST_DANGLING = len(" every")
 _WORDS = re.compile(r"[a-z0-9']+|[\u3400-\u9fff]")
 _SENTENCES = re.compile(r"[。！？!?.\n]+")
 _CHARACTER_RUN = re.compile(r"([^\d\s.…])\1{3,}|([!?！？。])\2{2,}|\.{4,}")
@@ -45,7 +47,7 @@ def structure(subject: Subject) -> str | None:
         stripped = value.rstrip()
         if name == "body" and not _ends(stripped):
             return "body does not end with a full sentence"
-        if _DANGLING.search(stripped.casefold()):
+        if _DANGLING.search(stripped[-_LONGEST_DANGLING:].casefold()):
             return f"{name} is cut off"
     found = _PLACEHOLDER.search(subject.text)
     return f'"{found.group()}" was left to fill in' if found else None
@@ -72,7 +74,7 @@ def markup(subject: Subject) -> str | None:
                 name == "body" and character == "\n"
             ):
                 return f"{name} has the character U+{ord(character):04X}"
-        found = _MARKUP.search(normalised(value).casefold())
+        found = _MARKUP.search(subject.lines[name].casefold())
         if found:
             return f'{name} has markup: "{found.group().strip()}"'
     return None
@@ -91,6 +93,8 @@ def repetition(subject: Subject) -> str | None:
             return "a sentence stands twice"
         words = _WORDS.findall(value)
         often = {word for word, times in Counter(words).items() if times > _MAX_PHRASE}
+        if not often:
+            continue
         phrases = Counter(
             tuple(words[at : at + _PHRASE_WORDS])
             for at in range(len(words) - _PHRASE_WORDS + 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Protocol
 
@@ -50,7 +50,7 @@ class About(Protocol):
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
-    """`fields` as written; `text`, `grounds` and `facts` are normalised and case-folded: FREE, Free and free are one.
+    """`fields` as written, `lines` normalised; `text`, `grounds` and `facts` case-folded too: FREE, Free and free are one.
 
     `grounds` is what the product's own data says: name, brand, category and facts; `facts` the facts alone, which
     nobody outside the playbook writes (a name may come from an event). `reduction`: the lower price that the text may
@@ -61,6 +61,7 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     about: About
     playbook: Playbook
     fields: dict[str, str]
+    lines: dict[str, str]
     cased: str
     text: str
     grounds: str
@@ -82,7 +83,8 @@ def subject(
     """Normalises a text and its product once for all guardrails."""
     fields = {name: value for name, value in msgspec.structs.asdict(text).items() if value}
     product = about.product
-    cased = _lines(fields.values())
+    lines = {name: normalised(value) for name, value in fields.items()}
+    cased = "\n".join(lines.values())
     shown = playbook.category_names.get(product.category, {}).get(about.language, "")
     grounds = _own_data((product.name, product.brand, product.category, shown, *product.facts))
     folded, seen = cased.casefold(), as_read(cased).casefold()
@@ -93,6 +95,7 @@ def subject(
         about=about,
         playbook=playbook,
         fields=fields,
+        lines=lines,
         cased=cased,
         text=folded,
         grounds=grounds.casefold(),
@@ -107,10 +110,6 @@ def subject(
 
 @lru_cache(maxsize=1024)  # many texts are about one product
 def _own_data(texts: tuple[str, ...]) -> str:
-    return _lines(texts)
-
-
-def _lines(texts: Iterable[str]) -> str:
     """Normalised one by one: the end of one and the beginning of the next are no word."""
     return "\n".join(map(normalised, texts))
 

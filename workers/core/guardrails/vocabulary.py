@@ -61,7 +61,6 @@ def _unknown(line: str, words: tuple[Words, Words], subject: Subject, known: Lex
     own, language = words[0], subject.about.language
     facts = fact_words(language, subject.grounds)
     names = frozenset(latin(subject.about.product.name.casefold())[-1:])
-    never = known.never - own.single
     for clause in _BREAK.split(line):
         tokens = latin(clause)
         if language == "en" and (
@@ -73,8 +72,10 @@ def _unknown(line: str, words: tuple[Words, Words], subject: Subject, known: Lex
             )
         ):
             yield deed, False
-        for at in _strangers(tokens, words, never):
+        for at in _strangers(tokens, words, known.never.intersection(tokens) - own.single):
             yield tokens[at], _tolerable_word(tokens, at, language)
+    if not _HAN.search(line):
+        return
     for claimed in _claiming_han(known.claiming).findall(line):
         if claimed not in subject.grounds and claimed not in own.single:
             yield claimed, False

@@ -16,6 +16,8 @@ from workers.core.remembered import remembered
 
 #: A word in Latin letters, or a digit with letters (5g); hyphens are spaces by then.
 LATIN = re.compile(r"[^\W\d_\u3400-\u9fff][^\W_\u3400-\u9fff]*(?:'[a-z]+)?|\d+[^\W\d_\u3400-\u9fff]+")
+#: The same in an ASCII text, in half the time.
+_LATIN_ASCII = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:'[a-z]+)?|[0-9]+[A-Za-z]+")
 _PARTS = {"zh": re.compile(r"[^\w]+")}
 _PARTS_LATIN = re.compile(r"[^\w'-]+")
 
@@ -67,7 +69,7 @@ def latin(text: str) -> list[str]:
     >>> latin("a two-tone look, isn't it")
     ['a', 'two', 'tone', 'look', "isn't", 'it']
     """
-    return LATIN.findall(text.replace("-", " "))
+    return (_LATIN_ASCII if text.isascii() else LATIN).findall(text.replace("-", " "))
 
 
 @lru_cache(maxsize=32768)
