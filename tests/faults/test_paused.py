@@ -58,10 +58,12 @@ def pause_and_replace(
     Returns the ends of the changelog before and after it went on, its exit code (None = it goes on for ever), and how long
     after the freeze its successor had applied everything [s].
     """
-    produce(settings, "customer.events", list(shop.events(EVENTS)))
     armed = {"ATTUNE_FAILPOINTS": f"{unsafe}lane.half_produced=3:stop"}
     successor = successor_of(settings)
     with worker("personalise", settings, **armed, **BATCH) as old:
+        # A lane that were still being opened would end the worker for its own reason: it can no longer read the changelog.
+        wait_until(lambda: log_of(settings).count(" is open after ") == settings.partitions, 60, "all lanes are open")
+        produce(settings, "customer.events", list(shop.events(EVENTS)))
         wait_until(lambda: is_stopped(old.pid), 60, "the worker is frozen")
         frozen_at_s = time.monotonic()
         environment = {"ATTUNE_FAILPOINTS": unsafe.rstrip(",")} if unsafe else {}
