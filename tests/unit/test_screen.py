@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from workers.core import guardrails
 from workers.core.guardrails import packs
 from workers.core.guardrails.concepts import Concepts
-from workers.core.guardrails.screen import Screen, alternatives, folded, needed_words
+from workers.core.guardrails.screen import Screen, _digits, alternatives, folded, needed_words
 
 
 def screens() -> Iterator[tuple[str, Screen]]:
@@ -59,7 +59,7 @@ def test_what_an_alternative_matches_is_found(name: str, data: st.DataObject) ->
 @pytest.mark.parametrize("name", TABLES)
 def test_it_finds_what_the_patterns_find_and_where(name: str) -> None:
     table, screen = TABLES[name]
-    words = [word for _, source in table for word in sorted(needed_words(source, screen._flags))[:8]]
+    words = [word.lstrip("\b") for _, source in table for word in sorted(needed_words(source, screen._flags))[:8]]
     words += [" ", " you ", "不", "7", "’s ", "\n"] * (len(words) // 6)
     whole = [(name, re.compile(p, screen._flags)) for name, p in zip(screen._names, screen._patterns, strict=True)]
     draw, hits = random.Random(name), 0
@@ -78,21 +78,36 @@ def test_alternatives_of_groups_and_classes_are_left_together() -> None:
 @pytest.mark.parametrize(
     ("pattern", "words"),
     [
-        (r"\bcash\b", {"cash"}),
+        (r"\bcash\b", {"\bcash"}),
+        (r"\b(?:cash|%off|\d)", {"\bcash", "%off", *(f"\b{digit}" for digit in _digits())}),
+        (r"(?<![a-z])(?!cashier)(?:(?:a )?cash|gold\b)", {"cash", "\bgold"}),
+        (r"(?<!\w)(?=gold)\w+|(?<=gold)\w+|^gold|(?<!-)gold|(?<![^a-z])gold", {"\bgold", "gold"}),
         (r"(?:best|top)[- ]rated", {"rated"}),
-        (r"(?:ab|c(?:de|fg))h?", {"ab", "de", "fg"}),
-        (r"free(?! from)|无(?:敌|比)", {"free", "无"}),
+        (r"(?:ab|c(?:de|fg))h?", {"ab", "cde", "cfg"}),
+        (r"free(?! from)|无(?:敌|比)", {"free", "无敌", "无比"}),
+        (r"\.(?:com?|net|[xz]yz)", {".co", ".net", ".xyz", ".zyz"}),
+        (r"makes? you (?:run|sleep(?:ier)?)|(?:let|make) it", {" you run", " you sleep", "let", "make"}),
+        (r"(?:makes?|lets?) you\b", {"make", "let"}),
         (r"(?:now)?x*", set()),
         (r"(?:a|soon)", set()),
         (r"(?:ab){2,}[^c]\w|x{3,}", {"abab", "xxx"}),
         (r"(?=\w*deal)\w{14,}", {"deal"}),
-        (r"(?:STRASSE)|Straße", {"trasse"}),
+        (r"(?:STRASSE)|Straße", {"strasse"}),
         (r"[+@]", {"+", "@"}),
         (r"[^+@]", set()),
     ],
 )
 def test_the_words_that_are_needed(pattern: str, words: set[str]) -> None:
     assert needed_words(pattern) == words
+
+
+@pytest.mark.parametrize(
+    ("text", "is_tried"),
+    [("a glance", False), ("An anc", True), ("ß anc", True), ("ßanc", True), ("Xanc", True), ("3anc", True)],
+)
+def test_a_word_within_another_does_not_count(text: str, is_tried: bool) -> None:
+    """Where nobody can tell (folded text is longer, other letters before it), it is tried."""
+    assert Screen.of(r"\banc\b|now")._tried(text) == [0] * is_tried
 
 
 def test_digits_of_all_scripts_are_digits() -> None:

@@ -44,7 +44,10 @@ def as_read(text: str) -> str:
     >>> as_read("优☆惠"), as_read("优惠"), as_read("e\\u200bvi\\u0301l．com")
     ('优惠', '优惠', 'evil.com')
     """
-    if _USUAL.fullmatch(text) is None:
+    is_usual = _USUAL.fullmatch(text) is not None
+    if is_usual and text.isascii():
+        return text
+    if not is_usual:
         apart = unicodedata.normalize("NFKD", text)
         text = unicodedata.normalize(
             "NFC", "".join(c for c in apart if unicodedata.category(c) not in _NOT_SEEN or c == "\n")

@@ -35,9 +35,9 @@ def language(subject: Subject, detect: Language | None) -> str | None:
     if detect is None:
         return None
     known = _own_words(subject.grounds)
-    text = " ".join(word for word in subject.cased.split() if word.strip(".,:;!?").casefold() not in known)
-    if _is_plain(text.casefold(), asked):
+    if _is_plain([word for word in latin(subject.text) if word not in known], asked):
         return None
+    text = " ".join(word for word in subject.cased.split() if word.strip(".,:;!?").casefold() not in known)
     if len(text) < (_DETECTABLE_HAN if asked == "zh" else _DETECTABLE_LATIN):
         return None
     detected = detect(text)
@@ -49,9 +49,9 @@ def _own_words(grounds: str) -> frozenset[str]:
     return frozenset((*_LATIN.findall(grounds), *grounds.split()))
 
 
-def _is_plain(folded: str, asked: str) -> bool:
-    """Whether the package's own words of the language are nearly all of a text in Latin letters: no need to detect it."""
-    words, known = latin(folded), neutral_words(asked)
+def _is_plain(words: list[str], asked: str) -> bool:
+    """Whether the package's own words of the language are nearly all of a text's Latin ones: no need to detect it."""
+    known = neutral_words(asked)
     return len(words) > 0 and sum(map(known.knows, words)) >= _PLAIN_SHARE * len(words)
 
 

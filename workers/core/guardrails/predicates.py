@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import cache
 
 from workers.core.guardrails.lexicon import grammar
 
@@ -28,16 +29,15 @@ def foreign_deed(
     >>> foreign_deed("it tracks your spending".split(), frozenset(), lambda verb: True, lambda word: word == "sleep")
     'tracks spending'
     """
-    kinds = grammar("en")
-    pronouns = kinds["pronouns"]
+    kinds, pronouns = grammar("en"), _pronouns()
     for at, token in enumerate(tokens):
-        pronoun, _, rest = token.partition("'")
-        if pronoun in pronouns:
-            if rest not in ("", "ll", "d") or (at and tokens[at - 1] not in kinds["conjunctions"]):
+        pronoun = pronouns.get(token)
+        if pronoun is not None:
+            if at and tokens[at - 1] not in kinds["conjunctions"]:
                 continue
         elif token not in names or at > 3 or (at and tokens[at - 1] in kinds["prepositions"]):
             continue
-        verb = _verb(tokens, at + 1, sure=pronoun in pronouns)
+        verb = _verb(tokens, at + 1, sure=pronoun is not None)
         if verb is None or (pronoun == "we" and allowed(f"we {verb}")):
             continue
         if wrong := _wrong(tokens, verb, at + 1, allowed, stated):
@@ -51,6 +51,12 @@ def foreign_deed(
     verb = tokens[first]
     lonely = _THIRD.fullmatch(verb) and verb not in kinds["no verbs"] and tokens[first + 1] in kinds["objects"]
     return _wrong(tokens, verb, first, allowed, stated) if lonely else None
+
+
+@cache
+def _pronouns() -> dict[str, str]:
+    """How they stand before a verb: they, they'll, they'd → they."""
+    return {f"{pronoun}{rest}": pronoun for pronoun in grammar("en")["pronouns"] for rest in ("", "'ll", "'d")}
 
 
 def _wrong(

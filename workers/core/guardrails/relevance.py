@@ -22,7 +22,7 @@ def relevance(subject: Subject) -> str | None:
     if not product.name and not product.facts:
         return None
     latin, han = _marks(subject.grounds)
-    if any(pair in text for pair in han) or any(word[:_STEM] in latin for word in _LATIN_WORD.findall(text)):
+    if any(pair in text for pair in han) or any(word.group()[:_STEM] in latin for word in _LATIN_WORD.finditer(text)):
         return None
     return "it does not speak of the product"
 

@@ -120,4 +120,6 @@ def normalised(text: str) -> str:
     >>> normalised("最 佳 ＦＲＥＥ")
     '最佳 FREE'
     """
+    if text.isascii():
+        return text
     return _BETWEEN_HAN.sub("", unicodedata.normalize("NFKC", text)).replace("’", "'")

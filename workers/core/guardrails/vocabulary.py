@@ -97,7 +97,8 @@ def _claiming_han(claiming: frozenset[str]) -> re.Pattern[str]:
 
 def _strangers(tokens: list[str], words: tuple[Words, Words], never: frozenset[str]) -> list[int]:
     """Where the words are that no reading of a clause as known words and phrases covers."""
-    if all(token not in never and (words[1].knows(token) or words[0].knows(token)) for token in tokens):
+    neutral = words[1].single
+    if not never and all(token in neutral or words[1].knows(token) or words[0].knows(token) for token in tokens):
         return []
     reached = [True] + [False] * len(tokens)
     strangers: list[int] = []
