@@ -6,7 +6,7 @@ Labels come from closed sets or from the playbook, never from a customer. Names 
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -15,6 +15,8 @@ from workers.adapters.health import application, serve
 from workers.adapters.watchdog import Pulse
 from workers.core.lane import Effects
 from workers.errors import Misconfigured
+
+M = TypeVar("M", Counter, Gauge, Histogram)
 
 _SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _TOKENS = (16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 2048.0, 4096.0)
@@ -314,6 +316,7 @@ class WorkerMetrics:
         self._counters: dict[str, Counter] = {}
         self._gauges: dict[str, Gauge] = {}
         self._histograms: dict[str, Histogram] = {}
+        self._children: dict[tuple[str, tuple[str, ...]], Any] = {}
         for row in CATALOGUE:
             if row.kind == "counter":
                 self._counters[row.short] = Counter(row.name, row.help, row.labels, registry=self.registry)
@@ -335,18 +338,22 @@ class WorkerMetrics:
 
     def count(self, short: str, *labels: str, amount: float = 1.0) -> None:
         """Adds to a counter of the catalogue."""
-        counter = self._counters[short]
-        (counter.labels(*labels) if labels else counter).inc(amount)
+        self._labelled(short, self._counters[short], labels).inc(amount)
 
     def gauge(self, short: str, value: float, *labels: str) -> None:
         """Sets a gauge of the catalogue."""
-        gauge = self._gauges[short]
-        (gauge.labels(*labels) if labels else gauge).set(value)
+        self._labelled(short, self._gauges[short], labels).set(value)
 
     def observe(self, short: str, value: float, *labels: str) -> None:
         """Adds one observation to a histogram of the catalogue."""
-        histogram = self._histograms[short]
-        (histogram.labels(*labels) if labels else histogram).observe(value)
+        self._labelled(short, self._histograms[short], labels).observe(value)
+
+    def _labelled(self, short: str, metric: M, labels: tuple[str, ...]) -> M:
+        """The metric with these labels, kept: the library takes a lock and makes new strings each time it is asked."""
+        found: M | None = self._children.get((short, labels))
+        if found is None:
+            found = self._children[short, labels] = metric.labels(*labels) if labels else metric
+        return found
 
     def batch(self, stage: str, records: int, commit_s: float, effects: Effects) -> None:
         """One committed batch: what the core counted becomes visible with the commit, not before."""

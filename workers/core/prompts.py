@@ -18,6 +18,7 @@ from workers.core import limits
 from workers.core.channels import Channel
 from workers.core.guardrails.harmless import context_value
 from workers.core.playbook import Playbook
+from workers.core.remembered import remembered
 from workers.core.wording import ENVIRONMENT, compiled, product_words
 from workers.ports import ChatMessage
 
@@ -57,11 +58,11 @@ def render(playbook: Playbook, request: MessageRequest) -> tuple[ChatMessage, ..
         tone=request.tone,
         context=request.context,
     )
-    of_many = msgspec.json.encode({name: values[name] for name in sorted(_OF_MANY)})
+    shared = (request.language, request.channel, request.target_group, request.campaign_id, request.tone)
     return tuple(
         ChatMessage(
             turn.role,
-            _shared_turn(turn.source, of_many)
+            _shared_turn(playbook, turn.source, *shared)
             if _names(turn.source) <= _OF_MANY
             else compiled(turn.source).render(values).strip(),
         )
@@ -75,12 +76,12 @@ def _names(source: str) -> frozenset[str]:
     return frozenset(meta.find_undeclared_variables(ENVIRONMENT.parse(source)))
 
 
-@lru_cache(maxsize=4096)
-def _shared_turn(source: str, of_many: bytes) -> str:
+@remembered
+def _shared_turn(
+    playbook: Playbook, source: str, language: str, channel: str, target_group: str, campaign_id: str, tone: str | None
+) -> str:
     """A turn that is the same for many customers: rendered once for all of them."""
-    values = msgspec.json.decode(of_many)
-    values["fields"] = msgspec.convert(values["fields"], list[Field])
-    return compiled(source).render(values).strip()
+    return compiled(source).render(_of_many(playbook, language, channel, target_group, campaign_id, tone)).strip()
 
 
 class Turn(msgspec.Struct, frozen=True):
@@ -138,6 +139,21 @@ def variables(
 
     What the playbook no longer knows (it changed while a request was open) is empty.
     """
+    return {
+        **_of_many(playbook, language, channel, target_group, campaign_id, tone),
+        "product": product_words(playbook, language, product, locale),
+        "customer": [
+            {"name": context_value(name, 40), "value": context_value(value, 80)}
+            for name, value in sorted((context or {}).items())[:_MAX_CONTEXT]
+        ],
+    }
+
+
+@remembered
+def _of_many(
+    playbook: Playbook, language: str, channel: str, target_group: str, campaign_id: str, tone: str | None
+) -> dict[str, object]:
+    """The variables of `_OF_MANY`."""
     spoken = playbook.tones.get(tone or "")
     group = next((group for group in playbook.audiences.target_groups if group.id == target_group), None)
     campaign = playbook.campaigns.get(campaign_id)
@@ -152,13 +168,8 @@ def variables(
         },
         "trigger": campaign.trigger.__struct_config__.tag if campaign else "",
         "goal": campaign.goal.get(language, "") if campaign else "",
-        "product": product_words(playbook, language, product, locale),
         "tone": {"id": spoken.id if spoken else "", "hint": spoken.hint.get(language, "") if spoken else ""},
         "voice": playbook.policy.voice.hint.get(language, ""),
-        "customer": [
-            {"name": context_value(name, 40), "value": context_value(value, 80)}
-            for name, value in sorted((context or {}).items())[:_MAX_CONTEXT]
-        ],
     }
 
 
