@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 from pathlib import Path
 
 import aiohttp
@@ -161,23 +162,29 @@ def _request(playbook: Playbook, number: int) -> MessageRequest:
 
 
 async def _bare(settings: Settings, playbook: Playbook, requests: list[MessageRequest], server: str) -> Words:
-    """The first questions of the same texts: a plain loop of HTTP calls, with nothing of ours but the bytes."""
+    """The first questions of the same texts: a plain loop of HTTP calls, with nothing of ours but the bytes.
+
+    Until as many calls are left as may be in flight, as for the role: from then on fewer are.
+    """
     questions = [call for request in requests if (call := Draft(playbook, request).next_call()) is not None]
     limits = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=limits, headers={"Content-Type": "application/json"}) as session:
         async with session.get(f"{settings.llm}/v1/models") as models:
             model = (await models.json())["data"][0]["id"]
         waiting = iter([encode_request(question, model) for question in questions])
+        ended_s: list[float] = []
 
         async def ask() -> None:
             for body in waiting:
                 async with session.post(f"{settings.llm}/v1/chat/completions", data=body) as answer:
                     assert answer.status == 200
                     await answer.read()
+                ended_s.append(time.perf_counter())
 
         started_s = time.perf_counter()
         await asyncio.gather(*(ask() for _ in range(settings.llm_in_flight)))
-        rate = len(questions) / (time.perf_counter() - started_s)
+    counted = len(questions) - settings.llm_in_flight
+    rate = counted / (ended_s[counted - 1] - started_s)
     return Words(
         server=server,
         in_flight=settings.llm_in_flight,
@@ -189,7 +196,10 @@ async def _bare(settings: Settings, playbook: Playbook, requests: list[MessageRe
 
 
 def _role(settings: Settings, requests: list[MessageRequest], server: str) -> Words:
-    """The role as a process, its requests waiting; from the first to the last candidate's append on the broker."""
+    """The role as a process, its requests waiting; rates from the first request to a candidate's append on the broker.
+
+    That candidate behind which as many are left as may be in flight: the last ones wait for each other's second calls.
+    """
     topic_admin.apply(settings)
     producer = Producer({**client_config(settings), "partitioner": "murmur2_random"})
     log = (Path(settings.data_dir) / "generate.log").open("wb")
@@ -204,20 +214,22 @@ def _role(settings: Settings, requests: list[MessageRequest], server: str) -> Wo
             _answered(reader, len(warm), process, deadline_s, log.name)
             cpu_before_s, started_s = cpu_s(process.pid), time.time()
             _ask(settings, producer, requests)
-            candidates, last_s = _answered(reader, len(requests), process, deadline_s, log.name)
-            took_s, cpu_spent_s = last_s - started_s, cpu_s(process.pid) - cpu_before_s
+            answered = _answered(reader, len(requests), process, deadline_s, log.name)
+            cpu_spent_s = cpu_s(process.pid) - cpu_before_s
     finally:
         process.terminate()
         process.wait(60)
         log.close()
-    count = len(candidates)
+    candidates = [candidate for _, candidate in answered]
+    count, counted = len(candidates), len(candidates) - settings.llm_in_flight
+    took_s = answered[counted - 1][0] - started_s
     return Words(
         server=server,
         in_flight=settings.llm_in_flight,
         program=POOLED if server == NO_SERVER else ROLE,
         messages=count,
-        calls_per_s=sum(one.usage.calls for one in candidates) / took_s,
-        messages_per_s=count / took_s,
+        calls_per_s=sum(one.usage.calls for one in candidates[:counted]) / took_s,
+        messages_per_s=counted / took_s,
         cpu_ms_per_message=1000 * cpu_spent_s / count,
         own_share=sum(one.generated_by != "template" for one in candidates) / count,
         input_tokens_per_message=sum(one.usage.input_tokens for one in candidates) / count,
@@ -234,14 +246,11 @@ def _ask(settings: Settings, producer: Producer, requests: list[MessageRequest])
 
 def _answered(
     reader: TopicReader, count: int, process: subprocess.Popen[bytes], deadline_s: float, log: str
-) -> tuple[list[Candidate], float]:
-    """So many candidates, and when the last of them was appended [s since the epoch]."""
-    candidates: list[Candidate] = []
-    last_s = 0.0
-    while len(candidates) < count:
+) -> list[tuple[float, Candidate]]:
+    """So many candidates, in the order in which they were appended, and when [s since the epoch]."""
+    found: list[tuple[float, Candidate]] = []
+    while len(found) < count:
         assert process.poll() is None, f"generate ended: see {log}"
         assert time.monotonic() < deadline_s, "generate did not finish"
-        for record in reader.poll(0.2):
-            candidates.append(codec.decode(Candidate, record.value))
-            last_s = max(last_s, record.appended_at_s)
-    return candidates, last_s
+        found += [(record.appended_at_s, codec.decode(Candidate, record.value)) for record in reader.poll(0.2)]
+    return sorted(found, key=itemgetter(0))

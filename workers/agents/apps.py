@@ -49,10 +49,13 @@ class Worker(faust.Worker):
         """Nothing: handlers and levels are ours."""
 
 
-def make_app(settings: Settings, role: str, transport: type[CommittedTransport], *, wait_empty: bool) -> faust.App:
+def make_app(
+    settings: Settings, role: str, transport: type[CommittedTransport], *, wait_empty: bool, linger_s: float = 0.0
+) -> faust.App:
     """An app whose topics carry bytes, that creates no topic, opens no port and reads committed records only.
 
-    `wait_empty`: before partitions go, Faust waits for events that an agent has not acknowledged.
+    `wait_empty`: before partitions go, Faust waits for events that an agent has not acknowledged. `linger_s`: so long the
+    producer gathers records for one request.
     """
     datadir = Path(settings.data_dir).resolve() / "faust"
     datadir.mkdir(parents=True, exist_ok=True)
@@ -72,6 +75,7 @@ def make_app(settings: Settings, role: str, transport: type[CommittedTransport],
         broker_session_timeout=settings.session_timeout_s,
         broker_heartbeat_interval=settings.session_timeout_s / 10,
         broker_commit_interval=settings.commit_interval_s,
+        producer_linger=linger_s,
         # aiokafka takes who fetches nothing for this long out of the group, for ever: one who restores, or has no partitions.
         broker_max_poll_interval=365 * 86_400.0,
         broker_max_poll_records=settings.batch_records * 2,

@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 
 ROLE = "generate"
 REQUESTS, CANDIDATES, DEAD_LETTERS = "message.requests", "message.candidates", "dead.letters"
+#: Texts take much longer; many of them in one request to the broker cost less than each in its own [s].
+_LINGER_S = 0.02
 
 
 class Checked(Protocol):
@@ -48,7 +50,7 @@ class Checked(Protocol):
 
 def build(settings: Settings, writer: Writer, model: Checked, metrics: WorkerMetrics) -> faust.App:
     """The app of this role. It stays up without an LLM: texts then end as templates."""
-    app = make_app(settings, ROLE, CommittedTransport, wait_empty=True)
+    app = make_app(settings, ROLE, CommittedTransport, wait_empty=True, linger_s=_LINGER_S)
     topics = {name: raw_topic(app, settings.topic(name)) for name in (REQUESTS, CANDIDATES, DEAD_LETTERS)}
     window = Window(settings, writer, topics, metrics)
 
