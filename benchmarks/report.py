@@ -284,7 +284,7 @@ def _words(words: Sequence[Words]) -> Table:
 
 def markdown(found: Findings) -> str:
     """The tables for docs/performance.md."""
-    parts = [f"Measured {found.at[:10]} on {found.hardware}, at commit `{found.commit}`.\n"]
+    parts = [f"Measured {found.at[:10]} on {found.hardware}, {found.python}, at commit `{found.commit}`.\n"]
     if found.kept:
         kept = ", ".join(f"{section} ({origin})" for section, origin in found.kept.items())
         parts.append(f"Not run then, kept from before: {kept}.\n")
