@@ -267,12 +267,13 @@ def test_an_idle_worker_outlives_a_broker_that_goes_and_comes_back(own_kafka: Em
 
 
 def test_a_worker_that_was_stopped_and_goes_on_is_not_ended_for_it(settings: Settings) -> None:
-    running = msgspec.structs.replace(prepare(settings), session_timeout_s=SESSION_S, stall_timeout_s=3.0)
+    # Room enough for a start beside other tests; half of the session is what a loop may be silent.
+    running = msgspec.structs.replace(prepare(settings), session_timeout_s=4 * SESSION_S, stall_timeout_s=2 * SESSION_S)
     with worker("personalise", running) as process:
         wait_ready(running, "personalise", process)
         os.kill(process.pid, signal.SIGSTOP)
         stopped_s = time.monotonic()
-        wait_until(lambda: time.monotonic() - stopped_s > 2 * SESSION_S, 60, "four times what a loop may be silent")
+        wait_until(lambda: time.monotonic() - stopped_s > 3 * SESSION_S, 60, "longer than anything may be silent")
         os.kill(process.pid, signal.SIGCONT)
         produce(running, "customer.events", [view_event(1)])
         wait_counted(running, process, 1)
