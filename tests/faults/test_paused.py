@@ -61,7 +61,7 @@ def pause_and_replace(
     armed = {"ATTUNE_FAILPOINTS": f"{unsafe}lane.half_produced=3:stop"}
     successor = successor_of(settings)
     with worker("personalise", settings, **armed, **BATCH) as old:
-        # A lane that were still being opened would end the worker for its own reason: it can no longer read the changelog.
+        # A lane that is still being opened would end the worker for its own reason: it can no longer read the changelog.
         wait_until(lambda: log_of(settings).count(" is open after ") == settings.partitions, 60, "all lanes are open")
         produce(settings, "customer.events", list(shop.events(EVENTS)))
         wait_until(lambda: is_stopped(old.pid), 60, "the worker is frozen")
