@@ -7,12 +7,15 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import cycle
 from operator import itemgetter
 from pathlib import Path
 
@@ -24,6 +27,7 @@ from benchmarks.model_server import Answers, model_server
 from benchmarks.processes import cpu_s
 from benchmarks.words_pool import approve_texts, pooled_settings
 from infra.llm.locate import LlmServer
+from infra.llm.process import free_port
 from schemas import codec
 from schemas.messages import Candidate, MessageRequest
 from workers.adapters import topic_admin
@@ -54,6 +58,7 @@ _ROUNDS = 100
 class Words(msgspec.Struct, frozen=True, kw_only=True):
     """One run. CPU is user and system time of the role's process alone; 0 for the bare server.
 
+    `calls_per_s` is over `calls` that ended while as many were in flight as may be.
     `own_share`: how many of the texts were the model's own or the pool's, the others were templates.
     """
 
@@ -63,6 +68,7 @@ class Words(msgspec.Struct, frozen=True, kw_only=True):
     messages: int
     calls_per_s: float
     messages_per_s: float
+    calls: int = 0
     cpu_ms_per_message: float = 0.0
     own_share: float = 1.0
     input_tokens_per_message: float = 0.0
@@ -77,7 +83,7 @@ def bench_words(
     messages: int,
     say: Callable[[str], None],
 ) -> list[Words]:
-    """Every server at every concurrency, bare and role in turn; `calls` of the real servers, at most `messages` of the
+    """Every server at every concurrency, the role and then bare; `calls` of the real servers, at most `messages` of the
     latency model; then ten times as many from the pool. Calls of a text's re-ask count like any other.
     """
     playbook = load_playbook(settings)
@@ -95,10 +101,8 @@ def bench_words(
                     prefix=f"{settings.prefix}{server[0]}{number}.",
                 )
                 requests = [_request(playbook, number) for number in range(count)]
-                for one in (
-                    asyncio.run(_bare(running, playbook, requests, server)),
-                    _role(running, requests, server),
-                ):
+                role = _role(running, requests, server)
+                for one in (asyncio.run(_bare(running, playbook, requests, server, role.calls)), role):
                     found.append(one)
                     cost = f", {one.cpu_ms_per_message:.2f} CPU-ms a message" if one.cpu_ms_per_message else ""
                     say(f"{server}, {number:>2} in flight, {one.program:<12} {one.calls_per_s:8.2f} calls/s{cost}")
@@ -161,37 +165,40 @@ def _request(playbook: Playbook, number: int) -> MessageRequest:
     )
 
 
-async def _bare(settings: Settings, playbook: Playbook, requests: list[MessageRequest], server: str) -> Words:
+async def _bare(
+    settings: Settings, playbook: Playbook, requests: list[MessageRequest], server: str, calls: int
+) -> Words:
     """The first questions of the same texts: a plain loop of HTTP calls, with nothing of ours but the bytes.
 
-    Until as many calls are left as may be in flight, as for the role: from then on fewer are.
+    Measured over as many calls as the role's, and never with fewer in flight: what has begun and not ended when the time
+    is up counts for neither.
     """
     questions = [call for request in requests if (call := Draft(playbook, request).next_call()) is not None]
     limits = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=limits, headers={"Content-Type": "application/json"}) as session:
         async with session.get(f"{settings.llm}/v1/models") as models:
             model = (await models.json())["data"][0]["id"]
-        waiting = iter([encode_request(question, model) for question in questions])
+        bodies = cycle([encode_request(question, model) for question in questions])
         ended_s: list[float] = []
 
         async def ask() -> None:
-            for body in waiting:
-                async with session.post(f"{settings.llm}/v1/chat/completions", data=body) as answer:
+            while len(ended_s) < calls:
+                async with session.post(f"{settings.llm}/v1/chat/completions", data=next(bodies)) as answer:
                     assert answer.status == 200
                     await answer.read()
                 ended_s.append(time.perf_counter())
 
         started_s = time.perf_counter()
         await asyncio.gather(*(ask() for _ in range(settings.llm_in_flight)))
-    counted = len(questions) - settings.llm_in_flight
-    rate = counted / (ended_s[counted - 1] - started_s)
+    took_s = ended_s[calls - 1] - started_s
     return Words(
         server=server,
         in_flight=settings.llm_in_flight,
         program=BARE,
-        messages=len(questions),
-        calls_per_s=rate,
-        messages_per_s=rate,
+        messages=len(ended_s),
+        calls_per_s=calls / took_s,
+        messages_per_s=calls / took_s,
+        calls=calls,
     )
 
 
@@ -200,6 +207,8 @@ def _role(settings: Settings, requests: list[MessageRequest], server: str) -> Wo
 
     That candidate behind which as many are left as may be in flight: the last ones wait for each other's second calls.
     """
+    port = free_port("127.0.0.1")
+    settings = msgspec.structs.replace(settings, metrics_port_generate=port)
     topic_admin.apply(settings)
     producer = Producer({**client_config(settings), "partitioner": "murmur2_random"})
     log = (Path(settings.data_dir) / "generate.log").open("wb")
@@ -212,29 +221,39 @@ def _role(settings: Settings, requests: list[MessageRequest], server: str) -> Wo
             warm = [msgspec.structs.replace(one, message_id=f"warm-{one.message_id}") for one in requests[:12]]
             _ask(settings, producer, warm)
             _answered(reader, len(warm), process, deadline_s, log.name)
-            cpu_before_s, started_s = cpu_s(process.pid), time.time()
+            calls_before, cpu_before_s, started_s = _calls(port), cpu_s(process.pid), time.time()
             _ask(settings, producer, requests)
-            answered = _answered(reader, len(requests), process, deadline_s, log.name)
+            counted = len(requests) - settings.llm_in_flight
+            answered = _answered(reader, counted, process, deadline_s, log.name)
+            calls, counted_s = _calls(port) - calls_before, time.time() - started_s
+            answered += _answered(reader, len(requests) - len(answered), process, deadline_s, log.name)
             cpu_spent_s = cpu_s(process.pid) - cpu_before_s
     finally:
         process.terminate()
         process.wait(60)
         log.close()
     candidates = [candidate for _, candidate in answered]
-    count, counted = len(candidates), len(candidates) - settings.llm_in_flight
-    took_s = answered[counted - 1][0] - started_s
+    count, took_s = len(candidates), answered[counted - 1][0] - started_s
     return Words(
         server=server,
         in_flight=settings.llm_in_flight,
         program=POOLED if server == NO_SERVER else ROLE,
         messages=count,
-        calls_per_s=sum(one.usage.calls for one in candidates[:counted]) / took_s,
+        calls_per_s=calls / counted_s,
         messages_per_s=counted / took_s,
+        calls=calls,
         cpu_ms_per_message=1000 * cpu_spent_s / count,
         own_share=sum(one.generated_by != "template" for one in candidates) / count,
         input_tokens_per_message=sum(one.usage.input_tokens for one in candidates) / count,
         output_tokens_per_message=sum(one.usage.output_tokens for one in candidates) / count,
     )
+
+
+def _calls(port: int) -> int:
+    """How many calls of the LLM have ended, says the role."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as page:
+        found = re.findall(rb"^attune_llm_endpoint_calls_total\S* (\S+)$", page.read(), re.MULTILINE)
+    return int(sum(map(float, found)))
 
 
 def _ask(settings: Settings, producer: Producer, requests: list[MessageRequest]) -> None:
