@@ -15,7 +15,6 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from itertools import cycle
 from operator import itemgetter
 from pathlib import Path
 
@@ -32,7 +31,8 @@ from schemas import codec
 from schemas.messages import Candidate, MessageRequest
 from workers.adapters import topic_admin
 from workers.adapters.kafka_config import client_config
-from workers.adapters.llm_wire import encode_request
+from workers.adapters.language import detector
+from workers.adapters.llm_wire import decode_reply, encode_request
 from workers.adapters.playbook_files import load_for as load_playbook
 from workers.adapters.topic_reader import TopicReader
 from workers.core import facts
@@ -58,7 +58,7 @@ _ROUNDS = 100
 class Words(msgspec.Struct, frozen=True, kw_only=True):
     """One run. CPU is user and system time of the role's process alone; 0 for the bare server.
 
-    `calls_per_s` is over `calls` that ended while as many were in flight as may be.
+    `calls_per_s` are the calls that ended while as many were in flight as may be.
     `own_share`: how many of the texts were the model's own or the pool's, the others were templates.
     """
 
@@ -68,7 +68,6 @@ class Words(msgspec.Struct, frozen=True, kw_only=True):
     messages: int
     calls_per_s: float
     messages_per_s: float
-    calls: int = 0
     cpu_ms_per_message: float = 0.0
     own_share: float = 1.0
     input_tokens_per_message: float = 0.0
@@ -101,8 +100,10 @@ def bench_words(
                     prefix=f"{settings.prefix}{server[0]}{number}.",
                 )
                 requests = [_request(playbook, number) for number in range(count)]
-                role = _role(running, requests, server)
-                for one in (asyncio.run(_bare(running, playbook, requests, server, role.calls)), role):
+                for one in (
+                    _role(running, requests, server),
+                    asyncio.run(_bare(running, playbook, requests, server)),
+                ):
                     found.append(one)
                     cost = f", {one.cpu_ms_per_message:.2f} CPU-ms a message" if one.cpu_ms_per_message else ""
                     say(f"{server}, {number:>2} in flight, {one.program:<12} {one.calls_per_s:8.2f} calls/s{cost}")
@@ -165,40 +166,49 @@ def _request(playbook: Playbook, number: int) -> MessageRequest:
     )
 
 
-async def _bare(
-    settings: Settings, playbook: Playbook, requests: list[MessageRequest], server: str, calls: int
-) -> Words:
-    """The first questions of the same texts: a plain loop of HTTP calls, with nothing of ours but the bytes.
+async def _bare(settings: Settings, playbook: Playbook, requests: list[MessageRequest], server: str) -> Words:
+    """The same questions in a plain loop of HTTP calls: nothing of ours but the bytes, and of a real server's answers
+    whether they pass. Those that do not are asked again as the role does, so that both ask for the same work.
 
-    Measured over as many calls as the role's, and never with fewer in flight: what has begun and not ended when the time
-    is up counts for neither.
+    Counted like the role's, until as many texts are left as may be in flight.
     """
-    questions = [call for request in requests if (call := Draft(playbook, request).next_call()) is not None]
+    language, model_server_answers = detector(playbook.languages), server == MODEL_SERVER
+    drafts = [Draft(playbook, request, language, max_tokens=settings.llm_max_tokens) for request in requests]
+    questions = [call for draft in drafts if (call := draft.next_call()) is not None]
     limits = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=limits, headers={"Content-Type": "application/json"}) as session:
         async with session.get(f"{settings.llm}/v1/models") as models:
             model = (await models.json())["data"][0]["id"]
-        bodies = cycle([encode_request(question, model) for question in questions])
-        ended_s: list[float] = []
+        waiting = iter([(draft, encode_request(call, model)) for draft, call in zip(drafts, questions, strict=True)])
+        calls, calls_at, ended_s = 0, [], []
 
-        async def ask() -> None:
-            while len(ended_s) < calls:
-                async with session.post(f"{settings.llm}/v1/chat/completions", data=next(bodies)) as answer:
-                    assert answer.status == 200
-                    await answer.read()
+        async def write() -> None:
+            nonlocal calls
+            for draft, first in waiting:
+                body: bytes | None = first
+                while body is not None:
+                    async with session.post(f"{settings.llm}/v1/chat/completions", data=body) as answer:
+                        assert answer.status == 200
+                        told = await answer.read()
+                    calls, body = calls + 1, None
+                    if not model_server_answers:
+                        draft.answer(decode_reply(told, model, 0.0))
+                        again = draft.next_call()
+                        body = None if again is None else encode_request(again, model)
                 ended_s.append(time.perf_counter())
+                calls_at.append(calls)
 
         started_s = time.perf_counter()
-        await asyncio.gather(*(ask() for _ in range(settings.llm_in_flight)))
-    took_s = ended_s[calls - 1] - started_s
+        await asyncio.gather(*(write() for _ in range(settings.llm_in_flight)))
+    counted = len(requests) - settings.llm_in_flight
+    took_s = ended_s[counted - 1] - started_s
     return Words(
         server=server,
         in_flight=settings.llm_in_flight,
         program=BARE,
-        messages=len(ended_s),
-        calls_per_s=calls / took_s,
-        messages_per_s=calls / took_s,
-        calls=calls,
+        messages=len(requests),
+        calls_per_s=calls_at[counted - 1] / took_s,
+        messages_per_s=counted / took_s,
     )
 
 
@@ -241,7 +251,6 @@ def _role(settings: Settings, requests: list[MessageRequest], server: str) -> Wo
         messages=count,
         calls_per_s=calls / counted_s,
         messages_per_s=counted / took_s,
-        calls=calls,
         cpu_ms_per_message=1000 * cpu_spent_s / count,
         own_share=sum(one.generated_by != "template" for one in candidates) / count,
         input_tokens_per_message=sum(one.usage.input_tokens for one in candidates) / count,
