@@ -97,7 +97,8 @@ def main() -> int:
             for number in map(int, args.in_flight.split(",")):
                 before, began_s = _metrics(url), time.perf_counter()
                 running = msgspec.structs.replace(settings, prefix=f"gpu{number}.")
-                words = bench_words(running, (url,), (number,), args.calls, args.calls, say)
+                texts = max(args.calls, 2 * number)
+                words = bench_words(running, (url,), (number,), texts, texts, 1, say)
                 results[str(number)] = _on_gpu(words, before, _metrics(url), time.perf_counter() - began_s)
                 one = results[str(number)]
                 say(

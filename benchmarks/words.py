@@ -7,15 +7,12 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import re
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from operator import itemgetter
 from pathlib import Path
 
 import aiohttp
@@ -26,7 +23,6 @@ from benchmarks.model_server import Answers, model_server
 from benchmarks.processes import cpu_s
 from benchmarks.words_pool import approve_texts, pooled_settings
 from infra.llm.locate import LlmServer
-from infra.llm.process import free_port
 from schemas import codec
 from schemas.messages import Candidate, MessageRequest
 from workers.adapters import topic_admin
@@ -52,14 +48,15 @@ _CHANNELS = ("push", "email")
 #: What the latency model is asked at once on top of what real servers are: enough to keep one core of ours busy.
 _CROWD = 128
 #: Messages for each one in flight: with one in flight a thousand would take minutes and say no more.
-_ROUNDS = 100
+_EACH = 100
+#: Messages that nobody counts: the first calls of a process are slow.
+_WARM = 12
 
 
 class Words(msgspec.Struct, frozen=True, kw_only=True):
-    """One run. CPU is user and system time of the role's process alone; 0 for the bare server.
+    """All rounds of one program. CPU is user and system time of the role's process alone; 0 for the bare server.
 
-    `calls_per_s` are the calls that ended while as many were in flight as may be.
-    `own_share`: how many of the texts were the model's own or the pool's, the others were templates.
+    `rounds`: calls/s of each. `own_share`: how many of the texts were the model's own or the pool's, the others were templates.
     """
 
     server: str
@@ -68,10 +65,21 @@ class Words(msgspec.Struct, frozen=True, kw_only=True):
     messages: int
     calls_per_s: float
     messages_per_s: float
+    rounds: list[float] = []
     cpu_ms_per_message: float = 0.0
     own_share: float = 1.0
     input_tokens_per_message: float = 0.0
     output_tokens_per_message: float = 0.0
+
+
+class _Round(msgspec.Struct, kw_only=True):
+    """One round of one program."""
+
+    took_s: float
+    calls: int
+    messages: int
+    cpu_s: float = 0.0
+    candidates: list[Candidate] = []
 
 
 def bench_words(
@@ -80,17 +88,19 @@ def bench_words(
     in_flight: tuple[int, ...],
     calls: int,
     messages: int,
+    rounds: int,
     say: Callable[[str], None],
 ) -> list[Words]:
-    """Every server at every concurrency, the role and then bare; `calls` of the real servers, at most `messages` of the
-    latency model; then ten times as many from the pool. Calls of a text's re-ask count like any other.
+    """Every server at every concurrency, role and bare server in turn, `rounds` times the same texts for both; in all about
+    `calls` texts of the real servers, at most `messages` of the latency model; then ten times as many from the pool.
+    Calls of a text's re-ask count like any other.
     """
     playbook = load_playbook(settings)
     found: list[Words] = []
     for server in servers:
         with _served(settings, playbook, server) as url:
             for number in (*in_flight, _CROWD) if server == MODEL_SERVER else in_flight:
-                count = min(messages, _ROUNDS * number) if server == MODEL_SERVER else max(calls, 2 * number)
+                texts = min(messages, _EACH * number) if server == MODEL_SERVER else calls
                 running = msgspec.structs.replace(
                     settings,
                     llm=url,
@@ -99,11 +109,7 @@ def bench_words(
                     llm_deadline_s=600.0,
                     prefix=f"{settings.prefix}{server[0]}{number}.",
                 )
-                requests = [_request(playbook, number) for number in range(count)]
-                for one in (
-                    _role(running, requests, server),
-                    asyncio.run(_bare(running, playbook, requests, server)),
-                ):
+                for one in _compared(running, playbook, server, rounds, max(number, texts // rounds)):
                     found.append(one)
                     cost = f", {one.cpu_ms_per_message:.2f} CPU-ms a message" if one.cpu_ms_per_message else ""
                     say(f"{server}, {number:>2} in flight, {one.program:<12} {one.calls_per_s:8.2f} calls/s{cost}")
@@ -112,13 +118,51 @@ def bench_words(
     return found
 
 
+def _compared(settings: Settings, playbook: Playbook, server: str, rounds: int, texts: int) -> list[Words]:
+    """The bare server and the role. Who begins a round changes: a machine that gets slower is fair to both."""
+    bare = _Bare(settings, playbook, server)
+    asked, written = [], []
+    with _role(settings) as role:
+        role.write([_request(playbook, number, "warm") for number in range(_WARM)])
+        for number in range(rounds):
+            requests = [_request(playbook, text, f"bench-{number}") for text in range(texts)]
+            if number % 2:
+                asked.append(bare.write(requests))
+            written.append(role.write(requests))
+            if not number % 2:
+                asked.append(bare.write(requests))
+    return [_words(settings, server, BARE, asked), _words(settings, server, ROLE, written)]
+
+
 def _pooled(settings: Settings, messages: int) -> Words:
     """A campaign whose texts are written ahead: the same requests, answered from the pool."""
     running = pooled_settings(msgspec.structs.replace(settings, prefix=f"{settings.prefix}pool."))
     playbook = load_playbook(running)
     topic_admin.apply(running)
     approve_texts(running, playbook, _CHANNELS)
-    return _role(running, [_request(playbook, number) for number in range(messages)], NO_SERVER)
+    with _role(running) as role:
+        role.write([_request(playbook, number, "warm") for number in range(_WARM)])
+        requests = [_request(playbook, number, "bench") for number in range(messages)]
+        return _words(running, NO_SERVER, POOLED, [role.write(requests)])
+
+
+def _words(settings: Settings, server: str, program: str, rounds: list[_Round]) -> Words:
+    took_s, messages = sum(one.took_s for one in rounds), sum(one.messages for one in rounds)
+    candidates = [candidate for one in rounds for candidate in one.candidates]
+    own = sum(candidate.generated_by != "template" for candidate in candidates)
+    return Words(
+        server=server,
+        in_flight=settings.llm_in_flight,
+        program=program,
+        messages=messages,
+        calls_per_s=sum(one.calls for one in rounds) / took_s,
+        messages_per_s=messages / took_s,
+        rounds=[one.calls / one.took_s for one in rounds],
+        cpu_ms_per_message=1000 * sum(one.cpu_s for one in rounds) / messages,
+        own_share=own / messages if candidates else 1.0,
+        input_tokens_per_message=sum(candidate.usage.input_tokens for candidate in candidates) / messages,
+        output_tokens_per_message=sum(candidate.usage.output_tokens for candidate in candidates) / messages,
+    )
 
 
 @contextmanager
@@ -144,13 +188,13 @@ def _answers(playbook: Playbook) -> Answers:
     return [*answers, ([], "{}")]
 
 
-def _request(playbook: Playbook, number: int) -> MessageRequest:
+def _request(playbook: Playbook, number: int, name: str) -> MessageRequest:
     product = list(playbook.products.values())[number % _PRODUCTS]
     group = playbook.audiences.target_groups[number % len(playbook.audiences.target_groups)]
     now = datetime.now(UTC)
     return MessageRequest(
-        message_id=f"bench-{number}",
-        decision_id=f"bench-{number}",
+        message_id=f"{name}-{number}",
+        decision_id=f"{name}-{number}",
         user_id=f"u{number}",
         customer_ref=f"ref{number}",
         campaign_id="cart-abandonment",
@@ -166,119 +210,96 @@ def _request(playbook: Playbook, number: int) -> MessageRequest:
     )
 
 
-async def _bare(settings: Settings, playbook: Playbook, requests: list[MessageRequest], server: str) -> Words:
-    """The same questions in a plain loop of HTTP calls: nothing of ours but the bytes, and of a real server's answers
-    whether they pass. Those that do not are asked again as the role does, so that both ask for the same work.
-
-    Counted like the role's, until as many texts are left as may be in flight.
+class _Bare:
+    """The server without the role: a plain loop of HTTP calls. Of ours are the bytes, and of a real server's answers whether
+    they pass: those that do not are asked again as the role does, with the same seeds, so that both ask for the same work.
     """
-    language, model_server_answers = detector(playbook.languages), server == MODEL_SERVER
-    drafts = [Draft(playbook, request, language, max_tokens=settings.llm_max_tokens) for request in requests]
-    questions = [call for draft in drafts if (call := draft.next_call()) is not None]
-    limits = aiohttp.TCPConnector(limit=0)
-    async with aiohttp.ClientSession(connector=limits, headers={"Content-Type": "application/json"}) as session:
-        async with session.get(f"{settings.llm}/v1/models") as models:
-            model = (await models.json())["data"][0]["id"]
-        waiting = iter([(draft, encode_request(call, model)) for draft, call in zip(drafts, questions, strict=True)])
-        calls, calls_at, ended_s = 0, [], []
 
-        async def write() -> None:
-            nonlocal calls
-            for draft, first in waiting:
-                body: bytes | None = first
-                while body is not None:
-                    async with session.post(f"{settings.llm}/v1/chat/completions", data=body) as answer:
-                        assert answer.status == 200
-                        told = await answer.read()
-                    calls, body = calls + 1, None
-                    if not model_server_answers:
-                        draft.answer(decode_reply(told, model, 0.0))
-                        again = draft.next_call()
-                        body = None if again is None else encode_request(again, model)
-                ended_s.append(time.perf_counter())
-                calls_at.append(calls)
+    def __init__(self, settings: Settings, playbook: Playbook, server: str) -> None:
+        self._settings = settings
+        self._playbook = playbook
+        self._judges = server != MODEL_SERVER  # its answers pass
+        self._language = detector(playbook.languages)
 
-        started_s = time.perf_counter()
-        await asyncio.gather(*(write() for _ in range(settings.llm_in_flight)))
-    counted = len(requests) - settings.llm_in_flight
-    took_s = ended_s[counted - 1] - started_s
-    return Words(
-        server=server,
-        in_flight=settings.llm_in_flight,
-        program=BARE,
-        messages=len(requests),
-        calls_per_s=calls_at[counted - 1] / took_s,
-        messages_per_s=counted / took_s,
-    )
+    def write(self, requests: list[MessageRequest]) -> _Round:
+        """From the first question to the last answer."""
+        return asyncio.run(self._write(requests))
+
+    async def _write(self, requests: list[MessageRequest]) -> _Round:
+        most = self._settings.llm_max_tokens
+        drafts = [Draft(self._playbook, request, self._language, max_tokens=most) for request in requests]
+        questions = [call for draft in drafts if (call := draft.next_call()) is not None]
+        limits, calls = aiohttp.TCPConnector(limit=0), 0
+        async with aiohttp.ClientSession(connector=limits, headers={"Content-Type": "application/json"}) as session:
+            async with session.get(f"{self._settings.llm}/v1/models") as models:
+                model = (await models.json())["data"][0]["id"]
+            bodies = [encode_request(question, model) for question in questions]
+            waiting = iter(list(zip(drafts, bodies, strict=True)))
+
+            async def write() -> None:
+                nonlocal calls
+                for draft, first in waiting:
+                    body: bytes | None = first
+                    while body is not None:
+                        async with session.post(f"{self._settings.llm}/v1/chat/completions", data=body) as answer:
+                            assert answer.status == 200
+                            told = await answer.read()
+                        calls, body = calls + 1, None
+                        if self._judges:
+                            draft.answer(decode_reply(told, model, 0.0))
+                            again = draft.next_call()
+                            body = None if again is None else encode_request(again, model)
+
+            started_s = time.perf_counter()
+            await asyncio.gather(*(write() for _ in range(self._settings.llm_in_flight)))
+            took_s = time.perf_counter() - started_s
+        return _Round(took_s=took_s, calls=calls, messages=len(requests))
 
 
-def _role(settings: Settings, requests: list[MessageRequest], server: str) -> Words:
-    """The role as a process, its requests waiting; rates from the first request to a candidate's append on the broker.
-
-    That candidate behind which as many are left as may be in flight: the last ones wait for each other's second calls.
-    """
-    port = free_port("127.0.0.1")
-    settings = msgspec.structs.replace(settings, metrics_port_generate=port)
+@contextmanager
+def _role(settings: Settings) -> Iterator[_Role]:
+    """`generate` as a process that ends with the block."""
     topic_admin.apply(settings)
-    producer = Producer({**client_config(settings), "partitioner": "murmur2_random"})
-    log = (Path(settings.data_dir) / "generate.log").open("wb")
-    environment = {**os.environ, **to_environment(settings)}
     command = [sys.executable, "-m", "workers.cli", "worker", "generate"]
-    process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-    try:
-        deadline_s = time.monotonic() + _TIMEOUT_S
-        with TopicReader(settings, ["message.candidates"]) as reader:
-            warm = [msgspec.structs.replace(one, message_id=f"warm-{one.message_id}") for one in requests[:12]]
-            _ask(settings, producer, warm)
-            _answered(reader, len(warm), process, deadline_s, log.name)
-            calls_before, cpu_before_s, started_s = _calls(port), cpu_s(process.pid), time.time()
-            _ask(settings, producer, requests)
-            counted = len(requests) - settings.llm_in_flight
-            answered = _answered(reader, counted, process, deadline_s, log.name)
-            calls, counted_s = _calls(port) - calls_before, time.time() - started_s
-            answered += _answered(reader, len(requests) - len(answered), process, deadline_s, log.name)
-            cpu_spent_s = cpu_s(process.pid) - cpu_before_s
-    finally:
-        process.terminate()
-        process.wait(60)
-        log.close()
-    candidates = [candidate for _, candidate in answered]
-    count, took_s = len(candidates), answered[counted - 1][0] - started_s
-    return Words(
-        server=server,
-        in_flight=settings.llm_in_flight,
-        program=POOLED if server == NO_SERVER else ROLE,
-        messages=count,
-        calls_per_s=calls / counted_s,
-        messages_per_s=counted / took_s,
-        cpu_ms_per_message=1000 * cpu_spent_s / count,
-        own_share=sum(one.generated_by != "template" for one in candidates) / count,
-        input_tokens_per_message=sum(one.usage.input_tokens for one in candidates) / count,
-        output_tokens_per_message=sum(one.usage.output_tokens for one in candidates) / count,
-    )
+    with (Path(settings.data_dir) / "generate.log").open("wb") as log:
+        process = subprocess.Popen(command, env={**os.environ, **to_environment(settings)}, stdout=log, stderr=log)
+        try:
+            with TopicReader(settings, ["message.candidates"]) as reader:
+                yield _Role(settings, process, reader, log.name)
+        finally:
+            process.terminate()
+            process.wait(60)
 
 
-def _calls(port: int) -> int:
-    """How many calls of the LLM have ended, says the role."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as page:
-        found = re.findall(rb"^attune_llm_endpoint_calls_total\S* (\S+)$", page.read(), re.MULTILINE)
-    return int(sum(map(float, found)))
+class _Role:
+    """Requests go into its topic, candidates come out of its topic."""
 
+    def __init__(self, settings: Settings, process: subprocess.Popen[bytes], reader: TopicReader, log: str) -> None:
+        self._topic = settings.topic("message.requests")
+        self._producer = Producer({**client_config(settings), "partitioner": "murmur2_random"})
+        self._process = process
+        self._reader = reader
+        self._log = log
 
-def _ask(settings: Settings, producer: Producer, requests: list[MessageRequest]) -> None:
-    for request in requests:
-        producer.produce(settings.topic("message.requests"), key=request.user_id, value=codec.encode(request))
-        producer.poll(0)
-    assert producer.flush(30) == 0
-
-
-def _answered(
-    reader: TopicReader, count: int, process: subprocess.Popen[bytes], deadline_s: float, log: str
-) -> list[tuple[float, Candidate]]:
-    """So many candidates, in the order in which they were appended, and when [s since the epoch]."""
-    found: list[tuple[float, Candidate]] = []
-    while len(found) < count:
-        assert process.poll() is None, f"generate ended: see {log}"
-        assert time.monotonic() < deadline_s, "generate did not finish"
-        found += [(record.appended_at_s, codec.decode(Candidate, record.value)) for record in reader.poll(0.2)]
-    return sorted(found, key=itemgetter(0))
+    def write(self, requests: list[MessageRequest]) -> _Round:
+        """From the first request to the last candidate's append on the broker."""
+        cpu_before_s, started_s = cpu_s(self._process.pid), time.time()
+        for request in requests:
+            self._producer.produce(self._topic, key=request.user_id, value=codec.encode(request))
+            self._producer.poll(0)
+        assert self._producer.flush(30) == 0
+        found: list[Candidate] = []
+        ended_s, deadline_s = started_s, time.monotonic() + _TIMEOUT_S
+        while len(found) < len(requests):
+            assert self._process.poll() is None, f"generate ended: see {self._log}"
+            assert time.monotonic() < deadline_s, "generate did not finish"
+            for record in self._reader.poll(0.2):
+                found.append(codec.decode(Candidate, record.value))
+                ended_s = max(ended_s, record.appended_at_s)
+        return _Round(
+            took_s=ended_s - started_s,
+            calls=sum(candidate.usage.calls for candidate in found),
+            messages=len(found),
+            cpu_s=cpu_s(self._process.pid) - cpu_before_s,
+            candidates=found,
+        )
