@@ -60,14 +60,14 @@ class Findings(msgspec.Struct, kw_only=True):
 
 
 def completed(found: Findings, before: Findings) -> Findings:
-    """The findings, with the sections that only an earlier bench has run."""
+    """The findings, with the sections that only an earlier bench has run; those that were kept before stay so marked."""
     kept = {
         section: before.kept.get(section, f"`{before.commit}`, {before.at[:10]}")
         for section, fields in SECTIONS.items()
         if _has(before, fields) and not _has(found, fields)
     }
     values = {name: getattr(before, name) for section in kept for name in SECTIONS[section]}
-    return msgspec.structs.replace(found, kept=kept, **values)
+    return msgspec.structs.replace(found, kept=found.kept | kept, **values)
 
 
 def _has(found: Findings, fields: tuple[str, ...]) -> bool:

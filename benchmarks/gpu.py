@@ -28,7 +28,7 @@ import msgspec
 from benchmarks.findings import hardware, here
 from benchmarks.programs import ROOT
 from benchmarks.run import JVM_OPTIONS, say
-from benchmarks.words import Crowd, Words, bench_words
+from benchmarks.words import Concurrency, Words, bench_words
 from infra.kafka.embedded import EmbeddedKafka
 from infra.kafka.ports import pick_port
 from infra.llm.weights import find
@@ -98,7 +98,7 @@ def main() -> int:
                 before, began_s = _metrics(url), time.perf_counter()
                 running = msgspec.structs.replace(settings, prefix=f"gpu{number}.")
                 texts = max(args.calls, 2 * number)
-                words = bench_words(running, (url,), (Crowd(number, 1, texts),), args.calls, say)
+                words = bench_words(running, (url,), (Concurrency(number, 1, texts),), args.calls, say)
                 results[str(number)] = _on_gpu(words, before, _metrics(url), time.perf_counter() - began_s)
                 one = results[str(number)]
                 say(

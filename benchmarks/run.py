@@ -28,7 +28,7 @@ from benchmarks.programs import PEERS_PYTHON
 from benchmarks.recovery import bench_restart, bench_restore
 from benchmarks.report import Table, tables, write
 from benchmarks.scale import bench_scale, bench_soak
-from benchmarks.words import MODEL_SERVER, Crowd, bench_words
+from benchmarks.words import MODEL_SERVER, Concurrency, bench_words
 from infra.kafka.embedded import EmbeddedKafka
 from workers.settings import Settings, load
 
@@ -63,7 +63,7 @@ class Size(msgspec.Struct, frozen=True, kw_only=True):
     soak_customers: int = 500_000
     soak_events: int = 4_000_000
     cost_events: int = 100_000
-    crowds: tuple[Crowd, ...] = (Crowd(1, 6, 4), Crowd(8, 12, 8), Crowd(32, 4, 32))
+    levels: tuple[Concurrency, ...] = (Concurrency(1, 6, 4), Concurrency(8, 12, 8), Concurrency(32, 4, 32))
     messages: int = 4_000
 
 
@@ -80,7 +80,7 @@ QUICK = Size(
     soak_customers=10_000,
     soak_events=50_000,
     cost_events=20_000,
-    crowds=(Crowd(8, 1, 8),),
+    levels=(Concurrency(8, 1, 8),),
     messages=300,
 )
 
@@ -152,7 +152,7 @@ def fill(section: str, found: Findings, settings: Settings, size: Size, llm: str
         case _:
             servers = (MODEL_SERVER, *filter(None, llm.split(",")))
             words = msgspec.structs.replace(settings, prefix="w.")
-            found.words = bench_words(words, servers, size.crowds, size.messages, say)
+            found.words = bench_words(words, servers, size.levels, size.messages, say)
 
 
 def mistakes(found: Findings) -> list[str]:

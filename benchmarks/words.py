@@ -46,7 +46,7 @@ _FIRST_TOKEN_S, _TOKEN_S = 0.05, 0.002
 _PRODUCTS = 2
 _CHANNELS = ("push", "email")
 #: What the latency model is asked at once on top of what real servers are: enough to keep one core of ours busy.
-_CROWD = 128
+_SATURATING = 128
 #: Its messages of a round for each one in flight (with one in flight a thousand would take minutes), and its rounds.
 _EACH, _LIGHT_ROUNDS = 50, 3
 #: Messages that nobody counts: the first calls of a process are slow.
@@ -72,7 +72,7 @@ class Words(msgspec.Struct, frozen=True, kw_only=True):
     output_tokens_per_message: float = 0.0
 
 
-class Crowd(msgspec.Struct, frozen=True):
+class Concurrency(msgspec.Struct, frozen=True):
     """So many calls in flight on a real server: how many rounds of how many texts. A round needs as many texts as calls."""
 
     in_flight: int
@@ -91,25 +91,29 @@ class _Round(msgspec.Struct, kw_only=True):
 
 
 def bench_words(
-    settings: Settings, servers: tuple[str, ...], crowds: tuple[Crowd, ...], messages: int, say: Callable[[str], None]
+    settings: Settings,
+    servers: tuple[str, ...],
+    levels: tuple[Concurrency, ...],
+    messages: int,
+    say: Callable[[str], None],
 ) -> list[Words]:
-    """Every server with every crowd, role and bare server in turn, the same texts for both; at most `messages` of the latency
+    """Every server at every concurrency, role and bare server in turn, the same texts for both; at most `messages` of the latency
     model at a time; then ten times as many from the pool. Calls of a text's re-ask count like any other.
     """
     playbook = load_playbook(settings)
     found: list[Words] = []
     for server in servers:
         with _served(settings, playbook, server) as url:
-            for crowd in _light(crowds, messages) if server == MODEL_SERVER else crowds:
+            for level in _light(levels, messages) if server == MODEL_SERVER else levels:
                 running = msgspec.structs.replace(
                     settings,
                     llm=url,
-                    llm_in_flight=crowd.in_flight,
+                    llm_in_flight=level.in_flight,
                     llm_languages="en",
                     llm_deadline_s=600.0,
-                    prefix=f"{settings.prefix}{server[0]}{crowd.in_flight}.",
+                    prefix=f"{settings.prefix}{server[0]}{level.in_flight}.",
                 )
-                for one in _compared(running, playbook, server, crowd):
+                for one in _compared(running, playbook, server, level):
                     found.append(one)
                     cost = f", {one.cpu_ms_per_message:.2f} CPU-ms a message" if one.cpu_ms_per_message else ""
                     say(
@@ -120,20 +124,20 @@ def bench_words(
     return found
 
 
-def _light(crowds: tuple[Crowd, ...], messages: int) -> list[Crowd]:
-    """What the latency model is asked: far more texts, and one crowd more."""
-    numbers = [*(crowd.in_flight for crowd in crowds), _CROWD]
-    return [Crowd(number, _LIGHT_ROUNDS, max(number, min(messages, _EACH * number))) for number in numbers]
+def _light(levels: tuple[Concurrency, ...], messages: int) -> list[Concurrency]:
+    """What the latency model is asked: far more texts, and one level more."""
+    numbers = [*(level.in_flight for level in levels), _SATURATING]
+    return [Concurrency(number, _LIGHT_ROUNDS, max(number, min(messages, _EACH * number))) for number in numbers]
 
 
-def _compared(settings: Settings, playbook: Playbook, server: str, crowd: Crowd) -> list[Words]:
+def _compared(settings: Settings, playbook: Playbook, server: str, level: Concurrency) -> list[Words]:
     """The bare server and the role. Who begins a round changes: a machine that gets slower is fair to both."""
     bare = _Bare(settings, playbook, server)
     asked, written = [], []
     with _role(settings) as role:
         role.write([_request(playbook, number, "warm") for number in range(_WARM)])
-        for number in range(crowd.rounds):
-            requests = [_request(playbook, text, f"bench-{number}") for text in range(crowd.texts)]
+        for number in range(level.rounds):
+            requests = [_request(playbook, text, f"bench-{number}") for text in range(level.texts)]
             if number % 2:
                 asked.append(bare.write(requests))
             written.append(role.write(requests))

@@ -246,6 +246,7 @@ def test_sections_that_were_not_run_are_kept_and_say_from_where() -> None:
     assert (found.runs, found.latency_rate, found.commit) == (findings().runs, 500, "def")
     assert found.kept == {"events": "`abc`, 2026-01-02"}
     assert completed(msgspec.structs.replace(now, commit="123"), found).kept == found.kept
+    assert completed(found, findings()).kept == found.kept, "what was kept stays marked when it is written again"
     assert "Not run then, kept from before: events (`abc`, 2026-01-02)." in report.markdown(found)
 
 
