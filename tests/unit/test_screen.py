@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 
 from workers.core import guardrails
 from workers.core.guardrails import packs
+from workers.core.guardrails.alternatives import alternatives, letter_first
 from workers.core.guardrails.concepts import Concepts
-from workers.core.guardrails.screen import Screen, _digits, alternatives, folded, needed_words
+from workers.core.guardrails.needed import _digits, folded, needed_besides, needed_words
+from workers.core.guardrails.screen import Screen
 
 
 def screens() -> Iterator[tuple[str, Screen]]:
@@ -60,6 +62,7 @@ def test_what_an_alternative_matches_is_found(name: str, data: st.DataObject) ->
 def test_it_finds_what_the_patterns_find_and_where(name: str) -> None:
     table, screen = TABLES[name]
     words = [word.lstrip("\b") for _, source in table for word in sorted(needed_words(source, screen._flags))[:8]]
+    words += [word for _, source in table for word in sorted(needed_besides(source, screen._flags))]
     words += [" ", " you ", "不", "7", "’s ", "\n"] * (len(words) // 6)
     whole = [(name, re.compile(p, screen._flags)) for name, p in zip(screen._names, screen._patterns, strict=True)]
     draw, hits = random.Random(name), 0
@@ -99,6 +102,40 @@ def test_alternatives_of_groups_and_classes_are_left_together() -> None:
 )
 def test_the_words_that_are_needed(pattern: str, words: set[str]) -> None:
     assert needed_words(pattern) == words
+
+
+@pytest.mark.parametrize(
+    ("pattern", "words"),
+    [
+        (r"(?<![a-z])(?:sleep|rest)s? (?:well|deeply)", {"sleep", "rest"}),
+        (r"\bno (?:\w+ )?(?:noise|sound)s?\b", {"no "}),
+        (r"(?:sleep|rest)(?! well)", set()),
+        (r"(?:cash|gold) \w+", set()),
+        (rf"cash now (?:{'|'.join('abcdefghijklm'[n] * 3 for n in range(13))})", set()),
+    ],
+)
+def test_the_words_that_are_needed_besides(pattern: str, words: set[str]) -> None:
+    assert needed_besides(pattern) == words
+
+
+def test_what_lacks_the_words_that_are_needed_besides_is_not_tried() -> None:
+    screen = Screen.of(r"\b(?:sleep|rest)s? (?:well|deeply)|now")
+    assert [screen._tried(text) for text in ("it rests", "it rests well", "well")] == [[], [0], []]
+
+
+@pytest.mark.parametrize(
+    ("alternative", "rewritten"),
+    [
+        (r"(?<![a-z])\bcoupons?", r"c(?<=(?<![a-z])\bc)oupons?"),
+        (r"\bx{3,}", r"\bx{3,}"),
+        (r"\bcash", r"c(?<=\bc)ash"),
+        (r"\ba? b", r"\ba? b"),
+        (r"(?<!\w)(?:a|b)", r"(?<!\w)(?:a|b)"),
+        (r"cash", r"cash"),
+    ],
+)
+def test_a_letter_is_put_before_what_must_not_stand_there(alternative: str, rewritten: str) -> None:
+    assert letter_first(alternative) == rewritten
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,7 @@ class OpenAiModel:
         self._states = [endpoint.state for endpoint in self._endpoints]
         room = ROOM_PER_SLOT * settings.llm_in_flight * len(self._endpoints)
         self._line = WaitingLine(room if settings.clock == "wall" else None)
+        metrics.watch("llm_waiting", lambda: len(self._line))
         self._waiting: dict[int, tuple[str, asyncio.Future[Turn]]] = {}
         self._metrics = metrics
         self._now_s = now_s
@@ -205,7 +206,6 @@ class OpenAiModel:
         finally:
             self._line.leave(place)
             del self._waiting[place.number]
-            self._metrics.gauge("llm_waiting", len(self._line))
             self._next()
 
     def _choose(self, affinity: str, now_s: float) -> Endpoint | None:
@@ -231,7 +231,6 @@ class OpenAiModel:
                 turn.set_result(endpoint.take(now_s))
         for place, why in self._line.shed(now_s, routing.capacity(self._states, now_s)):
             self._end(place, _Shed(why))
-        self._metrics.gauge("llm_waiting", len(self._line))
 
     def _end(self, place: Place, error: Retryable) -> None:
         self._line.leave(place)

@@ -54,25 +54,24 @@ class Endpoint:
         self._now_s = now_s
         self._load_at_s = self._listed_at_s = -math.inf
         self._list_at_s = math.inf  # only when an adapter is missing
-        self._show()
+        metrics.watch("llm_endpoint_state", lambda: _STATES[self.state.breaker.state], self._label)
+        metrics.watch("llm_endpoint_limit", lambda: self.state.limiter.limit, self._label)
+        metrics.watch("llm_endpoint_in_flight", lambda: self.state.in_flight, self._label)
 
     def take(self, now_s: float) -> Turn:
         """Counts a call that is about to begin; `release` ends it."""
         token = self.state.breaker.begin(now_s)
         self.state.in_flight += 1
-        self._show()
         return Turn(self, token)
 
     def release(self, turn: Turn) -> None:
         """The call is over, or was never made."""
         self.state.in_flight -= 1
         self.state.breaker.abandoned(turn.token, self._now_s())  # no effect when it has said something
-        self._show()
 
     def leave_alone(self) -> None:
         """It is known not to work: one call will find out when it is back."""
         self.state.breaker.trip(self._now_s())
-        self._show()
 
     async def call(
         self, turn: Turn, request: CompletionRequest, ends_at_s: float, expected: str, *, alone: bool
@@ -140,7 +139,6 @@ class Endpoint:
         values = (load.running, load.waiting, math.nan if load.kv_cache_usage is None else load.kv_cache_usage)
         for gauge, value in zip(_LOAD_GAUGES, values, strict=True):
             self._metrics.gauge(gauge, value, self._label)
-        self._show()
 
     def _forget_load(self, until_s: float) -> None:
         self._load_at_s = until_s
@@ -174,11 +172,6 @@ class Endpoint:
     def _observe(self, model: str, began_s: float, error_type: str) -> None:
         self._metrics.observe("llm_seconds", self._now_s() - began_s, model, error_type)
         self._metrics.count("llm_calls", self._label, error_type)
-
-    def _show(self) -> None:
-        self._metrics.gauge("llm_endpoint_state", _STATES[self.state.breaker.state], self._label)
-        self._metrics.gauge("llm_endpoint_limit", self.state.limiter.limit, self._label)
-        self._metrics.gauge("llm_endpoint_in_flight", self.state.in_flight, self._label)
 
 
 class Turn(msgspec.Struct, frozen=True, eq=False):

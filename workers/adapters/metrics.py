@@ -6,6 +6,7 @@ Labels come from closed sets or from the playbook, never from a customer. Names 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal, TypeVar
 
 import msgspec
@@ -343,6 +344,10 @@ class WorkerMetrics:
     def gauge(self, short: str, value: float, *labels: str) -> None:
         """Sets a gauge of the catalogue."""
         self._labelled(short, self._gauges[short], labels).set(value)
+
+    def watch(self, short: str, now: Callable[[], float], *labels: str) -> None:
+        """A gauge of the catalogue that is asked when somebody reads the page: `now` is called from another thread."""
+        self._labelled(short, self._gauges[short], labels).set_function(now)
 
     def observe(self, short: str, value: float, *labels: str) -> None:
         """Adds one observation to a histogram of the catalogue."""

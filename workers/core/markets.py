@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from workers.core.house_rules import Market, Policy
 
 _REGION = re.compile(r"[A-Z]{2}|[0-9]{3}")
 
 
+@lru_cache(maxsize=1024)
 def region(locale: str) -> str:
     """The region of a BCP 47 locale (also as POSIX writes it); "" if it names none.
 

@@ -60,6 +60,8 @@ def choose(states: Sequence[EndpointState], affinity: str, now_s: float) -> Endp
             return state
     least = min(state.load for state in free)
     equal = [state for state in free if state.load <= least + EQUAL_LOAD]
+    if len(equal) == 1:
+        return equal[0]
     return max(equal, key=lambda state: (not state.breaker.failing, weight(affinity, state.key)))
 
 

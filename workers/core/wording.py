@@ -17,7 +17,7 @@ from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from schemas.messages import ProductFacts
-from workers.core.cleaning import clean
+from workers.core.cleaning import LOOKED_AT, clean
 from workers.core.guardrails.harmless import MAX_NAME_CHARS, MAX_WORD_CHARS, harmless
 from workers.core.guardrails.prices import amount, speakable
 from workers.core.playbook import Playbook
@@ -64,7 +64,7 @@ def product_words(playbook: Playbook, language: str, product: ProductFacts, loca
         brand=brand,
         category=category,
         label=name or ((brand + between + category).strip() if category else ""),
-        facts=[fact for text in product.facts[:MAX_FACTS] if (fact := clean(text, MAX_FACT_CHARS))],
+        facts=[fact for text in product.facts[:MAX_FACTS] if (fact := _fact(text[: LOOKED_AT * MAX_FACT_CHARS]))],
         price=_price(product.price, product.currency or ""),
         reference_price=f"{amount(lower.reference_price)} {lower.currency}" if lower and lower.currency else "",
         quantity=product.quantity or 1,
@@ -87,6 +87,11 @@ def compiled(source: str) -> jinja2.Template:
     Raises jinja2.TemplateSyntaxError.
     """
     return ENVIRONMENT.from_string(source)
+
+
+@lru_cache(maxsize=4096)  # many texts are about one product
+def _fact(text: str) -> str:
+    return clean(text, MAX_FACT_CHARS)
 
 
 def _price(price: float | None, currency: str) -> str:

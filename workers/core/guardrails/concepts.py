@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from workers.core.guardrails.screen import Screen, alternatives
+from workers.core.guardrails.alternatives import alternatives
+from workers.core.guardrails.screen import Screen
 
 _HAN = re.compile(r"[\u3400-\u9fff]")
 #: Where a concept in Latin letters begins, a word does.

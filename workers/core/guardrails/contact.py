@@ -57,7 +57,7 @@ _FOLDED = Screen(
 #: Looked for in the text as it is written.
 _CASED = Screen(
     {
-        "a link": rf"(?i:(?<![\w@])(?:[^\W_][\w-]*\.)+{_TLD}(?![a-z0-9-]))",
+        "a link": rf"(?i:(?<![\w@])(?:[^\W_][\w-]*\.)*[^\W_][\w-]*\.{_TLD}(?![a-z0-9-]))",
         _CODE: (
             r"\b(?=[A-Z0-9]*[A-Z])(?=[A-Z0-9]*\d)[A-Z0-9]{5,}\b|\b[A-Za-z]{2,}[-_]?\d{2,}\b|\b[A-Z]{4,}\b"
             r"|\b[A-Z]{2,}[-_][A-Z0-9]{2,}\b"

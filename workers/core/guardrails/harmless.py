@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import lru_cache
 
 import msgspec
 
@@ -18,7 +17,7 @@ from workers.core.guardrails.confusables import LEET, as_read
 from workers.core.guardrails.contact import reach
 from workers.core.guardrails.disguise import disguised
 from workers.core.guardrails.meta import META, ROLE
-from workers.core.guardrails.names import banned_word
+from workers.core.guardrails.names import banned_by
 from workers.core.guardrails.offers import OFFERS
 from workers.core.guardrails.packs import breach
 from workers.core.guardrails.privacy import PERSONAL
@@ -26,6 +25,7 @@ from workers.core.guardrails.safety import unsafe
 from workers.core.guardrails.subject import About, normalised
 from workers.core.house_rules import Policy
 from workers.core.playbook import Playbook
+from workers.core.remembered import remembered
 
 MAX_NAME_CHARS = 60
 MAX_WORD_CHARS = 30
@@ -90,18 +90,15 @@ def harmless(text: str, max_chars: int, policy: Policy) -> str:
     >>> harmless("Galaxy S10 (128 GB)", 60, Policy()), harmless("Visit www.evil.com now", 60, Policy())
     ('Galaxy S10 (128 GB)', '')
     """
-    banned = tuple(map(tuple, policy.banned_words.values()))
-    packs = tuple(tuple(market.rule_packs) for market in policy.markets)
-    return _judged(text[: LOOKED_AT * max_chars], max_chars, banned, packs)
+    return _judged(policy, text[: LOOKED_AT * max_chars], max_chars)
 
 
-@lru_cache(maxsize=4096)
-def _judged(text: str, max_chars: int, banned: tuple[tuple[str, ...], ...], packs: tuple[tuple[str, ...], ...]) -> str:
+@remembered
+def _judged(policy: Policy, text: str, max_chars: int) -> str:
     kept = clean(text, max_chars)
     if not kept or disguised(kept) or _STRUCTURE.search(normalised(text[: 2 * max_chars]).strip()):
         return ""
-    words = {"": [word for language in banned for word in language]}
-    rules = dict.fromkeys(pack for market in packs for pack in market)
+    rules = dict.fromkeys(pack for market in policy.markets for pack in market.rule_packs)
     for reading in _readings(text, kept, max_chars):
         folded = reading.casefold()
         if (
@@ -112,7 +109,7 @@ def _judged(text: str, max_chars: int, banned: tuple[tuple[str, ...], ...], pack
             or _MORE_THAN_A_NAME.search(folded)
             or PERSONAL.search(folded)
             or unsafe(folded)
-            or banned_word(words, folded)
+            or banned_by(policy).search(folded)
             or breach(rules, folded)
         ):
             return ""

@@ -5,8 +5,13 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from ahocorasick_rs import AhoCorasick
+
 from workers.core.guardrails.screen import Screen
 from workers.core.guardrails.subject import Subject, normalised
+from workers.core.house_rules import Policy
+from workers.core.playbook import Playbook
+from workers.core.remembered import remembered
 
 _BRANDS = Screen.of(
     r"\b(?:apple|airpods|iphone|ipad|samsung|galaxy|sony|bose|fitbit|garmin|huawei|xiaomi|redmi|honor|oppo|vivo|jbl|beats|sennheiser|philips"
@@ -26,19 +31,20 @@ _COMMON = re.compile(rf"{_MONTHS}|(?:{_DAYS})s?|bluetooth|i'm|i'll|i've|i'd|ok|a
 
 def banned_words(subject: Subject) -> str | None:
     """A word that the playbook's policy bans, in any of its languages."""
-    words = subject.playbook.policy.banned_words
-    found = next((word for reading in subject.readings if (word := banned_word(words, reading))), None)
-    return f'"{found}" is a banned word' if found else None
+    banned = banned_by(subject.playbook.policy)
+    found = next(filter(None, map(banned.search, subject.readings)), None)
+    return f'"{found.group()}" is a banned word' if found else None
 
 
-def banned_word(words: dict[str, list[str]], folded: str) -> str | None:
-    """The first of the words in a normalised, case-folded text. Latin words match whole, Chinese ones anywhere."""
-    found = _banned(tuple(word for language in sorted(words) for word in words[language])).search(folded)
-    return found.group() if found else None
+@remembered
+def banned_by(policy: Policy) -> Screen:
+    """The policy's banned words of all languages."""
+    return whole_words(tuple(word for _, words in sorted(policy.banned_words.items()) for word in words))
 
 
 @lru_cache(maxsize=64)
-def _banned(words: tuple[str, ...]) -> Screen:
+def whole_words(words: tuple[str, ...]) -> Screen:
+    """Looks for words in a normalised, case-folded text: Latin words match whole, Chinese ones anywhere."""
     folded = sorted({normalised(word).casefold() for word in words}, key=len, reverse=True)
     return Screen({word: _whole(word) for word in folded})
 
@@ -51,8 +57,12 @@ def _whole(word: str) -> str:
 
 def examples(subject: Subject) -> str | None:
     """Words of the prompt's own examples: a small model repeats what it should only imitate."""
-    found = banned_word({"": list(subject.example_words)}, subject.text)
-    return f'"{found}" is the example, not this product' if found and found not in subject.grounds else None
+    found = whole_words(subject.example_words).search(subject.text)
+    return (
+        f'"{found.group()}" is the example, not this product'
+        if found and found.group() not in subject.grounds
+        else None
+    )
 
 
 def names(subject: Subject) -> str | None:
@@ -65,8 +75,10 @@ def names(subject: Subject) -> str | None:
     for greeted in _GREETING.finditer(subject.cased):
         if greeted.group(1).casefold() not in _ANYONE and greeted.group(1).casefold() not in subject.grounds:
             return f'"{greeted.group()}" names a person'
-    for name in _product_names(subject):
-        if name in subject.text and name not in subject.grounds:
+    for name in _product_names(subject.playbook, subject.about.language).find_matches_as_strings(
+        subject.text, overlapping=True
+    ):
+        if name not in subject.grounds:
             return f'"{name}" is another product'
     if subject.about.language == "en":
         for line in subject.lines.values():
@@ -75,19 +87,11 @@ def names(subject: Subject) -> str | None:
     return None
 
 
-def _product_names(subject: Subject) -> list[str]:
-    return _folded_names(
-        tuple(
-            product.name[subject.about.language]
-            for product in subject.playbook.products.values()
-            if subject.about.language in product.name
-        )
-    )
-
-
-@lru_cache(maxsize=8)
-def _folded_names(names: tuple[str, ...]) -> list[str]:
-    return [normalised(name).casefold() for name in names]
+@remembered
+def _product_names(playbook: Playbook, language: str) -> AhoCorasick:
+    """One pass over a text, however many products the playbook has."""
+    names = (product.name.get(language, "") for product in playbook.products.values())
+    return AhoCorasick(sorted({normalised(name).casefold() for name in names if name}))
 
 
 def _is_title_case(text: str) -> bool:

@@ -9,6 +9,7 @@ from functools import lru_cache
 from workers.core.guardrails.screen import Screen
 from workers.core.guardrails.subject import Subject, normalised
 from workers.core.playbook import Playbook
+from workers.core.remembered import remembered
 
 #: Family names that begin no common word; the frequent ones that do (高, 方, 周 ...) would stop good copy.
 _FAMILY = (
@@ -67,6 +68,7 @@ def leaks(subject: Subject) -> str | None:
     return None
 
 
+@remembered
 def _instructions(playbook: Playbook, language: str) -> frozenset[tuple[str, ...]]:
     sources = tuple(prompt.source for (_, spoken), prompt in playbook.prompts.items() if spoken == language)
     return _runs_of_systems(sources, _OF_PROMPT.get(language, _OF_PROMPT_LATIN))

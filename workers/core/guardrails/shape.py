@@ -68,14 +68,14 @@ def length(subject: Subject) -> str | None:
 
 def markup(subject: Subject) -> str | None:
     """No HTML, markdown, control, bidirectional, invisible or private characters."""
+    marked = _MARKUP.search(subject.text)  # in which field, only where there is any
     for name, value in subject.fields.items():
         for character in _NOT_PLAIN.findall(value):
             if unicodedata.category(character) in ("Cc", "Cf", "Co", "Cs", "Cn") and not (
                 name == "body" and character == "\n"
             ):
                 return f"{name} has the character U+{ord(character):04X}"
-        found = _MARKUP.search(subject.lines[name].casefold())
-        if found:
+        if marked and (found := _MARKUP.search(subject.lines[name].casefold())):
             return f'{name} has markup: "{found.group().strip()}"'
     return None
 
@@ -92,9 +92,14 @@ def repetition(subject: Subject) -> str | None:
         if len(set(sentences)) < len(sentences):
             return "a sentence stands twice"
         words = _WORDS.findall(value)
-        often = {word for word, times in Counter(words).items() if times > _MAX_PHRASE}
-        if not often:
+        again = len(words) - len(set(words))
+        if again > 1 and any(one == two == three for one, two, three in zip(words, words[1:], words[2:], strict=False)):
+            return "a word stands three times in a row"
+        if (
+            again <= _PHRASE_WORDS
+        ):  # all words of the second and the third time stand there again, at six places or more
             continue
+        often = {word for word, times in Counter(words).items() if times > _MAX_PHRASE}
         phrases = Counter(
             tuple(words[at : at + _PHRASE_WORDS])
             for at in range(len(words) - _PHRASE_WORDS + 1)
@@ -103,8 +108,6 @@ def repetition(subject: Subject) -> str | None:
         phrase = max(phrases, key=phrases.__getitem__, default=())
         if phrases[phrase] > _MAX_PHRASE:
             return f'"{" ".join(phrase)}" stands {phrases[phrase]} times'
-        if any(one == two == three for one, two, three in zip(words, words[1:], words[2:], strict=False)):
-            return "a word stands three times in a row"
     return None
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from workers.core.guardrails.names import banned_word
+from workers.core.guardrails.names import whole_words
 from workers.core.guardrails.subject import Subject
 
 
 def voice(subject: Subject) -> str | None:
     """A word that the playbook's voice avoids."""
-    words = {"": subject.playbook.policy.voice.avoid}
-    found = next((word for reading in subject.readings if (word := banned_word(words, reading))), None)
-    return f'"{found}" is not a word of this brand' if found else None
+    avoided = whole_words(tuple(subject.playbook.policy.voice.avoid))
+    found = next(filter(None, map(avoided.search, subject.readings)), None)
+    return f'"{found.group()}" is not a word of this brand' if found else None

@@ -1,0 +1,169 @@
+"""The words that a text must have for a pattern to match: read from the pattern as `re` has parsed it."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from functools import cache
+from re import _constants as op  # type: ignore[attr-defined]
+from re import _parser  # type: ignore[attr-defined]
+from typing import Any
+
+_GROUPS = (op.SUBPATTERN, op.ATOMIC_GROUP)
+_ONE_CHARACTER = (op.LITERAL, op.IN)
+_WITHOUT_WIDTH = (op.AT, op.ASSERT, op.ASSERT_NOT)
+_LATIN_MEMBERS = frozenset(((op.RANGE, (ord("a"), ord("z"))), (op.CATEGORY, op.CATEGORY_WORD)))
+_REPEATS = (op.MAX_REPEAT, op.MIN_REPEAT, op.POSSESSIVE_REPEAT)
+#: Of a part that stands several times so many are looked for.
+_MOST_REPEATS = 4
+_MOST_BEGINNINGS = 100
+#: A class of more characters than this says nothing about a text.
+_MOST_CHARACTERS = 60
+#: A single Latin letter stands in nearly every text (see _rarity).
+_RARE = (2.0, -1000)
+#: Words that most texts have are better than none.
+_FREQUENT = frozenset(("all", "and", "are", "for", "have", "its", "not", "the", "this", "that", "with", "you", "your"))
+_FREQUENT_WEIGHT = 2.0
+#: Before a needed word: no Latin letter stands before it in the text.
+START = "\b"
+_NOTHING: frozenset[str] = frozenset()
+#: More words than these are not looked for one by one.
+_MOST_BESIDES = 12
+
+
+def folded(text: str) -> str:
+    """Case-folded so that whatever `re.IGNORECASE` takes for the same is the same: I, i, ı and İ are."""
+    return text.lower() if text.isascii() else text.replace("İ", "i").casefold().replace("ı", "i")
+
+
+def needed_words(pattern: str, flags: re.RegexFlag = re.NOFLAG) -> frozenset[str]:
+    r"""Folded words of which every text has one that the pattern matches; empty = none can be named.
+
+    Before a word with a leading "\b" stands no small Latin letter.
+
+    >>> sorted(needed_words(r"\bsav(?:e|ing) (?:cash|money)\b")), sorted(needed_words(r"\w+@?"))
+    (['\x08save', '\x08saving'], [])
+    """
+    return _of_sequence(_parser.parse(pattern, flags))
+
+
+def needed_besides(pattern: str, flags: re.RegexFlag = re.NOFLAG) -> frozenset[str]:
+    r"""Folded words of which such a text has one beside `needed_words`, which stand elsewhere in the pattern; empty = none.
+
+    >>> sorted(needed_besides(r"\b(?:save|keep) (?:cash|money)\b")), sorted(needed_besides(r"\bcash\b"))
+    (['cash', 'money'], [])
+    """
+    by_rarity = sorted(_of_items(_parser.parse(pattern, flags)), key=_rarity, reverse=True)
+    for words in by_rarity[1:]:
+        if _rarity(words) >= _RARE and len(words) <= _MOST_BESIDES:
+            return frozenset(word.lstrip(START) for word in words)
+    return _NOTHING
+
+
+def _of_sequence(items: Any, *, at_start: bool = False) -> frozenset[str]:
+    """The rarest words that one of the items needs. `at_start`: no small Latin letter stands before the first item."""
+    best = max(_of_items(items, at_start=at_start), key=_rarity, default=_NOTHING)
+    return best if _rarity(best) >= _RARE else _NOTHING
+
+
+def _of_items(items: Any, *, at_start: bool = False) -> Iterator[frozenset[str]]:
+    """The words that each of the items needs; letters that follow each other are one, with what follows them."""
+    letters, letters_at_start = "", False
+    for place, (kind, value) in enumerate(items := [*items, (None, None)]):
+        if kind is op.LITERAL:
+            letters_at_start = letters_at_start if letters else at_start
+            letters, at_start = letters + folded(chr(value)), False
+            continue
+        if letters:
+            longer = {letters + beginning for beginning in _beginnings(items[place:])}
+            yield max((_marked(words, at_start=letters_at_start) for words in ({letters}, longer)), key=_rarity)
+        letters = ""
+        yield _of_item(kind, value, at_start=at_start)
+        at_start = _begins_word(kind, value) or (at_start and kind in _WITHOUT_WIDTH)
+
+
+def _of_item(kind: Any, value: Any, *, at_start: bool) -> frozenset[str]:
+    if kind is op.BRANCH:
+        parts = [_of_sequence(part, at_start=at_start) for part in value[1]]
+        return _NOTHING.union(*parts) if all(parts) else _NOTHING
+    if kind in _GROUPS:
+        return _of_sequence(value[-1] if kind is op.SUBPATTERN else value, at_start=at_start)
+    if kind in _REPEATS and value[0] > 0:
+        return _of_sequence([*value[2]] * min(value[0], _MOST_REPEATS), at_start=at_start)
+    if kind is op.ASSERT:  # what must follow, or have come before
+        return _of_sequence(value[1], at_start=at_start and value[0] > 0)
+    if kind is op.IN:
+        return _marked(_of_class(value), at_start=at_start)
+    return _NOTHING  # what must not be there, and what may be any character
+
+
+def _beginnings(items: Any) -> set[str]:
+    """Letters of which what the items match begins with one; {""} where nobody knows."""
+    found = {""}
+    for kind, value in items:
+        if kind is op.LITERAL:
+            following = {folded(chr(value))}
+        elif kind is op.IN:
+            following = set(_of_class(value))
+        elif kind is op.BRANCH:
+            following = {word for part in value[1] for word in _beginnings(part)}
+        else:
+            following = _beginnings(value[-1]) if kind is op.SUBPATTERN else set()
+        if not following or len(found) * len(following) > _MOST_BEGINNINGS:
+            return found
+        found = {word + end for word in found for end in following}
+        if kind not in _ONE_CHARACTER:  # what of an alternative follows its beginning is not known
+            return found
+    return found
+
+
+def _marked(words: Iterable[str], *, at_start: bool) -> frozenset[str]:
+    """The words, marked if a word of the text begins with them."""
+    return frozenset(START + word if at_start and word[:1].isalnum() else word for word in words)
+
+
+def _begins_word(kind: Any, value: Any) -> bool:
+    """Whether a letter or digit right behind this item has no small Latin letter before it."""
+    if kind is op.AT:
+        return value in (op.AT_BOUNDARY, op.AT_BEGINNING, op.AT_BEGINNING_STRING)
+    if kind is not op.ASSERT_NOT or value[0] > 0 or len(value[1]) != 1 or value[1][0][0] is not op.IN:
+        return False
+    members = value[1][0][1]
+    return (op.NEGATE, None) not in members and not _LATIN_MEMBERS.isdisjoint(members)
+
+
+def _of_class(members: Any) -> frozenset[str]:
+    found = set[str]()
+    for kind, value in members:
+        if kind is op.LITERAL:
+            found.add(folded(chr(value)))
+        elif value is op.CATEGORY_DIGIT:
+            found.update(_digits())
+        elif kind is op.RANGE and value[1] - value[0] < _MOST_CHARACTERS:
+            found.update(folded(chr(code)) for code in range(value[0], value[1] + 1))
+        else:
+            return _NOTHING
+    return frozenset(found)
+
+
+@cache
+def _digits() -> list[str]:
+    """Of all scripts."""
+    return [character for character in map(chr, range(sys.maxunicode + 1)) if character.isdecimal()]
+
+
+def _rarity(words: frozenset[str]) -> tuple[float, int]:
+    """How seldom a text has one of the words, as the most frequent of them tells; then how few they are."""
+    return min(map(_weight_of_word, words), default=0.0), -len(words)
+
+
+def _weight_of_word(word: str) -> float:
+    word = word.lstrip(START)
+    return _FREQUENT_WEIGHT if word.strip() in _FREQUENT else sum(map(_weight, word))
+
+
+def _weight(character: str) -> float:
+    if character > "\u2e80":
+        return 3.0  # one of thousands of Chinese characters
+    return 1.0 if character.isalpha() else 0.25 if character in " .,'-" else 2.0
