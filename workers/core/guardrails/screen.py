@@ -1,9 +1,9 @@
 r"""Tables of long patterns, looked for quickly: of their alternatives only those are tried that a text has the words for.
 
 Python's `re` tries one alternative after the other at every place of a text; hundreds of words take it a millisecond. Here
-each alternative is read once for words of which it needs one, and whether a word of the text must begin with it. A single
-pass over a text (Aho-Corasick) tells which of all these it has: mostly none. An alternative that needs no word (`\w{3,}`)
-is always tried.
+each alternative is read once for words of which it needs one (needed.py), and whether a word of the text must begin with it. A
+single pass over a text (Aho-Corasick) tells which of all these it has: mostly none. An alternative that needs no word
+(`\w{3,}`) is always tried.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from workers.core.guardrails.needed import START, folded, needed_besides, needed
 class _Alternatives(msgspec.Struct, frozen=True):
     """The alternatives of a table in its order (place of the name, expression), and which of them to try: `always`, and in
     the order of the automaton's words those `anywhere` waiting for one, and those that wait for one `at_start` of a word.
+    `besides`: in the order of the table, the words of which an alternative needs one more.
     """
 
     table: list[tuple[int, str]]
