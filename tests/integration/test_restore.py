@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, Producer, TopicPartition
 
 from tests.support import wait_until
 from tests.support_faults import Changelog, alter_topic, create_topic, delete_records, delete_topic
@@ -214,6 +214,28 @@ def test_a_changelog_that_lost_its_newest_records_sets_the_local_state_aside(
     store.write([(b"p2", b"lost by the broker")], [], [], ahead)
     assert restored(settings, store, topic) == progress
     check(store, {b"p0": b"kept"})
+
+
+def test_local_state_whose_transaction_was_confirmed_and_lost_its_markers_is_kept(
+    settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    topic = create_topic(settings, NAME, cleanup_policy="compact")
+    Changelog(settings, topic).write([(b"p0", b"old")])
+    store = RocksStore(tmp_path / "store")
+    progress = restored(settings, store, topic)
+    undecided = Producer({**client_config(settings), "transactional.id": f"{topic}-undecided"})
+    undecided.init_transactions(30)
+    undecided.begin_transaction()
+    undecided.produce(topic, b"confirmed", b"p2", partition=0)
+    assert undecided.flush(30) == 0
+    # changelog   ├── p0 ┤ p2, no marker      local state   ├── p0, p2 ┤
+    ahead = Progress(changelog_offset=progress.changelog_offset + 1, marker=progress.marker)
+    store.write([(b"p2", b"confirmed")], due_of(b"p2", b"confirmed"), [], ahead)
+    assert restored(settings, store, topic) == ahead
+    check(store, {b"p0": b"old", b"p2": b"confirmed"})
+    assert quarantined(tmp_path) == []
+    assert "has lost the end of a transaction that it had confirmed (1 records)" in caplog.text
+    undecided.abort_transaction(30)
 
 
 def test_an_emptied_changelog_is_refused_when_its_sources_have_forgotten(settings: Settings, tmp_path: Path) -> None:
