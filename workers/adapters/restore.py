@@ -63,14 +63,10 @@ def restore(
     try:
         first, end = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=_SILENCE_S)
         progress = store.progress
-        if end < progress.changelog_offset <= _written_end(topic, partition, client_config):
-            lost = progress.changelog_offset - end
-            log.warning(
-                "%s[%d]: the broker has lost the end of a transaction that it had confirmed (%d records)",
-                topic,
-                partition,
-                lost,
-            )
+        is_own = store.changelog_id == identity
+        if is_own and end < progress.changelog_offset <= _written_end(topic, partition, client_config):
+            what = f"{topic}[{partition}]: the broker has lost the end of a transaction that it had confirmed"
+            log.warning("%s (%d records)", what, progress.changelog_offset - end)
             end = progress.changelog_offset
         if reason := _why_not_a_copy(store, progress, identity, end):
             if end == 0 and progress.marker.offsets:

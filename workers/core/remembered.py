@@ -28,7 +28,7 @@ def remembered(call: Callable[Concatenate[T, P], R]) -> Callable[Concatenate[T, 
 
     @wraps(call)
     def asked(thing: T, /, *others: P.args, **named: P.kwargs) -> R:
-        key = (id(thing), *others, *named.items()) if named else (id(thing), *others)
+        key = (id(thing), *others, *named.items())
         found = known.get(key)
         if found is None or found[0] is not thing:  # another one in the place of one that is gone
             if len(known) >= _MOST:

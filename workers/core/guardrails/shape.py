@@ -95,9 +95,8 @@ def repetition(subject: Subject) -> str | None:
         again = len(words) - len(set(words))
         if again > 1 and any(one == two == three for one, two, three in zip(words, words[1:], words[2:], strict=False)):
             return "a word stands three times in a row"
-        if (
-            again <= _PHRASE_WORDS
-        ):  # all words of the second and the third time stand there again, at six places or more
+        # The words of a phrase's second and third time stand there again: at one place more than it has words, at least.
+        if again <= _PHRASE_WORDS:
             continue
         often = {word for word, times in Counter(words).items() if times > _MAX_PHRASE}
         phrases = Counter(
