@@ -40,8 +40,9 @@ T = TypeVar("T")
 
 _TICK_S = 0.25
 #: A broker writes a transaction's markers after it has confirmed the commit. A producer that begins the next one before they
-#: are there is sent away, and comes back after 20 ms (librdkafka). A lane with little to do rests so long instead [s].
-_REST_S, _LITTLE = 0.003, 200
+#: are there is sent away, and comes back after 20 ms (librdkafka). A lane with little to do rests instead: as long as its
+#: commit took, within these bounds [s], so that a machine with too much to do gets fewer and larger transactions.
+_REST_S, _LONG_REST_S, _LITTLE = 0.003, 0.01, 200
 #: So long a lane that has begun anew looks into its ledger at every start: the oldest occasion is decided by then [s].
 _ANEW_S = 30 * 86_400.0
 #: Keys and values that wait for one lane before its fetching pauses, however few the records are [bytes].
@@ -381,9 +382,11 @@ class Lane:
         failpoints.hit("lane.fold")
         started = clock.monotonic_s()
         await self._undisturbed(self._commit, producer, effects)
-        self._rested_at_s = clock.monotonic_s() + _REST_S
+        took_s = clock.monotonic_s() - started
+        rest_s = min(max(_REST_S, took_s), _LONG_REST_S) if len(records) < _LITTLE else _REST_S
+        self._rested_at_s = clock.monotonic_s() + rest_s
         self._committed_next = dict(self._next)
-        self._metrics.batch(self._spec.role, len(advanced), clock.monotonic_s() - started, effects)
+        self._metrics.batch(self._spec.role, len(advanced), took_s, effects)
 
     def _take(self) -> Iterator[Record]:
         """The next records in the order in which the broker took them, and each topic's in the order of its offsets."""
