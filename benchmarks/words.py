@@ -4,7 +4,6 @@ what a message costs us when the server costs nothing (benchmarks.model_server),
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import random
@@ -16,27 +15,24 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import aiohttp
 import msgspec
 from confluent_kafka import Producer
 
 from benchmarks.model_server import Answers, model_server
 from benchmarks.processes import cpu_s
+from benchmarks.words_bare import Bare, Round
 from benchmarks.words_pool import approve_texts, pooled_settings
 from infra.llm.locate import LlmServer
 from schemas import codec
 from schemas.messages import Candidate, MessageRequest
 from workers.adapters import topic_admin
 from workers.adapters.kafka_config import client_config
-from workers.adapters.language import detector
-from workers.adapters.llm_wire import decode_reply, encode_request
 from workers.adapters.playbook_files import load_for as load_playbook
 from workers.adapters.topic_reader import TopicReader
 from workers.core import facts
 from workers.core.fallback import template_text
 from workers.core.playbook import Playbook
 from workers.core.profile import CartLine
-from workers.core.writing import Draft
 from workers.settings import Settings, to_environment
 
 BARE, ROLE, POOLED = "bare server", "generate", "generate, pooled"
@@ -81,16 +77,6 @@ class Concurrency(msgspec.Struct, frozen=True):
     texts: int
 
 
-class _Round(msgspec.Struct, kw_only=True):
-    """One round of one program."""
-
-    took_s: float
-    calls: int
-    messages: int
-    cpu_s: float = 0.0
-    candidates: list[Candidate] = []
-
-
 def bench_words(
     settings: Settings,
     servers: tuple[str, ...],
@@ -133,7 +119,7 @@ def _light(levels: tuple[Concurrency, ...], messages: int) -> list[Concurrency]:
 
 def _compared(settings: Settings, playbook: Playbook, server: str, level: Concurrency) -> list[Words]:
     """The bare server and the role. Who begins a round changes: a machine that gets slower is fair to both."""
-    bare = _Bare(settings, playbook, server)
+    bare = Bare(settings, playbook, judges=server != MODEL_SERVER)  # the latency model's answers pass
     asked, written = [], []
     with _role(settings) as role:
         role.write([_request(playbook, number, "warm") for number in range(_WARM)])
@@ -159,7 +145,7 @@ def _pooled(settings: Settings, messages: int) -> Words:
         return _words(running, NO_SERVER, POOLED, [role.write(requests)])
 
 
-def _words(settings: Settings, server: str, program: str, rounds: list[_Round]) -> Words:
+def _words(settings: Settings, server: str, program: str, rounds: list[Round]) -> Words:
     took_s, messages = sum(one.took_s for one in rounds), sum(one.messages for one in rounds)
     candidates = [candidate for one in rounds for candidate in one.candidates]
     own = sum(candidate.generated_by != "template" for candidate in candidates)
@@ -232,52 +218,6 @@ def _request(playbook: Playbook, number: int, name: str) -> MessageRequest:
     )
 
 
-class _Bare:
-    """The server without the role: a plain loop of HTTP calls. Of ours are the bytes, and of a real server's answers whether
-    they pass: those that do not are asked again as the role does, with the same seeds, so that both ask for the same work.
-    """
-
-    def __init__(self, settings: Settings, playbook: Playbook, server: str) -> None:
-        self._settings = settings
-        self._playbook = playbook
-        self._judges = server != MODEL_SERVER  # its answers pass
-        self._language = detector(playbook.languages)
-
-    def write(self, requests: list[MessageRequest]) -> _Round:
-        """From the first question to the last answer."""
-        return asyncio.run(self._write(requests))
-
-    async def _write(self, requests: list[MessageRequest]) -> _Round:
-        most = self._settings.llm_max_tokens
-        drafts = [Draft(self._playbook, request, self._language, max_tokens=most) for request in requests]
-        questions = [call for draft in drafts if (call := draft.next_call()) is not None]
-        limits, calls = aiohttp.TCPConnector(limit=0), 0
-        async with aiohttp.ClientSession(connector=limits, headers={"Content-Type": "application/json"}) as session:
-            async with session.get(f"{self._settings.llm}/v1/models") as models:
-                model = (await models.json())["data"][0]["id"]
-            bodies = [encode_request(question, model) for question in questions]
-            waiting = iter(list(zip(drafts, bodies, strict=True)))
-
-            async def write() -> None:
-                nonlocal calls
-                for draft, first in waiting:
-                    body: bytes | None = first
-                    while body is not None:
-                        async with session.post(f"{self._settings.llm}/v1/chat/completions", data=body) as answer:
-                            assert answer.status == 200
-                            told = await answer.read()
-                        calls, body = calls + 1, None
-                        if self._judges:
-                            draft.answer(decode_reply(told, model, 0.0))
-                            again = draft.next_call()
-                            body = None if again is None else encode_request(again, model)
-
-            started_s = time.perf_counter()
-            await asyncio.gather(*(write() for _ in range(self._settings.llm_in_flight)))
-            took_s = time.perf_counter() - started_s
-        return _Round(took_s=took_s, calls=calls, messages=len(requests))
-
-
 @contextmanager
 def _role(settings: Settings) -> Iterator[_Role]:
     """`generate` as a process that ends with the block."""
@@ -303,7 +243,7 @@ class _Role:
         self._reader = reader
         self._log = log
 
-    def write(self, requests: list[MessageRequest]) -> _Round:
+    def write(self, requests: list[MessageRequest]) -> Round:
         """From the first request to the last candidate's append on the broker."""
         cpu_before_s, started_s = cpu_s(self._process.pid), time.time()
         for request in requests:
@@ -318,7 +258,7 @@ class _Role:
             for record in self._reader.poll(0.2):
                 found.append(codec.decode(Candidate, record.value))
                 ended_s = max(ended_s, record.appended_at_s)
-        return _Round(
+        return Round(
             took_s=ended_s - started_s,
             calls=sum(candidate.usage.calls for candidate in found),
             messages=len(found),

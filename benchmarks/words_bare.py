@@ -1,0 +1,73 @@
+"""The bare loop that `generate` is measured beside, and what both give back of a round."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import aiohttp
+import msgspec
+
+from schemas.messages import Candidate, MessageRequest
+from workers.adapters.language import detector
+from workers.adapters.llm_wire import decode_reply, encode_request
+from workers.core.playbook import Playbook
+from workers.core.writing import Draft
+from workers.settings import Settings
+
+
+class Round(msgspec.Struct, kw_only=True):
+    """One round of one program."""
+
+    took_s: float
+    calls: int
+    messages: int
+    cpu_s: float = 0.0
+    candidates: list[Candidate] = []
+
+
+class Bare:
+    """The server without the role: a plain loop of HTTP calls. Of ours are the bytes, and of a real server's answers whether
+    they pass: those that do not are asked again as the role does, with the same seeds, so that both ask for the same work.
+    """
+
+    def __init__(self, settings: Settings, playbook: Playbook, *, judges: bool) -> None:
+        """`judges`: its answers may not pass, and are then asked again."""
+        self._settings = settings
+        self._playbook = playbook
+        self._judges = judges
+        self._language = detector(playbook.languages)
+
+    def write(self, requests: list[MessageRequest]) -> Round:
+        """From the first question to the last answer."""
+        return asyncio.run(self._write(requests))
+
+    async def _write(self, requests: list[MessageRequest]) -> Round:
+        most = self._settings.llm_max_tokens
+        drafts = [Draft(self._playbook, request, self._language, max_tokens=most) for request in requests]
+        questions = [call for draft in drafts if (call := draft.next_call()) is not None]
+        limits, calls = aiohttp.TCPConnector(limit=0), 0
+        async with aiohttp.ClientSession(connector=limits, headers={"Content-Type": "application/json"}) as session:
+            async with session.get(f"{self._settings.llm}/v1/models") as models:
+                model = (await models.json())["data"][0]["id"]
+            bodies = [encode_request(question, model) for question in questions]
+            waiting = iter(list(zip(drafts, bodies, strict=True)))
+
+            async def write() -> None:
+                nonlocal calls
+                for draft, first in waiting:
+                    body: bytes | None = first
+                    while body is not None:
+                        async with session.post(f"{self._settings.llm}/v1/chat/completions", data=body) as answer:
+                            assert answer.status == 200
+                            told = await answer.read()
+                        calls, body = calls + 1, None
+                        if self._judges:
+                            draft.answer(decode_reply(told, model, 0.0))
+                            again = draft.next_call()
+                            body = None if again is None else encode_request(again, model)
+
+            started_s = time.perf_counter()
+            await asyncio.gather(*(write() for _ in range(self._settings.llm_in_flight)))
+            took_s = time.perf_counter() - started_s
+        return Round(took_s=took_s, calls=calls, messages=len(requests))
