@@ -49,6 +49,11 @@ _ANEW_S = 30 * 86_400.0
 _BUFFER_BYTES = 64 << 20
 
 
+def rest_s(records: int, commit_s: float) -> float:
+    """How long a lane rests [s] behind a batch of so many records whose commit took `commit_s` [s]."""
+    return min(max(_REST_S, commit_s), _LONG_REST_S) if records < _LITTLE else _REST_S
+
+
 class FetchedRecord(Protocol):
     """What the consumer gives (aiokafka's ConsumerRecord)."""
 
@@ -358,8 +363,8 @@ class Lane:
             self._arrived.clear()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._arrived.wait(), _TICK_S)
-        if (rest_s := self._rested_at_s - clock.monotonic_s()) > 0 and len(self._waiting) < _LITTLE:
-            await asyncio.sleep(rest_s)
+        if (left_s := self._rested_at_s - clock.monotonic_s()) > 0 and len(self._waiting) < _LITTLE:
+            await asyncio.sleep(left_s)
         if self._closing or self._held:
             return
         if self._remade:
@@ -383,8 +388,7 @@ class Lane:
         started = clock.monotonic_s()
         await self._undisturbed(self._commit, producer, effects)
         took_s = clock.monotonic_s() - started
-        rest_s = min(max(_REST_S, took_s), _LONG_REST_S) if len(records) < _LITTLE else _REST_S
-        self._rested_at_s = clock.monotonic_s() + rest_s
+        self._rested_at_s = clock.monotonic_s() + rest_s(len(records), took_s)
         self._committed_next = dict(self._next)
         self._metrics.batch(self._spec.role, len(advanced), took_s, effects)
 
