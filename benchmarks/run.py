@@ -63,7 +63,7 @@ class Size(msgspec.Struct, frozen=True, kw_only=True):
     soak_customers: int = 500_000
     soak_events: int = 4_000_000
     cost_events: int = 100_000
-    levels: tuple[Concurrency, ...] = (Concurrency(1, 6, 4), Concurrency(8, 12, 8), Concurrency(32, 6, 32))
+    levels: tuple[Concurrency, ...] = (Concurrency(1, 12, 4), Concurrency(8, 12, 8), Concurrency(32, 6, 32))
     messages: int = 4_000
 
 
