@@ -9,17 +9,21 @@ from typing import Any
 import aiokafka
 import faust
 import pytest
+from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.consumer.subscription_state import SubscriptionState, TopicPartitionState
 from faust.transport.consumer import Consumer, ThreadDelegateConsumer
 from faust.transport.drivers import aiokafka as driver
 
+from workers.adapters import topic_admin
 from workers.adapters.faust_lanes import (
     CommittedConsumer,
     CommittedThread,
     CommittedTransport,
     IdempotentProducer,
     LaneConsumer,
+    LaneThread,
     LaneTransport,
+    let_gather,
 )
 from workers.agents.apps import make_app
 from workers.settings import Settings, load
@@ -35,6 +39,7 @@ def app(transport: type[CommittedTransport], tmp_path: Any, **changes: Any) -> f
     [
         (driver.AIOKafkaConsumerThread, "_create_worker_consumer"),
         (driver.AIOKafkaConsumerThread, "_ensure_consumer"),
+        (driver.AIOKafkaConsumerThread, "on_start"),
         (driver.Consumer, "_new_consumer_thread"),
         (driver.Producer, "_settings_extra"),
         (ThreadDelegateConsumer, "_getmany"),
@@ -63,6 +68,56 @@ def test_a_name_that_is_overridden_or_called_exists(owner: type, name: str) -> N
 )
 def test_an_override_takes_what_faust_gives(ours: Any, theirs: Any) -> None:
     assert list(inspect.signature(ours).parameters) == list(inspect.signature(theirs).parameters)
+
+
+def test_a_fetcher_asks_as_its_attributes_say_each_time() -> None:
+    assert list(inspect.signature(Fetcher._proc_fetch_request).parameters) == [
+        "self",
+        "assignment",
+        "node_id",
+        "request",
+    ]
+    assert "self._proc_fetch_request(" in inspect.getsource(Fetcher._fetch_requests_routine)
+    each_request = inspect.getsource(Fetcher._get_actions_per_node)
+    assert "self._fetch_min_bytes" in each_request
+    assert "self._fetch_max_wait_ms" in each_request
+
+
+def test_records_that_keep_coming_gather_at_the_broker(settings: Settings) -> None:
+    topic = settings.topic("customer.events")
+    topic_admin.apply(settings)
+
+    async def batches() -> list[list[bytes]]:
+        consumer = aiokafka.AIOKafkaConsumer(bootstrap_servers=settings.brokers, auto_offset_reset="earliest")
+        producer = aiokafka.AIOKafkaProducer(bootstrap_servers=settings.brokers, linger_ms=0)
+        await consumer.start()
+        await producer.start()
+        try:
+            let_gather(consumer._fetcher, lambda: 2.0)
+            consumer.assign([aiokafka.TopicPartition(topic, 0)])
+            await producer.send_and_wait(topic, b"first", partition=0)
+            found = [await consumer.getmany(timeout_ms=20_000)]
+            for late in (b"second", b"third"):
+                await producer.send_and_wait(topic, late, partition=0)
+            found.append(await consumer.getmany(timeout_ms=20_000))
+        finally:
+            await producer.stop()
+            await consumer.stop()
+        return [[record.value for records in batch.values() for record in records] for batch in found]
+
+    assert asyncio.run(batches()) == [[b"first"], [b"second", b"third"]]
+
+
+def test_lanes_are_fed_by_a_thread_that_lets_records_gather(tmp_path: Any) -> None:
+    async def thread() -> CommittedThread:
+        made = app(LaneTransport, tmp_path)
+        consumer = made.transport.create_consumer(
+            callback=made.topics.on_message, on_partitions_revoked=None, on_partitions_assigned=None
+        )
+        found: CommittedThread = consumer._thread  # type: ignore[attr-defined] # the driver's
+        return found
+
+    assert isinstance(asyncio.run(thread()), LaneThread)
 
 
 def worker_consumer(made: faust.App) -> aiokafka.AIOKafkaConsumer:

@@ -9,8 +9,9 @@ import msgspec
 import pytest
 
 from workers.adapters.lane_spec import LaneSpec, TopicPartitionKey
-from workers.adapters.lanes import Lane, rest_s
+from workers.adapters.lanes import Lane
 from workers.adapters.metrics import WorkerMetrics
+from workers.adapters.rhythm import Rhythm
 from workers.adapters.standby import Standby
 from workers.core.lane import LaneCore
 from workers.ports import StateStore
@@ -69,7 +70,9 @@ def lane(metrics: WorkerMetrics) -> Lane:
         waits_for="message.candidates",
     )
     standby = Standby(spec, settings, {}, metrics)
-    found = Lane("0", [EVENTS, CANDIDATES], spec, settings, {}, Standing(), metrics, standby, asyncio.Semaphore(1))
+    found = Lane(
+        "0", [EVENTS, CANDIDATES], spec, settings, {}, Standing(), metrics, standby, asyncio.Semaphore(1), Rhythm()
+    )
     found.ready = True
     return found
 
@@ -110,13 +113,3 @@ def test_a_lane_that_waits_for_a_rebalance_is_not_taken_for_stuck(lane: Lane, me
     beats, waiting = asyncio.run(opened_during_a_rebalance())
     assert "lane 0" not in beats
     assert "lane 0: waits for the group" in waiting
-
-
-@pytest.mark.parametrize(
-    ("records", "commit_s", "expected_s"),
-    [(5, 0.001, 0.003), (5, 0.007, 0.007), (5, 0.5, 0.01), (199, 0.5, 0.01), (200, 0.5, 0.003)],
-)
-def test_a_lane_with_little_to_do_rests_as_long_as_its_commit_took(
-    records: int, commit_s: float, expected_s: float
-) -> None:
-    assert rest_s(records, commit_s) == expected_s

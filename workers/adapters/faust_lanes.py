@@ -2,7 +2,7 @@
 
 Private names of faust-streaming 0.15.3 and aiokafka 0.14 are touched here and only here (both pinned; the contract tests in
 tests/contract/test_faust.py fail when they move): `_create_worker_consumer`, `_getmany`, `_fetch_max_wait_ms`,
-`_isolation_level`, `_partition_assignment_strategy`, `_wait_next_records`, `_commit`.
+`_fetch_min_bytes`, `_proc_fetch_request`, `_isolation_level`, `_partition_assignment_strategy`, `_wait_next_records`, `_commit`.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 _FETCH_S, _IDLE_S = 0.1, 0.02
 #: A broker answers one request after another on a connection: behind a long-polling fetch everything else waits.
 _FETCH_MAX_WAIT_MS = 100
+#: Records that keep coming gather at the broker until there are so many [bytes], or until their time is over.
+_GATHER_BYTES = 64 << 10
 
 
 class CommittedThread(driver.AIOKafkaConsumerThread):
@@ -84,9 +86,40 @@ class LanesOwner(Protocol):
 
     def deliver(self, source: TopicPartitionKey, batch: Sequence[FetchedRecord]) -> None: ...
 
+    @property
+    def gather_s(self) -> float: ...
+
+
+class LaneThread(CommittedThread):
+    """The consumer's thread of lanes: the first record comes at once, those that follow it gather."""
+
+    async def on_start(self) -> None:
+        """Starts the consumer and takes hold of its fetches."""
+        await super().on_start()
+        lanes: LanesOwner = self.app.lanes  # type: ignore[attr-defined] # set by agents.lanes_app
+        let_gather(self._ensure_consumer()._fetcher, lambda: lanes.gather_s)
+
+
+def let_gather(fetcher: Any, gather_s: Callable[[], float]) -> None:
+    """Every answer of the broker decides how aiokafka's fetcher asks next: behind one with records for what has gathered within
+    `gather_s` [s], behind an empty one for the first record.
+    """
+    fetch = fetcher._proc_fetch_request
+
+    async def fetch_and_decide(assignment: Any, node_id: Any, request: Any) -> bool:
+        found: bool = await fetch(assignment, node_id, request)
+        fetcher._fetch_min_bytes = _GATHER_BYTES if found else 1
+        fetcher._fetch_max_wait_ms = round(1000 * gather_s()) if found else _FETCH_MAX_WAIT_MS
+        return found
+
+    fetcher._proc_fetch_request = fetch_and_decide
+
 
 class LaneConsumer(CommittedConsumer):
     """Hands whole fetched batches to lanes."""
+
+    def _new_consumer_thread(self) -> LaneThread:
+        return LaneThread(self, loop=self.loop, beacon=self.beacon)
 
     @cached_property
     def _positioning(self) -> asyncio.Lock:

@@ -1,6 +1,6 @@
 """Lanes: all records of one partition number meet in one coroutine, batch by batch, each batch one transaction.
 
-Greedy: a lane takes what is there and never waits for more. While a batch commits, the next one gathers.
+Greedy: a lane takes what is there and never waits for more. While a batch commits, the next one gathers (rhythm.py).
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from workers.adapters.isolation import Isolated
 from workers.adapters.lane_spec import LaneSpec, TopicPartitionKey
 from workers.adapters.metrics import WorkerMetrics
 from workers.adapters.restore import restore
+from workers.adapters.rhythm import Rhythm
 from workers.adapters.standby import Standby
 from workers.adapters.state_store import Marker, NoStore, Progress, RocksStore
 from workers.adapters.topic_reader import TopicReader
@@ -39,19 +40,10 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _TICK_S = 0.25
-#: A broker writes a transaction's markers after it has confirmed the commit. A producer that begins the next one before they
-#: are there is sent away, and comes back after 20 ms (librdkafka). A lane with little to do rests instead: as long as its
-#: commit took, within these bounds [s], so that a machine with too much to do gets fewer and larger transactions.
-_REST_S, _LONG_REST_S, _LITTLE = 0.003, 0.01, 200
 #: So long a lane that has begun anew looks into its ledger at every start: the oldest occasion is decided by then [s].
 _ANEW_S = 30 * 86_400.0
 #: Keys and values that wait for one lane before its fetching pauses, however few the records are [bytes].
 _BUFFER_BYTES = 64 << 20
-
-
-def rest_s(records: int, commit_s: float) -> float:
-    """How long a lane rests [s] behind a batch of so many records whose commit took `commit_s` [s]."""
-    return min(max(_REST_S, commit_s), _LONG_REST_S) if records < _LITTLE else _REST_S
 
 
 class FetchedRecord(Protocol):
@@ -106,8 +98,9 @@ class Lane:
         metrics: WorkerMetrics,
         standby: Standby,
         restores: asyncio.Semaphore,
+        rhythm: Rhythm,
     ) -> None:
-        """`restores` bounds how many lanes of the process restore at a time."""
+        """`restores` bounds how many lanes of the process restore at a time; `rhythm` is that of all of them."""
         self.name = name
         self.sources = sources
         self.ready = False
@@ -118,6 +111,7 @@ class Lane:
         self._metrics = metrics
         self._standby = standby
         self._restores = restores
+        self._rhythm = rhythm
         # One of its own: whatever other lanes do, a commit does not wait for a thread.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"lane-{name}")
         self._part, self._pulse = f"lane {name}", metrics.pulse
@@ -363,7 +357,7 @@ class Lane:
             self._arrived.clear()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._arrived.wait(), _TICK_S)
-        if (left_s := self._rested_at_s - clock.monotonic_s()) > 0 and len(self._waiting) < _LITTLE:
+        if (left_s := self._rested_at_s - clock.monotonic_s()) > 0 and self._rhythm.rests(len(self._waiting)):
             await asyncio.sleep(left_s)
         if self._closing or self._held:
             return
@@ -388,7 +382,7 @@ class Lane:
         started = clock.monotonic_s()
         await self._undisturbed(self._commit, producer, effects)
         took_s = clock.monotonic_s() - started
-        self._rested_at_s = clock.monotonic_s() + rest_s(len(records), took_s)
+        self._rested_at_s = clock.monotonic_s() + self._rhythm.rest_s(len(records), took_s)
         self._committed_next = dict(self._next)
         self._metrics.batch(self._spec.role, len(advanced), took_s, effects)
 

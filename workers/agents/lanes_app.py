@@ -12,6 +12,7 @@ from workers.adapters.faust_lanes import LaneTransport
 from workers.adapters.lane_spec import LaneSpec, TopicPartitionKey
 from workers.adapters.lanes import FetchedRecord, Lane, Positions
 from workers.adapters.metrics import WorkerMetrics
+from workers.adapters.rhythm import Rhythm
 from workers.adapters.standby import Standby
 from workers.adapters.watchdog import ASSIGNMENT
 from workers.agents.apps import make_app, raw_topic
@@ -42,6 +43,7 @@ class Lanes:
         self._ending: dict[str, asyncio.Task[None]] = {}
         self._positions: Positions | None = None
         self._restores = asyncio.Semaphore(_RESTORES)
+        self._rhythm = Rhythm()
         self._closed = False
 
     def open(self, assigned: set[TopicPartitionKey], positions: Positions) -> None:
@@ -69,7 +71,7 @@ class Lanes:
 
     def _new(self, name: str, sources: list[TopicPartitionKey], positions: Positions) -> Lane:
         shared = (self._spec, self._settings, self._client_config, positions, self._metrics)
-        lane = Lane(name, sources, *shared, self._standby, self._restores)
+        lane = Lane(name, sources, *shared, self._standby, self._restores, self._rhythm)
         self._running[lane] = asyncio.create_task(self._run(lane), name=f"lane {name}")
         return lane
 
@@ -114,6 +116,11 @@ class Lanes:
         lane = self._by_source.get(source)
         if lane is not None and lane.ready:
             lane.deliver(source, batch)
+
+    @property
+    def gather_s(self) -> float:
+        """See adapters.rhythm.Rhythm."""
+        return self._rhythm.gather_s
 
     async def hint(self) -> None:
         """Tells the group how far the lanes are."""
