@@ -83,7 +83,8 @@ def test_a_fetcher_asks_as_its_attributes_say_each_time() -> None:
     assert "self._fetch_max_wait_ms" in each_request
 
 
-def test_records_that_keep_coming_gather_at_the_broker(settings: Settings) -> None:
+def test_records_that_keep_coming_gather_at_the_broker_until_they_are_enough(settings: Settings) -> None:
+    large = bytes(70_000)
     topic = settings.topic("customer.events")
     topic_admin.apply(settings)
 
@@ -93,11 +94,11 @@ def test_records_that_keep_coming_gather_at_the_broker(settings: Settings) -> No
         await consumer.start()
         await producer.start()
         try:
-            let_gather(consumer._fetcher, lambda: 2.0)
+            let_gather(consumer._fetcher, lambda: 15.0)
             consumer.assign([aiokafka.TopicPartition(topic, 0)])
             await producer.send_and_wait(topic, b"first", partition=0)
             found = [await consumer.getmany(timeout_ms=20_000)]
-            for late in (b"second", b"third"):
+            for late in (b"second", large):
                 await producer.send_and_wait(topic, late, partition=0)
             found.append(await consumer.getmany(timeout_ms=20_000))
         finally:
@@ -105,7 +106,7 @@ def test_records_that_keep_coming_gather_at_the_broker(settings: Settings) -> No
             await consumer.stop()
         return [[record.value for records in batch.values() for record in records] for batch in found]
 
-    assert asyncio.run(batches()) == [[b"first"], [b"second", b"third"]]
+    assert asyncio.run(batches()) == [[b"first"], [b"second", large]]
 
 
 def test_lanes_are_fed_by_a_thread_that_lets_records_gather(tmp_path: Any) -> None:

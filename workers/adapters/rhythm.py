@@ -23,7 +23,7 @@ class Rhythm:
         self._turn_s = _SHORTEST_S
 
     def rest_s(self, records: int, commit_s: float) -> float:
-        """How long a lane rests [s] behind a batch of so many records whose commit took `commit_s` [s]."""
+        """How long a lane rests [s] behind a batch of so many records whose commit took `commit_s` [s]; the turn is counted."""
         if records >= _LITTLE:
             return _REST_S
         rest_s = min(max(_REST_S, commit_s), _LONG_REST_S)
