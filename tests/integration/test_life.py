@@ -47,7 +47,7 @@ def log_of(settings: Settings, role: str) -> str:
 
 
 def probe(settings: Settings, role: str, path: str = "/readyz") -> tuple[int, str]:
-    """The newest process's answer; (0, "") while nobody listens."""
+    """The newest process's answer; (0, "") while nobody listens, or when it ends in the middle of its answer."""
     ports = re.findall(r"metrics on http://127\.0\.0\.1:(\d+)/", log_of(settings, role))
     if not ports:
         return 0, ""
@@ -56,7 +56,7 @@ def probe(settings: Settings, role: str, path: str = "/readyz") -> tuple[int, st
         connection.request("GET", path)
         response = connection.getresponse()
         return response.status, response.read().decode().strip()
-    except OSError:
+    except (OSError, http.client.HTTPException):
         return 0, ""
     finally:
         connection.close()
