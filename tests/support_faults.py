@@ -251,22 +251,28 @@ def _is_known(client: AdminClient, topic: str) -> bool:
 
 
 def delete_topic(settings: Settings, name: str) -> None:
-    """Returns when the topic is gone."""
+    """Returns when the topic is gone, for the broker too: a new one of its name cannot be taken for it."""
     topic = settings.topic(name)
     client = admin(settings)
     client.delete_topics([topic], operation_timeout=30)[topic].result()
+    wait_until(lambda: not _is_known(client, topic), 60, f"the broker has forgotten {topic}")
 
 
 def alter_topic(settings: Settings, name: str, **config: str) -> None:
-    """Sets settings of a topic. Underscores in their names stand for dots."""
-    entries = [
-        ConfigEntry(key.replace("_", "."), value, incremental_operation=AlterConfigOpType.SET)
-        for key, value in config.items()
-    ]
-    resource = ConfigResource(ConfigResource.Type.TOPIC, settings.topic(name), incremental_configs=entries)
+    """Sets settings of a topic; returns when the broker knows them. Underscores in their names stand for dots."""
+    wanted = {key.replace("_", "."): value for key, value in config.items()}
+    entries = [ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET) for key, value in wanted.items()]
+    topic = settings.topic(name)
+    resource = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=entries)
     client = admin(settings)
-    for future in client.incremental_alter_configs([resource]).values():
-        future.result()
+    client.incremental_alter_configs([resource])[resource].result()
+
+    def is_known() -> bool:
+        asked = ConfigResource(ConfigResource.Type.TOPIC, topic)
+        found = client.describe_configs([asked])[asked].result()
+        return all(found[key].value == value for key, value in wanted.items())
+
+    wait_until(is_known, 60, f"the broker knows {wanted} of {topic}")
 
 
 def delete_records(settings: Settings, name: str, before: int, partition: int = 0) -> None:

@@ -9,6 +9,7 @@ import json
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -99,7 +100,15 @@ def kafka_with_rights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secu
         upsertion = UserScramCredentialUpsertion(USER, info, PASSWORD.encode())
         plain = AdminClient({"bootstrap.servers": broker.bootstrap})
         plain.alter_user_scram_credentials([upsertion])[USER].result()
+        wait_until(lambda: USER in users(plain), 30, "the broker knows the user")
         yield broker
+
+
+def users(admin: AdminClient) -> dict[str, object]:
+    """Who can log in, by name."""
+    found = admin.describe_user_scram_credentials()
+    assert isinstance(found, Future), "of all users there is one answer"
+    return dict(found.result())
 
 
 @pytest.fixture
