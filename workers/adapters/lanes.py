@@ -382,7 +382,7 @@ class Lane:
         started = clock.monotonic_s()
         await self._undisturbed(self._commit, producer, effects)
         took_s = clock.monotonic_s() - started
-        self._rested_at_s = clock.monotonic_s() + self._rhythm.rest_s(len(records), took_s)
+        self._rested_at_s = clock.monotonic_s() + self._rhythm.committed(len(records), took_s)
         self._committed_next = dict(self._next)
         self._metrics.batch(self._spec.role, len(advanced), took_s, effects)
 

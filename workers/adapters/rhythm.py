@@ -7,9 +7,9 @@ record costs broker and worker as much as one that is answered with ten, and a b
 
 from __future__ import annotations
 
-#: A lane with little to do rests as long as its commit took, within these bounds [s]: a machine with too much to do gets
-#: fewer and larger transactions. One whose batch had this many records begins the next as soon as it can.
-_REST_S, _LONG_REST_S, _LITTLE = 0.003, 0.01, 200
+#: A lane with little to do rests for this share of the time that its commit took, within these bounds [s]: a slow machine
+#: takes longer over its markers. One whose batch had this many records begins the next as soon as it can.
+_REST_SHARE, _REST_S, _LONG_REST_S, _LITTLE = 0.6, 0.002, 0.01, 200
 #: Records gather as long as a turn takes, within these bounds [s].
 _SHORTEST_S, _LONGEST_S = 0.004, 0.02
 #: How much the latest turn counts in their mean.
@@ -22,11 +22,11 @@ class Rhythm:
     def __init__(self) -> None:
         self._turn_s = _SHORTEST_S
 
-    def rest_s(self, records: int, commit_s: float) -> float:
-        """How long a lane rests [s] behind a batch of so many records whose commit took `commit_s` [s]; the turn is counted."""
+    def committed(self, records: int, commit_s: float) -> float:
+        """Counts a turn: a batch of so many records whose commit took `commit_s` [s]. Returns how long its lane rests now [s]."""
         if records >= _LITTLE:
             return _REST_S
-        rest_s = min(max(_REST_S, commit_s), _LONG_REST_S)
+        rest_s = min(max(_REST_S, _REST_SHARE * commit_s), _LONG_REST_S)
         self._turn_s += _NEWS * (commit_s + rest_s - self._turn_s)
         return rest_s
 
