@@ -18,7 +18,7 @@ from schemas.events import (
     PRODUCT_REMOVED,
     PRODUCT_VIEWED,
 )
-from workers.core.intake.values import Json, drop_none, number, obj, rows, text
+from schemas.values import Json, drop_none, number, obj, rows, text
 
 NAMES = {
     "ecommerce.product_viewed": PRODUCT_VIEWED,

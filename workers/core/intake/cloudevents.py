@@ -12,9 +12,9 @@ from datetime import datetime
 
 import msgspec
 
+from schemas.values import Json, instant, text
 from workers.core.intake import braze, ga4, segment, snowplow
 from workers.core.intake.reasons import reject
-from workers.core.intake.values import Json, instant, text
 from workers.ports import Record
 
 _PREFIX = "ce_"

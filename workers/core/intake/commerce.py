@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from schemas.events import Campaign, Product, Properties
-from workers.core.intake.values import (
+from schemas.values import (
     Json,
     currency,
     identifier,

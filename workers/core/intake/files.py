@@ -15,11 +15,11 @@ import msgspec
 from msgspec import Meta
 
 from schemas.events import ORDER_COMPLETED, PRODUCT_ADDED, PRODUCT_REMOVED, PRODUCT_VIEWED, Properties
+from schemas.values import Json, drop_none, price
 from workers.core.intake.canonical import Origin, digest, finish
 from workers.core.intake.formats import SourceFormat
 from workers.core.intake.mapping import Intake, Mapped
 from workers.core.intake.reasons import reject
-from workers.core.intake.values import Json, drop_none, price
 from workers.errors import InvalidEvent, Misconfigured
 from workers.ports import Record
 

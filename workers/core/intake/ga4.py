@@ -16,8 +16,8 @@ from schemas.events import (
     PRODUCT_VIEWED,
     PRODUCTS_SEARCHED,
 )
+from schemas.values import Json, drop_none, obj, rows, text
 from workers.core.intake.canonical import digest
-from workers.core.intake.values import Json, drop_none, obj, rows, text
 
 NAMES = {
     "view_item": PRODUCT_VIEWED,

@@ -12,12 +12,12 @@ from functools import partial
 
 import msgspec
 
+from schemas.values import obj
 from workers.core.intake import cloudevents, segment, snowplow
 from workers.core.intake.canonical import MappedEvent, Origin, finish
 from workers.core.intake.cloudevents import Envelope
 from workers.core.intake.formats import FORMATS, Format, SourceFormat, looks_like_tsv, recognise
 from workers.core.intake.reasons import reject, within
-from workers.core.intake.values import obj
 from workers.errors import InvalidEvent
 from workers.ports import Record
 

@@ -23,10 +23,10 @@ from schemas.events import (
     Screen,
     Track,
 )
-from workers.core.intake.canonical import EARLIEST, MAX_EVENT_BYTES, PLACEHOLDERS, PRODUCT_EVENTS, MappedEvent
+from schemas.values import MAX_ID, NOBODY, Json, obj
+from workers.core.intake.canonical import EARLIEST, MAX_EVENT_BYTES, PRODUCT_EVENTS, MappedEvent
 from workers.core.intake.commerce import needs_no_cleaning
 from workers.core.intake.reasons import reject
-from workers.core.intake.values import MAX_ID, Json, obj
 
 NAMES = {
     "Viewed Product": PRODUCT_VIEWED,
@@ -89,7 +89,7 @@ def unchanged(value: bytes, latest: datetime) -> MappedEvent | None:
 def _is_id(found: str | None) -> bool:
     if found is None:
         return True
-    return len(found) <= MAX_ID and found == found.strip() and found.lower() not in PLACEHOLDERS
+    return len(found) <= MAX_ID and found == found.strip() and found.lower() not in NOBODY
 
 
 def _is_settled(name: str, properties: Properties) -> bool:

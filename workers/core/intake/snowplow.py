@@ -19,10 +19,9 @@ from schemas.events import (
     PRODUCT_VIEWED,
     PRODUCTS_SEARCHED,
 )
-from workers.core.intake.canonical import PLACEHOLDERS
+from schemas.values import Json, drop_none, integer, obj, person, rows, text
 from workers.core.intake.reasons import reject
 from workers.core.intake.snowplow_columns import COLUMNS, JSON_COLUMNS
-from workers.core.intake.values import Json, drop_none, integer, obj, rows, text
 
 NAMES = {
     "product_view": PRODUCT_VIEWED,
@@ -107,7 +106,7 @@ _TIMES = ("true_tstamp", "derived_tstamp", "dvce_created_tstamp", "collector_tst
 
 def _device(raw: Json, session: Json) -> object | None:
     for value in (raw.get("domain_userid"), session.get("userId"), raw.get("network_userid")):
-        if (found := text(value)) is not None and found not in PLACEHOLDERS:
+        if person(value) is not None:
             return value
     return None
 

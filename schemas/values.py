@@ -1,4 +1,7 @@
-"""Reads loosely typed values: what a shop means by "19.90", 1569888000000 or "(not set)". None = it says nothing."""
+"""Reads loosely typed values: what a stranger means by "19.90", 1569888000000 or "(not set)". None = it says nothing.
+
+One reader for each kind of value, whoever sent it: shops (intake), senders (feedback), traits.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,56 @@ _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d{1,2}", re.ASCII)
 _DIGITS = re.compile(r"\d{10,19}(\.\d+)?", re.ASCII)
 _MAX_QUANTITY = 1_000_000
 _MAX_INT = 2**53
+
+
+#: What scripts write for "nobody": one profile for all of them would be worse than none. Compared in lower case.
+#: Sources: PostHog and Amplitude refuse these as ids; "(not set)" is GA4's; zeros stand for iOS without permission.
+NOBODY = frozenset(
+    {
+        "",
+        "0",
+        "-1",
+        "(none)",
+        "(not provided)",
+        "(not set)",
+        "[object object]",
+        "anonymous",
+        "false",
+        "guest",
+        "n/a",
+        "nan",
+    }
+    | {"nil", "none", "not set", "not_authenticated", "null", "true", "undefined", "unknown", "unset"}
+    | {"00000000-0000-0000-0000-000000000000"}
+)
+
+
+def absent(value: object) -> bool:
+    """Whether a field says nothing: null and blank text are the same as no field at all. Zero, false and [] say something.
+
+    >>> absent(None), absent(" "), absent(0), absent([])
+    (True, True, False, False)
+    """
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def first(source: Json, *names: str) -> object | None:
+    """The first of these fields that says something; None if none does.
+
+    >>> first({"userId": None, "user_id": "ana"}, "userId", "user_id")
+    'ana'
+    """
+    return next((value for name in names if not absent(value := source.get(name))), None)
+
+
+def person(value: object) -> str | None:
+    """The id of a person; None if it is absent or a placeholder for nobody.
+
+    >>> person(" ana "), person("undefined"), person(0)
+    ('ana', None, None)
+    """
+    found = text(value)
+    return None if found is None or found.lower() in NOBODY else found
 
 
 def obj(value: object) -> Json:
