@@ -139,7 +139,7 @@ def needs_no_cleaning(found: Properties) -> bool:
     """Whether properties that already have the right types also have the right values (see `values.price` ...)."""
     if not _is_clean(found.price, found.quantity) or (found.currency is not None and not _is_currency(found.currency)):
         return False
-    return all(_is_clean(line.price, line.quantity) for line in found.products)
+    return all(_is_clean(line.price, line.quantity) for line in found.products or ())
 
 
 def _is_clean(unit_price: float | None, pieces: int | None) -> bool:

@@ -95,4 +95,4 @@ def _is_id(found: str | None) -> bool:
 def _is_settled(name: str, properties: Properties) -> bool:
     if name in _CAREFUL or name != name.strip() or not needs_no_cleaning(properties):
         return False
-    return name not in PRODUCT_EVENTS or bool(properties.product_id) or len(properties.products) > 1
+    return name not in PRODUCT_EVENTS or bool(properties.product_id) or len(properties.products or ()) > 1
