@@ -48,7 +48,7 @@ class Origin:
     """What is known of a record beside its content.
 
     `occurred_at` and `customer_id` (of a CloudEvents envelope) fill in for what the content does not say; `message_id`
-    overrides the content's own, `fallback_id` stands in where it has none.
+    overrides the content's own, `fallback_id` stands in where it has none. `size` is that of the record's value [bytes].
     """
 
     def __init__(
@@ -65,6 +65,7 @@ class Origin:
         self._value = value
         self._fallback_id = fallback_id
         self._message_id = message_id
+        self.size = len(value)
         self.received_at = received_at
         self.latest = received_at + timedelta(seconds=max_future_s)
         self.occurred_at = occurred_at

@@ -27,8 +27,11 @@ from schemas.values import (
 
 Cleaner = Callable[[object], object | None]
 
-#: Traits deeper than this are left out: a profile holds facts, not documents.
+#: Traits deeper than this, with longer names (the way to them included) or beyond this many are left out: a profile holds
+#: facts, not documents, and flattening repeats the names above in each of them.
 _TRAIT_LEVELS = 3
+_TRAIT_NAME = 256
+_TRAITS = 512
 
 
 def products(value: object) -> list[Json]:
@@ -76,6 +79,8 @@ def traits(raw: Json) -> Json:
 
 def _flatten(raw: Json, prefix: str, level: int, flat: Json) -> None:
     for name, value in raw.items():
+        if len(prefix) + len(name) > _TRAIT_NAME or len(flat) >= _TRAITS:
+            continue
         if value is None or isinstance(value, str | int | float | bool):
             flat[prefix + name] = value
         elif isinstance(value, list):

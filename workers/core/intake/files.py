@@ -166,14 +166,16 @@ class RowMapper:
 
     def map_row(self, row_number: int, row: Sequence[str]) -> Mapped:
         """One row; `row_number` counts rows below the header from 1. What a short row lacks at its end is empty."""
+        mapped = Mapped([], [])
         try:
             if len(row) > len(self._header):
                 raise reject("wrong_type", f"{len(row)} columns, the header has {len(self._header)}")
             origin = Origin(b"", self._received_at, fallback_id=row_id(self._file_name, row_number))
             cells = dict(zip_longest(self._header, row, fillvalue=""))
-            return Mapped([finish(self._draft(cells, str(row_number)), origin)], [])
+            mapped.events.append(finish(self._draft(cells, str(row_number)), origin))
         except InvalidEvent as error:
-            return Mapped([], [error])
+            mapped.reject(error)
+        return mapped
 
 
 class LineMapper:
