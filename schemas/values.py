@@ -65,9 +65,9 @@ NOBODY = frozenset(
     | {"00000000-0000-0000-0000-000000000000"}
 )
 #: What scripts write where a thing has no id, in the spellings that they use. Unlike people, a thing may well be `0`.
-NOTHING = frozenset({"null", "Null", "NULL", "nil", "None", "none", "undefined", "NaN", "nan", "\\N"}) | frozenset(
-    {"(not set)", "(none)", "(not provided)", "[object Object]", "N/A", "n/a"}
-)
+NOTHING = frozenset(
+    {"", " ", "null", "Null", "NULL", "nil", "None", "none", "undefined", "NaN", "nan", "\\N"}
+) | frozenset({"(not set)", "(none)", "(not provided)", "[object Object]", "N/A", "n/a"})
 _YES = frozenset({"true", "yes", "y", "t", "1", "on"})
 _NO = frozenset({"false", "no", "n", "f", "0", "off"})
 #: Words with which somebody agrees to be written to, in their normal form.
