@@ -25,6 +25,7 @@ _JAVA = re.compile(r"[A-Z][a-z]{2} ([A-Z][a-z]{2}) +(\d{1,2}) (\d\d:\d\d:\d\d) (
 _INTERNET = re.compile(r"(?:[A-Z][a-z]{2,8},? )?\d{1,2}[ -][A-Z][a-z]{2}[ -]\d{2,4} \d", re.ASCII)
 _UTC = re.compile(r" ?(?:UTC|GMT|Z|z)$")
 _LEAP_SECOND = re.compile(r"(?<=:\d\d):60(?!\d)", re.ASCII)
+_MILLIS = re.compile(r"(\d\d:\d\d:\d\d):(\d{3})(?!\d)", re.ASCII)  # Braze documents HH:mm:ss:SSSZ
 _DOT_NET = re.compile(r"/Date\((-?\d{1,17})(?:[+-]\d{4})?\)/", re.ASCII)
 
 
@@ -76,7 +77,7 @@ def _elsewhere(found: str) -> datetime:
     if _INTERNET.match(found):
         return parsedate_to_datetime(found)
     found = _SLASHES.sub(lambda known: f"{known[1]}-{int(known[2]):02}-{int(known[3]):02}", found, count=1)
-    found = _UTC.sub("", _LEAP_SECOND.sub(":59", found))
+    found = _MILLIS.sub(r"\1.\2", _UTC.sub("", _LEAP_SECOND.sub(":59", found)))
     return datetime.fromisoformat(re.sub(r"(?<=\d)t(?=\d)", "T", found))
 
 

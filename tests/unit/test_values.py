@@ -96,6 +96,7 @@ def test_what_is_no_number_is_none_whatever_its_type(written: object) -> None:
         "2024/05/01 10:00:00",
         "2024/5/1 10:00:00",
         "20240501T100000Z",
+        "2024-05-01T10:00:00:000+0000",
         "Wed, 01 May 2024 10:00:00 GMT",
         "Wed, 01 May 2024 12:00:00 +0200",
         "1 May 2024 10:00:00 +0000",

@@ -69,7 +69,9 @@ def structured(raw: Json, record: Record) -> Envelope:
         except ValueError as error:
             raise reject("broken_encoding", "data_base64") from error
     elif "data" in raw:
-        data = msgspec.json.encode(raw["data"])
+        given = raw["data"]
+        # Text is an event that was written as text before it was put into the object: no event is a mere text.
+        data = given.encode("utf-8", "replace") if isinstance(given, str) else msgspec.json.encode(given)
         content_type = ""  # data inside the object is JSON, whatever it was before
     else:
         raise reject("missing_field", "data")
