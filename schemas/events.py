@@ -93,6 +93,12 @@ class Campaign(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     content: str | None = None
 
 
+class ConsentPreferences(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
+    """What the customer told a consent dialogue (context.consent): a yes or a no for each of the shop's own categories."""
+
+    category_preferences: dict[str, bool] | None = None
+
+
 class Context(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What surrounds an event. `locale` is BCP 47 (zh-CN), `timezone` an IANA name (Asia/Shanghai)."""
 
@@ -100,6 +106,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     timezone: str | None = None
     campaign: Campaign | None = None
     traits: dict[str, TraitValue] = {}
+    consent: ConsentPreferences | None = None
 
 
 class Event(Wire, frozen=True, kw_only=True, rename="camel", tag_field="type"):
@@ -177,4 +184,5 @@ PRODUCTS_SEARCHED = "Products Searched"
 PRODUCT_REVIEWED = "Product Reviewed"
 LIVE_CHAT_MESSAGE_SENT = "Live Chat Message Sent"
 CONSENT_UPDATED = "Consent Updated"
+SEGMENT_CONSENT_UPDATED = "Segment Consent Preference Updated"
 SOCIAL_POST_PUBLISHED = "Social Post Published"

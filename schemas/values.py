@@ -5,23 +5,44 @@ One reader for each kind of value, whoever sent it: shops (intake), senders (fee
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime, timedelta
-from math import isfinite
 from typing import cast
+
+from schemas.moments import date, instant
+from schemas.names import normal
+from schemas.numerals import MAX_INT, number
+
+__all__ = [
+    "MAX_ID",
+    "NOBODY",
+    "NOTHING",
+    "Json",
+    "absent",
+    "agreed",
+    "boolean",
+    "currency",
+    "date",
+    "drop_none",
+    "first",
+    "identifier",
+    "instant",
+    "integer",
+    "loose_text",
+    "number",
+    "obj",
+    "person",
+    "price",
+    "quantity",
+    "rows",
+    "setting",
+    "someone",
+    "text",
+]
 
 #: A JSON object as it came, nothing checked.
 Json = dict[str, object]
 
 MAX_ID = 256
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_PLAIN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-_THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?", re.ASCII)
-_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d{1,2}", re.ASCII)
-_DIGITS = re.compile(r"\d{10,19}(\.\d+)?", re.ASCII)
 _MAX_QUANTITY = 1_000_000
-_MAX_INT = 2**53
-
 
 #: What scripts write for "nobody": one profile for all of them would be worse than none. Compared in lower case.
 #: Sources: PostHog and Amplitude refuse these as ids; "(not set)" is GA4's; zeros stand for iOS without permission.
@@ -43,6 +64,14 @@ NOBODY = frozenset(
     | {"nil", "none", "not set", "not_authenticated", "null", "true", "undefined", "unknown", "unset"}
     | {"00000000-0000-0000-0000-000000000000"}
 )
+#: What scripts write where a thing has no id, in the spellings that they use. Unlike people, a thing may well be `0`.
+NOTHING = frozenset(
+    {"", " ", "null", "Null", "NULL", "nil", "None", "none", "undefined", "NaN", "nan", "\\N"}
+) | frozenset({"(not set)", "(none)", "(not provided)", "[object Object]", "N/A", "n/a"})
+_YES = frozenset({"true", "yes", "y", "t", "1", "on"})
+_NO = frozenset({"false", "no", "n", "f", "0", "off"})
+#: Words with which somebody agrees to be written to, in their normal form.
+_AGREED = _YES | {"granted", "grant", "given", "subscribed", "optedin", "optin", "allowed", "allow", "accepted"}
 
 
 def absent(value: object) -> bool:
@@ -70,7 +99,16 @@ def person(value: object) -> str | None:
     ('ana', None, None)
     """
     found = text(value)
-    return None if found is None or found.lower() in NOBODY else found
+    return None if found is None or found.lower() in NOBODY or not found.strip("0-") else found
+
+
+def someone(source: Json, *names: str) -> object | None:
+    """The first of these fields that names a person; None if none does.
+
+    >>> someone({"external_id": "undefined", "braze_id": "b-1"}, "external_id", "braze_id")
+    'b-1'
+    """
+    return next((value for name in names if person(value := source.get(name)) is not None), None)
 
 
 def obj(value: object) -> Json:
@@ -104,41 +142,44 @@ def loose_text(value: object) -> str | None:
 
 
 def identifier(value: object) -> str | None:
-    """The id of a thing (product, cart, order): 1 to 256 characters."""
+    """The id of a thing (product, cart, order): 1 to 256 characters, and none of what scripts write for "none".
+
+    >>> identifier(1001), identifier("undefined"), identifier(0)
+    ('1001', None, '0')
+    """
     found = text(value)
-    return found if found is not None and len(found) <= MAX_ID else None
+    return found if found is not None and len(found) <= MAX_ID and found not in NOTHING else None
 
 
-def number(value: object) -> int | float | None:
-    """A finite number, also when it came as text.
+def setting(value: object) -> str | None:
+    """A word that a system knows, such as a locale; None if it is absent or only says that it is.
 
-    >>> number("19.90"), number("1,299.00"), number("19,90"), number(3), number("free"), number(True)
-    (19.9, 1299.0, 19.9, 3, None, None)
+    >>> setting(" de-DE "), setting("(not set)"), setting("undefined")
+    ('de-DE', None, None)
+    """
+    found = text(value)
+    return None if found in NOTHING else found
+
+
+def boolean(value: object) -> bool | None:
+    """Yes or no, also when it came as a word or as 1 and 0.
+
+    >>> boolean(True), boolean("false"), boolean("Yes"), boolean(0), boolean("perhaps")
+    (True, False, True, False, None)
     """
     if isinstance(value, bool):
-        return None
-    if isinstance(value, int):
-        return value if abs(value) < _MAX_INT else _float(value)
-    if isinstance(value, float):
-        return value if isfinite(value) else None
-    if not isinstance(value, str) or len(value) > 40:
-        return None
-    found = value.strip()
-    if _THOUSANDS.fullmatch(found):
-        found = found.replace(",", "")
-    elif _DECIMAL_COMMA.fullmatch(found):
-        found = found.replace(",", ".")
-    elif not _PLAIN.fullmatch(found):
-        return None
-    return _float(found)
+        return value
+    found = (text(value) or "").lower()
+    return True if found in _YES else False if found in _NO else None
 
 
-def _float(value: int | str) -> float | None:
-    try:
-        converted = float(value)
-    except OverflowError:
-        return None
-    return converted if isfinite(converted) else None
+def agreed(value: object) -> bool:
+    """Whether this is a clear yes to a question of consent; whatever is not, is a no.
+
+    >>> agreed(True), agreed("Opted-In"), agreed("unsubscribed"), agreed(None), agreed([])
+    (True, True, False, False, False)
+    """
+    return value is True or normal(text(value) or "") in _AGREED
 
 
 def integer(value: object) -> int | None:
@@ -148,13 +189,17 @@ def integer(value: object) -> int | None:
     (2, 2, None)
     """
     found = number(value)
-    return int(found) if found is not None and found == int(found) and abs(found) < _MAX_INT else None
+    return int(found) if found is not None and found == int(found) and abs(found) < MAX_INT else None
 
 
 def quantity(value: object) -> int | None:
-    """Pieces: 1 to a million."""
+    """Pieces: 0 to a million. Zero says that there is none, and so does less than that.
+
+    >>> quantity("2"), quantity(0), quantity("-1"), quantity(2.5)
+    (2, 0, 0, None)
+    """
     found = integer(value)
-    return found if found is not None and 0 < found <= _MAX_QUANTITY else None
+    return max(found, 0) if found is not None and found <= _MAX_QUANTITY else None
 
 
 def price(value: object) -> int | float | None:
@@ -175,40 +220,6 @@ def currency(value: object) -> str | None:
     """
     found = text(value)
     return found.upper() if found is not None and len(found) == 3 and found.isascii() and found.isalpha() else None
-
-
-def instant(value: object) -> datetime | None:
-    """A point in time, UTC. Seconds, milli-, micro- and nanoseconds since the epoch are told apart by their size;
-    text is ISO 8601, or `YYYY-MM-DD HH:MM:SS UTC`, and means UTC where it names no zone.
-
-    >>> str(instant(1569888000)), str(instant("1569888000000"))
-    ('2019-10-01 00:00:00+00:00', '2019-10-01 00:00:00+00:00')
-    >>> str(instant("2019-10-01 00:00:00 UTC")), str(instant("2019-10-01T08:00:00+08:00"))
-    ('2019-10-01 00:00:00+00:00', '2019-10-01 00:00:00+00:00')
-    >>> instant("yesterday") is None
-    True
-    """
-    try:
-        if isinstance(value, str):
-            found = value.strip()
-            if _DIGITS.fullmatch(found):
-                return _since_epoch(float(found) if "." in found else int(found))
-            moment = datetime.fromisoformat(found.removesuffix("UTC").rstrip())
-            return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return _since_epoch(value)
-    except (ValueError, OverflowError):
-        return None
-    return None
-
-
-def _since_epoch(value: float) -> datetime:
-    size = abs(value)
-    if size < 1e11:  # seconds until the year 5138
-        return _EPOCH + timedelta(seconds=value)
-    if size < 1e14:
-        return _EPOCH + timedelta(milliseconds=value)
-    return _EPOCH + timedelta(microseconds=value if size < 1e17 else value // 1000)
 
 
 def drop_none(fields: dict[str, object | None]) -> Json:

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Meta
 
 from schemas.events import ORDER_COMPLETED, PRODUCT_ADDED, PRODUCT_REMOVED, PRODUCT_VIEWED, Properties
-from schemas.values import Json, drop_none, price
+from schemas.values import NOTHING, Json, drop_none, price, text
 from workers.core.intake.canonical import Origin, digest, finish
 from workers.core.intake.formats import SourceFormat
 from workers.core.intake.mapping import Intake, Mapped
@@ -92,7 +92,7 @@ def _is_field(field: str) -> bool:
 
 def rees46_draft(row: Mapping[str, str], name: str) -> Json:
     """One row of the clickstream. The session is the cart; each purchased product is an order of its own."""
-    kind, session = row["event_type"], row["user_session"] or None
+    kind, session = row["event_type"], text(row["user_session"])
     line = drop_none(
         {
             "product_id": row["product_id"] or None,
@@ -130,7 +130,11 @@ def planned_draft(plan: CsvPlan) -> RowDraft:
         found: Json = {"type": "track"}
         nested: dict[str, Json] = {"properties": {}, "traits": {}, "context": {}}
         cells = [(field, value) for field, value in plan.defaults.items()]
-        cells += [(field, value) for column, field in plan.columns.items() if (value := row[column].strip())]
+        cells += [
+            (field, value)
+            for column, field in plan.columns.items()
+            if (value := row[column].strip()) and value not in NOTHING
+        ]
         for field, value in cells:
             if field == "event":
                 found[field] = plan.events.get(value, value)

@@ -6,6 +6,7 @@ record ─ envelope? ─ format? ─ batch? ─ draft (one module a format) ─ 
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from datetime import datetime
 from functools import partial
@@ -122,7 +123,7 @@ class Intake:
         if self._format == "snowplow_tsv" or (self._format in ("auto", "cloudevents") and looks_like_tsv(value)):
             return snowplow.from_tsv(value)
         try:
-            return _decoder.decode(value)
+            return _decoder.decode(value.removeprefix(BOM_UTF8))
         except UnicodeDecodeError as error:
             raise reject("broken_encoding", f"byte {error.start} is not UTF-8") from error
         except (msgspec.DecodeError, RecursionError) as error:
