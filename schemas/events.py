@@ -32,7 +32,8 @@ class Product(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Properties(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The properties that Attune understands; others stay on the topic and are ignored when read.
 
-    An event about one product carries its fields directly, one about several carries `products`.
+    An event about one product carries its fields directly, one about several carries `products`: None = it does not say,
+    [] = there are none, as in a cart that was emptied. A `quantity` of 0 means none of this product.
     """
 
     product_id: str | None = None
@@ -48,7 +49,7 @@ class Properties(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     url: str | None = None
     image_url: str | None = None
     currency: str | None = None
-    products: list[Product] = []
+    products: list[Product] | None = None
 
     cart_id: str | None = None
     checkout_id: str | None = None

@@ -1,5 +1,6 @@
 """Records of shops through intake: who, what, when, and what is of no use."""
 
+# ruff: noqa: E501 # a table: one row a line
 from __future__ import annotations
 
 import json

@@ -87,8 +87,8 @@ def test_a_night_that_ends_in_the_hour_that_comes_twice_fires_once_and_leaves_ot
     policy = Policy(quiet_hours=QuietHours(start="22:00", end="01:30"))
     lane = LaneHarness(make_playbook(policy=policy), clock)
     began_s = at("2025-11-02T05:40")
-    zone = {"context": {"timezone": "America/New_York"}}
-    lane.run([*lane.allow("push", at_s=began_s), lane.event("Product Viewed", began_s, **zone)], began_s)
+    look = lane.event("Product Viewed", began_s, context={"timezone": "America/New_York"})
+    lane.run([*lane.allow("push", at_s=began_s), look], began_s)
     lane.run([lane.add(at_s=began_s)], began_s)
     night_s = at("2025-11-02T06:15")
     if clock == "event":

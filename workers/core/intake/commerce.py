@@ -191,7 +191,7 @@ def needs_no_cleaning(found: Properties) -> bool:
         return False
     if found.order_id in _UNCOUNTED or found.cart_id in _UNCOUNTED or found.checkout_id in _UNCOUNTED:
         return False
-    return all(_is_clean(line.product_id, line.price, line.quantity) for line in found.products)
+    return all(_is_clean(line.product_id, line.price, line.quantity) for line in found.products or ())
 
 
 def _is_clean(product_id: str | None, unit_price: float | None, pieces: int | None) -> bool:

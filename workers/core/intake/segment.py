@@ -94,4 +94,4 @@ def _is_id(found: str | None) -> bool:
 def _is_settled(name: str, properties: Properties) -> bool:
     if name == CONSENT_UPDATED or spelt(name) != name or name != name.strip() or not needs_no_cleaning(properties):
         return False
-    return name not in PRODUCT_EVENTS or bool(properties.product_id) or len(properties.products) > 1
+    return name not in PRODUCT_EVENTS or bool(properties.product_id) or len(properties.products or ()) > 1
