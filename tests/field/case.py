@@ -11,7 +11,6 @@ from typing import Any
 import msgspec
 
 from schemas import codec
-from schemas.messages import Message
 from schemas.control import DeadLetter
 from tests.support_core import LaneHarness
 from tests.support_intake import NOW, map_all
@@ -79,18 +78,17 @@ def mapped(given: Any) -> dict[str, Any]:
     }
 
 
-def profiled(given: list[Any]) -> dict[str, Any]:
+def profiled(given: list[dict[str, Any]]) -> dict[str, Any]:
     """The profile of `ana` after these records of a shop, and whether she may be written to personally.
 
     Records without a time of their own happen a minute apart.
     """
     lane = LaneHarness()
     at = NOW
-    for number, content in enumerate(given):
+    for number, told in enumerate(given):
         at += timedelta(minutes=1)
-        if isinstance(content, dict) and "type" in content:
-            content = {"messageId": f"m-{number}", "userId": "ana", "timestamp": at.isoformat()} | content
-        events = map_all(content).events
+        known = {"messageId": f"m-{number}", "userId": "ana", "timestamp": at.isoformat()}
+        events = map_all(known | told if "type" in told else told).events
         lane.run([lane.record(event.value, event.key) for event in events], at.timestamp())
     profile = lane.profile()
     found: dict[str, Any] = json.loads(msgspec.json.encode(msgspec.structs.asdict(profile)))
@@ -122,10 +120,3 @@ def heard(given: Told) -> dict[str, Any]:
         "unreachable": sorted(profile.unreachable),
         "rejected": [letter.reason for letter in lane.of("dead.letters", DeadLetter)],
     }
-
-
-def message(channel: str = "email", **fields: Any) -> Message:
-    """A message as a sender gets it."""
-    from tests.integration.test_example_sender import message as made  # noqa: PLC0415 # it needs no broker
-
-    return made("m-1", channel=channel, send_at=NOW, expires_at=NOW + timedelta(hours=8), **fields)
