@@ -12,8 +12,8 @@ AT_S = 1714564860  # 2024-05-01T12:01:00Z
 NULLS = dict.fromkeys(("delivery_id", "link_id", "link_url", "bounce_type", "bounce_reason", "rating", "comment", "revenue", "currency", "machine_opened"))  # fmt: skip
 
 
-def row(id: str, source: str, right: dict[str, Any], **fields: Any) -> Case:  # noqa: A002 # as in a table
-    return Case(id, source, heard, Told(fields), right)
+def row(slug: str, source: str, right: dict[str, Any], **fields: Any) -> Case:
+    return Case(slug, source, heard, Told(fields), right)
 
 
 CASES = [

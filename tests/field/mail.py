@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 from aiosmtpd.controller import Controller
 
+from schemas.messages import Message, Provenance
 from tests.field.case import Case
-from tests.integration.test_example_sender import message
 from tests.support_intake import NOW
 from workers.delivery.endpoint import Answer
 from workers.delivery.fcm import FcmChannel
@@ -19,6 +19,21 @@ from workers.delivery.mail import Identity
 from workers.delivery.smtp import SmtpChannel, SmtpServer
 
 ADDRESS = "ana@mail.example"
+MESSAGE = Message(
+    message_id="m-1",
+    idempotency_key="m-1",
+    user_id="ana",
+    channel="email",
+    campaign_id="cart-abandonment",
+    locale="en-GB",
+    title="Hello",
+    email_subject="Hello",
+    body="It is still in your cart.",
+    send_at=NOW,
+    expires_at=NOW + timedelta(hours=8),
+    unsubscribe_url="https://shop.example/unsubscribe",
+    provenance=Provenance(decision_id="d"),
+)
 
 
 class OneReply:
@@ -50,7 +65,7 @@ def mailed(given: tuple[str, str]) -> dict[str, Any]:
     try:
         where = SmtpServer(host="127.0.0.1", port=controller.port, timeout_s=5)
         channel = SmtpChannel(where, Identity(address="news@shop.example"), b"a secret of the tests")
-        result = channel.send(message("m-1", send_at=NOW, expires_at=NOW + timedelta(hours=8)), address, NOW)
+        result = channel.send(MESSAGE, address, NOW)
         channel.close()
     finally:
         controller.stop()
@@ -62,20 +77,18 @@ def pushed(given: tuple[int, object]) -> dict[str, Any]:
     status, body = given
     answer = Answer(status, body=msgspec.json.encode(body))
     channel = FcmChannel(lambda *_: answer, lambda: "bearer")
-    result = channel.send(
-        message("m-1", channel="push", send_at=NOW, expires_at=NOW + timedelta(hours=8)), "device", NOW
-    )
+    result = channel.send(MESSAGE, "device", NOW)
     return {"result": type(result).__name__}
 
 
 def mail(
-    id: str, source: str, reply: str, result: str, bounce: str | None = None, to: str = ADDRESS, **right: Any
-) -> Case:  # noqa: A002 # as in a table
-    return Case(id, source, mailed, (to, reply), {"result": result, "bounce": bounce, **right})
+    slug: str, source: str, reply: str, result: str, bounce: str | None = None, to: str = ADDRESS, **right: Any
+) -> Case:
+    return Case(slug, source, mailed, (to, reply), {"result": result, "bounce": bounce, **right})
 
 
-def push(id: str, source: str, status: int, body: object, result: str) -> Case:  # noqa: A002 # as in a table
-    return Case(id, source, pushed, (status, body), {"result": result})
+def push(slug: str, source: str, status: int, body: object, result: str) -> Case:
+    return Case(slug, source, pushed, (status, body), {"result": result})
 
 
 def refusal(code: str) -> dict[str, Any]:

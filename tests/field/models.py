@@ -32,8 +32,8 @@ def replied(given: dict[str, Any]) -> dict[str, Any]:
     return {"text": completion.text, "finish_reason": completion.finish_reason}
 
 
-def answer(id: str, source: str, given: str, right: dict[str, Any] | None = None) -> Case:  # noqa: A002 # as in a table
-    return Case(id, source, parsed, given, READ if right is None else right)
+def answer(slug: str, source: str, given: str, right: dict[str, Any] | None = None) -> Case:
+    return Case(slug, source, parsed, given, READ if right is None else right)
 
 
 NO_JSON = {"why": "the answer is not JSON"}
@@ -58,8 +58,8 @@ ANSWERS = [
 ]  # fmt: skip
 
 
-def reply(id: str, source: str, right: dict[str, Any], **choice: Any) -> Case:  # noqa: A002 # as in a table
-    return Case(id, source, replied, choice, right)
+def reply(slug: str, source: str, right: dict[str, Any], **choice: Any) -> Case:
+    return Case(slug, source, replied, choice, right)
 
 
 WHOLE = {"text": TEXT, "finish_reason": "stop"}

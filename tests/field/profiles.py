@@ -38,8 +38,8 @@ YES = says(channel="push", status="granted")
 ALLOWED, REFUSED = {"consent.push:marketing": True}, {"consent.push:marketing": False}
 
 
-def row(id: str, source: str, *given: dict[str, Any], right: dict[str, Any]) -> Case:  # noqa: A002 # as in a table
-    return Case(id, source, profiled, list(given), right)
+def row(slug: str, source: str, *given: dict[str, Any], right: dict[str, Any]) -> Case:
+    return Case(slug, source, profiled, list(given), right)
 
 
 EMPTY, FULL = {"carts.c": None}, {"carts.c.band": 1}

@@ -72,9 +72,9 @@ def binary(value: object, **headers: Any) -> Sent:
     return Sent(value, key=b"ana", headers=tuple(names.items()))
 
 
-def row(id: str, source: str, given: Any, **right: Any) -> Case:  # noqa: A002 # a table reads best with short names
+def row(slug: str, source: str, given: Any, **right: Any) -> Case:
     """A row; `__` in a name stands for the dot of a path."""
-    return Case(id, source, mapped, given, {path.replace("__", "."): value for path, value in right.items()})
+    return Case(slug, source, mapped, given, {path.replace("__", "."): value for path, value in right.items()})
 
 
 SPEC = "spec: Segment, HTTP Tracking API"
