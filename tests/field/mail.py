@@ -101,7 +101,7 @@ MAIL = [
     mail("no-such-mailbox", "knadh/listmonk#2623", "550 5.1.1 The account does not exist", "Bounced", "hard"),
     mail("likely-unsolicited", "postalserver/postal#266", "550 5.7.1 Likely unsolicited mail", "Failed"),
     mail("policy-behind-a-sign", "postalserver/postal#266", "550 #5.7.1 Blocked", "Failed"),
-    mail("sender-not-owned", "froxlor/froxlor#703", "553 5.7.1 Sender address rejected: not owned by user", "Failed"),
+    mail("sender-not-owned", "froxlor/froxlor#703", "553 5.7.1 Sender address rejected: not owned by user", "Later"),
     mail("syntax-of-ours", "tine20/tine20#1916", "500 5.5.2 Syntax error - invalid character", "Failed"),
     mail("no-spf", "jcbf/smf-spf#46", "550 5.7.23 SPF validation failed", "Failed"),
     mail("full-mailbox", "sendgrid/docs#1873", "552 5.2.2 Mailbox full", "Bounced", "soft"),
@@ -109,8 +109,8 @@ MAIL = [
     mail("umlaut-again", "bitwarden/server#1512", "250 OK", "Sent", to=" ana@BÜCHER.example ", asked=[BUECHER]),
     mail("umlaut-already-encoded", "jstedfast/MailKit#1780", "250 OK", "Sent", to=BUECHER, asked=[BUECHER]),
     mail("umlaut-of-nobody", "zammad/zammad#2401", "550 5.1.1 No such user", "Bounced", "hard", to="ana@bücher.example"),
-    mail("helo-of-ours", "spec: RFC 3463, X.5.2", "504 5.5.2 Helo command rejected", "Failed"),
-    mail("sender-without-a-domain", "spec: RFC 3463, X.1.8", "550 5.1.8 Sender domain not found", "Failed"),
+    mail("helo-of-ours", "spec: RFC 3463, X.5.2", "504 5.5.2 Helo command rejected", "Later"),
+    mail("sender-without-a-domain", "spec: RFC 3463, X.1.8", "550 5.1.8 Sender domain not found", "Later"),
 ]  # fmt: skip
 PUSH = [
     push("gone", "RocketChat/Rocket.Chat#32440", 404, refusal("UNREGISTERED"), "Bounced"),

@@ -33,6 +33,14 @@ ANSWERS = {
 }
 ANSWERS |= {"words-around", "words-behind", "the-end-of-a-turn", "the-end-of-a-turn-and-a-line", "the-end-of-a-text"}
 ANSWERS |= {"stopped-at-a-token", "stopped-at-a-token-in-capitals"}
-MAIL = {"policy-behind-a-sign", "syntax-of-ours", "umlaut", "umlaut-again", "helo-of-ours", "sender-without-a-domain"}
+MAIL = {
+    "policy-behind-a-sign",
+    "syntax-of-ours",
+    "umlaut",
+    "umlaut-again",
+    "helo-of-ours",
+    "sender-not-owned",
+    "sender-without-a-domain",
+}
 
 PENDING = frozenset(CONSENT | MINORS | FEEDBACK | ANSWERS | MAIL)
