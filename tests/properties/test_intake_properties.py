@@ -222,27 +222,34 @@ def map_value(
     return record, Intake(source_format).map_record(record, at)
 
 
-def test_any_record_ends_in_events_or_rejects() -> None:
+@settings(max_examples=examples(600), deadline=None)
+@given(given_record=RECORDS, headers=HEADERS)
+def test_any_record_ends_in_events_or_rejects(
+    given_record: tuple[SourceFormat, bytes | None], headers: tuple[tuple[str, bytes], ...]
+) -> None:
+    source_format, value = given_record
+    record, mapped = map_value(source_format, value, headers, NOW)
+    assert mapped.events or mapped.rejects, "never a skip"
+    for event in mapped.events:
+        decoded = codec.decode_event(event.value)
+        assert event.key == decoded.customer_id.encode()
+        assert 0 < len(decoded.customer_id) <= 256
+        assert len(event.value) <= MAX_EVENT_BYTES
+        json.loads(event.value)
+    for error in mapped.rejects:
+        assert error.reason in REASONS
+        assert dead_letter(record, "intake", error, NOW).value
+
+
+def test_most_records_that_are_tried_become_events_or_the_properties_say_little() -> None:
     hits: list[bool] = []
 
-    @settings(max_examples=examples(600), deadline=None)
+    @settings(max_examples=300, deadline=None, derandomize=True, database=None)  # the same rate in every run
     @given(given_record=RECORDS, headers=HEADERS)
-    def check(given_record: tuple[SourceFormat, bytes | None], headers: tuple[tuple[str, bytes], ...]) -> None:
-        source_format, value = given_record
-        record, mapped = map_value(source_format, value, headers, NOW)
-        hits.append(bool(mapped.events))
-        assert mapped.events or mapped.rejects, "never a skip"
-        for event in mapped.events:
-            decoded = codec.decode_event(event.value)
-            assert event.key == decoded.customer_id.encode()
-            assert 0 < len(decoded.customer_id) <= 256
-            assert len(event.value) <= MAX_EVENT_BYTES
-            json.loads(event.value)
-        for error in mapped.rejects:
-            assert error.reason in REASONS
-            assert dead_letter(record, "intake", error, NOW).value
+    def measure(given_record: tuple[SourceFormat, bytes | None], headers: tuple[tuple[str, bytes], ...]) -> None:
+        hits.append(bool(map_value(*given_record, headers, NOW)[1].events))
 
-    check()
+    measure()
     assert sum(hits) >= LEAST_HITS * len(hits)
 
 
@@ -257,21 +264,14 @@ def test_the_same_record_maps_to_the_same_events(
     assert [str(error) for error in first.rejects] == [str(error) for error in second.rejects]
 
 
-def test_what_intake_wrote_passes_through_intake_unchanged() -> None:
-    hits: list[bool] = []
-
-    @settings(max_examples=examples(300), deadline=None)
-    @given(given_record=RECORDS)
-    def check(given_record: tuple[SourceFormat, bytes | None]) -> None:
-        _, first = map_value(*given_record, (), NOW)
-        hits.append(bool(first.events))
-        for event in first.events:
-            _, again = map_value("auto", event.value, (), NOW)
-            assert [one.key for one in again.events] == [event.key]
-            assert [json.loads(one.value) for one in again.events] == [json.loads(event.value)]
-
-    check()
-    assert sum(hits) >= LEAST_HITS * len(hits)
+@settings(max_examples=examples(300), deadline=None)
+@given(given_record=RECORDS)
+def test_what_intake_wrote_passes_through_intake_unchanged(given_record: tuple[SourceFormat, bytes | None]) -> None:
+    _, first = map_value(*given_record, (), NOW)
+    for event in first.events:
+        _, again = map_value("auto", event.value, (), NOW)
+        assert [one.key for one in again.events] == [event.key]
+        assert [json.loads(one.value) for one in again.events] == [json.loads(event.value)]
 
 
 @settings(max_examples=examples(300), deadline=None)
