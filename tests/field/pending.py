@@ -42,5 +42,7 @@ MAIL = {
     "sender-not-owned",
     "sender-without-a-domain",
 }
+MAIL |= {"ideographic-dot", "system-full", "too-long-for-the-mailbox", "log-in-first", "no-code-of-its-own"}
+CLAIMS = {"non-breaking-hyphen", "modifier-apostrophe", "price-with-a-comma", "price-with-a-space", "price-with-both"}
 
-PENDING = frozenset(CONSENT | MINORS | FEEDBACK | ANSWERS | MAIL)
+PENDING = frozenset(CONSENT | MINORS | FEEDBACK | ANSWERS | MAIL | CLAIMS)

@@ -211,6 +211,7 @@ BYTES = [
     row("content-type-elsewhere", "spring-cloud/spring-cloud-function#1401", binary({"list": 7}, ce_datacontenttype=b"application/json"), key="ana"),
     row("no-content-type", "cloudevents/sdk-java#370", binary({"list": 7}), event="com.shop.wished"),
     row("content-type-of-json", "cloudevents/sdk-java#67", binary({"list": 7}, content_type=b"application/json; charset=utf-8"), count=1),
+    row("headers-of-nothing", "spec: Kafka, record headers", binary({"list": 7}, content_type=b"", ce_time=b""), count=1),
     row("version-as-number", "spec: CloudEvents, specversion", envelope({"list": 7}, specversion=1.0), count=1),
 ]  # fmt: skip
 

@@ -6,11 +6,11 @@ import re
 
 import pytest
 
-from tests.field import feedback, mail, models, profiles, shops
+from tests.field import claims, feedback, mail, models, profiles, shops
 from tests.field.case import Case, found_at
 from tests.field.pending import PENDING
 
-THEMES = (shops, profiles, feedback, models, mail)
+THEMES = (shops, profiles, feedback, models, mail, claims)
 CASES = [case for theme in THEMES for case in theme.CASES]
 _SOURCE = re.compile(r"[\w.-]+/[\w.-]+#\d+|spec: .{4,}")
 
