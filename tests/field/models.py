@@ -36,7 +36,7 @@ def answer(slug: str, source: str, given: str, right: dict[str, Any] | None = No
     return Case(slug, source, parsed, given, READ if right is None else right)
 
 
-NO_JSON = {"why": "the answer is not JSON"}
+NO_TEXT: dict[str, Any] = {"title": None, "body": None}
 ANSWERS = [
     answer("thoughts-first", "vllm-project/vllm#13375", f"<think>\nShe likes it.\n</think>\n\n{TEXT}"),
     answer("thoughts-without-a-beginning", "vllm-project/vllm#12468", f"She likes it.\n</think>\n{TEXT}"),
@@ -53,8 +53,8 @@ ANSWERS = [
     answer("the-end-of-a-turn", "moltis-org/moltis#306", f"{TEXT}<|im_end|>"),
     answer("the-end-of-a-turn-and-a-line", "huggingface/text-generation-inference#1724", f"{TEXT}<|im_end|>\n"),
     answer("the-end-of-a-text", "ggml-org/llama.cpp#12743", f"{TEXT}</s>"),
-    answer("thoughts-alone", "ai-dynamo/dynamo#14991", "<think>She likes it", NO_JSON),
-    answer("words-alone", "rahuloruganti/charbit#9", "I cannot write that.", NO_JSON),
+    answer("thoughts-alone", "ai-dynamo/dynamo#14991", "<think>She likes it", NO_TEXT),
+    answer("words-alone", "rahuloruganti/charbit#9", "I cannot write that.", NO_TEXT),
 ]  # fmt: skip
 
 
