@@ -58,7 +58,7 @@ types: setup-dev ## strict mypy, tests included
 	@$(BIN)/mypy
 
 unit: setup-dev ## tests without Kafka and LLM, but for the slow ones
-	@QUICK=1 $(BIN)/pytest -n auto -m "not slow" tests/unit tests/properties
+	@QUICK=1 $(BIN)/pytest -n auto -m "not slow" tests/unit tests/field tests/properties
 
 faults: setup-dev ## break a running system in every known way, and print what was lost; SHORT=1 in minutes, FRESH=1 from the start, WRITE=1 keeps the table
 	@$(if $(FRESH),rm -rf .cache/faults)
