@@ -7,7 +7,7 @@ import gzip
 import json
 import lzma
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -49,7 +49,7 @@ ZIP = b"PK\x03\x04\x14\x00\x00\x00"
     ],
 )
 def test_a_file_of_another_kind_is_refused_with_its_cure(
-    tmp_path: Path, form: str, change: type[bytes], words: str
+    tmp_path: Path, form: str, change: Callable[[str], bytes], words: str
 ) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(change(TABLE if form == "rees46" else JSON))

@@ -198,6 +198,7 @@ class Lane:
             if self._store is not None:
                 self._store.close()
             self._standby.give_back(self.name)
+            self._metrics.pending(self.name, {})  # its next owner counts on
             self._thread.shutdown(wait=False)
 
     def close(self) -> None:
@@ -377,6 +378,7 @@ class Lane:
         advanced = self._advance(records, effects)
         self._deferred, self._more_due = effects.deferred, effects.more_due
         if effects.empty and not advanced:
+            self._metrics.pending(self.name, effects.pending)
             return
         failpoints.hit("lane.fold")
         started = clock.monotonic_s()
@@ -385,6 +387,7 @@ class Lane:
         self._rested_at_s = clock.monotonic_s() + self._rhythm.committed(len(records), took_s)
         self._committed_next = dict(self._next)
         self._metrics.batch(self._spec.role, len(advanced), took_s, effects)
+        self._metrics.pending(self.name, effects.pending)
 
     def _take(self) -> Iterator[Record]:
         """The next records in the order in which the broker took them, and each topic's in the order of its offsets."""
