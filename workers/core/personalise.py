@@ -260,8 +260,9 @@ class Personalise:
             self._workspace.timers.fired(profile, timer)
             self._workspace.touch(profile)
             self._fire(profile, timer, due_s)
-            if profile.timers.get(timer, _END_OF_TIME_S) <= self._clock_s:
-                self._workspace.timers.set(profile, timer, self._clock_s + SPIN_S)
+            for again in triggers.alike(timer):
+                if profile.timers.get(again, _END_OF_TIME_S) <= self._clock_s:
+                    self._workspace.timers.set(profile, again, self._clock_s + SPIN_S)
         return False
 
     def _fire(self, profile: Profile, timer: str, due_s: float) -> None:

@@ -50,6 +50,17 @@ def parse_timer_id(timer: str) -> tuple[str, str, str] | None:
     return (parts[0], parts[1], parts[2]) if parts[0] in (TIMER, QUIET, TURN) and len(parts) == 3 else None
 
 
+def alike(timer: str) -> list[str]:
+    """The timers that one like this may leave behind when it fires: all of the same occurrence, or itself.
+
+    >>> alike("trigger|cart|c1"), alike("view")
+    (['trigger|cart|c1', 'quiet|cart|c1', 'turn|cart|c1'], ['view'])
+    """
+    if (parsed := parse_timer_id(timer)) is None:
+        return [timer]
+    return [timer_id(*parsed[1:], kind) for kind in (TIMER, QUIET, TURN)]
+
+
 def done_key(campaign_id: str, occurrence: str) -> str:
     """Under which a decided occurrence is remembered."""
     return f"{campaign_id}|{occurrence}"
