@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import msgspec
 import pytest
@@ -46,6 +47,7 @@ LOOKING: dict[str, list[tuple[list[str], str]]] = {
         (["--user", ANA, "--json"], '"feedback"'),
         (["--message", "m1"], "a person was asked"),
         (["--user", f"bo{H}"], "What is known of bo"),
+        (["--user", f"cem{H}"], "cannot be read"),
     ],
     "stats": [
         ([], "What messages achieved"),
@@ -80,7 +82,7 @@ def test_no_command_is_forgotten() -> None:
 
 def records() -> Iterator[tuple[str, str, Wire]]:
     """(topic, key, value) with hostile text wherever anybody may write some."""
-    ids = {"message_id": "m1", "user_id": ANA}
+    ids: dict[str, Any] = {"message_id": "m1", "user_id": ANA}
     facts = ProductFacts(product_id=f"p{H}", name=H, facts=[H])
     text = MessageText(title=H, body=H)
     failed = GuardrailVerdict(name=f"claims{H}", passed=False, detail=H)
@@ -260,6 +262,9 @@ def test_whatever_anybody_wrote_is_shown_and_never_obeyed(settings: Settings, mo
     for topic, key, value in records():
         produce(settings, topic, [(key.encode(), codec.encode(value))])
     produce(settings, "customer.events", [(H.encode(), b'"not JSON'[1:] + H.encode() + b"\xff\x9b31m")])
+    produce(settings, "dead.letters", [(b"k", b"{}" + H.encode())])
+    produce(settings, "customer.profiles", [(f"cem{H}".encode(), b"{}" + H.encode())])
+    produce(settings, "message.outcomes", [(ANA.encode(), b"m1{}" + H.encode())])
     monkeypatch.setenv("COLUMNS", "300")
     runner = CliRunner(env=to_environment(settings))
     for name, runs in LOOKING.items():

@@ -117,8 +117,16 @@ def _send(settings: Settings, prefix: str, letters: list[DeadLetter]) -> None:
 
 
 def _read(settings: Settings) -> list[DeadLetter]:
+    letters, unreadable = [], 0
     with TopicReader(settings, [TOPIC]) as reader:
-        return [codec.decode(DeadLetter, record.value) for record in reader.read_to_end()]
+        for record in reader.read_to_end():
+            try:
+                letters.append(codec.decode(DeadLetter, record.value))
+            except codec.Malformed:  # whoever may write there may write anything
+                unreadable += 1
+    if unreadable:
+        err.print(f"attune: {unreadable} records of {TOPIC} are no dead letters")
+    return letters
 
 
 def _origin(letter: DeadLetter) -> str:

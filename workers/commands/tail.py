@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Literal
 
 import click
@@ -42,13 +43,7 @@ def tail(settings: Settings, topic: str, everything: bool, key: str | None, as_j
 
 
 def _print(record: Record, as_json: bool) -> None:
-    value = (
-        msgspec.json.decode(record.value)
-        if record.value and record.topic in BY_NAME and _public(record.topic)
-        else None
-    )
-    if value is None and record.value is not None:
-        value = record.value.decode(errors="replace")
+    value = _value(record)
     key = record.key.decode(errors="replace") if record.key is not None else None
     if as_json:
         line = {"partition": record.partition, "offset": record.offset, "key": key, "value": value}
@@ -57,6 +52,14 @@ def _print(record: Record, as_json: bool) -> None:
         shown = codec.encode(value).decode() if value is not None else "(erased)"
         when = instant(record.appended_at_s).isoformat(timespec="milliseconds")
         out.lines([f"{when} {record.partition}:{record.offset} {key} {shown}"])
+
+
+def _value(record: Record) -> object:
+    """The JSON of a record; of one that holds none, because somebody wrote it wrongly or it is the workers' own, its text."""
+    if record.value and record.topic in BY_NAME and _public(record.topic):
+        with suppress(msgspec.DecodeError, UnicodeDecodeError):
+            return msgspec.json.decode(record.value)
+    return record.value.decode(errors="replace") if record.value is not None else None
 
 
 def _public(topic: str) -> bool:

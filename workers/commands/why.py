@@ -126,7 +126,10 @@ def _silence(settings: Settings, user: str) -> list[str]:
             if record.key == user.encode():
                 value, heard = record.value, True
     if value is not None:
-        return portray(codec.decode(ProfileView, value), CHANNELS)
+        try:
+            return portray(codec.decode(ProfileView, value), CHANNELS)
+        except codec.Malformed as error:
+            return [f"The newest record of {user} in {PROFILES} cannot be read: {error}"]
     if heard:
         return [f"The profile of {user} was erased, or joined to that of another customer."]
     line = f"No event of {user} has come so far. Is the id right (userId, else anonymousId)?"
