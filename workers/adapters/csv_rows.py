@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterator
 
 #: A cell of many lines ends at the longest cell that csv takes, or with the file.
+_NUL = "a NUL byte, which no text has"
 _UNCLOSED = "a quotation mark is never closed"
 
 
@@ -35,7 +36,8 @@ class CsvRows:
         try:
             row = next(self._reader)
         except csv.Error as error:
-            raise self._only_its_line(_UNCLOSED if len(self._taken) > 1 else str(error)) from error
+            swallowed = len(self._taken) > 1 and _NUL not in str(error)
+            raise self._only_its_line(_UNCLOSED if swallowed else str(error)) from error
         if self._cut_off:
             raise self._only_its_line(_UNCLOSED)
         return row
@@ -54,6 +56,8 @@ class CsvRows:
                     self._cut_off = bool(self._taken)  # asked for more in the middle of a row
                     return
             self._taken.append(line)
+            if "\0" in line:
+                raise csv.Error(_NUL)
             yield line
 
     def _only_its_line(self, what: str) -> csv.Error:

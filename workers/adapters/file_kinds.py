@@ -37,14 +37,11 @@ def check_kind(path: Path, beginning: bytes) -> None:
     for mark, encoding in _WIDE:
         if beginning.startswith(mark):
             raise Misconfigured(f"{path} is {encoding}.", _recode(path, encoding))
-    if b"\0" in beginning:
-        even, odd = beginning[::2].count(0), beginning[1::2].count(0)
-        if max(even, odd) > len(beginning) // 8:  # every other byte of Latin text in UTF-16
-            raise Misconfigured(f"{path} is UTF-16.", _recode(path, "UTF-16LE" if odd > even else "UTF-16BE"))
-        line = beginning[: beginning.index(0)].count(b"\n") + 1
-        raise Misconfigured(
-            f"{path}, line {line}: a NUL byte, which no text has.", "is it whole, and is it a text file?"
-        )
+    even, odd = beginning[::2].count(0), beginning[1::2].count(0)
+    if (
+        max(even, odd) > len(beginning) // 8
+    ):  # every other byte of Latin text in UTF-16; a single one costs its line alone
+        raise Misconfigured(f"{path} is UTF-16.", _recode(path, "UTF-16LE" if odd > even else "UTF-16BE"))
     if b"\n" not in beginning and b"\r" in beginning.rstrip(b"\r"):
         cure = f"tr '\\r' '\\n' < {path} > {path.stem}-lines{path.suffix}"
         raise Misconfigured(f"{path} ends its lines with CR alone, as no program reads them any more.", cure)
