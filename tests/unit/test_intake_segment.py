@@ -148,8 +148,6 @@ def test_the_key_is_the_customer(changes: dict[str, Any], customer: str) -> None
         ({"type": "alias", "event": ...}, "missing_field"),
         ({"schemaVersion": 2}, "unknown_schema_version"),
         ({"properties": {"note": "x" * 300_000}}, "too_large"),
-        ({"event": "Consent Updated", "properties": {"channel": "email"}}, "missing_field"),
-        ({"event": "Consent Updated", "properties": {"status": "granted"}}, "missing_field"),
     ],
 )
 def test_what_cannot_be_used_is_rejected_with_its_reason(changes: dict[str, Any], reason: str) -> None:

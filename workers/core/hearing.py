@@ -7,7 +7,7 @@ import msgspec
 from schemas.messages import Feedback
 from workers.core import consent
 from workers.core.playbook import Playbook
-from workers.core.profile import MAX_TEXT, ConsentChange, Profile
+from workers.core.profile import ConsentChange, Profile
 
 #: The message did not reach the customer: it counts against no cap.
 _NOT_DELIVERED = frozenset({"bounced", "dropped", "failed", "skipped"})
@@ -28,9 +28,9 @@ def hear(profile: Profile, feedback: Feedback, playbook: Playbook, now_s: float)
     at_s = min(feedback.timestamp.timestamp(), now_s)
     channels = _channels(profile, feedback, playbook)
     if feedback.status in ("unsubscribed", "complained"):
-        everywhere = feedback.status == "complained" or not channels
-        for channel in playbook.channels if everywhere else channels:
-            change = ConsentChange(consent.consent_key(channel), False, at_s, f"feedback:{feedback.status}"[:MAX_TEXT])
+        on = "" if feedback.status == "complained" or not channels else channels[0]
+        for key in dict.fromkeys(consent.refusal(on, profile.consent, playbook.channels)):
+            change = ConsentChange(key, False, at_s, f"feedback:{feedback.status}")
             known = profile.consent.get(change.key)
             if known is not None and not known.granted and known.captured_at >= change.captured_at:
                 continue
@@ -51,6 +51,7 @@ def hear(profile: Profile, feedback: Feedback, playbook: Playbook, now_s: float)
 
 def _channels(profile: Profile, feedback: Feedback, playbook: Playbook) -> list[str]:
     """The channel that a record speaks of: its own word, else that of the message as far as we remember it."""
-    if feedback.channel in playbook.channels:
-        return [feedback.channel]
+    channel = consent.channel_of(feedback.channel, playbook.channels)
+    if channel is not None:
+        return [channel]
     return [send.channel for send in profile.sends if send.message_id == feedback.message_id][:1]

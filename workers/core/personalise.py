@@ -17,6 +17,7 @@ from schemas.base import SourceEvent
 from schemas.messages import Candidate, Feedback, ReviewVerdict
 from workers.core import dedupe, facts, hearing, keys, triggers, view
 from workers.core.closing import DEADLINE, Closing
+from workers.core.consent import Rules
 from workers.core.dead_letters import dead_letter
 from workers.core.deciding import Deciding
 from workers.core.fold import fold, instant
@@ -75,6 +76,7 @@ class Personalise:
     ) -> None:
         self._config = config
         self._playbook = playbook
+        self._rules = Rules(tuple(playbook.channels), playbook.policy.categories)
         self._groups = Groups(playbook.audiences, facts.reader)
         self._triggers = Triggers(playbook)
         self._workspace = Workspace(store, config.cache_size)
@@ -190,7 +192,7 @@ class Personalise:
             workspace.count("events", "duplicate")
             return True
         source = SourceEvent(record.topic, record.partition, record.offset)
-        folded = fold(profile, event, at_s, source, self._playbook.products, now_s=self._clock_s)
+        folded = fold(profile, event, at_s, source, self._playbook.products, now_s=self._clock_s, rules=self._rules)
         workspace.touch(profile)
         if folded.more or self._groups.may_ask_for(folded.counted):
             self._unsorted.add(customer_id)
