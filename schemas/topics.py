@@ -90,7 +90,7 @@ TOPICS: tuple[Topic, ...] = (
         retention_ms=28 * DAY_MS,
         writers=("personalise",),
         readers=("personalise",),
-        summary="Reserved: nothing writes or reads it yet. Profiles on their way to the partition of the customer they belong to.",
+        summary="Reserved: nothing writes or reads it yet. Profiles on the way to the partition of their customer.",
     ),
     Topic(
         name="customer.profiles",

@@ -33,6 +33,13 @@ def client_config(settings: Settings) -> dict[str, str | int]:
     return config
 
 
+def quiet_config(settings: Settings) -> dict[str, str | int]:
+    """The same for commands: what passes by itself (a broker that starts or goes away) is told by the calls that fail,
+    not by librdkafka's own lines on a person's terminal.
+    """
+    return {**client_config(settings), "log_level": 2}
+
+
 def kafka_python_config(settings: Settings) -> dict[str, str | list[str]]:
     """The same for kafka-python's clients (keyword arguments). Raises Misconfigured as `client_config` does."""
     config: dict[str, str | list[str]] = {

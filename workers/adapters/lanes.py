@@ -202,6 +202,7 @@ class Lane:
             if self._store is not None:
                 self._store.close()
             self._standby.give_back(self.name)
+            self._metrics.pending(self.name, {})  # its next owner counts on
             self._thread.shutdown(wait=False)
 
     def close(self) -> None:
@@ -383,6 +384,7 @@ class Lane:
         self._defer(effects.deferred)
         self._more_due = effects.more_due
         if effects.empty and not advanced:
+            self._metrics.pending(self.name, effects.pending)
             return
         failpoints.hit("lane.fold")
         started = clock.monotonic_s()
@@ -391,6 +393,7 @@ class Lane:
         self._rested_at_s = clock.monotonic_s() + self._rhythm.committed(len(records), took_s)
         self._committed_next = dict(self._next)
         self._metrics.batch(self._spec.role, len(advanced), took_s, effects)
+        self._metrics.pending(self.name, effects.pending)
         self._tell_misplaced(effects)
 
     def _tell_misplaced(self, effects: Effects) -> None:

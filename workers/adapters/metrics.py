@@ -6,7 +6,7 @@ Labels come from closed sets or from the playbook, never from a customer. Names 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeVar
 
 import msgspec
@@ -73,6 +73,14 @@ CATALOGUE: tuple[Metric, ...] = (
         kind="counter",
         labels=("campaign", "reason"),
         help="Occurrences put off: quiet_hours, rate (the channel has no room yet).",
+    ),
+    Metric(
+        short="pending",
+        name="attune_pending",
+        kind="gauge",
+        labels=("lane", "reason"),
+        help="What waits now: occasions for the campaign's delay, the end of quiet_hours, room on the channel (rate); "
+        "requests for their words, a review, or their release (the text is ready).",
     ),
     Metric(
         short="candidates",
@@ -326,6 +334,7 @@ class WorkerMetrics:
         self._gauges: dict[str, Gauge] = {}
         self._histograms: dict[str, Histogram] = {}
         self._children: dict[tuple[str, tuple[str, ...]], Any] = {}
+        self._pending: dict[str, Mapping[str, int]] = {}
         for row in CATALOGUE:
             if row.kind == "counter":
                 self._counters[row.short] = Counter(row.name, row.help, row.labels, registry=self.registry)
@@ -367,6 +376,12 @@ class WorkerMetrics:
         if found is None:
             found = self._children[short, labels] = metric.labels(*labels) if labels else metric
         return found
+
+    def pending(self, lane: str, counts: Mapping[str, int]) -> None:
+        """How many wait in a lane, by reason; nothing = the lane is somebody else's now."""
+        before, self._pending[lane] = self._pending.get(lane, {}), counts
+        for reason in {**before, **counts}:
+            self.gauge("pending", counts.get(reason, 0), lane, reason)
 
     def batch(self, stage: str, records: int, commit_s: float, effects: Effects) -> None:
         """One committed batch: what the core counted becomes visible with the commit, not before."""

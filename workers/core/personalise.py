@@ -16,7 +16,7 @@ import msgspec
 from schemas import codec
 from schemas.base import SourceEvent
 from schemas.messages import Candidate, Feedback, ReviewVerdict
-from workers.core import dedupe, facts, hearing, triggers, view
+from workers.core import dedupe, facts, hearing, keys, triggers, view
 from workers.core.closing import DEADLINE, Closing
 from workers.core.consent import Rules
 from workers.core.dead_letters import dead_letter
@@ -25,6 +25,7 @@ from workers.core.fold import fold, instant
 from workers.core.guidance import NOTHING, Guidance
 from workers.core.lane import Effects
 from workers.core.pace import Pace
+from workers.core.pending import PendingCounts, encode_counts
 from workers.core.playbook import Playbook
 from workers.core.profile import Profile
 from workers.core.rules import Groups
@@ -101,6 +102,8 @@ class Personalise:
             seed=config.seed,
             presumed=config.presumed,
         )
+        awaiting = map(self._workspace.load, self._workspace.awaiting_at_start)
+        self._pending = PendingCounts(self._workspace.timers_at_start, filter(None, awaiting))
         self._clock_s = clock_s
         self._show: set[str] = set()
         self._unsorted: set[str] = set()
@@ -111,7 +114,7 @@ class Personalise:
         self._workspace.begin()
         if self._by_event and self._asks_again:
             self._asks_again = False
-            for customer_id in self._workspace.customers_with_timer(DEADLINE):
+            for customer_id in self._workspace.awaiting_at_start:
                 self._deciding.ask_again(customer_id)
         if not self._by_event:
             self._clock_s = max(self._clock_s, wall_s)
@@ -122,6 +125,7 @@ class Personalise:
             self._advance(self._clock_s)
         for profile in self._workspace.changed.values():
             self._refresh(profile)
+        self._count_pending()
         effects = self._workspace.finish(self._clock_s)
         effects.deferred = deferred
         return effects
@@ -263,11 +267,12 @@ class Personalise:
             if self._by_event:
                 self._clock_s = max(self._clock_s, due_s)
             fired += 1
-            del profile.timers[timer]
+            self._workspace.timers.fired(profile, timer)
             self._workspace.touch(profile)
             self._fire(profile, timer, due_s)
-            if profile.timers.get(timer, _END_OF_TIME_S) <= self._clock_s:
-                self._workspace.timers.set(profile, timer, self._clock_s + SPIN_S)
+            for again in triggers.alike(timer):
+                if profile.timers.get(again, _END_OF_TIME_S) <= self._clock_s:
+                    self._workspace.timers.set(profile, again, self._clock_s + SPIN_S)
         return False
 
     def _fire(self, profile: Profile, timer: str, due_s: float) -> None:
@@ -290,6 +295,14 @@ class Personalise:
                 self._show.add(profile.customer_id)
             its_turn = kind == triggers.TURN
             self._deciding.decide(profile, occurrence, self._clock_s, max(timer_due_s, due_s), its_turn=its_turn)
+
+    def _count_pending(self) -> None:
+        """Brings the counts of what waits up to date; a batch that changes somebody keeps them with the lane's state."""
+        workspace, counts = self._workspace, self._pending
+        counts.follow(workspace.changed.values(), workspace.timers.moved)
+        workspace.effects.pending = counts.by_reason()
+        if workspace.changed:
+            workspace.store(keys.PENDING, encode_counts(workspace.effects.pending))
 
     # -- what others see ---------------------------------------------------------------------------------------------
 

@@ -143,6 +143,11 @@ class Held(msgspec.Struct, array_like=True, gc=False):
     template_version: str = ""
     reviewed: Reviewed = ""
 
+    @property
+    def is_in_review(self) -> bool:
+        """Whether a verdict is still awaited; else the text waits for the morning alone."""
+        return self.candidate is not None and not self.reviewed
+
 
 class OpenRequest(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """A text that was asked for and has neither been published nor discarded.

@@ -33,7 +33,6 @@ DECISIONS, OUTCOMES, FEEDBACK, EVENTS = "message.decisions", "message.outcomes",
 WAIT_S = 3600.0
 #: Of a message that is counted for good it is known so long whose it was: feedback stays no longer in its topic [s].
 REMEMBER_S = 28 * 86_400.0
-_LONGEST_GRACE_S = 86_400.0
 _HOUR_S = 3600.0
 
 
@@ -69,7 +68,7 @@ class Learn:
     def __init__(self, config: LearnConfig, learning: Learning, store: StateStore, clock_s: float = 0.0) -> None:
         self._config = config
         self._learning = learning
-        self._grace_s = min(_LONGEST_GRACE_S, learning.attribution_s)
+        self._grace_s = joining.grace_s(learning)
         self._memory = Memory(store, learning.attribution_s + self._grace_s, config.cache_size)
         self._sums = Sums(store, learning)
         stored = store.get(keys.LANE)
@@ -126,7 +125,7 @@ class Learn:
         decision = joining.read(Decision, record)
         decided_at, digest = checking.time_of(decision.decided_at.timestamp()), event_hash(decision.decision_id)
         self._saw(decided_at)
-        exposure = joining.exposure(decision, self._learning, self._grace_s)
+        exposure = joining.exposure(decision, self._learning)
         if exposure.sealed_at <= self._state.sealed_until:
             self._count("learn_ignored", DECISIONS, "late")  # it would be counted again, or its feedback is gone
             return
