@@ -16,6 +16,7 @@ from pathlib import Path
 from workers.delivery.addresses import SqliteAddressBook
 from workers.delivery.channels import Channel
 from workers.delivery.delivery import Rules
+from workers.delivery.email_address import mailbox
 from workers.delivery.mail import Identity
 from workers.delivery.push import HttpPushGateway, PushChannel
 from workers.delivery.sender import Plan, Sender
@@ -99,7 +100,9 @@ def _channel(args: argparse.Namespace, parser: argparse.ArgumentParser) -> Chann
     )
     if server.user and not server.starttls:
         parser.error("SENDER_SMTP_USER without --starttls would send the password in plain text")
-    return SmtpChannel(server, Identity(address=args.from_address, name=args.from_name), secret.encode())
+    return SmtpChannel(
+        server, Identity(address=mailbox(args.from_address).envelope, name=args.from_name), secret.encode()
+    )
 
 
 def _kafka(args: argparse.Namespace) -> dict[str, str | int]:

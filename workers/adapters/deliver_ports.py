@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import sqlite3
 from collections.abc import Callable
-from email.headerregistry import Address
 from email.utils import parseaddr
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
@@ -15,9 +14,10 @@ import msgspec
 from workers.delivery.addresses import SqliteAddressBook
 from workers.delivery.channels import AddressBook, Channel
 from workers.delivery.delivery import Rules
+from workers.delivery.email_address import mailbox
 from workers.delivery.endpoint import Endpoint
 from workers.delivery.fcm import FcmChannel, TokenFile
-from workers.delivery.mail import Identity, recipient
+from workers.delivery.mail import Identity
 from workers.delivery.smtp import SmtpChannel, SmtpServer
 from workers.delivery.webhook import KnownThere, WebhookChannel, secret_of
 from workers.errors import Misconfigured
@@ -120,8 +120,9 @@ def _smtp(url: SplitResult, settings: Settings) -> SmtpChannel:
         raise Misconfigured("deliver_email: a mail server has no path.", "smtp://host:port")
     name, address = parseaddr(settings.deliver_from)
     try:
-        recipient(address)
-        Address(display_name=name, addr_spec=address)
+        sender = mailbox(address)
+        if sender.needs_utf8:
+            raise ValueError("not ASCII before the @")
     except ValueError as error:
         raise Misconfigured(
             "deliver_from is not an address.", "news@shop.example, or The Shop <news@shop.example>"
@@ -143,7 +144,9 @@ def _smtp(url: SplitResult, settings: Settings) -> SmtpChannel:
         password=settings.deliver_smtp_password,
         timeout_s=settings.deliver_timeout_s,
     )
-    return SmtpChannel(server, Identity(address=address, name=name), settings.deliver_unsubscribe_secret.encode())
+    return SmtpChannel(
+        server, Identity(address=sender.envelope, name=name), settings.deliver_unsubscribe_secret.encode()
+    )
 
 
 def _addresses(settings: Settings, channel: str) -> Callable[[], AddressBook]:

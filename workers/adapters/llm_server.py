@@ -161,7 +161,8 @@ class ChatServer:
             ):
                 body = await _read(response.content, max_bytes)
                 if response.status != 200:
-                    wire.raise_for_status(response.status, body, response.headers.get("Retry-After"))
+                    said = response.headers
+                    wire.raise_for_status(response.status, body, said.get("Retry-After"), said.get("Date"))
                 return body
         except TimeoutError as error:
             raise wire.retry("timeout", f"no answer within {timeout_s:g} s") from error
