@@ -6,6 +6,7 @@ with LlmServer.start(settings) as server:
 
 from __future__ import annotations
 
+import http.client
 import subprocess
 import sys
 import time
@@ -19,6 +20,7 @@ from typing import Self
 from infra.child import start_child
 from infra.llm import process
 from workers.errors import Unavailable
+from workers.secrets import shown, without_login
 from workers.settings import Settings
 
 # Module, and seconds until it must answer: vLLM's first start also converts the weights.
@@ -93,21 +95,19 @@ def check_health(base_url: str) -> None:
     Raises Unavailable when nobody answers within 5 s, or with 5xx.
     """
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect)
+    bare, login = without_login(base_url)
+    headers = {"Authorization": login} if login else {}
     try:
-        opener.open(f"{base_url.rstrip('/')}/health", timeout=HEALTH_S).close()
+        request = urllib.request.Request(f"{bare.rstrip('/')}/health", headers=headers)  # noqa: S310 - http(s), by settings
+        opener.open(request, timeout=HEALTH_S).close()
     except urllib.error.HTTPError as error:
         if error.code >= 500:
             raise Unavailable(
-                f"The LLM server at {_address(base_url)} answers with {error.code}.", "look into its log"
+                f"The LLM server at {shown(base_url)} answers with {error.code}.", "look into its log"
             ) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         cure = "start it, or correct ATTUNE_LLM (`embedded` needs no server)"
-        raise Unavailable(f"The LLM server at {_address(base_url)} does not answer: {error}.", cure) from error
-
-
-def _address(url: str) -> str:
-    """The host and port of a URL, without user and password."""
-    return url.partition("://")[2].rpartition("@")[2].split("/")[0]
+        raise Unavailable(f"The LLM server at {shown(base_url)} does not answer: {error}.", cure) from error
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from workers.errors import Misconfigured
 from workers.main import ROLES
 from workers.settings import Settings, load
 
@@ -167,6 +168,13 @@ def test_the_workers_find_kafka_and_the_llm_under_their_service_names() -> None:
     assert settings.llm == "http://vllm:8000"
     assert settings.llm_model == interpolated(SERVICES["vllm"]["command"][0], {})
     assert SERVICES["vllm"]["environment"]["VLLM_API_KEY"] == SERVICES["generate"]["environment"]["ATTUNE_LLM_API_KEY"]
+
+
+def test_the_key_that_the_file_asks_for_may_go_to_vllm_and_nowhere_else_in_plain_text() -> None:
+    key = {"ATTUNE_LLM_API_KEY": "chosen"}
+    assert load(environment("generate", example() | key)).llm_api_key == "chosen"
+    with pytest.raises(Misconfigured, match="plain text"):
+        load(environment("generate", key | {"ATTUNE_LLM": "http://elsewhere:8000"}))
 
 
 def test_the_image_is_built_from_what_the_context_lets_through() -> None:

@@ -21,6 +21,7 @@ from workers.delivery.mail import Identity
 from workers.delivery.smtp import SmtpChannel, SmtpServer
 from workers.delivery.webhook import KnownThere, WebhookChannel, secret_of
 from workers.errors import Misconfigured
+from workers.secrets import reveal
 from workers.settings import Settings
 
 _SMTP_PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
@@ -66,7 +67,7 @@ def ports(settings: Settings) -> dict[str, Port]:
 
 def _port(channel: str, settings: Settings, rate_per_s: float | None) -> Port:
     name = _setting(channel)
-    url = _url(name, getattr(settings, name), SCHEMES[channel])
+    url = _url(name, reveal(getattr(settings, name)), SCHEMES[channel])
     smtp = url.scheme in _SMTP_PORTS
     resend = not smtp if settings.deliver_after_crash == "auto" else settings.deliver_after_crash == "resend"
     addresses: Callable[[], AddressBook] = KnownThere
@@ -88,7 +89,7 @@ def _http(name: str, url: SplitResult, settings: Settings) -> Channel:
     if url.scheme in _FCM:
         return FcmChannel(endpoint.post, _token(settings))
     try:
-        return WebhookChannel(endpoint.post, secret_of(settings.deliver_webhook_secret))
+        return WebhookChannel(endpoint.post, secret_of(reveal(settings.deliver_webhook_secret)))
     except ValueError as error:
         raise Misconfigured(f"deliver_webhook_secret: {error}.", 'echo "whsec_$(openssl rand -base64 32)"') from error
 
@@ -141,11 +142,11 @@ def _smtp(url: SplitResult, settings: Settings) -> SmtpChannel:
         starttls=url.scheme == "smtp+starttls",
         tls=url.scheme == "smtps",
         user=settings.deliver_smtp_user,
-        password=settings.deliver_smtp_password,
+        password=reveal(settings.deliver_smtp_password),
         timeout_s=settings.deliver_timeout_s,
     )
     return SmtpChannel(
-        server, Identity(address=sender.envelope, name=name), settings.deliver_unsubscribe_secret.encode()
+        server, Identity(address=sender.envelope, name=name), reveal(settings.deliver_unsubscribe_secret).encode()
     )
 
 
