@@ -19,6 +19,7 @@ from typing import Self
 
 from infra.child import start_child
 from infra.llm import process
+from infra.private import new_folder, private_folder
 from workers.errors import Unavailable
 from workers.secrets import shown, without_login
 from workers.settings import Settings
@@ -26,6 +27,7 @@ from workers.settings import Settings
 # Module, and seconds until it must answer: vLLM's first start also converts the weights.
 CHILDREN = {"embedded": ("infra.llm.server", 60.0), "vllm-cpu": ("infra.vllm.server", 360.0)}
 LOG = "llm.log"
+FOLDER = "llm"
 LAST_LINES = 8
 STOP_S = 15.0
 POLL_S = 0.05
@@ -51,8 +53,10 @@ class LlmServer:
             return cls(settings.llm)
         module, limit_s = CHILDREN[settings.llm]
         log = Path(settings.data_dir) / LOG
-        log.parent.mkdir(parents=True, exist_ok=True)
-        child = start_child([sys.executable, "-m", module, "--port", "0"], output=log)
+        folder = private_folder(new_folder(log.parent).absolute() / FOLDER)
+        # -P: no module of the folder in which somebody happens to stand is imported.
+        command = [sys.executable, "-P", "-m", module, "--port", "0", "--folder", str(folder)]
+        child = start_child(command, output=log)
         try:
             return cls(_announced(child, log, limit_s), child)
         except BaseException:
