@@ -127,6 +127,13 @@ def test_images_are_pinned_and_ports_are_published_on_loopback_only() -> None:
     assert re.fullmatch(r"python:3\.\d+\.\d+-slim-\w+", bases[0])
 
 
+def test_no_container_has_more_rights_than_its_program_needs() -> None:
+    for name, service in SERVICES.items():
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert not {"privileged", "cap_add", "pid", "network_mode"} & service.keys(), name
+
+
 def test_everything_that_runs_comes_back_and_is_looked_after() -> None:
     for name, service in SERVICES.items():
         once = name == "topics"
