@@ -19,6 +19,7 @@ from aiokafka.structs import TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
+from workers.adapters import unpacking
 from workers.adapters.lane_spec import TopicPartitionKey
 from workers.adapters.lanes import FetchedRecord, Positions
 from workers.errors import Misconfigured
@@ -67,7 +68,7 @@ class IdempotentProducer(driver.Producer):
 
 
 class CommittedTransport(driver.Transport):
-    """The transport of all our Faust apps."""
+    """The transport of all our Faust apps; what they read unpacks to a bounded size."""
 
     Consumer = CommittedConsumer
     Producer = IdempotentProducer
@@ -241,5 +242,6 @@ class LaneTransport(CommittedTransport):
 
 def install(app: faust.App, transport: type[CommittedTransport]) -> None:
     """Makes an app use this transport for consuming and producing."""
+    unpacking.bound()
     app.transport = transport(app.conf.broker_consumer, app)
     app.producer_transport = CommittedTransport(app.conf.broker_producer, app)
