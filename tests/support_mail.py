@@ -21,10 +21,11 @@ def refusing_port() -> Iterator[int]:
         yield int(held.getsockname()[1])
 
 
-def bound() -> socket.socket:
-    """A socket that has a port, and does not listen yet."""
+def bound(port: int = 0) -> socket.socket:
+    """A socket that has a port, and does not listen yet. `port`: that of an earlier one, whose server has stopped."""
     held = socket.socket()
-    held.bind(("127.0.0.1", 0))
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of the earlier one may still be open
+    held.bind(("127.0.0.1", port))
     return held
 
 

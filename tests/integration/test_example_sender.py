@@ -328,16 +328,14 @@ def test_killed_between_sending_and_committing(settings: Settings, options: tupl
 def test_a_mail_server_that_was_down_gets_each_mail_once(settings: Settings) -> None:
     running = prepare(settings)
     publish(running, *(message(f"m{number}") for number in range(3)))
-    held, again = bound(), socket.socket()
+    held = bound()
     port = held.getsockname()[1]
     with sender(running, "--smtp", f"127.0.0.1:{port}") as process:
         wait_until(lambda: "later (ConnectionRefusedError)" in log_of(running).read_text(), 60, "a refused connection")
         with MailServer(held) as server:
             found = wait_reported(running, process, "m0", "m1", "m2")
         publish(running, message("last"))  # the connection that the sender holds is dead by now
-        again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        again.bind(("127.0.0.1", port))
-        with MailServer(again) as restarted:
+        with MailServer(bound(port)) as restarted:
             found = wait_reported(running, process, "last")
         assert (Counter(server.mails), restarted.mails) == ({"m0": 1, "m1": 1, "m2": 1}, ["last"])
     assert statuses(found) == {name: ["sent"] for name in ("m0", "m1", "m2", "last")}

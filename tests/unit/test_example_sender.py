@@ -18,6 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from examples.sender.__main__ import main
 from schemas import codec
 from schemas.events import Track
 from schemas.messages import CallToAction, Feedback, Message, Provenance
@@ -312,6 +313,17 @@ def test_the_records_of_the_documentation_are_what_the_topics_take() -> None:
     (event,) = [codec.decode_event(record) for record in records if b'"event_id"' not in record]
     assert isinstance(event, Track)
     assert [change.granted for change in from_properties(event.properties, 0)] == [True]
+
+
+@pytest.mark.parametrize(
+    "gateway", ["http://push.internal/send", "http://127.0.0.1.evil.example/", "ftp://push.example"]
+)
+def test_the_example_sends_nothing_to_another_machine_in_plain_text(
+    gateway: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["--channel", "push", "--brokers", "nowhere:1", "--addresses", "none", "--gateway", gateway])
+    assert "--plain-http" in capsys.readouterr().err
 
 
 COPIED = sorted([*(ROOT / "examples").rglob("*.py"), *(ROOT / "workers" / "delivery").glob("*.py")])
