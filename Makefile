@@ -17,7 +17,7 @@ help: ## print this list
 
 setup: $(VENV)/.ready kafka-jars ## virtual environment with the attune command, Kafka's jars
 
-$(VENV)/.ready: requirements.lock requirements-llm.lock pyproject.toml
+$(VENV)/.ready: requirements-setup.lock requirements.lock requirements-llm.lock pyproject.toml
 	@$(PYTHON) infra/setup/environment.py --venv $(VENV) --lock requirements.lock --no-deps-lock requirements-llm.lock
 	@touch $@
 

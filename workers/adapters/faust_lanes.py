@@ -20,7 +20,7 @@ from aiokafka.structs import TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
-from workers.adapters import failpoints, foreign_records
+from workers.adapters import failpoints, foreign_records, unpacking
 from workers.adapters.lane_spec import TopicPartitionKey
 from workers.adapters.lanes import FetchedRecord, Positions
 from workers.errors import Misconfigured
@@ -69,7 +69,7 @@ class IdempotentProducer(driver.Producer):
 
 
 class CommittedTransport(driver.Transport):
-    """The transport of all our Faust apps."""
+    """The transport of all our Faust apps; what they read unpacks to a bounded size."""
 
     Consumer = CommittedConsumer
     Producer = IdempotentProducer
@@ -243,6 +243,7 @@ class LaneTransport(CommittedTransport):
 
 def install(app: faust.App, transport: type[CommittedTransport]) -> None:
     """Makes an app use this transport for consuming and producing."""
+    unpacking.bound()
     if failpoints.reads_any_batch():
         foreign_records.install()
     app.transport = transport(app.conf.broker_consumer, app)

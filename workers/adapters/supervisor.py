@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Self
 
 from infra.child import start_child
+from infra.private import private_folder
 from workers.adapters import clock
 from workers.adapters.exits import Exit, in_words
 from workers.errors import CURE, Unavailable
@@ -33,7 +34,7 @@ _METRICS_URL = re.compile(r"(?<=metrics on )http://\S+")
 
 def worker_command(role: str) -> tuple[str, ...]:
     """The program of a role."""
-    return (sys.executable, "-m", "workers.cli", "worker", role)
+    return (sys.executable, "-P", "-m", "workers.cli", "worker", role)
 
 
 class Role:
@@ -67,7 +68,7 @@ class Role:
 
     def start(self) -> None:
         """Starts the child; it dies with this process."""
-        self.log.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(self.log.parent)
         if self.log.exists() and self.restarts:
             self.log.replace(self.log.with_suffix(".log.1"))
         self._process = start_child(

@@ -13,6 +13,7 @@ from typing import Unpack
 
 import click
 
+from infra.private import new_folder, private_open
 from workers.adapters.deliver_ports import configured, ports
 from workers.adapters.playbook_files import load_for as load_playbook
 from workers.adapters.servers import servers
@@ -90,8 +91,8 @@ def down(data_dir: str | None) -> None:
 def pid_file(settings: Settings) -> Iterator[None]:
     """Inside the block this process holds the folder's `up.pid`; a second one is refused. The lock ends with the process."""
     path = _pid_path(settings)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+") as file:
+    new_folder(path.parent)
+    with private_open(path, "a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
