@@ -7,8 +7,10 @@ from workers.core.guardrails.overstated import OVERSTATED
 from workers.core.guardrails.subject import Subject
 from workers.core.guardrails.vocabulary import unstated
 
-_SPORTS = "soccer|football|basketball|tennis|badminton|baseball|golf|rowing|skiing|boxing|dancing|hiking|climbing"
-"|cycling|bik(?:e|es|ing)"
+_SPORTS = (
+    "soccer|football|basketball|tennis|badminton|baseball|golf|rowing|skiing|boxing|dancing|hiking|climbing"
+    "|cycling|bik(?:e|es|ing)"
+)
 _SPORTS_HAN = "足球|篮球|网球|羽毛球|乒乓球|排球|高尔夫|滑雪|划船|拳击|登山|瑜伽|骑行|骑车|单车"
 
 CLAIMS = Concepts(
