@@ -38,7 +38,7 @@ CLAIMS = Concepts(
         "running mode": r"running (?:mode|track|data)\w*|track\w* (?:your |every |each )?(?:runs?|running)\b"
         r"|跑步(?:模式|记录|监测|追踪|数据)|(?:记录|监测|追踪)[^,。!?]{0,6}跑步",
         "kinds of sport": rf"(?:track|record|log|monitor|measur|count|know"
-        rf"|recogni)\w*[^,.;!?]{{0,24}}\b(?:{_SPORTS})\b|\b(?:{_SPORTS}) (?:mode|track|record|data)"
+        rf"|recogni)\w{{0,9}}[^,.;!?]{{0,24}}\b(?:{_SPORTS})\b|\b(?:{_SPORTS}) (?:mode|track|record|data)"
         rf"|(?:记录|监测|追踪|识别|支持|懂)[^,。!?]{{0,8}}(?:{_SPORTS_HAN})|(?:{_SPORTS_HAN})(?:模式|记录|监测|数据)",
         "steps": r"step[- ]count\w*|count\w* (?:your |every )?steps?|pedometer|计步|步数",
         "calories": r"\bcalor(?:ie|ies)\b|卡路里|热量|燃脂",
