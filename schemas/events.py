@@ -32,7 +32,8 @@ class Product(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Properties(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The properties that Attune understands; others stay on the topic and are ignored when read.
 
-    An event about one product carries its fields directly, one about several carries `products`.
+    An event about one product carries its fields directly, one about several carries `products`: None = it does not say,
+    [] = there are none, as in a cart that was emptied. A `quantity` of 0 means none of this product.
     """
 
     product_id: str | None = None
@@ -48,7 +49,7 @@ class Properties(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     url: str | None = None
     image_url: str | None = None
     currency: str | None = None
-    products: list[Product] = []
+    products: list[Product] | None = None
 
     cart_id: str | None = None
     checkout_id: str | None = None
@@ -92,6 +93,12 @@ class Campaign(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     content: str | None = None
 
 
+class ConsentPreferences(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
+    """What the customer told a consent dialogue (context.consent): a yes or a no for each of the shop's own categories."""
+
+    category_preferences: dict[str, bool] | None = None
+
+
 class Context(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What surrounds an event. `locale` is BCP 47 (zh-CN), `timezone` an IANA name (Asia/Shanghai)."""
 
@@ -99,6 +106,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     timezone: str | None = None
     campaign: Campaign | None = None
     traits: dict[str, TraitValue] = {}
+    consent: ConsentPreferences | None = None
 
 
 class Event(Wire, frozen=True, kw_only=True, rename="camel", tag_field="type"):
@@ -176,4 +184,5 @@ PRODUCTS_SEARCHED = "Products Searched"
 PRODUCT_REVIEWED = "Product Reviewed"
 LIVE_CHAT_MESSAGE_SENT = "Live Chat Message Sent"
 CONSENT_UPDATED = "Consent Updated"
+SEGMENT_CONSENT_UPDATED = "Segment Consent Preference Updated"
 SOCIAL_POST_PUBLISHED = "Social Post Published"

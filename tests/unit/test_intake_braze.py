@@ -80,7 +80,7 @@ def test_an_order_has_revenue_lines_and_cart() -> None:
         189.98,
         10.0,
     )
-    assert [(line.product_id, line.quantity, line.sku) for line in found.products] == [
+    assert [(line.product_id, line.quantity, line.sku) for line in found.products or ()] == [
         ("8266836345064", 2, "TSH-BLU-M")
     ]
     assert map_one(order)["properties"]["metadata"] == {"order_number": "7"}

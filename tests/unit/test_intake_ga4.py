@@ -77,7 +77,7 @@ def test_an_exported_purchase_is_an_order() -> None:
         "EUR",
     )
     assert (found.session_id, found.url, found.coupon) == ("1714557000", "https://shop.example/thanks", None)
-    line = found.products[0]
+    line = (found.products or [])[0]
     assert (line.product_id, line.name, line.brand, line.category) == ("p-1", "Earbuds", "Aural", "earphones")
     assert (line.price, line.quantity, line.position, line.variant) == (24.99, 2, 1, None)
     assert event.context.locale == "de-de"

@@ -27,7 +27,7 @@ class Fetched(msgspec.Struct):
     value: bytes | None
     key: bytes | None = b"ana"
     timestamp: int = 0
-    headers: Sequence[tuple[str, bytes]] = ()
+    headers: Sequence[tuple[str, bytes | None]] = ()
 
 
 class Standing:
@@ -92,6 +92,20 @@ def test_few_large_records_fill_a_lane_too(lane: Lane) -> None:
     assert not lane.wants(EVENTS)
     assert len(list(lane._take())) == 2
     assert lane.wants(EVENTS), "there is room again"
+
+
+def test_records_that_must_come_again_take_room_too(lane: Lane) -> None:
+    lane.deliver(EVENTS, [Fetched(0, bytes(40 << 20)), Fetched(1, bytes(30 << 20))])
+    lane._defer(list(lane._take()))
+    assert not lane.wants(EVENTS)
+    lane._defer([])
+    assert lane.wants(EVENTS)
+
+
+def test_a_header_without_a_value_is_an_empty_one(lane: Lane) -> None:
+    lane.deliver(EVENTS, [Fetched(0, b"{}", headers=[("traceparent", None), ("ce_id", b"1")])])
+    (taken,) = lane._take()
+    assert taken.headers == (("traceparent", b""), ("ce_id", b"1"))
 
 
 def test_a_lane_that_is_not_ready_takes_nothing(lane: Lane) -> None:

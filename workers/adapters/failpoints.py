@@ -42,10 +42,10 @@ PLACES = (
     "lane.after_local_write",
 )
 UNSAFE_PRODUCER, UNSAFE_READERS, UNSAFE_ISOLATION = "unsafe.producer", "unsafe.readers", "unsafe.isolation"
-UNSAFE_LEDGER = "unsafe.ledger"
+UNSAFE_LEDGER, UNSAFE_BATCHES = "unsafe.ledger", "unsafe.batches"
 _POISON = "core.poison"
 _CHUNK = "restore.chunk"  # a chunk of the changelog is in the local state: the place to make a restore slow
-_NAMES = (*PLACES, _CHUNK, UNSAFE_PRODUCER, UNSAFE_READERS, UNSAFE_ISOLATION, UNSAFE_LEDGER, _POISON)
+_NAMES = (*PLACES, _CHUNK, UNSAFE_PRODUCER, UNSAFE_READERS, UNSAFE_ISOLATION, UNSAFE_LEDGER, UNSAFE_BATCHES, _POISON)
 
 
 def _parse(text: str) -> dict[str, tuple[int, str]]:
@@ -103,6 +103,11 @@ def isolates() -> bool:
 def minds_ledger() -> bool:
     """Whether a lane that begins anew looks at what was published, as it does unless a test has switched that off."""
     return UNSAFE_LEDGER not in _armed
+
+
+def reads_any_batch() -> bool:
+    """Whether batches that aiokafka cannot read are read all the same, unless a test has switched that off."""
+    return UNSAFE_BATCHES not in _armed
 
 
 def isolation_level() -> str:

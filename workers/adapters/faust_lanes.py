@@ -2,7 +2,8 @@
 
 Private names of faust-streaming 0.15.3 and aiokafka 0.14 are touched here and only here (both pinned; the contract tests in
 tests/contract/test_faust.py fail when they move): `_create_worker_consumer`, `_getmany`, `_fetch_max_wait_ms`,
-`_fetch_min_bytes`, `_proc_fetch_request`, `_isolation_level`, `_partition_assignment_strategy`, `_wait_next_records`, `_commit`.
+`_fetch_min_bytes`, `_proc_fetch_request`, `_isolation_level`, `_partition_assignment_strategy`, `_wait_next_records`, `_commit`;
+those of batches in foreign_records.py.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from aiokafka.structs import TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
+from workers.adapters import failpoints, foreign_records
 from workers.adapters.lane_spec import TopicPartitionKey
 from workers.adapters.lanes import FetchedRecord, Positions
 from workers.errors import Misconfigured
@@ -241,5 +243,7 @@ class LaneTransport(CommittedTransport):
 
 def install(app: faust.App, transport: type[CommittedTransport]) -> None:
     """Makes an app use this transport for consuming and producing."""
+    if failpoints.reads_any_batch():
+        foreign_records.install()
     app.transport = transport(app.conf.broker_consumer, app)
     app.producer_transport = CommittedTransport(app.conf.broker_producer, app)

@@ -53,7 +53,7 @@ class FetchedRecord(Protocol):
     key: bytes | None
     value: bytes | None
     timestamp: int
-    headers: Sequence[tuple[str, bytes]]
+    headers: Sequence[tuple[str, bytes | None]]
 
 
 class Positions(Protocol):
@@ -120,6 +120,7 @@ class Lane:
         self._waiting: deque[Record] = deque()
         self._waiting_bytes = 0
         self._deferred: list[Record] = []
+        self._deferred_bytes = 0
         self._arrived = asyncio.Event()
         self._closing = self._held = False
         self._rested_at_s = 0.0
@@ -147,7 +148,7 @@ class Lane:
             return False
         full = (
             len(self._waiting) + len(self._deferred) >= self._settings.lane_buffer_records
-            or self._waiting_bytes >= _BUFFER_BYTES
+            or self._waiting_bytes + self._deferred_bytes >= _BUFFER_BYTES
         )
         return not full or (
             self._spec.waits_for is not None and source[0] == self._settings.topic(self._spec.waits_for)
@@ -166,7 +167,7 @@ class Lane:
         for fetched in batch:
             if fetched.offset < expected:
                 continue
-            self._waiting_bytes += len(fetched.key or b"") + len(fetched.value or b"")
+            self._waiting_bytes += _size(fetched)
             self._waiting.append(
                 Record(
                     topic=name,
@@ -175,7 +176,7 @@ class Lane:
                     key=fetched.key,
                     value=fetched.value,
                     appended_at_s=fetched.timestamp / 1000,
-                    headers=tuple(fetched.headers),
+                    headers=_headers(fetched.headers) if fetched.headers else (),
                 )
             )
         self._arrived.set()
@@ -228,7 +229,8 @@ class Lane:
     async def _take_up(self, producer: LaneProducer) -> None:
         """Waits until the lane is not held, then begins behind its last commit; had somebody else had it, it ends fenced."""
         self._waiting.clear()  # what was fetched and not applied comes again
-        self._waiting_bytes, self._deferred = 0, []
+        self._waiting_bytes = 0
+        self._defer([])
         await self._until_released("sets its position")
         if self._closing:
             return
@@ -375,7 +377,8 @@ class Lane:
         if self._told is not None:
             effects.outputs = self._told.news(effects.outputs)
         advanced = self._advance(records, effects)
-        self._deferred, self._more_due = effects.deferred, effects.more_due
+        self._defer(effects.deferred)
+        self._more_due = effects.more_due
         if effects.empty and not advanced:
             return
         failpoints.hit("lane.fold")
@@ -391,9 +394,13 @@ class Lane:
         by_topic: dict[str, list[Record]] = {}
         for _ in range(min(len(self._waiting), self._settings.batch_records)):
             record = self._waiting.popleft()
-            self._waiting_bytes -= len(record.key or b"") + len(record.value or b"")
+            self._waiting_bytes -= _size(record)
             by_topic.setdefault(record.topic, []).append(record)
         return merge(*by_topic.values(), key=lambda record: record.appended_at_s)
+
+    def _defer(self, records: list[Record]) -> None:
+        """Keeps the records that must come again; they take room like those that wait."""
+        self._deferred, self._deferred_bytes = records, sum(map(_size, records))
 
     def _caught_up(self, records: list[Record]) -> bool:
         """Whether timers may fire: the records that pace the clock are all here, or nearly."""
@@ -446,3 +453,13 @@ class Lane:
         fresh = {source: offset for source, offset in committed if self._hinted.get(source) != offset}
         self._hinted.update(fresh)
         return fresh if self._spec.changelog is not None else {}
+
+
+def _size(record: Record | FetchedRecord) -> int:
+    """What a record's key and value take [bytes]."""
+    return len(record.key or b"") + len(record.value or b"")
+
+
+def _headers(found: Sequence[tuple[str, bytes | None]]) -> tuple[tuple[str, bytes], ...]:
+    """The headers in their order; one without a value (Kafka allows null) has an empty one."""
+    return tuple((name, value or b"") for name, value in found)

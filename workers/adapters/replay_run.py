@@ -56,8 +56,8 @@ class Feeder:
         """Sends row by row; yields after each, and while it waits for the next, so that the caller can look around."""
         began_s, first_event_s = clock.monotonic_s(), 0.0
         for row, mapped in file:
-            for error in mapped.rejects:
-                fed.rejected += 1
+            fed.rejected += mapped.rejected
+            if (error := mapped.whole()) is not None:
                 self._reject(file, row, error)
             for event in mapped.events:
                 at_s = codec.decode_event(event.value).timestamp.timestamp()

@@ -38,7 +38,7 @@ def fold(profile: Profile, event: Track, at_s: float, source: SourceEvent) -> li
     """
     properties = event.properties
     if event.event == ORDER_COMPLETED:
-        return _close_bought(profile, properties, at_s)
+        return close_bought(profile, properties, at_s)
     cart_id = (properties.cart_id or properties.checkout_id or ONLY_CART)[:MAX_TEXT]
     if at_s < profile.closed_carts.get(cart_id, 0.0):
         return []
@@ -46,7 +46,7 @@ def fold(profile: Profile, event: Track, at_s: float, source: SourceEvent) -> li
     if event.event == PRODUCT_REMOVED:
         if cart is None:
             return []
-        for product in products_of(properties):
+        for product in lines_of(properties):
             _remove(cart, product)
     else:
         products = products_of(properties)
@@ -54,9 +54,11 @@ def fold(profile: Profile, event: Track, at_s: float, source: SourceEvent) -> li
             if not products:
                 return []
             cart = profile.carts[cart_id] = Cart(at_s, at_s, source=source)
-        if event.event != PRODUCT_ADDED and products and at_s >= cart.updated_at:
+        if event.event != PRODUCT_ADDED and says_products(properties) and at_s >= cart.updated_at:
             shown = {product.product_id for product in products}  # the whole cart: what is not in it has left it
             cart.lines = {key: line for key, line in cart.lines.items() if key in shown}
+            if not cart.lines and not shown:
+                remember(profile.closed_carts, cart_id, at_s, MAX_CLOSED_CARTS)
         for product in products:
             _put(cart, product, at_s, add=event.event == PRODUCT_ADDED)
     cart.updated_at = max(cart.updated_at, at_s)
@@ -72,10 +74,30 @@ def known_price(price: float | None) -> bool:
     return price is not None and 0 < price < _MAX_PRICE
 
 
+def says_products(properties: Properties) -> bool:
+    """Whether an event says which products it is about; [] says that there are none."""
+    return properties.products is not None or bool(properties.product_id)
+
+
 def products_of(properties: Properties) -> list[Product]:
-    """The product lines of an event, whether it names one product or several."""
+    """The products that an event is about, whether it names one or several; those with a quantity of 0 are not there.
+
+    >>> lines = [Product(product_id="band"), Product(product_id="case", quantity=0)]
+    >>> [product.product_id for product in products_of(Properties(products=lines))]
+    ['band']
+    """
+    return [product for product in lines_of(properties) if is_some(product)]
+
+
+def is_some(product: Product) -> bool:
+    """Whether a line means any pieces at all: where it names no quantity it means one."""
+    return product.quantity is None or product.quantity > 0
+
+
+def lines_of(properties: Properties) -> list[Product]:
+    """Every product line of an event, those with a quantity of 0 included."""
     if properties.products or not properties.product_id:
-        return properties.products
+        return properties.products or []
     return [
         Product(
             product_id=properties.product_id[:MAX_TEXT],
@@ -90,8 +112,10 @@ def products_of(properties: Properties) -> list[Product]:
     ]
 
 
-def _close_bought(profile: Profile, properties: Properties, at_s: float) -> list[str]:
-    """The cart of an order: the one it names, else the only one, else those that hold a bought product."""
+def close_bought(profile: Profile, properties: Properties, at_s: float) -> list[str]:
+    """Closes the cart of an order, as far as it was filled by `at_s`: the one it names, else the only one, else those that
+    hold a bought product. Returns the ids of the carts that changed.
+    """
     if properties.cart_id or properties.checkout_id:
         bought = [(properties.cart_id or properties.checkout_id or "")[:MAX_TEXT]]
     elif len(profile.carts) == 1:
@@ -117,7 +141,7 @@ def _put(cart: Cart, product: Product, at_s: float, *, add: bool) -> None:
         if len(cart.lines) >= MAX_CART_LINES:
             return
         line = cart.lines[product.product_id] = CartLine(product.product_id[:MAX_TEXT], 0, added_at=at_s)
-    quantity = max(product.quantity or 1, 1)
+    quantity = 1 if product.quantity is None else product.quantity
     line.quantity = min(line.quantity + quantity if add else quantity, MAX_QUANTITY)
     line.price = product.price if known_price(product.price) else line.price
     line.name = (product.name or line.name)[:MAX_TEXT]
@@ -131,8 +155,8 @@ def _remove(cart: Cart, product: Product) -> None:
     line = cart.lines.get(product.product_id)
     if line is None:
         return
-    line.quantity -= max(product.quantity or 1, 1)
-    if line.quantity <= 0:
+    line.quantity -= 1 if product.quantity is None else product.quantity
+    if line.quantity <= 0 or not is_some(product):  # "0 removed" tells that none is left
         del cart.lines[product.product_id]
 
 

@@ -18,7 +18,7 @@ _MAX_DETAIL = 500
 
 
 def dead_letter(record: Record, stage: str, error: InvalidEvent, now: datetime, *, complete: bool = True) -> Output:
-    """The dead letter of one record, or of one part of it; its key is the source's. `complete` False: not the whole input.
+    """The dead letter of one record; its key is the source's. `complete` False: not the whole input.
 
     A value of more than 64 KB is cut and `detail` says so; topic, partition and offset still lead to the whole of it.
     """
@@ -52,7 +52,8 @@ def _cut(name: str, content: bytes | None, limit: int, notes: list[str]) -> byte
 
 def _headers(record: Record, notes: list[str]) -> dict[str, bytes]:
     size, kept = 0, dict[str, bytes]()
-    for name, value in record.headers:
+    for name, given in record.headers:
+        value = given or b""  # Kafka allows null; this must not raise, whoever made the record
         size += len(name.encode("utf-8", "replace")) + len(value)
         if size > MAX_HEADER_BYTES:
             notes.append("headers left out")

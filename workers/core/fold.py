@@ -164,6 +164,9 @@ def _track(
         changes = consent.from_properties(properties, said_s, profile.consent)
         folded.consent.extend(change for change in changes if consent.apply(profile, change))
         return
+    if event.event == ORDER_COMPLETED and (first_at_s := purchases.told_at(profile, properties)) is not None:
+        folded.carts = carts.close_bought(profile, properties, min(at_s, first_at_s))  # this word may name the cart
+        return
     interest = _INTEREST.get(event.event)
     if interest is not None:
         folded.more = True

@@ -13,6 +13,10 @@ STAGE = "intake"
 EVENTS = "customer.events"
 
 
+#: What one batch may produce [bytes]; the records behind it come again, in the next one.
+MAX_BATCH_BYTES = 32 << 20
+
+
 class IntakeLane:
     """Stateless; implements core.lane.LaneCore."""
 
@@ -20,19 +24,29 @@ class IntakeLane:
         self._intake = intake
 
     def apply(self, records: list[Record], wall_s: float, *, caught_up: bool) -> Effects:
-        """Maps each record; a batch of events inside one record loses only its bad ones."""
+        """Maps each record; a batch of events inside one record loses only its bad ones, and has one dead letter for them."""
         del caught_up  # no timers here
         effects = Effects(clock_s=wall_s)
-        for record in records:
+        size = 0
+        for index, record in enumerate(records):
             mapped = self._intake.map_record(record, instant(record.appended_at_s))
-            effects.outputs.extend(Output(EVENTS, event.key, event.value) for event in mapped.events)
+            for event in mapped.events:
+                effects.outputs.append(Output(EVENTS, event.key, event.value))
+                size += len(event.value)
             effects.tally["events", "mapped"] += len(mapped.events)
-            for error in mapped.rejects:
-                self._reject(effects, record, error, wall_s)
+            if (error := mapped.whole()) is not None:
+                size += self._reject(effects, record, error, mapped.rejected, wall_s)
+            if size >= MAX_BATCH_BYTES:
+                effects.deferred = records[index + 1 :]
+                effects.more_due = bool(effects.deferred)
+                break
         return effects
 
     @staticmethod
-    def _reject(effects: Effects, record: Record, error: InvalidEvent, wall_s: float) -> None:
-        effects.outputs.append(dead_letter(record, STAGE, error, instant(wall_s)))
-        effects.tally["events", "rejected"] += 1
+    def _reject(effects: Effects, record: Record, error: InvalidEvent, parts: int, wall_s: float) -> int:
+        """Adds the record's dead letter; returns its size [bytes]."""
+        letter = dead_letter(record, STAGE, error, instant(wall_s))
+        effects.outputs.append(letter)
+        effects.tally["events", "rejected"] += parts
         effects.tally["dead_letters", STAGE, error.reason] += 1
+        return len(letter.value or b"")

@@ -37,6 +37,8 @@ VERDICTS = "message.verdicts"
 #: Header of a control record that ends a replay: the clock may run to this epoch second.
 PUNCTUATION = "attune-punctuation"
 _VIEW = "view"
+#: A timer that, fired, sets itself to a time that has passed comes again so much later: nothing else would move any more [s].
+SPIN_S = 1.0
 _END_OF_TIME_S = 4_102_444_800.0  # 2100-01-01
 
 
@@ -254,6 +256,8 @@ class Personalise:
             del profile.timers[timer]
             self._workspace.touch(profile)
             self._fire(profile, timer, due_s)
+            if profile.timers.get(timer, _END_OF_TIME_S) <= self._clock_s:
+                self._workspace.timers.set(profile, timer, self._clock_s + SPIN_S)
         return False
 
     def _fire(self, profile: Profile, timer: str, due_s: float) -> None:

@@ -8,6 +8,8 @@ These structs are trees without cycles: `gc=False` spares the collector tens of 
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import msgspec
 
 from schemas.base import SourceEvent, TraitValue
@@ -30,6 +32,8 @@ MAX_LOOKED = 10
 MAX_LOOKS = 20
 MAX_PURCHASES = 10
 MAX_BOUGHT = 20
+#: Orders that are recognised when they are told again.
+MAX_ORDERED = 32
 #: Messages of which the profile remembers what they were like (core.sketch).
 MAX_SKETCHES = 5
 #: Counted under this name once MAX_NAMES different event names were seen.
@@ -177,8 +181,9 @@ class Profile(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """One customer: the hot record.
 
     `looked`, `purchases` and `carts` are by product, order and cart id. `unreachable`: channels whose address bounced, and
-    when. `counts` are exact; `decayed` and `interests` are forward-decayed sums with the landmark `landmark` (core.decay).
-    `seen` maps an hour of event time to the hashes of the message ids in it (core.dedupe).
+    when. `ordered`: hashes of the newest order ids, with the time at which each was first told. `counts` are exact;
+    `decayed` and `interests` are forward-decayed sums with the landmark `landmark` (core.decay). `seen` maps an hour of
+    event time to the hashes of the message ids in it (core.dedupe).
     """
 
     customer_id: str
@@ -208,6 +213,7 @@ class Profile(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     looked: dict[str, Looked] = {}
     visit: Visit | None = None
     purchases: dict[str, Purchase] = {}
+    ordered: dict[int, float] = {}
     orders: int = 0
     revenue: dict[str, float] = {}
     last_order_at: float | None = None
@@ -250,7 +256,10 @@ decode = msgspec.msgpack.Decoder(Profile).decode
 decode_cold = msgspec.msgpack.Decoder(ColdProfile).decode
 
 
-def remember(mapping: dict[str, float], key: str, at: float, limit: int) -> None:
+K = TypeVar("K")
+
+
+def remember(mapping: dict[K, float], key: K, at: float, limit: int) -> None:
     """Keeps `key` with its time; the oldest leaves when there are more than `limit`."""
     mapping[key] = at
     while len(mapping) > limit:

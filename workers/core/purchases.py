@@ -5,14 +5,28 @@ from __future__ import annotations
 from schemas.base import SourceEvent
 from schemas.events import Properties
 from workers.core.carts import products_of
-from workers.core.profile import MAX_BOUGHT, MAX_PURCHASES, MAX_TEXT, Profile, Purchase
+from workers.core.ids import event_hash
+from workers.core.profile import MAX_BOUGHT, MAX_ORDERED, MAX_PURCHASES, MAX_TEXT, Profile, Purchase, remember
+
+
+def told_at(profile: Profile, properties: Properties) -> float | None:
+    """When an order of this id was first told [s since the epoch]; None = it is new, or has no id.
+
+    Thank-you pages are loaded again, and two trackers may tell of one order: the first word counts.
+    """
+    if not properties.order_id:
+        return None
+    known = profile.purchases.get(properties.order_id[:MAX_TEXT])
+    return profile.ordered.get(event_hash(properties.order_id), known.at if known is not None else None)
 
 
 def fold(profile: Profile, properties: Properties, at_s: float, source: SourceEvent) -> list[str]:
-    """Applies an order. Returns the ids of the orders that changed; one that is told twice stays as it was first told."""
+    """Applies an order that is new (see `told_at`). Returns the ids of the orders that changed."""
     order_id = (properties.order_id or f"@{round(at_s * 1000)}")[:MAX_TEXT]
     if order_id in profile.purchases:
         return []
+    if properties.order_id:
+        remember(profile.ordered, event_hash(properties.order_id), at_s, MAX_ORDERED)
     products = [product.product_id[:MAX_TEXT] for product in products_of(properties)][:MAX_BOUGHT]
     profile.purchases[order_id] = Purchase(at_s, products, source)
     changed = [order_id]

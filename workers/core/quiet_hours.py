@@ -8,12 +8,16 @@ from zoneinfo import ZoneInfo
 
 from workers.core.house_rules import QuietHours
 
+#: So many days on, any clock has shown the end once: a zone that changes sides of the date line leaves out one.
+_DAYS = 4
+
 
 def ends_at(quiet: QuietHours, zone: str, now_s: float) -> float | None:
     """The end of the quiet hours that hold at `now_s` in `zone` (an IANA name) [s since the epoch]; None = they do not.
 
-    Wall-clock times hold on days on which the clocks change: a night is then an hour longer or shorter. An end that the
-    change skips is taken as if the clocks had not changed yet (PEP 495, fold 0).
+    The clock on the customer's wall decides, also on days on which it is changed: the end is the next instant at which it
+    shows a time outside the quiet hours. A night may be an hour longer or shorter, and one that ends within the hour that
+    comes twice is quiet again when that hour begins anew. The end always lies after `now_s`.
 
     >>> night = QuietHours(start="22:00", end="08:00")
     >>> ends_at(night, "Asia/Shanghai", 0.0) is None  # 08:00 there
@@ -21,13 +25,41 @@ def ends_at(quiet: QuietHours, zone: str, now_s: float) -> float | None:
     >>> ends_at(night, "Europe/London", 0.0) / 3600  # 01:00 there, summer time all the year in 1970
     7.0
     """
-    local = datetime.fromtimestamp(now_s, UTC).astimezone(_zone(zone))
-    minute, start, end = local.hour * 60 + local.minute, _minute(quiet.start), _minute(quiet.end)
-    inside = start <= minute < end if start < end else minute >= start or minute < end
-    if not inside:
+    if not _is_quiet(quiet, zone, now_s):
         return None
-    day = local.date() + timedelta(days=1) if minute >= end else local.date()
-    return datetime(day.year, day.month, day.day, end // 60, end % 60, tzinfo=_zone(zone)).timestamp()
+    end, today = _minute(quiet.end), _local(zone, now_s).date()
+    ends = (
+        datetime(day.year, day.month, day.day, end // 60, end % 60, tzinfo=_zone(zone), fold=fold).timestamp()
+        for day in (today + timedelta(days=later) for later in range(_DAYS))
+        for fold in (0, 1)
+    )
+    found = min(end_s for end_s in ends if end_s > now_s and not _is_quiet(quiet, zone, end_s))
+    return _first_outside(quiet, zone, now_s, found)
+
+
+def _first_outside(quiet: QuietHours, zone: str, now_s: float, end_s: float) -> float:
+    """The end if the clock shows it; else the instant at which the clock was put forward past it."""
+    if _minutes(_local(zone, end_s)) == _minute(quiet.end):
+        return end_s
+    low, high = int(now_s), int(end_s)  # the offset changes once between them
+    offset = _local(zone, low).utcoffset()
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if _local(zone, middle).utcoffset() == offset else (low, middle)
+    return float(high) if high > now_s and not _is_quiet(quiet, zone, high) else end_s
+
+
+def _is_quiet(quiet: QuietHours, zone: str, at_s: float) -> bool:
+    minute, start, end = _minutes(_local(zone, at_s)), _minute(quiet.start), _minute(quiet.end)
+    return start <= minute < end if start <= end else minute >= start or minute < end
+
+
+def _local(zone: str, at_s: float) -> datetime:
+    return datetime.fromtimestamp(at_s, UTC).astimezone(_zone(zone))
+
+
+def _minutes(local: datetime) -> int:
+    return local.hour * 60 + local.minute
 
 
 @lru_cache(maxsize=1024)

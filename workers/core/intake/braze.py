@@ -18,7 +18,8 @@ from schemas.events import (
     PRODUCT_REMOVED,
     PRODUCT_VIEWED,
 )
-from workers.core.intake.values import Json, drop_none, number, obj, rows, text
+from schemas.values import Json, absent, drop_none, number, obj, rows, someone, text
+from workers.core.intake.event_names import spelt
 
 NAMES = {
     "ecommerce.product_viewed": PRODUCT_VIEWED,
@@ -61,7 +62,7 @@ def draft(raw: Json) -> Json:
     """One event, purchase or set of attributes."""
     common: Json = {
         "messageId": raw.get("id"),
-        "userId": raw.get("external_id") or raw.get("external_user_id"),
+        "userId": someone(raw, "external_id", "external_user_id"),
         "anonymousId": _anonymous(raw),
         "timestamp": raw.get("time"),
     }
@@ -72,7 +73,7 @@ def draft(raw: Json) -> Json:
         return drop_none({**common, "type": "track", "event": ORDER_COMPLETED, "properties": _purchase(raw)})
     name = text(raw.get("name"))
     properties = _properties(raw.get("properties"))
-    event = NAMES.get(name or "", name)
+    event = NAMES.get(name or "") or (spelt(name) if name else None)
     if event == CART_VIEWED:
         event = _CART_ACTIONS.get(str(properties.pop("action", "")).lower(), CART_VIEWED)
     if name in NAMES:
@@ -84,10 +85,9 @@ def _anonymous(raw: Json) -> object | None:
     alias = obj(raw.get("user_alias"))
     label, name = text(alias.get("alias_label")), text(alias.get("alias_name"))
     return (
-        raw.get("braze_id")
-        or raw.get("user_id")
+        someone(raw, "braze_id", "user_id")
         or (f"{label}:{name}" if label and name else None)
-        or raw.get("device_id")
+        or someone(raw, "device_id")
     )
 
 
@@ -102,13 +102,14 @@ def _properties(value: object) -> Json:
 
 
 def _ecommerce(event: str | None, properties: Json) -> Json:
-    lines = [_product(line) for line in rows(properties.pop("products", None))]
+    given = properties.pop("products", None)
+    lines = [_product(line) for line in rows(given)]
     found = _product(properties) if event == PRODUCT_VIEWED else {_TOTALS.get(k, k): v for k, v in properties.items()}
-    if lines:
+    if lines or given == []:
         found["products"] = lines
-    if event == ORDER_COMPLETED:  # Segment's revenue has no tax and no shipping in it
+    if event == ORDER_COMPLETED and absent(found.get("revenue")):  # Segment's revenue has no tax and no shipping in it
         known = found.get("subtotal") if number(found.get("subtotal")) is not None else found.get("total")
-        found.setdefault("revenue", known)
+        found["revenue"] = known
     return found
 
 
@@ -116,8 +117,8 @@ def _product(line: Json) -> Json:
     found: Json = {_PRODUCT.get(name, name): value for name, value in line.items()}
     extra = obj(line.get("metadata"))
     for name in ("sku", "brand", "category"):
-        if name in extra:
-            found.setdefault(name, extra[name])
+        if name in extra and absent(found.get(name)):
+            found[name] = extra[name]
     return found
 
 
@@ -125,6 +126,6 @@ def _purchase(raw: Json) -> Json:
     """The older purchase object: one product, no order id of its own."""
     properties = _properties(raw.get("properties"))
     line = {name: raw[name] for name in ("product_id", "price", "quantity") if name in raw}
-    pieces, unit_price = number(raw.get("quantity")) or 1, number(raw.get("price"))
-    revenue = None if unit_price is None else unit_price * pieces
+    pieces, unit_price = number(raw.get("quantity")), number(raw.get("price"))
+    revenue = None if unit_price is None else unit_price * (1 if pieces is None else pieces)
     return {**properties, **drop_none({"currency": raw.get("currency"), "revenue": revenue}), "products": [line]}

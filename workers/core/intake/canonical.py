@@ -13,18 +13,14 @@ import msgspec
 
 from schemas import codec
 from schemas.events import CONSENT_UPDATED, PRODUCT_ADDED, PRODUCT_REMOVED, PRODUCT_VIEWED
+from schemas.values import MAX_ID, Json, absent, identifier, instant, obj, person, text
 from workers.core.intake import commerce
 from workers.core.intake.reasons import reject
-from workers.core.intake.values import MAX_ID, Json, identifier, instant, obj, text
 from workers.errors import InvalidEvent
 
 MAX_EVENT_BYTES = 256 * 1024
 #: What a wrong clock writes (1970, 1980) is not a time at which a customer of ours did something.
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
-#: What scripts write for "nobody": one profile for all of them would be worse than none.
-PLACEHOLDERS = frozenset(
-    {"", "null", "none", "undefined", "nan", "[object object]", "00000000-0000-0000-0000-000000000000"}
-)
 TYPES = frozenset({"track", "identify", "page", "screen", "alias", "group"})
 PRODUCT_EVENTS = frozenset({PRODUCT_VIEWED, PRODUCT_ADDED, PRODUCT_REMOVED})
 #: Fields that stop here: a key that may write for the shop is no business of the readers.
@@ -52,7 +48,7 @@ class Origin:
     """What is known of a record beside its content.
 
     `occurred_at` and `customer_id` (of a CloudEvents envelope) fill in for what the content does not say; `message_id`
-    overrides the content's own, `fallback_id` stands in where it has none.
+    overrides the content's own, `fallback_id` stands in where it has none. `size` is that of the record's value [bytes].
     """
 
     def __init__(
@@ -69,6 +65,7 @@ class Origin:
         self._value = value
         self._fallback_id = fallback_id
         self._message_id = message_id
+        self.size = len(value)
         self.received_at = received_at
         self.latest = received_at + timedelta(seconds=max_future_s)
         self.occurred_at = occurred_at
@@ -100,7 +97,8 @@ def finish(draft: Json, origin: Origin, index: int | None = None) -> MappedEvent
     for alias, name in _ALIASES.items():
         if alias in event:
             value = event.pop(alias)
-            event.setdefault(name, value)
+            if absent(event.get(name)):
+                event[name] = value
     for name in _SECRET:
         event.pop(name, None)
     kind = event["type"] = _kind(event)
@@ -138,10 +136,8 @@ def _kind(event: Json) -> str:
 
 def customer_id(value: object, name: str) -> str | None:
     """The id of a person; None if it names nobody. Raises InvalidEvent when it is too long to be one."""
-    found = text(value)
-    if found is None or found.lower() in PLACEHOLDERS:
-        return None
-    if len(found) > MAX_ID:
+    found = person(value)
+    if found is not None and len(found) > MAX_ID:
         raise reject("bad_identity", f"{name}: {len(found)} characters, at most {MAX_ID}")
     return found
 
@@ -174,7 +170,7 @@ def _settle_times(event: Json, origin: Origin) -> None:
 
 def _time(event: Json, name: str) -> datetime | None:
     value = event.get(name)
-    if value is None or value == "":
+    if absent(value):
         return None
     moment = instant(value)
     if moment is None:

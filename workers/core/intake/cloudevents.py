@@ -12,9 +12,10 @@ from datetime import datetime
 
 import msgspec
 
+from schemas.values import Json, absent, instant, person, text
 from workers.core.intake import braze, ga4, segment, snowplow
+from workers.core.intake.event_names import of_type
 from workers.core.intake.reasons import reject
-from workers.core.intake.values import Json, instant, text
 from workers.ports import Record
 
 _PREFIX = "ce_"
@@ -68,7 +69,9 @@ def structured(raw: Json, record: Record) -> Envelope:
         except ValueError as error:
             raise reject("broken_encoding", "data_base64") from error
     elif "data" in raw:
-        data = msgspec.json.encode(raw["data"])
+        given = raw["data"]
+        # Text is an event that was written as text before it was put into the object: no event is a mere text.
+        data = given.encode("utf-8", "replace") if isinstance(given, str) else msgspec.json.encode(given)
         content_type = ""  # data inside the object is JSON, whatever it was before
     else:
         raise reject("missing_field", "data")
@@ -77,7 +80,7 @@ def structured(raw: Json, record: Record) -> Envelope:
 
 def custom(envelope: Envelope, data: Json) -> Json:
     """A draft for data of no known format."""
-    draft: Json = {"type": "track", "event": _NAMES.get(envelope.type, envelope.type)}
+    draft: Json = {"type": "track", "event": _NAMES.get(envelope.type) or of_type(envelope.type)}
     draft.update((name, data[name]) for name in _IDENTITY if name in data)
     draft["properties"] = {name: value for name, value in data.items() if name not in _IDENTITY}
     return draft
@@ -88,18 +91,18 @@ def _envelope(attributes: Json, content_type: str, data: bytes, key: bytes | Non
     for name in ("specversion", "id", "source", "type"):
         if found[name] is None:
             raise reject("missing_field", f"CloudEvents attribute {name}")
-    if not str(found["specversion"]).startswith("1."):
+    if not f"{found['specversion']}.".startswith("1."):  # 1.0 as a number is 1
         raise reject("unknown_schema_version", "CloudEvents specversion; this reader knows 1.x")
     if not _is_json(content_type):
         raise reject("unknown_format", "the data of the CloudEvents envelope is not JSON")
     occurred_at = None
-    if (time := attributes.get("time")) is not None and (occurred_at := instant(time)) is None:
+    if not absent(time := attributes.get("time")) and (occurred_at := instant(time)) is None:
         raise reject("bad_timestamp", "CloudEvents attribute time")
     return Envelope(
         message_id=f"{found['source']}|{found['id']}",
         type=str(found["type"]),
         occurred_at=occurred_at,
-        customer_id=_text_key(key) or found["partitionkey"],
+        customer_id=_person_key(key) or found["partitionkey"],
         data=data,
     )
 
@@ -109,8 +112,8 @@ def _is_json(content_type: str) -> bool:
     return media in _JSON_TYPES or media.endswith("+json")
 
 
-def _text_key(key: bytes | None) -> str | None:
+def _person_key(key: bytes | None) -> str | None:
     try:
-        return text(key.decode()) if key else None
+        return person(key.decode()) if key else None
     except UnicodeDecodeError:
         return None

@@ -10,8 +10,11 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from schemas.events import Campaign, Product, Properties
-from workers.core.intake.values import (
+from schemas.values import (
+    NOTHING,
     Json,
+    absent,
+    agreed,
     currency,
     identifier,
     instant,
@@ -21,19 +24,43 @@ from workers.core.intake.values import (
     obj,
     price,
     quantity,
-    rows,
-    text,
+    setting,
 )
 
 Cleaner = Callable[[object], object | None]
 
-#: Traits deeper than this are left out: a profile holds facts, not documents.
+#: Traits deeper than this, with longer names (the way to them included) or beyond this many are left out: a profile holds
+#: facts, not documents, and flattening repeats the names above in each of them.
 _TRAIT_LEVELS = 3
+_TRAIT_NAME = 256
+_TRAITS = 512
 
 
-def products(value: object) -> list[Json]:
-    """Product lines; `product_id` falls back to `sku` and `id`, and a line with none of them says nothing."""
-    return [line for row in rows(value) if (line := product(row)) is not None]
+def products(value: object) -> list[Json] | None:
+    """Product lines; `product_id` falls back to `sku` and `id`, and a line with none of them says nothing.
+
+    An empty list says that there are none; None: nothing was said, or nothing that can be read.
+
+    >>> products([]), products(None), products([{"name": "?"}]), products({"1": {"sku": "a"}, "3": {"sku": "b"}})
+    ([], None, None, [{'sku': 'a', 'product_id': 'a'}, {'sku': 'b', 'product_id': 'b'}])
+    """
+    given = _lines(value)
+    if not given:
+        return [] if given == [] else None
+    return [line for row in given if (line := product(obj(row))) is not None] or None
+
+
+def _lines(value: object) -> list[object] | None:
+    """The lines of a list, of one as text, of a single product, or of PHP's array with gaps, which becomes an object."""
+    if isinstance(value, str) and value.lstrip()[:1] in ("[", "{"):
+        try:
+            value = msgspec.json.decode(value)
+        except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+            return None
+    if isinstance(value, dict):
+        rows = list(value.values())
+        return rows if all(isinstance(row, dict) for row in rows) else [value]
+    return value if isinstance(value, list) else None
 
 
 def product(row: Json) -> Json | None:
@@ -76,6 +103,8 @@ def traits(raw: Json) -> Json:
 
 def _flatten(raw: Json, prefix: str, level: int, flat: Json) -> None:
     for name, value in raw.items():
+        if len(prefix) + len(name) > _TRAIT_NAME or len(flat) >= _TRAITS:
+            continue
         if value is None or isinstance(value, str | int | float | bool):
             flat[prefix + name] = value
         elif isinstance(value, list):
@@ -89,7 +118,7 @@ def _flatten(raw: Json, prefix: str, level: int, flat: Json) -> None:
 def context(raw: Json) -> Json:
     """Locale, time zone, campaign and traits in their types; the rest (device, page, ...) as it came."""
     cleaned = clean(raw, _CONTEXT)
-    for name in ("campaign", "traits"):
+    for name in ("campaign", "traits", "consent"):
         if name in cleaned and not cleaned[name]:
             del cleaned[name]
     return cleaned
@@ -97,6 +126,15 @@ def context(raw: Json) -> Json:
 
 def _campaign(value: object) -> Json:
     return clean(obj(value), _CAMPAIGN)
+
+
+def _consent(value: object) -> Json:
+    """`categoryPreferences` as yes or no: what is not a clear yes is a no, as in `Consent Updated`."""
+    found = dict(obj(value))
+    spelt = [found.pop(name, None) for name in ("categoryPreferences", "category_preferences")]
+    told = next((obj(preferences) for preferences in spelt if preferences), {})
+    answers: Json = {name.strip(): agreed(answer) for name, answer in told.items() if not absent(name)}
+    return {**found, "categoryPreferences": answers} if answers else found
 
 
 def _flat_traits(value: object) -> Json:
@@ -123,22 +161,41 @@ def _cleaners(struct: type[msgspec.Struct]) -> dict[str, Cleaner]:
     return cleaners
 
 
+def _counted(value: object) -> str | None:
+    """The id of a cart or an order: their numbers begin at 1, and 0 is what shops write where there is none."""
+    found = identifier(value)
+    return None if found in _UNCOUNTED else found
+
+
+_UNCOUNTED = NOTHING | {"0"}
+
+
 _MONEY: dict[str, Cleaner] = {"price": price, "quantity": quantity, "currency": currency}
 _PRODUCT = _cleaners(Product) | _MONEY
-_PROPERTIES = _cleaners(Properties) | _MONEY
+_PROPERTIES = _cleaners(Properties) | _MONEY | dict.fromkeys(("cart_id", "checkout_id", "order_id"), _counted)
 _CAMPAIGN = _cleaners(Campaign)
-_CONTEXT: dict[str, Cleaner] = {"locale": text, "timezone": text, "campaign": _campaign, "traits": _flat_traits}
+_CONTEXT: dict[str, Cleaner] = {
+    "locale": setting,
+    "timezone": setting,
+    "campaign": _campaign,
+    "traits": _flat_traits,
+    "consent": _consent,
+}
 
 
 def needs_no_cleaning(found: Properties) -> bool:
     """Whether properties that already have the right types also have the right values (see `values.price` ...)."""
-    if not _is_clean(found.price, found.quantity) or (found.currency is not None and not _is_currency(found.currency)):
+    if not _is_clean(found.product_id, found.price, found.quantity):
         return False
-    return all(_is_clean(line.price, line.quantity) for line in found.products)
+    if found.currency is not None and not _is_currency(found.currency):
+        return False
+    if found.order_id in _UNCOUNTED or found.cart_id in _UNCOUNTED or found.checkout_id in _UNCOUNTED:
+        return False
+    return all(_is_clean(line.product_id, line.price, line.quantity) for line in found.products or ())
 
 
-def _is_clean(unit_price: float | None, pieces: int | None) -> bool:
-    return (unit_price is None or unit_price > 0) and (pieces is None or pieces > 0)
+def _is_clean(product_id: str | None, unit_price: float | None, pieces: int | None) -> bool:
+    return product_id not in NOTHING and (unit_price is None or unit_price > 0) and (pieces is None or pieces >= 0)
 
 
 def _is_currency(code: str) -> bool:

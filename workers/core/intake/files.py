@@ -15,11 +15,11 @@ import msgspec
 from msgspec import Meta
 
 from schemas.events import ORDER_COMPLETED, PRODUCT_ADDED, PRODUCT_REMOVED, PRODUCT_VIEWED, Properties
+from schemas.values import NOTHING, Json, drop_none, price, text
 from workers.core.intake.canonical import Origin, digest, finish
 from workers.core.intake.formats import SourceFormat
 from workers.core.intake.mapping import Intake, Mapped
 from workers.core.intake.reasons import reject
-from workers.core.intake.values import Json, drop_none, price
 from workers.errors import InvalidEvent, Misconfigured
 from workers.ports import Record
 
@@ -92,7 +92,7 @@ def _is_field(field: str) -> bool:
 
 def rees46_draft(row: Mapping[str, str], name: str) -> Json:
     """One row of the clickstream. The session is the cart; each purchased product is an order of its own."""
-    kind, session = row["event_type"], row["user_session"] or None
+    kind, session = row["event_type"], text(row["user_session"])
     line = drop_none(
         {
             "product_id": row["product_id"] or None,
@@ -130,7 +130,11 @@ def planned_draft(plan: CsvPlan) -> RowDraft:
         found: Json = {"type": "track"}
         nested: dict[str, Json] = {"properties": {}, "traits": {}, "context": {}}
         cells = [(field, value) for field, value in plan.defaults.items()]
-        cells += [(field, value) for column, field in plan.columns.items() if (value := row[column].strip())]
+        cells += [
+            (field, value)
+            for column, field in plan.columns.items()
+            if (value := row[column].strip()) and value not in NOTHING
+        ]
         for field, value in cells:
             if field == "event":
                 found[field] = plan.events.get(value, value)
@@ -166,14 +170,16 @@ class RowMapper:
 
     def map_row(self, row_number: int, row: Sequence[str]) -> Mapped:
         """One row; `row_number` counts rows below the header from 1. What a short row lacks at its end is empty."""
+        mapped = Mapped([], [])
         try:
             if len(row) > len(self._header):
                 raise reject("wrong_type", f"{len(row)} columns, the header has {len(self._header)}")
             origin = Origin(b"", self._received_at, fallback_id=row_id(self._file_name, row_number))
             cells = dict(zip_longest(self._header, row, fillvalue=""))
-            return Mapped([finish(self._draft(cells, str(row_number)), origin)], [])
+            mapped.events.append(finish(self._draft(cells, str(row_number)), origin))
         except InvalidEvent as error:
-            return Mapped([], [error])
+            mapped.reject(error)
+        return mapped
 
 
 class LineMapper:

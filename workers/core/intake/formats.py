@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
+from schemas.values import Json, rows
 from workers.core.intake import braze, ga4, segment, snowplow
 from workers.core.intake.canonical import TYPES
-from workers.core.intake.values import Json, rows
 
 SourceFormat = Literal["auto", "segment", "ga4", "snowplow", "snowplow_tsv", "braze", "cloudevents"]
 

@@ -16,8 +16,9 @@ from schemas.events import (
     PRODUCT_VIEWED,
     PRODUCTS_SEARCHED,
 )
+from schemas.values import Json, absent, drop_none, first, obj, rows, setting, someone, text
 from workers.core.intake.canonical import digest
-from workers.core.intake.values import Json, drop_none, obj, rows, text
+from workers.core.intake.event_names import spelt
 
 NAMES = {
     "view_item": PRODUCT_VIEWED,
@@ -81,7 +82,12 @@ def split(raw: Json) -> list[object] | None:
     if not isinstance(events, list):
         return None
     shared: Json = {name: value for name, value in raw.items() if name != "events"}
-    return [{**shared, **obj(event)} if isinstance(event, dict) else event for event in events]
+    return [{**shared, **_said(obj(event))} if isinstance(event, dict) else event for event in events]
+
+
+def _said(event: Json) -> Json:
+    """Null and blank say nothing: what the body says for all of its events holds."""
+    return {name: value for name, value in event.items() if not absent(value)}
 
 
 def draft(raw: Json) -> Json:
@@ -93,16 +99,16 @@ def draft(raw: Json) -> Json:
     return drop_none(
         {
             "type": _PAGES.get(name or "", "track"),
-            "event": NAMES.get(name or "", name),
+            "event": NAMES.get(name or "") or (spelt(name) if name else None),
             "name": _page_name(name, params),
             "messageId": _message_id(raw),
             "userId": raw.get("user_id"),
-            "anonymousId": raw.get("user_pseudo_id") or raw.get("client_id") or raw.get("app_instance_id"),
+            "anonymousId": someone(raw, "user_pseudo_id", "client_id", "app_instance_id"),
             "timestamp": raw.get("event_timestamp") if exported else raw.get("timestamp_micros"),
             "properties": _properties(name, params, raw),
             "context": drop_none(
                 {
-                    "locale": device.get("language") or params.get("language"),
+                    "locale": setting(device.get("language")) or setting(params.get("language")),
                     "campaign": _campaign(raw, params),
                     "traits": _user_properties(raw.get("user_properties")) or None,
                 }
@@ -134,15 +140,22 @@ def _properties(name: str | None, params: Json, raw: Json) -> Json:
     if NAMES.get(name or "") == ORDER_COMPLETED:
         found.setdefault("revenue", params.get("value"))
     elif name == "refund":
-        found.setdefault("total", ecommerce.get("refund_value", params.get("value")))
-    lines = rows(raw.get("items") if "items" in raw else params.get("items"))
-    if lines:
+        amount = first(ecommerce, "refund_value")
+        found.setdefault("total", params.get("value") if amount is None else amount)
+    items = params.get("items") if raw.get("items") is None else raw["items"]
+    lines = rows(items)
+    if lines or (items == [] and _tells_items(name, raw)):
         found["products"] = [_product(line) for line in lines]
     return found
 
 
+def _tells_items(name: str | None, raw: Json) -> bool:
+    """Whether "no items" was said: the export writes `items: []` in each of its rows, whatever the event was."""
+    return "event_name" not in raw or NAMES.get(name or "") in (CART_VIEWED, CHECKOUT_STARTED)
+
+
 def _is_set(value: object) -> bool:
-    return value is not None and not (isinstance(value, str) and value in _UNSET)
+    return not absent(value) and not (isinstance(value, str) and value.strip() in _UNSET)
 
 
 def _product(line: Json) -> Json:
@@ -156,7 +169,7 @@ def _keyed(value: object) -> Json:
         key = row.get("key")
         if isinstance(key, str):
             typed = obj(row.get("value")).values()
-            found[key] = next((option for option in typed if option is not None), None)
+            found[key] = next((option for option in typed if not absent(option)), None)
     return found
 
 

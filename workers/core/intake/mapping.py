@@ -6,29 +6,53 @@ record ─ envelope? ─ format? ─ batch? ─ draft (one module a format) ─ 
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from datetime import datetime
 from functools import partial
 
 import msgspec
 
+from schemas.values import obj
 from workers.core.intake import cloudevents, segment, snowplow
 from workers.core.intake.canonical import MappedEvent, Origin, finish
 from workers.core.intake.cloudevents import Envelope
 from workers.core.intake.formats import FORMATS, Format, SourceFormat, looks_like_tsv, recognise
-from workers.core.intake.reasons import reject, within
-from workers.core.intake.values import obj
+from workers.core.intake.reasons import reject, together, within
 from workers.errors import InvalidEvent
 from workers.ports import Record
 
 __all__ = ["Intake", "Mapped", "MappedEvent", "SourceFormat"]
 
 
-class Mapped(msgspec.Struct, frozen=True):
-    """What became of one record: events to publish, and an error for each part that is of no use. Never both empty."""
+#: One record may hold this many events; a producer's batch has hundreds.
+MAX_PARTS = 5_000
+#: What one record may become [bytes]: four times its size, and this. A batch repeats what its events share in each of them.
+OUTPUT_FACTOR, OUTPUT_BYTES = 4, 1 << 20
+#: So many useless parts of a record are told one by one, the others only counted.
+MAX_TOLD = 5
+
+
+class Mapped(msgspec.Struct):
+    """What became of one record: events to publish, and an error for each of the first MAX_TOLD parts that are of no use.
+
+    `rejected` counts all of these. Never both empty. The events have at most OUTPUT_FACTOR times the record's bytes, and
+    OUTPUT_BYTES.
+    """
 
     events: list[MappedEvent]
     rejects: list[InvalidEvent]
+    rejected: int = 0
+
+    def reject(self, error: InvalidEvent) -> None:
+        """Adds a part that is of no use."""
+        self.rejected += 1
+        if len(self.rejects) < MAX_TOLD:
+            self.rejects.append(error)
+
+    def whole(self) -> InvalidEvent | None:
+        """One error for the record, which tells the places of its bad parts; None = it has none."""
+        return together(self.rejects, self.rejected) if self.rejects else None
 
 
 class Intake:
@@ -54,7 +78,7 @@ class Intake:
         try:
             self._map(record, received_at, fallback_id, mapped)
         except InvalidEvent as error:
-            mapped.rejects.append(error)
+            mapped.reject(error)
         return mapped
 
     def _map(self, record: Record, received_at: datetime, fallback_id: str | None, mapped: Mapped) -> None:
@@ -99,23 +123,33 @@ class Intake:
         if self._format == "snowplow_tsv" or (self._format in ("auto", "cloudevents") and looks_like_tsv(value)):
             return snowplow.from_tsv(value)
         try:
-            return _decoder.decode(value)
+            return _decoder.decode(value.removeprefix(BOM_UTF8))
         except UnicodeDecodeError as error:
             raise reject("broken_encoding", f"byte {error.start} is not UTF-8") from error
         except (msgspec.DecodeError, RecursionError) as error:
             raise reject("broken_json", str(error)) from error
 
     def _collect(self, raw: object, form: Format | None, origin: Origin, mapped: Mapped) -> None:
-        """Maps all parts; a bad one does not lose its siblings."""
-        parts = list(_parts(raw, form))
-        alone = len(parts) == 1 and parts[0][1] is raw
-        if not parts:
-            raise reject("missing_field", "the batch is empty")
-        for index, (part_form, part) in enumerate(parts):
+        """Maps all parts; a bad one does not lose its siblings, and too many do not multiply the record."""
+        left = OUTPUT_FACTOR * origin.size + OUTPUT_BYTES
+        parts = enumerate(_parts(raw, form))
+        index = -1
+        for index, (part_form, part) in parts:
+            alone = part is raw
             try:
-                mapped.events.append(_map_one(part_form, part, origin, None if alone else index))
+                event = _map_one(part_form, part, origin, None if alone else index)
             except InvalidEvent as error:
-                mapped.rejects.append(error if alone else within(error, f"event {index}"))
+                mapped.reject(error if alone else within(error, f"event {index}"))
+                continue
+            left -= len(event.key) + len(event.value)
+            if left < 0 or index >= MAX_PARTS:
+                why = f"more than {MAX_PARTS} events" if left >= 0 else "events that repeat too much of what they share"
+                mapped.reject(within(reject("too_large", f"the record has {why}"), f"event {index}"))
+                mapped.rejected += sum(1 for _ in parts)
+                return
+            mapped.events.append(event)
+        if index < 0:
+            raise reject("missing_field", "the batch is empty")
 
 
 def _parts(raw: object, form: Format | None) -> Iterator[tuple[Format | None, object]]:

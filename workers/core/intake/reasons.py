@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, get_args
 
 from workers.errors import InvalidEvent
@@ -17,7 +18,7 @@ Reason = Literal[
     "no_identity",  # nobody did it: neither userId nor anonymousId, or only a placeholder such as "undefined"
     "bad_identity",  # an id of more than 256 characters
     "bad_timestamp",  # unreadable, before the year 2000, or more than a day after it was received
-    "too_large",  # one event of more than 256 KB
+    "too_large",  # one event of more than 256 KB, or a record of more events than it may become
 ]
 
 REASONS: frozenset[str] = frozenset(get_args(Reason))
@@ -35,3 +36,16 @@ def within(error: InvalidEvent, place: str) -> InvalidEvent:
     'missing_field: event 3: event'
     """
     return InvalidEvent(error.reason, f"{place}: {error.detail}" if error.detail else place)
+
+
+def together(told: Sequence[InvalidEvent], total: int) -> InvalidEvent:
+    """One error for a record with `total` bad parts, of which the first are told; its reason is that of the first.
+
+    >>> str(together([reject("missing_field", "event 3: event"), reject("no_identity", "event 4")], 9))
+    'missing_field: event 3: event; no_identity: event 4; 7 more'
+    """
+    first, *others = told
+    details = [first.detail, *map(str, others)]
+    if total > len(told):
+        details.append(f"{total - len(told)} more")
+    return InvalidEvent(first.reason, "; ".join(filter(None, details)))

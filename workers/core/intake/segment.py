@@ -1,7 +1,7 @@
 """Segment: single calls and batches, camelCase as the spec has it, snake_case of home-made clients tolerated.
 
-Source: the Segment Spec and its HTTP Tracking API (`batch`). The names of the spec's first version and of Klaviyo,
-which mean the same, are translated; every other name is the shop's own and stays.
+Source: the Segment Spec and its HTTP Tracking API (`batch`). Names that mean the same are translated (`event_names`);
+every other name is the shop's own and stays.
 """
 
 from __future__ import annotations
@@ -9,39 +9,17 @@ from __future__ import annotations
 from datetime import datetime
 
 from schemas import codec
-from schemas.events import (
-    CONSENT_UPDATED,
-    ORDER_CANCELLED,
-    ORDER_COMPLETED,
-    ORDER_REFUNDED,
-    PRODUCT_ADDED,
-    PRODUCT_REMOVED,
-    PRODUCT_VIEWED,
-    PRODUCTS_SEARCHED,
-    Page,
-    Properties,
-    Screen,
-    Track,
-)
-from workers.core.intake.canonical import EARLIEST, MAX_EVENT_BYTES, PLACEHOLDERS, PRODUCT_EVENTS, MappedEvent
+from schemas.events import CONSENT_UPDATED, Page, Properties, Screen, Track
+from schemas.values import MAX_ID, NOBODY, Json, absent, first, obj, someone
+from workers.core.intake.canonical import EARLIEST, MAX_EVENT_BYTES, PRODUCT_EVENTS, MappedEvent
 from workers.core.intake.commerce import needs_no_cleaning
+from workers.core.intake.event_names import SYNONYMS, spelt
 from workers.core.intake.reasons import reject
-from workers.core.intake.values import MAX_ID, Json, obj
 
-NAMES = {
-    "Viewed Product": PRODUCT_VIEWED,
-    "Added Product": PRODUCT_ADDED,
-    "Added to Cart": PRODUCT_ADDED,
-    "Removed Product": PRODUCT_REMOVED,
-    "Started Checkout": "Checkout Started",
-    "Completed Order": ORDER_COMPLETED,
-    "Placed Order": ORDER_COMPLETED,
-    "Refunded Order": ORDER_REFUNDED,
-    "Cancelled Order": ORDER_CANCELLED,
-    "Searched Products": PRODUCTS_SEARCHED,
-}
-#: Names that the way without a copy leaves to the careful one.
-_CAREFUL = frozenset({*NAMES, CONSENT_UPDATED})
+NAMES = SYNONYMS
+#: What a batch says for all of its calls, in both spellings.
+_IDS = (("userId", "user_id"), ("anonymousId", "anonymous_id"))
+_SENT = ("sentAt", "sent_at")
 
 
 def split(raw: Json) -> list[object] | None:
@@ -49,14 +27,33 @@ def split(raw: Json) -> list[object] | None:
     batch = raw.get("batch")
     if not isinstance(batch, list):
         return None
-    shared: Json = {name: raw[name] for name in ("context", "sentAt", "userId", "anonymousId") if name in raw}
-    return [{**shared, **obj(call)} if isinstance(call, dict) else call for call in batch]
+    shared: Json = {names[0]: found for names in _IDS if (found := someone(raw, *names)) is not None}
+    if (sent_at := first(raw, *_SENT)) is not None:
+        shared["sentAt"] = sent_at
+    context = obj(raw.get("context"))
+    return [_call(obj(call), shared, context) if isinstance(call, dict) else call for call in batch]
+
+
+def _call(call: Json, shared: Json, context: Json) -> Json:
+    """One call of a batch. What the call itself says holds; null and blank say nothing."""
+    found = dict(call)
+    for names in _IDS:
+        if names[0] in shared and someone(call, *names) is None:
+            found[names[0]] = shared[names[0]]
+    if "sentAt" in shared and first(call, *_SENT) is None:
+        found["sentAt"] = shared["sentAt"]
+    if context:
+        own = obj(call.get("context"))
+        found["context"] = {**context, **{name: value for name, value in own.items() if not absent(value)}}
+    return found
 
 
 def draft(raw: Json) -> Json:
     """One call; only names change."""
     name = raw.get("event")
-    return {**raw, "event": NAMES[name]} if isinstance(name, str) and name in NAMES else raw
+    if not isinstance(name, str) or (meant := spelt(name)) == name:
+        return raw
+    return {**raw, "event": meant}
 
 
 def unchanged(value: bytes, latest: datetime) -> MappedEvent | None:
@@ -89,10 +86,10 @@ def unchanged(value: bytes, latest: datetime) -> MappedEvent | None:
 def _is_id(found: str | None) -> bool:
     if found is None:
         return True
-    return len(found) <= MAX_ID and found == found.strip() and found.lower() not in PLACEHOLDERS
+    return len(found) <= MAX_ID and found == found.strip() and bool(found.strip("0-")) and found.lower() not in NOBODY
 
 
 def _is_settled(name: str, properties: Properties) -> bool:
-    if name in _CAREFUL or name != name.strip() or not needs_no_cleaning(properties):
+    if name == CONSENT_UPDATED or spelt(name) != name or name != name.strip() or not needs_no_cleaning(properties):
         return False
-    return name not in PRODUCT_EVENTS or bool(properties.product_id) or len(properties.products) > 1
+    return name not in PRODUCT_EVENTS or bool(properties.product_id) or len(properties.products or ()) > 1

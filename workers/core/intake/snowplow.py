@@ -7,11 +7,13 @@ product, cart, transaction, refund, checkout_step, user); the older tr_* and ti_
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 
 import msgspec
 
 from schemas.events import (
     CHECKOUT_STARTED,
+    CONSENT_UPDATED,
     ORDER_COMPLETED,
     ORDER_REFUNDED,
     PRODUCT_ADDED,
@@ -19,10 +21,25 @@ from schemas.events import (
     PRODUCT_VIEWED,
     PRODUCTS_SEARCHED,
 )
-from workers.core.intake.canonical import PLACEHOLDERS
+from schemas.values import (
+    Json,
+    absent,
+    boolean,
+    drop_none,
+    first,
+    instant,
+    integer,
+    obj,
+    person,
+    rows,
+    setting,
+    someone,
+    text,
+)
+from workers.core.intake.canonical import EARLIEST
+from workers.core.intake.event_names import spelt
 from workers.core.intake.reasons import reject
 from workers.core.intake.snowplow_columns import COLUMNS, JSON_COLUMNS
-from workers.core.intake.values import Json, drop_none, integer, obj, rows, text
 
 NAMES = {
     "product_view": PRODUCT_VIEWED,
@@ -38,6 +55,7 @@ NAMES = {
 }
 _PAGES = {"page_view": "page", "screen_view": "screen"}
 _ACTION = "snowplow_ecommerce_action"
+_WITHDRAWN = "consent_withdrawn"
 _ECOMMERCE = "com_snowplowanalytics_snowplow_ecommerce_"
 _SESSION = "com_snowplowanalytics_snowplow_client_session"
 _VERSION = re.compile(r"_\d+$")
@@ -75,22 +93,23 @@ def draft(raw: Json) -> Json:
     kind = _PAGES.get(text(raw.get("event_name")) or text(raw.get("event")) or "", "track")
     session = next(iter(entities.get(_SESSION, [])), {})
     user = next(iter(entities.get(_ECOMMERCE + "user", [])), {})
-    properties.setdefault("session_id", raw.get("domain_sessionid") or session.get("sessionId"))
+    if absent(properties.get("session_id")):
+        properties["session_id"] = first(raw, "domain_sessionid") or first(session, "sessionId")
     return drop_none(
         {
             "type": kind,
             "event": name if kind == "track" else None,
             "name": raw.get("page_title") if kind == "page" else data.get("name") if kind == "screen" else None,
             "messageId": raw.get("event_id"),
-            "userId": raw.get("user_id") or (None if user.get("is_guest") else user.get("id")),
+            "userId": someone(raw, "user_id") or (None if boolean(user.get("is_guest")) else user.get("id")),
             "anonymousId": _device(raw, session),
-            "timestamp": next(filter(None, map(raw.get, _TIMES)), None),
+            "timestamp": _time(raw),
             "sentAt": raw.get("dvce_sent_tstamp"),
             "properties": properties,
             "context": drop_none(
                 {
                     "locale": raw.get("br_lang"),
-                    "timezone": raw.get("os_timezone") or raw.get("geo_timezone"),
+                    "timezone": setting(raw.get("os_timezone")) or setting(raw.get("geo_timezone")),
                     "campaign": {
                         field: raw.get(f"mkt_{field if field != 'name' else 'campaign'}")
                         for field in ("name", "source", "medium", "term", "content")
@@ -103,11 +122,22 @@ def draft(raw: Json) -> Json:
 
 #: Best known first; the tracker's own clock is corrected in `derived_tstamp`.
 _TIMES = ("true_tstamp", "derived_tstamp", "dvce_created_tstamp", "collector_tstamp")
+_AHEAD = timedelta(days=1)
+
+
+def _time(raw: Json) -> object | None:
+    """The best time that can be one: a device set to the year 10013 does not lose the event, the collector knows better."""
+    collected = instant(raw.get("collector_tstamp"))
+    for value in map(raw.get, _TIMES):
+        moment = instant(value)
+        if moment is not None and moment >= EARLIEST and (collected is None or moment - collected <= _AHEAD):
+            return value
+    return first(raw, *_TIMES)
 
 
 def _device(raw: Json, session: Json) -> object | None:
     for value in (raw.get("domain_userid"), session.get("userId"), raw.get("network_userid")):
-        if (found := text(value)) is not None and found not in PLACEHOLDERS:
+        if person(value) is not None:
             return value
     return None
 
@@ -119,7 +149,8 @@ def _content(raw: Json, data: Json, entities: dict[str, list[Json]]) -> tuple[st
         return _ecommerce(data, entities)
     if raw.get("event") == "struct":
         fields = ("category", "action", "label", "property", "value")
-        return text(raw.get("se_action")), drop_none({field: raw.get(f"se_{field}") for field in fields})
+        action = text(raw.get("se_action"))
+        return spelt(action) if action else None, drop_none({field: raw.get(f"se_{field}") for field in fields})
     if raw.get("event") == "transaction":
         return ORDER_COMPLETED, drop_none(
             {
@@ -142,35 +173,37 @@ def _content(raw: Json, data: Json, entities: dict[str, list[Json]]) -> tuple[st
     page = {"url": raw.get("page_url"), "title": raw.get("page_title"), "referrer": raw.get("page_referrer")}
     if name in _PAGES:
         return None, drop_none({**page, "path": raw.get("page_urlpath"), **data})
-    return name, dict(data)
+    if name == _WITHDRAWN:  # of everything, or of the documents beside it: a no that names no channel is a no to all
+        return CONSENT_UPDATED, {**data, "status": "withdrawn"}
+    return spelt(name) if name else None, dict(data)
 
 
 def _ecommerce(data: Json, entities: dict[str, list[Json]]) -> tuple[str | None, Json]:
     action = text(data.get("type"))
 
-    def first(entity: str) -> Json:
-        return next(iter(entities.get(_ECOMMERCE + entity, [])), {})
+    def entity(name: str) -> Json:
+        return next(iter(entities.get(_ECOMMERCE + name, [])), {})
 
-    cart, order, refund, step = first("cart"), first("transaction"), first("refund"), first("checkout_step")
+    cart, order, refund, step = entity("cart"), entity("transaction"), entity("refund"), entity("checkout_step")
     found: Json = {
         "list_name": data.get("name"),
         "cart_id": cart.get("cart_id"),
-        "order_id": order.get("transaction_id") or refund.get("transaction_id"),
+        "order_id": first(order, "transaction_id") or first(refund, "transaction_id"),
         "revenue": order.get("revenue"),
         "tax": order.get("tax"),
         "shipping": order.get("shipping"),
-        "coupon": order.get("discount_code") or step.get("coupon_code"),
+        "coupon": first(order, "discount_code") or first(step, "coupon_code"),
         "discount": order.get("discount_amount"),
-        "payment_method": order.get("payment_method") or step.get("payment_method"),
-        "total": refund.get("refund_amount") or cart.get("total_value"),
+        "payment_method": first(order, "payment_method") or first(step, "payment_method"),
+        "total": cart.get("total_value") if absent(refund.get("refund_amount")) else refund["refund_amount"],
         "reason": refund.get("refund_reason"),
         "step": step.get("step"),
         "shipping_method": step.get("delivery_method"),
     }
     lines = [{**line, "product_id": line.get("id")} for line in entities.get(_ECOMMERCE + "product", [])]
-    if lines:
+    if _ECOMMERCE + "product" in entities:
         found["products"] = lines
-    currencies = (source.get("currency") for source in (order, refund, cart, *lines))
+    currencies = (first(source, "currency") for source in (order, refund, cart, *lines))
     found["currency"] = next(filter(None, currencies), None)
     if action == "checkout_step":
         begins = integer(step.get("step")) in (None, 1)

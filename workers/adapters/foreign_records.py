@@ -1,0 +1,111 @@
+"""Fetched batches of strangers, read so that none of them can stop the consumer.
+
+A record's header name is UTF-8 by Kafka's protocol, and neither the broker nor every client checks it. aiokafka raises on the
+first that is not, at every fetch: the partition would stand still for ever. Here such a name is read with U+FFFD in it.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+from aiokafka.consumer import fetcher
+from aiokafka.record.default_records import DefaultRecordBatch, _DefaultRecordBatchPy, _DefaultRecordPy
+from aiokafka.record.memory_records import MemoryRecords
+from aiokafka.record.util import decode_varint
+
+#: Bytes of a batch before those that its length counts: base offset and the length itself.
+_OVERHEAD = struct.Struct(">qi")
+
+
+def install() -> None:
+    """Makes the consumers of this process read so."""
+    fetcher.MemoryRecords = ForeignRecords
+
+
+class ForeignRecords:
+    """The batches of one partition's answer; stands in for aiokafka's MemoryRecords."""
+
+    def __init__(self, fetched: bytes) -> None:
+        self._fetched = fetched
+        self._records = MemoryRecords(fetched)
+
+    def has_next(self) -> bool:
+        """Whether a whole batch is left."""
+        return bool(self._records.has_next())
+
+    def size_in_bytes(self) -> int:
+        """Bytes of all batches."""
+        return int(self._records.size_in_bytes())
+
+    def next_batch(self) -> Any:
+        """The next batch; one of the broker's own (control), and one of a format without headers, as they are."""
+        batch = self._records.next_batch()
+        if not isinstance(batch, DefaultRecordBatch) or batch.is_control_batch:
+            return batch
+        return _ForeignBatch(batch, self._fetched)
+
+
+class _ForeignBatch:
+    """One batch, read by aiokafka; from the first record that it cannot read on by us."""
+
+    def __init__(self, batch: Any, fetched: bytes) -> None:
+        self._batch, self._fetched = batch, fetched
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._batch, name)
+
+    def __iter__(self) -> Iterator[Any]:
+        read = 0
+        try:
+            for record in self._batch:
+                read += 1
+                yield record
+        except UnicodeDecodeError:
+            yield from islice(_tolerant(self._fetched, self._batch.base_offset), read, None)
+
+
+def _tolerant(fetched: bytes, base_offset: int) -> Iterator[_DefaultRecordPy]:
+    """The records of the batch that begins with this offset."""
+    start = 0
+    while True:
+        found, length = _OVERHEAD.unpack_from(fetched, start)
+        end = start + _OVERHEAD.size + length
+        if found == base_offset:
+            break
+        start = end
+    batch = _DefaultRecordBatchPy(fetched[start:end])
+    batch._maybe_uncompress()
+    buffer, position = batch._buffer, batch._pos
+    for _ in range(batch._num_records):
+        record, position = _record(batch, buffer, position)
+        yield record
+
+
+def _record(batch: _DefaultRecordBatchPy, buffer: bytearray, position: int) -> tuple[_DefaultRecordPy, int]:
+    """(one record, where the next begins). Source: Kafka's protocol guide, "Record"."""
+    _, position = decode_varint(buffer, position)  # its length
+    _, position = decode_varint(buffer, position)  # attributes
+    after, position = decode_varint(buffer, position)
+    offset, position = decode_varint(buffer, position)
+    key, position = _bytes(buffer, position)
+    value, position = _bytes(buffer, position)
+    count, position = decode_varint(buffer, position)
+    headers: list[tuple[str, bytes | None]] = []
+    for _ in range(count):
+        name, position = _bytes(buffer, position)
+        header, position = _bytes(buffer, position)
+        headers.append(((name or b"").decode("utf-8", "replace"), header))
+    by_broker = batch.timestamp_type == batch.LOG_APPEND_TIME
+    timestamp = batch.max_timestamp if by_broker else batch.first_timestamp + after
+    made = _DefaultRecordPy(batch.base_offset + offset, timestamp, batch.timestamp_type, key, value, headers)
+    return made, position
+
+
+def _bytes(buffer: bytearray, position: int) -> tuple[bytes | None, int]:
+    length, position = decode_varint(buffer, position)
+    if length < 0:
+        return None, position
+    return bytes(buffer[position : position + length]), position + length
