@@ -24,7 +24,7 @@ from tests.support_attacks import (
     violations,
 )
 from tests.support_playbooks import CAMPAIGN, NOW, REES46, SMART_DEVICES, language, playbook
-from workers.core import guardrails, prompts
+from workers.core import guardrails, model_answers, prompts
 from workers.core.fallback import template_text
 from workers.core.wording import product_words
 from workers.core.writing import Draft
@@ -134,10 +134,11 @@ def test_what_leaves_is_clean_even_when_the_model_obeys(attack: Attack) -> None:
 @each_attack
 def test_an_answer_that_obeys_would_break_the_same_checks_without_guardrails(attack: Attack) -> None:
     for given in attack.answers():
-        parsed = prompts.parse(given, playbook().channels[attack.channel].fields)
+        parsed = model_answers.parse(given, playbook().channels[attack.channel].fields)
         if isinstance(parsed, str):
             assert attack.kind in ("json", "roles"), parsed
-        elif attack.id != "json-2":  # its link is in fields that nobody asked for: parsing alone drops them
+        # Their links are in fields that nobody asked for, and in a second object: parsing alone drops both.
+        elif attack.id not in ("json-2", "json-7"):
             assert violations(said(parsed), attack.must_not), parsed
 
 

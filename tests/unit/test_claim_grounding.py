@@ -13,6 +13,7 @@ from tests.support_claims import Claim, load, measure
 from tests.support_playbooks import SMART_DEVICES, copy_of, playbook, request
 from workers.adapters.playbook_files import examine
 from workers.core import guardrails
+from workers.core.guardrails.claims import CLAIMS as CLAIM_TABLE
 from workers.core.guardrails.lexicon import lexicon
 
 LABELLED = Path(__file__).resolve().parents[1] / "labelled"
@@ -65,6 +66,13 @@ def test_the_labelled_claims_are_many_and_of_every_product() -> None:
 )
 def test_the_reason_names_the_words_that_nobody_stated(text: str, language: str, found: str) -> None:
     assert reason(text, language=language).startswith(found)
+
+
+@pytest.mark.parametrize("sport", ["soccer", "climbing", "cycling", "bike", "bikes", "biking", "骑行", "登山"])
+def test_every_sport_of_the_list_is_a_claim(sport: str) -> None:
+    text = f"支持{sport}" if sport > "z" else f"tracks your {sport}"
+    assert CLAIM_TABLE.ungrounded(text, "") == ("kinds of sport", text)
+    assert CLAIM_TABLE.ungrounded(text, f"{text}, and others") is None
 
 
 def test_a_marketer_allows_a_word_or_a_phrase() -> None:

@@ -227,6 +227,23 @@ def test_a_reply_without_usage_and_model_counts_no_tokens() -> None:
     assert (answer.model, answer.usage.input_tokens, answer.usage.output_tokens) == (MODEL, 0, 0)
 
 
+@pytest.mark.parametrize(
+    ("said", "end"),
+    [
+        ("stop", "stop"),
+        ("STOP", "stop"),
+        ("eos_token", "stop"),  # text-generation-inference and its relatives
+        ("stop_sequence", "stop"),
+        ("end_turn", "stop"),
+        ("length", "length"),
+        ("MAX_TOKENS", "length"),
+    ],
+)
+def test_an_answer_has_ended_in_whatever_words_the_server_says_so(said: str, end: str) -> None:
+    body = msgspec.json.encode({"choices": [{"message": {"content": "a"}, "finish_reason": said}]})
+    assert llm_wire.decode_reply(body, "m", 0.1).finish_reason == end
+
+
 def test_of_several_samples_those_that_were_cut_off_come_last_or_not_at_all() -> None:
     def choice(text: str, reason: str | None) -> dict[str, object]:
         return {"message": {"content": text}, "finish_reason": reason}

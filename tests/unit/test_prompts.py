@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.messages import MessageText, ProductFacts
+from schemas.messages import ProductFacts
 from tests.support_playbooks import REES46, SMART_DEVICES, facts, playbook, request
 from workers.core import prompts
 from workers.core.cleaning import clean
-from workers.core.prompts import WrongTurn, fields, parse, render, schema_for, turns
+from workers.core.prompts import WrongTurn, fields, render, schema_for, turns
 from workers.core.wording import compiled, product_words
 
 GROUPS = ("young", "sports", "business")
@@ -179,37 +179,6 @@ def test_the_schema_asks_for_the_channels_fields_within_their_limits(channel: st
     for name, limit in limits.items():
         most = schema["properties"][name]["maxLength"]
         assert most == (limit[language].max_chars or 160 - len(" Reply STOP to opt out"))
-
-
-@pytest.mark.parametrize(
-    ("answer", "expected"),
-    [
-        ('{"title": "Hi", "body": "All good."}', MessageText(title="Hi", body="All good.")),
-        (' {"title": " Hi\\t there ", "body": "All  good. "}\n', MessageText(title="Hi there", body="All good.")),
-        ('```json\n{"title": "Hi", "body": "x"}\n```', MessageText(title="Hi", body="x")),
-        ('<think>\nhm {"a": 1}\n</think>\n{"title": "Hi", "body": "x"}', MessageText(title="Hi", body="x")),
-        ('{"title": "Hi", "body": "x", "price": 3, "cta_text": "Go"}', MessageText(title="Hi", body="x")),
-        ('{"title": "Hi", "body": "a\\nb"}', MessageText(title="Hi", body="a\nb")),
-        ("", "the answer is not JSON"),
-        ("Sure! Here is your message.", "the answer is not JSON"),
-        ('{"title": "Hi", "body": "x"', "the answer is not JSON"),
-        ("[" * 5000, "the answer is not JSON"),
-        ("[]", "the answer is not a JSON object"),
-        ('"text"', "the answer is not a JSON object"),
-        ("{}", "the answer has none of the fields"),
-        ('{"headline": "x"}', "the answer has none of the fields"),
-        ('{"title": ["Hi"], "body": "x"}', "a field of the answer is not a string"),
-        ('{"title": null, "body": "x"}', "a field of the answer is not a string"),
-        ("x" * 20_001, "the answer is too long"),
-    ],
-)
-def test_an_answer_becomes_a_text_or_a_reason(answer: str, expected: MessageText | str) -> None:
-    assert parse(answer, ("title", "body")) == expected
-
-
-@given(st.text())
-def test_no_answer_makes_parsing_raise(answer: str) -> None:
-    assert isinstance(parse(answer), MessageText | str)
 
 
 @pytest.mark.parametrize(

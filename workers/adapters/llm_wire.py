@@ -119,8 +119,12 @@ class _ModelList(Struct):
     data: list[ServedModel]
 
 
-#: How an answer ends that can be used, the better one first.
+#: How an answer ends that can be used, the better one first; and what servers of other origins say for it (TGI: eos_token).
 _ENDS = ("stop", "length")
+_OTHER_ENDS = {
+    **dict.fromkeys(("eos_token", "stop_sequence", "eos", "end_turn"), "stop"),
+    **dict.fromkeys(("max_tokens", "max_new_tokens"), "length"),
+}
 # msgspec's errors and broken UTF-8, neither of which quotes the text; and JSON that nests thousands deep.
 _UNDECODABLE = (ValueError, RecursionError)
 _encoder = msgspec.json.Encoder()
@@ -168,7 +172,7 @@ def decode_reply(body: bytes, model: str, latency_s: float, adapter: str = "") -
         (choice.message.content, reason)
         for reason in _ENDS
         for choice in reply.choices
-        if choice.finish_reason == reason and choice.message.content
+        if _end(choice) == reason and choice.message.content
     ]
     if not texts:
         raise _useless(reply.choices[0])
@@ -185,10 +189,16 @@ def decode_reply(body: bytes, model: str, latency_s: float, adapter: str = "") -
     )
 
 
+def _end(choice: _Choice) -> str:
+    """How it ended in the words of OpenAI; a word that nobody knows stays as it is, and its answer is not used."""
+    said = (choice.finish_reason or "").lower()
+    return _OTHER_ENDS.get(said, said)
+
+
 def _useless(choice: _Choice) -> Retryable | Refused:
     if choice.finish_reason == "content_filter":
         return Refused("filtered", "the server withheld the answer")
-    return unusable("the answer is empty" if choice.finish_reason in _ENDS else "the answer did not finish")
+    return unusable("the answer is empty" if _end(choice) in _ENDS else "the answer did not finish")
 
 
 def decode_models(body: bytes) -> list[ServedModel]:

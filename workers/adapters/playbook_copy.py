@@ -21,6 +21,7 @@ from workers.adapters.yaml_structs import did_you_mean
 from workers.core import fallback, guardrails, prompts
 from workers.core.facts import facts_of
 from workers.core.playbook import GENERIC_GROUP, Campaign, Playbook, Template
+from workers.core.sandbox import RenderError
 from workers.core.surfaces import for_copy
 from workers.core.wording import ENVIRONMENT, ProductWords, compiled, product_words
 
@@ -161,6 +162,7 @@ class _Used(NamedTuple):
 def _used(source: str) -> _Used:
     try:
         tree = ENVIRONMENT.parse(source)
+        compiled(source)
     except jinja2.TemplateSyntaxError as error:
         return _Used(error=(error.lineno, error.message or ""))
     lines: dict[str, int] = {}
@@ -217,8 +219,8 @@ def _prompt_renders(playbook: Playbook, file: PromptFile, parts: Parts) -> None:
         for line, turn in turns:
             try:
                 turn.render(values)
-            except (jinja2.TemplateError, TypeError, ValueError) as error:
-                _report_prompt(parts, file, line, f"Jinja: {error}")
+            except RenderError as error:
+                _report_prompt(parts, file, line + error.lineno - 1, f"Jinja: {error}")
                 return
 
 
@@ -238,7 +240,7 @@ def _broken(playbook: Playbook, template: Template) -> Iterator[str]:
         try:
             words = product_words(playbook, template.language, product, locale)
             text = fallback.render(playbook, template, words, tone)
-        except (jinja2.TemplateError, TypeError, ValueError) as error:
+        except RenderError as error:
             yield f"Jinja: {error} (with {name})"
             return
         about = fallback.Situation(language=template.language, channel=template.channel, product=product, locale=locale)

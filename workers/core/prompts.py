@@ -1,4 +1,4 @@
-"""From a request to the turns of a chat, and from the model's answer back to a text.
+"""From a request to the turns of a chat; the way back is in model_answers.
 
 The static part comes first and the customer's own last, so that a server's prefix cache holds what requests share.
 """
@@ -6,14 +6,14 @@ The static part comes first and the customer's own last, so that a server's pref
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from itertools import zip_longest
 
 import msgspec
 from jinja2 import meta
 
-from schemas.messages import MessageRequest, MessageText, ProductFacts
+from schemas.messages import MessageRequest, ProductFacts
 from workers.core import limits
 from workers.core.channels import Channel
 from workers.core.guardrails.harmless import context_value
@@ -24,10 +24,6 @@ from workers.ports import ChatMessage
 
 ROLES = ("system", "user", "assistant")
 _TURN = re.compile(r"^=== *([a-z]+) *===[ \t]*\n", re.MULTILINE)
-_THOUGHT = re.compile(r"^\s*<think>.*?</think>", re.DOTALL)
-_FENCE = re.compile(r"^\s*```(?:json)?\s*\n(.*?)\n?\s*```\s*$", re.DOTALL)
-_SPACES = re.compile(r"[^\S\n]+")
-_MAX_ANSWER_CHARS = 20_000
 _MAX_CONTEXT = 8
 #: Variables that say nothing of one customer or product.
 _OF_MANY = frozenset(("language", "channel", "fields", "group", "trigger", "goal", "tone", "voice"))
@@ -194,31 +190,3 @@ def schema_for(channel: Channel, language: str) -> dict[str, object]:
         "required": [field.name for field in allowed],
         "additionalProperties": False,
     }
-
-
-def parse(answer: str, known: Iterable[str] = MessageText.__struct_fields__) -> MessageText | str:
-    """The text of an answer, or (a str) why it is none. Thoughts and a code fence around the JSON are taken off; fields
-    that are not `known` are dropped; nothing is shortened.
-
-    >>> parse('{"title": " Hi ", "body": "All good."}').title
-    'Hi'
-    >>> parse("Sure!")
-    'the answer is not JSON'
-    """
-    if len(answer) > _MAX_ANSWER_CHARS:
-        return "the answer is too long"
-    answer = _THOUGHT.sub("", answer)
-    if fenced := _FENCE.match(answer):
-        answer = fenced.group(1)
-    try:
-        values = msgspec.json.decode(answer.strip())
-    except (msgspec.DecodeError, RecursionError):
-        return "the answer is not JSON"
-    if not isinstance(values, dict):
-        return "the answer is not a JSON object"
-    wanted = {name: values[name] for name in known if name in values}
-    if not wanted:
-        return "the answer has none of the fields"
-    if not all(isinstance(value, str) for value in wanted.values()):
-        return "a field of the answer is not a string"
-    return MessageText(**{name: _SPACES.sub(" ", value).strip() for name, value in wanted.items()})

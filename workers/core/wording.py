@@ -14,13 +14,13 @@ from functools import lru_cache
 import jinja2
 import msgspec
 from jinja2.runtime import Context
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from schemas.messages import ProductFacts
 from workers.core.cleaning import LOOKED_AT, clean
 from workers.core.guardrails.harmless import MAX_NAME_CHARS, MAX_WORD_CHARS, harmless
 from workers.core.guardrails.prices import amount, speakable
 from workers.core.playbook import Playbook
+from workers.core.sandbox import BoundedEnvironment
 
 MAX_FACT_CHARS = 120
 MAX_FACTS = 12
@@ -153,16 +153,16 @@ def _answer(context: Context, example: Mapping[str, str]) -> str:
 
 
 def _environment() -> jinja2.Environment:
-    environment = ImmutableSandboxedEnvironment(
+    environment = BoundedEnvironment(
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
     )
-    environment.filters["pick"] = _pick
-    environment.filters["listed"] = _listed
-    environment.filters["fitting"] = _fitting
-    environment.filters["sentence"] = _sentence
-    environment.filters["answer"] = _answer
+    environment.add("pick", _pick)
+    environment.add("listed", _listed)
+    environment.add("fitting", _fitting)
+    environment.add("sentence", _sentence)
+    environment.add("answer", _answer)
     return environment
 
 
-#: Immutable sandbox: no private attributes, no changes of what is passed in. Plain text, so nothing is escaped.
+#: Plain text, so nothing is escaped.
 ENVIRONMENT = _environment()

@@ -11,7 +11,7 @@ import msgspec
 
 from schemas.base import GeneratedBy
 from schemas.messages import Candidate, GuardrailVerdict, LlmUsage, MessageRequest, MessageText
-from workers.core import guardrails, prompts
+from workers.core import guardrails, model_answers, prompts
 from workers.core.fallback import template_text
 from workers.core.guardrails import Language
 from workers.core.playbook import GENERIC_GROUP, Playbook
@@ -101,7 +101,7 @@ class Draft:
             return
         judged = []
         for answer in (completion.text, *completion.others):
-            text = prompts.parse(answer, channel.fields)
+            text = model_answers.parse(answer, channel.fields)
             verdicts = [_malformed(text)] if isinstance(text, str) else self._judge(text)
             if not isinstance(text, str) and guardrails.passed(verdicts):
                 self._text, self._verdicts, self._failure, self._done = text, verdicts, "", True

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import msgspec
+
 from schemas.messages import GuardrailVerdict, MessageText
 from workers.core.cleaning import visible
 from workers.core.guardrails.claims import claims
@@ -24,7 +26,7 @@ from workers.core.guardrails.offers import offers
 from workers.core.guardrails.privacy import leaks, personal_data
 from workers.core.guardrails.relevance import relevance
 from workers.core.guardrails.safety import brand_safety
-from workers.core.guardrails.shape import length, markup, repetition, structure
+from workers.core.guardrails.shape import length, markup, repetition, structure, too_long
 from workers.core.guardrails.subject import About, Subject, subject
 from workers.core.guardrails.voice import voice
 from workers.core.playbook import Playbook
@@ -54,6 +56,8 @@ _CHECKS: tuple[Callable[[Subject], str | None], ...] = (
     repetition,
     duplicate,
 )
+#: Longer texts are looked at by the other guardrails only where a channel takes them [characters of all fields].
+LONGEST_MESSAGE = 2_000
 NAMES: tuple[str, ...] = (*(guardrail.__name__ for guardrail in _CHECKS), language.__name__)
 #: Those that say no to a claim which the product's own data does not state.
 GROUNDING: tuple[str, ...] = tuple(
@@ -75,7 +79,13 @@ def check(
     `example_words` are those of the prompt's examples, `sketches` those of the customer's last messages (core.sketch). What
     the product is called counts as its own data only where that is no more than a name (harmless.py). A detail is one
     visible line of at most 200 characters.
+
+    Of a text that is too long for its channel, and longer than any message, the verdict of `length` is the only one: what
+    no channel takes is not worth the rest.
     """
+    fields = {name: value for name, value in msgspec.structs.asdict(text).items() if value}
+    if sum(map(len, fields.values())) > LONGEST_MESSAGE and (detail := too_long(fields, about, playbook)) is not None:
+        return [GuardrailVerdict(name=length.__name__, passed=False, detail=_shown(detail))]
     looked_at = subject(text, trusted(about, playbook), playbook, example_words, sketches)
     details = [guardrail(looked_at) for guardrail in _CHECKS]
     details.append(language(looked_at, detect))

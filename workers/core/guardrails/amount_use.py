@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+#: So far around an amount its clause is looked at [characters].
+LONGEST_CLAUSE = 300
 _CLAUSE_END = re.compile(r"[,，。.!！?？;；:：\n](?!\d)")
 _POWER = re.compile(r"batter|charg|power|last|\bruns?\b|\bgo(?:es)?\b|music|song|listen|play|续|电|充|用|撑|够|听|播")
 #: Facts of their own that no running time belongs to.
@@ -22,7 +24,7 @@ _MORE_AFTER = re.compile(
 )
 _MORE_WITHIN = re.compile(r"[多余]")
 _CHARGING_BEFORE = re.compile(
-    r"(?:charg\w+ (?:time (?:of|is) |takes |in |within |after |needs )|charg(?:ing|es|ed) )(?:just |only |about "
+    r"(?:charg\w{1,20} (?:time (?:of|is) |takes |in |within |after |needs )|charg(?:ing|es|ed) )(?:just |only |about "
     r"|around |under |as little as |less than )*$"
     r"|充电(?:时间|用时|时长|过程|一次)?(?:只需|仅需|只要|仅要|只用|需要|需|要|约|大约|仅)?\s*$"
 )
@@ -39,11 +41,12 @@ def misused(text: str, written: str, start: int, stated: str) -> str | None:
     """
     if not stated:
         return None
-    before = max((match.end() for match in _CLAUSE_END.finditer(text, 0, start)), default=0)
     end = start + len(written)
-    after = _CLAUSE_END.search(text, end)
-    clause = text[before : after.start() if after else len(text)]
-    ahead, behind = text[before:start], text[end : after.start() if after else len(text)]
+    first, last = max(0, start - LONGEST_CLAUSE), end + LONGEST_CLAUSE
+    before = max((match.end() for match in _CLAUSE_END.finditer(text, first, start)), default=first)
+    after = _CLAUSE_END.search(text, end, last)
+    clause = text[before : after.start() if after else last]
+    ahead, behind = text[before:start], text[end : after.start() if after else last]
     for pattern, part in (
         (_MORE_BEFORE, ahead),
         (_MORE_AFTER, behind),

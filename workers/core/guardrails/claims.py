@@ -7,8 +7,10 @@ from workers.core.guardrails.overstated import OVERSTATED
 from workers.core.guardrails.subject import Subject
 from workers.core.guardrails.vocabulary import unstated
 
-_SPORTS = "soccer|football|basketball|tennis|badminton|baseball|golf|rowing|skiing|boxing|dancing|hiking|climbing"
-"|cycling|bik(?:e|es|ing)"
+_SPORTS = (
+    "soccer|football|basketball|tennis|badminton|baseball|golf|rowing|skiing|boxing|dancing|hiking|climbing"
+    "|cycling|bik(?:e|es|ing)"
+)
 _SPORTS_HAN = "足球|篮球|网球|羽毛球|乒乓球|排球|高尔夫|滑雪|划船|拳击|登山|瑜伽|骑行|骑车|单车"
 
 CLAIMS = Concepts(
@@ -36,7 +38,7 @@ CLAIMS = Concepts(
         "running mode": r"running (?:mode|track|data)\w*|track\w* (?:your |every |each )?(?:runs?|running)\b"
         r"|跑步(?:模式|记录|监测|追踪|数据)|(?:记录|监测|追踪)[^,。!?]{0,6}跑步",
         "kinds of sport": rf"(?:track|record|log|monitor|measur|count|know"
-        rf"|recogni)\w*[^,.;!?]{{0,24}}\b(?:{_SPORTS})\b|\b(?:{_SPORTS}) (?:mode|track|record|data)"
+        rf"|recogni)\w{{0,9}}[^,.;!?]{{0,24}}\b(?:{_SPORTS})\b|\b(?:{_SPORTS}) (?:mode|track|record|data)"
         rf"|(?:记录|监测|追踪|识别|支持|懂)[^,。!?]{{0,8}}(?:{_SPORTS_HAN})|(?:{_SPORTS_HAN})(?:模式|记录|监测|数据)",
         "steps": r"step[- ]count\w*|count\w* (?:your |every )?steps?|pedometer|计步|步数",
         "calories": r"\bcalor(?:ie|ies)\b|卡路里|热量|燃脂",

@@ -9,6 +9,8 @@ from workers.core.guardrails.alternatives import alternatives
 from workers.core.guardrails.screen import Screen
 
 _HAN = re.compile(r"[\u3400-\u9fff]")
+_ENDLESS = re.compile(r"\\([wd])([*+])")
+_LONGEST_WORD = 24
 #: Where a concept in Latin letters begins, a word does.
 _LATIN = "(?<![a-z])(?:{})"
 
@@ -20,8 +22,8 @@ class Concepts:
     """
 
     def __init__(self, table: dict[str, str], grounded_by: dict[str, str] | None = None) -> None:
-        self._stated_by = table | (grounded_by or {})
-        self._screen = Screen({name: _of_words(pattern) for name, pattern in table.items()})
+        self._stated_by = {name: _bounded(pattern) for name, pattern in (table | (grounded_by or {})).items()}
+        self._screen = Screen({name: _of_words(_bounded(pattern)) for name, pattern in table.items()})
 
     def ungrounded(self, text: str, grounds: str) -> tuple[str, str] | None:
         """(concept, the words found) of the first in a case-folded text that is not in `grounds`; None = all are grounded."""
@@ -29,6 +31,15 @@ class Concepts:
             if not _states(self._stated_by[concept], grounds):
                 return concept, found.group().strip()
         return None
+
+
+def _bounded(pattern: str) -> str:
+    r"""The same, with an end to words and numbers: `\w*` of every `track` in a long line is the rest of that line, each time.
+
+    >>> _bounded(r"track\w* \d+ runs?")
+    'track\\w{0,24} \\d{1,24} runs?'
+    """
+    return _ENDLESS.sub(lambda found: rf"\{found[1]}{{{int(found[2] == '+')},{_LONGEST_WORD}}}", pattern)
 
 
 def _of_words(pattern: str) -> str:

@@ -15,6 +15,8 @@ _TLD = (
     rf"(?:{_APART}|{_WORDS}|co|shop|store|info|app|dev|top|site|online|live|link|me|de|uk|fr|eu|jp|kr|hk|tw|tk|tv|ws|gg|ly|ai"
     r"|pw|icu|cloud|bid|mobi|asia|ltd|tech|website|zip|mov|example|onion|рф|中国|公司|网络|网址|网店|商城|在线|集团)"
 )
+#: The last part of a name before its top-level domain, looked at once, from where it begins: a letter or digit, no address.
+_LABEL = r"(?<![\w-])(?:(?<!@)(?=[^\W_])|(?=[\w-]*-[^\W_]))[\w-]++"
 _DOT = r"(?:[\[({<]?\s?(?:\bdot\b|[.。])\s?[\])}>]?|点)"
 _DIGIT_WORD = r"\b(?:zero|oh|one|two|three|four|five|six|seven|eight|nine)\b"
 _CODE = "a coupon code"
@@ -57,7 +59,7 @@ _FOLDED = Screen(
 #: Looked for in the text as it is written.
 _CASED = Screen(
     {
-        "a link": rf"(?i:(?<![\w@])(?:[^\W_][\w-]*\.)*[^\W_][\w-]*\.{_TLD}(?![a-z0-9-]))",
+        "a link": rf"(?i:{_LABEL}\.{_TLD}(?![a-z0-9-]))",
         _CODE: (
             r"\b(?=[A-Z0-9]*[A-Z])(?=[A-Z0-9]*\d)[A-Z0-9]{5,}\b|\b[A-Za-z]{2,}[-_]?\d{2,}\b|\b[A-Z]{4,}\b"
             r"|\b[A-Z]{2,}[-_][A-Z0-9]{2,}\b"
@@ -66,7 +68,7 @@ _CASED = Screen(
             r"\b(?i:code|coupon|promo|voucher|password)(?i:\s(?:is|word))?[:\s]+[\"']?[A-Z][A-Z0-9]{3,}\b"
             r"|\b(?i:save|sale|deal|promo|welcome|free|gift|bonus|discount|extra)[-_]?\d{1,3}(?!\d)"
             r"|\b\d{1,2}(?:OFF|off)\b"
-            r"|\b(?=\w*[a-z])(?=\w*[A-Z])(?=\w*\d)[\w+/]{14,}=*|\b[A-Za-z]{24,}\b|\w{4,}=="
+            r"|\b(?=\w*[a-z])(?=\w*[A-Z])(?=\w*\d)[\w+/]{14,}=*|\b[A-Za-z]{24,}\b|\w{4}=="
             r"|(?:优惠|折扣|兑换|口令|邀请|激活|验证)码|暗号|口令"
         ),
     }

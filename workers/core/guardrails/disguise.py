@@ -19,7 +19,8 @@ _LOOK_ALIKE = re.compile(
 )
 _LATIN = r"A-Za-z\u00c0-\u024f"
 _OTHER = r"\u0370-\u058f\u13a0-\u13ff\u1c80-\u1c8f\u2c00-\u2dff\ua640-\ua69f\uab70-\uabbf"
-_REST = r"[^\W_\u3400-\u9fff]*"
+#: Between the two that are nearest to each other: so no letter is looked at from several places.
+_REST = rf"[^\W_\u3400-\u9fff{_LATIN}{_OTHER}]*"
 _MIXED = re.compile(rf"[{_LATIN}]{_REST}[{_OTHER}]|[{_OTHER}]{_REST}[{_LATIN}]")
 _SPELLED = re.compile(r"(?<![^\W_])(?:[A-Za-z0-9](?:[^\w\n]|_){1,3}){3,}[A-Za-z0-9](?![^\W_])")
 _LEET = re.compile(r"(?<![^\W_])(?=[a-z0-9$]{4})[a-z]+[0-9$]+[a-z$]+|\$[a-z]", re.IGNORECASE)

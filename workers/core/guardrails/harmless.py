@@ -44,9 +44,9 @@ _MORE_THAN_A_NAME = re.compile(
     r"|(?:输出|回复|回答|重复|复述|翻译)[^,。]{0,6}(?:你|指令|中文|英文|英语|内容|只)|[用以](?:中文|英文|英语|日语)(?:回答|回复)"
     r"|认证|医生推荐|专家推荐|热销|畅销|爆款|好评|包退|退款|保修|第1|top1"
 )
-#: Marks of a prompt's own structure: lines, delimiters, labels, lists.
+#: Marks of a prompt's own structure, in a text without spaces around it: lines, delimiters, labels, lists.
 _STRUCTURE = re.compile(
-    r"[\n\r\v\f\x85\u2028\u2029]\s*\S|<{2}|>{2}|={3}|<(?:\||/?s>)|\|>|\[/?inst\]|#{2}|[;；]|<\w+[\s=/]|\bon[a-z]+\s*=|\{[{%#]|\$\{"
+    r"[\n\r\v\f\x85\u2028\u2029]|<{2}|>{2}|={3}|<(?:\||/?s>)|\|>|\[/?inst\]|#{2}|[;；]|<\w+[\s=/]|\bon[a-z]+\s*=|\{[{%#]|\$\{"
     r"|\b(?:system|user|assistant|human|facts?|tone|product|instructions?|rules?|note)\s*[:：]"
     r"|(?:系统|用户|助手|特点|语气|产品|名称|类别|标题|正文|目标人群|指令|规则|注意)\s*[:：]",
     re.IGNORECASE,

@@ -35,7 +35,7 @@ META = Screen.of(
     r"|我被(?:要求|设定|告知)|我是(?:一个|一名|一台)?(?:机器人|ai|dan|海盗|助手)|用户(?:要求|输入|指令)"
 )
 ROLE = re.compile(
-    r"^\s*[\"'“]?(?:system|user|assistant|human|bot|ai|model|title|body|subject|email[_ ]subject|preheader"
+    r"^[^\S\n]*+[\"'“]?(?:system|user|assistant|human|bot|ai|model|title|body|subject|email[_ ]subject|preheader"
     r"|cta(?:[_ ]text)?|message|text|push|sms"
     r"|notification|output|answer|response|instructions?|facts|tone|product|标题|正文|主题|内容|推送|短信"
     r"|邮件|系统|用户|助手|回答|输出|回复|指令|特点|语气|产品|字段|渠道|名称)\s*[:：]",

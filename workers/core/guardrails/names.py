@@ -106,7 +106,10 @@ def _unknown_name(text: str, grounds: str) -> str | None:
         word = match.group()
         if word.isupper() or _COMMON.fullmatch(word.casefold()) or word.casefold().removesuffix("'s") in grounds:
             continue
-        before = text[: match.start()].rstrip(" \t")[-1:]
+        at = match.start() - 1
+        while at >= 0 and text[at] in " \t":
+            at -= 1
+        before = text[at] if at >= 0 else ""
         if before and before.isascii() and before not in _BEFORE_SENTENCES:
             return word
     return None

@@ -9,7 +9,7 @@ from functools import lru_cache
 import msgspec
 
 from schemas.messages import ProductFacts
-from workers.core.guardrails.amount_use import misused
+from workers.core.guardrails.amount_use import LONGEST_CLAUSE, misused
 from workers.core.guardrails.screen import Screen
 from workers.core.guardrails.subject import Subject
 
@@ -17,7 +17,7 @@ _UNITS = {
     "time": r"(?:个)?小时|个?钟头|hours?|hrs?|h|天|日|days?|周|个?星期|weeks?|个月|months?|年|years?|分钟|minutes?"
     "|mins?|秒(?:钟)?|seconds?|secs?",
     "percent": r"%|percent|per cent|成",
-    "money": r"元|块钱|rmb|cny|yuan|usd|dollars?|eur|euros?|gbp|pounds?|jpy|yen",
+    "money": r"元|块钱|rmb|cny|yuan|usd|dollars?|eur|euros?|gbp|pounds?|jpy|yen|[¥$€£](?!\d)",
     "times": r"倍|x\b|times|-?fold",
     "measure": r"mah|毫安时?|kg|千克|公斤|mg|g|克|mm|毫米|cm|厘米|km|公里|miles?|米|metres?|meters?|inch(?:es)?"
     "|英寸|khz|hz|db|分贝|gb|tb|mb|瓦|伏|级|代",
@@ -39,6 +39,7 @@ _CURRENCIES = {
     "JPY": ("jpy", "yen"),
 }
 #: "Under 300 yuan" is true of a price of 299: a round number above it, at most this share away.
+_LONGEST_BELOW = 20  # characters
 _BELOW, _NEAR = re.compile(r"(?:less than|under|below|不到|低于)\s?[a-z¥€$£]{0,4}\s?$"), 0.1
 _TO_TWELVE = "zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve"
 _WORDS = {word: float(value) for value, word in enumerate(_TO_TWELVE.split("|"))}
@@ -68,18 +69,18 @@ _LATIN_ENDS = r"(?![a-z])"
 _TOKEN = re.compile(
     r"(?=[\d¥$€£蓝零一二两三四五六七八九十百千万亿半]|(?<![a-z])[a-z])"  # a quick no for most places of a text
     r"(?:(?P<label>bluetooth|蓝牙|wi-?fi|usb|ipx?|android"
-    r"|ios)\s*v?\s*)?(?:(?P<sign>[¥$€£])\s*)?(?P<percent_first>百分之)?(?:"
+    r"|ios)\s*+(?:v\s*+)?)?(?:(?P<sign>[¥$€£])\s*+)?(?P<percent_first>百分之)?(?:"
     r"(?P<digits>\d+(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)"
     rf"|(?P<word>(?<![a-z])(?:{'|'.join(sorted(_WORDS, key=len, reverse=True))})(?![a-z]))"
     r"|(?P<han>[零一二两三四五六七八九十百千万亿半]+))"
-    rf"(?:[\s-]*(?:full |whole |straight |多|余|整|来)?[\s-]*(?:{_UNIT}){_LATIN_ENDS})?"
+    rf"(?:[\s-]*+(?:(?:full |whole |straight |多|余|整|来)[\s-]*+)?(?:{_UNIT}){_LATIN_ENDS})?"
 )
 #: Amounts without a unit of their own: nothing before the number, or a label.
 _UNCOUNTED = ("", "bluetooth", "蓝牙", "wifi", "wi-fi", "usb", "ip", "ipx", "android", "ios")
 #: Amounts in words that are no numeral.
 _VAGUE = Screen.of(
     r"\ban? (?:hour|minute|day|month|year) (?:on|of|to|at) (?:the |a |full )?(?:charg|batter|power)"
-    r"|charg\w*[^,.]{0,20}\ban? (?:hour|minute)\b"
+    r"|charg\w{0,8}[^,.]{0,20}\ban? (?:hour|minute)\b"
     r"|\b(?:weeks? and a half|(?:for|lasts?|within|in|after) (?:a|one|another) (?:month|year|decade)|fortnights?"
     r"|couple of (?:days|weeks|hours|months)|few (?:days|weeks|hours|months)"
     r"|for (?:weeks|months|years|decades|ages|ever|life|a lifetime)\b|for days (?:on end|at|without|and)"
@@ -135,7 +136,7 @@ def numbers(subject: Subject) -> str | None:
             ):
                 return f'"{wrong}" is not what the product facts say of "{written}"'
             continue
-        if _is_just_below(amount, product, subject.text[:start]):
+        if _is_just_below(amount, product, subject.text[max(0, start - _LONGEST_BELOW) : start]):
             continue
         if amount.unit == "hours" and not any(c.isdigit() for c in written) and _is_idiom(subject.text, written, start):
             continue
@@ -246,6 +247,7 @@ def _is_idiom(text: str, written: str, start: int) -> bool:
     """One day, a week in words, in a clause that does not speak of power."""
     if not written.startswith(("一", "半", "one", "half")) or written[:2] in ("一百", "一千", "一万", "一十"):
         return False
-    before = max((match.end() for match in _CLAUSE_END.finditer(text, 0, start)), default=0)
-    after = _CLAUSE_END.search(text, start)
-    return _POWER.search(text[before : after.start() if after else len(text)]) is None
+    first, last = max(0, start - LONGEST_CLAUSE), start + LONGEST_CLAUSE
+    before = max((match.end() for match in _CLAUSE_END.finditer(text, first, start)), default=first)
+    after = _CLAUSE_END.search(text, start, last)
+    return _POWER.search(text[before : after.start() if after else last]) is None

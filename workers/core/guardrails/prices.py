@@ -14,13 +14,13 @@ from workers.core.guardrails.screen import Screen
 from workers.core.house_rules import Policy
 from workers.core.markets import market_of
 
-_NUMBER = r"(\d+(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)"
-_SIGN = r"(?:[¥$€£]|cny|rmb|usd|eur|gbp)?\s*"
-_MONEY = (
-    r"(?:[¥$€£]\s*\d|(?:cny|rmb|usd|eur|gbp) \d|\d[\d.,]*\s*(?:cny|rmb|yuan|usd|dollars?|eur|euros?|gbp|pounds?|元|块))"
-)
+#: Whole numbers only, and none given back: else a long run of digits is looked at again from each of its places.
+_NUMBER = r"(?<!\d)((?>\d+(?:,\d{3}){1,6}(?:\.\d+)?|\d+(?:\.\d+)?))"
+_SIGNED = r"(?:(?:[¥$€£]|cny|rmb|usd|eur|gbp)\s*+)?"
+_SIGN = r"(?:[¥$€£]|cny|rmb|usd|eur|gbp)?\s*+"
+_MONEY = r"(?:[¥$€£]\s*\d|(?:cny|rmb|usd|eur|gbp) \d|\d[\d.,]{0,24}\s*(?:cny|rmb|yuan|usd|dollars?|eur|euros?|gbp|pounds?|元|块))"
 _PERCENT = r"(?:%|percent|per cent)"
-_ZHE = r"(?:\d+(?:\.\d+)?|[一二三四五六七八九]{1,2})\s*折(?![叠腾磨射返])"
+_ZHE = r"(?:\d{1,4}(?:\.\d{1,4})?|[一二三四五六七八九]{1,2})\s*折(?![叠腾磨射返])"
 #: Any word that tells a customer of a lower price than before, a sale as well (Commission notice 2021/C 526/02, 1.1).
 ANNOUNCED = Screen.of(
     rf"\b(?:was|were|previously|formerly|originally|used to (?:be|cost)|instead of|rather than|regularly)"
@@ -50,13 +50,13 @@ _OFF = re.compile(
     rf"\s*(?:of |you )?{_NUMBER}\s*{_PERCENT}"
 )
 _ANY_PERCENT = re.compile(rf"{_NUMBER}\s*{_PERCENT}|百分之[一二两三四五六七八九十百]+")
-_FOLD = re.compile(r"(\d+(?:\.\d+)?|[一二三四五六七八九]{1,2})\s*折(?![叠腾磨射返])")
+_FOLD = re.compile(r"((?<!\d)\d+(?:\.\d+)?|[一二三四五六七八九]{1,2})\s*折(?![叠腾磨射返])")
 _HALF = re.compile(r"\bhalf[- ]price\b|半价")
 _SAVED = re.compile(
     rf"(?:\b(?:sav(?:e|es|ing|ings)|reduced by|down by|cut by|lower by|discount of) (?:of |you )?"
-    rf"|(?:立减|直降|立省|省|便宜|优惠|降价?)了?\s*)"
+    rf"|(?:立减|直降|立省|省|便宜|优惠|降价?)了?\s*+)"
     rf"{_SIGN}{_NUMBER}(?![\d.,]*\s*(?:{_PERCENT}|折|hours?|minutes?|days?|小时|分钟|天|次|个))"
-    rf"|{_SIGN}{_NUMBER}\s*(?:cny|rmb|yuan|usd|dollars?|eur|euros?|gbp|pounds?)? (?:off|less|cheaper)\b"
+    rf"|{_SIGNED}{_NUMBER}\s*(?:cny|rmb|yuan|usd|dollars?|eur|euros?|gbp|pounds?)? (?:off|less|cheaper)\b"
 )
 _WAS = re.compile(
     r"(?:\b(?:was|were|previously|formerly|originally|instead of|rather than|regularly|(?:reduced|down|cut|lowered) from"

@@ -22,7 +22,7 @@ PERSONAL = Screen.of(
     r"|\bcredit card\b|\bpass(?:word|code)s?\b|\bpin code\b|\bsocial security\b|\bssn\b|\bdate of birth\b"
     r"|\bborn (?:on|in)\b"
     r"|\bhome address\b|\b(?:he|she) (?:lives?|bought)\b|\blives (?:at|in)\b"
-    r"|\d+ \w+ (?:street|st|avenue|road|lane|drive)\b"
+    r"|\d{1,9} \w{1,40} (?:street|st|avenue|road|lane|drive)\b"
     r"|身份证|护照|卡号|订单(?:号|编号)|单号|密码|验证码|住址|家住|住在|手机号|电话(?:是|号)|生日是|出生"
     r"|收货(?:地址|人)"
     r"|[\u3400-\u9fff]{2}(?<![城都超股门])[省市][\u3400-\u9fff]{1,6}[区县路街镇]"

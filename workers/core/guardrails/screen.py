@@ -9,7 +9,7 @@ single pass over a text (Aho-Corasick) tells which of all these it has: mostly n
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache, cached_property
 
 import msgspec
@@ -78,9 +78,7 @@ class Screen:
 
     def without(self, text: str) -> str:
         """The text, spaces in the place of what matches."""
-        for _, found in self.every(text):
-            text = text[: found.start()] + " " * len(found.group()) + text[found.end() :]
-        return text
+        return blanked(text, (found.span() for _, found in self.every(text)))
 
     def _matches(self, text: str) -> Iterator[tuple[int, re.Match[str]]]:
         for number in self._tried(text):
@@ -121,6 +119,20 @@ class Screen:
             [tuple(needed_besides(source, self._flags)) for _, source in table],
             AhoCorasick(words),
         )
+
+
+def blanked(text: str, spans: Iterable[tuple[int, int]]) -> str:
+    """The text, spaces in the place of the spans (start, end), which may overlap.
+
+    >>> blanked("only 7 left", [(0, 4), (3, 6)])
+    '       left'
+    """
+    parts, done = list[str](), 0
+    for start, end in sorted(spans):
+        if end > done:
+            parts += text[done:start], " " * (end - max(start, done))
+            done = end
+    return "".join((*parts, text[done:]))
 
 
 def _has_one(text: str, words: tuple[str, ...]) -> bool:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
+from collections.abc import Mapping
 
 from workers.core import limits
 from workers.core.guardrails.screen import Screen
-from workers.core.guardrails.subject import Subject
+from workers.core.guardrails.subject import About, Subject
+from workers.core.playbook import Playbook
 
 _PLACEHOLDER = Screen.of(
     r"\{|\}|\[[^\]]*\]?|<<|>>|%\w+%|\bx{3,}\b|\b(?:todo|tbd|lorem ipsum|n/a|null|none|undefined|nan)\b|\b(?:your"
@@ -16,7 +18,7 @@ _PLACEHOLDER = Screen.of(
     r"|(?:产品|客户|用户|品牌|商品|你的)(?:名称|名字)|某某|××+|_{2,}"
 )
 _MARKUP = Screen.of(
-    r"</?[a-z!][^>]*>?|&(?:[a-z]{2,8}|#x?[0-9a-f]+);|\*\*?|`|\]\(|^\s*(?:#{1,6}|[-*+>]|\d+\.)\s|~~|\\[nrtux\"]|#\w|[<>=]|&#|---",
+    r"</?[a-z!][^>]*>?|&(?:[a-z]{2,8}|#x?[0-9a-f]+);|\*\*?|`|\]\(|^[^\S\n]*+(?:#{1,6}|[-*+>]|\d+\.)\s|~~|\\[nrtux\"]|#\w|[<>=]|&#|---",
     re.MULTILINE,
 )
 #: What is no letter, digit or mark of everyday Latin and Chinese text.
@@ -55,15 +57,20 @@ def structure(subject: Subject) -> str | None:
 
 def length(subject: Subject) -> str | None:
     """Within the limits of the channel, its vendors and its suffix; a text is never truncated to fit."""
-    channel, language = subject.playbook.channels[subject.about.channel], subject.about.language
+    return too_long(subject.fields, subject.about, subject.playbook)
+
+
+def too_long(fields: Mapping[str, str], about: About, playbook: Playbook) -> str | None:
+    """What `length` says of the fields of a text as it is written."""
+    channel, language = playbook.channels[about.channel], about.language
     for name in channel.fields:
-        value = subject.fields.get(name, "")
+        value = fields.get(name, "")
         if wrong := limits.wrong(channel, name, language, value):
             return wrong
         room = limits.room(channel, name, language)
         if room is not None and room.chars - 1 <= len(value) <= room.chars and not _ends(value):
             return f"{name} is cut off at {len(value)} characters"  # where the JSON Schema stops a model
-    return limits.payload_wrong(channel, language, subject.fields)
+    return limits.payload_wrong(channel, language, fields)
 
 
 def markup(subject: Subject) -> str | None:

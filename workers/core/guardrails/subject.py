@@ -12,11 +12,14 @@ import msgspec
 
 from schemas.messages import MessageText, ProductFacts
 from workers.core.guardrails.confusables import as_read
+from workers.core.guardrails.money import plain_amounts
 from workers.core.guardrails.prices import ANNOUNCED, Reduction, speakable
 from workers.core.house_rules import Market
 from workers.core.markets import market_of
 from workers.core.playbook import Playbook
 
+#: Apostrophes and hyphens that keyboards, languages and models write for ' and -.
+_WRITTEN_OTHERWISE = str.maketrans(dict.fromkeys("’ʼ‛ʹ", "'") | dict.fromkeys("‐‑", "-"))
 _BETWEEN_HAN = re.compile(r"(?<=[\u3400-\u9fff])\s+(?=[\u3400-\u9fff])")
 
 
@@ -115,11 +118,11 @@ def _own_data(texts: tuple[str, ...]) -> str:
 
 
 def normalised(text: str) -> str:
-    """NFKC, and no spaces between Chinese characters: 最 佳 hides nothing.
+    """NFKC, no spaces between Chinese characters (最 佳 hides nothing), one kind of apostrophe and hyphen, and plain amounts.
 
-    >>> normalised("最 佳 ＦＲＥＥ")
-    '最佳 FREE'
+    >>> normalised("最 佳 ＦＲＥＥ"), normalised("it\u02bcs a 7\u2011day band"), normalised("1\u202f299,90\u00a0€")
+    ('最佳 FREE', "it's a 7-day band", '1299.90 €')
     """
-    if text.isascii():
-        return text
-    return _BETWEEN_HAN.sub("", unicodedata.normalize("NFKC", text)).replace("’", "'")
+    if not text.isascii():
+        text = _BETWEEN_HAN.sub("", unicodedata.normalize("NFKC", text)).translate(_WRITTEN_OTHERWISE)
+    return plain_amounts(text)

@@ -16,6 +16,7 @@ from workers.core.guardrails.lexicon import Lexicon, grammar, lexicon
 from workers.core.guardrails.numbers import spans
 from workers.core.guardrails.predicates import foreign_deed
 from workers.core.guardrails.prices import OF_PRICES
+from workers.core.guardrails.screen import blanked
 from workers.core.guardrails.subject import Subject
 from workers.core.guardrails.words import Words, fact_words, forms, latin, neutral_words, own_words
 
@@ -31,6 +32,7 @@ _MODAL = re.compile(
 _PREDICATE_BEGINS = re.compile(
     r"(?:会|能|可|可以|帮你|替你|让你|为你|帮您|替您|让您|为您|帮|让|还|也|支持|助你|不用|无需|不怕|不)$"
 )
+_LONGEST_BEGINNING = 2
 
 
 def unstated(subject: Subject) -> str | None:
@@ -45,8 +47,7 @@ def unstated(subject: Subject) -> str | None:
     text = subject.text
     if subject.reduction is not None:  # what is said of a lower price is the business of `market`
         text = OF_PRICES.sub(lambda found: " " * len(found.group()), text)
-    for start, end in spans(text):  # amounts are the business of `numbers`
-        text = text[:start] + " " * (end - start) + text[end:]
+    text = blanked(text, spans(text))  # amounts are the business of `numbers`
     for line in text.split("\n"):
         doubtful = ""
         for found, tolerable in _unknown(line, words, subject, known):
@@ -160,4 +161,6 @@ def _tolerable_run(run: str, start: int, end: int, known: Lexicon) -> bool:
     """As above for Chinese: at most two characters, none of which claims, and not after what begins a predicate."""
     if end - start > 2 or any(character in known.claiming for character in run[start:end]):
         return False
-    return not _PREDICATE_BEGINS.search(run[:start]) and not (start == 0 and run[end : end + 1] in ("你", "您"))
+    return not _PREDICATE_BEGINS.search(run[max(0, start - _LONGEST_BEGINNING) : start]) and not (
+        start == 0 and run[end : end + 1] in ("你", "您")
+    )

@@ -15,9 +15,9 @@ from workers.core.playbook import Playbook
 from workers.core.remembered import remembered
 
 #: A word in Latin letters, or a digit with letters (5g); hyphens are spaces by then.
-LATIN = re.compile(r"[^\W\d_\u3400-\u9fff][^\W_\u3400-\u9fff]*(?:'[a-z]+)?|\d+[^\W\d_\u3400-\u9fff]+")
+LATIN = re.compile(r"[^\W\d_\u3400-\u9fff][^\W_\u3400-\u9fff]*(?:'[a-z]+)?|(?<!\d)\d+[^\W\d_\u3400-\u9fff]+")
 #: The same in an ASCII text.
-_LATIN_ASCII = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:'[a-z]+)?|[0-9]+[A-Za-z]+")
+_LATIN_ASCII = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:'[a-z]+)?|(?<![0-9])[0-9]+[A-Za-z]+")
 _PARTS = {"zh": re.compile(r"[^\w]+")}
 _PARTS_LATIN = re.compile(r"[^\w'-]+")
 

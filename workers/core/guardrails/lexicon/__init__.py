@@ -5,14 +5,10 @@ Text files beside this one, one a kind and language; each says in its head how i
 
 from __future__ import annotations
 
-import re
 from functools import cache
 from importlib import resources
 
 import msgspec
-
-_BETWEEN = {"zh": re.compile(r"\s+")}
-_BETWEEN_LATIN = re.compile(r"\s*[,\n]\s*")
 
 
 class Lexicon(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,15 +35,14 @@ class Lexicon(msgspec.Struct, frozen=True, kw_only=True):
 @cache
 def lexicon(language: str) -> Lexicon:
     """The lexicon of a language (`en`, `zh`), read once."""
-    between = _BETWEEN.get(language, _BETWEEN_LATIN)
     neutral, claiming, deeds = (
-        frozenset(entry for line in _lines(kind, language) for entry in between.split(line))
+        frozenset(entry for line in _lines(kind, language) for entry in _entries(line, language))
         for kind in ("neutral", "claims", "deeds")
     )
     synonyms = []
     for line in _lines("facts", language):
         triggers, _, words = line.replace("：", ":").partition(":")
-        synonyms.append((tuple(between.split(triggers.strip())), tuple(between.split(words.strip()))))
+        synonyms.append((tuple(_entries(triggers, language)), tuple(_entries(words, language))))
     return Lexicon(
         neutral=frozenset(entry for entry in neutral if not entry.startswith("-")),
         never=frozenset(entry[1:] for entry in neutral if entry.startswith("-")),
@@ -60,9 +55,13 @@ def lexicon(language: str) -> Lexicon:
 @cache
 def grammar(language: str) -> dict[str, frozenset[str]]:
     """Classes of words by name, read once; {} = the package has none for the language."""
-    between = _BETWEEN.get(language, _BETWEEN_LATIN)
     classes = (line.partition(":") for line in _lines("grammar", language))
-    return {name: frozenset(between.split(words.strip())) for name, _, words in classes}
+    return {name: frozenset(_entries(words, language)) for name, _, words in classes}
+
+
+def _entries(line: str, language: str) -> list[str]:
+    """Between spaces in Chinese, between commas elsewhere; an empty line is one empty entry."""
+    return (line.split() or [""]) if language == "zh" else [entry.strip() for entry in line.split(",")]
 
 
 def _lines(kind: str, language: str) -> list[str]:
