@@ -66,6 +66,9 @@ def _shape(definition: Schema, added: dict[str, Schema]) -> None:
     for name, field in properties.items():
         if field.get("default", 0) in (None, [], {}):
             del field["default"]  # a missing field means it; generators write code for it that does not compile
+        if isinstance(default := field.get("default"), float) and default.is_integer():  # nor `Double x = 1;`
+            del field["default"]
+            field["description"] = f"{default} if absent."
         properties[name] = _named(_plain(field), _enum_name(definition["title"], name), added)
         if "additionalProperties" in field:
             field["additionalProperties"] = _plain(field["additionalProperties"])

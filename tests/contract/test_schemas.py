@@ -142,7 +142,9 @@ def test_a_schema_has_the_shape_that_code_generators_understand(topic: Topic) ->
     assert schema["title"].isidentifier()
     for node in nodes(schema):
         assert {"type": "null"} not in node.get("anyOf", []), "a nullable field is `type: [..., null]`"
-        assert node.get("default", 0) not in ([], {}, None), "no generator writes code for it that compiles"
+        default = node.get("default", 0)
+        assert default not in ([], {}, None), "no generator writes code for it that compiles"
+        assert not (isinstance(default, float) and default.is_integer()), "a whole number is no double in Java"
         if "enum" in node and node not in [schema.get("if")]:
             named = node["enum"] == ["", None] or (node["title"].isidentifier() and node["type"] == "string")
             assert named, "an enum without a name is numbered by its place"
