@@ -15,12 +15,15 @@ from schemas import catalogue, control, dialogue, events, learning, messages, pr
 DAY_MS = 86_400_000
 
 Partitioning = Literal["customer", "single"]
+#: The one codec that every client can read as it comes: kafkajs has no other, and Python's need packages for the rest.
+EVERYBODY_READS = "gzip"
 
 
 class Topic(msgspec.Struct, frozen=True, kw_only=True):
     """One row. `retention_ms` None with cleanup `compact`; `struct` None = internal bytes (msgpack state).
 
     `writers` and `readers` are roles and tools; a worker that opens a topic without standing here fails a test.
+    `busy`: workers alone read it, and at a high rate, so it keeps the codec that they write.
     """
 
     name: str
@@ -32,11 +35,14 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
     writers: tuple[str, ...]
     readers: tuple[str, ...]
     summary: str
+    busy: bool = False
     config: dict[str, str] = {}
 
-    def broker_config(self) -> dict[str, str]:
-        """What the topic tool sets and checks on the broker."""
+    def broker_config(self, codec: str = EVERYBODY_READS) -> dict[str, str]:
+        """What the topic tool sets and checks on the broker. `codec` is `compression.type` of what programs of others read."""
         config = {"cleanup.policy": self.cleanup, "message.timestamp.type": "LogAppendTime"}
+        if not self.busy:
+            config["compression.type"] = codec
         if self.retention_ms is not None:
             config["retention.ms"] = str(self.retention_ms)
         return config | self.config
@@ -45,6 +51,8 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
 CUSTOMER = "userId, else anonymousId"
 #: A compacted topic forgets what was overwritten within a day, and a tombstone outlives any worker's absence of a week.
 COMPACTION = {"max.compaction.lag.ms": str(DAY_MS), "segment.ms": str(DAY_MS), "delete.retention.ms": str(7 * DAY_MS)}
+#: Where shops and apps send to unless the setting `source_topics` says another; not of the table, for it is theirs.
+SOURCE = "shop.events"
 #: The channels of the first playbook. Channels are data: the tool creates a topic for each channel of the playbook.
 CHANNELS = ("email", "push", "sms", "in_app")
 
@@ -81,6 +89,7 @@ TOPICS: tuple[Topic, ...] = (
         writers=("intake",),
         readers=("personalise", "learn", "understand"),
         summary="What customers do, mapped to the Segment spec, validated and re-keyed.",
+        busy=True,
     ),
     Topic(
         name="customer.merges",
@@ -91,6 +100,7 @@ TOPICS: tuple[Topic, ...] = (
         writers=("personalise",),
         readers=("personalise",),
         summary="Reserved: nothing writes or reads it yet. Profiles on the way to the partition of their customer.",
+        busy=True,
     ),
     Topic(
         name="customer.profiles",
@@ -142,6 +152,7 @@ TOPICS: tuple[Topic, ...] = (
         writers=("personalise",),
         readers=("generate",),
         summary="Texts to write.",
+        busy=True,
     ),
     Topic(
         name="message.candidates",
@@ -152,6 +163,7 @@ TOPICS: tuple[Topic, ...] = (
         writers=("generate",),
         readers=("personalise",),
         summary="Written texts, not yet published.",
+        busy=True,
     ),
     Topic(
         name="message.reviews",
@@ -338,6 +350,7 @@ TOPICS: tuple[Topic, ...] = (
         writers=("personalise",),
         readers=("personalise",),
         summary="Changelog of personalise: profiles and the applied offsets of each lane (msgpack).",
+        busy=True,
         config=COMPACTION,
     ),
     Topic(
@@ -348,6 +361,7 @@ TOPICS: tuple[Topic, ...] = (
         writers=("learn",),
         readers=("learn",),
         summary="Changelog of learn: open exposures, counts and the applied offsets of each lane (msgpack).",
+        busy=True,
         config=COMPACTION,
     ),
 )

@@ -50,6 +50,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     partitions: Annotated[int, Meta(ge=1, le=4096)] = 4
     # Copies of each partition; 3 in production.
     replication: Annotated[int, Meta(ge=1, le=5)] = 1
+    # Codec of what `intake`, `personalise` and `learn` write.
+    compression: Literal["none", "gzip", "lz4", "snappy", "zstd"] = "lz4"
+    # Codec that the broker keeps for the topics that your programs read (docs/senders.md); `producer`: as it was written.
+    topic_compression: Literal["gzip", "uncompressed", "lz4", "snappy", "zstd", "producer"] = "gzip"
     # Topics of shops and apps that `intake` maps, comma-separated.
     source_topics: str = "shop.events"
     # How `intake` reads them; `auto` tells the formats apart record by record.

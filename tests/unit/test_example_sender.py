@@ -310,7 +310,7 @@ def test_the_records_of_the_documentation_are_what_the_topics_take() -> None:
         codec.decode(Feedback, record) for record in records if b'"status": "' in record and b'"event_id"' in record
     ]
     assert [one.status for one in said] == ["bounced", "opened", "clicked", "unsubscribed"]
-    (event,) = [codec.decode_event(record) for record in records if b'"event_id"' not in record]
+    (event,) = [codec.decode_event(record) for record in records if b'"messageId"' in record]
     assert isinstance(event, Track)
     assert [change.granted for change in from_properties(event.properties, 0)] == [True]
 

@@ -16,11 +16,13 @@ from functools import cached_property
 from typing import Any, Protocol
 
 import faust
+from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
-from workers.adapters import failpoints, foreign_records, unpacking
+from workers.adapters import failpoints, unpacking
+from workers.adapters.foreign_records import ForeignRecords
 from workers.adapters.lane_spec import TopicPartitionKey
 from workers.adapters.lanes import FetchedRecord, Positions
 from workers.errors import Misconfigured
@@ -243,8 +245,6 @@ class LaneTransport(CommittedTransport):
 
 def install(app: faust.App, transport: type[CommittedTransport]) -> None:
     """Makes an app use this transport for consuming and producing."""
-    unpacking.bound()
-    if failpoints.reads_any_batch():
-        foreign_records.install()
+    unpacking.bound(ForeignRecords if failpoints.reads_any_batch() else MemoryRecords)
     app.transport = transport(app.conf.broker_consumer, app)
     app.producer_transport = CommittedTransport(app.conf.broker_producer, app)

@@ -247,7 +247,8 @@ class Lane:
 
     async def _work(self) -> None:
         identity = f"{self._spec.group}-{self.name}"
-        producer = LaneProducer(self._client_config, identity, self._settings.transaction_timeout_s)
+        limit_s, compression = self._settings.transaction_timeout_s, self._settings.compression
+        producer = LaneProducer(self._client_config, identity, limit_s, compression)
         started = clock.monotonic_s()
         await self._undisturbed(producer.fence)
         self._pulse.beat(self._part)

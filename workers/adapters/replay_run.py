@@ -45,7 +45,7 @@ class Feeder:
                 "enable.idempotence": True,
                 "partitioner": "murmur2_random",
                 "linger.ms": 5,
-                "compression.type": "lz4",
+                "compression.type": settings.compression,
                 "queue.buffering.max.messages": 200_000,
             }
         )

@@ -29,7 +29,9 @@ Delivered = Callable[[KafkaError | None, "Message[bytes, bytes]"], None]
 class LaneProducer:
     """Blocking; call it from a thread. Any error it raises ends the lane: what was folded in memory cannot be taken back."""
 
-    def __init__(self, client_config: Mapping[str, str | int], transactional_id: str, timeout_s: float) -> None:
+    def __init__(
+        self, client_config: Mapping[str, str | int], transactional_id: str, timeout_s: float, compression: str
+    ) -> None:
         self._timeout_s = timeout_s
         self._id = transactional_id
         self._producer = failpoints.make_producer(
@@ -38,7 +40,7 @@ class LaneProducer:
                 "transactional.id": transactional_id,
                 "transaction.timeout.ms": int(timeout_s * 1000),
                 "linger.ms": 0,  # a commit flushes at once; waiting would only add latency
-                "compression.type": "lz4",
+                "compression.type": compression,
                 "partitioner": "murmur2_random",
                 "queue.buffering.max.messages": 200_000,
                 "queue.buffering.max.kbytes": 64 << 10,  # beyond it `produce` waits for the broker

@@ -105,8 +105,11 @@ def _counted(unpacked: bytes) -> bytes:
 class BoundedRecords:
     """What aiokafka's fetcher makes of one partition's answer, with an end."""
 
+    #: Reads the batches one by one.
+    reader: type[Any] = MemoryRecords
+
     def __init__(self, data: bytes) -> None:
-        self._records = MemoryRecords(data)
+        self._records = self.reader(data)
         self.unpacked = 0
 
     def size_in_bytes(self) -> int:
@@ -161,10 +164,13 @@ class _Stub(msgspec.Struct, frozen=True):
         return f"a compressed batch that ends at offset {self.offset}: {self.why} ({MOST_OF_A_BATCH} bytes)".encode()
 
 
-def bound() -> None:
-    """From now on every consumer of aiokafka in this process unpacks within these limits. May be called again."""
+def bound(reader: type[Any] = MemoryRecords) -> None:
+    """From now on every consumer of aiokafka in this process unpacks within these limits, and reads batches by `reader`. May be
+    called again.
+    """
     for module in (default_records, legacy_records):
         for decode in (gzip_decode, snappy_decode, lz4_decode, zstd_decode):
             if hasattr(module, decode.__name__):
                 setattr(module, decode.__name__, decode)
+    BoundedRecords.reader = reader
     fetcher.MemoryRecords = BoundedRecords
