@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from base64 import b64encode
 from typing import Any, Self
@@ -91,3 +92,38 @@ def without_login(url: str) -> tuple[str, str]:
     user, _, password = login.partition(":")
     proof = b64encode(f"{unquote(user)}:{unquote(password)}".encode()).decode()
     return parts._replace(netloc=place).geturl(), f"Basic {proof}"
+
+
+def is_http(url: str) -> bool:
+    """Whether it is a URL of HTTP with a host, without query and fragment.
+
+    >>> is_http("https://a.example:8000/v1"), is_http("http://a.example?key=1"), is_http("off"), is_http("http://a:port")
+    (True, False, False, False)
+    """
+    try:
+        parts = urlsplit(reveal(url))
+        tail = parts.query or parts.fragment
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and not tail
+    except ValueError:
+        return False
+
+
+def plain_host(url: str) -> str:
+    """The other machine to which whatever goes there would go in plain text; "" = encrypted, or it stays on this one.
+
+    A name that may only lead here counts as another machine.
+
+    >>> [plain_host(f"{url}/hook") for url in ("http://vllm:8000", "fcm+http://A", "https://vllm", "http://127.0.0.1:1")]
+    ['vllm', 'a', '', '']
+    """
+    try:
+        parts = urlsplit(reveal(url))
+        host = parts.hostname or ""
+    except ValueError:
+        return ""  # whoever uses it says that it is none
+    if parts.scheme not in ("http", "fcm+http") or host == "localhost":
+        return ""
+    try:
+        return "" if ipaddress.ip_address(host).is_loopback else host
+    except ValueError:
+        return host

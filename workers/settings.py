@@ -6,19 +6,17 @@ A value that is unknown, of the wrong type or out of range stops the start and n
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
 
 from workers.errors import Misconfigured
-from workers.secrets import HIDDEN, Secret, SecretUrl, reveal, without_login
+from workers.secrets import HIDDEN, Secret, SecretUrl, is_http, plain_host, reveal, without_login
 
 ROOT = Path(__file__).resolve().parents[1]
 #: Read by the set-up, the tests and the failpoints, not by the workers.
@@ -243,7 +241,7 @@ def load(environment: Mapping[str, str] | None = None, **overrides: Any) -> Sett
 def _check_llm(settings: Settings, source: str) -> None:
     """Raises Misconfigured naming the URL that cannot be one."""
     for url in settings.llm_urls:
-        if not _is_http(url):
+        if not is_http(url):
             raise Misconfigured(
                 f"{source}: llm = {url!r} is not allowed.",
                 "embedded, vllm-cpu, off, or http(s)://..., several of them separated by commas",
@@ -258,25 +256,11 @@ def _check_llm(settings: Settings, source: str) -> None:
 
 def _check_traces(settings: Settings, source: str) -> None:
     """A query would stand in the exporter's own error messages."""
-    if settings.traces_url and not _is_http(settings.traces_url):
+    if settings.traces_url and not is_http(settings.traces_url):
         raise Misconfigured(
             f"{source}: traces_url = {settings.traces_url!r} is not allowed.",
             "http(s)://host:4318/v1/traces; a token belongs into OTEL_EXPORTER_OTLP_HEADERS",
         )
-
-
-def _is_http(text: str) -> bool:
-    """A URL of HTTP with a host, without query and fragment."""
-    try:
-        parts = urlsplit(reveal(text))
-        return (
-            parts.scheme in ("http", "https")
-            and bool(parts.hostname)
-            and parts.port != 0
-            and not (parts.query or parts.fragment)
-        )
-    except ValueError:
-        return False
 
 
 def _check_plain_http(settings: Settings, sources: Mapping[str, str]) -> None:
@@ -288,24 +272,12 @@ def _check_plain_http(settings: Settings, sources: Mapping[str, str]) -> None:
     )
     allowed = {host.strip().lower() for host in settings.plain_http_hosts.split(",")} - {""}
     for name, url in urls:
-        if not url.startswith(("http://", "fcm+http://")):
-            continue
-        try:
-            host = urlsplit(reveal(url)).hostname or ""
-        except ValueError:
-            continue  # said by whoever uses it
-        if host not in allowed and not _is_loopback(host):
+        host = plain_host(url)
+        if host and host not in allowed:
             raise Misconfigured(
                 f"{sources.get(name, name)}: {name} = {url} would go to another machine in plain text.",
                 f"https, or ATTUNE_PLAIN_HTTP_HOSTS={host} if nobody else is on the way",
             )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host in ("localhost", "")
 
 
 def to_environment(settings: Settings) -> dict[str, str]:
