@@ -90,7 +90,7 @@ TOPICS: tuple[Topic, ...] = (
         retention_ms=28 * DAY_MS,
         writers=("personalise",),
         readers=("personalise",),
-        summary="Profiles on their way to the partition of the customer they belong to.",
+        summary="Reserved: nothing writes or reads it yet. Profiles on their way to the partition of the customer they belong to.",
     ),
     Topic(
         name="customer.profiles",
@@ -110,7 +110,7 @@ TOPICS: tuple[Topic, ...] = (
         retention_ms=7 * DAY_MS,
         writers=("understand", "converse"),
         readers=("personalise",),
-        summary="What text and dialogue say about a customer.",
+        summary="Reserved: nothing writes or reads it yet. What text and dialogue say about a customer.",
     ),
     Topic(
         name="catalogue.products",
@@ -120,7 +120,7 @@ TOPICS: tuple[Topic, ...] = (
         partitioning="single",
         writers=("import", "outside"),
         readers=("personalise", "generate", "converse"),
-        summary="What is sold, and what copy may claim about it.",
+        summary="Reserved: nothing writes or reads it yet. What is sold, and what copy may claim about it.",
         config=COMPACTION,
     ),
     Topic(
@@ -200,9 +200,9 @@ TOPICS: tuple[Topic, ...] = (
         struct=messages.Feedback,
         cleanup="delete",
         retention_ms=28 * DAY_MS,
-        writers=("sender", "deliver", "console"),
+        writers=("sender", "deliver", "console", "personalise"),
         readers=("personalise", "learn"),
-        summary="What became of each message.",
+        summary="What became of each message; `personalise` sends on what lies in the wrong partition.",
     ),
     Topic(
         name="feedback.metrics",
@@ -234,7 +234,7 @@ TOPICS: tuple[Topic, ...] = (
         retention_ms=28 * DAY_MS,
         writers=("outside",),
         readers=("converse",),
-        summary="What customers say to us.",
+        summary="Reserved: nothing writes or reads it yet. What customers say to us.",
     ),
     Topic(
         name="dialogue.replies",
@@ -244,7 +244,7 @@ TOPICS: tuple[Topic, ...] = (
         retention_ms=28 * DAY_MS,
         writers=("converse",),
         readers=("outside", "learn"),
-        summary="What we answer.",
+        summary="Reserved: nothing writes or reads it yet. What we answer.",
     ),
     Topic(
         name="control.switches",
@@ -276,7 +276,7 @@ TOPICS: tuple[Topic, ...] = (
         partitioning="single",
         writers=("console",),
         readers=("personalise", "generate", "learn", "converse"),
-        summary="Published playbooks.",
+        summary="Reserved: nothing writes or reads it yet. Published playbooks.",
     ),
     Topic(
         name="model.registry",
@@ -286,7 +286,7 @@ TOPICS: tuple[Topic, ...] = (
         partitioning="single",
         writers=("train", "console"),
         readers=("generate", "understand", "converse"),
-        summary="Trained adapters and encoders.",
+        summary="Reserved: nothing writes or reads it yet. Trained adapters and encoders.",
     ),
     Topic(
         name="audit.trail",
@@ -307,7 +307,7 @@ TOPICS: tuple[Topic, ...] = (
         retention_ms=28 * DAY_MS,
         writers=("console", "outside"),
         readers=("personalise", "generate", "learn", "understand", "converse"),
-        summary="Erase, export or restrict a customer.",
+        summary="Reserved: nobody reads it yet. To erase, export or restrict a customer.",
     ),
     Topic(
         name="privacy.receipts",
@@ -318,7 +318,7 @@ TOPICS: tuple[Topic, ...] = (
         partitioning="single",
         writers=("personalise", "generate", "learn", "understand", "converse"),
         readers=("outside",),
-        summary="What was erased, and what remains until when.",
+        summary="Reserved: nobody writes it yet. What was erased, and what remains until when.",
     ),
     Topic(
         name="dead.letters",

@@ -137,7 +137,15 @@ CATALOGUE: tuple[Metric, ...] = (
         name="attune_learn_ignored_total",
         kind="counter",
         labels=("topic", "reason"),
-        help="Decisions, outcomes and orders (or their amounts) that learn could not use.",
+        help="Decisions, outcomes, feedback and orders (or their amounts) that learn could not use.",
+    ),
+    Metric(
+        short="feedback_misplaced",
+        name="attune_feedback_misplaced_total",
+        kind="counter",
+        labels=(),
+        help="Feedback that its sender put into another customer's partition (another partitioner than murmur2) and that was "
+        "sent on to the right one.",
     ),
     Metric(
         short="dead_letters",

@@ -67,7 +67,8 @@ class LaneProducer:
     ) -> int:
         """One transaction. Returns the offset of the marker in the changelog (-1 without a changelog).
 
-        Outputs go to `partition`, or by murmur2 of their key if None; those of a topic with one partition go there.
+        Outputs go to `partition`, or by murmur2 of their key if None; those that name their own go there, and so do those of
+        a topic with one partition.
         Progress travels as `marker` in the changelog, or as `group_offsets` (offsets, consumer group metadata).
         Raises Fenced when a successor owns the lane, Fatal otherwise.
         """
@@ -89,8 +90,9 @@ class LaneProducer:
                 failpoints.hit("lane.half_produced", self._producer.flush)
                 self._produce(topic, encode_marker(marker), MARKER_KEY, lane, delivered)
             for output in outputs:
-                own = 0 if output.topic in SINGLE else -1 if partition is None else partition
-                self._produce(prefix + output.topic, output.value, output.key, own)
+                own = partition if output.partition is None else output.partition
+                to = 0 if output.topic in SINGLE else -1 if own is None else own
+                self._produce(prefix + output.topic, output.value, output.key, to)
             if group_offsets is not None:
                 self._retrying(lambda: self._producer.send_offsets_to_transaction(*group_offsets, self._timeout_s))
             failpoints.hit("lane.produced", self._producer.flush)

@@ -9,6 +9,10 @@ from workers.core import consent
 from workers.core.playbook import Playbook
 from workers.core.profile import ConsentChange, Profile
 
+#: What a clock says that was never set: the year 2000 and before [s since the epoch].
+_EARLIEST_S = 946_684_800.0
+#: What says that nothing more is wanted.
+REFUSALS = frozenset({"unsubscribed", "complained"})
 #: The message did not reach the customer: it counts against no cap.
 _NOT_DELIVERED = frozenset({"bounced", "dropped", "failed", "skipped"})
 
@@ -22,12 +26,13 @@ class Heard(msgspec.Struct):
 
 def hear(profile: Profile, feedback: Feedback, playbook: Playbook, now_s: float) -> Heard:
     """Applies one record of message.feedback; a repeated one changes nothing more. A no is honoured whatever message it
-    answers; one from the future counts from `now_s`, so that a later yes can still follow it.
+    answers; one from the future, or from a clock that was never set, counts from `now_s`: a later yes can still follow it.
     """
     heard = Heard()
-    at_s = min(feedback.timestamp.timestamp(), now_s)
+    said_s = feedback.timestamp.timestamp()
+    at_s = min(said_s, now_s) if said_s >= _EARLIEST_S else now_s
     channels = _channels(profile, feedback, playbook)
-    if feedback.status in ("unsubscribed", "complained"):
+    if feedback.status in REFUSALS:
         on = "" if feedback.status == "complained" or not channels else channels[0]
         for key in dict.fromkeys(consent.refusal(on, profile.consent, playbook.channels)):
             change = ConsentChange(key, False, at_s, f"feedback:{feedback.status}")

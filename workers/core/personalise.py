@@ -2,7 +2,8 @@
 
 Events fold into profiles and move timers; timers that fire become occurrences; the policy decides each exactly once;
 candidates are rechecked against the newest profile and published or discarded here, so that neither the recheck nor
-the frequency cap has a race. Feedback that says no (unsubscribed, complained, a dead address) changes the profile here too.
+the frequency cap has a race. Feedback that says no (unsubscribed, complained, a dead address) changes the profile here too;
+what another client's partitioner has put into this partition is sent on to that of its customer.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from workers.core.rules import Groups
 from workers.core.triggers import Triggers
 from workers.core.workspace import Workspace
 from workers.errors import InvalidEvent
-from workers.ports import Record, StateStore
+from workers.ports import Output, Record, StateStore
 
 STAGE = "personalise"
 EVENTS, CANDIDATES, FEEDBACK = "customer.events", "message.candidates", "message.feedback"
@@ -223,11 +224,18 @@ class Personalise:
             feedback = codec.decode(Feedback, record.value)
         except codec.Malformed as error:
             raise InvalidEvent(error.reason, error.detail) from error
-        if record.key != feedback.user_id.encode():
-            raise InvalidEvent("key_mismatch", "the record's key is not the customer of its value")
+        key = feedback.user_id.encode()
+        home = self._config.partition_of(key)
+        if home != record.partition:  # other clients' partitioners: the word goes on to where its customer is
+            self._workspace.effects.outputs.append(Output(FEEDBACK, key, record.value, home))
+            self._workspace.count("feedback_misplaced")
+            return
         profile = self._workspace.load(feedback.user_id)
         if profile is None:
-            return  # nobody whom we could write to
+            if feedback.status not in hearing.REFUSALS:
+                return  # nobody whom we could write to
+            profile = self._workspace.create(feedback.user_id)
+            profile.user_id = feedback.user_id
         heard = hearing.hear(profile, feedback, self._playbook, self._clock_s or feedback.timestamp.timestamp())
         if heard.changed:
             self._workspace.touch(profile)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TypeVar
 
 from schemas import codec
-from schemas.messages import Decision, Feedback, Outcome
+from schemas.messages import Decision, Outcome
 from workers.core.house_rules import Learning
 from workers.core.learning import counts, facts
 from workers.core.learning.attribution import refusal
@@ -14,7 +14,7 @@ from workers.core.learning.rewards import earning_bits
 from workers.errors import InvalidEvent
 from workers.ports import Record
 
-S = TypeVar("S", Decision, Outcome, Feedback)
+S = TypeVar("S", Decision, Outcome)
 
 
 def read(struct: type[S], record: Record) -> S:
