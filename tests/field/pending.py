@@ -2,18 +2,6 @@
 
 from __future__ import annotations
 
-CONSENT = {
-    "false",
-    "no-status",
-    "an-empty-status",
-    "a-capital-channel",
-    "a-padded-channel",
-    "several-channels",
-    "all-channels",
-}
-CONSENT |= {"no-channel", "a-capital-purpose", "withdrawn-from-all", "opted-in-by-trait", "personalisation-american"}
-MINORS = {"age-as-text", "age-with-decimals", "born-with-slashes", "born-the-american-way", "born-with-dots"}
-MINORS |= {"born-in-two-digits", "born-in-seconds", "born-by-the-later-reading"}
 FEEDBACK = {
     "every-null",
     "null-for-a-default",
@@ -45,4 +33,4 @@ MAIL = {
 MAIL |= {"ideographic-dot", "system-full", "too-long-for-the-mailbox", "log-in-first", "no-code-of-its-own"}
 CLAIMS = {"non-breaking-hyphen", "modifier-apostrophe", "price-with-a-comma", "price-with-a-space", "price-with-both"}
 
-PENDING = frozenset(CONSENT | MINORS | FEEDBACK | ANSWERS | MAIL | CLAIMS)
+PENDING = frozenset(FEEDBACK | ANSWERS | MAIL | CLAIMS)
