@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -193,7 +194,7 @@ def hang_up(_connection: object) -> None:
         ({"end": hang_up}, Unknown("SMTPServerDisconnected")),
         ({"end": "wat"}, Unknown("-1")),
     ],
-    ids=str,
+    ids=lambda value: re.sub(r" at 0x\w+", "", str(value)),
 )
 def test_what_becomes_of_a_message_at_each_step(replies: dict[str, Any], result: Result) -> None:
     with server(replies) as scripted:
