@@ -9,7 +9,7 @@ from typing import Any
 from schemas.messages import MessageText
 from tests.field.case import Case
 from workers.adapters import llm_wire
-from workers.core import prompts
+from workers.core import model_answers
 from workers.errors import AttuneError
 
 TEXT = '{"title": "Hi", "body": "All good."}'
@@ -18,7 +18,7 @@ READ = {"title": "Hi", "body": "All good."}
 
 def parsed(given: str) -> dict[str, Any]:
     """The text of an answer, or `why` it is none."""
-    found = prompts.parse(given)
+    found = model_answers.parse(given)
     return {"title": found.title, "body": found.body} if isinstance(found, MessageText) else {"why": found}
 
 
