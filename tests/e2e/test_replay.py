@@ -274,6 +274,8 @@ def test_a_small_history_is_explained_to_the_end(running: Settings, tmp_path: Pa
     chain = json.loads(attune(small, "why", "--message", message.message_id, "--json").stdout)
     assert chain[0]["message"]["message_id"] == message.message_id
     assert chain[0]["decision"]["source_event"]["topic"] == "customer.events"
+    (row,) = json.loads(attune(small, "stats", "--json").stdout)["ledger"]  # a replay runs without `learn`
+    assert (row["decisions"], row["outcomes"]) == ({"requested": 1, "consent": 1}, {"published": 1})
     tail = attune(small, "tail", "message.decisions", "--all", "--json").stdout.splitlines()
     assert {json.loads(line)["key"] for line in tail} == {"ana", "cem"}
 
@@ -281,7 +283,9 @@ def test_a_small_history_is_explained_to_the_end(running: Settings, tmp_path: Pa
 def test_dead_letters_are_listed_shown_and_sent_again(running: Settings, tmp_path: Path) -> None:
     history = tmp_path / "history.jsonl"
     small_history(history)
-    replay(running, history, "segment", tmp_path, prefix="letters.")
+    said = attune(running, "replay", str(history), "--format", "segment", "--prefix", "letters.").stderr
+    assert "% of the file), " in said  # no terminal: lines tell how far it is
+    assert "attune: look closer: attune stats --prefix letters., attune why --user U --prefix letters.\n" in said
     letters = under(running, "letters.")
     (listed,) = map(json.loads, attune(letters, "dlq", "list", "--json").stdout.splitlines())
     assert listed["reason"] == "broken_json"
