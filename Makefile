@@ -17,7 +17,7 @@ help: ## print this list
 
 setup: $(VENV)/.ready kafka-jars ## virtual environment with the attune command, Kafka's jars
 
-$(VENV)/.ready: requirements.lock requirements-llm.lock pyproject.toml
+$(VENV)/.ready: requirements-setup.lock requirements.lock requirements-llm.lock pyproject.toml
 	@$(PYTHON) infra/setup/environment.py --venv $(VENV) --lock requirements.lock --no-deps-lock requirements-llm.lock
 	@touch $@
 
@@ -58,7 +58,7 @@ types: setup-dev ## strict mypy, tests included
 	@$(BIN)/mypy
 
 unit: setup-dev ## tests without Kafka and LLM, but for the slow ones
-	@QUICK=1 $(BIN)/pytest -n auto -m "not slow" tests/unit tests/properties tests/fuzz
+	@QUICK=1 $(BIN)/pytest -n auto -m "not slow" tests/unit tests/field tests/properties tests/fuzz
 
 fuzz: setup-dev ## fresh hostile inputs for every decoder, parser and pattern, MINUTES=30; ONLY=NAME some targets. See docs/fuzzing.md
 	@$(BIN)/python -m tests.fuzz.run --minutes $(or $(MINUTES),30) $(if $(ONLY),--only "$(ONLY)")

@@ -171,7 +171,7 @@ def _shell(settings: Settings, effects: list[Effects], events: int) -> list[Step
     topic = "cost-state"
     outputs = {output.topic for one in effects for output in one.outputs}
     broker.create(settings.brokers, [topic, *(f"cost.{name}" for name in sorted(outputs))], 1, broker.COMPACTED)
-    producer = LaneProducer(client_config(settings), "cost", settings.transaction_timeout_s)
+    producer = LaneProducer(client_config(settings), "cost", settings.transaction_timeout_s, settings.compression)
     producer.fence()
     kafka_s = rocks_s = 0.0
     with tempfile.TemporaryDirectory(dir=settings.data_dir) as folder:

@@ -25,9 +25,9 @@ def start_child(
 ) -> subprocess.Popen[bytes]:
     """Starts `command` (first item: an absolute path) in its own session; it is killed when this process dies.
 
-    stdout and stderr go to the file `output`, which is emptied. `environment` None: that of this process. The file
-    descriptors `keep_open` stay open in the child. A terminal's Ctrl-C reaches only this process. Outside Linux the
-    child survives a killed parent.
+    stdout and stderr go to the file `output`, which is emptied; that file and what the child creates are this user's alone.
+    `environment` None: that of this process. The file descriptors `keep_open` stay open in the child. A terminal's Ctrl-C
+    reaches only this process. Outside Linux the child survives a killed parent.
     Raises OSError when nothing can be started; a program that cannot be executed ends with exit code 127.
     """
     started: Future[subprocess.Popen[bytes]] = Future()
@@ -35,7 +35,9 @@ def start_child(
 
     def keep() -> None:
         try:
-            with output.open("wb") as file:
+            from infra.private import UMASK, private_open  # noqa: PLC0415 - this file also runs as a script, without its package
+
+            with private_open(output, "w") as file:
                 process = subprocess.Popen(  # noqa: S603 - the caller's own arguments, no shell
                     arguments,
                     stdin=subprocess.DEVNULL,
@@ -44,6 +46,7 @@ def start_child(
                     env=environment,
                     pass_fds=keep_open,
                     start_new_session=True,
+                    umask=UMASK,
                 )
         except OSError as error:
             started.set_exception(error)

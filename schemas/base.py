@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -12,6 +12,15 @@ from msgspec import Meta
 SCHEMA_VERSION = 1
 #: What a record without a `schema_version` is. It never changes: a writer of a later version sets the field.
 FIRST_VERSION = 1
+
+
+def always(default: Any) -> Any:
+    """A field with a default that is written even when it has it: `omit_defaults` leaves out what equals a plain one.
+
+    For what readers branch on who know a record from its bytes alone: in Java a field that is missing is null or 0.
+    """
+    return msgspec.field(default_factory=lambda: default)
+
 
 #: An instant, UTC-aware, RFC 3339 on the wire.
 Instant = Annotated[datetime, Meta(tz=True)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from schemas.base import FIRST_VERSION, Identifier, Instant, Wire
+from schemas.base import FIRST_VERSION, Identifier, Instant, Wire, always
 
 
 class CatalogueProduct(Wire, frozen=True, kw_only=True):
@@ -27,4 +27,4 @@ class CatalogueProduct(Wire, frozen=True, kw_only=True):
     stock: int | None = None
     accessory_of: list[str] = []
     updated_at: Instant | None = None
-    schema_version: int = FIRST_VERSION
+    schema_version: int = always(FIRST_VERSION)

@@ -1,7 +1,8 @@
 """The only boundary between bytes and structs.
 
 JSON on public topics. Decoders are built once; decoding validates. A record of a newer schema version is refused, one
-of an older version decodes (new fields have defaults).
+of an older version decodes (new fields have defaults). What programs of others write is read for what it means
+(schemas/lenient.py) when it is not written as the schema says.
 """
 
 from __future__ import annotations
@@ -11,8 +12,13 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from schemas import lenient
 from schemas.base import SCHEMA_VERSION, Wire
+from schemas.catalogue import CatalogueProduct
+from schemas.control import PrivacyRequest
+from schemas.dialogue import DialogueMessage
 from schemas.events import AnyEvent
+from schemas.messages import Feedback, ReviewVerdict
 from schemas.topics import BY_NAME, Topic
 
 S = TypeVar("S", bound=Wire)
@@ -26,6 +32,11 @@ class Malformed(ValueError):
         self.reason = reason
         self.detail = detail
 
+
+#: What programs of others write; events of customers are mapped by `intake` before.
+_FROM_OUTSIDE: frozenset[type[Wire]] = frozenset(
+    {CatalogueProduct, DialogueMessage, Feedback, PrivacyRequest, ReviewVerdict}
+)
 
 _encoder = msgspec.json.Encoder()
 encode = _encoder.encode
@@ -44,7 +55,7 @@ def decode_event(value: bytes | None) -> AnyEvent:
 
 def decode(struct: type[S], value: bytes | None) -> S:
     """One record of the topic that carries `struct`. Raises Malformed as `decode_event` does."""
-    return _decode(_decoder(struct), value)  # type: ignore[no-any-return] # the decoder returns what it was built for
+    return _decode(_decoder(struct), value, struct)  # type: ignore[no-any-return] # the decoder returns what it was built for
 
 
 def decode_topic(topic: Topic | str, value: bytes | None) -> Any:
@@ -54,14 +65,19 @@ def decode_topic(topic: Topic | str, value: bytes | None) -> Any:
         raise Malformed("internal_topic", f"{row.name} is internal")
     if row.struct is AnyEvent:
         return decode_event(value)
-    return _decode(_decoder(row.struct), value)
+    return _decode(_decoder(row.struct), value, row.struct)
 
 
-def _decode(decoder: msgspec.json.Decoder[Any], value: bytes | None) -> Any:
+def _decode(decoder: msgspec.json.Decoder[Any], value: bytes | None, struct: Any = None) -> Any:
     if value is None:
         raise Malformed("null_value", "the record has no value")
     try:
-        decoded = decoder.decode(value)
+        try:
+            decoded = decoder.decode(value)
+        except msgspec.ValidationError:
+            if struct not in _FROM_OUTSIDE:
+                raise
+            decoded = lenient.convert(struct, value)
     except msgspec.ValidationError as error:
         raise Malformed("wrong_type", str(error)) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

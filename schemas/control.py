@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from schemas.base import FIRST_VERSION, Identifier, Instant, Wire
+from schemas.base import FIRST_VERSION, Identifier, Instant, Wire, always
 
 
 class ControlSwitch(Wire, frozen=True, kw_only=True):
@@ -17,7 +17,7 @@ class ControlSwitch(Wire, frozen=True, kw_only=True):
     reason: str = ""
     changed_by: str = ""
     changed_at: Instant
-    schema_version: int = FIRST_VERSION
+    schema_version: int = always(FIRST_VERSION)
 
 
 class PlaybookVersion(Wire, frozen=True, kw_only=True):
@@ -29,7 +29,7 @@ class PlaybookVersion(Wire, frozen=True, kw_only=True):
     comment: str = ""
     published_by: str = ""
     published_at: Instant
-    schema_version: int = FIRST_VERSION
+    schema_version: int = always(FIRST_VERSION)
 
 
 class AuditRecord(Wire, frozen=True, kw_only=True):
@@ -41,7 +41,7 @@ class AuditRecord(Wire, frozen=True, kw_only=True):
     subject: str
     detail: str = ""
     happened_at: Instant
-    schema_version: int = FIRST_VERSION
+    schema_version: int = always(FIRST_VERSION)
 
 
 class PrivacyRequest(Wire, frozen=True, kw_only=True):
@@ -52,7 +52,7 @@ class PrivacyRequest(Wire, frozen=True, kw_only=True):
     kind: Literal["erase", "export", "restrict"]
     requested_by: str = ""
     requested_at: Instant
-    schema_version: int = FIRST_VERSION
+    schema_version: int = always(FIRST_VERSION)
 
 
 class PrivacyReceipt(Wire, frozen=True, kw_only=True):
@@ -65,7 +65,7 @@ class PrivacyReceipt(Wire, frozen=True, kw_only=True):
     erased: list[str] = []
     remaining_until: dict[str, str] = {}
     completed_at: Instant
-    schema_version: int = FIRST_VERSION
+    schema_version: int = always(FIRST_VERSION)
 
 
 class DeadLetter(Wire, frozen=True, kw_only=True):
@@ -86,4 +86,4 @@ class DeadLetter(Wire, frozen=True, kw_only=True):
     complete: bool = True
     appended_at: Instant | None = None
     failed_at: Instant
-    schema_version: int = FIRST_VERSION
+    schema_version: int = always(FIRST_VERSION)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from schemas.base import FIRST_VERSION, Identifier, Instant, Wire
+from schemas.base import FIRST_VERSION, Identifier, Instant, Wire, always
 from schemas.messages import GuardrailVerdict, LlmUsage
 
 
@@ -19,7 +19,7 @@ class DialogueMessage(Wire, frozen=True, kw_only=True):
     locale: str | None = None
     in_reply_to: str | None = None
     sent_at: Instant
-    schema_version: int = FIRST_VERSION
+    schema_version: int = always(FIRST_VERSION)
 
 
 class DialogueReply(Wire, frozen=True, kw_only=True):
@@ -38,4 +38,4 @@ class DialogueReply(Wire, frozen=True, kw_only=True):
     usage: LlmUsage = LlmUsage()
     ai_generated: bool = True
     replied_at: Instant
-    schema_version: int = FIRST_VERSION
+    schema_version: int = always(FIRST_VERSION)

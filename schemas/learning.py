@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from schemas.base import FIRST_VERSION, Identifier, Instant, Wire
+from schemas.base import FIRST_VERSION, Identifier, Instant, Wire, always
 from schemas.messages import GuardrailVerdict, MessageText
 
 
@@ -65,7 +65,7 @@ class FeedbackMetrics(Wire, frozen=True, kw_only=True):
     rates: dict[str, Estimate] = {}
     uplift: Estimate | None = None
     updated_at: Instant
-    schema_version: int = FIRST_VERSION
+    schema_version: int = always(FIRST_VERSION)
 
 
 class ArmStatistics(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -91,7 +91,7 @@ class PolicySnapshot(Wire, frozen=True, kw_only=True):
     arms: list[ArmStatistics] = []
     snapshot_version: str = ""
     taken_at: Instant
-    schema_version: int = FIRST_VERSION
+    schema_version: int = always(FIRST_VERSION)
 
 
 class PoolEntry(Wire, frozen=True, kw_only=True):
@@ -120,7 +120,7 @@ class PoolEntry(Wire, frozen=True, kw_only=True):
     rating: float | None = None
     reviewer: str = ""
     updated_at: Instant
-    schema_version: int = FIRST_VERSION
+    schema_version: int = always(FIRST_VERSION)
 
 
 class ModelVersion(Wire, frozen=True, kw_only=True):
@@ -136,4 +136,4 @@ class ModelVersion(Wire, frozen=True, kw_only=True):
     data: str = ""
     license: str = ""
     registered_at: Instant
-    schema_version: int = FIRST_VERSION
+    schema_version: int = always(FIRST_VERSION)

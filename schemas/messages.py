@@ -17,6 +17,7 @@ from schemas.base import (
     Probability,
     SourceEvent,
     Wire,
+    always,
 )
 
 
@@ -53,7 +54,7 @@ class Decision(Wire, frozen=True, kw_only=True):
     target_group: str | None = None
     locale: str | None = None
     product_id: str | None = None
-    category: Category = "marketing"
+    category: Category = always("marketing")
     propensity: Probability = 1.0
     propensities: dict[str, float] = {}
     due_at: Instant | None = None
@@ -62,7 +63,7 @@ class Decision(Wire, frozen=True, kw_only=True):
     profile_version: int = 0
     snapshot_version: str = ""
     source_event: SourceEvent | None = None
-    schema_version: int = FIRST_VERSION
+    schema_version: int = always(FIRST_VERSION)
 
 
 class ProductFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -98,7 +99,7 @@ class MessageRequest(Wire, frozen=True, kw_only=True):
     customer_ref: str
     campaign_id: Identifier
     channel: Identifier
-    category: Category = "marketing"
+    category: Category = always("marketing")
     priority: Annotated[int, Meta(ge=0, le=9)] = 5
     language: str
     locale: str
@@ -117,7 +118,7 @@ class MessageRequest(Wire, frozen=True, kw_only=True):
     deadline_at: Instant
     ghost: bool = False
     playbook_version: str = ""
-    schema_version: int = FIRST_VERSION
+    schema_version: int = always(FIRST_VERSION)
 
 
 class GuardrailVerdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -167,7 +168,7 @@ class Candidate(Wire, frozen=True, kw_only=True):
     prompt_version: str = ""
     pool_entry_id: str | None = None
     generated_at: Instant
-    schema_version: int = FIRST_VERSION
+    schema_version: int = always(FIRST_VERSION)
 
 
 class Outcome(Wire, frozen=True, kw_only=True):
@@ -187,10 +188,10 @@ class Outcome(Wire, frozen=True, kw_only=True):
     variation_id: str | None = None
     requested_at: Instant
     ended_at: Instant
-    schema_version: int = FIRST_VERSION
+    schema_version: int = always(FIRST_VERSION)
 
 
-class CallToAction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class CallToAction(msgspec.Struct, frozen=True, kw_only=True):
     """The button: its text may come from the model, its link never does."""
 
     text: str = ""
@@ -201,7 +202,7 @@ class CallToAction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 Reviewed = Literal["", "approved", "edited", "timeout"]
 
 
-class Provenance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Provenance(msgspec.Struct, frozen=True, kw_only=True):
     """What a message came from, enough to explain any complaint in one look."""
 
     decision_id: str
@@ -218,7 +219,7 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reviewed: Reviewed = ""
 
 
-class Message(Wire, frozen=True, kw_only=True):
+class Message(Wire, frozen=True, kw_only=True, omit_defaults=False):
     """messages.<channel>: for the sender. No address: the sender resolves `user_id`.
 
     Honour `idempotency_key` (the same key = the same message), `send_at` and `expires_at`.
@@ -228,7 +229,7 @@ class Message(Wire, frozen=True, kw_only=True):
     idempotency_key: Identifier
     user_id: Identifier
     channel: Identifier
-    category: Category = "marketing"
+    category: Category = always("marketing")
     priority: Annotated[int, Meta(ge=0, le=9)] = 5
     campaign_id: Identifier
     campaign_name: str = ""
@@ -254,10 +255,10 @@ class Message(Wire, frozen=True, kw_only=True):
     ai_generated: bool = False
     ai_label: str = ""
     provenance: Provenance
-    schema_version: int = FIRST_VERSION
+    schema_version: int = always(FIRST_VERSION)
 
 
-class Cancellation(Wire, frozen=True, kw_only=True):
+class Cancellation(Wire, frozen=True, kw_only=True, omit_defaults=False):
     """message.cancellations: a published message became wrong before its `send_at`; the sender must not send it."""
 
     message_id: Identifier
@@ -265,7 +266,7 @@ class Cancellation(Wire, frozen=True, kw_only=True):
     channel: str
     reason: AbortType
     cancelled_at: Instant
-    schema_version: int = FIRST_VERSION
+    schema_version: int = always(FIRST_VERSION)
 
 
 FeedbackStatus = Literal[
@@ -308,7 +309,7 @@ class Feedback(Wire, frozen=True, kw_only=True):
     order_id: str | None = None
     revenue: float | None = None
     currency: str | None = None
-    schema_version: int = FIRST_VERSION
+    schema_version: int = always(FIRST_VERSION)
 
 
 class Review(Wire, frozen=True, kw_only=True):
@@ -329,7 +330,7 @@ class Review(Wire, frozen=True, kw_only=True):
     why: str = ""
     asked_at: Instant
     timeout_at: Instant
-    schema_version: int = FIRST_VERSION
+    schema_version: int = always(FIRST_VERSION)
 
 
 class ReviewVerdict(Wire, frozen=True, kw_only=True):
@@ -344,4 +345,4 @@ class ReviewVerdict(Wire, frozen=True, kw_only=True):
     reasons: list[str] = []
     reviewer: str = ""
     decided_at: Instant
-    schema_version: int = FIRST_VERSION
+    schema_version: int = always(FIRST_VERSION)

@@ -17,8 +17,11 @@ _DECIMAL_COMMA = re.compile(r"\d+,\d+", re.ASCII)
 #: Signs and names of money around a number; ISO 4217 codes only as three capitals, so that "19 pcs" is no price.
 _MONEY = r"(?:[A-Za-z]{0,3}[$£¤¥₠-⃀€元円￥￦]|[A-Z]{3}|Rs\.?|kr\.?|Kč|zł|Ft|лв\.?|руб\.?)"
 _IN_MONEY = re.compile(
-    rf"(?P<sign>[+-]?) ?(?:{_MONEY} ?)?(?P<inner>[+-]?)(?P<amount>[\d.,' ]*\d)(?:[.,]-+)?(?: ?{_MONEY})?"
+    rf"(?P<sign>[+-]?) ?(?:(?P<before>{_MONEY}) ?)?(?P<inner>[+-]?)(?P<amount>[\d.,' ]*\d)(?:[.,]-+)?(?: ?(?P<behind>{_MONEY}))?"
 )
+_DOT_AND_THREE = re.compile(r"[1-9]\d{0,2}\.\d{3}", re.ASCII)
+#: Currencies with a thousandth: 1.299 is an amount of theirs.
+_THOUSANDTHS = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"})
 #: What stands for the signs of ASCII in other scripts and in typography.
 _SIGNS = str.maketrans(
     {
@@ -43,12 +46,14 @@ _SIGNS = str.maketrans(
 
 def number(value: object) -> int | float | None:
     """A finite number, also when it came as text. Where a text can be read in two ways, one reading holds:
-    a single comma before three digits marks thousands, a single dot never does.
+    a single comma before three digits marks thousands, a single dot does so only beside a sign of money.
 
     >>> number("19.90"), number("1,299.00"), number("19,90"), number(3), number("free"), number(True)
     (19.9, 1299.0, 19.9, 3, None, None)
     >>> number("1.299,00"), number("1 299,00 €"), number("CHF 1'299.-"), number("١٬٢٩٩٫٥"), number("1.299"), number("1,299")
     (1299.0, 1299.0, 1299.0, 1299.5, 1.299, 1299.0)
+    >>> number("1.299 €"), number("KWD 1.299")
+    (1299.0, 1.299)
     """
     if isinstance(value, bool):
         return None
@@ -71,7 +76,7 @@ def _written(text: str) -> float | None:
     if _GROUPED.fullmatch(amount) or _LAKHS.fullmatch(amount):
         # A comma behind groups of blanks or apostrophes is the decimal one.
         amount = re.sub("[ ']", "", amount).replace(",", ".") if re.search("[ ']", amount) else amount.replace(",", "")
-    elif _GROUPED_BY_DOTS.fullmatch(amount):
+    elif _GROUPED_BY_DOTS.fullmatch(amount) or (_DOT_AND_THREE.fullmatch(amount) and _has_cents(found)):
         amount = amount.replace(".", "").replace(",", ".")
     elif _DECIMAL_COMMA.fullmatch(amount):
         amount = amount.replace(",", ".")
@@ -79,6 +84,12 @@ def _written(text: str) -> float | None:
         return None
     read = _float(amount)
     return -read if read is not None and "-" in (found["sign"], found["inner"]) else read
+
+
+def _has_cents(found: re.Match[str]) -> bool:
+    """Whether money is named that has two decimals at most: nobody writes 1.299 € for one euro and a bit."""
+    named = {found["before"], found["behind"]} - {None}
+    return bool(named) and not named & _THOUSANDTHS
 
 
 def plain_digits(text: str) -> str:

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from schemas.base import FIRST_VERSION, Identifier, Instant, TraitValue, Wire
+from schemas.base import FIRST_VERSION, Identifier, Instant, TraitValue, Wire, always
 
 
 class ConsentView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -78,7 +78,7 @@ class ProfileView(Wire, frozen=True, kw_only=True):
     profile_version: int = 0
     playbook_version: str = ""
     updated_at: Instant
-    schema_version: int = FIRST_VERSION
+    schema_version: int = always(FIRST_VERSION)
 
 
 class ProfileMerge(Wire, frozen=True, kw_only=True):
@@ -93,7 +93,7 @@ class ProfileMerge(Wire, frozen=True, kw_only=True):
     reason: Literal["identify", "alias"]
     state: bytes = b""
     merged_at: Instant
-    schema_version: int = FIRST_VERSION
+    schema_version: int = always(FIRST_VERSION)
 
 
 class SourceText(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -118,4 +118,4 @@ class Insight(Wire, frozen=True, kw_only=True):
     model: str = ""
     observed_at: Instant
     expires_at: Instant | None = None
-    schema_version: int = FIRST_VERSION
+    schema_version: int = always(FIRST_VERSION)

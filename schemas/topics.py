@@ -15,12 +15,15 @@ from schemas import catalogue, control, dialogue, events, learning, messages, pr
 DAY_MS = 86_400_000
 
 Partitioning = Literal["customer", "single"]
+#: The one codec that every client can read as it comes: kafkajs has no other, and Python's need packages for the rest.
+EVERYBODY_READS = "gzip"
 
 
 class Topic(msgspec.Struct, frozen=True, kw_only=True):
     """One row. `retention_ms` None with cleanup `compact`; `struct` None = internal bytes (msgpack state).
 
     `writers` and `readers` are roles and tools; a worker that opens a topic without standing here fails a test.
+    `busy`: workers alone read it, and at a high rate, so it keeps the codec that they write.
     """
 
     name: str
@@ -32,11 +35,14 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
     writers: tuple[str, ...]
     readers: tuple[str, ...]
     summary: str
+    busy: bool = False
     config: dict[str, str] = {}
 
-    def broker_config(self) -> dict[str, str]:
-        """What the topic tool sets and checks on the broker."""
+    def broker_config(self, codec: str = EVERYBODY_READS) -> dict[str, str]:
+        """What the topic tool sets and checks on the broker. `codec` is `compression.type` of what programs of others read."""
         config = {"cleanup.policy": self.cleanup, "message.timestamp.type": "LogAppendTime"}
+        if not self.busy:
+            config["compression.type"] = codec
         if self.retention_ms is not None:
             config["retention.ms"] = str(self.retention_ms)
         return config | self.config
@@ -45,6 +51,8 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
 CUSTOMER = "userId, else anonymousId"
 #: A compacted topic forgets what was overwritten within a day, and a tombstone outlives any worker's absence of a week.
 COMPACTION = {"max.compaction.lag.ms": str(DAY_MS), "segment.ms": str(DAY_MS), "delete.retention.ms": str(7 * DAY_MS)}
+#: Where shops and apps send to unless the setting `source_topics` says another; not of the table, for it is theirs.
+SOURCE = "shop.events"
 #: The channels of the first playbook. Channels are data: the tool creates a topic for each channel of the playbook.
 CHANNELS = ("email", "push", "sms", "in_app")
 
@@ -81,6 +89,7 @@ TOPICS: tuple[Topic, ...] = (
         writers=("intake",),
         readers=("personalise", "learn", "understand"),
         summary="What customers do, mapped to the Segment spec, validated and re-keyed.",
+        busy=True,
     ),
     Topic(
         name="customer.merges",
@@ -90,7 +99,8 @@ TOPICS: tuple[Topic, ...] = (
         retention_ms=28 * DAY_MS,
         writers=("personalise",),
         readers=("personalise",),
-        summary="Profiles on their way to the partition of the customer they belong to.",
+        summary="Reserved: nothing writes or reads it yet. Profiles on the way to the partition of their customer.",
+        busy=True,
     ),
     Topic(
         name="customer.profiles",
@@ -110,7 +120,7 @@ TOPICS: tuple[Topic, ...] = (
         retention_ms=7 * DAY_MS,
         writers=("understand", "converse"),
         readers=("personalise",),
-        summary="What text and dialogue say about a customer.",
+        summary="Reserved: nothing writes or reads it yet. What text and dialogue say about a customer.",
     ),
     Topic(
         name="catalogue.products",
@@ -120,7 +130,7 @@ TOPICS: tuple[Topic, ...] = (
         partitioning="single",
         writers=("import", "outside"),
         readers=("personalise", "generate", "converse"),
-        summary="What is sold, and what copy may claim about it.",
+        summary="Reserved: nothing writes or reads it yet. What is sold, and what copy may claim about it.",
         config=COMPACTION,
     ),
     Topic(
@@ -142,6 +152,7 @@ TOPICS: tuple[Topic, ...] = (
         writers=("personalise",),
         readers=("generate",),
         summary="Texts to write.",
+        busy=True,
     ),
     Topic(
         name="message.candidates",
@@ -152,6 +163,7 @@ TOPICS: tuple[Topic, ...] = (
         writers=("generate",),
         readers=("personalise",),
         summary="Written texts, not yet published.",
+        busy=True,
     ),
     Topic(
         name="message.reviews",
@@ -200,9 +212,9 @@ TOPICS: tuple[Topic, ...] = (
         struct=messages.Feedback,
         cleanup="delete",
         retention_ms=28 * DAY_MS,
-        writers=("sender", "deliver", "console"),
+        writers=("sender", "deliver", "console", "personalise"),
         readers=("personalise", "learn"),
-        summary="What became of each message.",
+        summary="What became of each message; `personalise` sends on what lies in the wrong partition.",
     ),
     Topic(
         name="feedback.metrics",
@@ -234,7 +246,7 @@ TOPICS: tuple[Topic, ...] = (
         retention_ms=28 * DAY_MS,
         writers=("outside",),
         readers=("converse",),
-        summary="What customers say to us.",
+        summary="Reserved: nothing writes or reads it yet. What customers say to us.",
     ),
     Topic(
         name="dialogue.replies",
@@ -244,7 +256,7 @@ TOPICS: tuple[Topic, ...] = (
         retention_ms=28 * DAY_MS,
         writers=("converse",),
         readers=("outside", "learn"),
-        summary="What we answer.",
+        summary="Reserved: nothing writes or reads it yet. What we answer.",
     ),
     Topic(
         name="control.switches",
@@ -276,7 +288,7 @@ TOPICS: tuple[Topic, ...] = (
         partitioning="single",
         writers=("console",),
         readers=("personalise", "generate", "learn", "converse"),
-        summary="Published playbooks.",
+        summary="Reserved: nothing writes or reads it yet. Published playbooks.",
     ),
     Topic(
         name="model.registry",
@@ -286,7 +298,7 @@ TOPICS: tuple[Topic, ...] = (
         partitioning="single",
         writers=("train", "console"),
         readers=("generate", "understand", "converse"),
-        summary="Trained adapters and encoders.",
+        summary="Reserved: nothing writes or reads it yet. Trained adapters and encoders.",
     ),
     Topic(
         name="audit.trail",
@@ -307,7 +319,7 @@ TOPICS: tuple[Topic, ...] = (
         retention_ms=28 * DAY_MS,
         writers=("console", "outside"),
         readers=("personalise", "generate", "learn", "understand", "converse"),
-        summary="Erase, export or restrict a customer.",
+        summary="Reserved: nobody reads it yet. To erase, export or restrict a customer.",
     ),
     Topic(
         name="privacy.receipts",
@@ -318,7 +330,7 @@ TOPICS: tuple[Topic, ...] = (
         partitioning="single",
         writers=("personalise", "generate", "learn", "understand", "converse"),
         readers=("outside",),
-        summary="What was erased, and what remains until when.",
+        summary="Reserved: nobody writes it yet. What was erased, and what remains until when.",
     ),
     Topic(
         name="dead.letters",
@@ -338,6 +350,7 @@ TOPICS: tuple[Topic, ...] = (
         writers=("personalise",),
         readers=("personalise",),
         summary="Changelog of personalise: profiles and the applied offsets of each lane (msgpack).",
+        busy=True,
         config=COMPACTION,
     ),
     Topic(
@@ -348,6 +361,7 @@ TOPICS: tuple[Topic, ...] = (
         writers=("learn",),
         readers=("learn",),
         summary="Changelog of learn: open exposures, counts and the applied offsets of each lane (msgpack).",
+        busy=True,
         config=COMPACTION,
     ),
 )

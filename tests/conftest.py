@@ -17,6 +17,9 @@ from workers.settings import Settings
 #: mark → the programs without which its tests cannot run, and what they are
 PROGRAMS = {
     "kafka": (("java", "mvn"), "a real Kafka"),
+    "node": (("node", "npm"), "the sender in TypeScript, and the types of all languages"),
+    "javac": (("javac", "mvn"), "the sender in Java"),
+    "go": (("go",), "the sender in Go"),
     "prometheus": (("prometheus", "promtool"), "a real Prometheus"),
 }
 

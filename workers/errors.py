@@ -14,6 +14,9 @@ An expected result (a text that a guardrail rejects, say) is a return value, nev
 
 from __future__ import annotations
 
+#: Between what is wrong and what helps, where both are one line.
+CURE = " Cure: "
+
 
 class AttuneError(Exception):
     """Root of everything that Attune raises on purpose."""
@@ -63,7 +66,7 @@ class Fatal(AttuneError):
         self.cure = cure
 
     def __str__(self) -> str:
-        return f"{self.args[0]} Cure: {self.cure}" if self.cure else str(self.args[0])
+        return f"{self.args[0]}{CURE}{self.cure}" if self.cure else str(self.args[0])
 
 
 class Misconfigured(Fatal):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 import faust
 import mode.loop
 
+from infra.private import UMASK
 from workers.adapters import clock
 from workers.adapters.broadcast import Follower, follow_pool
 from workers.adapters.deliver_ports import ports
@@ -54,6 +55,7 @@ def build(role: str, settings: Settings, metrics: WorkerMetrics) -> faust.App:
 
 def run(role: str, settings: Settings) -> None:
     """Runs one role until SIGTERM or SIGINT; exits the process with a code of adapters.exits."""
+    os.umask(UMASK)  # state, ledgers, whatever is created: about customers, and for this user alone
     faulthandler.enable()  # what ends in C code without a word leaves the stacks of all threads in the log
     logging.basicConfig(
         level=settings.log_level.upper(), format=f"%(asctime)s {role} %(levelname)s %(name)s: %(message)s", force=True

@@ -21,11 +21,12 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Output(msgspec.Struct, frozen=True, gc=False):
-    """One record to produce, encoded. It goes to the partition of the lane that produces it."""
+    """One record to produce, encoded. It goes to the partition of the lane that produces it, unless `partition` is set."""
 
     topic: str
     key: bytes | None
     value: bytes | None
+    partition: int | None = None
 
 
 class StateStore(Protocol):

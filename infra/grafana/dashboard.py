@@ -215,7 +215,16 @@ FLOW = Row(
             description="`quiet_hours` swells in the evening and empties in the morning. `rate`: a channel is at its limit.",
             unit="cps",
             queries=(Query(_rate("attune_deferred_total", "reason", CAMPAIGN), "{{reason}}"),),
-            width=12,
+            width=8,
+        ),
+        Panel(
+            kind="lines",
+            title="What waits",
+            description="`words` grows: the LLM is slow or down, templates follow at the deadline. `review` grows: people "
+            "are asked for more than they look at. `attune why --user U` tells of one customer what waits, and until when.",
+            unit="short",
+            queries=(Query("sum by (reason) (attune_pending)", "{{reason}}"),),
+            width=8,
         ),
         Panel(
             kind="lines",
@@ -223,7 +232,7 @@ FLOW = Row(
             description="`ignored` high: generate answers after the deadline, when the template has already left.",
             unit="cps",
             queries=(Query(_rate("attune_candidates_total", "result"), "{{result}}"),),
-            width=12,
+            width=8,
         ),
     ),
 )

@@ -6,6 +6,9 @@
     <data_dir>/kafka.log          warnings of the broker, rolled; jvm.log: what Java prints
     <data_dir>/server.properties  written at each start
 
+The folder is this user's alone. The broker is not: it asks nobody who he is, and whoever has an account on this machine can
+connect to its port (docs/operation.md).
+
 Run in the foreground: `python -m infra.kafka.embedded --data-dir D [--port P]`.
 """
 
@@ -31,6 +34,7 @@ from infra.kafka.ports import is_free, pick_port
 from infra.kafka.properties import HOST, Forwarded, render, server_properties
 from infra.kafka.startup import NotUp, start_failure, wait_until_it_answers
 from infra.kafka.storage import cluster_id, format_storage
+from infra.private import private_folder, private_text
 from workers.errors import AttuneError, Misconfigured, Unavailable
 
 LOGGING = Path(__file__).with_name("log4j2.properties")
@@ -111,8 +115,8 @@ class EmbeddedKafka:
         jars = ensure_jars(self._cache or default_cache())
         run_java = (java, *self._jvm_options, "-cp", f"{jars}/*")
         try:
-            self.data_dir.mkdir(parents=True, exist_ok=True)
-            lock = os.open(self.data_dir / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+            private_folder(self.data_dir)
+            lock = os.open(self.data_dir / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             cure = "name a folder that can be written"
             raise Unavailable(f"The data folder {self.data_dir} cannot be used: {error.strerror}.", cure) from error
@@ -120,7 +124,7 @@ class EmbeddedKafka:
             self._take(lock)
             self._port = self._choose_port()
             self._launch(run_java, lock)
-            (self.data_dir / "port").write_text(f"{self._port}\n")
+            private_text(self.data_dir / "port", f"{self._port}\n")
         finally:
             os.close(lock)  # the Java process, if there is one, has it open and so keeps the lock
 
@@ -187,7 +191,7 @@ class EmbeddedKafka:
         path = self.data_dir / "server.properties"
         taken = {self._port} | ({self._forwarded.port} if self._forwarded is not None else set())
         properties = server_properties(data, self._port, pick_port(frozenset(taken)), self._forwarded)
-        path.write_text(render(properties))
+        private_text(path, render(properties))
         return path
 
 

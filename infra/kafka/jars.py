@@ -1,4 +1,8 @@
-"""Kafka's jars, copied once by Maven into a cache folder that is named after the pom's hash."""
+"""Kafka's jars, copied once by Maven into a cache folder that is named after the pom's hash, and checked one by one.
+
+Maven itself compares each file with the checksum that the same repository serves; `jars.sha256` is ours. After a change of the
+pom, `python -m infra.kafka.jars --pin` writes it anew, to be read in the diff.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,6 +26,8 @@ from workers.errors import Unavailable
 from workers.settings import ROOT
 
 POM = Path(__file__).with_name("pom.xml")
+#: As sha256sum writes it.
+CHECKSUMS = Path(__file__).with_name("jars.sha256")
 FETCH_TIMEOUT_S = 900.0
 REACHABLE = "is the Maven repository reachable, also through ~/.m2/settings.xml?"
 
@@ -52,7 +58,7 @@ def ensure_jars(cache: Path) -> Path:
 
     The folder appears by one rename when it is complete, so a fetch that was cut short never counts. Concurrent
     calls, also of other processes, wait for one fetch. Prints one line when it fetches.
-    Raises Unavailable when Java or Maven is missing, or when Maven fails.
+    Raises Unavailable when Java or Maven is missing, when Maven fails, or when a jar is not the one of `jars.sha256`.
     """
     pom = POM.read_bytes()
     folder = jar_folder(cache, pom)
@@ -84,9 +90,35 @@ def _fetch(maven: str, version: str, folder: Path) -> None:
         _copy_dependencies(maven, partial)
         if not any(partial.glob("kafka_2.13-*.jar")):
             raise Unavailable(f"Maven fetched no Kafka jar in {time.monotonic() - started:.0f} s.", f"check {POM}")
+        check(partial)
         partial.rename(folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def check(folder: Path) -> None:
+    """Raises Unavailable, naming the files, when the folder does not hold exactly the jars of `jars.sha256`."""
+    found, wanted = checksums(folder), dict(_pinned())
+    differing = sorted(name for name in found.keys() | wanted.keys() if found.get(name) != wanted.get(name))
+    if differing:
+        what = f"These jars in {folder} are not the ones that were checked: {', '.join(differing)}."
+        cure = "remove the folder, and ask who serves them; after a change of pom.xml: python -m infra.kafka.jars --pin"
+        raise Unavailable(what, cure)
+
+
+def checksums(folder: Path) -> dict[str, str]:
+    """File name → SHA-256 of every file in the folder."""
+    found = {}
+    for path in folder.iterdir():
+        with path.open("rb") as file:
+            found[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return found
+
+
+def _pinned() -> Iterator[tuple[str, str]]:
+    for line in CHECKSUMS.read_text().splitlines():
+        digest, _, name = line.partition("  ")
+        yield name, digest
 
 
 def _copy_dependencies(maven: str, target: Path) -> None:
@@ -115,16 +147,32 @@ def _only_one(lock: Path) -> Iterator[None]:
         yield
 
 
-def main() -> int:
-    """What `make kafka-jars` calls. Exit code 1, with one line on stderr, when the jars cannot be had."""
+def main(arguments: Sequence[str] = ()) -> int:
+    """What `make kafka-jars` calls. Exit code 1, with one line on stderr, when the jars cannot be had or are not ours.
+
+    `--pin` writes `jars.sha256` from what Maven fetches now.
+    """
     try:
         find_java()  # also when the jars lie there already: setup is where a person wants to hear of it
-        ensure_jars(default_cache())
+        if "--pin" in arguments:
+            pin()
+        check(ensure_jars(default_cache()))
     except Unavailable as error:
         click.echo(f"kafka: {error}", err=True)
         return 1
     return 0
 
 
+def pin() -> None:
+    """Writes `jars.sha256`. Raises Unavailable."""
+    maven = shutil.which("mvn")
+    if maven is None:
+        raise Unavailable("Maven (mvn) is missing: it fetches Kafka's jars.", CURE)
+    with tempfile.TemporaryDirectory() as folder:
+        _copy_dependencies(maven, Path(folder))
+        lines = [f"{digest}  {name}\n" for name, digest in sorted(checksums(Path(folder)).items())]
+    CHECKSUMS.write_text("".join(lines))
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -6,6 +6,7 @@ with LlmServer.start(settings) as server:
 
 from __future__ import annotations
 
+import http.client
 import subprocess
 import sys
 import time
@@ -18,12 +19,15 @@ from typing import Self
 
 from infra.child import start_child
 from infra.llm import process
+from infra.private import new_folder, private_folder
 from workers.errors import Unavailable
+from workers.secrets import shown, without_login
 from workers.settings import Settings
 
 # Module, and seconds until it must answer: vLLM's first start also converts the weights.
 CHILDREN = {"embedded": ("infra.llm.server", 60.0), "vllm-cpu": ("infra.vllm.server", 360.0)}
 LOG = "llm.log"
+FOLDER = "llm"
 LAST_LINES = 8
 STOP_S = 15.0
 POLL_S = 0.05
@@ -49,8 +53,10 @@ class LlmServer:
             return cls(settings.llm)
         module, limit_s = CHILDREN[settings.llm]
         log = Path(settings.data_dir) / LOG
-        log.parent.mkdir(parents=True, exist_ok=True)
-        child = start_child([sys.executable, "-m", module, "--port", "0"], output=log)
+        folder = private_folder(new_folder(log.parent).absolute() / FOLDER)
+        # -P: no module of the folder in which somebody happens to stand is imported.
+        command = [sys.executable, "-P", "-m", module, "--port", "0", "--folder", str(folder)]
+        child = start_child(command, output=log)
         try:
             return cls(_announced(child, log, limit_s), child)
         except BaseException:
@@ -93,21 +99,19 @@ def check_health(base_url: str) -> None:
     Raises Unavailable when nobody answers within 5 s, or with 5xx.
     """
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect)
+    bare, login = without_login(base_url)
+    headers = {"Authorization": login} if login else {}
     try:
-        opener.open(f"{base_url.rstrip('/')}/health", timeout=HEALTH_S).close()
+        request = urllib.request.Request(f"{bare.rstrip('/')}/health", headers=headers)  # noqa: S310 - http(s), by settings
+        opener.open(request, timeout=HEALTH_S).close()
     except urllib.error.HTTPError as error:
         if error.code >= 500:
             raise Unavailable(
-                f"The LLM server at {_address(base_url)} answers with {error.code}.", "look into its log"
+                f"The LLM server at {shown(base_url)} answers with {error.code}.", "look into its log"
             ) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         cure = "start it, or correct ATTUNE_LLM (`embedded` needs no server)"
-        raise Unavailable(f"The LLM server at {_address(base_url)} does not answer: {error}.", cure) from error
-
-
-def _address(url: str) -> str:
-    """The host and port of a URL, without user and password."""
-    return url.partition("://")[2].rpartition("@")[2].split("/")[0]
+        raise Unavailable(f"The LLM server at {shown(base_url)} does not answer: {error}.", cure) from error
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):

@@ -83,12 +83,16 @@ def stop(process: subprocess.Popen[bytes], grace_s: float, *, group: bool = Fals
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What both servers take: an address, `slots` answers at the same time, each with `context_tokens` of room."""
+    """What both servers take: an address, `slots` answers at the same time, each with `context_tokens` of room.
+
+    `folder`: a folder of our own to work in; None = a new one.
+    """
 
     host: str
     port: int
     slots: int
     context_tokens: int
+    folder: Path | None = None
 
 
 def arguments(description: str, slots: int) -> Options:
@@ -103,11 +107,12 @@ def arguments(description: str, slots: int) -> Options:
     parser.add_argument(
         "--context", type=int, default=2048, help="tokens of one prompt and answer (default: %(default)s)"
     )
+    parser.add_argument("--folder", type=Path, help="folder to work in, this user's alone (default: a new one)")
     values = parser.parse_args()
     if values.slots < 1 or values.context < 256 or not 0 <= values.port <= 65535:
         parser.error("--slots must be at least 1, --context at least 256, --port within 0..65535")
     host = require_loopback(values.host)
-    return Options(host=host, port=values.port, slots=values.slots, context_tokens=values.context)
+    return Options(host=host, port=values.port, slots=values.slots, context_tokens=values.context, folder=values.folder)
 
 
 def require_loopback(host: str) -> str:

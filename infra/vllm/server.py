@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from infra.llm import process, weights
+from infra.private import UMASK, private_folder
 from workers.errors import Fatal, Misconfigured, Unavailable
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -84,7 +86,8 @@ def converted(python: Path, gguf: Path, cache: Path, asked_to_stop: threading.Ev
         key = hashlib.file_digest(file, "sha256").hexdigest()[:16]
     folder = cache / f"{key}-bfloat16"
     if not folder.is_dir():
-        child = _spawn([str(python), "-m", "infra.vllm.convert", str(gguf), str(folder)], environment(os.environ), ROOT)
+        variables = environment(os.environ) | {"PYTHONPATH": str(ROOT)}  # the one thing of ours that its Python runs
+        child = _spawn([str(python), "-P", "-m", "infra.vllm.convert", str(gguf), str(folder)], variables, ROOT)
         try:
             while child.poll() is None:
                 _pause(asked_to_stop)
@@ -101,7 +104,8 @@ def serve(arguments: list[str], options: process.Options, asked_to_stop: threadi
     Raises Stopped after a signal, Unavailable when it ends before it serves, or does not answer within START_S.
     """
     host, port = options.host, options.port
-    child = _spawn(arguments, environment(os.environ), Path(tempfile.gettempdir()))
+    folder = working_folder(options.folder)
+    child = _spawn(arguments, environment(os.environ), folder)
     try:
         deadline = time.monotonic() + START_S
         while not process.answers(host, port):
@@ -116,12 +120,27 @@ def serve(arguments: list[str], options: process.Options, asked_to_stop: threadi
         return 1
     finally:
         process.stop(child, STOP_S, group=True)
+        if options.folder is None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def working_folder(named: Path | None) -> Path:
+    """Where vLLM works: nobody else can put a `torch.py` there, as into a folder that all share.
+
+    Raises Misconfigured for a folder in which others can write.
+    """
+    if named is None:
+        return Path(tempfile.mkdtemp(prefix="attune-vllm-"))
+    folder = private_folder(named)
+    if folder.stat().st_mode & UMASK:
+        raise Misconfigured(f"--folder {named} is open to others.", "name one that belongs to this user alone")
+    return folder
 
 
 def command(python: Path, model: Path, options: process.Options) -> list[str]:
     """vLLM's command line."""
     return [
-        *(str(python), "-m", "vllm.entrypoints.openai.api_server"),
+        *(str(python), "-P", "-m", "vllm.entrypoints.openai.api_server"),
         *("--model", str(model), "--served-model-name", weights.MODEL),
         *("--host", options.host, "--port", str(options.port)),
         *("--dtype", compute_dtype(CPU_INFO), "--enforce-eager", "--enable-prefix-caching"),
@@ -152,6 +171,7 @@ def environment(base: Mapping[str, str]) -> dict[str, str]:
     kept = {name: value for name, value in base.items() if name not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")}
     return kept | {
         "VLLM_CPU_KVCACHE_SPACE": str(KV_CACHE_GIB),
+        "PYTHONSAFEPATH": "1",  # as -P, for the processes that vLLM starts
         "VLLM_HOST_IP": "127.0.0.1",  # the sockets between its own processes
         # The model runs inside the engine's process (backend `uni`): one process and 13 s of imports less. vLLM then
         # leaves OpenMP to us. One core stays free, as for llama.cpp; no pinning, the workers share these cores.

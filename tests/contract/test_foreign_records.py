@@ -11,9 +11,10 @@ from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 from aiokafka.record.memory_records import MemoryRecords
 
 from tests.support import wait_until
-from workers.adapters import foreign_records, topic_admin
+from workers.adapters import topic_admin, unpacking
 from workers.adapters.foreign_records import ForeignRecords
 from workers.adapters.topic_reader import TopicReader
+from workers.adapters.unpacking import BoundedRecords
 from workers.settings import Settings
 
 
@@ -70,9 +71,12 @@ def test_other_batches_are_read_as_aiokafka_reads_them() -> None:
     assert ForeignRecords(raw).size_in_bytes() == len(raw)
 
 
-def test_the_consumers_of_a_worker_read_so() -> None:
-    foreign_records.install()
-    assert fetcher.MemoryRecords is ForeignRecords
+@pytest.mark.parametrize("compression", [0, 4])
+def test_the_consumers_of_a_worker_read_so(compression: int) -> None:
+    unpacking.bound(ForeignRecords)
+    assert fetcher.MemoryRecords is BoundedRecords
+    found = read(BoundedRecords(batch(5, GOOD, BAD, GOOD, compression=compression)))
+    assert [offset for offset, *_ in found] == [5, 6, 7]
 
 
 @pytest.mark.kafka

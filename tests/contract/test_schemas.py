@@ -13,13 +13,15 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from schemas import codec, generate
-from schemas.base import SCHEMA_VERSION
+from schemas import codec, generate, json_schema
+from schemas.base import FIRST_VERSION, SCHEMA_VERSION
 from schemas.events import AnyEvent, Properties
-from schemas.topics import BY_NAME, TOPICS, Topic
+from schemas.messages import Message
+from schemas.topics import BY_NAME, EVERYBODY_READS, SOURCE, TOPICS, Topic
+from workers.settings import Settings
 
 FOLDER = Path(generate.__file__).parent
-PUBLIC = generate.public_topics()
+PUBLIC = json_schema.public_topics()
 VERSIONS = tuple(range(1, SCHEMA_VERSION + 1))
 #: No worker reads these: reviews are for people (console, command line), dead letters for `attune dlq`.
 READ_BY_PEOPLE = {"message.reviews", "dead.letters"}
@@ -49,7 +51,42 @@ def version_field(topic: str) -> str:
 @pytest.mark.parametrize(("topic", "message"), list(every_golden()))
 def test_a_golden_message_decodes_and_encodes_with_every_field_kept(topic: str, message: dict[str, Any]) -> None:
     decoded = codec.decode_topic(topic, encoded(message))
-    assert json.loads(codec.encode(decoded)) == message
+    again = json.loads(codec.encode(decoded))
+    assert missing(message, again) == []
+    assert codec.decode_topic(topic, encoded(again)) == decoded
+
+
+def missing(wanted: Any, found: Any, place: str = "$") -> list[str]:
+    """What one value has that another one has not; what the other has beside it are defaults written out."""
+    if isinstance(wanted, dict) and isinstance(found, dict):
+        return [line for name in wanted for line in missing(wanted[name], found.get(name), f"{place}.{name}")]
+    if isinstance(wanted, list) and isinstance(found, list) and len(wanted) == len(found):
+        return [line for index, each in enumerate(wanted) for line in missing(each, found[index], f"{place}[{index}]")]
+    return [] if wanted == found else [f"{place} is {found!r}, not {wanted!r}"]
+
+
+@pytest.mark.parametrize("topic", ["messages.email", "messages.push", "messages.sms", "messages.in_app"])
+def test_every_field_of_a_message_is_on_the_wire_whatever_its_value(topic: str) -> None:
+    for sparse in golden(1, topic):
+        written = json.loads(codec.encode(codec.decode_topic(topic, encoded(sparse))))
+        assert set(written) == {field.encode_name for field in msgspec.structs.fields(Message)}
+        assert set(written["cta"]) == {"text", "link_url"}
+        assert written["category"] in ("marketing", "transactional")
+        assert isinstance(written["ai_generated"], bool)
+
+
+@pytest.mark.parametrize("topic", [topic.name for topic in PUBLIC if topic.name != "customer.events"])
+def test_a_record_always_says_which_version_it_is_of(topic: str) -> None:
+    for message in golden(1, topic):
+        written = json.loads(codec.encode(codec.decode_topic(topic, encoded(message))))
+        assert written["schema_version"] == message.get("schema_version", FIRST_VERSION)
+
+
+@pytest.mark.parametrize("topic", ["message.decisions", "message.requests"])
+def test_whoever_reads_the_ledger_sees_whether_it_was_marketing(topic: str) -> None:
+    for message in golden(1, topic):
+        written = json.loads(codec.encode(codec.decode_topic(topic, encoded(message))))
+        assert written["category"] == message.get("category", "marketing")
 
 
 @pytest.mark.parametrize(("topic", "message"), list(every_golden()))
@@ -73,21 +110,65 @@ def test_a_newer_version_is_refused_by_codec_and_schema(topic: str) -> None:
     with pytest.raises(codec.Malformed) as caught:
         codec.decode_topic(topic, encoded(newer))
     assert caught.value.reason == "unknown_schema_version"
-    assert not Draft202012Validator(generate.topic_schema(BY_NAME[topic])).is_valid(newer)
+    assert not Draft202012Validator(json_schema.topic_schema(BY_NAME[topic])).is_valid(newer)
 
 
-@pytest.mark.parametrize("topic", [topic.name for topic in PUBLIC])
-def test_a_record_names_its_version_as_soon_as_there_is_more_than_one(topic: str) -> None:
-    decoded = codec.decode_topic(topic, encoded(golden(1, topic)[0]))
-    newest = msgspec.structs.replace(decoded, schema_version=SCHEMA_VERSION)
-    assert SCHEMA_VERSION == 1 or version_field(topic).encode() in codec.encode(newest)
+def test_an_event_names_its_version_as_soon_as_there_is_more_than_one() -> None:
+    newest = codec.decode_event(encoded(golden(1, "customer.events")[0]))
+    written = codec.encode(msgspec.structs.replace(newest, schema_version=SCHEMA_VERSION))
+    assert SCHEMA_VERSION == 1 or b"schemaVersion" in written
 
 
-def test_an_event_of_nobody_is_refused_by_codec_and_schema() -> None:
-    nobody = {"type": "track", "event": "X", "messageId": "m", "timestamp": "2024-05-01T10:00:00Z"}
+@pytest.mark.parametrize("ids", [{}, {"userId": ""}, {"userId": None, "anonymousId": ""}])
+def test_an_event_of_nobody_is_refused_by_codec_and_schema(ids: dict[str, str | None]) -> None:
+    nobody = {"type": "track", "event": "X", "messageId": "m", "timestamp": "2024-05-01T10:00:00Z", **ids}
     with pytest.raises(codec.Malformed, match="no_identity"):
         codec.decode_event(encoded(nobody))
-    assert not Draft202012Validator(generate.topic_schema(BY_NAME["customer.events"])).is_valid(nobody)
+    schema = Draft202012Validator(json_schema.topic_schema(BY_NAME["customer.events"]))
+    assert not schema.is_valid(nobody)
+    assert schema.is_valid({**nobody, "userId": "", "anonymousId": "a"})
+
+
+def nodes(node: object) -> Iterator[dict[str, Any]]:
+    if isinstance(node, dict):
+        yield node
+    for child in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from nodes(child)
+
+
+@pytest.mark.parametrize("topic", PUBLIC, ids=lambda topic: topic.name)
+def test_a_schema_has_the_shape_that_code_generators_understand(topic: Topic) -> None:
+    schema = json_schema.topic_schema(topic)
+    assert schema["title"].isidentifier()
+    for node in nodes(schema):
+        assert {"type": "null"} not in node.get("anyOf", []), "a nullable field is `type: [..., null]`"
+        default = node.get("default", 0)
+        assert default not in ([], {}, None), "no generator writes code for it that compiles"
+        assert not (isinstance(default, float) and default.is_integer()), "a whole number is no double in Java"
+        if "enum" in node and node not in [schema.get("if")]:
+            named = node["enum"] == ["", None] or (node["title"].isidentifier() and node["type"] == "string")
+            assert named, "an enum without a name is numbered by its place"
+
+
+def test_an_enum_has_one_name_wherever_it_stands() -> None:
+    found: dict[str, list[str]] = {}
+    for topic in PUBLIC:
+        for name, definition in json_schema.topic_schema(topic).get("$defs", {}).items():
+            if "enum" in definition:
+                assert name == definition["title"]
+                assert found.setdefault(name, definition["enum"]) == definition["enum"]
+    assert {"AbortType", "Category", "FeedbackStatus", "FeedbackBounceType", "GeneratedBy", "DecisionReason"} <= set(
+        found
+    )
+
+
+def test_topics_that_programs_of_others_read_have_the_codec_that_every_client_knows() -> None:
+    document = yaml.safe_load((FOLDER / "asyncapi.yaml").read_text("utf-8"))
+    assert Settings().topic_compression == EVERYBODY_READS
+    for topic in PUBLIC:
+        shown = document["channels"][topic.name]["bindings"]["kafka"]["topicConfiguration"].get("compression.type")
+        assert shown == topic.broker_config().get("compression.type") == (None if topic.busy else EVERYBODY_READS)
+        assert not (topic.busy and {"sender", "outside"} & {*topic.readers}), topic.name
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -179,7 +260,11 @@ def resolve(document: Any, pointer: str) -> object:
 def test_the_asyncapi_document_describes_every_topic_and_every_reference_resolves() -> None:
     document = yaml.safe_load((FOLDER / "asyncapi.yaml").read_text("utf-8"))
     assert document["asyncapi"] == "3.0.0"
-    assert set(document["channels"]) == {topic.name for topic in PUBLIC}
+    assert set(document["channels"]) == {topic.name for topic in PUBLIC} | {SOURCE}
+    for name, channel in document["channels"].items():
+        assert channel["address"] == "{prefix}" + name
+    assert {server["protocol"] for server in document["servers"].values()} == {"kafka", "kafka-secure"}
+    assert Settings().source_topics == SOURCE
     for reference in references(document):
         file, _, pointer = reference.partition("#")
         target = json.loads((FOLDER / file).read_text("utf-8")) if file else document
@@ -199,4 +284,6 @@ def test_the_asyncapi_document_tells_keys_retention_and_roles_of_the_table() -> 
         assert kafka.get("partitions") == (1 if topic.partitioning == "single" else None)
         assert document["components"]["messages"][topic.name]["bindings"]["kafka"]["key"]["description"] == topic.key
     sends = {name for name, operation in document["operations"].items() if operation["action"] == "send"}
-    assert sends == {f"{role}.send.{topic.name}" for topic in PUBLIC for role in topic.writers}
+    assert sends == {f"{role}.send.{topic.name}" for topic in PUBLIC for role in topic.writers} | {
+        f"outside.send.{SOURCE}"
+    }

@@ -6,9 +6,12 @@ import json
 import math
 import os
 import re
+import socket
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_args
 from xml.etree import ElementTree
@@ -84,15 +87,28 @@ class Aftermath:
 @pytest.fixture(scope="module")
 def aftermath(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aftermath]:
     folder = tmp_path_factory.mktemp("demo")
-    ports = {f"metrics_port_{role}": 0 for role in ("intake", "personalise", "generate", "learn")}
-    settings = Settings(data_dir=str(folder), **ports)  # type: ignore[arg-type] # ints by name
+    settings = Settings(data_dir=str(folder))
     report = folder / "report.json"
-    finished = attune(settings, "demo", "--duration", str(DURATION_S), "--report", str(report), timeout_s=300)
+    with usual_ports_taken():
+        finished = attune(settings, "demo", "--duration", str(DURATION_S), "--report", str(report), timeout_s=300)
     assert processes_of(folder) == []
     with EmbeddedKafka(folder / "demo" / "kafka") as kafka:
         picture = report.with_suffix(".svg").read_text()
         running = Settings(brokers=kafka.bootstrap, data_dir=str(folder))
         yield Aftermath(json.loads(report.read_text()), picture, finished.stderr, running)
+
+
+@contextmanager
+def usual_ports_taken() -> Iterator[None]:
+    """The metrics ports of `attune up`, as if it ran beside."""
+    with ExitStack() as stack:
+        for role in ("intake", "personalise", "generate", "learn"):
+            taken = stack.enter_context(socket.socket())
+            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with suppress(OSError):  # somebody has it already, which is as good
+                taken.bind(("127.0.0.1", getattr(Settings(), f"metrics_port_{role}")))
+                taken.listen()
+        yield
 
 
 def processes_of(folder: Path) -> list[str]:
@@ -107,6 +123,27 @@ def processes_of(folder: Path) -> list[str]:
         if int(process.name) != os.getpid() and str(folder) in command + environment:
             found.append(command)
     return found
+
+
+def test_without_a_terminal_a_line_tells_now_and_then_how_far_it_is(aftermath: Aftermath) -> None:
+    said = aftermath.words.splitlines()
+    progress = [
+        re.match(r"attune: (\d+) s: (\d+) events .*, (\d+) decisions, .* (\d+) messages", line) for line in said
+    ]
+    counts = [tuple(map(int, found.groups())) for found in progress if found]
+    assert len(counts) >= DURATION_S / 10
+    assert max(later[0] - earlier[0] for earlier, later in pairwise(counts)) <= 15
+    assert counts == sorted(counts)
+    assert counts[-1][3] > 0
+
+
+def test_it_says_where_its_metrics_are_and_nothing_that_passes_by_itself(aftermath: Aftermath) -> None:
+    assert re.search(r"intake http://127\.0\.0\.1:\d+/metrics   personalise http://.*   learn http://", aftermath.words)
+    assert ":9101/" not in aftermath.words
+    assert [line for line in aftermath.words.splitlines() if line.startswith("%")] == []
+    user = re.search(r"attune why --user (\S+) --data-dir (\S+)", aftermath.words)
+    assert user is not None
+    assert user[1] in aftermath.profiles
 
 
 def test_everybody_is_there(aftermath: Aftermath) -> None:

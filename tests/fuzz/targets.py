@@ -29,9 +29,11 @@ from workers.core.guardrails.money import plain_amounts
 from workers.core.guardrails.subject import normalised
 from workers.core.intake.mapping import OUTPUT_BYTES, Intake, SourceFormat
 from workers.core.wording import compiled
-from workers.delivery import endpoint, fcm, smtp, unsubscribe
+from workers.delivery import endpoint, fcm, replies, unsubscribe
+from workers.delivery.email_address import mailbox
 from workers.delivery.endpoint import Answer
-from workers.delivery.mail import POLICY, Identity, compose
+from workers.delivery.mail import Identity, compose
+from workers.delivery.retry_after import retry_after_s
 from workers.delivery.webhook import WebhookChannel
 from workers.errors import InvalidEvent, Misconfigured, Refused, Retryable
 from workers.ports import Record
@@ -200,7 +202,7 @@ def _composed(data: bytes) -> tuple[bool, int]:
         _MESSAGE, email_subject=subject, title=subject, preheader=preheader, body=body, image_url=image,
         cta=msgspec.structs.replace(_MESSAGE.cta, link_url=url, text=preheader), unsubscribe_url=url,
     )  # fmt: skip
-    mail = compose(message, to, "", _IDENTITY, NOW).as_bytes(policy=POLICY)
+    mail = compose(message, mailbox(to), "", _IDENTITY, NOW).as_bytes()
     head = mail.partition(b"\n\n")[0].partition(b"\r\n\r\n")[0].lower()
     assert head.count(b"\nbcc:") == 0
     assert head.count(b"subject:") <= 1 + subject.lower().count("subject:")
@@ -227,7 +229,8 @@ def _posted(data: bytes) -> tuple[bool, int]:
 def _replied(data: bytes) -> tuple[bool, int]:
     code, _, words = data.partition(b" ")
     number = int(code) if code.isdigit() and len(code) == 3 else 550
-    return bool(smtp._ENHANCED.match(_text(words))), len(repr(smtp._bounce(number, words)))
+    made = replies.at_recipient(number, words), replies.after_data(number, words)
+    return "." in replies.reason_of(number, words), len(repr(made))
 
 
 def _token(data: bytes) -> tuple[bool, int]:
@@ -236,7 +239,6 @@ def _token(data: bytes) -> tuple[bool, int]:
 
 
 def _served(data: bytes) -> tuple[bool, int]:
-    llm_wire.parse_retry_after(_text(data))
     load_ = llm_load.parse_load(data)
     reply = llm_wire.decode_reply(data, "m", 0.1)
     return True, len(reply.text) + len(repr(load_))
@@ -246,6 +248,8 @@ def _refused(data: bytes) -> tuple[bool, int]:
     """Status, Retry-After and body, apart by lines."""
     status, wish, body = (*data.split(b"\n", 2), b"", b"")[:3]
     code = int(status) if status.isdigit() and len(status) == 3 else 500
+    wait_s = llm_wire.parse_retry_after(_text(wish)), retry_after_s(_text(wish), _text(body))
+    assert all(one is None or one >= 0 for one in wait_s)
     try:
         llm_wire.raise_for_status(code, body, _text(wish))
     except (Retryable, Refused) as error:

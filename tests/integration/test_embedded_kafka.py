@@ -98,6 +98,19 @@ def test_a_restart_keeps_address_topics_and_records(tmp_path: Path) -> None:
         assert values(before, "kept") == [b"1"]
 
 
+def test_no_other_user_can_read_what_the_broker_keeps(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        with EmbeddedKafka(tmp_path / "data" / "kafka") as broker:
+            create_topic(broker.bootstrap, "kept")
+            assert produce(broker.bootstrap, "kept", b"1") is None
+    finally:
+        os.umask(before)
+    found = [tmp_path / "data", *(tmp_path / "data").rglob("*")]
+    assert len(found) > 10
+    assert [str(path) for path in found if path.stat().st_mode & 0o077] == []
+
+
 def test_a_kill_of_java_loses_no_acknowledged_record(tmp_path: Path) -> None:
     with EmbeddedKafka(tmp_path) as broker:
         create_topic(broker.bootstrap, "kept")

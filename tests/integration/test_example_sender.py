@@ -20,12 +20,12 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from schemas import codec
 from schemas.messages import CallToAction, Cancellation, Feedback, Message, Provenance
 from tests.support import wait_until
+from tests.support_mail import BoundController, bound
 from tests.support_workers import ROOT, prepare, produce, read
 from workers.adapters.partitioner import partition_of
 from workers.delivery.addresses import SCHEMA
@@ -40,12 +40,12 @@ KNOWN = ("ana", "bo", "gone", "grey")
 class MailServer:
     """A real SMTP server that keeps what it accepts; `gone@` does not exist, `grey@` has to come twice."""
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, held: socket.socket | None = None) -> None:
         self.mails: list[str] = []
         self.arrived: list[datetime] = []
         self.on_data: Callable[[], None] = lambda: None
         self._greeted: set[str] = set()
-        self._controller = Controller(self, hostname="127.0.0.1", port=port or free_port())
+        self._controller = BoundController(self, held)
 
     @property
     def address(self) -> str:
@@ -109,11 +109,6 @@ class Gateway:
     def __exit__(self, *_: object) -> None:
         self._server.shutdown()
         self._server.server_close()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def message(name: str, user: str = "ana", channel: str = "email", **fields: Any) -> Message:
@@ -333,13 +328,14 @@ def test_killed_between_sending_and_committing(settings: Settings, options: tupl
 def test_a_mail_server_that_was_down_gets_each_mail_once(settings: Settings) -> None:
     running = prepare(settings)
     publish(running, *(message(f"m{number}") for number in range(3)))
-    port = free_port()
+    held = bound()
+    port = held.getsockname()[1]
     with sender(running, "--smtp", f"127.0.0.1:{port}") as process:
         wait_until(lambda: "later (ConnectionRefusedError)" in log_of(running).read_text(), 60, "a refused connection")
-        with MailServer(port) as server:
+        with MailServer(held) as server:
             found = wait_reported(running, process, "m0", "m1", "m2")
         publish(running, message("last"))  # the connection that the sender holds is dead by now
-        with MailServer(port) as restarted:
+        with MailServer(bound(port)) as restarted:
             found = wait_reported(running, process, "last")
         assert (Counter(server.mails), restarted.mails) == ({"m0": 1, "m1": 1, "m2": 1}, ["last"])
     assert statuses(found) == {name: ["sent"] for name in ("m0", "m1", "m2", "last")}

@@ -18,7 +18,8 @@ MAY_IMPORT = {
     "schemas": {"schemas"},
     "workers.errors": set(),
     "workers.ports": {"schemas"},
-    "workers.settings": {"workers.errors"},
+    "workers.secrets": set(),
+    "workers.settings": {"workers.errors", "workers.secrets"},
     # Other teams copy it: nothing else of ours may be needed.
     "workers.delivery": {"schemas", "workers.delivery"},
     "workers.core": {"schemas", "workers.core", "workers.ports", "workers.errors"},
@@ -29,6 +30,7 @@ MAY_IMPORT = {
         "workers.core",
         "workers.ports",
         "workers.errors",
+        "workers.secrets",
         "workers.settings",
         "infra",
     },
@@ -40,9 +42,10 @@ MAY_IMPORT = {
         "workers.core",
         "workers.ports",
         "workers.errors",
+        "workers.secrets",
         "workers.settings",
     },
-    "infra": {"infra", "workers.errors", "workers.settings"},
+    "infra": {"infra", "workers.errors", "workers.secrets", "workers.settings"},
 }
 #: Only the composition root may build agents.
 ONLY_MAIN = {"workers.agents"}

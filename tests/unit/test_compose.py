@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from workers.errors import Misconfigured
 from workers.main import ROLES
 from workers.settings import Settings, load
 
@@ -126,6 +127,13 @@ def test_images_are_pinned_and_ports_are_published_on_loopback_only() -> None:
     assert re.fullmatch(r"python:3\.\d+\.\d+-slim-\w+", bases[0])
 
 
+def test_no_container_has_more_rights_than_its_program_needs() -> None:
+    for name, service in SERVICES.items():
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert not {"privileged", "cap_add", "pid", "network_mode"} & service.keys(), name
+
+
 def test_everything_that_runs_comes_back_and_is_looked_after() -> None:
     for name, service in SERVICES.items():
         once = name == "topics"
@@ -167,6 +175,13 @@ def test_the_workers_find_kafka_and_the_llm_under_their_service_names() -> None:
     assert settings.llm == "http://vllm:8000"
     assert settings.llm_model == interpolated(SERVICES["vllm"]["command"][0], {})
     assert SERVICES["vllm"]["environment"]["VLLM_API_KEY"] == SERVICES["generate"]["environment"]["ATTUNE_LLM_API_KEY"]
+
+
+def test_the_key_that_the_file_asks_for_may_go_to_vllm_and_nowhere_else_in_plain_text() -> None:
+    key = {"ATTUNE_LLM_API_KEY": "chosen"}
+    assert load(environment("generate", example() | key)).llm_api_key == "chosen"
+    with pytest.raises(Misconfigured, match="plain text"):
+        load(environment("generate", key | {"ATTUNE_LLM": "http://elsewhere:8000"}))
 
 
 def test_the_image_is_built_from_what_the_context_lets_through() -> None:

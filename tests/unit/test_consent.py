@@ -74,10 +74,8 @@ def test_an_event_about_no_channel_changes_nothing() -> None:
 def test_a_no_without_a_channel_holds_for_every_channel_of_its_purpose() -> None:
     known = {"push:marketing": 1, "email:marketing": 1, "email:transactional": 1, "personalisation": 1}
     changes = consent.from_properties(Properties(purpose="marketing", status="unsubscribed"), NOW, known)
-    assert {(change.key, change.granted) for change in changes} == {
-        ("push:marketing", False),
-        ("email:marketing", False),
-    }
+    channels = ("*", "email", "in_app", "push", "sms")
+    assert {(change.key, change.granted) for change in changes} == {(f"{name}:marketing", False) for name in channels}
 
 
 def test_subscription_traits_count_as_consent() -> None:

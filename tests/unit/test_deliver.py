@@ -14,11 +14,11 @@ from typing import Any
 
 import msgspec
 import pytest
-from aiosmtpd.controller import Controller
 
 from schemas import codec
 from schemas.messages import Feedback, Message
-from tests.integration.test_example_sender import free_port, message
+from tests.integration.test_example_sender import message
+from tests.support_mail import BoundController, refusing_port
 from workers.adapters import deliver_ports
 from workers.adapters.deliver_ports import configured, ports
 from workers.adapters.exits import Exit
@@ -26,7 +26,7 @@ from workers.adapters.metrics import WorkerMetrics
 from workers.agents.deliver import Deliver
 from workers.commands.up import DELIVER, ROLES, _roles
 from workers.delivery import endpoint, rate, webhook
-from workers.delivery.channels import Bounced, Failed, Later, Result, Sent, Unknown
+from workers.delivery.channels import Bounced, Failed, Later, NoAddress, Result, Sent, Unknown
 from workers.delivery.delivery import Delivery, Rules
 from workers.delivery.endpoint import Answer, Endpoint, NoAnswer, Unreachable
 from workers.delivery.fcm import FcmChannel, TokenFile, request
@@ -128,6 +128,13 @@ def test_what_expires_or_is_cancelled_while_it_waits_never_leaves() -> None:
     assert world.steps(40) == []
     assert world.reported() == {"short": "expired", "wrong": "stale"}
     assert sorted(world.told) == ["later", "later", "skipped", "skipped"]
+
+
+def test_what_the_address_book_holds_may_be_no_address_and_that_is_no_bounce() -> None:
+    world = World(sms("a"), sms("b"), script=(NoAddress(),))
+    assert world.steps() == ["a", "b"]
+    assert world.reported() == {"a": "missing_identifier", "b": "sent"}
+    assert world.told == ["dropped", "sent"]
 
 
 def test_lateness_counts_from_the_moment_a_message_was_due() -> None:
@@ -269,11 +276,62 @@ def test_a_request_carries_its_query_and_a_strange_key_cannot_break_out_of_its_h
     assert (seen[0], len(seen[1][1])) == (("/hook?shop=1", "plain"), 64)
 
 
+@pytest.mark.parametrize(
+    ("headers", "wish_s"),
+    [
+        ({"Date": "Sat, 01 Mar 2025 12:00:00 GMT", "Retry-After": "Sat, 01 Mar 2025 12:02:00 GMT"}, 120.0),
+        ({"Date": "Sat, 01 Mar 2025 12:00:00 GMT", "Retry-After": "Sat, 01 Mar 2025 11:00:00 GMT"}, 0.0),
+        ({"Retry-After": "Sat, 01 Mar 2025 12:02:00 GMT"}, None),  # from when?
+        ({"Date": "yesterday", "Retry-After": "Sat, 01 Mar 2025 12:02:00 GMT"}, None),
+        ({"Date": "Sat, 01 Mar 2025 12:00:00 GMT", "Retry-After": "in a while"}, None),
+        ({"Retry-After": "1.5"}, 1.5),
+        ({"Retry-After": "inf"}, None),
+    ],
+)
+def test_a_wish_may_be_a_date_and_counts_from_the_servers_own(headers: dict[str, str], wish_s: float | None) -> None:
+    def busy(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response_only(503)
+        for name, value in headers.items():
+            handler.send_header(name, value)
+        handler.end_headers()
+
+    with http_server(busy) as url:
+        assert Endpoint(url, 5).post(b"{}", {}) == Answer(503, wish_s)
+
+
+@pytest.mark.parametrize(
+    "head", [b"HTTP/1.1 200 OK\r\nX-Drip: ", b"HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n", b""]
+)
+def test_a_server_that_drips_holds_a_request_no_longer_than_its_time(head: bytes) -> None:
+    now_s = 0.0
+    left = threading.Event()
+
+    def clock() -> float:
+        """A second passes each time somebody looks: only the deadline looks."""
+        nonlocal now_s
+        now_s += 1.0
+        return now_s
+
+    def drip(handler: BaseHTTPRequestHandler) -> None:
+        handler.wfile.write(head)
+        try:
+            while True:
+                handler.wfile.write(b"H")
+        except OSError:
+            left.set()
+
+    with http_server(drip) as url:
+        with pytest.raises(NoAnswer, match="TimeoutError"):
+            Endpoint(url, 6.0, clock).post(b"{}", {})
+        assert now_s < 20
+        assert left.wait(30), "the connection is closed"
+
+
 def test_it_is_known_whether_a_request_can_have_arrived() -> None:
     with http_server(lambda handler: handler.connection.close()) as url, pytest.raises(NoAnswer):
         Endpoint(url, 5).post(b"{}", {})
-    with pytest.raises(Unreachable, match="ConnectionRefusedError"):
-        Endpoint(f"http://127.0.0.1:{free_port()}", 5).post(b"{}", {})
+    with refusing_port() as port, pytest.raises(Unreachable, match="ConnectionRefusedError"):
+        Endpoint(f"http://127.0.0.1:{port}", 5).post(b"{}", {})
 
 
 class NoMailFromUs:
@@ -284,7 +342,7 @@ class NoMailFromUs:
 
 
 def test_a_server_that_takes_no_mail_from_us_condemns_no_message() -> None:
-    controller = Controller(NoMailFromUs(), hostname="127.0.0.1", port=free_port())
+    controller = BoundController(NoMailFromUs())
     controller.start()
     try:
         server = SmtpServer(host="127.0.0.1", port=controller.port, timeout_s=5)

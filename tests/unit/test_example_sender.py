@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import string
 import sys
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
@@ -17,11 +18,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from examples.sender.__main__ import main
 from schemas import codec
 from schemas.events import Track
 from schemas.messages import CallToAction, Feedback, Message, Provenance
 from workers.core.consent import from_properties
 from workers.delivery import unsubscribe
+from workers.delivery.email_address import mailbox
 from workers.delivery.feedback import feedback
 from workers.delivery.ledger import Ledger
 from workers.delivery.mail import POLICY, Identity, compose
@@ -63,7 +66,7 @@ CHINESE = msgspec.structs.replace(
 
 
 def wire(message: Message, to: str = "ana@mail.example") -> bytes:
-    return compose(message, to, unsubscribe.link(message, SECRET), IDENTITY, NOW).as_bytes(policy=POLICY)
+    return compose(message, mailbox(to), unsubscribe.link(message, SECRET), IDENTITY, NOW).as_bytes(policy=POLICY)
 
 
 def received(message: Message) -> EmailMessage:
@@ -159,7 +162,12 @@ def test_no_field_can_begin_a_header_of_its_own(field: str, breaker: str) -> Non
         "Ana <ana@mail.example>",
         "ana@mail.example, eve@evil.example",
         "ana @mail.example",
-        "安娜@mail.example",
+        "ana@mail..example",
+        "ana@-mail.example",
+        f"{'a' * 65}@mail.example",
+        "ana@mail.example\u2028Bcc: eve@evil.example",
+        "ana\x00@mail.example",
+        "ana@i❤.example",
         "ana@mail.example>",
     ],
 )
@@ -202,6 +210,17 @@ def test_an_unsubscribe_link_says_who_wants_what_no_longer_and_cannot_be_forged(
             unsubscribe.read(forged, SECRET)
     with pytest.raises(ValueError, match="signature"):
         unsubscribe.read(token, b"another secret")
+
+
+@pytest.mark.parametrize("user", ["a", "an", "ana", "anas", "安娜", "a?b&c=d/e+f"])
+def test_a_token_of_any_length_reads_back(user: str) -> None:
+    token = unsubscribe.link(changed(user_id=user), SECRET).partition("token=")[2]
+    assert unsubscribe.read(token, SECRET).user_id == user
+    assert set(token) <= {*string.ascii_letters, *string.digits, "-", "_"}, "it needs no escapes in a URL"
+    with pytest.raises(ValueError, match=r"^the signature is wrong$"):
+        unsubscribe.read(token + "AAAA", SECRET)
+    with pytest.raises(ValueError, match=r"^not a token$"):
+        unsubscribe.read(token + "A" * (-len(token) % 4 + 1), SECRET)
 
 
 @pytest.mark.parametrize("url", ["", "http://shop.example/u", "javascript:x", "https://a b", "https://a>\r\nBcc: e"])
@@ -291,9 +310,20 @@ def test_the_records_of_the_documentation_are_what_the_topics_take() -> None:
         codec.decode(Feedback, record) for record in records if b'"status": "' in record and b'"event_id"' in record
     ]
     assert [one.status for one in said] == ["bounced", "opened", "clicked", "unsubscribed"]
-    (event,) = [codec.decode_event(record) for record in records if b'"event_id"' not in record]
+    (event,) = [codec.decode_event(record) for record in records if b'"messageId"' in record]
     assert isinstance(event, Track)
     assert [change.granted for change in from_properties(event.properties, 0)] == [True]
+
+
+@pytest.mark.parametrize(
+    "gateway", ["http://push.internal/send", "http://127.0.0.1.evil.example/", "ftp://push.example"]
+)
+def test_the_example_sends_nothing_to_another_machine_in_plain_text(
+    gateway: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["--channel", "push", "--brokers", "nowhere:1", "--addresses", "none", "--gateway", gateway])
+    assert "--plain-http" in capsys.readouterr().err
 
 
 COPIED = sorted([*(ROOT / "examples").rglob("*.py"), *(ROOT / "workers" / "delivery").glob("*.py")])
@@ -305,4 +335,8 @@ def test_what_is_to_be_copied_needs_only_the_contract_of_ours(path: Path) -> Non
     imported = {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
     imported |= {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     foreign = {name for name in imported if name.split(".")[0] not in {*sys.stdlib_module_names, "schemas"}}
-    assert {name for name in foreign if not name.startswith("workers.delivery")} <= {"confluent_kafka", "msgspec"}
+    assert {name for name in foreign if not name.startswith("workers.delivery")} <= {
+        "confluent_kafka",
+        "idna",
+        "msgspec",
+    }

@@ -111,6 +111,15 @@ def test_a_shops_own_csv_is_read_as_its_mapping_says(tmp_path: Path) -> None:
     assert (liked["event"], liked["properties"]) == ("gelikt", {"currency": "EUR"})
 
 
+def test_what_databases_write_for_nothing_in_a_cell_says_nothing(tmp_path: Path) -> None:
+    plan = PLAN.replace("age: traits.age", "age: traits.age, money: currency")
+    lines = ("who;when;what;article;amount;floor;age;money", "u-1;2024-04-01;gekauft;p-1;NULL;\\N;nan;None", "")
+    mapping = write(tmp_path / "plan.yaml", plan)
+    (bought,) = events_of(open_events(write(tmp_path / "shop.csv", "\n".join(lines)), "csv", mapping, NOW))
+    assert bought["properties"] == {"currency": "EUR", "product_id": "p-1"}
+    assert "traits" not in bought
+
+
 def test_lines_of_segment_keep_their_ids_and_equal_lines_without_one_count_separately(tmp_path: Path) -> None:
     own = {"type": "track", "event": "X", "userId": "u", "messageId": "m-1", "timestamp": "2024-04-01T10:00:00Z"}
     bare = {name: value for name, value in own.items() if name != "messageId"}
@@ -153,7 +162,8 @@ def test_progress_is_told_in_bytes_on_disk(tmp_path: Path) -> None:
             None,
             "a.csv, line 1: column `brand` is missing; there are: event_time",
         ),
-        ("", "rees46", None, "column `event_time` is missing; there are: none"),
+        ("", "rees46", None, "a.csv is empty"),
+        ("\n", "rees46", None, "column `event_time` is missing; there are: none"),
         (REES46, "csv", None, "do not go together"),
         (REES46, "rees46", PLAN, "do not go together"),
         ("a;b\n", "csv", PLAN, "a.csv, line 1: column `who` is missing; there are: a, b"),

@@ -15,7 +15,7 @@ from workers.core.intake.reasons import REASONS
 TRACK: dict[str, Any] = {"type": "track", "event": "X", "userId": "u", "timestamp": "2024-05-01T10:00:00Z"}
 
 
-@pytest.mark.parametrize("module", ["commerce", "reasons", "files"])
+@pytest.mark.parametrize("module", ["commerce", "event_names", "reasons", "files"])
 def test_the_examples_in_the_docstrings_hold(module: str) -> None:
     found = doctest.testmod(import_module(f"workers.core.intake.{module}"))
     assert (found.failed, found.attempted > 0) == (0, True)

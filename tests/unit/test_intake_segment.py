@@ -148,8 +148,6 @@ def test_the_key_is_the_customer(changes: dict[str, Any], customer: str) -> None
         ({"type": "alias", "event": ...}, "missing_field"),
         ({"schemaVersion": 2}, "unknown_schema_version"),
         ({"properties": {"note": "x" * 300_000}}, "too_large"),
-        ({"event": "Consent Updated", "properties": {"channel": "email"}}, "missing_field"),
-        ({"event": "Consent Updated", "properties": {"status": "granted"}}, "missing_field"),
     ],
 )
 def test_what_cannot_be_used_is_rejected_with_its_reason(changes: dict[str, Any], reason: str) -> None:
@@ -241,3 +239,25 @@ def test_every_call_of_the_spec_is_mapped(sent: dict[str, Any], kind: str) -> No
 
 def test_an_ignored_field_with_broken_text_does_not_reach_the_topic() -> None:
     assert reasons(map_all(record(CALL).value.replace(b"black", b"bl\xffck"))) == ["broken_encoding"]  # type: ignore[union-attr]
+
+
+def test_the_answers_of_a_consent_dialogue_are_typed_for_their_readers() -> None:
+    found = track({**CALL, "context": {"consent": {"categoryPreferences": {"Marketing": "false", "Analytics": True}}}})
+    assert found.context.consent is not None
+    assert found.context.consent.category_preferences == {"Marketing": False, "Analytics": True}
+    untouched = {**CALL, "context": {"consent": {"categoryPreferences": {"Marketing": False}}}}
+    assert map_one(untouched) == untouched
+
+
+@pytest.mark.parametrize(
+    "spelt", ["order_completed", "Order completed", "ORDER COMPLETED", "OrderCompleted", "Completed Order"]
+)
+def test_a_name_of_the_spec_is_known_however_it_is_spelt(spelt: str) -> None:
+    assert track({**CALL, "event": spelt}).event == "Order Completed"
+
+
+@pytest.mark.parametrize("field", ["order_id", "cart_id", "checkout_id", "product_id"])
+@pytest.mark.parametrize("nothing", ["undefined", "null", "NaN", "(not set)", "", " "])
+def test_what_scripts_write_for_no_id_is_no_id(field: str, nothing: str) -> None:
+    properties = {"product_id": "p", "currency": "EUR"} | {field: nothing}
+    assert getattr(track({**CALL, "event": "Wished", "properties": properties}).properties, field) is None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 import stat
 from pathlib import Path
 
@@ -34,6 +36,66 @@ def only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 #: What a Maven that works does: the option -DoutputDirectory=D names where the jars go.
 MAVEN = """for a in "$@"; do case "$a" in -DoutputDirectory=*) d="${a#*=}";; esac; done
 echo fetched >> "$(dirname "$0")/calls"; : > "$d/kafka_2.13-4.4.0.jar" """
+
+
+@pytest.fixture(autouse=True)
+def _empty_jar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stand-in's jar is the one that was pinned."""
+    pinned = tmp_path / "jars.sha256"
+    pinned.write_text(f"{hashlib.sha256().hexdigest()}  kafka_2.13-4.4.0.jar\n")
+    monkeypatch.setattr(jars, "CHECKSUMS", pinned)
+
+
+@pytest.mark.parametrize(
+    "trick",
+    [
+        'printf changed > "$d/kafka_2.13-4.4.0.jar"',
+        ': > "$d/evil-1.0.jar"',
+        'mv "$d/kafka_2.13-4.4.0.jar" "$d/kafka_2.13-4.4.1.jar"',
+    ],
+    ids=["changed", "one more", "another"],
+)
+def test_a_jar_that_is_not_the_pinned_one_is_never_used(
+    only: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trick: str
+) -> None:
+    monkeypatch.setenv("PATH", f"{only}:/usr/bin:/bin")
+    program(only, "mvn", f"{MAVEN}; {trick}")
+    with pytest.raises(Unavailable, match=r"not the ones that were checked: .*(kafka|evil).*--pin"):
+        jars.ensure_jars(tmp_path / "cache")
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == ["lock"]
+
+
+def test_what_lies_in_the_cache_is_checked_again_by_the_set_up(
+    only: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", f"{only}:/usr/bin:/bin")
+    monkeypatch.setenv("ATTUNE_CACHE", str(tmp_path / "cache"))
+    program(only, "mvn", MAVEN)
+    assert jars.main() == 0
+    (jar,) = jars.ensure_jars(jars.default_cache()).iterdir()
+    jar.write_bytes(b"changed")
+    assert jars.main() == 1
+    assert "kafka_2.13-4.4.0.jar" in capsys.readouterr().err
+
+
+def test_pinning_writes_what_maven_brings_now(only: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", f"{only}:/usr/bin:/bin")
+    monkeypatch.setenv("ATTUNE_CACHE", str(tmp_path / "cache"))
+    before = jars.CHECKSUMS.read_text()
+    jars.CHECKSUMS.write_text("")
+    program(only, "mvn", MAVEN)
+    assert jars.main(["--pin"]) == 0
+    assert jars.CHECKSUMS.read_text() == before
+
+
+def test_every_jar_that_the_pom_names_is_pinned() -> None:
+    names = [line.split()[1] for line in Path(jars.__file__).with_name("jars.sha256").read_text().splitlines()]
+    for group, artifact, version in re.findall(
+        r"<dependency>\s*<groupId>([^<]+)</groupId>\s*<artifactId>([^<]+)</artifactId>\s*<version>([^<]+)</version>",
+        jars.POM.read_text(),
+    ):
+        assert f"{artifact}-{version}.jar" in names, group
+    assert names == sorted(set(names))
 
 
 def test_a_changed_pom_gets_another_folder() -> None:

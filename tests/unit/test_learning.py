@@ -219,12 +219,24 @@ def test_a_flood_of_unknown_feedback_is_bounded() -> None:
         ("wrong_type", {"status": "rated", "rating": 11}),
         ("wrong_type", {"timestamp": "yesterday"}),
         ("unknown_schema_version", {"schema_version": 99}),
-        ("bad_timestamp", {"timestamp": "0001-01-01T00:00:00Z"}),
-        ("key_mismatch", {"user_id": "bo"}),
         ("null_value", None),
     ],
 )
-def test_what_is_no_feedback_is_a_dead_letter(reason: str, change: Any) -> None:
+def test_what_is_no_feedback_is_counted_and_its_dead_letter_is_left_to_personalise(reason: str, change: Any) -> None:
+    lane = learnt(*SENT)
+    good = json.loads(codec.encode(feedback("f1", 1, "clicked", NOON + 60)))
+    value = json.dumps(good | change).encode() if isinstance(change, dict) else change
+    lane.run(lane.raw("message.feedback", b"ana", value), feedback("f2", 1, "opened", NOON + 70))
+    lane.tick(LATER + 10)
+    assert (lane.dead_letters, lane.the_row().clicked, lane.the_row().opened) == ([], 0, 1)
+    assert lane.tally["learn_ignored", "message.feedback", reason] == 1
+
+
+@pytest.mark.parametrize(
+    ("reason", "change"),
+    [("bad_timestamp", {"timestamp": "0001-01-01T00:00:00Z"})],
+)
+def test_feedback_that_only_learn_cannot_use_is_its_dead_letter(reason: str, change: Any) -> None:
     lane = learnt(*SENT)
     good = json.loads(codec.encode(feedback("f1", 1, "clicked", NOON + 60)))
     value = json.dumps(good | change).encode() if isinstance(change, dict) else change
@@ -234,10 +246,18 @@ def test_what_is_no_feedback_is_a_dead_letter(reason: str, change: Any) -> None:
     assert (letter.reason, letter.stage, lane.the_row().clicked, lane.the_row().opened) == (reason, "learn", 0, 1)
 
 
-def test_feedback_in_the_partition_of_another_partitioner_is_a_dead_letter() -> None:
+def test_feedback_in_the_partition_of_another_partitioner_comes_again_in_the_right_one() -> None:
     lane = LearnHarness(partition_of=lambda _key: 1)
     lane.run(feedback("f1", 1, "clicked"))
-    assert lane.dead_letters[0].reason == "wrong_partition"
+    assert lane.dead_letters == []
+    assert lane.tally["learn_ignored", "message.feedback", "misplaced"] == 1
+
+
+def test_feedback_without_a_key_counts_where_its_customer_is() -> None:
+    lane = learnt(*SENT)
+    lane.run(lane.raw("message.feedback", None, codec.encode(feedback("f1", 1, "clicked", NOON + 60))))
+    lane.tick(LATER + 10)
+    assert (lane.dead_letters, lane.the_row().clicked) == ([], 1)
 
 
 def test_other_events_are_passed_over_and_bad_ones_only_counted() -> None:

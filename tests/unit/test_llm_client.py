@@ -176,6 +176,14 @@ def test_a_status_that_may_pass_is_retryable_and_asked_once(fake: FakeLlm, statu
     assert len(fake.requests) == 1
 
 
+def test_a_server_may_name_the_date_when_it_is_back(fake: FakeLlm) -> None:
+    dates = {"Date": "Wed, 21 Oct 2026 07:28:00 GMT", "Retry-After": "Wed, 21 Oct 2026 07:28:30 GMT"}
+    fake.reply_with(503, b"", dates)
+    with pytest.raises(Retryable) as caught:
+        complete(fake.base_url)
+    assert caught.value.retry_after_s == 30.0
+
+
 @pytest.mark.parametrize(
     ("header", "seconds"),
     [

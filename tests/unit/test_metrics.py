@@ -27,6 +27,19 @@ def test_every_metric_is_served_on_loopback_from_the_start() -> None:
     assert 'attune_records_total{stage="personalise"} 3.0' in page
 
 
+def test_what_waits_is_a_gauge_of_each_lane_until_the_lane_goes() -> None:
+    metrics = WorkerMetrics()
+    metrics.pending("0", {"delay": 3, "words": 1})
+    metrics.pending("1", {"delay": 4, "words": 0})
+
+    def shown(lane: str, reason: str) -> float | None:
+        return metrics.registry.get_sample_value("attune_pending", {"lane": lane, "reason": reason})
+
+    assert [shown("0", "delay"), shown("0", "words"), shown("1", "delay"), shown("1", "words")] == [3, 1, 4, 0]
+    metrics.pending("0", {})  # another worker has it, and counts it
+    assert [shown("0", "delay"), shown("0", "words"), shown("1", "delay")] == [0, 0, 4]
+
+
 def test_what_the_core_counts_has_the_labels_of_the_catalogue() -> None:
     metrics = WorkerMetrics()
     labels = {row.short: row.labels for row in CATALOGUE}

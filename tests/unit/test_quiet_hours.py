@@ -96,7 +96,7 @@ def test_a_night_that_ends_in_the_hour_that_comes_twice_fires_once_and_leaves_ot
     effects = lane.run([], night_s)
     assert not effects.more_due
     assert lane.decisions == []
-    assert lane.profile().timers["trigger|cart-abandonment|cart-1"] == at("2025-11-02T06:30")
+    assert lane.profile().timers["quiet|cart-abandonment|cart-1"] == at("2025-11-02T06:30")
 
 
 def test_a_timer_that_sets_itself_to_the_past_does_not_spin(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,4 +108,4 @@ def test_a_timer_that_sets_itself_to_the_past_does_not_spin(monkeypatch: pytest.
     effects = lane.run([], due_s)
     assert effects.tally["deferred", "cart-abandonment", "quiet_hours"] == 1
     assert not effects.more_due
-    assert lane.profile().timers["trigger|cart-abandonment|cart-1"] == due_s + SPIN_S
+    assert lane.profile().timers["quiet|cart-abandonment|cart-1"] == due_s + SPIN_S

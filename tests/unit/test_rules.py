@@ -42,7 +42,7 @@ def lookup(values: dict[str, TraitValue]) -> Lookup:
         ({"field": "traits.age", "at_least": 18, "at_most": 40}, True),
         ({"field": "traits.age", "equals": 30}, True),
         ({"field": "traits.age", "equals": "30"}, False),
-        ({"field": "traits.score", "at_least": 1}, False),
+        ({"field": "traits.score", "at_least": 1}, True),
         ({"field": "traits.vip", "equals": True}, True),
         ({"field": "traits.vip", "equals": 1}, False),
         ({"field": "traits.vip", "at_least": 1}, False),

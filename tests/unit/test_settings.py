@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from workers.errors import Misconfigured
-from workers.settings import Settings, load, shown, to_environment
+from workers.secrets import shown
+from workers.settings import Settings, load, to_environment
 
 
 def test_the_command_line_wins_over_the_environment_and_that_over_the_file(tmp_path: Path) -> None:

@@ -24,9 +24,11 @@ from schemas.messages import (
 )
 from schemas.profiles import CartLine, CartView, ConsentView, Features, ProfileView
 from workers.core import story_words as words
+from workers.core.house_rules import Learning
+from workers.core.learning.checking import STATUSES
 from workers.core.playbook import Trigger
 from workers.core.portrait import portray
-from workers.core.story import Story, explain, stories
+from workers.core.story import Story, explain, judge, stories, strays
 
 NOON = datetime(2024, 3, 4, 12, tzinfo=UTC)
 
@@ -232,10 +234,95 @@ def test_feedback_is_told_with_its_detail(back: Feedback, said: str) -> None:
     assert words.feedback(back) == said
 
 
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("2024-03-04T16:36:00+01:00", "2024-03-04 15:36:00 UTC"),
+        ("2024-03-04T02:00:00-08:00", "2024-03-04 10:00:00 UTC"),
+        ("2024-03-04T12:00:00+08:45", "2024-03-04 03:15:00 UTC"),
+        ("2024-03-04T12:00:00Z", "2024-03-04 12:00:00 UTC"),
+        ("0001-01-01T00:00:00+14:00", "0001-01-01T00:00:00+14:00"),
+    ],
+)
+def test_times_of_other_zones_are_converted_wherever_they_stand(written: str, shown: str) -> None:
+    at = datetime.fromisoformat(written)
+    assert f"came back {shown}: clicked" in told(decision(), MESSAGE, feedback("clicked", timestamp=at))
+    assert told(decision(decided_at=at)).startswith(f"{shown} cart-abandonment")
+    back = Cancellation(message_id="m1", user_id="ana", channel="push", reason="converted", cancelled_at=at)
+    assert f"called back {shown}: " in told(decision(), MESSAGE, back)
+    assert f"consent to push: given {shown}" in "\n".join(
+        portray(view(consent={"push:marketing": ConsentView(granted=True, captured_at=at)}), ["push"])
+    )
+
+
+def judged(*backs: Feedback, reason: AbortType | str = "published", came_s: float | None = None) -> str:
+    """The story of a message with these answers, which Kafka took at `came_s` (default: when they say)."""
+    (story,) = stories([decision(), MESSAGE, outcome(reason=reason), *backs])
+    judge([story], {back.event_id: came_s or back.timestamp.timestamp() for back in backs}, Learning())
+    return "\n".join(explain(story))
+
+
+def test_an_opening_in_the_future_is_said_not_to_count() -> None:
+    came_s = NOON.timestamp() + 60
+    assert judged(feedback("opened", 11), came_s=came_s).endswith(
+        "came back 2024-03-04 12:11:00 UTC: opened by the customer; it is not counted: its time lies in the future (future)"
+    )
+    assert judged(feedback("opened", 5), came_s=came_s).endswith("opened by the customer")  # clocks differ a little
+
+
+def test_a_no_from_the_future_is_honoured_though_it_is_not_counted() -> None:
+    assert "unsubscribed; it is not counted, but it is honoured: its time lies in the future" in judged(
+        feedback("unsubscribed", 60), came_s=NOON.timestamp()
+    )
+
+
+@pytest.mark.parametrize(
+    ("backs", "reason"),
+    [
+        ([feedback("clicked", -6)], "before_message"),
+        ([feedback("delivered", 5), feedback("clicked", 4)], "before_delivery"),
+        ([feedback("opened", 60 * 24 * 3)], "expired"),
+        ([feedback("converted", 1, revenue=5.0)], "revenue_without_currency"),
+        ([feedback("converted", 1, revenue=-5.0, currency="EUR")], "bad_revenue"),
+        ([feedback("rated", 1)], "no_rating"),
+        ([feedback("opened", timestamp=datetime(1969, 1, 1, tzinfo=UTC))], "bad_timestamp"),
+    ],
+)
+def test_what_learn_ignores_is_said_with_its_reason(backs: list[Feedback], reason: str) -> None:
+    assert f"({reason})" in judged(*backs)
+
+
+def test_feedback_about_a_message_that_never_left_is_said_not_to_count() -> None:
+    (story,) = stories([decision(), outcome(reason="expired"), feedback("opened", 1)])
+    judge([story], {}, Learning())
+    assert story.not_counted == {"opened1": "not_published"}
+    assert explain(story)[-1] == (
+        "  came back 2024-03-04 12:01:00 UTC: opened by the customer; "
+        "it is not counted: the message never left (not_published)"
+    )
+
+
+@pytest.mark.parametrize("status", sorted(set(get_args(FeedbackStatus))))
+def test_good_feedback_is_said_to_count_as_learn_counts_it(status: FeedbackStatus) -> None:
+    assert "not counted" not in judged(feedback(status, 1, rating=4))
+    late = "not counted" in judged(feedback(status, 60 * 24 * 3, rating=4))
+    assert late == (status in STATUSES)
+
+
+def test_feedback_about_a_message_that_nobody_knows_is_told_behind_the_stories() -> None:
+    known, stray = feedback("clicked", 1), feedback("bounced", 2, message_id="m9", event_id="e9")
+    records = [decision(), MESSAGE, known, stray, stray]
+    (line,) = strays(records, stories(records))
+    assert line == (
+        "2024-03-04 12:02:00 UTC feedback about message m9: could not be delivered; it is not counted, but it is honoured: "
+        "nobody knows the message, or it is older than 28 days (unknown_message)"
+    )
+
+
 def test_stories_are_told_in_the_order_of_their_decisions_and_do_not_mix() -> None:
     later = decision(decision_id="d2", message_id="m2", decided_at=NOON + timedelta(hours=1))
     first, second = stories([later, outcome(message_id="m2", reason="expired"), decision(), feedback("sent"), MESSAGE])
-    assert (first.decision.message_id, second.decision.message_id) == ("m1", "m2")
+    assert [story.decision.message_id for story in (first, second) if story.decision] == ["m1", "m2"]
     assert (len(first.feedback), first.outcome, second.feedback) == (1, None, [])
     assert stories([feedback("sent"), MESSAGE]) == []
     assert Story(later).feedback is not Story(later).feedback

@@ -115,6 +115,24 @@ def test_a_wrong_configuration_is_not_tried_again(child: Child) -> None:
         child.ends(Exit.MISCONFIGURED)
 
 
+def test_its_cure_is_said_once(child: Child) -> None:
+    refused = Misconfigured("in use.", "set another port, or 0")
+    child.order.write_text(f"exit {Exit.MISCONFIGURED:d} {refused}")
+    child.role.start()
+    wait_until(lambda: child.role.pid is None, 20, "the child's end")
+    with pytest.raises(Unavailable) as caught:
+        child.role.poll()
+    assert str(caught.value).endswith(f"78 in use. Cure: set another port, or 0; its log is {child.role.log}")
+    assert str(caught.value).count("Cure:") == 1
+
+
+def test_where_it_serves_its_metrics_is_read_from_its_log(child: Child) -> None:
+    assert child.role.metrics_url is None
+    child.role.log.parent.mkdir(parents=True, exist_ok=True)
+    child.role.log.write_text("starting\n12:00:00 intake INFO x: metrics on http://127.0.0.1:40123/metrics\nmore\n")
+    assert child.role.metrics_url == "http://127.0.0.1:40123/metrics"
+
+
 @pytest.mark.parametrize(
     ("error", "code"),
     [(Fenced("x"), 83), (Misconfigured("x"), 78), (Unavailable("x"), 1), (Fatal("x"), 70), (ValueError(), 70)],

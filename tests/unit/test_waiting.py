@@ -7,7 +7,6 @@ from types import ModuleType
 
 import pytest
 
-from workers import settings
 from workers.adapters import llm_load
 from workers.core import routing, waiting
 from workers.core.routing import Capacity
@@ -114,7 +113,7 @@ def test_in_a_replay_all_wait_until_their_end() -> None:
     assert place.begins_by_s == 20.0
 
 
-@pytest.mark.parametrize("module", [waiting, routing, llm_load, settings], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [waiting, routing, llm_load], ids=lambda module: module.__name__)
 def test_the_examples_in_the_docstrings_hold(module: ModuleType) -> None:
     found = doctest.testmod(module)
     assert found.attempted > 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import sqlite3
 from collections.abc import Callable
-from email.headerregistry import Address
 from email.utils import parseaddr
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
@@ -15,12 +14,14 @@ import msgspec
 from workers.delivery.addresses import SqliteAddressBook
 from workers.delivery.channels import AddressBook, Channel
 from workers.delivery.delivery import Rules
+from workers.delivery.email_address import mailbox
 from workers.delivery.endpoint import Endpoint
 from workers.delivery.fcm import FcmChannel, TokenFile
-from workers.delivery.mail import Identity, recipient
+from workers.delivery.mail import Identity
 from workers.delivery.smtp import SmtpChannel, SmtpServer
 from workers.delivery.webhook import KnownThere, WebhookChannel, secret_of
 from workers.errors import Misconfigured
+from workers.secrets import reveal
 from workers.settings import Settings
 
 _SMTP_PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
@@ -66,7 +67,7 @@ def ports(settings: Settings) -> dict[str, Port]:
 
 def _port(channel: str, settings: Settings, rate_per_s: float | None) -> Port:
     name = _setting(channel)
-    url = _url(name, getattr(settings, name), SCHEMES[channel])
+    url = _url(name, reveal(getattr(settings, name)), SCHEMES[channel])
     smtp = url.scheme in _SMTP_PORTS
     resend = not smtp if settings.deliver_after_crash == "auto" else settings.deliver_after_crash == "resend"
     addresses: Callable[[], AddressBook] = KnownThere
@@ -88,7 +89,7 @@ def _http(name: str, url: SplitResult, settings: Settings) -> Channel:
     if url.scheme in _FCM:
         return FcmChannel(endpoint.post, _token(settings))
     try:
-        return WebhookChannel(endpoint.post, secret_of(settings.deliver_webhook_secret))
+        return WebhookChannel(endpoint.post, secret_of(reveal(settings.deliver_webhook_secret)))
     except ValueError as error:
         raise Misconfigured(f"deliver_webhook_secret: {error}.", 'echo "whsec_$(openssl rand -base64 32)"') from error
 
@@ -120,8 +121,9 @@ def _smtp(url: SplitResult, settings: Settings) -> SmtpChannel:
         raise Misconfigured("deliver_email: a mail server has no path.", "smtp://host:port")
     name, address = parseaddr(settings.deliver_from)
     try:
-        recipient(address)
-        Address(display_name=name, addr_spec=address)
+        sender = mailbox(address)
+        if sender.needs_utf8:
+            raise ValueError("not ASCII before the @")
     except ValueError as error:
         raise Misconfigured(
             "deliver_from is not an address.", "news@shop.example, or The Shop <news@shop.example>"
@@ -140,10 +142,12 @@ def _smtp(url: SplitResult, settings: Settings) -> SmtpChannel:
         starttls=url.scheme == "smtp+starttls",
         tls=url.scheme == "smtps",
         user=settings.deliver_smtp_user,
-        password=settings.deliver_smtp_password,
+        password=reveal(settings.deliver_smtp_password),
         timeout_s=settings.deliver_timeout_s,
     )
-    return SmtpChannel(server, Identity(address=address, name=name), settings.deliver_unsubscribe_secret.encode())
+    return SmtpChannel(
+        server, Identity(address=sender.envelope, name=name), reveal(settings.deliver_unsubscribe_secret).encode()
+    )
 
 
 def _addresses(settings: Settings, channel: str) -> Callable[[], AddressBook]:

@@ -14,6 +14,8 @@ from typing import BinaryIO, cast
 
 import yaml
 
+from workers.adapters.csv_rows import CsvRows
+from workers.adapters.file_kinds import LOOK_BYTES, check_kind, separator_of
 from workers.core.intake.files import (
     FILE_FORMATS,
     REES46_COLUMNS,
@@ -32,6 +34,9 @@ from workers.errors import Misconfigured
 _GZIP = b"\x1f\x8b"
 #: A line longer than this is no event; the rest of it is skipped.
 _MAX_LINE = 4 * 1024 * 1024
+_PIECE = 512
+#: What a broken gzip file raises.
+_DAMAGE = (EOFError, gzip.BadGzipFile, zlib.error)
 _Rows = Callable[[BinaryIO], Iterator[tuple[int, Mapped]]]
 
 
@@ -54,10 +59,8 @@ class EventFile:
                 for row_number, mapped in self._rows(stream):
                     self.bytes_read = raw.tell()
                     yield row_number, mapped
-            except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-                raise Misconfigured(
-                    f"{self.path}: cut off or damaged after row {row_number}: {error}.", "fetch the file again"
-                ) from error
+            except _DAMAGE as error:
+                raise _damaged(self.path, row_number, error) from error
             self.bytes_read = self.bytes_total
 
 
@@ -80,12 +83,50 @@ def open_events(path: Path, format: str, mapping: Path | None, received_at: date
         def mapper(header: Sequence[str]) -> RowMapper:
             return RowMapper(header, needed, draft, path.name, received_at)
 
+        _check(path)
+        delimiter = "," if plan is None else plan.delimiter
         with _opened(path) as (_, stream):
-            mapper(next(_table(stream, plan), []))
-        return EventFile(path, lambda stream: _csv_rows(stream, plan, mapper))
+            mapper(_header(path, stream, delimiter, has_plan=plan is not None))
+        return EventFile(path, lambda stream: _csv_rows(stream, delimiter, mapper))
     lines = LineMapper(cast(SourceFormat, format), path.name, received_at)
-    with _opened(path):
-        return EventFile(path, lambda stream: _json_lines(stream, lines))
+    _check(path)
+    return EventFile(path, lambda stream: _json_lines(stream, lines))
+
+
+def _check(path: Path) -> None:
+    """Raises Misconfigured where the beginning shows already that no line could be read."""
+    beginning = b""
+    with _opened(path) as (_, stream):
+        try:
+            while len(beginning) < LOOK_BYTES and (piece := stream.read(_PIECE)):
+                beginning += piece
+        except _DAMAGE as error:
+            if not beginning:
+                raise _damaged(path, 0, error) from error
+    check_kind(path, beginning)
+
+
+def _damaged(path: Path, row_number: int, error: Exception) -> Misconfigured:
+    return Misconfigured(f"{path}: cut off or damaged after row {row_number}: {error}.", "fetch the file again")
+
+
+def _header(path: Path, stream: BinaryIO, delimiter: str, *, has_plan: bool) -> list[str]:
+    """The columns. Raises Misconfigured when the first line is none, or is separated otherwise."""
+    table = CsvRows(_text_lines(stream), delimiter)
+    try:
+        row = next(table, [])
+    except csv.Error as error:
+        raise Misconfigured(f"{path}: {error}.", "the first line names the columns") from error
+    except _DAMAGE as error:
+        raise _damaged(path, 0, error) from error
+    if other := separator_of(delimiter.join(row), delimiter):
+        name = {"\t": "tabs"}.get(other, f"`{other}`")
+        told = f'`delimiter: "{other}"` in the mapping'.replace("\t", "\\t")
+        raise Misconfigured(
+            f"{path}, line 1: the columns are separated by {name}, not by `{delimiter}`.",
+            told if has_plan else f"write it with `{delimiter}`, or use --format csv and {told}",
+        )
+    return row
 
 
 @contextmanager
@@ -102,9 +143,9 @@ def _opened(path: Path) -> Iterator[tuple[BinaryIO, BinaryIO]]:
 
 
 def _csv_rows(
-    stream: BinaryIO, plan: CsvPlan | None, mapper: Callable[[Sequence[str]], RowMapper]
+    stream: BinaryIO, delimiter: str, mapper: Callable[[Sequence[str]], RowMapper]
 ) -> Iterator[tuple[int, Mapped]]:
-    table = _table(stream, plan)
+    table = CsvRows(_text_lines(stream), delimiter)
     mapped = mapper(next(table, []))
     row_number = 0
     while True:
@@ -121,10 +162,9 @@ def _csv_rows(
             yield row_number, mapped.map_row(row_number, row)
 
 
-def _table(stream: BinaryIO, plan: CsvPlan | None) -> Iterator[list[str]]:
+def _text_lines(stream: BinaryIO) -> Iterator[str]:
     # Bytes that are not UTF-8 pass as surrogates: they fail their own row when it is encoded, not the file.
-    lines = (line.decode("utf-8", "surrogateescape") for _, line in _lines(stream))
-    return csv.reader(lines, delimiter="," if plan is None else plan.delimiter)
+    return (line.decode("utf-8", "surrogateescape") for _, line in _lines(stream))
 
 
 def _json_lines(stream: BinaryIO, mapper: LineMapper) -> Iterator[tuple[int, Mapped]]:

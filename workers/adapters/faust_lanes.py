@@ -16,11 +16,13 @@ from functools import cached_property
 from typing import Any, Protocol
 
 import faust
+from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
-from workers.adapters import failpoints, foreign_records
+from workers.adapters import failpoints, unpacking
+from workers.adapters.foreign_records import ForeignRecords
 from workers.adapters.lane_spec import TopicPartitionKey
 from workers.adapters.lanes import FetchedRecord, Positions
 from workers.errors import Misconfigured
@@ -69,7 +71,7 @@ class IdempotentProducer(driver.Producer):
 
 
 class CommittedTransport(driver.Transport):
-    """The transport of all our Faust apps."""
+    """The transport of all our Faust apps; what they read unpacks to a bounded size."""
 
     Consumer = CommittedConsumer
     Producer = IdempotentProducer
@@ -243,7 +245,6 @@ class LaneTransport(CommittedTransport):
 
 def install(app: faust.App, transport: type[CommittedTransport]) -> None:
     """Makes an app use this transport for consuming and producing."""
-    if failpoints.reads_any_batch():
-        foreign_records.install()
+    unpacking.bound(ForeignRecords if failpoints.reads_any_batch() else MemoryRecords)
     app.transport = transport(app.conf.broker_consumer, app)
     app.producer_transport = CommittedTransport(app.conf.broker_producer, app)

@@ -11,18 +11,12 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from aiokafka.consumer import fetcher
 from aiokafka.record.default_records import DefaultRecordBatch, _DefaultRecordBatchPy, _DefaultRecordPy
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import decode_varint
 
 #: Bytes of a batch before those that its length counts: base offset and the length itself.
 _OVERHEAD = struct.Struct(">qi")
-
-
-def install() -> None:
-    """Makes the consumers of this process read so."""
-    fetcher.MemoryRecords = ForeignRecords
 
 
 class ForeignRecords:
@@ -58,9 +52,12 @@ class _ForeignBatch:
         return getattr(self._batch, name)
 
     def __iter__(self) -> Iterator[Any]:
+        return self._read(iter(self._batch))  # unpacks here, where unpacking.py awaits it
+
+    def _read(self, records: Iterator[Any]) -> Iterator[Any]:
         read = 0
         try:
-            for record in self._batch:
+            for record in records:
                 read += 1
                 yield record
         except UnicodeDecodeError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from workers.errors import Misconfigured
+from workers.secrets import reveal
 from workers.settings import Settings
 
 MECHANISM = "SCRAM-SHA-512"  # the only one: the password never crosses the wire
@@ -28,9 +29,16 @@ def client_config(settings: Settings) -> dict[str, str | int]:
         config |= {
             "sasl.mechanism": MECHANISM,
             "sasl.username": settings.kafka_user,
-            "sasl.password": settings.kafka_password,
+            "sasl.password": reveal(settings.kafka_password),
         }
     return config
+
+
+def quiet_config(settings: Settings) -> dict[str, str | int]:
+    """The same for commands: what passes by itself (a broker that starts or goes away) is told by the calls that fail,
+    not by librdkafka's own lines on a person's terminal.
+    """
+    return {**client_config(settings), "log_level": 2}
 
 
 def kafka_python_config(settings: Settings) -> dict[str, str | list[str]]:
@@ -45,7 +53,7 @@ def kafka_python_config(settings: Settings) -> dict[str, str | list[str]]:
         config |= {
             "sasl_mechanism": MECHANISM,
             "sasl_plain_username": settings.kafka_user,
-            "sasl_plain_password": settings.kafka_password,
+            "sasl_plain_password": reveal(settings.kafka_password),
         }
     return config
 

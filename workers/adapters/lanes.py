@@ -40,6 +40,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _TICK_S = 0.25
+#: The same mistake of a sender is told in the log this often [s].
+_TELL_AGAIN_S = 60.0
 #: So long a lane that has begun anew looks into its ledger at every start: the oldest occasion is decided by then [s].
 _ANEW_S = 30 * 86_400.0
 #: Keys and values that wait for one lane before its fetching pauses, however few the records are [bytes].
@@ -124,6 +126,7 @@ class Lane:
         self._arrived = asyncio.Event()
         self._closing = self._held = False
         self._rested_at_s = 0.0
+        self._told_misplaced_s = float("-inf")
         self._quiet = asyncio.Event()  # nothing of it is being written, and nobody is being fenced
         self._quiet.set()
         self._released = asyncio.Event()
@@ -199,6 +202,7 @@ class Lane:
             if self._store is not None:
                 self._store.close()
             self._standby.give_back(self.name)
+            self._metrics.pending(self.name, {})  # its next owner counts on
             self._thread.shutdown(wait=False)
 
     def close(self) -> None:
@@ -243,7 +247,8 @@ class Lane:
 
     async def _work(self) -> None:
         identity = f"{self._spec.group}-{self.name}"
-        producer = LaneProducer(self._client_config, identity, self._settings.transaction_timeout_s)
+        limit_s, compression = self._settings.transaction_timeout_s, self._settings.compression
+        producer = LaneProducer(self._client_config, identity, limit_s, compression)
         started = clock.monotonic_s()
         await self._undisturbed(producer.fence)
         self._pulse.beat(self._part)
@@ -380,6 +385,7 @@ class Lane:
         self._defer(effects.deferred)
         self._more_due = effects.more_due
         if effects.empty and not advanced:
+            self._metrics.pending(self.name, effects.pending)
             return
         failpoints.hit("lane.fold")
         started = clock.monotonic_s()
@@ -388,6 +394,19 @@ class Lane:
         self._rested_at_s = clock.monotonic_s() + self._rhythm.committed(len(records), took_s)
         self._committed_next = dict(self._next)
         self._metrics.batch(self._spec.role, len(advanced), took_s, effects)
+        self._metrics.pending(self.name, effects.pending)
+        self._tell_misplaced(effects)
+
+    def _tell_misplaced(self, effects: Effects) -> None:
+        """Names a sender's mistake in the log, at most once a minute."""
+        moved, now_s = effects.tally[("feedback_misplaced",)], clock.monotonic_s()
+        if moved and now_s >= self._told_misplaced_s + _TELL_AGAIN_S:
+            self._told_misplaced_s = now_s
+            log.warning(
+                "lane %s: %d records of message.feedback belong to other partitions and are sent on. Cure: their sender must "
+                "key by user_id and partition by murmur2 (docs/senders.md)",
+                *(self.name, moved),
+            )
 
     def _take(self) -> Iterator[Record]:
         """The next records in the order in which the broker took them, and each topic's in the order of its offsets."""

@@ -16,7 +16,8 @@ from workers.core.breaker import BreakerRule, State
 from workers.core.routing import EndpointState
 from workers.errors import Refused, Retryable
 from workers.ports import Completion, CompletionRequest
-from workers.settings import Settings, shown
+from workers.secrets import without_login
+from workers.settings import Settings
 
 #: A call that was given less time than this, or less than good calls take, says nothing of a server by timing out [s].
 TELLING_S = 1.0
@@ -47,7 +48,7 @@ class Endpoint:
         self.server = ChatServer(
             url, settings.llm_model, settings.llm_api_key, send_priority=settings.llm_vllm_priority
         )
-        self.state = EndpointState(shown(url), settings.llm_in_flight, rule)
+        self.state = EndpointState(without_login(url)[0], settings.llm_in_flight, rule)
         self._label = str(number)
         self._metrics = metrics
         self._traces = traces

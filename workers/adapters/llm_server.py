@@ -16,7 +16,7 @@ from workers.adapters.llm_load import MAX_PAGE_BYTES, parse_load
 from workers.core.limiter import ServerLoad
 from workers.errors import Misconfigured, Refused, Retryable, Unavailable
 from workers.ports import ChatMessage, Completion, CompletionRequest, PromptSize
-from workers.settings import shown
+from workers.secrets import Secret, reveal, shown, without_login
 
 MAX_ANSWER_BYTES = 256 * 1024  # 4096 tokens are about 16 KB; what is longer is cut off and counts as a failed answer
 IDLE_CONNECTION_S = 4.0  # both servers close after 5 s: we close first, so that no call meets a closing connection
@@ -31,9 +31,10 @@ class ChatServer:
     """
 
     def __init__(self, base_url: str, model: str = "", api_key: str = "", *, send_priority: bool = False) -> None:
-        self._base_url = base_url.rstrip("/").removesuffix("/v1")
+        bare, login = without_login(base_url)
+        self._base_url = bare.rstrip("/").removesuffix("/v1")
         self.model = model
-        self._api_key = api_key
+        self._authorization = Secret(f"Bearer {reveal(api_key)}" if api_key else login)
         self._send_priority = send_priority
         self._served: frozenset[str] | None = None
         self._session: aiohttp.ClientSession | None = None
@@ -41,7 +42,7 @@ class ChatServer:
 
     @property
     def address(self) -> str:
-        """The base URL without user and password."""
+        """The base URL without whatever may be a secret."""
         return shown(self._base_url)
 
     async def close(self) -> None:
@@ -161,7 +162,8 @@ class ChatServer:
             ):
                 body = await _read(response.content, max_bytes)
                 if response.status != 200:
-                    wire.raise_for_status(response.status, body, response.headers.get("Retry-After"))
+                    said = response.headers
+                    wire.raise_for_status(response.status, body, said.get("Retry-After"), said.get("Date"))
                 return body
         except TimeoutError as error:
             raise wire.retry("timeout", f"no answer within {timeout_s:g} s") from error
@@ -170,8 +172,8 @@ class ChatServer:
 
     def _connect(self) -> aiohttp.ClientSession:
         headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
-        if self._api_key:
-            headers["Authorization"] = f"Bearer {self._api_key}"
+        if self._authorization:
+            headers["Authorization"] = reveal(self._authorization)
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_CONNECTION_S),  # the pool limits calls
             headers=headers,

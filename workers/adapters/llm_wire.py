@@ -5,7 +5,6 @@ Nothing that a server sends is passed on in an error message except a bounded er
 
 from __future__ import annotations
 
-import math
 import re
 from typing import Annotated, Literal, NoReturn, TypeVar
 
@@ -13,6 +12,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from workers.core.waiting import HIGHEST
+from workers.delivery.retry_after import retry_after_s
 from workers.errors import Refused, Retryable
 from workers.ports import ChatMessage, Completion, CompletionRequest, CompletionUsage, PromptSize
 
@@ -235,27 +235,27 @@ def _decoded(kind: type[S], body: bytes) -> S:
         raise unusable(f"not an answer of a tokenizer ({type(error).__name__}, {len(body)} bytes)") from error
 
 
-def raise_for_status(status: int, body: bytes, retry_after: str | None) -> NoReturn:
-    """Turns an answer other than 200 into what it means: Retryable (408, 425, 429, 5xx) or Refused (the rest)."""
+def raise_for_status(status: int, body: bytes, retry_after: str | None, date: str | None = None) -> NoReturn:
+    """Turns an answer other than 200 into what it means: Retryable (408, 425, 429, 5xx) or Refused (the rest).
+
+    `retry_after` and `date` are its headers Retry-After and Date.
+    """
     message = f"the server answers with {status}"
     if status == 429:
-        raise retry("busy", message, parse_retry_after(retry_after))
+        raise retry("busy", message, parse_retry_after(retry_after, date))
     if status >= 500 or status in (408, 425):
-        raise retry("server_error", message, parse_retry_after(retry_after))
+        raise retry("server_error", message, parse_retry_after(retry_after, date))
     raise Refused(_refusal(status, body), message)
 
 
-def parse_retry_after(value: str | None) -> float | None:
-    """Seconds of a Retry-After header, at most an hour; None when there is none, or a date.
+def parse_retry_after(value: str | None, date: str | None = None) -> float | None:
+    """Seconds of a Retry-After header, at most an hour; None when there is none. A date counts from the answer's own `date`.
 
     >>> parse_retry_after("2"), parse_retry_after("nan"), parse_retry_after("-1"), parse_retry_after("99999")
     (2.0, None, None, 3600.0)
     """
-    try:
-        seconds = float(value or "nan")
-    except ValueError:
-        return None
-    return min(seconds, RETRY_AFTER_MAX_S) if math.isfinite(seconds) and seconds >= 0 else None
+    seconds = retry_after_s(value, date)
+    return None if seconds is None else min(seconds, RETRY_AFTER_MAX_S)
 
 
 def retry(reason: RetryReason, message: str, retry_after_s: float | None = None) -> Retryable:

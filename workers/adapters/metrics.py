@@ -6,7 +6,7 @@ Labels come from closed sets or from the playbook, never from a customer. Names 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeVar
 
 import msgspec
@@ -75,6 +75,14 @@ CATALOGUE: tuple[Metric, ...] = (
         help="Occurrences put off: quiet_hours, rate (the channel has no room yet).",
     ),
     Metric(
+        short="pending",
+        name="attune_pending",
+        kind="gauge",
+        labels=("lane", "reason"),
+        help="What waits now: occasions for the campaign's delay, the end of quiet_hours, room on the channel (rate); "
+        "requests for their words, a review, or their release (the text is ready).",
+    ),
+    Metric(
         short="candidates",
         name="attune_candidates_total",
         kind="counter",
@@ -137,7 +145,15 @@ CATALOGUE: tuple[Metric, ...] = (
         name="attune_learn_ignored_total",
         kind="counter",
         labels=("topic", "reason"),
-        help="Decisions, outcomes and orders (or their amounts) that learn could not use.",
+        help="Decisions, outcomes, feedback and orders (or their amounts) that learn could not use.",
+    ),
+    Metric(
+        short="feedback_misplaced",
+        name="attune_feedback_misplaced_total",
+        kind="counter",
+        labels=(),
+        help="Feedback that its sender put into another customer's partition (another partitioner than murmur2) and that was "
+        "sent on to the right one.",
     ),
     Metric(
         short="dead_letters",
@@ -318,6 +334,7 @@ class WorkerMetrics:
         self._gauges: dict[str, Gauge] = {}
         self._histograms: dict[str, Histogram] = {}
         self._children: dict[tuple[str, tuple[str, ...]], Any] = {}
+        self._pending: dict[str, Mapping[str, int]] = {}
         for row in CATALOGUE:
             if row.kind == "counter":
                 self._counters[row.short] = Counter(row.name, row.help, row.labels, registry=self.registry)
@@ -359,6 +376,12 @@ class WorkerMetrics:
         if found is None:
             found = self._children[short, labels] = metric.labels(*labels) if labels else metric
         return found
+
+    def pending(self, lane: str, counts: Mapping[str, int]) -> None:
+        """How many wait in a lane, by reason; nothing = the lane is somebody else's now."""
+        before, self._pending[lane] = self._pending.get(lane, {}), counts
+        for reason in {**before, **counts}:
+            self.gauge("pending", counts.get(reason, 0), lane, reason)
 
     def batch(self, stage: str, records: int, commit_s: float, effects: Effects) -> None:
         """One committed batch: what the core counted becomes visible with the commit, not before."""

@@ -29,6 +29,13 @@ def check(parts: Parts) -> None:
         if cap.channel is not None and parts.channels is not None:
             channels = [channel.id for channel in parts.channels.channels]
             reference(document, ("caps", index, "channel"), "channel", cap.channel, channels)
+    if parts.channels is not None:
+        channels = [channel.id for channel in parts.channels.channels]
+        for name, targets in policy.consent_categories.items():
+            for index, target in enumerate(targets):
+                if ":" in target:
+                    path = ("consent_categories", name, index)
+                    reference(document, path, "channel", target.partition(":")[0], channels)
     if policy.quiet_hours is not None:
         _quiet_hours(parts, document, policy.quiet_hours)
 

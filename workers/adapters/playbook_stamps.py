@@ -10,6 +10,7 @@ from pathlib import Path
 import jinja2
 
 import schemas
+from infra.private import private_folder
 
 _CORE = Path(__file__).resolve().parents[1] / "core"
 _DIGITS = 16
@@ -31,7 +32,7 @@ class Stamps:
     def put(self, version: str) -> None:
         """To be called when the whole playbook has been looked at without a mistake."""
         with contextlib.suppress(OSError):
-            self._folder.mkdir(parents=True, exist_ok=True)
+            private_folder(self._folder)
             (self._folder / _name(version)).touch()
 
 

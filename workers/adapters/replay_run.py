@@ -10,7 +10,7 @@ from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from schemas import codec
 from workers.adapters import clock
 from workers.adapters.event_files import EventFile
-from workers.adapters.kafka_config import client_config
+from workers.adapters.kafka_config import quiet_config
 from workers.core.dead_letters import dead_letter
 from workers.core.personalise import EVENTS, PUNCTUATION
 from workers.errors import InvalidEvent, Unavailable
@@ -41,11 +41,11 @@ class Feeder:
         self._speed = speed
         self._producer = Producer(
             {
-                **client_config(settings),
+                **quiet_config(settings),
                 "enable.idempotence": True,
                 "partitioner": "murmur2_random",
                 "linger.ms": 5,
-                "compression.type": "lz4",
+                "compression.type": settings.compression,
                 "queue.buffering.max.messages": 200_000,
             }
         )
@@ -115,7 +115,7 @@ def wait_applied(
 
     Raises Unavailable when nothing has moved for `silence_s`.
     """
-    consumer = Consumer({**client_config(settings), "group.id": settings.prefix + group, "enable.auto.commit": False})
+    consumer = Consumer({**quiet_config(settings), "group.id": settings.prefix + group, "enable.auto.commit": False})
     name = settings.topic(topic)
     partitions = [TopicPartition(name, partition) for partition in range(settings.partitions)]
     before: list[int] = []

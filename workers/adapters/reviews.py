@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from hashlib import blake2b
 from typing import Literal
 
@@ -36,9 +37,10 @@ def customer_of(settings: Settings, message_id: str) -> str:
     with TopicReader(settings, [OUTCOMES]) as reader:
         for record in reader.read_to_end():
             if message_id.encode() in (record.value or b""):
-                outcome = codec.decode(Outcome, record.value)
-                if outcome.message_id == message_id:
-                    return outcome.user_id
+                with suppress(codec.Malformed):
+                    outcome = codec.decode(Outcome, record.value)
+                    if outcome.message_id == message_id:
+                        return outcome.user_id
     raise Misconfigured(f"no message {message_id} has ended here.", "is the id whole? `attune why --user U` shows it")
 
 

@@ -18,7 +18,7 @@ from schemas import codec
 from schemas.messages import Feedback, Message
 from schemas.topics import CHANNELS, message_topic
 from workers.adapters import clock
-from workers.adapters.kafka_config import client_config
+from workers.adapters.kafka_config import quiet_config
 from workers.adapters.topic_reader import TopicReader
 from workers.core.answers import Answer, Carts, answer
 from workers.core.shoppers import Crowd, Event, Planned, behave
@@ -91,7 +91,7 @@ class Simulator:
             self._failure = error
 
     def _act(self, reader: TopicReader) -> None:
-        config = {**client_config(self._settings), "enable.idempotence": True, "linger.ms": 5}
+        config = {**quiet_config(self._settings), "enable.idempotence": True, "linger.ms": 5}
         producer = Producer({**config, "partitioner": "murmur2_random"})
         visits = behave(self._crowd, self._number, clock.now_s())
         planned = next(visits)

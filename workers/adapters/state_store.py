@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 import rocksdict
 
+from infra.private import private_folder
 from workers.adapters import clock
 from workers.errors import Fatal
 
@@ -170,7 +171,7 @@ class RocksStore:
         self._db.close()
 
     def _open(self) -> rocksdict.Rdict:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(self._path.parent)
         return rocksdict.Rdict(str(self._path), _options())
 
     def _failed(self, error: Exception) -> Fatal:

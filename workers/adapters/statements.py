@@ -12,7 +12,7 @@ from confluent_kafka import Producer
 from schemas import codec
 from schemas.base import Wire
 from schemas.control import AuditRecord
-from workers.adapters.kafka_config import client_config
+from workers.adapters.kafka_config import quiet_config
 from workers.errors import Unavailable
 from workers.settings import Settings
 
@@ -57,8 +57,8 @@ def say(settings: Settings, statements: list[Statement], action: str, cure: str)
         if error is not None:
             failed.append(str(error))
 
-    config = {"enable.idempotence": True, "acks": "all", "message.timeout.ms": int(_TIMEOUT_S * 1000), "log_level": 2}
-    producer = Producer({**client_config(settings), **config, "partitioner": "murmur2_random"})
+    config = {"enable.idempotence": True, "acks": "all", "message.timeout.ms": int(_TIMEOUT_S * 1000)}
+    producer = Producer({**quiet_config(settings), **config, "partitioner": "murmur2_random"})
     for one in statements:
         producer.produce(
             settings.topic(one.topic),

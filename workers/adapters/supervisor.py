@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections import deque
@@ -11,9 +12,10 @@ from pathlib import Path
 from typing import Self
 
 from infra.child import start_child
+from infra.private import private_folder
 from workers.adapters import clock
 from workers.adapters.exits import Exit, in_words
-from workers.errors import Unavailable
+from workers.errors import CURE, Unavailable
 from workers.settings import Settings, to_environment
 
 _FIRST_PAUSE_S = 0.5
@@ -26,9 +28,13 @@ _FLAPPING_ENDS, _FLAPPING_WITHIN_S = 5, 60.0
 _GRACE_S = 5.0
 
 
+#: What `workers.main.run` logs, whatever port it was given.
+_METRICS_URL = re.compile(r"(?<=metrics on )http://\S+")
+
+
 def worker_command(role: str) -> tuple[str, ...]:
     """The program of a role."""
-    return (sys.executable, "-m", "workers.cli", "worker", role)
+    return (sys.executable, "-P", "-m", "workers.cli", "worker", role)
 
 
 class Role:
@@ -53,6 +59,7 @@ class Role:
         self._again_at_s: float | None = None
         self._ends: deque[float] = deque(maxlen=_FLAPPING_ENDS)
         self._flapping_with: int | None = None
+        self._metrics_url: str | None = None
 
     @property
     def pid(self) -> int | None:
@@ -61,13 +68,14 @@ class Role:
 
     def start(self) -> None:
         """Starts the child; it dies with this process."""
-        self.log.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(self.log.parent)
         if self.log.exists() and self.restarts:
             self.log.replace(self.log.with_suffix(".log.1"))
         self._process = start_child(
             self._command, output=self.log, environment={**os.environ, **to_environment(self._settings)}
         )
         self._started_s = self._now_s()
+        self._metrics_url = None
 
     def poll(self) -> str | None:
         """Starts a dead child again when its pause is over. Returns a line when something happened.
@@ -83,9 +91,8 @@ class Role:
             return self._recovered(now_s)
         code = self._process.returncode
         if code == Exit.MISCONFIGURED:
-            raise Unavailable(
-                f"{self.name} refuses to start: {self.last_words()}", f"correct it; its log is {self.log}"
-            )
+            what, _, cure = self.last_words().partition(CURE)
+            raise Unavailable(f"{self.name} refuses to start: {what}", f"{cure or 'correct it'}; its log is {self.log}")
         if self._again_at_s is None:
             return self._ended(code, now_s)
         if now_s < self._again_at_s:
@@ -132,6 +139,14 @@ class Role:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+    @property
+    def metrics_url(self) -> str | None:
+        """Where it serves its metrics, as its log says; None = it has not said so yet."""
+        if self._metrics_url is None and self.log.exists():
+            found = _METRICS_URL.search(self.log.read_text(errors="replace"))
+            self._metrics_url = found[0] if found else None
+        return self._metrics_url
 
     def last_words(self) -> str:
         """The last line of its log that says something; before that its last critical one: stacks may follow it."""

@@ -14,6 +14,7 @@ from workers.settings import Settings
 SAFE = frozenset(
     {
         "cleanup.policy",
+        "compression.type",
         "delete.retention.ms",
         "max.compaction.lag.ms",
         "message.timestamp.type",
@@ -79,7 +80,7 @@ def wanted(settings: Settings, channels: tuple[str, ...] = CHANNELS) -> list[Wan
             name=settings.topic(topic.name),
             partitions=settings.partitions if topic.partitioning == "customer" else 1,
             replication=settings.replication,
-            config=topic.broker_config() | durable,
+            config=topic.broker_config(settings.topic_compression) | durable,
         )
         for topic in table
     ]

@@ -11,7 +11,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec  # where the library defines it
 
 from workers.adapters import clock
-from workers.adapters.kafka_config import client_config
+from workers.adapters.kafka_config import quiet_config
 from workers.errors import Misconfigured, Unavailable
 from workers.ports import Record
 from workers.settings import Settings
@@ -19,6 +19,8 @@ from workers.settings import Settings
 _TIMEOUT_S = 10.0
 _EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call] # the library's factories have no types
 _LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call] # likewise
+#: Each installation has it.
+_LEDGER = "message.decisions"
 #: (logical topic, partition)
 Source = tuple[str, int]
 _PASSING = {
@@ -49,6 +51,19 @@ def _may_pass(error: KafkaError) -> bool:
     return error.retriable() or error.code() in _PASSING
 
 
+def other_prefixes(settings: Settings) -> list[str]:
+    """The prefixes of the other installations, replays included, that this user may see on this Kafka; "" is one, too.
+
+    Raises Unavailable without a broker.
+    """
+    try:
+        names = AdminClient(dict(quiet_config(settings))).list_topics(timeout=_TIMEOUT_S).topics
+    except KafkaException as error:
+        raise Unavailable(f"Kafka at {settings.brokers} does not answer: {error}", "is it up? `attune up`") from error
+    found = (str(name).removesuffix(_LEDGER) for name in names if str(name).endswith(_LEDGER))
+    return sorted(prefix for prefix in found if prefix != settings.prefix)
+
+
 class TopicReader:
     """Some partitions of some topics. A context manager. `topics` are logical names, without the prefix."""
 
@@ -62,17 +77,16 @@ class TopicReader:
     ) -> None:
         """`partitions` narrows a topic down. Raises Unavailable without a broker, Misconfigured for an unknown topic."""
         self._prefix = settings.prefix
-        self._admin = AdminClient({**client_config(settings), "log_level": 2})
+        self._admin = AdminClient(dict(quiet_config(settings)))
         self._consumer = Consumer(
             {
-                **client_config(settings),
+                **quiet_config(settings),
                 "group.id": f"{settings.prefix}reader",  # never joined, never committed
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
                 "isolation.level": "read_committed",
                 "auto.offset.reset": "earliest",
                 "fetch.queue.backoff.ms": 5,
-                "log_level": 2,  # a broker that goes away is told by poll, not by lines on the terminal
             }
         )
         try:

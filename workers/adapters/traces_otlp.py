@@ -23,6 +23,7 @@ from opentelemetry.trace import Span, SpanKind, StatusCode
 
 from workers.adapters.traces import CallTrace
 from workers.ports import Completion, CompletionRequest
+from workers.secrets import without_login
 
 #: A collector that does not answer must hold up nothing: spans are dropped instead [s].
 EXPORT_TIMEOUT_S = 5.0
@@ -41,7 +42,10 @@ class OtlpTraces:
             id_generator=self._ids,
             shutdown_on_exit=False,
         )
-        self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(url, timeout=EXPORT_TIMEOUT_S)))
+        endpoint, login = without_login(url)  # the exporter's errors quote its URL
+        headers = {"Authorization": login} if login else None
+        exporter = OTLPSpanExporter(endpoint, headers=headers, timeout=EXPORT_TIMEOUT_S)
+        self._provider.add_span_processor(BatchSpanProcessor(exporter))
         self._tracer = self._provider.get_tracer("attune")
 
     def begin(self, request: CompletionRequest, model: str, address: str) -> CallTrace:

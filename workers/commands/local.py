@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypedDict, TypeVar
 
 import click
 import msgspec
@@ -16,7 +16,38 @@ from infra.kafka.embedded import EmbeddedKafka
 from workers.errors import Unavailable
 from workers.settings import Settings, load
 
+P = ParamSpec("P")
 R = TypeVar("R")
+
+
+class Where(TypedDict):
+    """Which installation is meant, as a command line says it; None = as the settings do."""
+
+    brokers: str | None
+    prefix: str | None
+    data_dir: str | None
+
+
+_OPTIONS = {
+    "data_dir": click.option("--data-dir", help="Folder of state and of the embedded Kafka; default: ATTUNE_DATA_DIR."),
+    "prefix": click.option("--prefix", help="Prefix of the installation, or of a replay; default: ATTUNE_PREFIX."),
+    "brokers": click.option("--brokers", help="host:port; default: ATTUNE_BROKERS."),
+}
+
+
+def installation_options(*names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Gives a command the options that say which installation is meant, as keyword arguments: all, or those of these names.
+
+    Every command has them under the same names (tests/unit/test_command_line.py).
+    """
+
+    def with_options(command: Callable[P, R]) -> Callable[P, R]:
+        for name, option in _OPTIONS.items():
+            if not names or name in names:
+                command = option(command)
+        return command
+
+    return with_options
 
 
 def on_installation(command: Callable[..., R]) -> Callable[..., R]:
@@ -26,13 +57,7 @@ def on_installation(command: Callable[..., R]) -> Callable[..., R]:
     def wrapped(brokers: str | None, prefix: str | None, data_dir: str | None, **kwargs: Any) -> R:
         return command(load(brokers=brokers, prefix=prefix, data_dir=data_dir), **kwargs)
 
-    for option in (
-        click.option("--data-dir", help="Folder of the embedded Kafka; default: ATTUNE_DATA_DIR."),
-        click.option("--prefix", help="Prefix of the installation; default: ATTUNE_PREFIX."),
-        click.option("--brokers", help="host:port; default: ATTUNE_BROKERS."),
-    ):
-        wrapped = option(wrapped)
-    return wrapped
+    return installation_options()(wrapped)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Literal, ParamSpec, TypeVar
+from typing import Literal, ParamSpec, TypeVar, Unpack
 
 import click
 
@@ -14,8 +14,9 @@ from workers.adapters.playbook_files import load_for as load_playbook
 from workers.adapters.statements import Statement, audit, person, say
 from workers.adapters.topic_reader import TopicReader
 from workers.commands.console import err, one_line_errors, out
-from workers.commands.local import reachable
+from workers.commands.local import Where, installation_options, reachable
 from workers.core.guidance import EVERYTHING, SWITCHES, Directions, campaign_scope, channel_scope
+from workers.core.story_words import utc
 from workers.errors import Misconfigured
 from workers.settings import Settings, load
 
@@ -26,9 +27,7 @@ R = TypeVar("R")
 def _options(command: Callable[P, R]) -> Callable[P, R]:
     """What both commands take."""
     for option in (
-        click.option("--data-dir", help="Folder of the embedded Kafka; default: ATTUNE_DATA_DIR."),
-        click.option("--prefix", help="Prefix of the installation; default: ATTUNE_PREFIX."),
-        click.option("--brokers", help="host:port; default: ATTUNE_BROKERS."),
+        installation_options(),
         click.option("--reason", default="", help="For those who ask later."),
         click.option("--channel", help="Everything on one channel."),
         click.option("--campaign", help="One campaign."),
@@ -43,17 +42,10 @@ def _options(command: Callable[P, R]) -> Callable[P, R]:
 @click.option("--list", "listing", is_flag=True, help="Show what is paused: since when, by whom and why.")
 @one_line_errors
 def pause(
-    everything: bool,
-    campaign: str | None,
-    channel: str | None,
-    reason: str,
-    brokers: str | None,
-    prefix: str | None,
-    data_dir: str | None,
-    listing: bool,
+    everything: bool, campaign: str | None, channel: str | None, reason: str, listing: bool, **where: Unpack[Where]
 ) -> None:
     """Pauses everything, a campaign or a channel. Customers are followed and occasions recorded, but nothing is sent."""
-    settings = load(brokers=brokers, prefix=prefix, data_dir=data_dir)
+    settings = load(**where)
     if listing:
         if everything or campaign or channel:
             raise Misconfigured("--list shows every scope.", "`attune pause --list` alone")
@@ -67,36 +59,27 @@ def pause(
         _say(running, _switch(scope, "paused", reason, known.get(scope)))
     out.print(
         f"{_named(scope)} is paused: within 5 s nothing new leaves; what becomes due meanwhile is recorded as `paused` "
-        "and not sent later",
-        markup=False,
+        "and not sent later"
     )
 
 
 @click.command()
 @_options
 @one_line_errors
-def resume(
-    everything: bool,
-    campaign: str | None,
-    channel: str | None,
-    reason: str,
-    brokers: str | None,
-    prefix: str | None,
-    data_dir: str | None,
-) -> None:
+def resume(everything: bool, campaign: str | None, channel: str | None, reason: str, **where: Unpack[Where]) -> None:
     """Ends a pause of the same scope. What became due during the pause is not sent later."""
     scope = _scope(everything, campaign, channel)
-    settings = load(brokers=brokers, prefix=prefix, data_dir=data_dir)
+    settings = load(**where)
     with reachable(settings) as running:
         known = _switches(running)
         if _is_paused(known.get(scope)):
             _say(running, _switch(scope, "running", reason, known.get(scope)))
-            out.print(f"{_named(scope)} runs again: what becomes due from now on may leave", markup=False)
+            out.print(f"{_named(scope)} runs again: what becomes due from now on may leave")
         else:
             _must_be_known(settings, campaign, channel)  # else a typing error would look like success
-            out.print(f"{_named(scope)} was not paused: nothing changes", markup=False)
+            out.print(f"{_named(scope)} was not paused: nothing changes")
     if rest := [_named(other) for other, switch in sorted(known.items()) if other != scope and _is_paused(switch)]:
-        out.print(f"still paused: {', '.join(rest)}", markup=False)
+        out.print(f"still paused: {', '.join(rest)}")
 
 
 def _scope(everything: bool, campaign: str | None, channel: str | None) -> str:
@@ -119,7 +102,7 @@ def _must_be_known(settings: Settings, campaign: str | None, channel: str | None
     try:
         playbook = load_playbook(settings)
     except Misconfigured as error:
-        err.print(f"attune: the name is not checked: {error}", markup=False)
+        err.print(f"attune: the name is not checked: {error}")
         return
     kind, name, known = (
         ("campaign", campaign, playbook.campaigns) if campaign else ("channel", channel, playbook.channels)
@@ -165,9 +148,9 @@ def _named(scope: str) -> str:
 def _list(switches: dict[str, ControlSwitch]) -> None:
     paused = [switch for _, switch in sorted(switches.items()) if _is_paused(switch)]
     for switch in paused:
-        since = f"since {switch.changed_at:%Y-%m-%d %H:%M:%S %Z}"
+        since = f"since {utc(switch.changed_at)}"
         by = f" by {switch.changed_by}" if switch.changed_by else ""
         why = f": {switch.reason}" if switch.reason else ""
-        out.print(f"{_named(switch.scope)} is paused {since}{by}{why}", markup=False)
+        out.lines([f"{_named(switch.scope)} is paused {since}{by}{why}"])
     if not paused:
-        out.print("nothing is paused", markup=False)
+        out.print("nothing is paused")

@@ -27,7 +27,7 @@ def check(folder: Path | None) -> None:
     """Explains every mistake in FOLDER (default: ATTUNE_PLAYBOOK) with file and line; exit code 1 if there is one."""
     found, problems = examine(folder or Path(load_settings().playbook))
     for problem in problems:
-        out.print(str(problem), markup=False)
+        out.print(str(problem))
     if found is None:
         sys.exit(FAILED)
     out.print(_summary(found))

@@ -68,15 +68,15 @@ def show(settings: Settings, status: str | None, campaign: str | None, as_json: 
     )
     for entry in found:
         if as_json:
-            out.print(msgspec.json.encode(entry).decode(), markup=False)
+            out.print(msgspec.json.encode(entry).decode())
             continue
         by = f" by {entry.reviewer}" if entry.reviewer else ""
         lost = entry.status == "approved" and (entry.campaign_id, entry.target_group, entry.variation_id) in losing
         what = " ".join(filter(None, (*about(entry), entry.model, "losing" if lost else "")))
         words = " / ".join(filter(None, msgspec.structs.astuple(entry.text)))
-        out.print(f"{entry.entry_id} {entry.status}{by}: {what}\n    {words}", markup=False)
+        out.lines([f"{entry.entry_id} {entry.status}{by}: {what}", f"    {words}"])
     if not found and not as_json:
-        out.print("the pool has no such entry; `attune pool fill` writes some", markup=False)
+        out.print("the pool has no such entry; `attune pool fill` writes some")
 
 
 def _changing(name: str, what: str) -> None:
@@ -136,7 +136,7 @@ def _change(settings: Settings, action: str, entry_ids: tuple[str, ...], by: str
         now = max(clock.utc_now(), entry.updated_at + timedelta(microseconds=1))
         if playbook is not None and (wrong := objections(playbook, entry, now, language)):
             refused += 1
-            err.print(f"{entry.entry_id} is not approved: {'; '.join(wrong)}", markup=False)
+            err.print(f"{entry.entry_id} is not approved: {'; '.join(wrong)}")
         elif entry.status != _BECOMES[action]:
             changed += 1
             after = msgspec.structs.replace(entry, status=_BECOMES[action], reviewer=by, updated_at=now)
@@ -146,7 +146,7 @@ def _change(settings: Settings, action: str, entry_ids: tuple[str, ...], by: str
         say(settings, statements, action, _CURE)
     unchanged = len(entry_ids) - changed - refused
     was = f", {unchanged} were so already" if unchanged else ""
-    out.print(f"{changed} {_BECOMES[action]}{was}{f', {refused} refused' if refused else ''}", markup=False)
+    out.print(f"{changed} {_BECOMES[action]}{was}{f', {refused} refused' if refused else ''}")
     return not refused
 
 
@@ -155,7 +155,7 @@ def _losing(settings: Settings) -> frozenset[tuple[str, str, str]]:
     try:
         playbook: Playbook = load_playbook(settings)
     except Misconfigured as error:
-        err.print(f"attune: which arms lose is not shown: {error}", markup=False)
+        err.print(f"attune: which arms lose is not shown: {error}")
         return frozenset()
     directions = Directions()
     with TopicReader(settings, [SNAPSHOTS]) as reader:

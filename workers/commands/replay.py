@@ -19,14 +19,17 @@ from workers.adapters.replay_run import CLOSING_S, Fed, Feeder, wait_applied
 from workers.adapters.servers import servers
 from workers.adapters.supervisor import Supervisor
 from workers.adapters.topic_reader import TopicReader
-from workers.commands.console import err, one_line_errors, out
-from workers.commands.up import pid_file, say
+from workers.commands.console import err, one_line_errors, out, say
+from workers.commands.local import installation_options
+from workers.commands.up import pid_file
 from workers.core.personalise import EVENTS
 from workers.core.report import TOPICS, Report
 from workers.errors import Misconfigured
 from workers.settings import Settings, load
 
 _LOOK_S = 0.5
+#: Without a terminal a line tells this often how far it is [s].
+_SAY_EVERY_S = 5.0
 _REPORT_TOPICS = (*TOPICS, *map(message_topic, CHANNELS))
 
 
@@ -39,7 +42,7 @@ _REPORT_TOPICS = (*TOPICS, *map(message_topic, CHANNELS))
 @click.option("--grant", default="", help="Channels taken as allowed unless the customer said otherwise: email,push.")
 @click.option("--prefix", help="Prefix of the replay's topics; default: one made of the file's name.")
 @click.option("--llm", help="embedded, vllm-cpu, off or a URL; default: ATTUNE_LLM.")
-@click.option("--data-dir", help="Folder of state and of the embedded Kafka; default: ATTUNE_DATA_DIR.")
+@installation_options("brokers", "data_dir")
 @click.option("--report", type=click.Path(path_type=Path), help="Write the closing report as JSON.")
 @click.option("--live", is_flag=True, help="Into the running installation's own topics, for its workers to decide.")
 @one_line_errors
@@ -52,9 +55,10 @@ def replay(
     grant: str,
     prefix: str | None,
     llm: str | None,
-    data_dir: str | None,
     report: Path | None,
     live: bool,
+    brokers: str | None,
+    data_dir: str | None,
 ) -> None:
     """Runs FILE through intake's mapping, personalise and generate, with time as the events have it.
 
@@ -66,12 +70,13 @@ def replay(
     if live:
         if grant or prefix:
             raise Misconfigured("--live takes neither --grant nor --prefix.", "leave them out")
-        _feed_live(load(llm=llm, data_dir=data_dir), events, factor)
+        _feed_live(load(llm=llm, brokers=brokers, data_dir=data_dir), events, factor)
         return
     settings = load(
         prefix=prefix or f"replay-{re.sub('[^a-zA-Z0-9]+', '-', file.stem)[:24]}.",
         playbook=str(playbook) if playbook else None,
         llm=llm,
+        brokers=brokers,
         data_dir=data_dir,
         clock="event",
         grant=grant,
@@ -87,6 +92,13 @@ def replay(
     if report is not None:
         report.write_bytes(msgspec.json.format(msgspec.json.encode(result)))
     out.print_json(data=result)
+    here = _options(prefix=settings.prefix, brokers=brokers, data_dir=data_dir)
+    say(f"look closer: attune stats{here}, attune why --user U{here}")
+
+
+def _options(**given: str | None) -> str:
+    """The options with which other commands find this replay."""
+    return "".join(f" --{name.replace('_', '-')} {value}" for name, value in given.items() if value is not None)
 
 
 def _run(settings: Settings, events: EventFile, speed: float) -> dict[str, Any]:
@@ -100,7 +112,10 @@ def _run(settings: Settings, events: EventFile, speed: float) -> dict[str, Any]:
         reading = progress.add_task("events", total=events.bytes_total, note="")
         deciding = progress.add_task("texts", total=None, note="")
 
+        say_at_s = began_s
+
         def look() -> None:
+            nonlocal say_at_s
             for line in supervisor.poll():
                 say(line)
             for record in reader.poll(0.05):
@@ -108,6 +123,11 @@ def _run(settings: Settings, events: EventFile, speed: float) -> dict[str, Any]:
             ended = closing.outcomes.total()
             progress.update(deciding, completed=ended, total=closing.requests or None)
             progress.update(deciding, note=f"{ended} of {closing.requests} requests ended")
+            if not err.is_terminal and clock.monotonic_s() >= say_at_s:
+                say_at_s = clock.monotonic_s() + _SAY_EVERY_S
+                share = events.bytes_read / max(events.bytes_total, 1)
+                decided = f"{closing.decisions.total()} decisions, {ended} of {closing.requests} requests ended"
+                say(f"{fed.events} events ({share:.0%} of the file), {decided}, {len(closing.messages)} messages")
 
         feeder, looked_s = Feeder(settings, speed), began_s
         for state in feeder.feed(events, fed):
@@ -150,6 +170,7 @@ def _progress() -> Progress:
         TimeElapsedColumn(),
         TextColumn("{task.fields[note]}"),
         console=err,
+        disable=not err.is_terminal,
     )
 
 

@@ -74,11 +74,10 @@ def list_open(settings: Settings, campaign: str | None, as_json: bool) -> None:
     waiting = [one for one in _open(reviews) if campaign in (None, one.review.campaign_id)]
     if as_json:
         for one in waiting:
-            out.print(msgspec.json.encode(one.review).decode(), markup=False)
+            out.print(msgspec.json.encode(one.review).decode())
         return
     out.print(as_table(waiting) if waiting else "nothing waits for a verdict")
-    for line in proposals(reviews.values()):
-        out.print(line, markup=False)
+    out.lines(proposals(reviews.values()))
 
 
 @review.command()
@@ -89,8 +88,7 @@ def show(settings: Settings, message_id: str) -> None:
     """One text with everything that a reviewer must know. MESSAGE_ID may be cut short where it stays unique."""
     with reachable(settings) as running:
         found = _find(read_queue(running), message_id)
-    for line in shown(found):
-        out.print(line, markup=False)
+    out.lines(shown(found))
 
 
 @review.command()
@@ -126,7 +124,7 @@ def edit(opinion: Opinion, settings: Settings, message_id: str, changes: tuple[s
         text = _changed(asked.text, changes)
         _must_pass(asked, text, load_playbook(settings))
         _judge(running, asked, "edit", opinion, text)
-    out.print(f"{asked.message_id}: edited", markup=False)
+    out.print(f"{asked.message_id}: edited")
 
 
 @review.command()
@@ -142,7 +140,7 @@ def rate(opinion: Opinion, settings: Settings, message_id: str) -> None:
         known = read_queue(running).get(message_id)
         user_id = known.review.user_id if known else customer_of(running, message_id)
         _write(running, message_id, user_id, "rate", opinion)
-    out.print(f"{message_id}: rated {opinion.rating} of 5", markup=False)
+    out.print(f"{message_id}: rated {opinion.rating} of 5")
 
 
 @review.command()
@@ -171,7 +169,7 @@ def trust(settings: Settings, prompt: str, language: str | None, revoke: bool, b
         say(running, said, "trust", "say it again")
     for one in wanted:
         state = "needs a look again" if revoke else "is trusted"
-        out.print(f"{one.id} {one.language} ({one.version}) {state}", markup=False)
+        out.print(f"{one.id} {one.language} ({one.version}) {state}")
 
 
 @review.command("next")
@@ -183,9 +181,8 @@ def one_by_one(settings: Settings, by: str | None) -> None:
     with reachable(settings) as running:
         waiting = _open(read_queue(running))
         for number, one in enumerate(waiting, 1):
-            out.print(f"\n{number} of {len(waiting)}", markup=False)
-            for line in shown(one):
-                out.print(line, markup=False)
+            out.print(f"\n{number} of {len(waiting)}")
+            out.lines(shown(one))
             answer = click.prompt("(a)pprove, (r)eject, (s)kip, (q)uit", type=click.Choice(["a", "r", "s", "q"]))
             if answer == "q":
                 return
@@ -228,7 +225,7 @@ def _judge_all(settings: Settings, message_ids: tuple[str, ...], verdict: Verdic
         reviews = read_queue(running)
         for one in [_find_open(reviews, message_id) for message_id in message_ids]:
             _judge(running, one.review, verdict, opinion)
-            out.print(f"{one.review.message_id}: {_DONE[verdict]}", markup=False)
+            out.print(f"{one.review.message_id}: {_DONE[verdict]}")
 
 
 def _judge(

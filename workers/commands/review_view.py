@@ -9,6 +9,7 @@ from rich.table import Table
 
 from schemas.messages import MessageText
 from workers.core.review_queue import Reviewed, trust
+from workers.core.story_words import utc
 
 #: From so many approvals of one version of a prompt on, and nothing else, it is proposed to trust it.
 ENOUGH = 10
@@ -23,12 +24,12 @@ def as_table(waiting: list[Reviewed]) -> Table:
         asked = one.review
         table.add_row(
             asked.message_id[:12],
-            f"{asked.timeout_at:%m-%d %H:%M}",
+            utc(asked.timeout_at).removesuffix(" UTC"),
             asked.campaign_id,
             asked.channel,
             asked.target_group,
             asked.language,
-            " / ".join(_fields(asked.text).values()).replace("[", "\\["),
+            " / ".join(_fields(asked.text).values()),
             asked.why,
         )
     return table
@@ -39,7 +40,7 @@ def shown(one: Reviewed) -> list[str]:
     asked = one.review
     facts = "; ".join(asked.product.facts) or "no facts"
     return [
-        f"message   {asked.message_id} of {asked.campaign_id} on {asked.channel}, {asked.timeout_at:%Y-%m-%d %H:%M} UTC at last",
+        f"message   {asked.message_id} of {asked.campaign_id} on {asked.channel}, {utc(asked.timeout_at)} at last",
         f"for       {asked.target_group}, {asked.locale}",
         f"why       {asked.why}",
         f"prompt    {asked.prompt} {asked.language} ({asked.prompt_version})",

@@ -15,4 +15,4 @@ def settings() -> None:
     current, default = load(), Settings()
     for name, value in current.printable().items():
         changed = "" if getattr(current, name) == getattr(default, name) else "   (changed)"
-        out.print(f"ATTUNE_{name.upper()}={value}{changed}", markup=False)
+        out.print(f"ATTUNE_{name.upper()}={value}{changed}")

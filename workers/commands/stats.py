@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
 import click
 import msgspec
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from schemas import codec
 from schemas.learning import Estimate, FeedbackMetrics
+from schemas.messages import Decision, Outcome
+from workers.adapters.lane_state import LaneStates
 from workers.adapters.playbook_files import load_for as load_playbook
-from workers.adapters.topic_reader import TopicReader
-from workers.commands.console import err, one_line_errors, out
-from workers.commands.local import reachable
+from workers.adapters.topic_reader import TopicReader, other_prefixes
+from workers.commands.console import Terminal, err, one_line_errors, out
+from workers.commands.local import on_installation, reachable
 from workers.core import story_words as words
 from workers.core.guidance import SNAPSHOTS, Directions, Guidance
+from workers.core.learning.ledger import Decided, Ledger
 from workers.core.learning.table import By, Row, Standing, rows, standings
 from workers.core.playbook import Playbook
-from workers.errors import Misconfigured
-from workers.settings import Settings, load
+from workers.errors import Misconfigured, Unavailable
+from workers.settings import Settings
 
 METRICS = "feedback.metrics"
+LEDGER = ("message.decisions", "message.outcomes")
 #: What is shown of a row: words, count (its rate has the same name), whether 0 is worth a line.
 _STEPS = (
     ("asked for", "requested", True),
@@ -54,33 +57,38 @@ _WIDTH = 100
 @click.command()
 @click.option("--campaign", help="Only this campaign.")
 @click.option("--by", type=click.Choice(["campaign", "arm", "group", "channel"]), default="campaign", show_default=True)
-@click.option("--prefix", help="Prefix of the installation, for example of a replay; default: ATTUNE_PREFIX.")
-@click.option("--brokers", help="host:port; default: ATTUNE_BROKERS.")
-@click.option("--data-dir", help="Folder of the embedded Kafka; default: ATTUNE_DATA_DIR.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for machines.")
 @one_line_errors
-def stats(
-    campaign: str | None, by: By, prefix: str | None, brokers: str | None, data_dir: str | None, as_json: bool
-) -> None:
-    """Shows what became of messages, with 95 % intervals, the effect beside the control group, and each arm's standing."""
-    settings = load(prefix=prefix, brokers=brokers, data_dir=data_dir)
+@on_installation
+def stats(settings: Settings, campaign: str | None, by: By, as_json: bool) -> None:
+    """Shows what became of messages, with 95 % intervals, the effect beside the control group, each arm's standing, and how
+    much waits. Where `learn` has counted nothing (a replay), what was decided is counted from the ledger.
+    """
     playbook = _playbook(settings)
     with reachable(settings) as running:
         metrics, guidance = _read(running)
-    found, arms = rows(metrics, by, campaign), standings(guidance.evidence, playbook, campaign)
+        found, arms = rows(metrics, by, campaign), standings(guidance.evidence, playbook, campaign)
+        decided = [] if found or arms else _decided(running, by, campaign)
+        waits = _waits(running)
+        elsewhere = [] if found or arms or decided else other_prefixes(running)
     if as_json:
-        whole = {"by": by, "rows": found, "arms": arms}
-        out.print(msgspec.json.encode(whole).decode(), markup=False)
+        whole = {"by": by, "rows": found, "arms": arms, "pending": waits, "ledger": decided}
+        out.print(msgspec.json.encode(whole).decode())
         return
-    if not found and not arms:
-        out.print("Nothing is counted yet: no decision has been made, or the role `learn` does not run.", markup=False)
-        return
-    wide = out if out.is_terminal else Console(width=_WIDTH, highlight=False)
+    wide = out if out.is_terminal else Terminal(width=_WIDTH)
     if found:
         wide.print(_achieved(found, by))
-        out.print(_EXPLAINED, markup=False)
+        out.print(_EXPLAINED)
     if arms:
         wide.print(_learnt(arms))
+    if decided:
+        wide.print(_ledger(decided, by))
+    elif not found and not arms:
+        out.print("Nothing is counted yet: no decision has been made" + (f" for {campaign}." if campaign else "."))
+    if elsewhere:
+        out.lines(["Replays and other installations on this Kafka:", *(f"  --prefix '{name}'" for name in elsewhere)])
+    if any(waits.values()):
+        wide.print(_waiting(waits))
 
 
 def _playbook(settings: Settings) -> Playbook | None:
@@ -88,7 +96,7 @@ def _playbook(settings: Settings) -> Playbook | None:
     try:
         return load_playbook(settings)
     except Misconfigured as error:
-        err.print(f"attune: without the playbook nobody knows what is chosen next: {error}", markup=False)
+        err.print(f"attune: without the playbook nobody knows what is chosen next: {error}")
         return None
 
 
@@ -108,6 +116,53 @@ def _read(settings: Settings) -> tuple[list[FeedbackMetrics], Guidance]:
                 except codec.Malformed:
                     continue
     return list(newest.values()), directions.current
+
+
+def _decided(settings: Settings, by: By, campaign: str | None) -> list[Decided]:
+    """What was decided, from the ledger; what is not readable counts nowhere."""
+    ledger = Ledger(by, campaign)
+    with TopicReader(settings, LEDGER) as reader:
+        for record in reader.read_to_end():
+            try:
+                value = codec.decode_topic(record.topic, record.value)
+            except codec.Malformed:
+                continue
+            if isinstance(value, Decision | Outcome):
+                ledger.add(value)
+    return ledger.rows()
+
+
+def _waits(settings: Settings) -> dict[str, int]:
+    """How many occasions and requests wait now, by reason; none, and said so, where the lanes' state cannot be read."""
+    try:
+        with LaneStates(settings) as states:
+            return states.pending()
+    except Unavailable as error:
+        err.print(f"attune: what waits is not shown: {error}")
+        return {}
+
+
+def _ledger(decided: Sequence[Decided], by: By) -> Table:
+    """One section a row: decisions by reason, then how the requests ended."""
+    table = Table(title="What was decided (`learn` has counted nothing here)", title_justify="left", box=SIMPLE_HEAD)
+    table.add_column(by)
+    table.add_column("count", justify="right", no_wrap=True)
+    for row in decided:
+        table.add_row(Text(_name(row.key, by), style="bold"), f"{row.decisions.total():,}")
+        for what, counts in (("", row.decisions), ("ended: ", row.outcomes)):
+            for reason, count in counts.most_common():
+                table.add_row(f"  {what}{words.reason(reason)}", f"{count:,}")
+        table.add_section()
+    return table
+
+
+def _waiting(waits: Mapping[str, int]) -> Table:
+    table = Table(title="What waits", title_justify="left", box=SIMPLE_HEAD)
+    table.add_column("for")
+    table.add_column("count", justify="right", no_wrap=True)
+    for reason, count in waits.items():
+        table.add_row(words.PENDING_COUNTS.get(reason, reason), f"{count:,}")
+    return table
 
 
 def _achieved(found: Sequence[Row], by: By) -> Table:

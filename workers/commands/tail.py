@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Literal
 
 import click
@@ -11,36 +12,26 @@ from schemas import codec
 from schemas.topics import BY_NAME
 from workers.adapters.topic_reader import TopicReader
 from workers.commands.console import one_line_errors, out, stopping
-from workers.commands.local import reachable
+from workers.commands.local import on_installation, reachable
 from workers.core.fold import instant
 from workers.ports import Record
-from workers.settings import load
+from workers.settings import Settings
 
 
 @click.command()
 @click.argument("topic")
-@click.option("--prefix", help="Prefix of the installation, for example of a replay; default: ATTUNE_PREFIX.")
-@click.option("--brokers", help="host:port; default: ATTUNE_BROKERS.")
-@click.option("--data-dir", help="Folder of the embedded Kafka; default: ATTUNE_DATA_DIR.")
 @click.option("--all", "everything", is_flag=True, help="From the beginning to the end, then stop.")
 @click.option("--key", help="Only records with this key.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @one_line_errors
-def tail(
-    topic: str,
-    prefix: str | None,
-    brokers: str | None,
-    data_dir: str | None,
-    everything: bool,
-    key: str | None,
-    as_json: bool,
-) -> None:
+@on_installation
+def tail(settings: Settings, topic: str, everything: bool, key: str | None, as_json: bool) -> None:
     """Prints committed records of TOPIC (name without prefix) as they come, until Ctrl-C."""
     start: Literal["beginning", "end"] = "beginning" if everything else "end"
     with (
         stopping() as stop,
-        reachable(load(prefix=prefix, brokers=brokers, data_dir=data_dir)) as settings,
-        TopicReader(settings, [topic], start=start) as reader,
+        reachable(settings) as running,
+        TopicReader(running, [topic], start=start) as reader,
     ):
         while not stop.asked:
             records = reader.poll()
@@ -52,21 +43,23 @@ def tail(
 
 
 def _print(record: Record, as_json: bool) -> None:
-    value = (
-        msgspec.json.decode(record.value)
-        if record.value and record.topic in BY_NAME and _public(record.topic)
-        else None
-    )
-    if value is None and record.value is not None:
-        value = record.value.decode(errors="replace")
+    value = _value(record)
     key = record.key.decode(errors="replace") if record.key is not None else None
     if as_json:
         line = {"partition": record.partition, "offset": record.offset, "key": key, "value": value}
-        out.print(msgspec.json.encode(line).decode(), markup=False)
+        out.print(msgspec.json.encode(line).decode())
     else:
         shown = codec.encode(value).decode() if value is not None else "(erased)"
         when = instant(record.appended_at_s).isoformat(timespec="milliseconds")
-        out.print(f"{when} {record.partition}:{record.offset} {key} {shown}", markup=False)
+        out.lines([f"{when} {record.partition}:{record.offset} {key} {shown}"])
+
+
+def _value(record: Record) -> object:
+    """The JSON of a record; of one that holds none, because somebody wrote it wrongly or it is the workers' own, its text."""
+    if record.value and record.topic in BY_NAME and _public(record.topic):
+        with suppress(msgspec.DecodeError, UnicodeDecodeError):
+            return msgspec.json.decode(record.value)
+    return record.value.decode(errors="replace") if record.value is not None else None
 
 
 def _public(topic: str) -> bool:

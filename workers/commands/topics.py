@@ -3,35 +3,23 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
-from typing import ParamSpec, TypeVar
+from collections.abc import Sequence
 
 import click
 import msgspec
 from rich.table import Table
+from rich.text import Text
 
 from workers.adapters import topic_admin
 from workers.adapters.topic_plan import TopicRow
 from workers.commands.console import FAILED, one_line_errors, out
-from workers.commands.local import reachable
-from workers.settings import load
-
-P = ParamSpec("P")
-R = TypeVar("R")
+from workers.commands.local import on_installation, reachable
+from workers.settings import Settings
 
 _STYLES = {"ok": "green", "missing": "yellow", "drift": "red"}
 
 
-def _options(command: Callable[P, R]) -> Callable[P, R]:
-    """What both commands take."""
-    for option in (
-        click.option("--json", "as_json", is_flag=True, help="One JSON array, for machines."),
-        click.option("--data-dir", help="Folder of the embedded Kafka; default: ATTUNE_DATA_DIR."),
-        click.option("--prefix", help="Prefix of the installation; default: ATTUNE_PREFIX."),
-        click.option("--brokers", help="host:port; default: ATTUNE_BROKERS."),
-    ):
-        command = option(command)
-    return command
+_AS_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON array, for machines.")
 
 
 @click.group()
@@ -40,12 +28,13 @@ def topics() -> None:
 
 
 @topics.command()
-@_options
+@_AS_JSON
 @one_line_errors
-def apply(brokers: str | None, prefix: str | None, data_dir: str | None, as_json: bool) -> None:
+@on_installation
+def apply(settings: Settings, as_json: bool) -> None:
     """Creates missing topics and repairs settings; prints what it found before. Fails on what it never changes."""
-    with reachable(load(brokers=brokers, prefix=prefix, data_dir=data_dir)) as settings:
-        before = topic_admin.apply(settings)
+    with reachable(settings) as running:
+        before = topic_admin.apply(running)
     if as_json:
         _print_json(before)
         return
@@ -57,12 +46,13 @@ def apply(brokers: str | None, prefix: str | None, data_dir: str | None, as_json
 
 
 @topics.command()
-@_options
+@_AS_JSON
 @one_line_errors
-def show(brokers: str | None, prefix: str | None, data_dir: str | None, as_json: bool) -> None:
+@on_installation
+def show(settings: Settings, as_json: bool) -> None:
     """Compares the topics with what the settings want; exit code 1 when one is missing or differs."""
-    with reachable(load(brokers=brokers, prefix=prefix, data_dir=data_dir)) as settings:
-        rows = topic_admin.show(settings)
+    with reachable(settings) as running:
+        rows = topic_admin.show(running)
     if as_json:
         _print_json(rows)
     else:
@@ -75,7 +65,7 @@ def _print_table(rows: Sequence[TopicRow]) -> None:
     table = Table("topic", "partitions", "state", "what differs", box=None, pad_edge=False)
     for row in rows:
         differences = [f"{d.what} (not repaired: {d.refused})" if d.refused else d.what for d in row.differences]
-        state = f"[{_STYLES[row.state]}]{row.state}[/]"
+        state = Text(row.state, _STYLES[row.state])
         table.add_row(row.topic.name, str(row.topic.partitions), state, "\n".join(differences))
     out.print(table, soft_wrap=False)
 
@@ -92,4 +82,4 @@ def _print_json(rows: Sequence[TopicRow]) -> None:
         }
         for row in rows
     ]
-    click.echo(msgspec.json.encode(lines))
+    out.print(msgspec.json.encode(lines).decode())

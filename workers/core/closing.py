@@ -8,7 +8,7 @@ import msgspec
 
 from schemas.messages import Candidate, Message, MessageText, Review, ReviewVerdict
 from schemas.topics import message_topic
-from workers.core import guardrails, policy, publishing, reviewing, sketch
+from workers.core import guardrails, policy, publishing, reviewing, sketch, timers
 from workers.core.fallback import Situation, template_text
 from workers.core.fold import instant
 from workers.core.guidance import Guidance
@@ -18,7 +18,7 @@ from workers.core.triggers import Objection, Triggers
 from workers.core.workspace import Workspace
 
 #: Prefix of the timer that ends the waiting for a request's words, verdict or morning.
-DEADLINE = "deadline|"
+DEADLINE = f"{timers.DEADLINE}|"
 
 
 class Closing:
@@ -46,7 +46,7 @@ class Closing:
         self._seed = seed
         self._presumed = presumed
         self._reviews = reviews
-        self.open = workspace.count_timers(DEADLINE)
+        self.open = workspace.timers_at_start[timers.DEADLINE]
 
     def opened(self, profile: Profile, message_id: str, request: OpenRequest) -> None:
         """A request begins: its words are awaited until its deadline, unless a provider's template needs none."""
@@ -85,7 +85,7 @@ class Closing:
         """
         opened = profile.open.get(verdict.message_id) if profile is not None else None
         held = opened.held if opened is not None else None
-        if verdict.verdict == "rate" or profile is None or opened is None or held is None or not _is_in_review(held):
+        if verdict.verdict == "rate" or profile is None or opened is None or held is None or not held.is_in_review:
             self._workspace.count("reviews", "rated" if verdict.verdict == "rate" else "ignored")
             return
         match verdict.verdict:
@@ -113,7 +113,7 @@ class Closing:
             return
         if opened.held is None:
             self._end(profile, message_id, opened, self._template(opened), now_s)
-        elif _is_in_review(opened.held):
+        elif opened.held.is_in_review:
             self._workspace.count("reviews", "timeout")
             self._unreviewed(profile, message_id, opened, opened.held, now_s)
         else:
@@ -262,8 +262,3 @@ class Closing:
         if body:
             profile.sketches = [*profile.sketches, sketch.sketch(body)][-MAX_SKETCHES:]
         self._workspace.count("messages", opened.channel, message.provenance.generated_by, opened.language)
-
-
-def _is_in_review(held: Held) -> bool:
-    """Whether a verdict is still awaited; else the text waits for the morning alone."""
-    return held.candidate is not None and not held.reviewed

@@ -1,51 +1,148 @@
-"""Consent: default deny, per channel and purpose; the customer's newest word holds, whatever order it arrives in."""
+"""Consent: default deny, per channel and purpose; the customer's newest word holds, whatever order it arrives in.
+
+A yes must be clear: its status, channel and purpose are names that are known. A no is heard however it is spelt: where its
+channel or purpose means nothing to us it holds for all of them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from datetime import UTC, datetime
+from collections.abc import Collection, Iterator, Mapping
+
+import msgspec
 
 from schemas.base import TraitValue
-from schemas.events import Properties
-from workers.core.profile import MAX_TEXT, Consent, ConsentChange, Profile
+from schemas.events import SEGMENT_CONSENT_UPDATED, AnyEvent, Properties, Track
+from schemas.names import match, normal
+from schemas.topics import CHANNELS
+from schemas.values import agreed
+from workers.core import ages
+from workers.core.profile import Consent, ConsentChange, Profile
 
 PERSONALISATION = "personalisation"
-_GRANTED = frozenset({"granted", "subscribed", "opted_in", "true", "yes"})
+MARKETING, TRANSACTIONAL = "marketing", "transactional"
+#: Stands for every channel in the key of a no: those that a playbook gets later are refused, too.
+EVERY = "*"
+#: A yes for channels that no playbook has is kept while there are fewer keys than this; a no always is.
 _MAX_KEYS = 32
-ADULT_YEARS = 18
+#: Sources that repeat what they know with every event.
+DIALOGUE, FROM_TRAITS = "consent dialogue", "traits"
+STATES = frozenset({DIALOGUE, FROM_TRAITS})
+#: Where the customer said it, and which text was shown [characters].
+_MAX_PROOF = 128
+
+_SPELT_PERSONALISATION = frozenset(
+    {"personalisation", "personalization", "personalised", "personalized", "personalise", "personalize", "profiling"}
+    | {"个性化", "个性化推荐"}
+)
+#: Other words for what is refused here. A yes to one of them is no clear yes to marketing.
+_SPELT_MARKETING = frozenset(
+    {
+        "advertising",
+        "advertisement",
+        "advertisements",
+        "ads",
+        "commercial",
+        "directmarketing",
+        "marketingcommunications",
+    }
+    | {"newsletter", "newsletters", "promo", "promotion", "promotions", "promotional", "offers", "营销", "广告"}
+)
+_SPELT_TRANSACTIONAL = frozenset({"transaction", "transactions", "operational", "service", "servicemessages"})
+_SPELT_CHANNELS = {
+    "email": frozenset({"mail", "mails", "emails", "emailaddress", "邮件", "电子邮件", "邮箱"}),
+    "push": frozenset({"pushnotification", "pushnotifications", "mobilepush", "webpush", "apppush", "推送"}),
+    "sms": frozenset({"text", "texts", "textmessage", "textmessages", "shortmessage", "短信"}),
+    "in_app": frozenset({"inappmessage", "inappmessages", "inappmessaging", "应用内", "站内信"}),
+}
+#: Braze's traits, in their normal form.
+_TRAITS = {"emailsubscribe": "email", "pushsubscribe": "push", "smssubscribe": "sms", "inappsubscribe": "in_app"}
 
 
-def consent_key(channel: str, purpose: str = "marketing") -> str:
+class Rules(msgspec.Struct, frozen=True, gc=False):
+    """What a playbook says of consent: its `channels`, and what the categories of a shop's own consent dialogue mean.
+
+    `categories`: the normal form of a category's name → the keys that it stands for (`email:marketing`, `marketing`,
+    `personalisation`).
+    """
+
+    channels: Collection[str] = CHANNELS
+    categories: Mapping[str, tuple[str, ...]] = {}
+
+
+NO_RULES = Rules()
+
+
+def consent_key(channel: str, purpose: str = MARKETING) -> str:
     """The name under which a channel's consent is kept."""
     return f"{channel}:{purpose}"
 
 
-def from_properties(properties: Properties, at_s: float, known: Collection[str] = ()) -> list[ConsentChange]:
+def from_event(event: AnyEvent, at_s: float, known: Collection[str], rules: Rules = NO_RULES) -> list[ConsentChange]:
+    """The changes that the consent dialogue of the shop asks for (Segment's `context.consent`).
+
+    A category that the playbook does not map says nothing. A no holds whatever event it stands on; a yes counts only on
+    the event that tells of a choice: the others repeat what a device remembers, perhaps from before a later no.
+    """
+    told = event.context.consent
+    if told is None or not told.category_preferences or not rules.categories:
+        return []
+    chosen = isinstance(event, Track) and event.event == SEGMENT_CONSENT_UPDATED
+    changes = []
+    for name, granted in told.category_preferences.items():
+        for target in rules.categories.get(normal(name), ()) if chosen or not granted else ():
+            channel, _, purpose = target.rpartition(":")
+            for key in _keys(channel, purpose, known, rules.channels, granted=granted):
+                changes.append(ConsentChange(key, granted, at_s, DIALOGUE))  # noqa: PERF401 # reads better
+    return changes
+
+
+def from_properties(
+    properties: Properties, at_s: float, known: Collection[str] = (), channels: Collection[str] = CHANNELS
+) -> list[ConsentChange]:
     """The changes that a `Consent Updated` event asks for. A status that is not a clear yes counts as no.
 
-    Without a channel a no holds for every `known` key of its purpose; a yes to nothing in particular allows nothing.
+    Several channels or purposes are separated by commas. `known`: the keys that the customer has spoken of. Without a
+    channel, or for one that is neither of the playbook's `channels` nor known, a no holds for all, and a yes for none.
     """
-    granted = (properties.status or "").lower() in _GRANTED
-    purpose = properties.purpose or "marketing"
-    if purpose == PERSONALISATION:
-        keys = [PERSONALISATION]
-    elif properties.channel:
-        keys = [consent_key(properties.channel, purpose)]
-    else:
-        keys = [] if granted else [key for key in known if key.endswith(f":{purpose}")]
+    granted = agreed(properties.status)
     # A word from the future would outlast every later one.
     captured = min(properties.captured_at.timestamp(), at_s) if properties.captured_at else at_s
-    source, text_version = (properties.source or "")[:MAX_TEXT], (properties.text_version or "")[:MAX_TEXT]
-    return [ConsentChange(key[:MAX_TEXT], granted, captured, source, text_version) for key in keys]
+    source, text_version = (properties.source or "")[:_MAX_PROOF], (properties.text_version or "")[:_MAX_PROOF]
+    keys = {
+        key: None
+        for channel in _split(properties.channel)
+        for purpose in _split(properties.purpose)
+        for key in _keys(channel, purpose, known, channels, granted=granted)
+    }
+    return [ConsentChange(key, granted, captured, source, text_version) for key in keys]
 
 
-def from_traits(traits: dict[str, TraitValue], at_s: float) -> list[ConsentChange]:
+def from_traits(
+    traits: Mapping[str, TraitValue], at_s: float, known: Collection[str] = (), channels: Collection[str] = CHANNELS
+) -> list[ConsentChange]:
     """Braze's subscription traits: `email_subscribe`, `push_subscribe` = opted_in | subscribed | unsubscribed."""
     return [
-        ConsentChange(consent_key(name.removesuffix("_subscribe")), str(value).lower() in _GRANTED, at_s, "traits")
+        ConsentChange(key, granted, at_s, FROM_TRAITS)
         for name, value in traits.items()
-        if name in ("email_subscribe", "push_subscribe", "sms_subscribe", "in_app_subscribe") and value is not None
+        if value is not None and (channel := _TRAITS.get(normal(name))) is not None
+        for granted in (not isinstance(value, list) and agreed(value),)
+        for key in _keys(channel, MARKETING, known, channels, granted=granted)
     ]
+
+
+def refusal(channel: str, known: Collection[str], channels: Collection[str] = CHANNELS) -> list[str]:
+    """The keys of a no to marketing on a channel; "" or a name that means nothing: on all of them."""
+    return list(_keys(channel, MARKETING, known, channels, granted=False))
+
+
+def channel_of(name: str, channels: Collection[str]) -> str | None:
+    """The channel that somebody means who refuses it; None = it could be any.
+
+    >>> channel_of(" E-Mail", CHANNELS), channel_of("web push", CHANNELS), channel_of("fax", CHANNELS)
+    ('email', 'push', None)
+    """
+    found = match(name, channels) if normal(name) else None
+    return found or next((channel for channel in channels if normal(name) in _SPELT_CHANNELS.get(channel, ())), None)
 
 
 def apply(profile: Profile, change: ConsentChange) -> bool:
@@ -53,7 +150,7 @@ def apply(profile: Profile, change: ConsentChange) -> bool:
     known = profile.consent.get(change.key)
     if known is not None and known.captured_at > change.captured_at:
         return False
-    if known is None and len(profile.consent) >= _MAX_KEYS:
+    if known is None and change.granted and len(profile.consent) >= _MAX_KEYS:
         return False
     profile.consent[change.key] = Consent(change.granted, change.captured_at, change.source, change.text_version)
     return True
@@ -65,28 +162,50 @@ def allows(profile: Profile, channel: str, category: str, presumed: Collection[s
 
     `presumed` channels are taken as allowed where the customer has said nothing: replays of history only.
     """
-    consent = profile.consent.get(consent_key(channel, category))
-    if consent is not None:
-        return consent.granted
-    return category == "transactional" or channel in presumed
+    said, everywhere = profile.consent.get(consent_key(channel, category)), profile.consent.get(f"{EVERY}:{category}")
+    if everywhere is not None and (said is None or said.captured_at <= everywhere.captured_at):
+        return False
+    if said is not None:
+        return said.granted
+    return category == TRANSACTIONAL or channel in presumed
 
 
 def may_personalise(profile: Profile, now_s: float) -> bool:
     """False for those who refused the purpose `personalisation` and for known minors: they get generic words only."""
-    refused = profile.consent.get(PERSONALISATION)
-    return not (refused is not None and not refused.granted) and not _is_minor(profile.traits, now_s)
+    word = profile.consent.get(PERSONALISATION)
+    if (word is not None and not word.granted) or max(profile.adult_at.values(), default=0.0) > now_s:
+        return False
+    return not ages.is_minor(profile.traits, now_s)
 
 
-def _is_minor(traits: dict[str, TraitValue], now_s: float) -> bool:
-    age = traits.get("age")
-    if isinstance(age, int | float):
-        return age < ADULT_YEARS
-    birthday = traits.get("birthday")
-    if not isinstance(birthday, str):
-        return False
-    try:
-        born = datetime.fromisoformat(birthday).replace(tzinfo=UTC)
-    except ValueError:
-        return False
-    today = datetime.fromtimestamp(now_s, UTC)
-    return today.year - born.year - ((today.month, today.day) < (born.month, born.day)) < ADULT_YEARS
+def _split(names: str | None) -> list[str]:
+    """The names of a list that stands in one text; [""] where there is none."""
+    return [name for name in (names or "").replace(";", ",").split(",") if name.strip()] or [""]
+
+
+def _keys(
+    channel: str, purpose: str, known: Collection[str], channels: Collection[str], *, granted: bool
+) -> Iterator[str]:
+    """The keys of one word on one channel and purpose, as they were spelt."""
+    spelt = normal(purpose)
+    if spelt in _SPELT_PERSONALISATION:
+        yield PERSONALISATION
+        return
+    if granted:
+        meant = match(purpose, (MARKETING, TRANSACTIONAL)) if purpose.strip() else MARKETING
+        if meant is not None and normal(channel):
+            yield consent_key(match(channel, channels) or normal(channel), meant)
+        return
+    if not purpose.strip() or spelt == MARKETING or spelt in _SPELT_MARKETING:
+        purposes: tuple[str, ...] = (MARKETING,)
+    elif spelt == TRANSACTIONAL or spelt in _SPELT_TRANSACTIONAL:
+        purposes = (TRANSACTIONAL,)
+    else:
+        purposes = (MARKETING, TRANSACTIONAL)
+    every = [*channels, *(key.partition(":")[0] for key in known if ":" in key)]
+    one = channel_of(channel, every)
+    for meant in purposes:
+        for name in [EVERY, *every] if one is None else [one]:
+            yield consent_key(name, meant)
+    if len(purposes) > 1 and one is None:
+        yield PERSONALISATION

@@ -96,7 +96,7 @@ class Deciding:
 
     def _waits(self, profile: Profile, occurrence: Occurrence, ruling: Ruling, now_s: float, *, its_turn: bool) -> bool:
         """Sets the timer of an occurrence that must wait."""
-        campaign, until_s, timer, why = occurrence.campaign, ruling.defer_until_s, triggers.TIMER, "quiet_hours"
+        campaign, until_s, timer, why = occurrence.campaign, ruling.defer_until_s, triggers.QUIET, "quiet_hours"
         if until_s is None and ruling.reason is None and ruling.channel is not None and not its_turn:
             turn_s = self._pace.turn(ruling.channel, now_s)
             if turn_s > now_s:

@@ -6,7 +6,7 @@ consent: each part is a sum, a maximum, or takes the newest by event time.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from zoneinfo import available_timezones
 
@@ -30,7 +30,8 @@ from schemas.events import (
     Screen,
     Track,
 )
-from workers.core import carts, consent, decay, looks, purchases
+from workers.core import ages, carts, consent, decay, kept_traits, looks, purchases
+from workers.core.consent import NO_RULES, Rules
 from workers.core.profile import (
     MAX_ANONYMOUS_IDS,
     MAX_INTERESTS,
@@ -77,9 +78,10 @@ def fold(
     products: Mapping[str, CatalogueProduct],
     *,
     now_s: float,
+    rules: Rules = NO_RULES,
 ) -> Folded:
     """Applies one event, once (the caller has checked for duplicates). `at_s` is its timestamp, `now_s` the partition's
-    clock [s since the epoch], `products` the playbook's catalogue.
+    clock [s since the epoch], `products` the playbook's catalogue, `rules` what it says of consent.
 
     What it says of consent counts from `now_s` at the latest: a word from a clock that is ahead would outlast later ones.
     """
@@ -90,10 +92,10 @@ def fold(
     match event:
         case Track():
             folded.counted = _count(profile, event.event, at_s)
-            _track(profile, event, at_s, said_s, source, products, folded)
+            _track(profile, event, at_s, said_s, source, products, rules, folded)
         case Identify():
             folded.counted = _count(profile, "identify", at_s)
-            _traits(profile, event.traits, said_s, folded)
+            _traits(profile, event.traits, said_s, rules, folded)
         case Page() | Screen():
             folded.counted = _count(profile, event.name or event.category or "page", at_s)
             _session(profile, event.properties.session_id, at_s)
@@ -102,7 +104,9 @@ def fold(
         case Alias():
             folded.counted = _count(profile, "alias", at_s)
     if event.context.traits:
-        _traits(profile, event.context.traits, said_s, folded)
+        _traits(profile, event.context.traits, said_s, rules, folded)
+    if event.context.consent is not None:
+        _say(profile, consent.from_event(event, said_s, profile.consent, rules), folded)
     folded.more |= folded.traits_changed
     profile.version += 1
     return folded
@@ -110,7 +114,7 @@ def fold(
 
 def _identity(profile: Profile, event: AnyEvent) -> None:
     profile.user_id = profile.user_id or event.user_id
-    anonymous = event.anonymous_id
+    anonymous = event.anonymous_id[:MAX_TEXT] if event.anonymous_id else None
     if event.user_id and anonymous and anonymous not in profile.anonymous_ids:
         profile.anonymous_ids = [*profile.anonymous_ids, anonymous][-MAX_ANONYMOUS_IDS:]
 
@@ -156,15 +160,16 @@ def _track(
     said_s: float,
     source: SourceEvent,
     products: Mapping[str, CatalogueProduct],
+    rules: Rules,
     folded: Folded,
 ) -> None:
     properties = event.properties
     _session(profile, properties.session_id, at_s)
     if event.event == CONSENT_UPDATED:
-        changes = consent.from_properties(properties, said_s, profile.consent)
-        folded.consent.extend(change for change in changes if consent.apply(profile, change))
+        _say(profile, consent.from_properties(properties, said_s, profile.consent, rules.channels), folded)
         return
     if event.event == ORDER_COMPLETED and (first_at_s := purchases.told_at(profile, properties)) is not None:
+        purchases.told_earlier(profile, properties.order_id or "", at_s)
         folded.carts = carts.close_bought(profile, properties, min(at_s, first_at_s))  # this word may name the cart
         return
     interest = _INTEREST.get(event.event)
@@ -240,20 +245,37 @@ def _order(profile: Profile, properties: Properties, at_s: float) -> None:
             profile.revenue[currency] = profile.revenue.get(currency, 0.0) + (revenue or 0.0)
 
 
-def _traits(profile: Profile, traits: Mapping[str, TraitValue], said_s: float, folded: Folded) -> None:
-    """Newer values replace older ones; None removes. Addresses of a person (e-mail, phone) are not ours to keep."""
+def _say(profile: Profile, changes: Iterable[ConsentChange], folded: Folded) -> None:
+    """Takes over what the customer said of consent, unless a newer word is known. A no that is told as a state, again and
+    again, is one line of the history.
+    """
+    for change in changes:
+        known = profile.consent.get(change.key)
+        told_before = known is not None and known.source == change.source and change.source in consent.STATES
+        if known is not None and told_before and not known.granted and not change.granted:
+            profile.consent[change.key] = msgspec.structs.replace(
+                known, captured_at=max(known.captured_at, change.captured_at)
+            )
+        elif consent.apply(profile, change):
+            folded.consent.append(change)
+
+
+def _traits(profile: Profile, traits: Mapping[str, TraitValue], said_s: float, rules: Rules, folded: Folded) -> None:
+    """Newer values replace older ones; None removes. What reaches or identifies a person is not ours to keep, and an age
+    that was told holds for the protection of minors whatever becomes of its trait.
+    """
     for name, value in traits.items():
-        if name.split(".")[0] in _NOT_KEPT or len(name) > MAX_TEXT:
+        if len(name) > MAX_TEXT or not kept_traits.may_keep(name, value):
             continue
+        if (told := ages.kind(name)) is not None:
+            _age(profile, told, name, value, said_s)
         if value is None:
             folded.traits_changed |= profile.traits.pop(name, None) is not None
-        elif name in profile.traits or len(profile.traits) < MAX_TRAITS:
+        elif name in profile.traits or len(profile.traits) < MAX_TRAITS or told is not None:
             bounded = _bounded(value)
             folded.traits_changed |= profile.traits.get(name) != bounded
             profile.traits[name] = bounded
-    for change in consent.from_traits(dict(traits), said_s):
-        if consent.apply(profile, change):
-            folded.consent.append(change)
+    _say(profile, consent.from_traits(traits, said_s, profile.consent, rules.channels), folded)
     locale = traits.get("locale") or traits.get("language")
     if isinstance(locale, str) and profile.locale is None:
         profile.locale = locale[:MAX_TEXT]
@@ -262,8 +284,14 @@ def _traits(profile: Profile, traits: Mapping[str, TraitValue], said_s: float, f
         profile.timezone = zone
 
 
-#: The sender resolves addresses; a profile without them leaks none.
-_NOT_KEPT = frozenset({"email", "phone", "address", "password", "ip"})
+def _age(profile: Profile, told: str, name: str, value: TraitValue, said_s: float) -> None:
+    """Notes when the customer comes of age, and makes room for the trait."""
+    adult_at = ages.adult_at(name, value, said_s)
+    if adult_at is not None:
+        profile.adult_at[told] = adult_at
+    if name not in profile.traits and len(profile.traits) >= MAX_TRAITS:
+        other = next((known for known in reversed(profile.traits) if not ages.tells_age(known)), None)
+        del profile.traits[other or next(iter(profile.traits))]
 
 
 def _bounded(value: TraitValue) -> TraitValue:

@@ -7,8 +7,12 @@ import msgspec
 from schemas.messages import Feedback
 from workers.core import consent
 from workers.core.playbook import Playbook
-from workers.core.profile import MAX_TEXT, ConsentChange, Profile
+from workers.core.profile import ConsentChange, Profile
 
+#: What a clock says that was never set: the year 2000 and before [s since the epoch].
+_EARLIEST_S = 946_684_800.0
+#: What says that nothing more is wanted.
+REFUSALS = frozenset({"unsubscribed", "complained"})
 #: The message did not reach the customer: it counts against no cap.
 _NOT_DELIVERED = frozenset({"bounced", "dropped", "failed", "skipped"})
 
@@ -22,15 +26,16 @@ class Heard(msgspec.Struct):
 
 def hear(profile: Profile, feedback: Feedback, playbook: Playbook, now_s: float) -> Heard:
     """Applies one record of message.feedback; a repeated one changes nothing more. A no is honoured whatever message it
-    answers; one from the future counts from `now_s`, so that a later yes can still follow it.
+    answers; one from the future, or from a clock that was never set, counts from `now_s`: a later yes can still follow it.
     """
     heard = Heard()
-    at_s = min(feedback.timestamp.timestamp(), now_s)
+    said_s = feedback.timestamp.timestamp()
+    at_s = min(said_s, now_s) if said_s >= _EARLIEST_S else now_s
     channels = _channels(profile, feedback, playbook)
-    if feedback.status in ("unsubscribed", "complained"):
-        everywhere = feedback.status == "complained" or not channels
-        for channel in playbook.channels if everywhere else channels:
-            change = ConsentChange(consent.consent_key(channel), False, at_s, f"feedback:{feedback.status}"[:MAX_TEXT])
+    if feedback.status in REFUSALS:
+        on = "" if feedback.status == "complained" or not channels else channels[0]
+        for key in dict.fromkeys(consent.refusal(on, profile.consent, playbook.channels)):
+            change = ConsentChange(key, False, at_s, f"feedback:{feedback.status}")
             known = profile.consent.get(change.key)
             if known is not None and not known.granted and known.captured_at >= change.captured_at:
                 continue
@@ -51,6 +56,7 @@ def hear(profile: Profile, feedback: Feedback, playbook: Playbook, now_s: float)
 
 def _channels(profile: Profile, feedback: Feedback, playbook: Playbook) -> list[str]:
     """The channel that a record speaks of: its own word, else that of the message as far as we remember it."""
-    if feedback.channel in playbook.channels:
-        return [feedback.channel]
+    channel = consent.channel_of(feedback.channel, playbook.channels)
+    if channel is not None:
+        return [channel]
     return [send.channel for send in profile.sends if send.message_id == feedback.message_id][:1]

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from schemas.base import Category, Probability
+from schemas.names import normal
 from workers.core.strict import Id, PositiveSeconds, Texts
 from workers.core.strict import Strict as _Strict
 
@@ -103,6 +104,10 @@ class Voice(_Strict, frozen=True, kw_only=True):
     avoid: list[Annotated[str, Meta(pattern=r"\S")]] = []
 
 
+#: A channel with a purpose, a purpose on all channels (which can only be refused so), or `personalisation`.
+ConsentTarget = Annotated[str, Meta(pattern=r"^(([a-z][a-z0-9_-]*:)?(marketing|transactional)|personalisation)$")]
+
+
 class Policy(_Strict, frozen=True, kw_only=True):
     """policy.yaml: what holds for every campaign. Consent is default deny and cannot be switched off here.
 
@@ -110,7 +115,8 @@ class Policy(_Strict, frozen=True, kw_only=True):
     have heard, the words of a `ghost_share` are written all the same, for comparison. `allowlist`: the
     user_ids who hear campaigns of mode `allowlist`. `default_market`: language → the market of customers whose locale
     names no region, or one of no market. `neutral_words`, per language: words and phrases that claim nothing, beside those
-    of the package.
+    of the package. `consent_categories`: what the categories of the shop's own consent dialogue (Segment's
+    `context.consent.categoryPreferences`) allow or refuse.
     """
 
     caps: list[Cap] = []
@@ -126,3 +132,9 @@ class Policy(_Strict, frozen=True, kw_only=True):
     markets: list[Market] = []
     default_market: dict[str, Id] = {}
     voice: Voice = Voice()
+    consent_categories: dict[str, list[ConsentTarget]] = {}
+
+    @property
+    def categories(self) -> dict[str, tuple[str, ...]]:
+        """`consent_categories` by the normal form of their names."""
+        return {normal(name): tuple(targets) for name, targets in self.consent_categories.items()}

@@ -4,6 +4,7 @@
     c<customer>                     cold profile         changelog
     i<hour, 4 bytes><customer>      page of event ids    changelog
     r<channel>                      pace of a channel    changelog
+    n                               how many wait        changelog
     t<due, 8 bytes><length><customer><timer id>          index only: rebuilt from the profiles on restore
 
 Numbers are big-endian, so that byte order is time order.
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 from struct import pack, unpack_from
 
-PROFILE, COLD, PAGE, PACE, TIMER = b"p", b"c", b"i", b"r", b"t"
+PROFILE, COLD, PAGE, PACE, TIMER, PENDING = b"p", b"c", b"i", b"r", b"t", b"n"
 
 
 def profile_key(customer_id: str) -> bytes:

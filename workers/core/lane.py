@@ -19,7 +19,8 @@ class Effects(msgspec.Struct, kw_only=True):
     `puts` change the state (None = delete) and go to the changelog; `index_puts` and `index_deletes` change only the local
     index. `deferred` are the records that were not applied and must come again, in their order: the last of their topic.
     `clock_s` is the partition clock after the batch; `more_due` asks for the next batch at once, because timers are left.
-    `tally` is what metrics count and `timings` what they observe, (metric, seconds, label values), once the batch is committed.
+    `tally` is what metrics count and `timings` what they observe, (metric, seconds, label values), once the batch is committed;
+    `pending` is how many wait in the lane after it, by reason (core.pending).
     """
 
     outputs: list[Output] = []
@@ -31,6 +32,7 @@ class Effects(msgspec.Struct, kw_only=True):
     more_due: bool = False
     tally: Tally = msgspec.field(default_factory=Counter)
     timings: list[tuple[str, float, tuple[str, ...]]] = []
+    pending: dict[str, int] = {}
 
     @property
     def empty(self) -> bool:

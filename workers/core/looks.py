@@ -5,7 +5,7 @@ from __future__ import annotations
 from schemas.base import SourceEvent
 from schemas.events import Properties
 from workers.core.carts import known_price, products_of
-from workers.core.profile import MAX_LOOKED, MAX_LOOKS, MAX_TEXT, CartLine, Looked, Profile, Visit
+from workers.core.profile import MAX_CURRENCY, MAX_LOOKED, MAX_LOOKS, MAX_TEXT, CartLine, Looked, Profile, Visit
 
 #: After so long without a look at a product, the next one begins another run [s].
 RUN_GAP_S = 7 * 86_400.0
@@ -30,7 +30,7 @@ def fold(profile: Profile, properties: Properties, at_s: float, source: SourceEv
             line.brand = (product.brand or line.brand)[:MAX_TEXT]
             line.url = (product.url or line.url)[:MAX_TEXT]
             line.image_url = (product.image_url or line.image_url)[:MAX_TEXT]
-            looked.currency = properties.currency or looked.currency
+            looked.currency = (properties.currency or "")[:MAX_CURRENCY] or looked.currency
             looked.source = source
         products.append(product_id)
         visits.extend(_visit(profile, product_id, at_s))

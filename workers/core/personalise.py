@@ -2,7 +2,8 @@
 
 Events fold into profiles and move timers; timers that fire become occurrences; the policy decides each exactly once;
 candidates are rechecked against the newest profile and published or discarded here, so that neither the recheck nor
-the frequency cap has a race. Feedback that says no (unsubscribed, complained, a dead address) changes the profile here too.
+the frequency cap has a race. Feedback that says no (unsubscribed, complained, a dead address) changes the profile here too;
+what another client's partitioner has put into this partition is sent on to that of its customer.
 """
 
 from __future__ import annotations
@@ -15,21 +16,23 @@ import msgspec
 from schemas import codec
 from schemas.base import SourceEvent
 from schemas.messages import Candidate, Feedback, ReviewVerdict
-from workers.core import dedupe, facts, hearing, triggers, view
+from workers.core import dedupe, facts, hearing, keys, triggers, view
 from workers.core.closing import DEADLINE, Closing
+from workers.core.consent import Rules
 from workers.core.dead_letters import dead_letter
 from workers.core.deciding import Deciding
 from workers.core.fold import fold, instant
 from workers.core.guidance import NOTHING, Guidance
 from workers.core.lane import Effects
 from workers.core.pace import Pace
+from workers.core.pending import PendingCounts, encode_counts
 from workers.core.playbook import Playbook
 from workers.core.profile import Profile
 from workers.core.rules import Groups
 from workers.core.triggers import Triggers
 from workers.core.workspace import Workspace
 from workers.errors import InvalidEvent
-from workers.ports import Record, StateStore
+from workers.ports import Output, Record, StateStore
 
 STAGE = "personalise"
 EVENTS, CANDIDATES, FEEDBACK = "customer.events", "message.candidates", "message.feedback"
@@ -74,6 +77,7 @@ class Personalise:
     ) -> None:
         self._config = config
         self._playbook = playbook
+        self._rules = Rules(tuple(playbook.channels), playbook.policy.categories)
         self._groups = Groups(playbook.audiences, facts.reader)
         self._triggers = Triggers(playbook)
         self._workspace = Workspace(store, config.cache_size)
@@ -98,6 +102,8 @@ class Personalise:
             seed=config.seed,
             presumed=config.presumed,
         )
+        awaiting = map(self._workspace.load, self._workspace.awaiting_at_start)
+        self._pending = PendingCounts(self._workspace.timers_at_start, filter(None, awaiting))
         self._clock_s = clock_s
         self._show: set[str] = set()
         self._unsorted: set[str] = set()
@@ -108,7 +114,7 @@ class Personalise:
         self._workspace.begin()
         if self._by_event and self._asks_again:
             self._asks_again = False
-            for customer_id in self._workspace.customers_with_timer(DEADLINE):
+            for customer_id in self._workspace.awaiting_at_start:
                 self._deciding.ask_again(customer_id)
         if not self._by_event:
             self._clock_s = max(self._clock_s, wall_s)
@@ -119,6 +125,7 @@ class Personalise:
             self._advance(self._clock_s)
         for profile in self._workspace.changed.values():
             self._refresh(profile)
+        self._count_pending()
         effects = self._workspace.finish(self._clock_s)
         effects.deferred = deferred
         return effects
@@ -186,7 +193,7 @@ class Personalise:
             workspace.count("events", "duplicate")
             return True
         source = SourceEvent(record.topic, record.partition, record.offset)
-        folded = fold(profile, event, at_s, source, self._playbook.products, now_s=self._clock_s)
+        folded = fold(profile, event, at_s, source, self._playbook.products, now_s=self._clock_s, rules=self._rules)
         workspace.touch(profile)
         if folded.more or self._groups.may_ask_for(folded.counted):
             self._unsorted.add(customer_id)
@@ -221,11 +228,18 @@ class Personalise:
             feedback = codec.decode(Feedback, record.value)
         except codec.Malformed as error:
             raise InvalidEvent(error.reason, error.detail) from error
-        if record.key != feedback.user_id.encode():
-            raise InvalidEvent("key_mismatch", "the record's key is not the customer of its value")
+        key = feedback.user_id.encode()
+        home = self._config.partition_of(key)
+        if home != record.partition:  # other clients' partitioners: the word goes on to where its customer is
+            self._workspace.effects.outputs.append(Output(FEEDBACK, key, record.value, home))
+            self._workspace.count("feedback_misplaced")
+            return
         profile = self._workspace.load(feedback.user_id)
         if profile is None:
-            return  # nobody whom we could write to
+            if feedback.status not in hearing.REFUSALS:
+                return  # nobody whom we could write to
+            profile = self._workspace.create(feedback.user_id)
+            profile.user_id = feedback.user_id
         heard = hearing.hear(profile, feedback, self._playbook, self._clock_s or feedback.timestamp.timestamp())
         if heard.changed:
             self._workspace.touch(profile)
@@ -253,11 +267,12 @@ class Personalise:
             if self._by_event:
                 self._clock_s = max(self._clock_s, due_s)
             fired += 1
-            del profile.timers[timer]
+            self._workspace.timers.fired(profile, timer)
             self._workspace.touch(profile)
             self._fire(profile, timer, due_s)
-            if profile.timers.get(timer, _END_OF_TIME_S) <= self._clock_s:
-                self._workspace.timers.set(profile, timer, self._clock_s + SPIN_S)
+            for again in triggers.alike(timer):
+                if profile.timers.get(again, _END_OF_TIME_S) <= self._clock_s:
+                    self._workspace.timers.set(profile, again, self._clock_s + SPIN_S)
         return False
 
     def _fire(self, profile: Profile, timer: str, due_s: float) -> None:
@@ -280,6 +295,14 @@ class Personalise:
                 self._show.add(profile.customer_id)
             its_turn = kind == triggers.TURN
             self._deciding.decide(profile, occurrence, self._clock_s, max(timer_due_s, due_s), its_turn=its_turn)
+
+    def _count_pending(self) -> None:
+        """Brings the counts of what waits up to date; a batch that changes somebody keeps them with the lane's state."""
+        workspace, counts = self._workspace, self._pending
+        counts.follow(workspace.changed.values(), workspace.timers.moved)
+        workspace.effects.pending = counts.by_reason()
+        if workspace.changed:
+            workspace.store(keys.PENDING, encode_counts(workspace.effects.pending))
 
     # -- what others see ---------------------------------------------------------------------------------------------
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 
 from schemas.profiles import CartView, ProfileView
 from workers.core.consent import PERSONALISATION, consent_key
+from workers.core.story_words import utc
 
 _MOST_EVENTS = 6
 
@@ -14,11 +14,11 @@ _MOST_EVENTS = 6
 def portray(view: ProfileView, channels: Sequence[str]) -> list[str]:
     """The view in sentences, one a line, in the order in which the policy asks."""
     features = view.features
-    lines = [f"What is known of {view.customer_id}, as of {_at(view.updated_at)}:"]
+    lines = [f"What is known of {view.customer_id}, as of {utc(view.updated_at)}:"]
     if view.user_id is None:
         lines.append("  anonymous: nobody is written to before we know who they are (an event with a userId)")
-    seen = f", first {_at(features.first_seen)}" if features.first_seen else ""
-    seen += f", last {_at(features.last_seen)}" if features.last_seen else ""
+    seen = f", first {utc(features.first_seen)}" if features.first_seen else ""
+    seen += f", last {utc(features.last_seen)}" if features.last_seen else ""
     lines.append(f"  seen: {features.events} events{seen}{_most(features.counts)}")
     lines.append(f"  target group: {view.target_group or 'none yet'}")
     if view.segments:
@@ -27,7 +27,7 @@ def portray(view: ProfileView, channels: Sequence[str]) -> list[str]:
     lines.extend(f"  {_cart(cart)}" for cart in features.carts)
     if not features.carts:
         lines.append("  no open cart")
-    last_order = f", the last {_at(features.last_order_at)}" if features.last_order_at else ""
+    last_order = f", the last {utc(features.last_order_at)}" if features.last_order_at else ""
     lines.append(f"  orders: {features.orders}{last_order}; messages sent so far: {features.messages_sent}")
     return lines
 
@@ -47,18 +47,14 @@ def _consent(view: ProfileView, channels: Sequence[str]) -> list[str]:
         else:
             source = f" ({said.source})" if said.source else ""
             lines.append(
-                f"consent to {channel}: {'given' if said.granted else 'refused'} {_at(said.captured_at)}{source}"
+                f"consent to {channel}: {'given' if said.granted else 'refused'} {utc(said.captured_at)}{source}"
             )
     refused = view.consent.get(PERSONALISATION)
     if refused is not None and not refused.granted:
-        lines.append(f"personalisation: refused {_at(refused.captured_at)}: generic words only")
+        lines.append(f"personalisation: refused {utc(refused.captured_at)}: generic words only")
     return lines
 
 
 def _cart(cart: CartView) -> str:
     items = ", ".join(f"{line.quantity} × {line.product_id}" for line in cart.items) or "nothing"
-    return f"open cart {cart.cart_id}: {items}; last touched {_at(cart.updated_at)}"
-
-
-def _at(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+    return f"open cart {cart.cart_id}: {items}; last touched {utc(cart.updated_at)}"

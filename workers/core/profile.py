@@ -14,6 +14,7 @@ import msgspec
 
 from schemas.base import SourceEvent, TraitValue
 from schemas.messages import Candidate, MessageText, ProductFacts, Reviewed
+from workers.core.ages import tells_age
 
 MAX_NAMES = 64
 MAX_INTERESTS = 64
@@ -24,6 +25,7 @@ MAX_CLOSED_CARTS = 20
 MAX_TRAITS = 64
 MAX_TEXT = 256
 MAX_NAME = 100
+MAX_CURRENCY = 8
 MAX_ANONYMOUS_IDS = 10
 #: Decided occurrences beyond those that could come up again.
 MAX_DONE = 50
@@ -141,6 +143,11 @@ class Held(msgspec.Struct, array_like=True, gc=False):
     template_version: str = ""
     reviewed: Reviewed = ""
 
+    @property
+    def is_in_review(self) -> bool:
+        """Whether a verdict is still awaited; else the text waits for the morning alone."""
+        return self.candidate is not None and not self.reviewed
+
 
 class OpenRequest(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """A text that was asked for and has neither been published nor discarded.
@@ -180,16 +187,18 @@ class OpenRequest(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
 class Profile(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """One customer: the hot record.
 
-    `looked`, `purchases` and `carts` are by product, order and cart id. `unreachable`: channels whose address bounced, and
-    when. `ordered`: hashes of the newest order ids, with the time at which each was first told. `counts` are exact;
-    `decayed` and `interests` are forward-decayed sums with the landmark `landmark` (core.decay). `seen` maps an hour of
-    event time to the hashes of the message ids in it (core.dedupe).
+    `adult_at`: when the customer comes of age, by the word on `age` and on `birthday`; it outlives the traits. `looked`,
+    `purchases` and `carts` are by product, order and cart id. `unreachable`: channels whose address bounced, and when.
+    `ordered`: hashes of the newest order ids, with the time at which each was first told. `counts` are exact; `decayed` and
+    `interests` are forward-decayed sums with the landmark `landmark` (core.decay). `seen` maps an hour of event time to the
+    hashes of the message ids in it (core.dedupe).
     """
 
     customer_id: str
     user_id: str | None = None
     anonymous_ids: list[str] = []
     traits: dict[str, TraitValue] = {}
+    adult_at: dict[str, float] = {}
     locale: str | None = None
     timezone: str | None = None
 
@@ -268,12 +277,14 @@ def remember(mapping: dict[K, float], key: K, at: float, limit: int) -> None:
 
 #: Largest hot record [bytes].
 MAX_BYTES = 32 * 1024
+#: A yes that is kept when nothing else is: a customer has said it for so many channels at most.
+MAX_ALLOWED = 16
 
 
 def encode_bounded(profile: Profile) -> bytes:
-    """The hot record, at most MAX_BYTES: what is worth least leaves first, and open requests never do."""
+    """The hot record, at most MAX_BYTES beside the open requests: what is worth least leaves first, and a no never does."""
     encoded = encode(profile)
-    for evict in (_evict_cart_texts, _evict_old_carts, _evict_traits, _evict_counters, _evict_interests, _evict_lines):
+    for evict in _EVICTIONS:
         if len(encoded) <= MAX_BYTES:
             break
         evict(profile)
@@ -293,7 +304,7 @@ def _evict_old_carts(profile: Profile) -> None:
 
 
 def _evict_traits(profile: Profile) -> None:
-    by_size = sorted(profile.traits, key=lambda name: len(encode(profile.traits[name])))
+    by_size = sorted(profile.traits, key=lambda name: (not tells_age(name), len(encode(profile.traits[name]))))
     profile.traits = {name: profile.traits[name] for name in by_size[: MAX_TRAITS // 4]}
 
 
@@ -317,3 +328,40 @@ def _evict_counters(profile: Profile) -> None:
     profile.counts = {name: profile.counts[name] for name in kept}
     profile.decayed = {name: profile.decayed[name] for name in kept if name in profile.decayed}
     profile.anonymous_ids = profile.anonymous_ids[-1:]
+
+
+def _evict_purchases(profile: Profile) -> None:
+    """Products of older orders, and where and under which text the customer spoke of consent: the history has it."""
+    newest = sorted(profile.purchases, key=lambda order_id: profile.purchases[order_id].at)[-2:]
+    profile.purchases = {order_id: profile.purchases[order_id] for order_id in newest}
+    for purchase in profile.purchases.values():
+        purchase.product_ids = purchase.product_ids[:5]
+    for key, word in profile.consent.items():
+        profile.consent[key] = Consent(word.granted, word.captured_at)
+
+
+def _evict_rest(profile: Profile) -> None:
+    """Everything but who it is, what was said of consent and age, what was sent and is open, and the newest decisions."""
+    profile.traits = {name: value for name, value in profile.traits.items() if tells_age(name)}
+    profile.carts, profile.looked, profile.purchases, profile.closed_carts = {}, {}, {}, {}
+    profile.counts, profile.decayed, profile.interests, profile.recent = {}, {}, {}, []
+    profile.visit = profile.session = None
+    newest = sorted(profile.done, key=lambda key: (profile.done[key], key))[-MAX_DONE // 10 :]
+    profile.done = {key: profile.done[key] for key in newest}
+    profile.timers = {timer: due for timer, due in profile.timers.items() if timer.startswith("deadline|")}
+    refused = {key: word for key, word in profile.consent.items() if not word.granted}
+    allowed = {key: word for key, word in profile.consent.items() if word.granted}
+    profile.consent = {**refused, **dict(list(allowed.items())[-MAX_ALLOWED:])}
+
+
+#: In the order in which they are tried.
+_EVICTIONS = (
+    _evict_cart_texts,
+    _evict_old_carts,
+    _evict_traits,
+    _evict_counters,
+    _evict_interests,
+    _evict_lines,
+    _evict_purchases,
+    _evict_rest,
+)

@@ -20,6 +20,19 @@ def told_at(profile: Profile, properties: Properties) -> float | None:
     return profile.ordered.get(event_hash(properties.order_id), known.at if known is not None else None)
 
 
+def told_earlier(profile: Profile, order_id: str, at_s: float) -> None:
+    """An order that is known was done at `at_s` already: whatever order its words arrive in, the earliest time counts."""
+    digest = event_hash(order_id)
+    if at_s >= profile.ordered.get(digest, at_s):
+        return
+    was_last = profile.last_order_at == profile.ordered[digest]
+    profile.ordered[digest] = at_s
+    if (purchase := profile.purchases.get(order_id[:MAX_TEXT])) is not None:
+        purchase.at = at_s
+    if was_last:
+        profile.last_order_at = max([*profile.ordered.values(), *(known.at for known in profile.purchases.values())])
+
+
 def fold(profile: Profile, properties: Properties, at_s: float, source: SourceEvent) -> list[str]:
     """Applies an order that is new (see `told_at`). Returns the ids of the orders that changed."""
     order_id = (properties.order_id or f"@{round(at_s * 1000)}")[:MAX_TEXT]

@@ -1,7 +1,7 @@
 """The rules of a playbook, compiled once: who belongs to which target group and which segments.
 
-Strings compare without regard to case. A missing value makes every comparison false (`known: false` true), and so does
-a value of a type that does not compare: a rule never raises.
+Strings compare without regard to case, and with numbers as the numbers that they are. A missing value makes every comparison
+false (`known: false` true), and so does a value of a type that does not compare: a rule never raises.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
 from schemas.base import TraitValue
+from schemas.numerals import number
 from workers.core.playbook import Audiences, Condition
 
 #: Reads one customer: (root, name) → value; name is "" for roots that have none.
@@ -160,6 +161,8 @@ def _comparison(condition: Condition) -> Callable[[TraitValue], bool]:
         return lambda value: (value is not None) is known
     if condition.equals is not None:
         expected = _folded(condition.equals)
+        if expected[0] == "number":
+            return lambda value: not isinstance(value, bool) and _number(value) == expected[1]
         return lambda value: value is not None and _folded(value) == expected
     if condition.one_of is not None:
         accepted = frozenset(text.casefold() for text in condition.one_of)
@@ -177,7 +180,7 @@ def _comparison(condition: Condition) -> Callable[[TraitValue], bool]:
 
 
 def _folded(value: TraitValue) -> tuple[str, object]:
-    """Comparable with its kind: True is not 1, and "1" is not 1."""
+    """Comparable with its kind: True is not 1."""
     if isinstance(value, bool):
         return "flag", value
     if isinstance(value, int | float):
@@ -194,4 +197,7 @@ def _texts(value: TraitValue) -> list[str]:
 
 
 def _number(value: TraitValue) -> float | int | None:
+    """A number, also one that came as text."""
+    if isinstance(value, str):
+        return number(value)
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None

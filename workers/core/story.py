@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 
 import msgspec
 
@@ -20,7 +21,12 @@ from schemas.messages import (
     Review,
     ReviewVerdict,
 )
+from workers.core import story_feedback
 from workers.core import story_words as words
+from workers.core.house_rules import Learning
+from workers.core.pending import Pending
+
+_NEVER = datetime.max.replace(tzinfo=UTC)
 
 #: Topics that tell a story, by logical name; messages.* come on top.
 TOPICS = (
@@ -36,9 +42,13 @@ TOPICS = (
 
 
 class Story(msgspec.Struct):
-    """Everything about one trigger occurrence; the parts that did not happen are None or empty."""
+    """Everything about one trigger occurrence; the parts that did not happen are None or empty.
 
-    decision: Decision
+    `pending`: what it waits for now; `decision` is None as long as it waits to be decided. `not_counted`: feedback that counts
+    nowhere, event_id → why.
+    """
+
+    decision: Decision | None = None
     request: MessageRequest | None = None
     candidates: list[Candidate] = []
     review: Review | None = None
@@ -47,10 +57,15 @@ class Story(msgspec.Struct):
     message: Message | None = None
     cancellation: Cancellation | None = None
     feedback: list[Feedback] = []
+    pending: Pending | None = None
+    not_counted: dict[str, str] = {}
 
 
-def stories(records: Iterable[object]) -> list[Story]:
-    """Puts decoded records together, whatever their order, oldest occurrence first; feedback by its own time, each once."""
+def stories(records: Iterable[object], waiting: Iterable[Pending] = ()) -> list[Story]:
+    """Puts decoded records together, whatever their order, oldest occurrence first; feedback by its own time, each once.
+
+    What is `waiting` stands in the story of its message, or begins one of its own, after the others.
+    """
     records = list(records)
     by_decision: dict[str, Story] = {}
     by_message: dict[str, Story] = {}
@@ -85,13 +100,44 @@ def stories(records: Iterable[object]) -> list[Story]:
     for story in by_message.values():
         story.feedback.sort(key=lambda back: back.timestamp)
         story.verdicts.sort(key=lambda verdict: verdict.decided_at)
-    return sorted(by_decision.values(), key=lambda story: story.decision.decided_at)
+    told = sorted(by_decision.values(), key=lambda story: story.decision.decided_at if story.decision else _NEVER)
+    undecided = []
+    for one in waiting:
+        if one.message_id is None:
+            undecided.append(Story(pending=one))
+        elif one.message_id in by_message:
+            by_message[one.message_id].pending = one
+    return [*told, *undecided]
 
 
-def explain(story: Story) -> list[str]:
-    """The story in sentences, one a line; no word of the inside that a marketer would not know."""
+def judge(told: Iterable[Story], appended_at_s: Mapping[str, float], learning: Learning) -> None:
+    """Notes in each story which feedback counts nowhere; the arguments are those of story_feedback.refused."""
+    for story in told:
+        if story.decision is not None and story.feedback:
+            known = story.decision, story.outcome, story.feedback
+            story.not_counted = story_feedback.refused(*known, appended_at_s, learning)
+
+
+def strays(records: Iterable[object], told: Iterable[Story]) -> list[str]:
+    """Feedback about messages of which no story tells, one line each: it counts nowhere."""
+    known = {story.decision.message_id for story in told if story.decision is not None}
+    foreign = {one.event_id: one for one in records if isinstance(one, Feedback) and one.message_id not in known}
+    return [
+        f"{words.utc(back.timestamp)} feedback about message {back.message_id}: {words.feedback(back)}"
+        + story_feedback.words(back, "unknown_message")
+        for back in sorted(foreign.values(), key=lambda one: one.timestamp)
+    ]
+
+
+def explain(story: Story, now: Instant | None = None) -> list[str]:
+    """The story in sentences, one a line; no word of the inside that a marketer would not know.
+
+    `now` tells what is overdue.
+    """
     decision = story.decision
-    lines = [f"{decision.decided_at:%Y-%m-%d %H:%M:%S} UTC {decision.campaign_id}: {words.trigger(decision.trigger)}"]
+    if decision is None:
+        return _undecided(story.pending, now) if story.pending is not None else []
+    lines = [f"{words.utc(decision.decided_at)} {decision.campaign_id}: {words.trigger(decision.trigger)}"]
     if decision.source_event is not None:
         source = decision.source_event
         lines.append(f"  began with {source.topic} partition {source.partition} offset {source.offset}")
@@ -107,11 +153,30 @@ def explain(story: Story) -> list[str]:
     if story.outcome is not None:
         detail = f": {story.outcome.detail}" if story.outcome.detail else ""
         lines.append(f"  ended: {words.reason(story.outcome.reason)}{detail}")
+    elif story.pending is not None:
+        lines.append(f"  not ended yet: {_waits(story.pending, now)}")
     elif decision.message_id is not None:
         awaited = "a person's verdict is" if story.review is not None else "the words are"
         lines.append(f"  not ended yet: {awaited} awaited")
     lines.extend(f"  {line}" for line in _heard(story))
     return lines
+
+
+def _undecided(pending: Pending, now: Instant | None) -> list[str]:
+    """An occasion that waits to be decided."""
+    what = f"{words.trigger(pending.trigger)} " if pending.trigger else ""
+    lines = [f"not decided yet, {pending.campaign_id}: {what}({pending.key})", f"  {_waits(pending, now)}"]
+    if pending.idle:
+        lines.append("  as things stand nothing comes of it: not all conditions of the campaign hold")
+    return lines
+
+
+def _waits(pending: Pending, now: Instant | None) -> str:
+    """Until when, for what, and what then."""
+    until = words.local(pending.until, pending.timezone)
+    if now is not None and pending.until < now:
+        return f"due since {until}: `personalise` does not run, or reads older events first ({pending.reason})"
+    return f"waits until {until} {words.PENDING[pending.reason]} ({pending.reason})"
 
 
 def _check(check: PolicyCheck) -> str:
@@ -151,8 +216,8 @@ def _reviewed(story: Story) -> list[str]:
     if story.review is None:
         return []
     review = story.review
-    lines = [f"a person was asked to look at it until {_at(review.timeout_at)}: {review.why}"]
-    lines.extend(f"{_at(verdict.decided_at)} {words.verdict(verdict)}" for verdict in story.verdicts)
+    lines = [f"a person was asked to look at it until {words.utc(review.timeout_at)}: {review.why}"]
+    lines.extend(f"{words.utc(verdict.decided_at)} {words.verdict(verdict)}" for verdict in story.verdicts)
     return lines
 
 
@@ -162,20 +227,24 @@ def _heard(story: Story) -> list[str]:
     if message is None:
         written = [said for candidate in story.candidates if (said := _said(candidate.text))]
         ended = story.outcome is not None and story.outcome.reason != "published"
-        return [f"the words that nobody heard: {said}" for said in written[-1:]] if ended else []
+        unheard = [f"the words that nobody heard: {said}" for said in written[-1:]] if ended else []
+        return [*unheard, *_answers(story)]
     lines = [f"{message.channel} message {message.message_id}: {_said(message)}"]
     if story.cancellation is not None:
         cancelled = story.cancellation
-        lines.append(f"called back {_at(cancelled.cancelled_at)}: {words.reason(cancelled.reason)}")
-    lines.extend(f"came back {_at(back.timestamp)}: {words.feedback(back)}" for back in story.feedback)
-    if not story.feedback:
-        lines.append("nothing has come back from the sender so far")
+        lines.append(f"called back {words.utc(cancelled.cancelled_at)}: {words.reason(cancelled.reason)}")
+    return [*lines, *(_answers(story) or ["nothing has come back from the sender so far"])]
+
+
+def _answers(story: Story) -> list[str]:
+    """What came back, and what of it counts nowhere."""
+    lines = []
+    for back in story.feedback:
+        reason = story.not_counted.get(back.event_id)
+        not_counted = story_feedback.words(back, reason) if reason else ""
+        lines.append(f"came back {words.utc(back.timestamp)}: {words.feedback(back)}{not_counted}")
     return lines
 
 
 def _said(text: Message | MessageText) -> str:
     return " / ".join(filter(None, [text.title, text.email_subject, text.preheader, text.body]))
-
-
-def _at(moment: Instant) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
 from schemas.messages import Feedback, ReviewVerdict
 from workers.core.arms import NO_SEND
 
@@ -48,6 +51,26 @@ REASONS = {
     "rejected": "a person has rejected the words",
 }
 
+#: What an occasion or request waits for, and what then, by the reasons of core.pending.
+PENDING = {
+    "delay": "for the delay of its campaign, then every check is made",
+    "quiet_hours": "for the end of the customer's quiet hours, then every check is made anew",
+    "rate": "for room on its channel",
+    "words": "for its words, then the template leaves",
+    "review": "for a person's verdict, then what the playbook says happens (`on_timeout`)",
+    "release": "to leave: its text is ready",
+}
+
+#: The same, as counts are called.
+PENDING_COUNTS = {
+    "delay": "the delay of the campaign",
+    "quiet_hours": "the end of the quiet hours, undecided",
+    "rate": "room on the channel, undecided",
+    "words": "their words",
+    "review": "a person's verdict",
+    "release": "the moment at which their text may leave",
+}
+
 _FEEDBACK = {
     "queued": "waits at the sender",
     "sent": "sent",
@@ -67,6 +90,30 @@ _FEEDBACK = {
 
 
 _VERDICTS = {"approve": "approved", "edit": "edited and approved", "reject": "rejected", "rate": "rated"}
+
+
+def utc(moment: datetime) -> str:
+    """An instant as people read it here, whatever zone it was written in.
+
+    >>> utc(datetime.fromisoformat("2026-03-04T16:36:00+01:00"))
+    '2026-03-04 15:36:00 UTC'
+    """
+    try:
+        return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    except OverflowError:  # the first or last hours of all years, in a zone: only a broken clock says so
+        return moment.isoformat()
+
+
+def local(moment: datetime, zone: str | None) -> str:
+    """An instant on the customer's clock, where it is known.
+
+    >>> local(datetime.fromisoformat("2026-03-05T07:00:00Z"), "Europe/Berlin")
+    '2026-03-05 08:00 Europe/Berlin (2026-03-05 07:00:00 UTC)'
+    """
+    try:
+        return f"{moment.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M} {zone} ({utc(moment)})" if zone else utc(moment)
+    except (KeyError, ValueError, OSError):  # no zone of that name is known here
+        return utc(moment)
 
 
 def trigger(name: str) -> str:

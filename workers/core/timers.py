@@ -5,6 +5,7 @@ A cancelled timer's index entry may still be seen until the batch is committed; 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from heapq import heappop, heappush
 
@@ -12,9 +13,23 @@ from workers.core import keys
 from workers.core.profile import Profile
 from workers.ports import StateStore
 
+#: The kind of those that end the waiting for a request's words, verdict or morning.
+DEADLINE = "deadline"
+
+
+def kind_of(timer_id: str) -> str:
+    """The first part of a timer's id.
+
+    >>> kind_of("trigger|cart-abandonment|c1"), kind_of("view")
+    ('trigger', 'view')
+    """
+    return timer_id.partition("|")[0]
+
 
 class Timers:
-    """One batch's view of the timer index. `puts` and `deletes` are what the store must change when it commits."""
+    """One batch's view of the timer index. `puts` and `deletes` are what the store must change when it commits; `moved` is
+    by how many the timers of each kind have become more or fewer.
+    """
 
     def __init__(self, store: StateStore) -> None:
         self._store = store
@@ -23,6 +38,7 @@ class Timers:
         self._added: list[bytes] = []
         self.puts: dict[bytes, None] = {}
         self.deletes: dict[bytes, None] = {}
+        self.moved: Counter[str] = Counter()
 
     def set(self, profile: Profile, timer_id: str, due_s: float) -> None:
         """Sets or moves a timer. Due times are kept to the millisecond."""
@@ -31,6 +47,7 @@ class Timers:
             return
         self.cancel(profile, timer_id)
         profile.timers[timer_id] = due_s
+        self.moved[kind_of(timer_id)] += 1
         key = keys.timer_key(due_s, profile.customer_id, timer_id)
         self.deletes.pop(key, None)
         self.puts[key] = None
@@ -40,7 +57,13 @@ class Timers:
         """Forgets a timer; nothing happens if there is none."""
         due_s = profile.timers.pop(timer_id, None)
         if due_s is not None:
+            self.moved[kind_of(timer_id)] -= 1
             self._drop(keys.timer_key(due_s, profile.customer_id, timer_id))
+
+    def fired(self, profile: Profile, timer_id: str) -> None:
+        """Takes a timer that `pop_due` has given from its profile."""
+        del profile.timers[timer_id]
+        self.moved[kind_of(timer_id)] -= 1
 
     def pop_due(self, until_s: float) -> tuple[float, str, str] | None:
         """The earliest entry due at or before `until_s` as (due, customer_id, timer_id), taken out; None if there is none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 import msgspec
@@ -11,7 +12,7 @@ from workers.core import dedupe, keys
 from workers.core import profile as profiles
 from workers.core.lane import Effects
 from workers.core.profile import ColdProfile, ConsentChange, Profile
-from workers.core.timers import Timers
+from workers.core.timers import DEADLINE, Timers, kind_of
 from workers.ports import Output, StateStore
 
 
@@ -23,6 +24,9 @@ class Workspace:
         self._cache_size = cache_size
         self._cache: dict[str, Profile] = {}
         self._forgotten_before = 0
+        self.timers_at_start: Counter[str] = Counter()
+        self._awaiting: dict[str, None] = {}
+        self._survey()
         self.begin()
 
     def begin(self) -> None:
@@ -90,17 +94,19 @@ class Workspace:
             cold = self._cold[profile.customer_id] = profiles.decode_cold(stored) if stored else ColdProfile()
         cold.consent_history = [*cold.consent_history, *changes][-profiles.MAX_CONSENT_HISTORY :]
 
-    def count_timers(self, prefix: str) -> int:
-        """How many committed timers have an id that begins with `prefix`."""
-        return len(self._timers(prefix))
+    @property
+    def awaiting_at_start(self) -> list[str]:
+        """The customers who had a request with a deadline when the lane began, each once."""
+        return list(self._awaiting)
 
-    def customers_with_timer(self, prefix: str) -> list[str]:
-        """The customers of those timers, each once."""
-        return list(dict.fromkeys(customer_id for _, customer_id, _ in self._timers(prefix)))
-
-    def _timers(self, prefix: str) -> list[tuple[float, str, str]]:
-        timers = map(keys.parse_timer, self._store.scan(keys.TIMER))
-        return [timer for timer in timers if timer[2].startswith(prefix)]
+    def _survey(self) -> None:
+        """Looks once at every committed timer: how many there are of each kind."""
+        for key in self._store.scan(keys.TIMER):
+            _, customer_id, timer_id = keys.parse_timer(key)
+            kind = kind_of(timer_id)
+            self.timers_at_start[kind] += 1
+            if kind == DEADLINE:
+                self._awaiting[customer_id] = None
 
     def finish(self, clock_s: float) -> Effects:
         """Encodes what has changed and gives the batch's effects."""

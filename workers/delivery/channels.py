@@ -21,6 +21,10 @@ class Bounced(msgspec.Struct, frozen=True):
     bounce_type: Literal["hard", "soft"] = "hard"
 
 
+class NoAddress(msgspec.Struct, frozen=True):
+    """What the address book holds cannot be an address of this channel; nobody was asked."""
+
+
 class Failed(msgspec.Struct, frozen=True):
     """This message can never be sent; others can."""
 
@@ -41,7 +45,7 @@ class Unknown(msgspec.Struct, frozen=True):
     reason: str
 
 
-Result = Sent | Bounced | Failed | Later | Unknown
+Result = Sent | Bounced | NoAddress | Failed | Later | Unknown
 
 
 class Channel(Protocol):

@@ -10,7 +10,7 @@ from typing import Any, assert_never
 import msgspec
 
 from schemas.messages import FeedbackStatus, Message
-from workers.delivery.channels import AddressBook, Bounced, Channel, Failed, Later, Result, Sent, Unknown
+from workers.delivery.channels import AddressBook, Bounced, Channel, Failed, Later, NoAddress, Result, Sent, Unknown
 from workers.delivery.feedback import feedback
 from workers.delivery.ledger import Entry, Ledger
 from workers.delivery.rate import TokenBucket
@@ -92,6 +92,8 @@ class Delivery:
                 self._end(entry, "sent", now)
             case Bounced(reason, bounce_type):
                 self._end(entry, "bounced", now, bounce_type=bounce_type, bounce_reason=reason)
+            case NoAddress():
+                self._end(entry, "dropped", now, abort_type="missing_identifier", abort_log="not an address")
             case Failed(reason):
                 self._end(entry, "failed", now, abort_log=reason)
             case Later():

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import http.client
+import io
 import re
+import socket
+import time
 from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
 import msgspec
 
 from workers.delivery.channels import Later
+from workers.delivery.deadline import Deadline
+from workers.delivery.retry_after import retry_after_s
 
 #: More of an answer is not read [bytes].
 _MOST_BYTES = 65_536
@@ -38,9 +43,12 @@ Post = Callable[[bytes, Mapping[str, str]], Answer]
 
 
 class Endpoint:
-    """POSTs JSON to one URL; follows no redirect. Raises ValueError for what is not an http(s) URL."""
+    """POSTs JSON to one URL; follows no redirect. Raises ValueError for what is not an http(s) URL.
 
-    def __init__(self, url: str, timeout_s: float = 30.0) -> None:
+    `timeout_s`: for one request in full, from the connection to the end of the answer, however slowly that comes.
+    """
+
+    def __init__(self, url: str, timeout_s: float = 30.0, now_s: Callable[[], float] = time.monotonic) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname or not _URL.fullmatch(url):
             raise ValueError("not an http(s) URL")
@@ -48,14 +56,19 @@ class Endpoint:
         self._host, self._port = parts.hostname, parts.port
         self._path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         self._timeout_s = timeout_s
+        self._now_s = now_s
 
     def post(self, body: bytes, headers: Mapping[str, str]) -> Answer:
         """One request on a connection of its own. Raises Unreachable or NoAnswer."""
+        deadline = Deadline(self._now_s)
+        deadline.begin(self._timeout_s)
         connection = self._connect(self._host, self._port, timeout=self._timeout_s)
         try:
             connection.connect()
         except OSError as error:
             raise Unreachable(type(error).__name__) from error
+        sock = connection.sock
+        connection.sock = _Timed(sock, deadline)
         try:
             connection.request("POST", self._path, body, {"Content-Type": "application/json", **headers})
             response = connection.getresponse()
@@ -64,8 +77,26 @@ class Endpoint:
             raise NoAnswer(type(error).__name__) from error
         finally:
             connection.close()
-        wish = response.headers.get("Retry-After", "")  # seconds; a date counts as no wish
-        return Answer(response.status, float(wish) if wish.isdecimal() else None, said)
+            sock.close()
+        wish_s = retry_after_s(response.headers.get("Retry-After"), response.headers.get("Date"))
+        return Answer(response.status, wish_s, said)
+
+
+class _Timed:
+    """What http.client needs of a socket, under one deadline."""
+
+    def __init__(self, sock: socket.socket, deadline: Deadline) -> None:
+        self._sock = sock
+        self._deadline = deadline
+
+    def sendall(self, data: bytes) -> None:
+        self._deadline.send(self._sock, data)
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        return self._deadline.reader(self._sock)
+
+    def close(self) -> None:
+        """http.client closes before the body is read; the socket's owner closes it afterwards."""
 
 
 def not_now(answer: Answer) -> Later | None:

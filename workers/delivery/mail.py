@@ -14,6 +14,7 @@ from html import escape
 import msgspec
 
 from schemas.messages import Message
+from workers.delivery.email_address import Mailbox
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 _UNSUBSCRIBE = {"en": "Unsubscribe", "zh": "退订"}
@@ -30,10 +31,12 @@ class _Policy(EmailPolicy):
 
 
 POLICY = _Policy(linesep="\r\n", cte_type="7bit")
+#: For an address whose local part is not ASCII, on servers with SMTPUTF8 (RFC 6532).
+POLICY_UTF8 = POLICY.clone(utf8=True)
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
-    """Who writes. `address` as in `news@shop.example`; its domain signs (DKIM, by your mail server)."""
+    """Who writes. `address` as in `news@shop.example`, ASCII; its domain signs (DKIM, by your mail server)."""
 
     address: str
     name: str = ""
@@ -43,14 +46,14 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
         return self.address.rpartition("@")[2]
 
 
-def compose(message: Message, to: str, unsubscribe_url: str, identity: Identity, now: datetime) -> EmailMessage:
+def compose(message: Message, to: Mailbox, unsubscribe_url: str, identity: Identity, now: datetime) -> EmailMessage:
     """The e-mail of a message. `unsubscribe_url` "" = none (transactional only).
 
-    The same message always gets the same Message-ID. Raises ValueError if `to` is not an address.
+    The same message always gets the same Message-ID.
     """
-    mail = EmailMessage(policy=POLICY)
+    mail = EmailMessage(policy=POLICY_UTF8 if to.needs_utf8 else POLICY)
     mail["From"] = Address(display_name=_line(identity.name), addr_spec=identity.address)
-    mail["To"] = recipient(to)
+    mail["To"] = to.header
     mail["Subject"] = _line(message.email_subject or message.title)
     mail["Date"] = format_datetime(now)
     mail["Message-ID"] = f"<{_message_id(message.message_id)}@{identity.domain}>"
@@ -67,17 +70,6 @@ def compose(message: Message, to: str, unsubscribe_url: str, identity: Identity,
     mail.set_content(_text(message, unsubscribe_url))
     mail.add_alternative(_html(message, unsubscribe_url), subtype="html")
     return mail
-
-
-def recipient(address: str) -> Address:
-    """One plain address. Raises ValueError for everything else, and for addresses that are not ASCII (no SMTPUTF8 here)."""
-    try:
-        parsed = Address(addr_spec=address)
-    except Exception as error:  # the parser raises IndexError and its own errors, too
-        raise ValueError("not an address") from error
-    if not (address.isascii() and parsed.username and parsed.domain) or re.search(r"[\s\x00-\x1f\x7f]", address):
-        raise ValueError("not an address")
-    return parsed
 
 
 def _text(message: Message, unsubscribe_url: str) -> str:

@@ -183,9 +183,13 @@ def _settle_content(event: Json, kind: str) -> None:
         event["context"] = commerce.context(obj(event["context"]))
     match kind:
         case "track":
-            event["properties"] = commerce.properties(obj(event.get("properties")))
-            event["event"] = _name(event)
-            _settle_track(str(event["event"]), obj(event["properties"]))
+            told = obj(event.get("properties"))
+            event["properties"] = found = commerce.properties(told)
+            event["event"] = name = _name(event)
+            if name == CONSENT_UPDATED:
+                found.update(commerce.consent(told))
+            elif name in PRODUCT_EVENTS and "product_id" not in found:
+                _lift_product(found)
         case "page" | "screen":
             event["properties"] = commerce.properties(obj(event.get("properties")))
             for name in ("name", "category"):
@@ -207,16 +211,6 @@ def _name(event: Json) -> str:
     if len(name) > MAX_ID:
         raise reject("wrong_type", f"event: {len(name)} characters, at most {MAX_ID}")
     return name
-
-
-def _settle_track(name: str, found: Json) -> None:
-    if name in PRODUCT_EVENTS and "product_id" not in found:
-        _lift_product(found)
-    if name == CONSENT_UPDATED:
-        if "status" not in found:
-            raise reject("missing_field", "properties.status")
-        if "channel" not in found and "purpose" not in found:
-            raise reject("missing_field", "properties.channel")
 
 
 def _lift_product(found: Json) -> None:

@@ -16,6 +16,7 @@ from schemas.values import (
     absent,
     agreed,
     currency,
+    first,
     identifier,
     instant,
     integer,
@@ -25,6 +26,7 @@ from schemas.values import (
     price,
     quantity,
     setting,
+    text,
 )
 
 Cleaner = Callable[[object], object | None]
@@ -122,6 +124,26 @@ def context(raw: Json) -> Json:
         if name in cleaned and not cleaned[name]:
             del cleaned[name]
     return cleaned
+
+
+def consent(raw: Json) -> Json:
+    """What a `Consent Updated` says, as texts: status, channel and purpose. None of them need be there.
+
+    Everything is passed on that a person could have meant by a no: the profile decides what a word means.
+
+    >>> consent({"status": False, "channel": ["push", "email"]}), consent({"status": {}})
+    ({'status': 'denied', 'channel': 'push,email'}, {'status': 'denied'})
+    """
+    status = raw.get("status")
+    word = status.strip() if isinstance(status, str) else ""
+    told: Json = {"status": word or ("granted" if agreed(status) else "denied")}
+    for name, plural in (("channel", "channels"), ("purpose", "purposes")):
+        given = first(raw, name, plural)
+        names = [found for item in given if (found := text(item))] if isinstance(given, list) else [text(given) or ""]
+        if not isinstance(given, list) and not absent(given) and not names[0]:
+            names = ["?"]  # something was named that is no name: a no to it is a no to all
+        told[name] = ",".join(names)
+    return {name: value for name, value in told.items() if value}
 
 
 def _campaign(value: object) -> Json:

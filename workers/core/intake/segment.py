@@ -10,7 +10,7 @@ from datetime import datetime
 
 from schemas import codec
 from schemas.events import CONSENT_UPDATED, Page, Properties, Screen, Track
-from schemas.values import MAX_ID, NOBODY, Json, absent, first, obj, someone
+from schemas.values import MAX_ID, NOBODY, NOTHING, Json, absent, first, obj, someone
 from workers.core.intake.canonical import EARLIEST, MAX_EVENT_BYTES, PRODUCT_EVENTS, MappedEvent
 from workers.core.intake.commerce import needs_no_cleaning
 from workers.core.intake.event_names import SYNONYMS, spelt
@@ -68,6 +68,8 @@ def unchanged(value: bytes, latest: datetime) -> MappedEvent | None:
     if len(value) > MAX_EVENT_BYTES or not EARLIEST <= event.timestamp <= latest:
         return None
     if not (_is_id(event.user_id) and _is_id(event.anonymous_id)):
+        return None
+    if event.context.locale in NOTHING or event.context.timezone in NOTHING:
         return None
     if b'"user_id"' in value or b'"writeKey"' in value or b'"write_key"' in value:  # `finish` renames or removes them
         return None

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from workers.core.learning import delays
@@ -109,27 +110,29 @@ def _contribution(exposure: Exposure, own: list[Order], converted: list[Order], 
 def _heard(exposure: Exposure) -> tuple[dict[str, float], dict[str, int], int]:
     """(status → when it first happened, reason → feedback ignored, the newest rating or 0)."""
     first: dict[str, float] = {}
-    ignored: dict[str, int] = {}
-    valid: list[tuple[Fact, int]] = []
-    for digest, fact in exposure.facts.items():
-        if reason := refusal(exposure, fact):
-            ignored[reason] = ignored.get(reason, 0) + 1
-        else:
-            valid.append((fact, digest))
-    delivered_at = min((fact.at for fact, _ in valid if fact.status == "delivered"), default=0.0)
+    refused = refusals(exposure)
     newest_rating = (0.0, 0, 0)
-    for fact, digest in valid:
+    for digest, fact in exposure.facts.items():
+        if digest in refused or fact.status == "converted":
+            continue  # a purchase is an order, and is among them
         if fact.status == "rated":
             newest_rating = max(newest_rating, (fact.at, digest, fact.rating))
-        elif fact.status in ("opened", "clicked") and fact.at < delivered_at - DELIVERY_TOLERANCE_S:
-            ignored["before_delivery"] = ignored.get("before_delivery", 0) + 1
-        elif fact.status == "converted":
-            continue  # it is an order, and is among them
         elif exposure.outcome == PUBLISHED:
             first[fact.status] = min(first.get(fact.status, fact.at), fact.at)
-        elif exposure.outcome:
-            ignored["not_published"] = ignored.get("not_published", 0) + 1
-    return first, dict(sorted(ignored.items())), newest_rating[2]
+    return first, dict(sorted(Counter(refused.values()).items())), newest_rating[2]
+
+
+def refusals(exposure: Exposure) -> dict[int, str]:
+    """Which of the feedback about a message counts nowhere, and why."""
+    refused = {digest: reason for digest, fact in exposure.facts.items() if (reason := refusal(exposure, fact))}
+    valid = [(digest, fact) for digest, fact in exposure.facts.items() if digest not in refused]
+    delivered_at = min((fact.at for _, fact in valid if fact.status == "delivered"), default=0.0)
+    for digest, fact in valid:
+        if fact.status in ("opened", "clicked") and fact.at < delivered_at - DELIVERY_TOLERANCE_S:
+            refused[digest] = "before_delivery"
+        elif fact.status not in ("rated", "converted") and exposure.outcome not in ("", PUBLISHED):
+            refused[digest] = "not_published"
+    return refused
 
 
 def _trial(exposure: Exposure, happened: dict[str, float], earned: list[Order]) -> dict[str, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TypeVar
 
 from schemas import codec
-from schemas.messages import Decision, Feedback, Outcome
+from schemas.messages import Decision, Outcome
 from workers.core.house_rules import Learning
 from workers.core.learning import counts, facts
 from workers.core.learning.attribution import refusal
@@ -14,7 +14,8 @@ from workers.core.learning.rewards import earning_bits
 from workers.errors import InvalidEvent
 from workers.ports import Record
 
-S = TypeVar("S", Decision, Outcome, Feedback)
+_LONGEST_GRACE_S = 86_400.0
+S = TypeVar("S", Decision, Outcome)
 
 
 def read(struct: type[S], record: Record) -> S:
@@ -28,7 +29,12 @@ def read(struct: type[S], record: Record) -> S:
     return value
 
 
-def exposure(decision: Decision, learning: Learning, grace_s: float) -> Exposure:
+def grace_s(learning: Learning) -> float:
+    """How long after its attribution window a message still takes what was late on its way [s]."""
+    return min(_LONGEST_GRACE_S, learning.attribution_s)
+
+
+def exposure(decision: Decision, learning: Learning) -> Exposure:
     """A decision on the terms of the playbook of now."""
     decided_at = decision.decided_at.timestamp()
     start_ms, end_ms = counts.window_ms(decided_at, learning.metrics_window_s)
@@ -44,7 +50,7 @@ def exposure(decision: Decision, learning: Learning, grace_s: float) -> Exposure
         start_ms=start_ms,
         end_ms=end_ms,
         window_s=learning.attribution_s,
-        grace_s=grace_s,
+        grace_s=grace_s(learning),
         earning=earning_bits(learning.rewards),
     )
 

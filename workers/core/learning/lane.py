@@ -12,6 +12,7 @@ from typing import Literal
 
 import msgspec
 
+from schemas import codec
 from schemas.messages import Decision, Feedback, Outcome
 from workers.core.dead_letters import dead_letter
 from workers.core.fold import instant
@@ -32,7 +33,6 @@ DECISIONS, OUTCOMES, FEEDBACK, EVENTS = "message.decisions", "message.outcomes",
 WAIT_S = 3600.0
 #: Of a message that is counted for good it is known so long whose it was: feedback stays no longer in its topic [s].
 REMEMBER_S = 28 * 86_400.0
-_LONGEST_GRACE_S = 86_400.0
 _HOUR_S = 3600.0
 
 
@@ -68,7 +68,7 @@ class Learn:
     def __init__(self, config: LearnConfig, learning: Learning, store: StateStore, clock_s: float = 0.0) -> None:
         self._config = config
         self._learning = learning
-        self._grace_s = min(_LONGEST_GRACE_S, learning.attribution_s)
+        self._grace_s = joining.grace_s(learning)
         self._memory = Memory(store, learning.attribution_s + self._grace_s, config.cache_size)
         self._sums = Sums(store, learning)
         stored = store.get(keys.LANE)
@@ -125,7 +125,7 @@ class Learn:
         decision = joining.read(Decision, record)
         decided_at, digest = checking.time_of(decision.decided_at.timestamp()), event_hash(decision.decision_id)
         self._saw(decided_at)
-        exposure = joining.exposure(decision, self._learning, self._grace_s)
+        exposure = joining.exposure(decision, self._learning)
         if exposure.sealed_at <= self._state.sealed_until:
             self._count("learn_ignored", DECISIONS, "late")  # it would be counted again, or its feedback is gone
             return
@@ -158,16 +158,13 @@ class Learn:
             customer.ended[outcome.decision_id] = facts.Ended(reason, self._timers_s + WAIT_S)
 
     def _feedback(self, record: Record) -> None:
-        feedback = joining.read(Feedback, record)
+        feedback = self._told(record)
+        if feedback is None:
+            return
         if feedback.status not in checking.STATUSES:
             self._count("feedback", feedback.status, "noted")
             return
         fact = checking.fact(feedback, None if self._by_event else self._clock_s)
-        if (
-            self._memory.load(feedback.user_id) is None
-            and self._config.partition_of(record.key or b"") != record.partition
-        ):
-            raise InvalidEvent("wrong_partition", "the key belongs elsewhere: produce with the murmur2 partitioner")
         customer, digest = self._memory.of(feedback.user_id), event_hash(f"feedback:{feedback.event_id}")
         message = self._memory.message(feedback.message_id)
         exposure = customer.of_message(feedback.message_id)
@@ -183,6 +180,20 @@ class Learn:
             for crowded_out in joining.wait(customer, digest, feedback.message_id, fact, self._timers_s + WAIT_S):
                 self._settle(customer, crowded_out, "unknown_message")
         self._count("feedback", feedback.status, result)
+
+    def _told(self, record: Record) -> Feedback | None:
+        """Feedback that is for this lane. `personalise` sends on what is misplaced, and writes the dead letter of what cannot
+        be read: both are only counted here.
+        """
+        try:
+            feedback = codec.decode(Feedback, record.value)
+        except codec.Malformed as error:
+            self._count("learn_ignored", FEEDBACK, error.reason)
+            return None
+        if self._config.partition_of(feedback.user_id.encode()) != record.partition:
+            self._count("learn_ignored", FEEDBACK, "misplaced")
+            return None
+        return feedback
 
     def _event(self, record: Record) -> None:
         """Only orders are learnt from; what cannot be used is the dead letter of `personalise`, and counted here."""

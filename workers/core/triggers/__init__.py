@@ -17,10 +17,21 @@ from workers.core.triggers.carts import Carts
 from workers.core.triggers.looks import RepeatViews, Visits
 from workers.core.triggers.purchases import Purchases
 
-__all__ = ["TIMER", "TURN", "Objection", "Occurrence", "Triggers", "done_key", "name", "parse_timer_id", "timer_id"]
+__all__ = [
+    "QUIET",
+    "TIMER",
+    "TURN",
+    "Objection",
+    "Occurrence",
+    "Triggers",
+    "done_key",
+    "name",
+    "parse_timer_id",
+    "timer_id",
+]
 
-#: Timers of occurrences, and of those that were put off until the channel has room.
-TIMER, TURN = "trigger", "turn"
+#: Timers of occurrences, and of those that were put off: until the end of the quiet hours, until the channel has room.
+TIMER, QUIET, TURN = "trigger", "quiet", "turn"
 
 
 def name(trigger: Trigger) -> str:
@@ -34,9 +45,20 @@ def timer_id(campaign_id: str, key: str, kind: str = TIMER) -> str:
 
 
 def parse_timer_id(timer: str) -> tuple[str, str, str] | None:
-    """(TIMER or TURN, campaign_id, key), or None for a timer of another kind."""
+    """(TIMER, QUIET or TURN, campaign_id, key), or None for a timer of another kind."""
     parts = timer.split("|", 2)
-    return (parts[0], parts[1], parts[2]) if parts[0] in (TIMER, TURN) and len(parts) == 3 else None
+    return (parts[0], parts[1], parts[2]) if parts[0] in (TIMER, QUIET, TURN) and len(parts) == 3 else None
+
+
+def alike(timer: str) -> list[str]:
+    """The timers that one like this may leave behind when it fires: all of the same occurrence, or itself.
+
+    >>> alike("trigger|cart|c1"), alike("view")
+    (['trigger|cart|c1', 'quiet|cart|c1', 'turn|cart|c1'], ['view'])
+    """
+    if (parsed := parse_timer_id(timer)) is None:
+        return [timer]
+    return [timer_id(*parsed[1:], kind) for kind in (TIMER, QUIET, TURN)]
 
 
 def done_key(campaign_id: str, occurrence: str) -> str:
@@ -108,6 +130,10 @@ class Triggers:
                     timers.cancel(profile, timer)
                 elif timer not in profile.timers or due_s < profile.timers[timer]:
                     timers.set(profile, timer, due_s)
+                else:
+                    continue
+                for put_off in (QUIET, TURN):  # one timer a key: it was put off as it stood before
+                    timers.cancel(profile, timer_id(campaign.id, key, put_off))
 
     def _kind(self, trigger: Trigger) -> Kind:
         match trigger:

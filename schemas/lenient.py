@@ -1,0 +1,85 @@
+"""Reads what programs of others mean: the second way to decode a record, taken only when the strict one has refused it.
+
+Every language's JSON has its own habits: null for "nothing" (Jackson), epoch milliseconds for instants, `OPENED` for
+`opened`, 4.0 for 4. What is still refused afterwards is listed in docs/senders.md.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import cast
+
+import msgspec
+from msgspec import inspect
+
+from schemas import names, values
+from schemas.base import Wire
+from schemas.messages import Feedback
+from schemas.values import Json
+
+#: A customer's "no": nothing that stands beside it may keep it from being heard.
+_NO = ("unsubscribed", "complained")
+_TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+
+
+def convert(struct: type[Wire], value: bytes) -> Wire:
+    """The record that is meant. Raises what msgspec raises: ValidationError names the first field that cannot be read."""
+    found = msgspec.json.decode(value)
+    if not isinstance(found, dict):
+        raise msgspec.ValidationError(f"Expected `object`, got `{type(found).__name__}`")
+    meant = _object(_fields_of(struct), found)
+    try:  # safe beside other threads: the codec has built the struct's decoder before
+        return msgspec.convert(meant, struct)
+    except msgspec.ValidationError:
+        if struct is not Feedback or meant.get("status") not in _NO:
+            raise
+        return msgspec.convert(_bare(meant), struct)
+
+
+@cache
+def _fields_of(struct: type[Wire]) -> inspect.StructType:
+    return cast(inspect.StructType, inspect.type_info(struct))
+
+
+def _bare(meant: Json) -> Json:
+    """What a "no" cannot do without; the rest could not be read. Without a channel it counts for all of them."""
+    kept = {field.name for field in msgspec.structs.fields(Feedback) if field.required} | {"schema_version"}
+    if isinstance(meant.get("channel"), str):
+        kept.add("channel")
+    return {name: value for name, value in meant.items() if name in kept}
+
+
+def _object(wanted: inspect.StructType, found: Json) -> Json:
+    """Every field that the struct knows; one that says nothing is left to its default."""
+    meant: Json = {}
+    for field in wanted.fields:
+        if field.encode_name in found and not values.absent(value := found[field.encode_name]):
+            meant[field.encode_name] = _value(field.type, value)
+    return meant
+
+
+def _value(wanted: inspect.Type, found: object) -> object:
+    """The value as its field wants it; as it came if that cannot be, for the error to show."""
+    read: object | None = None
+    match wanted:
+        case inspect.UnionType(types=types):
+            read = next((_value(kind, found) for kind in types if not isinstance(kind, inspect.NoneType)), None)
+        case inspect.StructType() if isinstance(found, dict):
+            read = _object(wanted, found)
+        case inspect.ListType(item_type=item) if isinstance(found, list):
+            read = [_value(item, each) for each in found if each is not None]
+        case inspect.LiteralType(values=options):
+            read = names.match(found, [str(option) for option in options]) if isinstance(found, str) else None
+        case inspect.DateTimeType():
+            read = values.instant(found)
+        case inspect.IntType():
+            read = values.integer(found)
+        case inspect.FloatType():
+            read = values.number(found)
+        case inspect.BoolType():
+            read = _TRUTH.get((values.text(found) or "").lower()) if not isinstance(found, bool) else found
+        case inspect.StrType():
+            read = values.loose_text(found)
+        case _:
+            pass
+    return found if read is None else read

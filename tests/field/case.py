@@ -1,0 +1,122 @@
+"""One row of the table, and the ways through the core."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, timedelta
+from typing import Any
+
+import msgspec
+
+from schemas import codec
+from schemas.control import DeadLetter
+from tests.support_core import LaneHarness
+from tests.support_intake import NOW, map_all
+from workers.core import consent
+from workers.core.personalise import FEEDBACK
+
+#: What a path yields that leads nowhere.
+ABSENT = None
+
+
+@dataclass(frozen=True)
+class Case:
+    """`right`: dotted path into what the way tells → the value there; None = nothing is there."""
+
+    id: str
+    source: str
+    way: Callable[[Any], Any]
+    given: Any
+    right: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A record of a shop with more than a value."""
+
+    value: object
+    key: bytes | None = None
+    headers: tuple[tuple[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class Told:
+    """A record of feedback about somebody who allowed push, with the fields that a sender changed."""
+
+    fields: dict[str, Any] = field(default_factory=dict)
+
+
+def found_at(told: Any, path: str) -> Any:
+    """What is at a dotted path; None if it leads nowhere."""
+    for step in path.split("."):
+        if isinstance(told, list) and step.isdigit():
+            told = told[int(step)] if int(step) < len(told) else None
+        elif isinstance(told, dict):
+            told = told.get(step)
+        else:
+            return ABSENT
+    return told
+
+
+def mapped(given: Any) -> dict[str, Any]:
+    """The first event of a record of a shop, with `key`, `count` (events) and `rejected` (reasons)."""
+    sent = given if isinstance(given, Sent) else Sent(given)
+    result = map_all(sent.value, key=sent.key, headers=sent.headers)
+    events = [json.loads(event.value) for event in result.events]
+    decoded = [codec.decode_event(event.value) for event in result.events]
+    first = events[0] if events else {}
+    if decoded:  # what is right already is passed on as it was written
+        first["timestamp"] = f"{decoded[0].timestamp.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return {
+        **first,
+        "all": events,
+        "key": result.events[0].key.decode() if events else None,
+        "count": len(events),
+        "rejected": [error.reason for error in result.rejects],
+    }
+
+
+def profiled(given: list[dict[str, Any]]) -> dict[str, Any]:
+    """The profile of `ana` after these records of a shop, and whether she may be written to personally.
+
+    Records without a time of their own happen a minute apart.
+    """
+    lane = LaneHarness()
+    at = NOW
+    for number, told in enumerate(given):
+        at += timedelta(minutes=1)
+        known = {"messageId": f"m-{number}", "userId": "ana", "timestamp": at.isoformat()}
+        events = map_all(known | told if "type" in told else told).events
+        lane.run([lane.record(event.value, event.key) for event in events], at.timestamp())
+    profile = lane.profile()
+    found: dict[str, Any] = json.loads(msgspec.json.encode(msgspec.structs.asdict(profile)))
+    found["carts"] = {
+        name: {key: line.quantity for key, line in cart.lines.items()} for name, cart in profile.carts.items()
+    }
+    found["consent"] = {key: word.granted for key, word in profile.consent.items()}
+    found["may_personalise"] = consent.may_personalise(profile, at.timestamp())
+    return found
+
+
+def heard(given: Told) -> dict[str, Any]:
+    """What one record of feedback does to a customer who allowed push and e-mail, and why it was no use."""
+    lane = LaneHarness()
+    at_s = NOW.timestamp()
+    lane.run(lane.allow("push", "email", at_s=at_s), at_s)
+    value = {
+        "event_id": "f-1",
+        "message_id": "m-1",
+        "user_id": "ana",
+        "channel": "push",
+        "status": "unsubscribed",
+        "timestamp": (NOW + timedelta(minutes=1)).isoformat(),
+    } | given.fields
+    lane.run([lane.record(json.dumps(value).encode(), b"ana", FEEDBACK)], at_s + 120)
+    profile = lane.profile()
+    return {
+        "consent": {key: word.granted for key, word in profile.consent.items()},
+        "unreachable": sorted(profile.unreachable),
+        "rejected": [letter.reason for letter in lane.of("dead.letters", DeadLetter)],
+    }

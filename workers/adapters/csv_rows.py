@@ -1,0 +1,69 @@
+"""Rows of CSV, of which a broken one costs its own line and no other."""
+
+from __future__ import annotations
+
+import csv
+from collections import deque
+from collections.abc import Iterator
+
+#: A cell of many lines ends at the longest cell that csv takes, or with the file.
+_NUL = "a NUL byte, which no text has"
+_UNCLOSED = "a quotation mark is never closed"
+
+
+class CsvRows:
+    """Iterates over the rows of `lines`; a quoted cell may run over several lines, as CSV has it.
+
+    A row that cannot be read raises csv.Error, and the next one is that of the line after its first: a quotation mark that
+    nobody closes would swallow the lines below it, in silence at the end of the file.
+    """
+
+    def __init__(self, lines: Iterator[str], delimiter: str) -> None:
+        self._lines = lines
+        self._delimiter = delimiter
+        self._again: deque[str] = deque()
+        self._taken: list[str] = []
+        self._first = 1
+        self._cut_off = False
+        self._reader = self._new_reader()
+
+    def __iter__(self) -> Iterator[list[str]]:
+        return self
+
+    def __next__(self) -> list[str]:
+        self._first += len(self._taken)
+        self._taken.clear()
+        try:
+            row = next(self._reader)
+        except csv.Error as error:
+            swallowed = len(self._taken) > 1 and _NUL not in str(error)
+            raise self._only_its_line(_UNCLOSED if swallowed else str(error)) from error
+        if self._cut_off:
+            raise self._only_its_line(_UNCLOSED)
+        return row
+
+    def _new_reader(self) -> Iterator[list[str]]:
+        return csv.reader(self._supply(), delimiter=self._delimiter)
+
+    def _supply(self) -> Iterator[str]:
+        while True:
+            if self._again:
+                line = self._again.popleft()
+            else:
+                try:
+                    line = next(self._lines)
+                except StopIteration:
+                    self._cut_off = bool(self._taken)  # asked for more in the middle of a row
+                    return
+            self._taken.append(line)
+            if "\0" in line:
+                raise csv.Error(_NUL)
+            yield line
+
+    def _only_its_line(self, what: str) -> csv.Error:
+        """The error; what the row has taken beyond its first line comes again."""
+        self._again.extendleft(reversed(self._taken[1:]))
+        del self._taken[1:]
+        self._cut_off = False
+        self._reader = self._new_reader()
+        return csv.Error(f"line {self._first}: {what}")

@@ -1,0 +1,176 @@
+"""Compressed batches unpack to a bounded size: 8 kB of zstd can be 256 MiB, and Kafka's own limits count what is compressed.
+
+A batch that would be larger, or that cannot be unpacked, is passed over; one record in its place says so, and ends as a dead
+letter. What one answer of a broker unpacks to is bounded as well: the rest of it is fetched again.
+
+Private names of aiokafka 0.14 are touched here: the decoders that its record modules have imported, and the name `MemoryRecords`
+in its fetcher (tests/unit/test_unpacking.py fails when they move).
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import cramjam
+import msgspec
+from aiokafka.codec import _detect_xerial_stream
+from aiokafka.consumer import fetcher
+from aiokafka.record._crecords import default_records, legacy_records
+from aiokafka.record.memory_records import MemoryRecords
+
+log = logging.getLogger(__name__)
+
+#: A producer's batch is 1 MB or less by default, and some ten times that where an old one counts compressed bytes.
+MOST_OF_A_BATCH = 32 << 20
+#: Of one partition in one answer; what is beyond waits for the next.
+ENOUGH_OF_AN_ANSWER = 16 << 20
+_UNCOMPRESSED = 0
+
+
+class NotUnpacked(Exception):
+    """A batch is too large, or broken. The message holds none of its data."""
+
+
+class _Thread(threading.local):
+    """`buffer` is written to by decoders, and only as much of it is real memory as was ever needed. `unpacked` bytes so far."""
+
+    def __init__(self) -> None:
+        self.buffer = bytearray(MOST_OF_A_BATCH)
+        self.unpacked = 0
+
+
+_thread = _Thread()
+
+
+def gzip_decode(payload: Any) -> bytes:
+    """At most MOST_OF_A_BATCH; raises NotUnpacked. So do the others."""
+    parts: list[bytes] = []
+    left, room = bytes(payload), MOST_OF_A_BATCH
+    try:
+        while left:
+            member = zlib.decompressobj(wbits=31)
+            parts.append(member.decompress(left, room + 1))
+            room -= len(parts[-1])
+            if room < 0:
+                raise NotUnpacked("larger than allowed")
+            if not member.eof:
+                raise NotUnpacked("cut off")
+            left = member.unused_data
+    except zlib.error as error:
+        raise NotUnpacked("not gzip") from error
+    return _counted(b"".join(parts))
+
+
+def zstd_decode(payload: Any) -> bytes:
+    return _into_buffer(cramjam.zstd.decompress_into, payload)
+
+
+def lz4_decode(payload: Any) -> bytes:
+    return _into_buffer(cramjam.lz4.decompress_into, payload)
+
+
+def snappy_decode(payload: Any) -> bytes:
+    """Java's clients frame it in blocks, each with its length before it."""
+    view = memoryview(payload)
+    if not _detect_xerial_stream(view):
+        return _into_buffer(cramjam.snappy.decompress_raw_into, view)
+    parts: list[bytes] = []
+    at, room = 16, MOST_OF_A_BATCH
+    while at < len(view):
+        size = int.from_bytes(view[at : at + 4], "big")
+        parts.append(_into_buffer(cramjam.snappy.decompress_raw_into, view[at + 4 : at + 4 + size], room))
+        room -= len(parts[-1])
+        at += 4 + size
+    return b"".join(parts)
+
+
+def _into_buffer(decompress: Callable[[bytes, memoryview], int], payload: Any, room: int = MOST_OF_A_BATCH) -> bytes:
+    with memoryview(_thread.buffer) as whole, whole[:room] as buffer:
+        try:
+            size = int(decompress(bytes(payload), buffer))
+        except cramjam.DecompressionError as error:
+            raise NotUnpacked("larger than allowed, or broken") from error
+        return _counted(bytes(buffer[:size]))
+
+
+def _counted(unpacked: bytes) -> bytes:
+    _thread.unpacked += len(unpacked)
+    return unpacked
+
+
+class BoundedRecords:
+    """What aiokafka's fetcher makes of one partition's answer, with an end."""
+
+    #: Reads the batches one by one.
+    reader: type[Any] = MemoryRecords
+
+    def __init__(self, data: bytes) -> None:
+        self._records = self.reader(data)
+        self.unpacked = 0
+
+    def size_in_bytes(self) -> int:
+        return int(self._records.size_in_bytes())
+
+    def has_next(self) -> bool:
+        """False also when enough is unpacked: the fetcher goes on behind what it was given."""
+        return self.unpacked < ENOUGH_OF_AN_ANSWER and bool(self._records.has_next())
+
+    def next_batch(self) -> Any:
+        batch: Any = self._records.next_batch()
+        return batch if getattr(batch, "compression_type", None) == _UNCOMPRESSED else _Guarded(batch, self)
+
+
+class _Guarded:
+    """A compressed batch of an answer, unpacked when its records are asked for."""
+
+    def __init__(self, batch: Any, answer: BoundedRecords) -> None:
+        self._batch = batch
+        self._answer = answer
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._batch, name)
+
+    def __iter__(self) -> Iterator[Any]:
+        before = _thread.unpacked
+        try:
+            records: Iterator[Any] = iter(self._batch)
+        except NotUnpacked as error:
+            self._answer.unpacked += MOST_OF_A_BATCH  # the time that it took: the answer ends here
+            last = self._batch.next_offset - 1
+            log.error("the batch that ends at offset %d is passed over: %s", last, error)
+            return iter((_Stub(last, getattr(self._batch, "max_timestamp", 0), str(error)),))
+        self._answer.unpacked += _thread.unpacked - before
+        return records
+
+
+class _Stub(msgspec.Struct, frozen=True):
+    """Stands for a whole batch; looks like one of aiokafka's records."""
+
+    offset: int
+    timestamp: int
+    why: str
+    timestamp_type: int = 1
+    key: None = None
+    headers: tuple[()] = ()
+    checksum: None = None
+
+    @property
+    def value(self) -> bytes:
+        """No JSON, so that nobody takes it for an event; whoever looks at the dead letter reads what it was."""
+        return f"a compressed batch that ends at offset {self.offset}: {self.why} ({MOST_OF_A_BATCH} bytes)".encode()
+
+
+def bound(reader: type[Any] = MemoryRecords) -> None:
+    """From now on every consumer of aiokafka in this process unpacks within these limits, and reads batches by `reader`. May be
+    called again.
+    """
+    for module in (default_records, legacy_records):
+        for decode in (gzip_decode, snappy_decode, lz4_decode, zstd_decode):
+            if hasattr(module, decode.__name__):
+                setattr(module, decode.__name__, decode)
+    BoundedRecords.reader = reader
+    fetcher.MemoryRecords = BoundedRecords

@@ -1,0 +1,61 @@
+"""Which traits a profile may keep: it knows what somebody is like, not how to reach, bill or impersonate them."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from schemas.base import TraitValue
+from schemas.names import normal
+
+#: Normal forms. The sender resolves addresses; a profile without them leaks none.
+_NAMES = frozenset(
+    {"address", "homeaddress", "postaladdress", "shippingaddress", "billingaddress", "street", "streetaddress", "ip"}
+    | {"mail", "mobile", "mobilenumber", "tel", "telephone", "fax", "cell", "cellphone", "whatsapp", "wechat"}
+    | {"cc", "ccnumber", "creditcard", "cardnumber", "pan", "cvc", "cvv", "iban", "bankaccount", "accountnumber"}
+    | {"ssn", "socialsecuritynumber", "passport", "passportnumber", "nationalid", "taxid", "idnumber", "idcard"}
+    | {"pwd", "secret", "token", "apikey", "pin", "otp", "cookie"}
+    | {
+        "地址",
+        "手机",
+        "手机号",
+        "手机号码",
+        "电话",
+        "电话号码",
+        "邮箱",
+        "电子邮件",
+        "密码",
+        "身份证",
+        "身份证号",
+        "银行卡号",
+    }
+)
+_ENDINGS = (
+    "email",
+    "emailaddress",
+    "phone",
+    "phonenumber",
+    "password",
+    "passwd",
+    "creditcardnumber",
+    "ipaddress",
+    "token",
+)
+
+
+def may_keep(name: str, value: TraitValue) -> bool:
+    """Whether a trait may lie in a profile and in its public view, whatever way its name is spelt.
+
+    A mere yes or no may: whether there is an address is no address.
+
+    >>> may_keep("phoneNumber", "+44 20"), may_keep("Work-Email", "a@b.c"), may_keep("address.city", "Ulm")
+    (False, False, False)
+    >>> may_keep("has_email", True), may_keep("plan", "gold"), may_keep("phoneNumber", None)
+    (True, True, True)
+    """
+    return value is None or isinstance(value, bool) or _is_harmless(name)
+
+
+@lru_cache(maxsize=4096)
+def _is_harmless(name: str) -> bool:
+    parts = [normal(part) for part in name.split(".")]
+    return not any(part in _NAMES or part.endswith(_ENDINGS) for part in parts)

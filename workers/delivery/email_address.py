@@ -1,0 +1,69 @@
+"""Whatever an address book holds for e-mail → one address for the envelope, or ValueError. Pure."""
+
+from __future__ import annotations
+
+import re
+from email.headerregistry import Address
+
+import idna
+import msgspec
+
+#: Full stops of Chinese and Japanese keyboards, as IDNA has them (RFC 3490, 3.1), and the full-width @.
+_DOTS = str.maketrans({"。": ".", "．": ".", "｡": "."})
+#: What is pasted along and cannot be seen: zero-width characters, a byte order mark, a soft hyphen.
+_UNSEEN = "\u200b\u200c\u200d\u2060\ufeff\u00ad"
+_ATOM = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.\u00a1-\U0010ffff-]+")
+_LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
+#: RFC 5321, 4.5.3.1 [octets].
+_MOST_LOCAL, _MOST = 64, 254
+
+
+class Mailbox(msgspec.Struct, frozen=True):
+    """One address. The domain is ASCII (IDNA); the local part is not where its owner has it so: that needs SMTPUTF8."""
+
+    local: str
+    domain: str
+
+    @property
+    def header(self) -> Address:
+        """For a header; quoted where RFC 5322 wants it."""
+        return Address(username=self.local, domain=self.domain)
+
+    @property
+    def envelope(self) -> str:
+        return self.header.addr_spec
+
+    @property
+    def needs_utf8(self) -> bool:
+        return not self.local.isascii()
+
+
+def mailbox(text: str) -> Mailbox:
+    """Blanks around it, full-width characters and an international domain are understood. Raises ValueError for the rest.
+
+    >>> mailbox(" ana@bücher。example ").envelope
+    'ana@xn--bcher-kva.example'
+    >>> mailbox("ana@mail.example\\r\\nBcc: eve@evil.example")
+    Traceback (most recent call last):
+    ValueError: not an address
+    """
+    text = text.strip().strip(_UNSEEN).strip()
+    local, at, domain = (text if "@" in text else text.replace("＠", "@")).rpartition("@")
+    if not at or not _ATOM.fullmatch(local) or not local.isprintable() or len(local.encode()) > _MOST_LOCAL:
+        raise ValueError("not an address")
+    found = Mailbox(local, _ascii_domain(domain.translate(_DOTS)))
+    if len(found.envelope.encode()) > _MOST:
+        raise ValueError("not an address")
+    return found
+
+
+def _ascii_domain(domain: str) -> str:
+    domain = domain.removesuffix(".")
+    if not domain.isascii():
+        try:
+            domain = idna.encode(domain, uts46=True).decode("ascii")
+        except (idna.IDNAError, UnicodeError) as error:
+            raise ValueError("not an address") from error
+    if len(domain) > 253 or not all(_LABEL.fullmatch(label) for label in domain.split(".")):
+        raise ValueError("not an address")
+    return domain

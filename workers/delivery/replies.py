@@ -1,0 +1,112 @@
+"""What a mail server's reply means: for the address, for this message, or for every message. Pure.
+
+A hard bounce ends all mail to a customer, so only a reply that says of the mailbox itself that it does not exist, or is
+closed, is one (RFC 3463 and the registry of RFC 5248). What is said of us, our server's name, our login, our reputation,
+never is: a mistake in our set-up would cut off every customer it meets.
+"""
+
+from __future__ import annotations
+
+import re
+
+from workers.delivery.channels import Bounced, Failed, Later, Result
+
+#: At the beginning of a line, or marked by `#` or brackets, as Barracuda, IronPort and qmail have it; never a bare number
+#: in a sentence, which may be an address of the Internet or a version.
+_ENHANCED = re.compile(r"(?:^\s*#?|[#(\[])([245]\.\d{1,3}\.\d{1,3})(?![.\d])", re.MULTILINE)
+#: Says nothing by itself, so the words decide.
+_UNSPECIFIC = ("", "5.0.0", "5.1.0", "5.2.0", "5.5.0")
+#: No such mailbox, broken address, moved away, a domain that takes no mail (null MX).
+_GONE = ("5.1.1", "5.1.3", "5.1.6", "5.1.10")
+#: Our sender address, the server's own state, the order of our commands, our login.
+_SERVER = ("5.1.7", "5.1.8", "5.3.2", "5.3.5", "5.5.1", "5.7.0", "5.7.3", *(f"5.7.{detail}" for detail in range(8, 15)))
+_SERVER_CODES = (421, 454, 502, 503, 504, 521, 523, 525, 530, 534, 535, 538)
+#: What RFC 5321 says of a mailbox, without a code of RFC 3463.
+_MAILBOX_CODES = (550, 551, 553)
+#: What may be quoted in a reply and says nothing about its meaning.
+_QUOTED = re.compile(r"<[^>]*>|\S+@\S+|https?://\S+")
+_OURS = re.compile(
+    r"client (?:host|address|ip)|\b(?:helo|ehlo)\b|starttls|\bauthenticat|\blog ?in\b|reverse dns|\bptr\b"
+    r"|sender (?:address|verif|domain|reject|den|unknown|invalid|not)|(?:invalid|unknown|unauthori[sz]ed) sender"
+    r"|return[- ]path|mail from|from address|bad sequence"
+    r"|relay(?:ing)?(?: access)? (?:is )?(?:den|not|proh)|(?:unable|allowed|permitted|authori[sz]ed) to relay|rcpthosts"
+)
+_NO_MAILBOX = re.compile(
+    r"no such|no mailbox|(?:unknown|invalid) (?:user|mailbox|recipient|address|local)"
+    r"|(?:user|mailbox|recipient|account|address|alias)\b[^.;]{0,40}"
+    r"(?:unknown|not found|unavailable|invalid|not exist|n't exist|disabled|inactive|discontinued|no longer|name not allowed)"
+)
+_POLICY = re.compile(
+    r"spam|junk|polic|block|black ?list|banned|reputation|virus|malware|dmarc|\bspf\b|dkim|content|denied|den[iy]|prohibit"
+    r"|permi(?:t|ssion)|refuse|too (?:large|big|many|much)|exceed|\brate\b|limit|restrict|not allowed|disallowed|security"
+    r"|allow ?list|white ?list|your (?:ip|host|server|domain|account|message)"
+)
+_FULL = re.compile(r"\bfull\b|quota|storage|\brate\b|too many")
+
+
+def at_recipient(code: int, text: bytes | str) -> Result:
+    """The reply to RCPT, if it was no yes.
+
+    >>> at_recipient(550, b"5.1.1 no such user"), at_recipient(504, "5.5.2 Helo command rejected")
+    (Bounced(reason='550 5.1.1', bounce_type='hard'), Later(reason='504 5.5.2', after_s=None, everyone=True))
+    """
+    words = _decoded(text)
+    enhanced = _enhanced(words)
+    reason = f"{code} {enhanced}".rstrip()
+    if not 500 <= code < 600:
+        return Later(reason, everyone=code in _SERVER_CODES or enhanced == "4.3.2")
+    said = _QUOTED.sub(" ", words).lower()
+    match enhanced:
+        case unspecific if unspecific in _UNSPECIFIC:
+            return _by_words(code, said, reason)
+        case known if known in _GONE:
+            return Bounced(reason)
+        case "5.2.1":  # disabled; Gmail says it of mailboxes that get too much as well
+            return Bounced(reason, "soft" if _FULL.search(said) else "hard")
+        case "5.2.2":
+            return Bounced(reason, "soft")
+        case "5.1.2" if not _OURS.search(said):  # no such domain
+            return Bounced(reason)
+        case "5.4.1" if "recipient address rejected" in said:  # Exchange Online: not in its directory
+            return Bounced(reason)
+    if enhanced in _SERVER or code in _SERVER_CODES or _OURS.search(said):
+        return Later(reason, everyone=True)
+    return Failed(reason)
+
+
+def after_data(code: int, text: bytes | str) -> Result:
+    """The reply to the words themselves, or to DATA. Without a code of its own it judges the text, not the mailbox."""
+    words = _decoded(text)
+    enhanced = _enhanced(words)
+    if 500 <= code < 600 and code not in _SERVER_CODES and enhanced in _UNSPECIFIC:
+        ours = _OURS.search(_QUOTED.sub(" ", words).lower())
+        reason = reason_of(code, text)
+        return Later(reason, everyone=True) if ours else Failed(reason)
+    return at_recipient(code, text)
+
+
+def reason_of(code: int, text: bytes | str) -> str:
+    """`550 5.1.1`. The rest of a reply often repeats the address, so it goes no further."""
+    return f"{code} {_enhanced(_decoded(text))}".rstrip()
+
+
+def _by_words(code: int, said: str, reason: str) -> Result:
+    """A 5xx that has no code of RFC 3463, or one that says nothing."""
+    if code in _SERVER_CODES or _OURS.search(said):
+        return Later(reason, everyone=True)
+    if code == 552 or (code in _MAILBOX_CODES and "mailbox" in said and _FULL.search(said)):
+        return Bounced(reason, "soft")
+    missing = code in _MAILBOX_CODES and (_NO_MAILBOX.search(said) or not _POLICY.search(said))
+    if missing or code == 556:  # RFC 7504: the domain takes no mail
+        return Bounced(reason)
+    return Failed(reason)
+
+
+def _enhanced(words: str) -> str:
+    """The first code of RFC 3463, "" = none."""
+    found = _ENHANCED.search(words)
+    return found[1] if found else ""
+
+
+def _decoded(text: bytes | str) -> str:
+    return text.decode("ascii", "replace") if isinstance(text, bytes) else text

@@ -1,0 +1,129 @@
+"""Text that must not be seen: passwords, tokens, and URLs that carry them. The one type for all of them."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from base64 import b64encode
+from typing import Any, Self
+from urllib.parse import unquote, urlsplit
+
+HIDDEN = "***"
+#: Paths that say nothing but which API it is; any other may be a token.
+_PLAIN_PATHS = ("", "/", "/v1", "/v1/", "/v1/traces")
+_PLACE = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[\w.-]+)(:\d{1,5})?")
+
+
+class Secret(str):
+    """Shows itself as `***`: in repr, str, f-strings, logs. `reveal` is for whoever hands it to the other side.
+
+    A str, so that it can be compared and checked as one; what a library makes of it by str() is useless, not leaked.
+
+    >>> f"{Secret('sesame')} {Secret('')}", reveal(Secret("sesame"))
+    ('*** ', 'sesame')
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, value: str = "") -> Self:
+        return super().__new__(cls, reveal(value))
+
+    def __str__(self) -> str:
+        return HIDDEN if self else ""
+
+    def __repr__(self) -> str:
+        return repr(str(self))
+
+    def __format__(self, spec: str) -> str:
+        return format(str(self), spec)
+
+    def __getnewargs__(self) -> tuple[Any, ...]:
+        return (reveal(self),)
+
+
+class SecretUrl(Secret):
+    """URLs, separated by commas, that show where they lead and nothing that proves who asks. Words without :// are no secret.
+
+    >>> print(SecretUrl("https://me:sesame@a.example:8443/v1,https://hooks.example/T0/sesame?key=sesame"))
+    https://a.example:8443/v1,https://hooks.example/***
+    """
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return ",".join(shown(part.strip()) for part in reveal(self).split(","))
+
+
+def reveal(text: str) -> str:
+    """The text itself, a plain str."""
+    return str.__str__(text)
+
+
+def shown(url: str) -> str:
+    """Scheme, host and port of a URL, and its path if that is a usual one; what cannot be told apart is hidden.
+
+    >>> shown("https://me:secret@llm.example/"), shown("off"), shown("http://me:secret@1/2@llm.example")
+    ('https://llm.example/', 'off', 'http://***')
+    """
+    scheme, separator, rest = reveal(url).partition("://")
+    if not separator:
+        return scheme if re.fullmatch(r"[a-z-]{0,12}", scheme) else HIDDEN
+    found = re.match(r"[^/?#]*", rest)
+    authority = found[0] if found else ""
+    tail = rest[len(authority) :]
+    place = authority.rpartition("@")[2]
+    if "@" in tail or not _PLACE.fullmatch(place):  # a password with a / in it, or none of ours to judge
+        return f"{scheme}://{HIDDEN}" if re.fullmatch(r"[a-z+]{1,20}", scheme) else HIDDEN
+    return f"{scheme}://{place}{tail if tail in _PLAIN_PATHS else '/' + HIDDEN}"
+
+
+def without_login(url: str) -> tuple[str, str]:
+    """The URL without user and password, and the value of the header Authorization that they become ("" = there are none).
+
+    >>> without_login("http://me:s3%20cret@llm.example:8000")
+    ('http://llm.example:8000', 'Basic bWU6czMgY3JldA==')
+    >>> without_login("http://llm.example/v1")
+    ('http://llm.example/v1', '')
+    """
+    parts = urlsplit(reveal(url))
+    login, at, place = parts.netloc.rpartition("@")
+    if not at:
+        return reveal(url), ""
+    user, _, password = login.partition(":")
+    proof = b64encode(f"{unquote(user)}:{unquote(password)}".encode()).decode()
+    return parts._replace(netloc=place).geturl(), f"Basic {proof}"
+
+
+def is_http(url: str) -> bool:
+    """Whether it is a URL of HTTP with a host, without query and fragment.
+
+    >>> is_http("https://a.example:8000/v1"), is_http("http://a.example?key=1"), is_http("off"), is_http("http://a:port")
+    (True, False, False, False)
+    """
+    try:
+        parts = urlsplit(reveal(url))
+        tail = parts.query or parts.fragment
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and not tail
+    except ValueError:
+        return False
+
+
+def plain_host(url: str) -> str:
+    """The other machine to which whatever goes there would go in plain text; "" = encrypted, or it stays on this one.
+
+    A name that may only lead here counts as another machine.
+
+    >>> [plain_host(f"{url}/hook") for url in ("http://vllm:8000", "fcm+http://A", "https://vllm", "http://127.0.0.1:1")]
+    ['vllm', 'a', '', '']
+    """
+    try:
+        parts = urlsplit(reveal(url))
+        host = parts.hostname or ""
+    except ValueError:
+        return ""  # whoever uses it says that it is none
+    if parts.scheme not in ("http", "fcm+http") or host == "localhost":
+        return ""
+    try:
+        return "" if ipaddress.ip_address(host).is_loopback else host
+    except ValueError:
+        return host
