@@ -10,7 +10,7 @@ REPORT ?=
 # Hundreds of processes start here; with this set, each of them would compile its libraries anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup setup-dev setup-vllm kafka-jars demo test check lint format types unit schemas lock faults bench bench-gpu up down clean
+.PHONY: help setup setup-dev setup-vllm kafka-jars demo test check lint format types unit schemas lock faults fuzz bench bench-gpu up down clean
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -58,7 +58,10 @@ types: setup-dev ## strict mypy, tests included
 	@$(BIN)/mypy
 
 unit: setup-dev ## tests without Kafka and LLM, but for the slow ones
-	@QUICK=1 $(BIN)/pytest -n auto -m "not slow" tests/unit tests/field tests/properties
+	@QUICK=1 $(BIN)/pytest -n auto -m "not slow" tests/unit tests/field tests/properties tests/fuzz
+
+fuzz: setup-dev ## fresh hostile inputs for every decoder, parser and pattern, MINUTES=30; ONLY=NAME some targets. See docs/fuzzing.md
+	@$(BIN)/python -m tests.fuzz.run --minutes $(or $(MINUTES),30) $(if $(ONLY),--only "$(ONLY)")
 
 faults: setup-dev ## break a running system in every known way, and print what was lost; SHORT=1 in minutes, FRESH=1 from the start, WRITE=1 keeps the table
 	@$(if $(FRESH),rm -rf .cache/faults)

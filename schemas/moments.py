@@ -15,7 +15,7 @@ from schemas.numerals import plain_digits
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST = 80
 _DIGITS = re.compile(r"\d{10,19}(\.\d+)?", re.ASCII)
-_ZONE_NAME = re.compile(r"\s*\[[\w/+-]{1,40}\]$|\s*\([^()]{1,40}\)$|\s+m=[+-][\d.]{1,20}$")
+_ZONE_NAME = re.compile(r"\s{0,9}\[[\w/+-]{1,40}\]$|\s{0,9}\([^()]{1,40}\)$|\s{1,9}m=[+-][\d.]{1,20}$")
 _SLASHES = re.compile(r"(\d{4})/(\d{1,2})/(\d{1,2})(?=$|[T ])", re.ASCII)
 #: JavaScript's Date.toString() and Java's.
 _JAVASCRIPT = re.compile(

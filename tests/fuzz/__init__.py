@@ -1,0 +1,1 @@
+"""Whatever a stranger can send, in every shape that a machine finds: decoders, parsers and patterns."""

@@ -1,0 +1,179 @@
+"""Every regular expression of `schemas`, `workers` and `infra`, and how it is used."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import pkgutil
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+import msgspec
+
+import infra
+import schemas
+import workers
+from tests.support_playbooks import REES46, SMART_DEVICES, playbook
+from workers.core.guardrails import packs
+from workers.core.guardrails.alternatives import letter_first
+from workers.core.guardrails.concepts import Concepts
+from workers.core.guardrails.lexicon import lexicon
+from workers.core.guardrails.names import banned_by, whole_words
+from workers.core.guardrails.numbers import _HOURS
+from workers.core.guardrails.screen import Screen
+from workers.core.guardrails.vocabulary import _claiming_han
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = (schemas, workers, infra)
+_METHODS = ("search", "match", "fullmatch", "finditer", "findall", "sub", "split")
+#: (module, function) of every place that builds a pattern when it is called; `_built` knows what they build, but for words
+#: that are escaped as a whole.
+BUILDERS = {
+    ("workers.core.slots", "opened"),
+    ("workers.core.blind_reader", "recover"),
+    ("workers.core.guardrails.vocabulary", "_claiming_han"),
+    ("workers.core.guardrails.screen", "_compiled"),
+    ("workers.core.guardrails.numbers", "_hours"),
+    ("workers.core.guardrails.concepts", "_states"),
+    ("workers.adapters.yaml_structs", "_scalar"),
+}
+
+
+class Known(msgspec.Struct, frozen=True, kw_only=True):
+    """A pattern, where it stands, and by which methods of `re.Pattern` it is asked."""
+
+    name: str
+    pattern: re.Pattern[str] | re.Pattern[bytes]
+    methods: tuple[str, ...]
+
+
+@cache
+def known() -> tuple[Known, ...]:
+    """All of them, each (source, flags, methods) once."""
+    found: dict[tuple[object, ...], Known] = {}
+    for one in (*_of_modules(), *_of_sources(), *_built()):
+        found.setdefault((one.pattern.pattern, one.pattern.flags, one.methods), one)
+    return tuple(found.values())
+
+
+@cache
+def modules() -> tuple[ModuleType, ...]:
+    """Every module of ours, imported."""
+    names_ = [
+        info.name for package in PACKAGES for info in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+    ]
+    return tuple(importlib.import_module(name) for name in names_)
+
+
+def sources() -> Iterator[tuple[str, ast.Module]]:
+    """(module, syntax tree) of every module of ours."""
+    for module in modules():
+        if module.__file__:
+            yield module.__name__, ast.parse(Path(module.__file__).read_text())
+
+
+def builders() -> set[tuple[str, str]]:
+    """(module, function) of every call of `re` inside a function whose pattern is no constant."""
+    found = set()
+    for module, tree in sources():
+        for function in ast.walk(tree):
+            if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+                found |= {(module, function.name) for call in _calls(function) if _constant(call) is None}
+    return found
+
+
+def _of_modules() -> Iterator[Known]:
+    """The values of modules, and those inside of their tables."""
+    for module in modules():
+        for name, value in vars(module).items():
+            if getattr(value, "__module__", module.__name__) == module.__name__ or not isinstance(value, type):
+                yield from _of_value(f"{module.__name__}.{name}", name, value)
+
+
+def _of_value(place: str, name: str, value: object) -> Iterator[Known]:
+    match value:
+        case re.Pattern():
+            yield Known(name=place, pattern=value, methods=_usage().get(name, ("search",)))
+        case Screen():
+            yield from _of_screen(place, value)
+        case Concepts():
+            yield from _of_screen(place, value._screen)
+            for concept, pattern in value._stated_by.items():
+                yield Known(name=f"{place}[{concept}] stated by", pattern=re.compile(pattern), methods=("search",))
+        case dict():
+            for key, inner in value.items():
+                yield from _of_value(f"{place}[{key!r}]", name, inner)
+        case tuple() | list():
+            for inner in value:
+                yield from _of_value(place, name, inner)
+
+
+def _of_screen(place: str, screen: Screen) -> Iterator[Known]:
+    for number, source in screen._parts.table:
+        pattern = re.compile(letter_first(source), screen._flags)
+        yield Known(name=f"{place}[{screen._names[number]}]", pattern=pattern, methods=("finditer",))
+
+
+def _of_sources() -> Iterator[Known]:
+    """Those that are written where they are used, and what the schemas of msgspec hold."""
+    for module, tree in sources():
+        for call in _calls(tree):
+            method = call.func.attr if isinstance(call.func, ast.Attribute) else ""
+            if method in _METHODS and (pattern := _constant(call)) is not None:
+                yield Known(name=f"{module}:{call.lineno}", pattern=pattern, methods=(method,))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Meta":
+                for keyword in node.keywords:
+                    if keyword.arg == "pattern":
+                        pattern = re.compile(ast.literal_eval(keyword.value))
+                        yield Known(name=f"{module}:{node.lineno}", pattern=pattern, methods=("search",))
+
+
+def _built() -> Iterator[Known]:
+    """What `BUILDERS` build of the shipped packs, playbooks and lexicons."""
+    yield from _of_screen("rule packs", packs._rules(tuple(packs.PACKS))[1])
+    for folder in (SMART_DEVICES, REES46):
+        policy = playbook(folder).policy
+        yield from _of_screen(f"{folder.name}: banned words", banned_by(policy))
+        yield from _of_screen(f"{folder.name}: voice", whole_words(tuple(policy.voice.avoid)))
+    for language in ("en", "zh"):
+        claiming = _claiming_han(lexicon(language).claiming)
+        yield Known(name=f"vocabulary, claiming in {language}", pattern=claiming, methods=("findall",))
+    for unit, _ in _HOURS:
+        yield Known(name="numbers._HOURS", pattern=re.compile(unit), methods=("fullmatch",))
+
+
+@cache
+def _usage() -> dict[str, tuple[str, ...]]:
+    """Name of a pattern → the methods by which any module asks it."""
+    found: dict[str, set[str]] = {}
+    for _, tree in sources():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute) and node.attr in _METHODS and isinstance(node.value, ast.Name):
+                found.setdefault(node.value.id, set()).add(node.attr)
+    return {name: tuple(sorted(methods)) for name, methods in found.items()}
+
+
+def _calls(tree: ast.AST) -> Iterator[ast.Call]:
+    """The calls `re.something(pattern, ...)`."""
+    for node in ast.walk(tree):
+        if (
+            (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and isinstance(node.func.value, ast.Name)
+            )
+            and node.func.value.id == "re"
+            and node.func.attr in (*_METHODS, "compile")
+        ):
+            yield node
+
+
+def _constant(call: ast.Call) -> re.Pattern[str] | re.Pattern[bytes] | None:
+    value = call.args[0].value if isinstance(call.args[0], ast.Constant) else None
+    if isinstance(value, str):
+        return re.compile(value)
+    return re.compile(value) if isinstance(value, bytes) else None
