@@ -6,6 +6,7 @@ Every language's JSON has its own habits: null for "nothing" (Jackson), epoch mi
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import cache
 from typing import cast
 
@@ -19,6 +20,22 @@ from schemas.values import Json
 
 #: A customer's "no": nothing that stands beside it may keep it from being heard.
 _NO = ("unsubscribed", "complained")
+#: How mail, push and SMS providers call what our statuses and bounce types mean, in normal form (schemas.names).
+_SYNONYMS = {
+    **dict.fromkeys(
+        ("unsubscribe", "groupunsubscribe", "listunsubscribe", "optout", "optedout", "stop"), "unsubscribed"
+    ),
+    **dict.fromkeys(("complaint", "complain", "spam", "spamreport", "spamcomplaint", "abuse"), "complained"),
+    "open": "opened",
+    "click": "clicked",
+    "bounce": "bounced",
+    "delivery": "delivered",
+    "reply": "replied",
+    **dict.fromkeys(("permanent", "hardbounce"), "hard"),
+    **dict.fromkeys(("transient", "temporary", "softbounce"), "soft"),
+}
+#: Stands in a "no" for what could not be read: an instant that no clock says counts from when the record came.
+_UNNAMED, _UNTIMED = "unnamed", "1970-01-01T00:00:00Z"
 _TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
@@ -42,18 +59,25 @@ def _fields_of(struct: type[Wire]) -> inspect.StructType:
 
 
 def _bare(meant: Json) -> Json:
-    """What a "no" cannot do without; the rest could not be read. Without a channel it counts for all of them."""
-    kept = {field.name for field in msgspec.structs.fields(Feedback) if field.required} | {"schema_version"}
+    """What a "no" cannot do without: a customer. The rest could not be read; without a channel it counts for all of them."""
+    bare: Json = {name: meant[name] for name in ("user_id", "status", "schema_version") if name in meant}
+    for name in ("event_id", "message_id"):
+        given = meant.get(name)
+        bare[name] = given if isinstance(given, str) and 0 < len(given) <= values.MAX_ID else _UNNAMED
+    said = meant.get("timestamp")
+    bare["timestamp"] = said if isinstance(said, datetime) else values.instant(said) or _UNTIMED
     if isinstance(meant.get("channel"), str):
-        kept.add("channel")
-    return {name: value for name, value in meant.items() if name in kept}
+        bare["channel"] = meant["channel"]
+    return bare
 
 
 def _object(wanted: inspect.StructType, found: Json) -> Json:
-    """Every field that the struct knows; one that says nothing is left to its default."""
+    """Every field that the struct knows, also as `messageId`; one that says nothing is left to its default."""
     meant: Json = {}
+    spelt = {names.normal(name): name for name in found}
     for field in wanted.fields:
-        if field.encode_name in found and not values.absent(value := found[field.encode_name]):
+        name = field.encode_name if field.encode_name in found else spelt.get(names.normal(field.encode_name), "")
+        if name and not values.absent(value := found[name]):
             meant[field.encode_name] = _value(field.type, value)
     return meant
 
@@ -69,7 +93,7 @@ def _value(wanted: inspect.Type, found: object) -> object:
         case inspect.ListType(item_type=item) if isinstance(found, list):
             read = [_value(item, each) for each in found if each is not None]
         case inspect.LiteralType(values=options):
-            read = names.match(found, [str(option) for option in options]) if isinstance(found, str) else None
+            read = _option(found, [str(option) for option in options]) if isinstance(found, str) else None
         case inspect.DateTimeType():
             read = values.instant(found)
         case inspect.IntType():
@@ -83,3 +107,9 @@ def _value(wanted: inspect.Type, found: object) -> object:
         case _:
             pass
     return found if read is None else read
+
+
+def _option(found: str, options: list[str]) -> str | None:
+    """The option that is meant, by its own name or a provider's."""
+    known = names.match(found, options) or _SYNONYMS.get(names.normal(found))
+    return known if known in options else None

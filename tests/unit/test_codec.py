@@ -78,6 +78,10 @@ NOON = datetime(2025, 3, 1, 12, tzinfo=UTC)
 OPENED = Feedback(event_id="e", message_id="m", user_id="17", status="opened", timestamp=NOON)
 
 
+#: What is left of a "no" of which little more than the customer can be read.
+NO_MORE = {"status": "unsubscribed", "message_id": "unnamed", "timestamp": datetime(1970, 1, 1, tzinfo=UTC)}
+
+
 def feedback(**fields: object) -> bytes:
     plain: dict[str, Any] = msgspec.json.decode(codec.encode(OPENED))
     return json.dumps({**plain, **fields}).encode()
@@ -111,6 +115,13 @@ def feedback(**fields: object) -> bytes:
         ({"status": "UNSUBSCRIBED", "revenue": "much", "link_id": []}, {"status": "unsubscribed"}),
         ({"status": "complained", "channel": {"name": "email"}}, {"status": "complained"}),
         ({"status": "complained", "channel": "email", "rating": 9}, {"status": "complained", "channel": "email"}),
+        ({"status": "unsubscribe"}, {"status": "unsubscribed"}),
+        ({"status": "Spam Report"}, {"status": "complained"}),
+        ({"status": "click"}, {"status": "clicked"}),
+        ({"status": "bounce", "bounce_type": "Permanent"}, {"status": "bounced", "bounce_type": "hard"}),
+        ({"user_id": None, "userId": "17"}, {}),
+        ({"status": "unsubscribed", "timestamp": "soon", "message_id": None}, NO_MORE),
+        ({"status": "unsubscribed", "timestamp": None, "message_id": ["m"]}, NO_MORE),
     ],
 )
 def test_feedback_is_read_for_what_its_sender_means(sent: dict[str, Any], meant: dict[str, Any]) -> None:
@@ -120,7 +131,7 @@ def test_feedback_is_read_for_what_its_sender_means(sent: dict[str, Any], meant:
 @pytest.mark.parametrize(
     ("sent", "detail"),
     [
-        ({"status": "spam"}, "$.status"),
+        ({"status": "seen"}, "$.status"),
         ({"timestamp": "yesterday"}, "$.timestamp"),
         ({"timestamp": [2025, 3, 1, 12, 0]}, "$.timestamp"),
         ({"timestamp": None}, "`timestamp`"),
