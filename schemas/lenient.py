@@ -74,11 +74,12 @@ def _bare(meant: Json) -> Json:
 def _object(wanted: inspect.StructType, found: Json) -> Json:
     """Every field that the struct knows, also as `messageId`; one that says nothing is left to its default."""
     meant: Json = {}
-    spelt = {names.normal(name): name for name in found}
+    said = {name: value for name, value in found.items() if not values.absent(value)}
+    spelt = {names.normal(name): name for name in said}
     for field in wanted.fields:
-        name = field.encode_name if field.encode_name in found else spelt.get(names.normal(field.encode_name), "")
-        if name and not values.absent(value := found[name]):
-            meant[field.encode_name] = _value(field.type, value)
+        name = field.encode_name if field.encode_name in said else spelt.get(names.normal(field.encode_name))
+        if name is not None:
+            meant[field.encode_name] = _value(field.type, said[name])
     return meant
 
 
