@@ -295,7 +295,7 @@ def make_playbook(**changes: Any) -> Playbook:
                 mode="live",
             )
         },
-        "policy": Policy(caps=[Cap(messages=CAP, per_s=7 * 86_400.0)]),
+        "policy": Policy(caps=[Cap(messages=CAP, per_s=7 * 86_400.0)], undescribed_products="named"),
         "prompts": prompts,
         "templates": templates,
     }

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -221,6 +222,9 @@ def test_traits_become_flat_and_the_write_key_stops_here() -> None:
     }
     assert "writeKey" not in mapped
     assert "writeKey" not in map_one({**CALL, "writeKey": "secret"})
+    for hidden in (rb"write\u004bey", rb"\u0077riteKey", rb"write\u005fkey", rb"\u0077\u0072\u0069\u0074\u0065Key"):
+        value = json.dumps(CALL | {"writeKey": "secret"}).encode().replace(b"writeKey", hidden)
+        assert b"secret" not in map_all(value).events[0].value
 
 
 @pytest.mark.parametrize(

@@ -120,6 +120,18 @@ MISTAKES = {
         "trigger:",
         "campaigns[0].trigger: `type` is missing; allowed: cart_abandonment, repeat_view, browse_abandonment, cross_sell",
     ),
+    "a campaign that calls itself transactional": (
+        replace("campaigns.yaml", "    mode: live", "    category: transactional\n    mode: live"),
+        "campaigns.yaml",
+        "category: transactional",
+        "campaigns[0].category: `transactional` does not fit the trigger `cart_abandonment`",
+    ),
+    "consent of a channel that does not exist": (
+        replace("policy.yaml", "caps:", "consent_categories: {Advertising: [pusch:marketing]}\ncaps:"),
+        "policy.yaml",
+        "pusch",
+        "consent_categories.Advertising[0]: channel `pusch` is not known (did you mean `push`?)",
+    ),
     "unknown tone": (
         replace("campaigns.yaml", "tones: [warm, brisk]", "tones: [warm, frisk]"),
         "campaigns.yaml",
@@ -701,7 +713,7 @@ MISTAKES = {
     "prompt that cannot render": (
         replace(EN_PROMPT, "{{ group.name }}", "{{ group.name + 1 }}"),
         EN_PROMPT,
-        "{% set liked",
+        "For: {{ group.name",
         "Jinja: can only concatenate str",
     ),
     "unknown role": (

@@ -26,7 +26,9 @@ def playbook(policy: dict[str, Any] | None = None, **campaign: Any) -> Playbook:
     values = {"deadline_s": 600.0} | campaign
     changed: Campaign = msgspec.structs.replace(base.campaigns["cart-abandonment"], **values)
     return msgspec.structs.replace(
-        base, policy=Policy(**({"caps": [CAP]} | (policy or {}))), campaigns={changed.id: changed}
+        base,
+        policy=Policy(**({"caps": [CAP], "undescribed_products": "named"} | (policy or {}))),
+        campaigns={changed.id: changed},
     )
 
 

@@ -440,8 +440,8 @@ def test_an_accessory_that_the_customer_has_is_not_offered() -> None:
     assert lane.decisions[0].product_id == "charger"
 
 
-def test_products_that_only_events_know_keep_what_events_said() -> None:
-    lane = LaneHarness(playbook(REPEAT))
+def test_products_that_only_events_know_keep_what_events_said_where_the_playbook_allows_it() -> None:
+    lane = LaneHarness(msgspec.structs.replace(playbook(REPEAT), policy=Policy(undescribed_products="unnamed")))
     lane.run(lane.allow("push"))
     looks = [
         lane.look("tv-1", NOON + n, category="electronics.tv", brand="acme", price=250.0, currency="EUR")

@@ -9,6 +9,7 @@ import msgspec
 from workers.adapters.playbook_findings import reference, texts, unique
 from workers.adapters.playbook_parts import Parts
 from workers.adapters.yaml_documents import Document, FieldPath
+from workers.core import triggers
 from workers.core.arms import NO_SEND
 from workers.core.playbook import Campaign, CrossSell
 
@@ -32,6 +33,13 @@ def check(parts: Parts) -> None:
         _arms(parts, document, path, campaign)
         _release(parts, document, path, campaign)
         _strategy(document, path, campaign)
+        if campaign.category != "marketing":
+            document.report(
+                (*path, "category"),
+                f"`{campaign.category}` does not fit the trigger `{triggers.name(campaign.trigger)}`: consent, quiet hours, "
+                "caps, control group and unsubscribe link would be off",
+                "marketing, or no such field",
+            )
         if campaign.ttl_s <= campaign.deadline_s:
             document.report(
                 (*path, "ttl_s"), f"{campaign.ttl_s:g} ends before the deadline", f"more than {campaign.deadline_s:g}"

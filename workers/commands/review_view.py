@@ -46,6 +46,8 @@ def shown(one: Reviewed) -> list[str]:
         f"prompt    {asked.prompt} {asked.language} ({asked.prompt_version})",
         f"product   {asked.product.name or asked.product.product_id}: {facts}",
         *(f"{name:<9} {value}" for name, value in _fields(asked.text).items()),
+        f"link      {asked.product.url or 'none'}",
+        f"picture   {asked.product.image_url or 'none'}",
         *(f"guardrail {said.name}: {said.detail}" for said in asked.verdicts if not said.passed),
         *(f"verdict   {said.verdict} by {said.reviewer}: {'; '.join(said.reasons) or '-'}" for said in one.verdicts),
     ]

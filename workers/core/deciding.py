@@ -89,9 +89,13 @@ class Deciding:
             self._closing.templated(profile, message_id, opened, now_s)
 
     def _ruling(self, profile: Profile, occurrence: Occurrence, situation: Situation) -> Ruling:
-        ruling = policy.rule(profile, self._playbook, situation) if occurrence.objection is None else Ruling()
-        if occurrence.objection is not None:
-            ruling.failed("occasion", *occurrence.objection)
+        objection = occurrence.objection
+        if objection is None and not facts.speaks_of(occurrence.line.product_id, self._playbook):
+            objection = "guardrail", f"nobody has described product {occurrence.line.product_id[:64]} (products.yaml)"
+        if objection is None:
+            return policy.rule(profile, self._playbook, situation)
+        ruling = Ruling()
+        ruling.failed("occasion", *objection)
         return ruling
 
     def _waits(self, profile: Profile, occurrence: Occurrence, ruling: Ruling, now_s: float, *, its_turn: bool) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import msgspec
@@ -9,11 +10,14 @@ import msgspec
 from schemas.base import TraitValue
 from schemas.catalogue import CatalogueProduct
 from schemas.messages import ProductFacts
-from workers.core import decay, markets
+from workers.core import decay, links, markets
 from workers.core.playbook import Playbook
 from workers.core.profile import CartLine, Profile
 
 _DAY_S = 86_400.0
+#: What an event calls a category or a brand, if it can be no sentence: `electronics.smartphone`, `samsung`.
+_CODE = re.compile(r"[a-z0-9_-]{1,40}(\.[a-z0-9_-]{1,40}){0,4}")
+_ONE_WORD = re.compile(r"[\w&.'-]{1,30}")
 
 
 class Known(msgspec.Struct, frozen=True, gc=False):
@@ -81,21 +85,30 @@ def language_of(profile: Profile, playbook: Playbook) -> tuple[str, str]:
 
 
 def product_facts(line: CartLine, currency: str | None, playbook: Playbook, language: str) -> ProductFacts:
-    """What copy may say of a cart line: the playbook's product, else only what the events told."""
+    """What copy may say of a cart line: the playbook's product, else what of the events' words the playbook allows.
+
+    Anybody's event may call a product "Verify your identity": without leave no sentence of an event reaches a customer.
+    """
     known: CatalogueProduct | None = playbook.products.get(line.product_id)
     if known is None:
+        named = playbook.policy.undescribed_products == "named"
         return ProductFacts(
             product_id=line.product_id,
-            name=line.name,
-            category=line.category,
-            brand=line.brand,
+            name=line.name if named else "",
+            category=line.category if named or _CODE.fullmatch(line.category) else "",
+            brand=line.brand if named or _ONE_WORD.fullmatch(line.brand) else "",
             price=line.price,
             currency=currency,
-            url=line.url,
-            image_url=line.image_url,
+            url=links.safe(line.url, playbook),
+            image_url=links.safe(line.image_url, playbook),
             quantity=line.quantity,
         )
     return facts_of(known, language, line.quantity)
+
+
+def speaks_of(product_id: str, playbook: Playbook) -> bool:
+    """Whether messages may be about this product: somebody has described it, or the playbook does without."""
+    return product_id in playbook.products or playbook.policy.undescribed_products != "refuse"
 
 
 def facts_of(product: CatalogueProduct, language: str, quantity: int | None = 1) -> ProductFacts:

@@ -104,6 +104,7 @@ class Voice(_Strict, frozen=True, kw_only=True):
     avoid: list[Annotated[str, Meta(pattern=r"\S")]] = []
 
 
+Host = Annotated[str, Meta(pattern=r"^(\*\.)?[a-z0-9-]+(\.[a-z0-9-]+)+$")]
 #: A channel with a purpose, a purpose on all channels (which can only be refused so), or `personalisation`.
 ConsentTarget = Annotated[str, Meta(pattern=r"^(([a-z][a-z0-9_-]*:)?(marketing|transactional)|personalisation)$")]
 
@@ -117,6 +118,11 @@ class Policy(_Strict, frozen=True, kw_only=True):
     names no region, or one of no market. `neutral_words`, per language: words and phrases that claim nothing, beside those
     of the package. `consent_categories`: what the categories of the shop's own consent dialogue (Segment's
     `context.consent.categoryPreferences`) allow or refuse.
+
+    `undescribed_products`: of products that only events know, `refuse` sends no message; `unnamed` speaks of them by
+    category and brand, `named` by the name that an event gave as well: only where nobody but the shop can send events. Their
+    links and pictures leave only if they are https on a host of the playbook's own products, or on one of `link_hosts` or
+    its subdomains.
     """
 
     caps: list[Cap] = []
@@ -133,6 +139,8 @@ class Policy(_Strict, frozen=True, kw_only=True):
     default_market: dict[str, Id] = {}
     voice: Voice = Voice()
     consent_categories: dict[str, list[ConsentTarget]] = {}
+    undescribed_products: Literal["refuse", "unnamed", "named"] = "refuse"
+    link_hosts: list[Host] = []
 
     @property
     def categories(self) -> dict[str, tuple[str, ...]]:

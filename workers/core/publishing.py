@@ -13,7 +13,7 @@ from schemas.messages import (
     Outcome,
     Provenance,
 )
-from workers.core import consent, ids, limits, markets, provider_templates
+from workers.core import consent, ids, limits, links, markets, provider_templates
 from workers.core.channels import Channel
 from workers.core.fold import instant
 from workers.core.guidance import Guidance, paused_by
@@ -115,6 +115,7 @@ def message(
         return "stale", "the playbook has no words for this channel and language any more"
     campaign = playbook.campaigns[opened.campaign_id]
     channel = playbook.channels[opened.channel]
+    product = links.trusted(opened.product, playbook)
     generated_by = candidate.generated_by if candidate else "template"
     by_machine = generated_by != "template"
     made = Message(
@@ -135,10 +136,10 @@ def message(
         email_subject=text.email_subject,
         preheader=text.preheader,
         body=limits.suffixed(channel, opened.language, text.body),
-        image_url=opened.product.image_url,
+        image_url=product.image_url,
         cta=CallToAction(
             text="" if filled else text.cta_text or campaign.cta.get(opened.language, ""),
-            link_url=tracked_url(opened.product.url, opened.channel, campaign.id, message_id),
+            link_url=tracked_url(product.url, opened.channel, campaign.id, message_id),
         ),
         send_at=instant(now_s),
         expires_at=instant(opened.expires_at),

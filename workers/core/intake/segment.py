@@ -6,6 +6,7 @@ every other name is the shop's own and stays.
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 
 from schemas import codec
@@ -20,6 +21,10 @@ NAMES = SYNONYMS
 #: What a batch says for all of its calls, in both spellings.
 _IDS = (("userId", "user_id"), ("anonymousId", "anonymous_id"))
 _SENT = ("sentAt", "sent_at")
+
+
+#: A letter, a digit or "_" that JSON would write as it is.
+_ESCAPED_LETTER = re.compile(rb"\\u00(3[0-9]|[46][1-9a-fA-F]|[57][0-9aA]|5[fF])")
 
 
 def split(raw: Json) -> list[object] | None:
@@ -72,6 +77,8 @@ def unchanged(value: bytes, latest: datetime) -> MappedEvent | None:
     if event.context.locale in NOTHING or event.context.timezone in NOTHING:
         return None
     if b'"user_id"' in value or b'"writeKey"' in value or b'"write_key"' in value:  # `finish` renames or removes them
+        return None
+    if b"\\u00" in value and _ESCAPED_LETTER.search(value):  # nobody escapes letters but to hide a name
         return None
     if isinstance(event, Track) and not _is_settled(event.event, event.properties):
         return None

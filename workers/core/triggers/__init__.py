@@ -6,8 +6,10 @@ A kind of trigger is a class in this package (see base.Kind), registered in `Tri
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import assert_never
 
+from workers.core import facts
 from workers.core.fold import Folded
 from workers.core.playbook import BrowseAbandonment, Campaign, CartAbandonment, CrossSell, Playbook, RepeatView, Trigger
 from workers.core.profile import MAX_DONE, OpenRequest, Profile
@@ -70,8 +72,9 @@ class Triggers:
     """The triggers of one playbook."""
 
     def __init__(self, playbook: Playbook) -> None:
-        self._carts, self._repeat_views, self._visits = Carts(), RepeatViews(), Visits()
-        self._purchases = Purchases(playbook.products)
+        speaks_of = partial(facts.speaks_of, playbook=playbook)
+        self._carts, self._repeat_views, self._visits = Carts(speaks_of), RepeatViews(), Visits(speaks_of)
+        self._purchases = Purchases(playbook.products, speaks_of)
         self._campaigns: dict[Kind, list[Campaign]] = {}
         for campaign in playbook.campaigns.values():
             self._campaigns.setdefault(self._kind(campaign.trigger), []).append(campaign)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from workers.core.playbook import Campaign, CartAbandonment, Trigger
 from workers.core.profile import Cart, CartLine, OpenRequest, Profile
 from workers.core.purchases import bought_since
@@ -9,7 +11,10 @@ from workers.core.triggers.base import Objection, Occurrence, occurrence_id
 
 
 class Carts:
-    """A cart that nothing was done with for a while."""
+    """A cart that nothing was done with for a while. `speaks_of`: whether a message may be about a product."""
+
+    def __init__(self, speaks_of: Callable[[str], bool]) -> None:
+        self._speaks_of = speaks_of
 
     def due_at(self, profile: Profile, trigger: Trigger, key: str) -> float | None:
         """See Kind."""
@@ -35,7 +40,7 @@ class Carts:
             key=key,
             occurrence_id=self.occurrence_id(profile, key),
             due_at_s=due_at_s,
-            line=_leading_line(left or list(cart.lines.values())),
+            line=self._leading_line(left or list(cart.lines.values())),
             currency=cart.currency,
             source=cart.source,
             objection=None if left else ("converted", "what is in the cart was bought in another order"),
@@ -50,12 +55,15 @@ class Carts:
             return "converted", "the product was bought in another order meanwhile"
         return None
 
+    def _leading_line(self, lines: list[CartLine]) -> CartLine:
+        """The product that the message is about: one that it may be about, the most valuable, the newest, by id."""
+
+        def rank(line: CartLine) -> tuple[bool, float, float, str]:
+            return self._speaks_of(line.product_id), line.price or 0.0, line.added_at, line.product_id
+
+        return max(lines, key=rank)
+
 
 def _was_bought(profile: Profile, cart: Cart, product_id: str) -> bool:
     line = cart.lines.get(product_id)
     return bought_since(profile, product_id, cart.opened_at if line is None else line.added_at)
-
-
-def _leading_line(lines: list[CartLine]) -> CartLine:
-    """The product that the message is about: the most valuable, then the newest, then by id."""
-    return max(lines, key=lambda line: (line.price or 0.0, line.added_at, line.product_id))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from workers.core.playbook import BrowseAbandonment, Campaign, RepeatView, Trigger
 from workers.core.profile import Looked, OpenRequest, Profile, Visit
 from workers.core.triggers.base import Objection, Occurrence, occurrence_id
@@ -40,7 +42,10 @@ class RepeatViews:
 
 
 class Visits:
-    """A visit that ended without a cart."""
+    """A visit that ended without a cart. `speaks_of`: whether a message may be about a product."""
+
+    def __init__(self, speaks_of: Callable[[str], bool]) -> None:
+        self._speaks_of = speaks_of
 
     def due_at(self, profile: Profile, trigger: Trigger, key: str) -> float | None:
         """See Kind."""
@@ -60,13 +65,13 @@ class Visits:
         return [] if profile.visit is None else [profile.visit.visit_id]
 
     def occurrence(self, profile: Profile, campaign: Campaign, key: str, due_at_s: float) -> Occurrence | None:
-        """See Kind. The message is about the product that was looked at most, then last."""
+        """See Kind. The message is about the product that was looked at most, then last, of those that it may be about."""
         visit = profile.visit
         looked = [] if visit is None else [product_id for product_id in visit.looks if product_id in profile.looked]
         free = [product_id for product_id in looked if not _in_cart(profile, product_id)]
         if visit is None or not free:
             return None
-        best = max(free, key=lambda product_id: _weight(profile, visit, product_id))
+        best = max(free, key=lambda product_id: (self._speaks_of(product_id), *_weight(profile, visit, product_id)))
         return _about(profile.looked[best], campaign, key, self.occurrence_id(profile, key), due_at_s)
 
     def objection(self, profile: Profile, opened: OpenRequest) -> Objection | None:

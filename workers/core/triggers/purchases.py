@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from schemas.catalogue import CatalogueProduct
 from workers.core.playbook import Campaign, CrossSell, Trigger
@@ -12,9 +12,10 @@ from workers.core.triggers.base import Objection, Occurrence, occurrence_id
 
 
 class Purchases:
-    """Something that goes with what was bought."""
+    """Something that goes with what was bought. `speaks_of`: whether a message may be about a product."""
 
-    def __init__(self, products: Mapping[str, CatalogueProduct]) -> None:
+    def __init__(self, products: Mapping[str, CatalogueProduct], speaks_of: Callable[[str], bool]) -> None:
+        self._speaks_of = speaks_of
         self._accessories: dict[str, list[CatalogueProduct]] = {}
         for product in products.values():
             for other in product.accessory_of:
@@ -70,4 +71,5 @@ class Purchases:
             else:
                 newest = sorted(profile.looked.values(), key=lambda looked: (looked.at[-1], looked.line.product_id))
                 for looked in reversed(newest):
-                    yield looked.line, looked.currency
+                    if self._speaks_of(looked.line.product_id):
+                        yield looked.line, looked.currency
