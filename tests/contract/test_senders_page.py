@@ -82,7 +82,7 @@ def test_every_reason_why_feedback_is_refused_is_told() -> None:
     )
     for reason in told:
         assert f'"{reason}"' in source, f"{reason} is no reason any more"
-    assert {"null_value", "broken_json", "wrong_type", "unknown_schema_version", "key_mismatch"} <= told
+    assert {"null_value", "broken_json", "wrong_type", "unknown_schema_version", "bad_timestamp"} <= told
 
 
 def test_every_reason_why_feedback_counts_nowhere_is_told() -> None:

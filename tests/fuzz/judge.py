@@ -37,7 +37,7 @@ def judge(target: Target, data: bytes, hits: Hits | None = None) -> None:
     if hits is not None:
         hits.tried += 1
         hits.reached += reached
-    if size > 4 * len(data) + target.constant:
+    if size > target.factor * len(data) + target.constant:
         raise Broken(f"{target.name}: {size} bytes out of {len(data)}")
     limit_s = target.limit_s * max(1.0, len(data) / _SIZE_OF_LIMIT)
     if spent_s > limit_s:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.fuzz import patterns
 from tests.fuzz.patterns import Known
-from tests.fuzz.worst import SIZE, cpu_s, nested, worst
+from tests.fuzz.worst import cpu_s, nested, worst
 
 LIMIT_S = 0.050
 #: Too slow once may be the machine; several times is the pattern.
@@ -20,7 +20,7 @@ def too_slow(known: Known) -> str:
     found = worst(known)
     if found.cpu_s <= LIMIT_S or (best := cpu_s(found.ask, found.text, TRIES)) <= LIMIT_S:
         return ""
-    return f"{known.name} ({found.method}): {1000 * best:.0f} ms for {found.shape!r} at {SIZE} characters"
+    return f"{known.name} ({found.method}): {1000 * best:.0f} ms for {found.shape!r} at {found.size} characters"
 
 
 @pytest.mark.slow

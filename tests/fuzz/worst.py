@@ -32,8 +32,8 @@ _ONE_OF = {
 _MOST_PAIRS, _MOST_UNITS, _MOST_ALPHABET = 90, 60, 24
 #: Of so many texts that were slow when short the long ones are measured.
 _LONG = 2
-#: A short text that takes so long needs no long one.
-_HOPELESS_S = 0.2
+#: A short text that takes so long needs no longer one.
+_HOPELESS_S = 0.1
 
 
 class Shape(NamedTuple):
@@ -62,11 +62,12 @@ class Timed(NamedTuple):
     method: str
     shape: Shape
     ask: Callable[[Any], object]
+    size: int
 
     @property
     def text(self) -> str | bytes:
-        """The text at full size."""
-        return self.shape.given(SIZE)
+        """The text that was measured."""
+        return self.shape.given(self.size)
 
 
 def shapes(pattern: re.Pattern[str] | re.Pattern[bytes]) -> Iterator[Shape]:
@@ -93,8 +94,8 @@ def shapes(pattern: re.Pattern[str] | re.Pattern[bytes]) -> Iterator[Shape]:
 
 
 def worst(known: Known) -> Timed:
-    """The slowest use of a pattern: among all texts by short ones, then measured at full size. It stops early at one that
-    takes seconds.
+    """The slowest use of a pattern: among all texts by short ones, then measured at full size, or at the size at which it is
+    too slow already.
     """
     found: list[Timed] = []
     as_text = isinstance(known.pattern.pattern, str)
@@ -107,8 +108,11 @@ def worst(known: Known) -> Timed:
             if timed[-1][0] > _HOPELESS_S:
                 break
         for short_s, shape in sorted(timed, reverse=True)[:_LONG]:
-            long_s = short_s if short_s > _HOPELESS_S else cpu_s(ask, shape.given(SIZE))
-            found.append(Timed(long_s, known.name, method, shape, ask))
+            spent_s, size = short_s, PROBE
+            while size < SIZE and spent_s <= _HOPELESS_S:
+                size = min(4 * size, SIZE)
+                spent_s = cpu_s(ask, shape.given(size))
+            found.append(Timed(spent_s, known.name, method, shape, ask, size))
     return max(found, key=lambda one: one.cpu_s)
 
 

@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 
 from schemas.messages import MessageText, ProductFacts
+from tests.fuzz.worst import cpu_s
 from tests.support_playbooks import language, playbook, request
 from tests.unit.labelled_texts import BAD, GOOD, Labelled, push
 from workers.core import guardrails
@@ -130,3 +131,31 @@ def rejected_by(text: MessageText, product: ProductFacts) -> set[str]:
     """The guardrails that say no to an English push message."""
     checked = guardrails.check(text, request(product), playbook(), language())
     return {verdict.name for verdict in checked if not verdict.passed}
+
+
+HOSTILE = {
+    "newlines": "\n" * 20_000,
+    "accents": "é" * 20_000,
+    "one Chinese character": "都" * 20_000,
+    "digits": "0" * 20_000,
+    "amounts": "7 days " * 2_800,
+    "names": "Zebra " * 3_300,
+    "dots": "a." * 10_000,
+}
+
+
+@pytest.mark.parametrize("words", HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_text_far_too_long_is_refused_by_its_length_alone_and_at_once(words: str, language: str) -> None:
+    about = request(language=language)
+    checked = guardrails.check(push("Your Smart Band", words), about, playbook())
+    assert [(verdict.name, verdict.passed) for verdict in checked] == [("length", False)]
+    assert cpu_s(lambda text: guardrails.check(text, about, playbook()), push("Your Smart Band", words), 3) < 0.05
+
+
+@pytest.mark.parametrize("words", HOSTILE.values(), ids=HOSTILE)
+def test_a_text_as_long_as_texts_are_looked_at_whole_takes_milliseconds(words: str) -> None:
+    body = words[: guardrails.LONGEST_MESSAGE - 20]
+    checked = guardrails.check(push("Your Smart Band", body), request(), playbook())
+    assert [verdict.name for verdict in checked] == list(guardrails.NAMES)
+    assert cpu_s(lambda text: guardrails.check(text, request(), playbook()), push("Your Smart Band", body), 3) < 0.05

@@ -713,7 +713,7 @@ MISTAKES = {
     "prompt that cannot render": (
         replace(EN_PROMPT, "{{ group.name }}", "{{ group.name + 1 }}"),
         EN_PROMPT,
-        "For: {{ group.name",
+        "{{ group.name + 1 }}",
         "Jinja: can only concatenate str",
     ),
     "unknown role": (

@@ -13,7 +13,7 @@ from workers.delivery.channels import Bounced, Failed, Later, Result
 
 #: At the beginning of a line, or marked by `#` or brackets, as Barracuda, IronPort and qmail have it; never a bare number
 #: in a sentence, which may be an address of the Internet or a version.
-_ENHANCED = re.compile(r"(?:^\s*#?|[#(\[])([245]\.\d{1,3}\.\d{1,3})(?![.\d])", re.MULTILINE)
+_ENHANCED = re.compile(r"(?:^[^\S\n]*+#?|[#(\[])([245]\.\d{1,3}\.\d{1,3})(?![.\d])", re.MULTILINE)
 #: Says nothing by itself, so the words decide.
 _UNSPECIFIC = ("", "5.0.0", "5.1.0", "5.2.0", "5.5.0")
 #: No such mailbox, broken address, moved away, a domain that takes no mail (null MX).
@@ -24,7 +24,7 @@ _SERVER_CODES = (421, 454, 502, 503, 504, 521, 523, 525, 530, 534, 535, 538)
 #: What RFC 5321 says of a mailbox, without a code of RFC 3463.
 _MAILBOX_CODES = (550, 551, 553)
 #: What may be quoted in a reply and says nothing about its meaning.
-_QUOTED = re.compile(r"<[^>]*>|\S+@\S+|https?://\S+")
+_QUOTED = re.compile(r"<[^<>]*>|\S{1,64}@\S+|https?://\S+")
 _OURS = re.compile(
     r"client (?:host|address|ip)|\b(?:helo|ehlo)\b|starttls|\bauthenticat|\blog ?in\b|reverse dns|\bptr\b"
     r"|sender (?:address|verif|domain|reject|den|unknown|invalid|not)|(?:invalid|unknown|unauthori[sz]ed) sender"

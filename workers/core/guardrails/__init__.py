@@ -31,7 +31,7 @@ from workers.core.guardrails.subject import About, Subject, subject
 from workers.core.guardrails.voice import voice
 from workers.core.playbook import Playbook
 
-__all__ = ["GROUNDING", "NAMES", "About", "Language", "check", "market_verdict", "passed"]
+__all__ = ["GROUNDING", "LONGEST_MESSAGE", "NAMES", "About", "Language", "check", "market_verdict", "passed"]
 
 #: In the order in which a reason is given: what makes a text no copy at all comes first.
 _CHECKS: tuple[Callable[[Subject], str | None], ...] = (
