@@ -52,6 +52,22 @@ def test_the_second_word_on_an_order_may_name_the_cart_that_it_closes() -> None:
     assert list(lane.profile().carts) == ["a"]
 
 
+def test_an_order_of_an_unknown_checkout_closes_the_only_open_cart() -> None:
+    lane = LaneHarness()
+    lane.run([*lane.allow("push"), lane.add("c-1", NOON), order(lane, NOON + 60, checkout_id="ch-77")])
+    assert lane.profile().carts == {}
+    late = lane.event("Checkout Started", NOON + 30, properties={"checkout_id": "ch-77", "product_id": "smart-band"})
+    lane.run([late])
+    lane.run([], NOON + 2 * DELAY_S)
+    assert lane.requests == []
+
+
+def test_an_order_of_an_unknown_cart_leaves_the_others_open() -> None:
+    lane = LaneHarness()
+    lane.run([lane.add("c-1", NOON), order(lane, NOON + 60, cart_id="c-77")])
+    assert list(lane.profile().carts) == ["c-1"]
+
+
 SEGMENT = {"type": "track", "event": "Order Completed", "userId": "ana", "timestamp": NOW.isoformat()}
 GA4 = {"user_id": "ana", "client_id": "1.2", "timestamp_micros": int(NOW.timestamp() * 1e6)}
 PURCHASE = {"transaction_id": "1001", "value": 50.0, "currency": "EUR", "items": [{"item_id": "p"}]}

@@ -87,7 +87,9 @@ def products_of(properties: Properties) -> list[Product]:
     >>> [product.product_id for product in products_of(Properties(products=lines))]
     ['band']
     """
-    return [product for product in lines_of(properties) if is_some(product)]
+    if properties.products:
+        return [product for product in properties.products if is_some(product)]
+    return lines_of(properties) if properties.quantity is None or properties.quantity > 0 else []
 
 
 def is_some(product: Product) -> bool:
@@ -114,16 +116,21 @@ def lines_of(properties: Properties) -> list[Product]:
 
 
 def close_bought(profile: Profile, properties: Properties, at_s: float) -> list[str]:
-    """Closes the cart of an order, as far as it was filled by `at_s`: the one it names, else the only one, else those that
-    hold a bought product. Returns the ids of the carts that changed.
+    """Closes the cart of an order, as far as it was filled by `at_s`. Returns the ids of the carts that changed.
+
+    It is the one that the order names, else the only one, else those that hold a bought product. A checkout has a number of
+    its own in many shops: one that no open cart has names none.
     """
-    if properties.cart_id or properties.checkout_id:
-        bought = [(properties.cart_id or properties.checkout_id or "")[:MAX_TEXT]]
+    named = (properties.cart_id or properties.checkout_id or "")[:MAX_TEXT]
+    if named and (properties.cart_id or named in profile.carts):
+        bought = [named]
     elif len(profile.carts) == 1:
         bought = list(profile.carts)
     else:
         products = {product.product_id for product in products_of(properties)}
         bought = [cart_id for cart_id, cart in profile.carts.items() if products & cart.lines.keys()]
+    if named and named not in bought:
+        bought.append(named)
     for cart_id in bought:
         remember(profile.closed_carts, cart_id, max(at_s, profile.closed_carts.get(cart_id, 0.0)), MAX_CLOSED_CARTS)
         cart = profile.carts.get(cart_id)

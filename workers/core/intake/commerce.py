@@ -6,6 +6,7 @@ A field of the contract whose value cannot be read is left out (unknown); the sh
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 
 import msgspec
 
@@ -207,18 +208,22 @@ _CONTEXT: dict[str, Cleaner] = {
 
 def needs_no_cleaning(found: Properties) -> bool:
     """Whether properties that already have the right types also have the right values (see `values.price` ...)."""
-    if not _is_clean(found.product_id, found.price, found.quantity):
-        return False
-    if found.currency is not None and not _is_currency(found.currency):
+    if not _is_clean(found) or (found.currency is not None and not _is_currency(found.currency)):
         return False
     if found.order_id in _UNCOUNTED or found.cart_id in _UNCOUNTED or found.checkout_id in _UNCOUNTED:
         return False
-    return all(_is_clean(line.product_id, line.price, line.quantity) for line in found.products or ())
+    return not found.products or all(map(_is_clean, found.products))
 
 
-def _is_clean(product_id: str | None, unit_price: float | None, pieces: int | None) -> bool:
-    return product_id not in NOTHING and (unit_price is None or unit_price > 0) and (pieces is None or pieces >= 0)
+def _is_clean(line: Product | Properties) -> bool:
+    unit_price, pieces = line.price, line.quantity
+    return (
+        (unit_price is None or unit_price > 0)
+        and (pieces is None or pieces >= 0)
+        and (line.product_id is None or line.product_id not in NOTHING)
+    )
 
 
+@lru_cache(maxsize=1024)
 def _is_currency(code: str) -> bool:
     return len(code) == 3 and code.isascii() and code.isalpha() and code.isupper()

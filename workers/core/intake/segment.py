@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from functools import lru_cache
 
 from schemas import codec
 from schemas.events import CONSENT_UPDATED, Page, Properties, Screen, Track
@@ -78,7 +79,7 @@ def unchanged(value: bytes, latest: datetime) -> MappedEvent | None:
         return None
     if b'"user_id"' in value or b'"writeKey"' in value or b'"write_key"' in value:  # `finish` renames or removes them
         return None
-    if b"\\u00" in value and _ESCAPED_LETTER.search(value):  # nobody escapes letters but to hide a name
+    if b"\\" in value and _ESCAPED_LETTER.search(value):  # nobody escapes letters but to hide a name
         return None
     if isinstance(event, Track) and not _is_settled(event.event, event.properties):
         return None
@@ -99,6 +100,11 @@ def _is_id(found: str | None) -> bool:
 
 
 def _is_settled(name: str, properties: Properties) -> bool:
-    if name == CONSENT_UPDATED or spelt(name) != name or name != name.strip() or not needs_no_cleaning(properties):
+    if not _is_settled_name(name) or not needs_no_cleaning(properties):
         return False
     return name not in PRODUCT_EVENTS or bool(properties.product_id) or len(properties.products or ()) > 1
+
+
+@lru_cache(maxsize=4096)
+def _is_settled_name(name: str) -> bool:
+    return name != CONSENT_UPDATED and spelt(name) == name == name.strip()

@@ -1,0 +1,140 @@
+"""A no in twenty spellings on a real Kafka: nobody who said it hears anything, whatever shop, sender or partitioner told it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import pytest
+from confluent_kafka import Producer
+
+from schemas import codec
+from schemas.messages import Decision
+from tests.faults.table import Cases, Row
+from tests.support import wait_until
+from tests.support_carts import did, workers
+from tests.support_workers import prepare, produce, read
+from workers.adapters.kafka_config import client_config
+from workers.settings import Settings
+
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
+
+SPEEDUP = 360.0
+CONTROL = [f"control-{number}" for number in range(40)]
+
+
+@pytest.fixture
+def running(settings: Settings) -> Settings:
+    return prepare(msgspec.structs.replace(settings, speedup=SPEEDUP, llm="off"))
+
+
+def segment(user: str, **properties: Any) -> dict[str, Any]:
+    now = datetime.now(UTC).isoformat()
+    return {"type": "track", "event": "Consent Updated", "userId": user, "timestamp": now, "properties": properties}
+
+
+def shops() -> Iterator[tuple[str, dict[str, Any]]]:
+    """(customer, what a shop sends for them)."""
+    now = datetime.now(UTC)
+    said: list[dict[str, Any]] = [
+        {"channel": "Push", "status": "unsubscribed"},
+        {"channel": " push", "status": "Opted-Out"},
+        {"channel": "web push", "status": False},
+        {"channel": ["push"], "status": "denied"},
+        {"channel": "all", "status": "no"},
+        {"channel": "*", "status": None},
+        {"channel": "fax", "status": "revoked"},
+        {"status": "unsubscribed"},
+        {"channel": "push", "purpose": "Marketing", "status": []},
+        {"channel": "push", "purpose": "advertising", "status": "0"},
+        {"purpose": "all", "status": "false"},
+        {"channel": "push,email", "purpose": "newsletter", "status": "withdrawn"},
+    ]
+    for number, properties in enumerate(said):
+        yield f"segment-{number}", segment(f"segment-{number}", **properties)
+    event = {"name": "consent_updated", "params": {"channel": "PUSH", "status": "denied"}}
+    yield (
+        "ga4",
+        {"client_id": "1.2", "user_id": "ga4", "timestamp_micros": int(now.timestamp() * 1e6), "events": [event]},
+    )
+    told = {"external_id": "braze", "name": "Consent Updated", "time": now.isoformat(), "properties": {"status": "no"}}
+    yield "braze", {"events": [told]}
+    envelope = {"specversion": "1.0", "id": "1", "source": "/shop", "type": "Consent Updated", "time": now.isoformat()}
+    yield "cloud", envelope | {"data": {"userId": "cloud", "channel": "Push", "status": "no"}}
+
+
+FEEDBACK: dict[str, dict[str, Any]] = {
+    "sender-crc32": {"status": "unsubscribed", "channel": "push"},
+    "sender-capitals": {"status": "UNSUBSCRIBED", "channel": "PUSH", "rating": None},
+    "sender-verb": {"status": "unsubscribe", "channel": "web push", "timestamp": None},
+    "sender-spam": {"status": "spam report", "messageId": "m"},
+    "sender-bare": {"status": "complained", "timestamp": "soon"},
+}
+
+
+def report(settings: Settings) -> None:
+    """Feedback as librdkafka's default partitioner places it (crc32), half of it without a key."""
+    producer = Producer({**client_config(settings), "partitioner": "consistent"})
+    now = datetime.now(UTC).isoformat()
+    for number, (user, told) in enumerate(FEEDBACK.items()):
+        value = {"event_id": user, "message_id": "unknown", "user_id": user, "timestamp": now} | told
+        key = user.encode() if number % 2 == 0 else None
+        producer.produce(settings.topic("message.feedback"), json.dumps(value).encode(), key=key)
+    assert producer.flush(30) == 0
+
+
+def decided(settings: Settings) -> dict[str, str]:
+    """customer → the reason of the decision on their cart."""
+    found = (codec.decode(Decision, record.value) for record in read(settings, "message.decisions"))
+    return {decision.user_id: decision.reason for decision in found}
+
+
+def heard(settings: Settings) -> set[str]:
+    return {
+        (record.key or b"").decode()
+        for channel in ("push", "email")
+        for record in read(settings, f"messages.{channel}")
+    }
+
+
+def test_nobody_hears_anything_after_a_no_in_whatever_words(running: Settings, cases: Cases) -> None:
+    users = [*(user for user, _ in shops()), *FEEDBACK]
+    assert len(users) >= 20
+    allowed = [did(user, "Consent Updated", channel=c, status="granted") for user in users for c in ("push", "email")]
+    allowed += [did(user, "Consent Updated", channel="push", status="granted") for user in CONTROL]
+    with workers(running, "intake", "personalise", "generate"):
+        produce(running, "shop.events", allowed)
+        wait_until(lambda: len(read(running, "customer.events")) >= len(allowed), 60, "everybody has said yes")
+        refusals = dict(shops())  # later than the yes of everybody
+        told = {**refusals, **FEEDBACK}
+        everywhere = [user for user in users if "push" not in json.dumps(told[user]).lower()]
+        only_push = {user: segment(user, channel="email", status="denied") for user in users if user not in everywhere}
+        said = [*refusals.items(), *only_push.items()]
+        no: list[tuple[bytes | None, bytes | None]] = [
+            (user.encode(), json.dumps(told).encode()) for user, told in said
+        ]
+        produce(running, "shop.events", no)
+        report(running)
+        count = len(allowed) + len(no)
+        wait_until(lambda: len(read(running, "customer.events")) >= count, 60, "every no is mapped")
+        carts = [
+            did(user, "Product Added", cart_id=user, product_id="smart-band", price=199) for user in users + CONTROL
+        ]
+        produce(running, "shop.events", carts)
+        wait_until(lambda: len(decided(running)) >= len(users) + len(CONTROL), 60, "every cart is decided")
+        assert "requested" in decided(running).values(), decided(running)
+        wait_until(lambda: heard(running) & set(CONTROL), 30, "those who said yes hear something")
+    reasons = decided(running)
+    wrong = sorted(user for user in users if reasons.get(user) != "consent" or user in heard(running))
+    assert wrong == [], {user: reasons.get(user) for user in wrong}
+    row = Row(
+        case="a no in other words: spellings, formats, partitioners",
+        injected=f"{len(users)} customers, {len(heard(running))} of {len(CONTROL)} others hear something",
+        lost=0,
+        duplicated=0,
+        differences=len(wrong),
+    )
+    cases.passed("69-refusals", row)
