@@ -41,6 +41,8 @@ def main(arguments: list[str] | None = None) -> None:
             producer.produce(args.topic, key=customer, value=json.dumps(record))
     if producer.flush(30):
         raise SystemExit(f"no Kafka answers at {args.brokers}")
+    first = f"first-{now:%H%M%S}"
+    print(f"{first}-0 to {first}-{CUSTOMERS - 1} have allowed {args.channel} and left a cart")  # noqa: T201 # a command's answer
 
 
 if __name__ == "__main__":

@@ -140,6 +140,12 @@ def test_the_same_message_has_the_same_message_id_whatever_its_id_looks_like() -
     assert received(strange)["Bcc"] is None
 
 
+def test_a_subject_that_is_none_is_refused_before_anything_is_folded() -> None:
+    with pytest.raises(ValueError, match="a subject of 301 characters"):
+        received(changed(email_subject="语" * 301))
+    assert received(changed(email_subject="语" * 300))["Subject"] == "语" * 300
+
+
 @pytest.mark.parametrize(
     "field", ["email_subject", "title", "message_id", "campaign_id", "variation_id", "list_id", "locale", "preheader"]
 )

@@ -73,7 +73,10 @@ def reachable(settings: Settings) -> Iterator[Settings]:
     folder = Path(settings.data_dir) / "kafka"
     port_file = folder / "port"
     if not port_file.exists():
-        raise Unavailable(f"no embedded Kafka has run in {folder}.", "`attune up` first, or set ATTUNE_BROKERS")
+        raise Unavailable(
+            f"no embedded Kafka has run in {folder}.",
+            "`attune up` first; if it runs, say --data-dir or ATTUNE_DATA_DIR as it was told, or set ATTUNE_BROKERS",
+        )
     address = ("127.0.0.1", int(port_file.read_text()))
     if _answers(address):
         yield msgspec.structs.replace(settings, brokers=f"{address[0]}:{address[1]}")

@@ -20,6 +20,10 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 _UNSUBSCRIBE = {"en": "Unsubscribe", "zh": "退订"}
 
 
+#: Mailboxes show some 80 characters; the standard library folds longer headers in time that grows with their square.
+MAX_SUBJECT = 300
+
+
 class _Policy(EmailPolicy):
     """ASCII headers stay on one line: the standard library would break a long URL into encoded words nobody can click."""
 
@@ -49,12 +53,15 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
 def compose(message: Message, to: Mailbox, unsubscribe_url: str, identity: Identity, now: datetime) -> EmailMessage:
     """The e-mail of a message. `unsubscribe_url` "" = none (transactional only).
 
-    The same message always gets the same Message-ID.
+    The same message always gets the same Message-ID. Raises ValueError for a subject of more than MAX_SUBJECT characters.
     """
+    subject = _line(message.email_subject or message.title)
+    if len(subject) > MAX_SUBJECT:
+        raise ValueError(f"a subject of {len(subject)} characters")
     mail = EmailMessage(policy=POLICY_UTF8 if to.needs_utf8 else POLICY)
     mail["From"] = Address(display_name=_line(identity.name), addr_spec=identity.address)
     mail["To"] = to.header
-    mail["Subject"] = _line(message.email_subject or message.title)
+    mail["Subject"] = subject
     mail["Date"] = format_datetime(now)
     mail["Message-ID"] = f"<{_message_id(message.message_id)}@{identity.domain}>"
     mail["Content-Language"] = _token(message.locale)

@@ -53,9 +53,9 @@ class SmtpChannel:
             return NoAddress()
         try:
             link = unsubscribe.link(message, self._secret) if message.category == "marketing" else ""
+            content = compose(message, to, link, self._identity, now).as_bytes()
         except ValueError as error:
             return Failed(str(error))
-        content = compose(message, to, link, self._identity, now).as_bytes()
         try:
             connection = self._ready()
             if to.needs_utf8 and not connection.has_extn("smtputf8"):
