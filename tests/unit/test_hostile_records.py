@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import msgspec
 import pytest
@@ -83,7 +84,7 @@ def test_events_beyond_what_a_record_may_become_are_counted_and_told_in_one_lett
     effects = apply(record(BOMBS["ga4"]))
     (letter,) = letters(effects)
     assert letter.reason == "too_large"
-    assert "repeat too much of what they share" in letter.detail
+    assert "repeat too much" in letter.detail
     assert effects.tally["events", "mapped"] + effects.tally["events", "rejected"] == 2_000
 
 
@@ -92,6 +93,34 @@ def test_more_events_than_a_record_may_hold_are_told_in_one_letter() -> None:
     (letter,) = letters(effects)
     assert (letter.reason, effects.tally["events", "mapped"]) == ("too_large", MAX_PARTS)
     assert effects.tally["events", "rejected"] == 7
+
+
+NESTED = {f"a{number}": {"b": number} for number in range(500)}
+SLOW = {
+    "a context of many keys": {"context": {f"k{n}": 1 for n in range(1_500)}, "userId": "a", "batch": [{}] * 2_000},
+    "a body of many keys": {**{f"k{n}": 1 for n in range(1_500)}, "client_id": "a", "events": [{}] * 2_000},
+    "rejects that share traits": {"context": {"traits": NESTED}, "userId": "a", "batch": [{"type": "track"}] * 400},
+    "rejects that share properties": {
+        "client_id": "a",
+        "user_properties": {name: {"value": 1} for name in NESTED},
+        "events": [{"params": {}}] * 400,
+    },
+    "numbers": [1] * 10_000,
+    "empty objects": [{}] * 6_600,
+}
+
+
+@pytest.mark.parametrize("slow", SLOW.values(), ids=SLOW)
+def test_twenty_kilobytes_take_fifty_milliseconds_at_most(slow: object) -> None:
+    value = json.dumps(slow, separators=(",", ":")).encode()[: 40 << 10]
+    assert 15_000 < len(value) < 40_000
+    assert min(_seconds(value) for _ in range(5)) <= 0.05
+
+
+def _seconds(value: bytes) -> float:
+    began_s = time.thread_time()
+    map_all(value)
+    return time.thread_time() - began_s
 
 
 def test_a_batch_of_an_honest_shop_keeps_all_its_events() -> None:

@@ -19,6 +19,7 @@ from schemas.events import (
     PRODUCT_VIEWED,
 )
 from schemas.values import Json, absent, drop_none, number, obj, rows, someone, text
+from workers.core.intake.batches import Batch
 from workers.core.intake.event_names import spelt
 
 NAMES = {
@@ -48,14 +49,14 @@ _ENVELOPE = frozenset(
 _KIND = "_kind"  # which array of the body an object came from
 
 
-def split(raw: Json) -> list[object] | None:
+def split(raw: Json) -> Batch | None:
     """The objects of a `/users/track` body; None if `raw` is a single event."""
     found: list[object] | None = None
     for name in ("attributes", "events", "purchases"):
         if isinstance(array := raw.get(name), list):
             found = found or []
             found.extend({**obj(item), _KIND: name} if isinstance(item, dict) else item for item in array)
-    return found
+    return None if found is None else Batch(found, {}, lambda item: item)  # its objects share nothing
 
 
 def draft(raw: Json) -> Json:

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 
 from schemas.values import Json, rows
 from workers.core.intake import braze, ga4, segment, snowplow
+from workers.core.intake.batches import Batch
 from workers.core.intake.canonical import TYPES
 
 SourceFormat = Literal["auto", "segment", "ga4", "snowplow", "snowplow_tsv", "braze", "cloudevents"]
@@ -18,7 +19,7 @@ _MANY_TABS = 100
 class Format(NamedTuple):
     """How one format is read: `split` takes a batch apart (None = single), `draft` maps one event."""
 
-    split: Callable[[Json], list[object] | None]
+    split: Callable[[Json], Batch | None]
     draft: Callable[[Json], Json]
 
 

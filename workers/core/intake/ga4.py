@@ -17,6 +17,7 @@ from schemas.events import (
     PRODUCTS_SEARCHED,
 )
 from schemas.values import Json, absent, drop_none, first, obj, rows, setting, someone, text
+from workers.core.intake.batches import Batch
 from workers.core.intake.canonical import digest
 from workers.core.intake.event_names import spelt
 
@@ -76,13 +77,13 @@ _CAMPAIGN = {
 _MP_CAMPAIGN = {"campaign": "name", "source": "source", "medium": "medium", "term": "term", "content": "content"}
 
 
-def split(raw: Json) -> list[object] | None:
+def split(raw: Json) -> Batch | None:
     """The events of a Measurement Protocol body, each with who sent it; None if `raw` is a single event."""
     events = raw.get("events")
     if not isinstance(events, list):
         return None
     shared: Json = {name: value for name, value in raw.items() if name != "events"}
-    return [{**shared, **_said(obj(event))} if isinstance(event, dict) else event for event in events]
+    return Batch(events, shared, lambda event: {**shared, **_said(event)})
 
 
 def _said(event: Json) -> Json:

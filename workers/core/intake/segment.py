@@ -13,6 +13,7 @@ from functools import lru_cache
 from schemas import codec
 from schemas.events import CONSENT_UPDATED, Page, Properties, Screen, Track
 from schemas.values import MAX_ID, NOBODY, NOTHING, Json, absent, first, obj, someone
+from workers.core.intake.batches import Batch
 from workers.core.intake.canonical import EARLIEST, MAX_EVENT_BYTES, PRODUCT_EVENTS, MappedEvent
 from workers.core.intake.commerce import needs_no_cleaning
 from workers.core.intake.event_names import SYNONYMS, spelt
@@ -28,7 +29,7 @@ _SENT = ("sentAt", "sent_at")
 _ESCAPED_LETTER = re.compile(rb"\\u00(3[0-9]|[46][1-9a-fA-F]|[57][0-9aA]|5[fF])")
 
 
-def split(raw: Json) -> list[object] | None:
+def split(raw: Json) -> Batch | None:
     """The calls of a batch, each with what the batch says for all of them; None if `raw` is a single call."""
     batch = raw.get("batch")
     if not isinstance(batch, list):
@@ -37,7 +38,7 @@ def split(raw: Json) -> list[object] | None:
     if (sent_at := first(raw, *_SENT)) is not None:
         shared["sentAt"] = sent_at
     context = obj(raw.get("context"))
-    return [_call(obj(call), shared, context) if isinstance(call, dict) else call for call in batch]
+    return Batch(batch, shared | {"context": context}, lambda call: _call(call, shared, context))
 
 
 def _call(call: Json, shared: Json, context: Json) -> Json:

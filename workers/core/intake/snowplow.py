@@ -36,6 +36,7 @@ from schemas.values import (
     someone,
     text,
 )
+from workers.core.intake.batches import Batch
 from workers.core.intake.canonical import EARLIEST
 from workers.core.intake.event_names import spelt
 from workers.core.intake.reasons import reject
@@ -63,7 +64,7 @@ _IGLU = re.compile(r"iglu:([^/]+)/([^/]+)/")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
-def split(raw: Json) -> list[object] | None:
+def split(raw: Json) -> Batch | None:
     """Snowplow sends one event a record."""
     del raw
     return None
