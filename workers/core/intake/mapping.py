@@ -30,8 +30,8 @@ __all__ = ["Intake", "Mapped", "MappedEvent", "SourceFormat"]
 MAX_PARTS = 3_000
 #: What one record may become [bytes]: four times its size, and this. A batch repeats what its events share in each of them.
 OUTPUT_FACTOR, OUTPUT_BYTES = 4, 1 << 20
-#: So many values that a batch shares may be read again for its events, in all: each takes about half a microsecond.
-MAX_REPEATED = 50_000
+#: So many values that a batch shares may be read again for its events, in all: each takes about a microsecond.
+MAX_REPEATED = 25_000
 #: So many useless parts of a record are told one by one, the others only counted.
 MAX_TOLD = 5
 
