@@ -7,6 +7,7 @@ of an older version decodes (new fields have defaults). What programs of others 
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from threading import Lock
 from typing import Any, TypeVar
 
@@ -74,17 +75,22 @@ def _decode(decoder: msgspec.json.Decoder[Any], value: bytes | None, struct: Any
     try:
         try:
             decoded = decoder.decode(value)
-        except msgspec.ValidationError:
-            if struct not in _FROM_OUTSIDE:
+        except msgspec.DecodeError as error:
+            if struct not in _FROM_OUTSIDE or not (isinstance(error, msgspec.ValidationError) or value[:3] == BOM_UTF8):
                 raise
             decoded = lenient.convert(struct, value)
     except msgspec.ValidationError as error:
         raise Malformed("wrong_type", str(error)) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Malformed("broken_json", str(error)) from error
-    if not 1 <= decoded.schema_version <= SCHEMA_VERSION:
+    if not 1 <= decoded.schema_version <= SCHEMA_VERSION and not _is_no(decoded):
         raise Malformed("unknown_schema_version", f"{decoded.schema_version}; this reader knows 1 to {SCHEMA_VERSION}")
     return decoded
+
+
+def _is_no(decoded: object) -> bool:
+    """Whether a customer says here that nothing more is wanted: that is heard in the words of any version."""
+    return isinstance(decoded, Feedback) and decoded.status in lenient.NO
 
 
 _event_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(AnyEvent)

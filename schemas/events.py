@@ -184,5 +184,13 @@ PRODUCTS_SEARCHED = "Products Searched"
 PRODUCT_REVIEWED = "Product Reviewed"
 LIVE_CHAT_MESSAGE_SENT = "Live Chat Message Sent"
 CONSENT_UPDATED = "Consent Updated"
+#: What e-mail programs and consent platforms call a no: the event → the channel that it ends, "" = all of them.
+REFUSALS = {
+    "Unsubscribed": "email",
+    "Email Unsubscribed": "email",
+    "Email Marked as Spam": "",
+    "Consent Withdrawn": "",
+    "Consent Revoked": "",
+}
 SEGMENT_CONSENT_UPDATED = "Segment Consent Preference Updated"
 SOCIAL_POST_PUBLISHED = "Social Post Published"

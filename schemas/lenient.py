@@ -6,6 +6,7 @@ Every language's JSON has its own habits: null for "nothing" (Jackson), epoch mi
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from datetime import datetime
 from functools import cache
 from typing import cast
@@ -19,7 +20,7 @@ from schemas.messages import Feedback
 from schemas.values import Json
 
 #: A customer's "no": nothing that stands beside it may keep it from being heard.
-_NO = ("unsubscribed", "complained")
+NO = ("unsubscribed", "complained")
 #: How mail, push and SMS providers call what our statuses and bounce types mean, in normal form (schemas.names).
 _SYNONYMS = {
     **dict.fromkeys(
@@ -41,14 +42,14 @@ _TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no"
 
 def convert(struct: type[Wire], value: bytes) -> Wire:
     """The record that is meant. Raises what msgspec raises: ValidationError names the first field that cannot be read."""
-    found = msgspec.json.decode(value)
+    found = msgspec.json.decode(value.removeprefix(BOM_UTF8))
     if not isinstance(found, dict):
         raise msgspec.ValidationError(f"Expected `object`, got `{type(found).__name__}`")
     meant = _object(_fields_of(struct), found)
     try:  # safe beside other threads: the codec has built the struct's decoder before
         return msgspec.convert(meant, struct)
     except msgspec.ValidationError:
-        if struct is not Feedback or meant.get("status") not in _NO:
+        if struct is not Feedback or meant.get("status") not in NO:
             raise
         return msgspec.convert(_bare(meant), struct)
 
@@ -60,7 +61,7 @@ def _fields_of(struct: type[Wire]) -> inspect.StructType:
 
 def _bare(meant: Json) -> Json:
     """What a "no" cannot do without: a customer. The rest could not be read; without a channel it counts for all of them."""
-    bare: Json = {name: meant[name] for name in ("user_id", "status", "schema_version") if name in meant}
+    bare: Json = {name: meant[name] for name in ("user_id", "status") if name in meant}
     for name in ("event_id", "message_id"):
         given = meant.get(name)
         bare[name] = given if isinstance(given, str) and 0 < len(given) <= values.MAX_ID else _UNNAMED
@@ -105,6 +106,7 @@ def _value(wanted: inspect.Type, found: object) -> object:
             read = _TRUTH.get((values.text(found) or "").lower()) if not isinstance(found, bool) else found
         case inspect.StrType():
             read = values.loose_text(found)
+            read = read.strip() if isinstance(read, str) else read
         case _:
             pass
     return found if read is None else read
@@ -112,5 +114,8 @@ def _value(wanted: inspect.Type, found: object) -> object:
 
 def _option(found: str, options: list[str]) -> str | None:
     """The option that is meant, by its own name or a provider's."""
-    known = names.match(found, options) or _SYNONYMS.get(names.normal(found))
+    spelt = names.normal(found)
+    known = names.match(found, options) or _SYNONYMS.get(spelt)
+    if known is None and spelt.startswith(("unsub", "complain", "spam")):  # "Unsubscribed by user", "spam_complaint"
+        known = "unsubscribed" if spelt.startswith("unsub") else "complained"
     return known if known in options else None

@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from math import isfinite
 
 from schemas.numerals import plain_digits
 
@@ -100,6 +99,7 @@ _NUMBER = re.compile(r"-?\d{1,19}(\.\d+)?", re.ASCII)
 _MONTHS = {name.lower(): number for number, name in enumerate(calendar.month_abbr) if name}
 _YEARS = range(1850, 2101)
 _DAY_S = 86_400.0
+_MOST = 1e18
 #: Two digits of a year above this one mean the century before.
 _PIVOT = 40
 
@@ -116,7 +116,7 @@ def date(value: object) -> dt.date | None:
     ('2010-04-03', '2010-12-25', '2010-12-31', '1969-12-31', None)
     """
     if isinstance(value, int | float) and not isinstance(value, bool):
-        text = f"{value:.0f}" if isfinite(value) else ""
+        text = f"{value:.0f}" if abs(value) < _MOST else ""
     elif isinstance(value, str) and len(value) <= _LONGEST:
         text = plain_digits(value.strip())
     else:

@@ -5,6 +5,7 @@ One reader for each kind of value, whoever sent it: shops (intake), senders (fee
 
 from __future__ import annotations
 
+import re
 from typing import cast
 
 from schemas.moments import date, instant
@@ -71,6 +72,7 @@ NOTHING = frozenset(
 _YES = frozenset({"true", "yes", "y", "t", "1", "on"})
 _NO = frozenset({"false", "no", "n", "f", "0", "off"})
 #: Words with which somebody agrees to be written to, in their normal form.
+_WORDS = re.compile(r"[^\W_]{1,32}([ _-][^\W_]{1,32}){0,3}")
 _AGREED = _YES | {"granted", "grant", "given", "subscribed", "optedin", "optin", "allowed", "allow", "accepted"}
 
 
@@ -176,10 +178,12 @@ def boolean(value: object) -> bool | None:
 def agreed(value: object) -> bool:
     """Whether this is a clear yes to a question of consent; whatever is not, is a no.
 
-    >>> agreed(True), agreed("Opted-In"), agreed("unsubscribed"), agreed(None), agreed([])
-    (True, True, False, False, False)
+    >>> agreed(True), agreed("Opted-In"), agreed("unsubscribed"), agreed(None), agreed([]), agreed("-1"), agreed("≠ yes")
+    (True, True, False, False, False, False, False)
     """
-    return value is True or normal(text(value) or "") in _AGREED
+    if isinstance(value, str):
+        return _WORDS.fullmatch(value.strip()) is not None and normal(value) in _AGREED
+    return value is True or (isinstance(value, int | float) and value == 1)
 
 
 def integer(value: object) -> int | None:

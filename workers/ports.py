@@ -20,6 +20,19 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     headers: tuple[tuple[str, bytes], ...] = ()
 
 
+#: Producers of others may write any number for a time: before 1970, or microseconds for milliseconds [s since the epoch].
+_LATEST_S = 4_102_444_800.0  # 2100
+
+
+def append_time_s(timestamp_ms: int) -> float:
+    """A record's timestamp as seconds since the epoch, within what a clock can say.
+
+    >>> append_time_s(1_500), append_time_s(-1), append_time_s(10**18)
+    (1.5, 0.0, 4102444800.0)
+    """
+    return min(max(timestamp_ms / 1000, 0.0), _LATEST_S)
+
+
 class Output(msgspec.Struct, frozen=True, gc=False):
     """One record to produce, encoded. It goes to the partition of the lane that produces it, unless `partition` is set."""
 

@@ -122,6 +122,8 @@ def feedback(**fields: object) -> bytes:
         ({"user_id": None, "userId": "17"}, {}),
         ({"status": "unsubscribed", "timestamp": "soon", "message_id": None}, NO_MORE),
         ({"status": "unsubscribed", "timestamp": None, "message_id": ["m"]}, NO_MORE),
+        ({"status": "Unsubscribed by user", "user_id": " 17 "}, {"status": "unsubscribed"}),
+        ({"status": "unsubscribed", "schema_version": 7}, {"status": "unsubscribed", "schema_version": 7}),
     ],
 )
 def test_feedback_is_read_for_what_its_sender_means(sent: dict[str, Any], meant: dict[str, Any]) -> None:

@@ -21,8 +21,8 @@ def identify(lane: LaneHarness, **traits: Any) -> Record:
 def may_personalise(*told: dict[str, Any], later_s: float = 0.0) -> bool:
     """Whether a customer (in March 2024) may be spoken to personally after these words."""
     lane = LaneHarness()
-    for traits in told:
-        lane.run([identify(lane, **traits)])
+    for number, traits in enumerate(told):
+        lane.run([lane.raw({"type": "identify", "traits": traits}, NOON + number)], NOON + number)
     return consent.may_personalise(lane.profile(), NOON + later_s)
 
 
@@ -47,6 +47,20 @@ def may_personalise(*told: dict[str, Any], later_s: float = 0.0) -> bool:
         {"birthday": 1_335_830_400_000},
         {"profile": {"birthday": "2012-05-01"}},
         {"生日": "2012年5月1日"},
+        {"age": "17 years"},
+        {"age": "13-17"},
+        {"age": "under 18"},
+        {"age": ["15"]},
+        {"age": 2012},
+        {"age_group": "<18"},
+        {"birth_year": 2015},
+        {"customerBirthday": "2015-01-01"},
+        {"user_dob": "2015"},
+        {"birthday": "05/2015"},
+        {"birthday": "May 2015"},
+        {"birthday": "2015-02-30"},
+        {"Geburtsdatum": "1. Mai 2015"},
+        {"age": 15, "customer_age": 40},
     ],
 )
 def test_a_minor_is_known_however_the_age_is_told(traits: dict[str, Any]) -> None:
@@ -72,8 +86,11 @@ def _flat(traits: dict[str, Any]) -> dict[str, Any]:
         {"dob": 641_865_600},
         {"birthday": -86_400 * 365 * 20},
         {"age": "unknown"},
-        {"age": 2012},
+        {"age": 1980},
         {"age": True},
+        {"birthday": 10**400},
+        {"age": 10**400},
+        {"birthday": "-" * 4_000},
         {"birthday": ""},
         {"page": 3},
     ],
@@ -91,6 +108,13 @@ def test_a_birthday_that_is_taken_back_leaves_a_minor_a_minor() -> None:
 def test_a_birthday_that_is_corrected_counts() -> None:
     assert may_personalise({"birthday": "2015-01-01"}, {"birthday": "1985-01-01"})
     assert not may_personalise({"birthday": "1985-01-01"}, {"birthday": "2015-01-01"})
+
+
+def test_the_newest_word_on_an_age_holds_whatever_order_they_arrive_in() -> None:
+    lane = LaneHarness()
+    lane.run([lane.raw({"type": "identify", "traits": {"age": 15}}, NOON)])
+    lane.run([lane.raw({"type": "identify", "traits": {"age": 40}}, NOON - 1_000)])
+    assert not consent.may_personalise(lane.profile(), NOON)
 
 
 def test_of_an_age_and_a_birthday_that_disagree_the_younger_holds() -> None:

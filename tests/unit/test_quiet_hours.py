@@ -56,11 +56,12 @@ NIGHTS = [
     ("Australia/Lord_Howe", "02:15", "2025-10-04T15:20"),
     ("Pacific/Apia", "08:00", "2011-12-30T09:30"),
     ("Asia/Shanghai", "08:00", "2025-01-01T15:00"),
+    ("America/Toronto", "02:15", "2025-03-09T06:45"),
 ]
 
 
 @pytest.mark.parametrize(("zone", "end", "now"), NIGHTS)
-@pytest.mark.parametrize("start", ["20:00", "22:00", "00:15"])
+@pytest.mark.parametrize("start", ["20:00", "22:00", "00:15", "03:15"])
 def test_the_night_ends_when_the_clock_says_so(zone: str, end: str, now: str, start: str) -> None:
     quiet = QuietHours(start=start, end=end)
     for later in range(0, 26 * 60, 7):

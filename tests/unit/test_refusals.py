@@ -257,3 +257,103 @@ def test_a_complaint_holds_for_channels_of_later_playbooks_too() -> None:
     lane.run([lane.feedback("unknown", "complained", SAID_S, channel="push")], SAID_S)
     assert {key: word.granted for key, word in lane.profile().consent.items() if word.granted} == {}
     assert channels_after(lane) == set()
+
+
+def told(lane: LaneHarness, at_s: float, **properties: Any) -> Record:
+    return lane.event("Consent Updated", at_s, properties=properties)
+
+
+@pytest.mark.parametrize("channel", ["all", "mail", "whatsapp", "*"])
+@pytest.mark.parametrize("backward", [False, True])
+def test_a_yes_for_a_word_that_means_nothing_keeps_no_no_from_being_heard(channel: str, backward: bool) -> None:
+    lane = lane_of()
+    words = [
+        told(lane, NOON + 10, channel=channel, status="subscribed"),
+        told(lane, NOON + 20, channel=channel, status="no"),
+    ]
+    lane.run(words[::-1] if backward else words, SAID_S)
+    left = channels_after(lane)
+    assert left <= ({"push"} if channel == "mail" else set())
+
+
+@pytest.mark.parametrize("captured_at", ["1970-01-01T00:00:00Z", "2019-01-01T00:00:00Z"])
+def test_a_no_counts_from_when_it_was_told_whatever_date_its_form_has(captured_at: str) -> None:
+    lane = lane_of()
+    lane.run([told(lane, SAID_S, channel="push", status="unsubscribed", captured_at=captured_at)], SAID_S)
+    assert channels_after(lane) == {"email"}
+
+
+@pytest.mark.parametrize("said_in", ["identify", "context"])
+def test_a_yes_that_a_device_repeats_in_its_traits_undoes_no_no(said_in: str) -> None:
+    lane = LaneHarness()
+    yes = {"push_subscribe": "opted_in"}
+    lane.run([lane.add(), lane.raw({"type": "identify", "traits": yes}, NOON)], NOON)
+    lane.run([told(lane, NOON + 10, channel="push", status="denied")], NOON + 10)
+    again = (
+        {"type": "identify", "traits": yes} if said_in == "identify" else {"type": "page", "context": {"traits": yes}}
+    )
+    effects = [lane.run([lane.raw(again, NOON + 20 + n)], NOON + 20 + n) for n in range(5)]
+    assert channels_after(lane) == set()
+    assert not any(key.startswith(b"c") for one in effects for key, _ in one.puts), "nothing is added to the history"
+
+
+def test_a_yes_in_traits_holds_until_it_is_taken_back_there() -> None:
+    lane = LaneHarness()
+    words = ["opted_in", "unsubscribed", "opted_in"]
+    for number, word in enumerate(words):
+        identify = {"type": "identify", "traits": {"push_subscribe": word}}
+        lane.run([lane.raw(identify, NOON + number)], NOON + number)
+    lane.run([lane.add()])
+    assert channels_after(lane) == {"push"}
+
+
+@pytest.mark.parametrize("status", [-1, "-1", "!subscribed", "❌ granted", "☐ yes", "≠ yes", "yes?", 2, 1e9])
+def test_what_looks_like_a_yes_and_is_none_is_a_no(status: Any) -> None:
+    lane = lane_of()
+    lane.run(events(lane, segment({"status": status})), SAID_S)
+    assert channels_after(lane) == set()
+
+
+def test_a_no_to_a_usual_channel_that_the_playbook_lacks_is_a_no_to_that_one() -> None:
+    lane = lane_of()
+    lane.run([told(lane, SAID_S, channel="sms", status="denied")], SAID_S)
+    lane.run([lane.raw({"type": "identify", "traits": {"sms_subscribe": "unsubscribed"}}, SAID_S)], SAID_S)
+    assert channels_after(lane) == {"push"}
+
+
+@pytest.mark.parametrize("backward", [False, True])
+def test_of_two_words_of_one_instant_the_no_holds(backward: bool) -> None:
+    lane = LaneHarness()
+    words = [told(lane, NOON, channel="push", status=status) for status in ("granted", "denied")]
+    lane.run([*(words[::-1] if backward else words), lane.add()], NOON)
+    assert channels_after(lane) == set()
+
+
+@pytest.mark.parametrize("timestamp", ["01/05/2024", "soon", "1970-01-01T00:00:00Z", "2199-01-01T00:00:00Z"])
+def test_no_clock_costs_a_no(timestamp: str) -> None:
+    lane = lane_of()
+    lane.run(events(lane, segment({"status": "no"}) | {"timestamp": timestamp}), SAID_S)
+    assert [word.granted for word in lane.profile().consent.values()].count(True) == 0
+    assert map_all(json.dumps(segment({"channel": "push", "status": "yes"}) | {"timestamp": timestamp})).events == []
+
+
+@pytest.mark.parametrize(
+    ("event", "left"),
+    [
+        ("Unsubscribed", {"push"}),
+        ("Email Marked as Spam", set()),
+        ("consent_withdrawn", set()),
+        ("Signed In", {"push"}),
+    ],
+)
+def test_other_names_of_a_no_are_known(event: str, left: set[str]) -> None:
+    lane = lane_of()
+    lane.run(events(lane, segment({}) | {"event": event}), SAID_S)
+    assert channels_after(lane) == left
+    assert lane.profile().consent["email:marketing"].granted is (event == "Signed In")
+
+
+def test_names_of_fields_are_read_in_any_case() -> None:
+    lane = LaneHarness()
+    lane.run([lane.add(), *events(lane, segment({"Channel": "push", "Granted": True}))], SAID_S)
+    assert channels_after(lane) == {"push"}

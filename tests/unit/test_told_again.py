@@ -52,6 +52,15 @@ def test_the_second_word_on_an_order_may_name_the_cart_that_it_closes() -> None:
     assert list(lane.profile().carts) == ["a"]
 
 
+def test_an_order_told_again_without_its_cart_leaves_other_carts_alone() -> None:
+    lane = LaneHarness()
+    carts = [lane.add("a", NOON, product_id="x"), lane.add("b", NOON, product_id="y")]
+    lane.run(
+        [*carts, order(lane, NOON + 60, cart_id="a"), lane.add("b", NOON + 70, product_id="z"), order(lane, NOON + 80)]
+    )
+    assert {cart_id: cart.opened_at for cart_id, cart in lane.profile().carts.items()} == {"b": NOON}
+
+
 def test_an_order_of_an_unknown_checkout_closes_the_only_open_cart() -> None:
     lane = LaneHarness()
     lane.run([*lane.allow("push"), lane.add("c-1", NOON), order(lane, NOON + 60, checkout_id="ch-77")])

@@ -441,7 +441,9 @@ def test_an_accessory_that_the_customer_has_is_not_offered() -> None:
 
 
 def test_products_that_only_events_know_keep_what_events_said_where_the_playbook_allows_it() -> None:
-    lane = LaneHarness(msgspec.structs.replace(playbook(REPEAT), policy=Policy(undescribed_products="unnamed")))
+    named = {"electronics.tv": {"en": "TV"}}
+    allowing = Policy(undescribed_products="unnamed")
+    lane = LaneHarness(msgspec.structs.replace(playbook(REPEAT), policy=allowing, category_names=named))
     lane.run(lane.allow("push"))
     looks = [
         lane.look("tv-1", NOON + n, category="electronics.tv", brand="acme", price=250.0, currency="EUR")

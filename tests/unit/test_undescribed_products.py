@@ -60,11 +60,18 @@ def test_where_the_playbook_allows_it_link_and_picture_of_strangers_still_do_not
     assert (product.name, product.category, product.brand) == named
 
 
-def test_codes_of_categories_and_brands_of_one_word_may_leave_unnamed() -> None:
+def test_categories_of_the_playbook_and_brands_of_one_word_may_leave_unnamed() -> None:
     told = {"product_id": "tv-1", "category": "electronics.tv", "brand": "acme", "url": "https://shop.example/tv-1"}
-    lane = sent(LaneHarness(playbook(undescribed_products="unnamed")), told)
+    names = {"electronics.tv": {"en": "TV"}}
+    lane = sent(LaneHarness(make_playbook(policy=Policy(undescribed_products="unnamed"), category_names=names)), told)
     product = lane.requests[0].product
     assert (product.category, product.brand, product.url) == ("electronics.tv", "acme", "https://shop.example/tv-1")
+
+
+@pytest.mark.parametrize("told", [{"brand": "login-evil.com"}, {"category": "your-account.is.blocked.call.0900-123"}])
+def test_nothing_that_could_be_a_sentence_or_a_domain_leaves_unnamed(told: dict[str, str]) -> None:
+    lane = sent(LaneHarness(playbook(undescribed_products="unnamed")), {"product_id": "p"} | told)
+    assert (lane.requests[0].product.category, lane.requests[0].product.brand) == ("", "")
 
 
 @pytest.mark.parametrize(
@@ -83,6 +90,9 @@ def test_codes_of_categories_and_brands_of_one_word_may_leave_unnamed() -> None:
         "https://shop.example\\@evil.example/p",
         "https://evil.example\\.shop.example/",
         "https://shop.example%2eevil.example/p",
+        "https://evil.example%2f.cdn.example/p",
+        "https://evil.example;.cdn.example/p",
+        "https://evil.example%00.cdn.example/p",
         "https://shоp.example/p",  # a Cyrillic o
         "https://shop.example/p\njavascript:x",
         " https://shop.example/p",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import logging
 import struct
+import time
 import tracemalloc
 from typing import Any
 
@@ -132,6 +133,13 @@ def test_a_partition_full_of_bombs_takes_nothing_from_another() -> None:
 )
 def test_what_is_made_of_several_pieces_is_one(decode: Any, packed: bytes) -> None:
     assert decode(packed) == b"ab"
+
+
+def test_thousands_of_empty_pieces_take_no_time() -> None:
+    began_s = time.thread_time()
+    with pytest.raises(unpacking.NotUnpacked):
+        unpacking.gzip_decode(gzip.compress(b"") * 50_000)
+    assert time.thread_time() - began_s < 0.2
 
 
 @pytest.mark.parametrize("piece", ["gzip", "lz4", "zstd", "snappy"])

@@ -32,7 +32,7 @@ from workers.adapters.transactions import LaneProducer
 from workers.core.lane import Effects, LaneCore
 from workers.core.told import Told
 from workers.errors import Fatal, Misconfigured, Unavailable
-from workers.ports import Record, StateStore
+from workers.ports import Record, StateStore, append_time_s
 from workers.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -178,7 +178,7 @@ class Lane:
                     offset=fetched.offset,
                     key=fetched.key,
                     value=fetched.value,
-                    appended_at_s=fetched.timestamp / 1000,
+                    appended_at_s=append_time_s(fetched.timestamp),
                     headers=_headers(fetched.headers) if fetched.headers else (),
                 )
             )

@@ -13,7 +13,7 @@ from confluent_kafka.admin._listoffsets import OffsetSpec  # where the library d
 from workers.adapters import clock
 from workers.adapters.kafka_config import quiet_config
 from workers.errors import Misconfigured, Unavailable
-from workers.ports import Record
+from workers.ports import Record, append_time_s
 from workers.settings import Settings
 
 _TIMEOUT_S = 10.0
@@ -139,7 +139,7 @@ class TopicReader:
                     offset=message.offset() or 0,
                     key=message.key(),
                     value=message.value(),
-                    appended_at_s=message.timestamp()[1] / 1000,
+                    appended_at_s=append_time_s(message.timestamp()[1]),
                     headers=headers_of(message),
                 )
             )

@@ -29,6 +29,8 @@ MOST_OF_A_BATCH = 32 << 20
 #: Of one partition in one answer; what is beyond waits for the next.
 ENOUGH_OF_AN_ANSWER = 16 << 20
 _UNCOMPRESSED = 0
+#: Each piece of gzip copies what is behind it.
+_MOST_MEMBERS = 256
 
 
 class NotUnpacked(Exception):
@@ -52,6 +54,8 @@ def gzip_decode(payload: Any) -> bytes:
     left, room = bytes(payload), MOST_OF_A_BATCH
     try:
         while left:
+            if len(parts) >= _MOST_MEMBERS:
+                raise NotUnpacked("more pieces than allowed")
             member = zlib.decompressobj(wbits=31)
             parts.append(member.decompress(left, room + 1))
             room -= len(parts[-1])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import lru_cache
 
 from schemas import moments
@@ -15,8 +16,17 @@ ADULT_YEARS = 18
 _YEAR_S = 365.25 * 86_400.0
 #: An age above this is none: a year of birth, or what a form fills in.
 _OLDEST = 130
-_AGE = frozenset({"age", "customerage", "userage", "ageyears", "年龄"})
-_BIRTHDAY = frozenset({"birthday", "birthdate", "dateofbirth", "dob", "bday", "birthdt", "生日", "出生日期"})
+#: Names in their normal form.
+_AGE = frozenset({"age", "customerage", "userage", "ageyears", "ageinyears", "agegroup", "agerange", "年龄"})
+_BIRTHDAY = frozenset(
+    {"bday", "birthdt", "geburtstag", "geburtsdatum", "datenaissance", "fechanacimiento", "生日", "出生日期"}
+)
+_BIRTHDAY_ENDS = ("birthday", "birthdate", "dateofbirth", "birthyear", "yearofbirth", "dob", "datedenaissance")
+_YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
+_NUMBERS = re.compile(r"\d{1,3}(?:\.\d{1,2})?")
+_BELOW = re.compile(r"under|below|<|younger|以下")
+#: So much of a text is looked at [characters].
+_LONGEST = 64
 
 
 def tells_age(name: str) -> bool:
@@ -32,11 +42,15 @@ def kind(name: str) -> str | None:
     ('birthday', 'age', None)
     """
     spelt = normal(name.rpartition(".")[2])
-    return "age" if spelt in _AGE else "birthday" if spelt in _BIRTHDAY else None
+    if spelt in _AGE:
+        return "age"
+    return "birthday" if spelt in _BIRTHDAY or spelt.endswith(_BIRTHDAY_ENDS) else None
 
 
 def adult_at(name: str, value: TraitValue, said_s: float) -> float | None:
     """When somebody is certainly of age who said this at `said_s` [s since the epoch]; None = it tells nothing.
+
+    Of several ages in a text or a list the youngest counts.
 
     >>> adult_at("age", "17.0", 0.0) == 365.25 * 86_400, adult_at("Age", 40, 0.0) == 0.0
     (True, True)
@@ -46,14 +60,14 @@ def adult_at(name: str, value: TraitValue, said_s: float) -> float | None:
     (True, True)
     """
     told = kind(name)
-    if told is None or isinstance(value, bool | list) or value is None:
+    if told is None or isinstance(value, bool) or value is None:
         return None
-    if told == "age":
-        years = number(value)
-        if years is None or not 0 <= years <= _OLDEST:
-            return None
+    if isinstance(value, list):
+        found = [at_s for item in value[:20] if (at_s := adult_at(name, item, said_s)) is not None]
+        return max(found, default=None)
+    if told == "age" and (years := _years(value)) is not None:
         return said_s + (ADULT_YEARS - years) * _YEAR_S if years < ADULT_YEARS else 0.0
-    born = moments.date(value)
+    born = _born(value)
     if born is None:
         return None
     month, day = (3, 1) if (born.month, born.day) == (2, 29) else (born.month, born.day)
@@ -63,3 +77,22 @@ def adult_at(name: str, value: TraitValue, said_s: float) -> float | None:
 def is_minor(traits: Mapping[str, TraitValue], now_s: float) -> bool:
     """Whether any trait says so, as of now: of profiles that were kept before ages had a place of their own."""
     return any((at_s := adult_at(name, value, now_s)) is not None and at_s > now_s for name, value in traits.items())
+
+
+def _years(value: str | float) -> float | None:
+    """An age, of several the smallest (`13-17`, `under 18`); None if it is none."""
+    years = number(value)
+    if years is None and isinstance(value, str):
+        text = value[:_LONGEST].casefold()
+        years = min(map(float, _NUMBERS.findall(text)), default=None) if not _YEAR.search(text) else None
+        if years is not None and _BELOW.search(text):
+            years -= 1
+    return years if years is not None and 0 <= years <= _OLDEST else None
+
+
+def _born(value: str | float) -> date | None:
+    """A day of birth; of a text that is no date the end of the year in it, the younger person."""
+    found = moments.date(value)
+    if found is None and isinstance(value, str) and (years := _YEAR.findall(value[:_LONGEST])):
+        found = date(max(map(int, years)), 12, 31)
+    return found

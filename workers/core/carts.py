@@ -115,15 +115,17 @@ def lines_of(properties: Properties) -> list[Product]:
     ]
 
 
-def close_bought(profile: Profile, properties: Properties, at_s: float) -> list[str]:
+def close_bought(profile: Profile, properties: Properties, at_s: float, *, again: bool = False) -> list[str]:
     """Closes the cart of an order, as far as it was filled by `at_s`. Returns the ids of the carts that changed.
 
     It is the one that the order names, else the only one, else those that hold a bought product. A checkout has a number of
-    its own in many shops: one that no open cart has names none.
+    its own in many shops: one that no open cart has names none. An order that is told `again` closes only a cart it names.
     """
     named = (properties.cart_id or properties.checkout_id or "")[:MAX_TEXT]
     if named and (properties.cart_id or named in profile.carts):
         bought = [named]
+    elif again:
+        bought = []
     elif len(profile.carts) == 1:
         bought = list(profile.carts)
     else:
@@ -136,8 +138,9 @@ def close_bought(profile: Profile, properties: Properties, at_s: float) -> list[
         cart = profile.carts.get(cart_id)
         if cart is None:
             continue
-        cart.lines = {key: line for key, line in cart.lines.items() if line.added_at > at_s}
-        cart.opened_at = max(cart.opened_at, at_s)
+        left = {key: line for key, line in cart.lines.items() if line.added_at > at_s}
+        if len(left) < len(cart.lines):
+            cart.lines, cart.opened_at = left, max(cart.opened_at, at_s)
         if not cart.lines:
             del profile.carts[cart_id]
     return bought

@@ -22,10 +22,9 @@ PERSONALISATION = "personalisation"
 MARKETING, TRANSACTIONAL = "marketing", "transactional"
 #: Stands for every channel in the key of a no: those that a playbook gets later are refused, too.
 EVERY = "*"
-#: A yes for channels that no playbook has is kept while there are fewer keys than this; a no always is.
-_MAX_KEYS = 32
 #: Sources that repeat what they know with every event.
 DIALOGUE, FROM_TRAITS = "consent dialogue", "traits"
+CHOICE = "consent choice"
 STATES = frozenset({DIALOGUE, FROM_TRAITS})
 #: Where the customer said it, and which text was shown [characters].
 _MAX_PROOF = 128
@@ -92,7 +91,7 @@ def from_event(event: AnyEvent, at_s: float, known: Collection[str], rules: Rule
         for target in rules.categories.get(normal(name), ()) if chosen or not granted else ():
             channel, _, purpose = target.rpartition(":")
             for key in _keys(channel, purpose, known, rules.channels, granted=granted):
-                changes.append(ConsentChange(key, granted, at_s, DIALOGUE))  # noqa: PERF401 # reads better
+                changes.append(ConsentChange(key, granted, at_s, CHOICE if chosen else DIALOGUE))  # noqa: PERF401 # reads better
     return changes
 
 
@@ -102,11 +101,13 @@ def from_properties(
     """The changes that a `Consent Updated` event asks for. A status that is not a clear yes counts as no.
 
     Several channels or purposes are separated by commas. `known`: the keys that the customer has spoken of. Without a
-    channel, or for one that is neither of the playbook's `channels` nor known, a no holds for all, and a yes for none.
+    channel, or for one that is neither of the playbook's `channels` nor a usual one, a no holds for all, and a yes for none.
+    A yes counts from `captured_at`, a no from `at_s`.
     """
     granted = agreed(properties.status)
-    # A word from the future would outlast every later one.
-    captured = min(properties.captured_at.timestamp(), at_s) if properties.captured_at else at_s
+    # A word from the future would outlast every later one. A no counts from when it was told: what forms and exports write as
+    # its date may be that of the account, or of a clock that was never set.
+    captured = min(properties.captured_at.timestamp(), at_s) if properties.captured_at and granted else at_s
     source, text_version = (properties.source or "")[:_MAX_PROOF], (properties.text_version or "")[:_MAX_PROOF]
     keys = {
         key: None
@@ -136,13 +137,19 @@ def refusal(channel: str, known: Collection[str], channels: Collection[str] = CH
 
 
 def channel_of(name: str, channels: Collection[str]) -> str | None:
-    """The channel that somebody means who refuses it; None = it could be any.
+    """The channel that somebody means who refuses it, one of the playbook's `channels` or a usual one; None = it could be any.
 
     >>> channel_of(" E-Mail", CHANNELS), channel_of("web push", CHANNELS), channel_of("fax", CHANNELS)
     ('email', 'push', None)
     """
-    found = match(name, channels) if normal(name) else None
-    return found or next((channel for channel in channels if normal(name) in _SPELT_CHANNELS.get(channel, ())), None)
+    known = _known(channels)
+    found = match(name, known) if normal(name) else None
+    return found or next((channel for channel in known if normal(name) in _SPELT_CHANNELS.get(channel, ())), None)
+
+
+def _known(channels: Collection[str]) -> list[str]:
+    """The channels that are somebody's word for something here: those of the playbook, and the usual ones that it lacks."""
+    return [*channels, *(channel for channel in CHANNELS if channel not in channels)]
 
 
 def apply(profile: Profile, change: ConsentChange) -> bool:
@@ -150,8 +157,8 @@ def apply(profile: Profile, change: ConsentChange) -> bool:
     known = profile.consent.get(change.key)
     if known is not None and known.captured_at > change.captured_at:
         return False
-    if known is None and change.granted and len(profile.consent) >= _MAX_KEYS:
-        return False
+    if known is not None and known.captured_at == change.captured_at and not known.granted:
+        return False  # of two words of one instant the no holds
     profile.consent[change.key] = Consent(change.granted, change.captured_at, change.source, change.text_version)
     return True
 
@@ -173,7 +180,7 @@ def allows(profile: Profile, channel: str, category: str, presumed: Collection[s
 def may_personalise(profile: Profile, now_s: float) -> bool:
     """False for those who refused the purpose `personalisation` and for known minors: they get generic words only."""
     word = profile.consent.get(PERSONALISATION)
-    if (word is not None and not word.granted) or max(profile.adult_at.values(), default=0.0) > now_s:
+    if (word is not None and not word.granted) or any(adult_at > now_s for _, adult_at in profile.adult_at.values()):
         return False
     return not ages.is_minor(profile.traits, now_s)
 
@@ -193,8 +200,8 @@ def _keys(
         return
     if granted:
         meant = match(purpose, (MARKETING, TRANSACTIONAL)) if purpose.strip() else MARKETING
-        if meant is not None and normal(channel):
-            yield consent_key(match(channel, channels) or normal(channel), meant)
+        if meant is not None and normal(channel) and (one := match(channel, _known(channels))) is not None:
+            yield consent_key(one, meant)
         return
     if not purpose.strip() or spelt == MARKETING or spelt in _SPELT_MARKETING:
         purposes: tuple[str, ...] = (MARKETING,)
@@ -202,10 +209,10 @@ def _keys(
         purposes = (TRANSACTIONAL,)
     else:
         purposes = (MARKETING, TRANSACTIONAL)
-    every = [*channels, *(key.partition(":")[0] for key in known if ":" in key)]
-    one = channel_of(channel, every)
+    one = channel_of(channel, channels)
+    every = [EVERY, *_known(channels), *(key.partition(":")[0] for key in known if ":" in key)]
     for meant in purposes:
-        for name in [EVERY, *every] if one is None else [one]:
+        for name in every if one is None else [one]:
             yield consent_key(name, meant)
     if len(purposes) > 1 and one is None:
         yield PERSONALISATION

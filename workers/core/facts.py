@@ -15,9 +15,8 @@ from workers.core.playbook import Playbook
 from workers.core.profile import CartLine, Profile
 
 _DAY_S = 86_400.0
-#: What an event calls a category or a brand, if it can be no sentence: `electronics.smartphone`, `samsung`.
-_CODE = re.compile(r"[a-z0-9_-]{1,40}(\.[a-z0-9_-]{1,40}){0,4}")
-_ONE_WORD = re.compile(r"[\w&.'-]{1,30}")
+#: What an event calls a brand, if it can be no sentence: `samsung`.
+_ONE_WORD = re.compile(r"[\w&'-]{1,30}")
 
 
 class Known(msgspec.Struct, frozen=True, gc=False):
@@ -95,7 +94,7 @@ def product_facts(line: CartLine, currency: str | None, playbook: Playbook, lang
         return ProductFacts(
             product_id=line.product_id,
             name=line.name if named else "",
-            category=line.category if named or _CODE.fullmatch(line.category) else "",
+            category=line.category if named or _is_known(line.category, playbook) else "",
             brand=line.brand if named or _ONE_WORD.fullmatch(line.brand) else "",
             price=line.price,
             currency=currency,
@@ -104,6 +103,12 @@ def product_facts(line: CartLine, currency: str | None, playbook: Playbook, lang
             quantity=line.quantity,
         )
     return facts_of(known, language, line.quantity)
+
+
+def _is_known(category: str, playbook: Playbook) -> bool:
+    return category in playbook.category_names or any(
+        category == product.category for product in playbook.products.values()
+    )
 
 
 def speaks_of(product_id: str, playbook: Playbook) -> bool:

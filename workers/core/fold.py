@@ -20,6 +20,7 @@ from schemas.events import (
     ORDER_COMPLETED,
     ORDER_REFUNDED,
     PRODUCT_VIEWED,
+    REFUSALS,
     Alias,
     AnyEvent,
     Group,
@@ -170,7 +171,11 @@ def _track(
         return
     if event.event == ORDER_COMPLETED and (first_at_s := purchases.told_at(profile, properties)) is not None:
         purchases.told_earlier(profile, properties.order_id or "", at_s)
-        folded.carts = carts.close_bought(profile, properties, min(at_s, first_at_s))  # this word may name the cart
+        folded.carts = carts.close_bought(profile, properties, min(at_s, first_at_s), again=True)
+        return
+    if (refused := REFUSALS.get(event.event)) is not None:
+        keys = consent.refusal(refused, profile.consent, rules.channels)
+        _say(profile, [ConsentChange(key, False, said_s, event.event) for key in keys], folded)
         return
     interest = _INTEREST.get(event.event)
     if interest is not None:
@@ -246,17 +251,20 @@ def _order(profile: Profile, properties: Properties, at_s: float) -> None:
 
 
 def _say(profile: Profile, changes: Iterable[ConsentChange], folded: Folded) -> None:
-    """Takes over what the customer said of consent, unless a newer word is known. A no that is told as a state, again and
-    again, is one line of the history.
+    """Takes over what the customer said of consent, unless a newer word is known.
+
+    What is told as a state, again and again, is one line of the history, and its yes undoes no word that was said elsewhere.
     """
     for change in changes:
         known = profile.consent.get(change.key)
-        told_before = known is not None and known.source == change.source and change.source in consent.STATES
-        if known is not None and told_before and not known.granted and not change.granted:
-            profile.consent[change.key] = msgspec.structs.replace(
-                known, captured_at=max(known.captured_at, change.captured_at)
-            )
-        elif consent.apply(profile, change):
+        if known is not None and change.source in consent.STATES:
+            if change.granted and known.source != change.source:
+                continue  # what a device or a form repeats is older than what the customer said elsewhere
+            if change.granted == known.granted:
+                if not change.granted and change.captured_at > known.captured_at:
+                    profile.consent[change.key] = msgspec.structs.replace(known, captured_at=change.captured_at)
+                continue
+        if consent.apply(profile, change):
             folded.consent.append(change)
 
 
@@ -288,7 +296,9 @@ def _age(profile: Profile, told: str, name: str, value: TraitValue, said_s: floa
     """Notes when the customer comes of age, and makes room for the trait."""
     adult_at = ages.adult_at(name, value, said_s)
     if adult_at is not None:
-        profile.adult_at[told] = adult_at
+        known = profile.adult_at.get(told)
+        if known is None or (said_s, adult_at) > known:  # of two ages that are told at once the younger holds
+            profile.adult_at[told] = said_s, adult_at
     if name not in profile.traits and len(profile.traits) >= MAX_TRAITS:
         other = next((known for known in reversed(profile.traits) if not ages.tells_age(known)), None)
         del profile.traits[other or next(iter(profile.traits))]

@@ -120,9 +120,9 @@ class Policy(_Strict, frozen=True, kw_only=True):
     `context.consent.categoryPreferences`) allow or refuse.
 
     `undescribed_products`: of products that only events know, `refuse` sends no message; `unnamed` speaks of them by
-    category and brand, `named` by the name that an event gave as well: only where nobody but the shop can send events. Their
-    links and pictures leave only if they are https on a host of the playbook's own products, or on one of `link_hosts` or
-    its subdomains.
+    categories that the playbook names and brands of one word, `named` by what an event calls them as well: only where nobody
+    but the shop can send events. Their links and pictures leave only if they are https on a host of the playbook's own
+    products, or on one of `link_hosts` or its subdomains.
     """
 
     caps: list[Cap] = []

@@ -12,6 +12,7 @@ from workers.core.playbook import Playbook
 from workers.core.remembered import remembered
 
 #: What browsers read as something else than it looks: blanks, controls, backslashes, quotes, markup.
+_HOST = re.compile(r"[a-z0-9.-]+")
 _ODD = re.compile(r"[\s\x00-\x20\x7f-\xa0\\\"'<>`{}|^]")
 
 
@@ -57,4 +58,5 @@ def _host(url: str) -> str | None:
         return None
     if parts.scheme != "https" or not parts.hostname or "@" in parts.netloc or port not in (None, 443):
         return None
-    return parts.hostname.lower()
+    host = parts.hostname.lower()
+    return host if _HOST.fullmatch(host) else None

@@ -187,18 +187,18 @@ class OpenRequest(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
 class Profile(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """One customer: the hot record.
 
-    `adult_at`: when the customer comes of age, by the word on `age` and on `birthday`; it outlives the traits. `looked`,
-    `purchases` and `carts` are by product, order and cart id. `unreachable`: channels whose address bounced, and when.
-    `ordered`: hashes of the newest order ids, with the time at which each was first told. `counts` are exact; `decayed` and
-    `interests` are forward-decayed sums with the landmark `landmark` (core.decay). `seen` maps an hour of event time to the
-    hashes of the message ids in it (core.dedupe).
+    `adult_at`: for the newest `age` and `birthday` when it was told, and when the customer comes of age by it; it outlives
+    the traits. `looked`, `purchases` and `carts` are by product, order and cart id. `unreachable`: channels whose address
+    bounced, and when. `ordered`: hashes of the newest order ids, with the time at which each was first told. `counts` are
+    exact; `decayed` and `interests` are forward-decayed sums with the landmark `landmark` (core.decay). `seen` maps an hour
+    of event time to the hashes of the message ids in it (core.dedupe).
     """
 
     customer_id: str
     user_id: str | None = None
     anonymous_ids: list[str] = []
     traits: dict[str, TraitValue] = {}
-    adult_at: dict[str, float] = {}
+    adult_at: dict[str, tuple[float, float]] = {}
     locale: str | None = None
     timezone: str | None = None
 

@@ -38,15 +38,15 @@ def ends_at(quiet: QuietHours, zone: str, now_s: float) -> float | None:
 
 
 def _first_outside(quiet: QuietHours, zone: str, now_s: float, end_s: float) -> float:
-    """The end if the clock shows it; else the instant at which the clock was put forward past it."""
-    if _minutes(_local(zone, end_s)) == _minute(quiet.end):
-        return end_s
-    low, high = int(now_s), int(end_s)  # the offset changes once between them
+    """The end, or before it the instant at which the clock was put forward past it."""
+    low, high = int(now_s), int(end_s)
     offset = _local(zone, low).utcoffset()
-    while high - low > 1:
+    if _local(zone, high).utcoffset() == offset:
+        return end_s
+    while high - low > 1:  # the offset changes once between them
         middle = (low + high) // 2
         low, high = (middle, high) if _local(zone, middle).utcoffset() == offset else (low, middle)
-    return float(high) if high > now_s and not _is_quiet(quiet, zone, high) else end_s
+    return float(high) if now_s < high < end_s and not _is_quiet(quiet, zone, high) else end_s
 
 
 def _is_quiet(quiet: QuietHours, zone: str, at_s: float) -> bool:

@@ -12,8 +12,8 @@ from hashlib import blake2b
 import msgspec
 
 from schemas import codec
-from schemas.events import CONSENT_UPDATED, PRODUCT_ADDED, PRODUCT_REMOVED, PRODUCT_VIEWED
-from schemas.values import MAX_ID, Json, absent, identifier, instant, obj, person, text
+from schemas.events import CONSENT_UPDATED, PRODUCT_ADDED, PRODUCT_REMOVED, PRODUCT_VIEWED, REFUSALS
+from schemas.values import MAX_ID, Json, absent, agreed, identifier, instant, obj, person, text
 from workers.core.intake import commerce
 from workers.core.intake.reasons import reject
 from workers.errors import InvalidEvent
@@ -104,7 +104,14 @@ def finish(draft: Json, origin: Origin, index: int | None = None) -> MappedEvent
     kind = event["type"] = _kind(event)
     key = _settle_identity(event, origin)
     event["messageId"] = origin.message_id(text(event.get("messageId")), index)
-    _settle_times(event, origin)
+    try:
+        _settle_times(event, origin)
+    except InvalidEvent:
+        if not _is_refusal(event):
+            raise
+        event["timestamp"] = origin.received_at  # no clock may cost a customer's no
+        for name in ("sentAt", "receivedAt"):
+            event.pop(name, None)
     _settle_content(event, kind)
     value = _encode(event)
     check(value)
@@ -166,6 +173,16 @@ def _settle_times(event: Json, origin: Origin) -> None:
     for name in ("sentAt", "receivedAt"):
         if name in event and (known := instant(event.pop(name))) is not None:
             event[name] = known
+
+
+def _is_refusal(event: Json) -> bool:
+    """Whether somebody says no here."""
+    name = event.get("event")
+    if not isinstance(name, str):
+        return False
+    return name in REFUSALS or (
+        name == CONSENT_UPDATED and not agreed(commerce.consent(obj(event.get("properties")))["status"])
+    )
 
 
 def _time(event: Json, name: str) -> datetime | None:

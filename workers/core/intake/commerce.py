@@ -11,6 +11,7 @@ from functools import lru_cache
 import msgspec
 
 from schemas.events import Campaign, Product, Properties
+from schemas.names import normal
 from schemas.values import (
     NOTHING,
     Json,
@@ -135,7 +136,8 @@ def consent(raw: Json) -> Json:
     >>> consent({"status": False, "channel": ["push", "email"]}), consent({"status": {}})
     ({'status': 'denied', 'channel': 'push,email'}, {'status': 'denied'})
     """
-    status = raw.get("status")
+    raw = {normal(name): value for name, value in raw.items()}
+    status = first(raw, "status", "granted", "consent") if absent(raw.get("status")) else raw["status"]
     word = status.strip() if isinstance(status, str) else ""
     told: Json = {"status": word or ("granted" if agreed(status) else "denied")}
     for name, plural in (("channel", "channels"), ("purpose", "purposes")):

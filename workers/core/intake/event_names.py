@@ -37,6 +37,7 @@ _MEANT = (
     events.CONSENT_UPDATED,
     events.SEGMENT_CONSENT_UPDATED,
     events.SOCIAL_POST_PUBLISHED,
+    *events.REFUSALS,
 )
 _BY_SPELLING = {normal(name): name for name in _MEANT} | {normal(name): meant for name, meant in SYNONYMS.items()}
 _VERSION = re.compile(r"\.v\d{1,3}$")
