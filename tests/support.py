@@ -32,3 +32,24 @@ def wait_until(condition: Callable[[], T], timeout_s: float, what: str) -> T:
 def examples(most: int) -> int:
     """How many examples a property is tried with; a fifth in the quick loop of `make check`."""
     return max(10, most // 5) if os.environ.get("QUICK") == "1" else most
+
+
+#: CPU time of `_fixed_work` on the machine that the limits in milliseconds were set on [s].
+_REFERENCE_S = 0.0050
+
+
+def slowness() -> float:
+    """How much slower this machine is at this moment than the one that limits of CPU time were set on; at least 1.
+
+    Ask when a limit is passed: another machine, and what else runs beside the test, are no finding.
+    """
+    return max(1.0, min(_fixed_work() for _ in range(5)) / _REFERENCE_S)
+
+
+def _fixed_work() -> float:
+    began_s = time.thread_time()
+    total = 0
+    for number in range(100_000):
+        total += number * number % 7
+    assert total > 0
+    return time.thread_time() - began_s

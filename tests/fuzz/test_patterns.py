@@ -9,6 +9,7 @@ import pytest
 from tests.fuzz import patterns
 from tests.fuzz.patterns import Known
 from tests.fuzz.worst import cpu_s, nested, worst
+from tests.support import slowness
 
 LIMIT_S = 0.050
 #: Too slow once may be the machine; several times is the pattern.
@@ -18,7 +19,7 @@ TRIES = 3
 def too_slow(known: Known) -> str:
     """What to tell of a pattern that is over the limit; "" = it is not."""
     found = worst(known)
-    if found.cpu_s <= LIMIT_S or (best := cpu_s(found.ask, found.text, TRIES)) <= LIMIT_S:
+    if found.cpu_s <= LIMIT_S or (best := cpu_s(found.ask, found.text, TRIES)) <= LIMIT_S * slowness():
         return ""
     return f"{known.name} ({found.method}): {1000 * best:.0f} ms for {found.shape!r} at {found.size} characters"
 
