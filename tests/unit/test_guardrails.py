@@ -8,6 +8,7 @@ import pytest
 
 from schemas.messages import MessageText, ProductFacts
 from tests.fuzz.worst import cpu_s
+from tests.support import slowness
 from tests.support_playbooks import language, playbook, request
 from tests.unit.labelled_texts import BAD, GOOD, Labelled, push
 from workers.core import guardrails
@@ -150,7 +151,10 @@ def test_a_text_far_too_long_is_refused_by_its_length_alone_and_at_once(words: s
     about = request(language=language)
     checked = guardrails.check(push("Your Smart Band", words), about, playbook())
     assert [(verdict.name, verdict.passed) for verdict in checked] == [("length", False)]
-    assert cpu_s(lambda text: guardrails.check(text, about, playbook()), push("Your Smart Band", words), 3) < 0.05
+    assert (
+        cpu_s(lambda text: guardrails.check(text, about, playbook()), push("Your Smart Band", words), 3)
+        < 0.05 * slowness()
+    )
 
 
 @pytest.mark.parametrize("words", HOSTILE.values(), ids=HOSTILE)
@@ -158,4 +162,7 @@ def test_a_text_as_long_as_texts_are_looked_at_whole_takes_milliseconds(words: s
     body = words[: guardrails.LONGEST_MESSAGE - 20]
     checked = guardrails.check(push("Your Smart Band", body), request(), playbook())
     assert [verdict.name for verdict in checked] == list(guardrails.NAMES)
-    assert cpu_s(lambda text: guardrails.check(text, request(), playbook()), push("Your Smart Band", body), 3) < 0.05
+    assert (
+        cpu_s(lambda text: guardrails.check(text, request(), playbook()), push("Your Smart Band", body), 3)
+        < 0.05 * slowness()
+    )
