@@ -334,7 +334,8 @@ def _targets() -> Iterator[Target]:
     yield Target("jinja source", _template, SEEDS["jinja"], (jinja2.TemplateError,), 60_000, limit_s=2.0)
     # A line stands in the header, in the text, and escaped in HTML: `<` is `&lt;`, which quoted-printable may double.
     yield Target("e-mail", _composed, SEEDS["mail"], (ValueError,), 8_000, factor=16)
-    yield Target("webhook", _posted, SEEDS["posted"], constant=8_000, hits=0.1)
+    # JSON writes a control character as six.
+    yield Target("webhook", _posted, SEEDS["posted"], constant=8_000, factor=7, hits=0.1)
     yield Target("smtp reply", _replied, SEEDS["smtp"])
     yield Target("unsubscribe token", _token, SEEDS["token"], (ValueError,), hits=0.02)
     yield Target("llm reply", _served, SEEDS["reply"], (Retryable, Refused), hits=0.1)
