@@ -67,6 +67,7 @@ def comparable(profiles: dict[str, Profile]) -> dict[str, Any]:
         for looked in known.get("looked", {}).values():
             del looked[4]
         known["purchases"] = sorted(purchase[:2] for purchase in known.get("purchases", {}).values())
+        known["ordered"] = sorted(known.get("ordered", {}).values())
         known["done"] = sorted((name.split("|")[0], at) for name, at in known.get("done", {}).items())
     return found
 
