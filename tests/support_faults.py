@@ -166,6 +166,8 @@ class Follower:
                     partition = message.partition() or 0
                     self.regressions += offset < self._applied.get(partition, 0)
                     self._applied[partition] = offset
+                elif key == keys.PENDING:
+                    pass  # a count of each lane's own under one key
                 elif key is not None and value is not None:
                     self.newest[key] = value
                 elif key is not None:
