@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import faulthandler
+import gc
 import itertools
 import logging
 import os
@@ -181,8 +182,19 @@ class Watchdog:
 
 
 def _last_words(code: Exit, why: str) -> None:
-    """One line, then where every thread is: files, lines and functions, no values."""
+    """One line, then where every thread is and what every task awaits: files, lines and functions, no values."""
     log.critical("the watchdog ends the worker with code %d: %s; the stacks of all threads follow", code, why)
     if sys.__stderr__ is not None:
         sys.__stderr__.flush()
         faulthandler.dump_traceback(file=sys.__stderr__, all_threads=True)
+        for task in (found for found in gc.get_objects() if isinstance(found, asyncio.Task) and not found.done()):
+            print(f"Task {_where(task.get_coro())}", file=sys.__stderr__, flush=True)
+
+
+def _where(awaited: object) -> str:
+    """The places at which a coroutine stands, the outermost first: a loop that idles shows in no thread what is waited for."""
+    places = []
+    while (frame := getattr(awaited, "cr_frame", None) or getattr(awaited, "gi_frame", None)) is not None:
+        places.append(f"{frame.f_code.co_qualname} ({frame.f_code.co_filename}:{frame.f_lineno})")
+        awaited = getattr(awaited, "cr_await", None) or getattr(awaited, "gi_yieldfrom", None)
+    return " > ".join([*places, type(awaited).__name__])
