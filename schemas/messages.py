@@ -35,7 +35,8 @@ class Decision(Wire, frozen=True, kw_only=True):
     `reason` is `requested` when a message was asked for, else the abort_type; with `shadow` the words are asked for too,
     but nobody hears them. `variation_id` names the arm (`<variant>.<tone>`, or `no-send`), `propensities` the probability
     of every arm that could be taken, and `propensity` that of the one that was. With `holdout` they are those of the
-    virtual send, whose words are asked for too if there is a `message_id`.
+    virtual send, whose words are asked for too if there is a `message_id`. `holdout_share`: the share of customers that was
+    held out then, 0 for a category that is exempt (None = an older record).
     """
 
     decision_id: Identifier
@@ -55,8 +56,10 @@ class Decision(Wire, frozen=True, kw_only=True):
     locale: str | None = None
     product_id: str | None = None
     category: Category = always("marketing")
+    mode: str = ""  # campaign's mode when it was decided
     propensity: Probability = 1.0
     propensities: dict[str, float] = {}
+    holdout_share: Probability | None = None
     due_at: Instant | None = None
     policy_version: str = ""
     playbook_version: str = ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections import Counter
 from itertools import pairwise
 from typing import Any
 
@@ -27,10 +28,13 @@ from tests.support_learning import (
     order,
     outcome,
     sums_of,
+    taken_back,
 )
 
+#: Six hours before customers count anew for the uplift of a campaign: 2024-03-18, a Monday, 00:00 UTC.
+START = 1_710_720_000.0 - 6 * HOUR
 #: When everything is read: the oldest decisions are out of their grace by then, the newest are open.
-READ_AT = NOON + 20 * HOUR
+READ_AT = START + 20 * HOUR
 USERS = ("ana", "bo", "cem")
 MINUTES = st.integers(0, 20 * 60)
 DECISIONS = st.lists(
@@ -41,6 +45,7 @@ DECISIONS = st.lists(
         st.sampled_from(("cart", "welcome")),
         st.sampled_from(("warm", "plain", None)),
         st.sampled_from(("published", "published", "published", "converted", "stale", "paused", None)),
+        st.sampled_from((("live", 0.1), ("live", 0.1), ("live", 0.1), ("live", 0.0), ("shadow", 0.1), ("", None))),
     ),
     min_size=1,
     max_size=8,
@@ -69,23 +74,33 @@ FEEDBACK = st.lists(
     ),
     max_size=16,
 )
-ORDERS = st.lists(st.tuples(MINUTES, st.sampled_from(USERS), st.integers(0, 3), st.booleans()), max_size=6)
+ORDERS = st.lists(
+    st.tuples(
+        MINUTES,
+        st.sampled_from(USERS),
+        st.integers(0, 3),
+        st.booleans(),
+        st.sampled_from(("made",) * 8 + ("refunded", "refunded in part", "refunded in CNY", "cancelled")),
+    ),
+    max_size=8,
+)
 
 
 def history(decisions: Any, feedbacks: Any, orders: Any) -> list[Fed]:
     made: list[Fed] = []
-    for number, (minute, user, reason, campaign, arm, ended) in enumerate(decisions):
-        at_s = NOON + minute * 60
-        made.append(decision(number, at_s, user, reason, campaign_id=campaign, variation_id=arm))
+    for number, (minute, user, reason, campaign, arm, ended, (mode, share)) in enumerate(decisions):
+        at_s = START + minute * 60
+        fields: dict[str, Any] = {"campaign_id": campaign, "variation_id": arm, "mode": mode, "holdout_share": share}
+        made.append(decision(number, at_s, user, reason, **fields))
         if reason == "requested" and ended is not None:
             made.append(outcome(number, at_s + 5, user, ended))
     for number, (about, minute, what, wrong, order_number) in enumerate(feedbacks):
         decided, user = decisions[about][:2] if about < len(decisions) else (0, "ana")
         # seconds apart, so that two ratings have an order
-        at_s, event_id = NOON + (decided + minute) * 60 + number, f"f{number}"
+        at_s, event_id = START + (decided + minute) * 60 + number, f"f{number}"
         if wrong == "user":
             user = USERS[(USERS.index(user) + 1) % 3]
-        fields: dict[str, Any] = {}
+        fields = {}
         status = "opened" if what == "machine" else what
         if what == "machine":
             fields = {"machine_opened": True}
@@ -95,13 +110,19 @@ def history(decisions: Any, feedbacks: Any, orders: Any) -> list[Fed]:
             fields = {"revenue": -1.0 if wrong == "money" else 7.1, "currency": None if wrong == "currency" else "EUR"}
             fields["order_id"] = f"order-{user}-{order_number}" if order_number else None
         made.append(feedback(event_id, 99 if wrong == "unknown" else about, status, at_s, user, **fields))
-    for number, (minute, user, order_number, priced) in enumerate(orders):
+    for number, (minute, user, order_number, priced, what) in enumerate(orders):
+        if what != "made":
+            fields = {"cancelled": what == "cancelled"}
+            if what.startswith("refunded in"):
+                fields |= {"total": 4.5, "currency": "CNY" if what == "refunded in CNY" else None}
+            made.append(taken_back(f"e{number}", f"order-{user}-{order_number}", START + minute * 60, user, **fields))
+            continue
         fields = {
             "order_id": f"order-{user}-{order_number}",
             "total": 10.01 + number,
             "currency": "EUR" if priced else None,
         }
-        made.append(order(f"e{number}", NOON + minute * 60, user, **fields))
+        made.append(order(f"e{number}", START + minute * 60, user, **fields))
     return made
 
 
@@ -117,20 +138,33 @@ def play(values: list[Fed], seed: int, cuts: list[int], repeats: list[int]) -> L
     return lane
 
 
-@settings(max_examples=examples(150), deadline=None)
-@given(
-    decisions=DECISIONS,
-    feedbacks=FEEDBACK,
-    orders=ORDERS,
-    seed=st.integers(0, 2**32),
-    cuts=st.lists(st.integers(0, 60), max_size=5),
-    repeats=st.lists(st.integers(0, 60), max_size=10),
-)
-def test_the_sums_are_those_of_the_set_of_records(
-    decisions: Any, feedbacks: Any, orders: Any, seed: int, cuts: list[int], repeats: list[int]
-) -> None:
-    values = history(decisions, feedbacks, orders)
-    oracle = Oracle(values, LEARNING, READ_AT)
+def test_the_sums_are_those_of_the_set_of_records() -> None:
+    hits = Counter[str]()
+    _the_sums_are_those_of_the_set_of_records(hits)
+    for what in ("requested_customers", "holdout_customers", "requested_customers_converted", "revenue"):
+        assert hits[what] >= hits["examples"] * 0.05, f"the histories must have {what} in a twentieth of the examples"
+
+
+def _the_sums_are_those_of_the_set_of_records(hits: Counter[str]) -> None:
+    @settings(max_examples=examples(150), deadline=None)
+    @given(
+        decisions=DECISIONS,
+        feedbacks=FEEDBACK,
+        orders=ORDERS,
+        seed=st.integers(0, 2**32),
+        cuts=st.lists(st.integers(0, 60), max_size=5),
+        repeats=st.lists(st.integers(0, 60), max_size=10),
+    )
+    def check(decisions: Any, feedbacks: Any, orders: Any, seed: int, cuts: list[int], repeats: list[int]) -> None:
+        values = history(decisions, feedbacks, orders)
+        final = _check(values, seed, cuts, repeats)
+        hits.update({"examples"} | {name for row in final.values() for name in row})
+
+    check()
+
+
+def _check(values: list[Fed], seed: int, cuts: list[int], repeats: list[int]) -> Sums:
+    oracle = Oracle(values, LEARNING, READ_AT, sealed_s=READ_AT + 3 * HOUR)
     lane = play(values, seed, cuts, repeats)
 
     lane.tick(READ_AT + 10, caught_up=False)
@@ -150,10 +184,17 @@ def test_the_sums_are_those_of_the_set_of_records(
     lane.restart()
     lane.tick(READ_AT + 40 * HOUR)
     lane.tick(READ_AT + 80 * HOUR)
-    assert lane.kinds()[b"c"] == lane.kinds()[b"t"] == 0, "every customer is counted for good"
+    oracle = Oracle(values, LEARNING, READ_AT, sealed_s=READ_AT + 80 * HOUR)
+    assert counts(sums_of(lane.metrics)) == counts(oracle.rows), "every decision is counted for good"
+    lane.restart()
     lane.run(*values)
     lane.tick(READ_AT + 81 * HOUR)
     assert counts(sums_of(lane.metrics)) == counts(oracle.rows), "what is read again after that changes no count"
+    for days in (31, 32, 33):
+        lane.tick(READ_AT + days * 86_400)
+    assert lane.kinds()[b"c"] == lane.kinds()[b"t"] == 0, "nothing is kept of any customer"
+    assert counts(sums_of(lane.metrics)) == counts(oracle.rows)
+    return oracle.rows
 
 
 def counts(sums: Sums) -> Sums:
