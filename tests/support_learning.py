@@ -210,7 +210,8 @@ class Oracle:
         silent = ("queued", "dropped", "skipped")
         feedback = [value for value in values if isinstance(value, Feedback) and value.status not in silent]
         self.feedback = {value.event_id: value for value in feedback}
-        self.orders = self._orders([value for value in values if isinstance(value, Track)])
+        events = [value for value in values if isinstance(value, Track)]
+        self.orders = self._orders([event for event in events if event.timestamp.timestamp() <= clock_s + 300])
         self.rows: Sums = {}
         self.trials: dict[tuple[str, str, str], list[tuple[float, float | None, float]]] = defaultdict(list)
         for one in self.decisions.values():
@@ -233,8 +234,6 @@ class Oracle:
         told: dict[tuple[str, str], tuple[float, str, float | None]] = {}
         for event in events:
             if event.event != "Order Completed":
-                continue
-            if event.timestamp.timestamp() > self.clock_s + 300:
                 continue
             key = event.user_id or "", f"order {event.properties.order_id}"
             amount = event.properties.total if event.properties.currency else None
@@ -336,7 +335,7 @@ class Oracle:
         def earn(name: str, orders: Iterable[tuple[float, str, float | None]]) -> None:
             total = row.setdefault(name, {})
             for _, currency, amount in orders:
-                if amount is not None:
+                if amount:
                     total[currency] = round(total.get(currency, 0.0) + amount, 4)
 
         add("decisions")
@@ -358,7 +357,7 @@ class Oracle:
         if self.outcomes.get(one.decision_id) == "published":
             add("published")
             published = [d for d in self.decisions.values() if self.outcomes.get(d.decision_id) == "published"]
-            converted = self._touched(one, [d for d in published if d.reason == "requested"])
+            converted = self._touched(one, [d for d in published if d.reason == "requested" and d.mode != "shadow"])
             add("converted", bool(converted))
             earn("revenue", converted)
             for status in happened:
