@@ -35,8 +35,9 @@ class Decision(Wire, frozen=True, kw_only=True):
     `reason` is `requested` when a message was asked for, else the abort_type; with `shadow` the words are asked for too,
     but nobody hears them. `variation_id` names the arm (`<variant>.<tone>`, or `no-send`), `propensities` the probability
     of every arm that could be taken, and `propensity` that of the one that was. With `holdout` they are those of the
-    virtual send, whose words are asked for too if there is a `message_id`. `holdout_share`: the share of customers that was
-    held out then, 0 for a category that is exempt (None = an older record).
+    virtual send, whose words are asked for too if there is a `message_id`. `mode` is the campaign's at that moment ("" in
+    older records): what was decided for a `shadow` is no evidence of anything. `holdout_share`: the share of customers that
+    was held out then, 0 for a category that is exempt (None = an older record).
     """
 
     decision_id: Identifier
