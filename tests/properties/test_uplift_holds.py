@@ -115,7 +115,7 @@ WORLDS = [
 def test_without_an_effect_the_interval_holds_at_every_daily_look(
     decisions: int, share: Shares, days: int, least: float, most: float
 ) -> None:
-    ours, theirs = shares_that_hold(100, decisions, share, days)
+    ours, theirs = shares_that_hold(100 * 28 // days, decisions, share, days)
     assert ours >= 0.94
     assert least - 0.1 <= theirs <= most + 0.1, "the worlds tell customers and decisions apart"
 
@@ -125,7 +125,7 @@ def test_without_an_effect_the_interval_holds_at_every_daily_look(
 def test_in_two_thousand_worlds_the_interval_holds_at_every_daily_look(
     decisions: int, share: Shares, days: int, least: float, most: float
 ) -> None:
-    ours, theirs = shares_that_hold(2_000, decisions, share, days)
+    ours, theirs = shares_that_hold(2_000 * 28 // days, decisions, share, days)
     assert ours >= 0.94
     assert least <= theirs <= most
 
@@ -143,6 +143,15 @@ def test_a_true_effect_is_found_and_held_at_every_look_by_an_interval_of_reasona
     assert found >= worlds - 3
     assert held >= worlds - 1
     assert max(ratios) < 1.7
+
+
+@pytest.mark.parametrize(("customers", "effect"), [(400, 0.1), (2_000, 0.05), (150, 0.2)])
+def test_whatever_the_effect_is_the_interval_holds_it_at_every_look(customers: int, effect: float) -> None:
+    rng, held = Random(3), 0
+    for _ in range(100):
+        compared, _ = world(rng, 2, doubled, customers=customers, effect=effect)
+        held += all(holds(told, effect) for told in looks(compared))
+    assert held >= 94
 
 
 def test_the_intervals_of_many_arms_hold_together() -> None:

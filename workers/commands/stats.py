@@ -208,7 +208,7 @@ def _counted(counts: FeedbackMetrics, steps: Steps) -> Iterator[tuple[str, str, 
 def _holds(found: Sequence[Row]) -> str:
     """What the intervals of the effects promise, if there are any."""
     effects = sum(row.counts.uplift is not None for row in found)
-    return _HOLDS.format(together=f" for all {effects} effects at once" if effects > 1 else "") if effects else ""
+    return _HOLDS.format(together=" for all effects at once" if effects > 1 else "") if effects else ""
 
 
 def _name(key: tuple[str, ...], by: By) -> str:
