@@ -193,7 +193,7 @@ def lane_world(seed: int) -> tuple[FeedbackMetrics, Counter[str]]:
     decided = Counter[str]()
     for day in range(14):
         begins_s = START + day * DAY
-        lane.tick(begins_s)
+        lane.wall_s = begins_s + DAY  # all of a day is read at its end
         share, values = (0.3 if day >= 7 else 0.0), list[Fed]()
         for user, place, rate in customers:
             if rng.random() > 0.3:
@@ -207,8 +207,8 @@ def lane_world(seed: int) -> tuple[FeedbackMetrics, Counter[str]]:
                 decided[f"{reason}_converted"] += 1
         rng.shuffle(values)
         lane.run(*values)
-    lane.tick(START + 15 * DAY)
-    lane.tick(START + 15 * DAY + 10)
+    lane.tick(START + 16 * DAY)
+    lane.tick(START + 16 * DAY + 10)
     return combine(lane.metrics.values()), decided
 
 
@@ -216,6 +216,7 @@ def test_a_control_group_switched_on_half_way_shows_no_effect_where_there_is_non
     for seed in range(3):
         told, decided = lane_world(seed)
         assert (told.requested, told.holdout) == (decided["requested"], decided["holdout"])
+        assert told.holdout_converted >= decided["holdout_converted"] > 0
         assert not holds(
             by_decisions(
                 decided["requested"], decided["requested_converted"], decided["holdout"], decided["holdout_converted"]

@@ -32,7 +32,7 @@ _FIRST_MONDAY_S = 4 * 86_400.0
 #: All looks at one interval together miss the truth at most so often.
 _ALPHA = 0.05
 #: The effect [share of customers] for which the intervals are made to be the narrowest; they hold for every other.
-_EFFECT = 0.03
+_EFFECT = 0.05
 #: No difference is told before each group has so many customers: below, no rule of large numbers holds.
 LEAST_CUSTOMERS = 10
 #: Windows that follow each other are put together until they hold so many customers: of a window with a single one,
@@ -106,7 +106,7 @@ def uplift(windows: Mapping[float, Groups], intervals: int = 1) -> Estimate | No
 
     >>> told = uplift({0.0: Groups(18_000, 2_340, 2_000, 200)})
     >>> round(told.value, 3), round(told.low, 3), round(told.high, 3)
-    (0.03, 0.006, 0.05)
+    (0.03, 0.006, 0.051)
     """
     periods = [period for strata in _strata(windows) if (period := _summed(strata)) is not None]
     fewest = min(sum(period.requested for period in periods), sum(period.holdout for period in periods))
