@@ -201,7 +201,7 @@ class Oracle:
     """
 
     def __init__(
-        self, values: Sequence[Fed], learning: Learning, clock_s: float, sealed_s: float = 0.0, partition: int = 3
+        self, values: Sequence[Fed], learning: Learning, clock_s: float, partition: int = 3, *, sealed_s: float = 0.0
     ) -> None:
         self.learning, self.clock_s, self.sealed_s, self.partition = learning, clock_s, sealed_s, partition
         self.grace_s = min(learning.attribution_s, 86_400.0)
