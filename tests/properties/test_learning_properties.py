@@ -57,7 +57,7 @@ DECISIONS = st.lists(
 )
 STATUSES = (
     *("sent", "delivered", "opened", "machine", "clicked", "clicked", "converted", "converted", "replied", "queued"),
-    *("unsubscribed", "complained", "bounced", "failed", "rated"),
+    *("unsubscribed", "complained", "bounced", "failed", "rated", "rated", "rated"),
 )
 WRONGS = ("", "", "", "", "user", "unknown", "money", "currency")
 FEEDBACK = st.lists(
