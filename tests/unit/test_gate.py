@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 from math import sqrt
 
 import msgspec
@@ -13,7 +14,9 @@ from schemas.control import DeadLetter
 from schemas.learning import ArmStatistics
 from schemas.messages import Cancellation
 from schemas.topics import BY_NAME
+from schemas.values import instant
 from tests.support_core import DELAY_S, NOON, LaneHarness, make_playbook
+from tests.support_intake import NOW, map_one
 from workers.core import quiet_hours, triggers
 from workers.core.closing import Closing
 from workers.core.guidance import Guidance
@@ -325,6 +328,30 @@ def test_a_yes_after_a_no_of_a_device_ahead_holds() -> None:
     no = msgspec.structs.replace(lane.allow("push", at_s=NOON + 600, status="unsubscribed")[0], appended_at_s=NOON)
     lane.run([no, *lane.allow("push", at_s=NOON + 300)], NOON + HOUR_S)
     assert lane.profile().consent["push:marketing"].granted is True
+
+
+@pytest.mark.parametrize(("device_s", "told"), [(600, True), (0, False), (-600, False)])
+def test_a_device_ahead_is_told_when_its_word_reached_the_log(device_s: int, told: bool) -> None:
+    # Claims of the device itself (Segment's receivedAt) must not make a no older than it is.
+    for claimed in (None, "1999-01-01T00:00:00Z", "2030-01-01T00:00:00Z"):
+        said = (NOW + timedelta(seconds=device_s)).isoformat()
+        word = {"channel": "push", "status": "subscribed"}
+        event = {"type": "track", "event": "Consent Updated", "userId": "ana", "timestamp": said, "properties": word}
+        known = map_one(event | ({"receivedAt": claimed} if claimed else {})).get("receivedAt")
+        early = known is not None and instant(known) < instant(said)
+        assert early is told
+        assert not told or instant(known) == NOW
+
+
+def test_words_that_intake_mapped_late_keep_their_order() -> None:
+    lane = LaneHarness()
+    properties = {"channel": "push", "status": "subscribed"}
+    reached = datetime.fromtimestamp(NOON, UTC).isoformat()
+    yes = lane.event("Consent Updated", NOON + 600, properties=properties, receivedAt=reached)
+    (no,) = lane.allow("push", at_s=NOON + 300, status="unsubscribed")
+    mapped_s = NOON + HOUR_S
+    lane.run([msgspec.structs.replace(one, appended_at_s=mapped_s) for one in (yes, no)], mapped_s)
+    assert lane.profile().consent["push:marketing"].granted is False
 
 
 # -- a timer that raises ----------------------------------------------------------------------------------------------------
