@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-_FEW = ("tests/unit/test_examples.py",)
-
 #: module → the files of its tests
 TESTS: dict[str, tuple[str, ...]] = {
     "workers.core.publishing": ("tests/unit/test_publishing.py", "tests/unit/test_personalise.py"),
-    "workers.core.policy": ("tests/unit/test_policy.py",),
+    "workers.core.policy": ("tests/unit/test_ruling.py", "tests/unit/test_policy.py"),
     "workers.core.consent": ("tests/unit/test_consent.py", "tests/unit/test_minors.py"),
     "workers.core.ages": ("tests/unit/test_minors.py",),
     "workers.core.hearing": ("tests/unit/test_hearing.py",),

@@ -90,10 +90,7 @@ def test_trials_below_zero_are_none() -> None:
 def test_chances_to_be_best_agree_with_monte_carlo(believed: dict[str, tuple[float, float]]) -> None:
     found = chances_to_be_best({name: Posterior(mean=mean, sd=sd) for name, (mean, sd) in believed.items()})
     rng, draws = random.Random(11), 40_000
-    best = Counter(
-        max(believed, key=lambda name: rng.gauss(*believed[name]))
-        for _ in range(draws)
-    )
+    best = Counter(max(believed, key=lambda name: rng.gauss(*believed[name])) for _ in range(draws))
     assert sum(found.values()) == pytest.approx(1.0)
     for name in believed:
         spread = math.sqrt(found[name] * (1 - found[name]) / draws)
