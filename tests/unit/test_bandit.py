@@ -64,6 +64,10 @@ def test_evidence_of_other_arms_is_left_out() -> None:
     assert posteriors(known(arm("a", 10, 5), arm("gone", 1_000, 900)), ["a"], 4.0) == alone
 
 
+def test_a_belief_without_evidence_is_behind_no_trials() -> None:
+    assert Posterior(mean=0.5, sd=0.1).trials == 0.0
+
+
 def test_sameness_never_makes_us_sure() -> None:
     found = posteriors(known(arm("a", 1_000_000, 0)), ["a"], 4.0)["a"]
     assert found.sd == pytest.approx(math.sqrt(1e-3 / 1_000_004))

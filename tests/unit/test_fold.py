@@ -298,6 +298,11 @@ def test_of_two_ages_the_newer_holds_and_of_two_told_at_once_the_younger() -> No
     assert adult_at((15, NOON), (40, NOON + 1)) == adult_at((40, NOON + 1), (15, NOON)) == 0.0
 
 
+def test_what_tells_no_age_is_noted_as_none() -> None:
+    ana = Customer().see(Identify, traits={"age": "unknown"})
+    assert (ana.profile.adult_at, ana.profile.traits) == ({}, {"age": "unknown"})
+
+
 # -- visits ------------------------------------------------------------------------------------------------------------------
 
 

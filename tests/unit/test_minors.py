@@ -239,3 +239,4 @@ def test_of_several_years_the_latest_and_of_several_ages_the_youngest() -> None:
     assert ages.adult_at("age", ["40", "15", "16"], NOON) == pytest.approx(NOON + 3 * YEAR_S)
     assert ages.is_minor({"birthday": "1990-01-01", "age": "15"}, NOON)
     assert not ages.is_minor({"birthday": "1990-01-01", "plan": "15"}, NOON)
+    assert ages.adult_at("age", "born in 1980", NOON) == at("1998-12-31"), "a year is no age, nor are its digits"

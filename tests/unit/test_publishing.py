@@ -11,7 +11,7 @@ from schemas.base import SourceEvent
 from schemas.messages import Candidate, LlmUsage, Message, MessageText, ProductFacts
 from tests.support_core import NOON, make_playbook
 from workers.core import publishing
-from workers.core.channels import Channel, FieldLimit, Vendor
+from workers.core.channels import Channel, FieldLimit, Param, ProviderTemplate, Vendor
 from workers.core.fold import instant
 from workers.core.guidance import NOTHING, Guidance
 from workers.core.house_rules import Market
@@ -284,3 +284,36 @@ def test_what_generate_is_asked_for() -> None:
     gone = publishing.request(ana(), "m1", opened(prompt="gone", shadow=True), campaign, book, "other")
     assert (gone.prompt_version, gone.ghost) == ("", True)
     assert gone.customer_ref != asked.customer_ref
+
+
+def templated(*texts: ProviderTemplate) -> Playbook:
+    book = make_playbook()
+    push = msgspec.structs.replace(book.channels["push"], provider_templates=list(texts))
+    return msgspec.structs.replace(book, channels={**book.channels, "push": push})
+
+
+FIXED = ProviderTemplate(
+    id="SMS_1", language="en", text="Your ${item} waits.", params={"item": Param(fixed="band", max_chars=9)}
+)
+
+
+def test_where_a_provider_has_the_words_none_of_ours_go_with_them() -> None:
+    for held in (Held(words(cta_text="See it"), written()), Held(MessageText())):
+        message = left(held, templated(FIXED))
+        assert (message.provider_template_id, message.params) == ("SMS_1", {"item": "band"})
+        assert (message.title, message.body, message.cta.text) == ("", "", "")
+        assert (message.ai_generated, message.provenance.generated_by) == (False, "template")
+        assert (message.provenance.prompt_version, message.provenance.model) == ("SMS_1", "")
+    plain = left(Held(words(), written()))
+    assert (plain.provider_template_id, plain.params) == (None, {})
+
+
+def test_a_provider_template_that_does_not_fit_does_not_leave() -> None:
+    found = made(
+        Held(words()), templated(msgspec.structs.replace(FIXED, params={"item": Param(fixed="band", max_chars=3)}))
+    )
+    assert not isinstance(found, Message)
+    assert found[0] == "guardrail"
+    gone = made(Held(words()), templated(msgspec.structs.replace(FIXED, campaigns=["welcome"])))
+    assert not isinstance(gone, Message)
+    assert gone[0] == "stale"
