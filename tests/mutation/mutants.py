@@ -36,6 +36,7 @@ _OPERATORS: dict[type[ast.operator], type[ast.operator]] = {
 _CALLS = {"min": "max", "max": "min", "any": "all", "all": "any"}
 #: What says types, or is no behaviour of ours.
 _LEFT_OUT = frozenset({"annotation", "returns", "decorator_list", "type_params", "bases"})
+_NO_KEYWORDS = frozenset({"frozen", "gc", "kw_only", "maxsize"})
 _NO_BEHAVIOUR = (ast.Import, ast.ImportFrom, ast.Assert)
 
 
@@ -75,7 +76,7 @@ def _changes(node: ast.AST, place: str) -> Iterator[_Change]:
         if name in _LEFT_OUT or isinstance(node, _NO_BEHAVIOUR):
             continue
         for index, child in enumerate(value if isinstance(value, list) else [value]):
-            if not isinstance(child, ast.AST) or _is_docstring(child):
+            if not isinstance(child, ast.AST) or _says_nothing(child):
                 continue
 
             def put(new: ast.AST, name: str = name, value: object = value, index: int = index) -> None:
@@ -125,7 +126,10 @@ def _instead(node: ast.AST, parent: ast.AST, field: str) -> Iterator[ast.AST]:  
             yield ast.Call(ast.Name(_CALLS[name], ast.Load()), node.args, node.keywords)
 
 
-def _is_docstring(node: ast.AST) -> bool:
+def _says_nothing(node: ast.AST) -> bool:
+    """A docstring, or what makes a struct or a cache quicker or safer and nothing else."""
+    if isinstance(node, ast.keyword):
+        return node.arg in _NO_KEYWORDS
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 

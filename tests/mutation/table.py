@@ -17,10 +17,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "workers.core.decay": ("tests/unit/test_decay.py",),
     "workers.core.quiet_hours": ("tests/unit/test_quiet_hours.py",),
     "workers.core.learning.bandit": ("tests/unit/test_bandit.py",),
-    "workers.core.learning.attribution": (
-        "tests/unit/test_learning.py",
-        "tests/properties/test_learning_properties.py",
-    ),
+    "workers.core.learning.attribution": ("tests/unit/test_attribution.py", "tests/unit/test_learning.py"),
     "workers.core.learning.sums": ("tests/unit/test_attribution.py", "tests/unit/test_learning.py"),
     "workers.core.guardrails.prices": ("tests/unit/test_prices.py", "tests/unit/test_markets.py"),
     "workers.core.guardrails.numbers": ("tests/unit/test_numbers.py",),

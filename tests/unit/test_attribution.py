@@ -337,6 +337,15 @@ def test_rows_are_forgotten_once_they_were_told() -> None:
     assert sum(key.startswith(keys.ROW) for key in lane.store.values) == 1
 
 
+def test_an_index_entry_without_its_row_is_done_with() -> None:
+    lane = Lane()
+    lane.store.values[keys.DIRTY + keys.row_key(0, "gone")] = b""
+    lane.sums = Sums(lane.store, LEARNING)
+    assert lane.tell() == ([], [])
+    lane.commit()
+    assert lane.store.values == {}
+
+
 def test_decisions_that_are_no_exposures_and_ignored_feedback_are_counted_in_their_row() -> None:
     lane = Lane()
     lane.sums.count_decision(exposure())

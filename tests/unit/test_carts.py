@@ -39,6 +39,7 @@ def contents(profile: Profile) -> dict[str, dict[str, int]]:
 
 ADD_A = track("Product Added", NOON, product_id="a", cart_id="c1", price=10.0)
 ADD_A_AGAIN = track("Product Added", NOON + 1, product_id="a", cart_id="c1", quantity=2)
+ADD_A_LATER = track("Product Added", NOON + 20, product_id="a", cart_id="c1")
 ADD_B = track("Product Added", NOON + 20, product_id="b", cart_id="c1")
 ADD_OTHER = track("Product Added", NOON + 5, product_id="b", cart_id="c2")
 REMOVE_A = track("Product Removed", NOON + 10, product_id="a", cart_id="c1")
@@ -65,6 +66,8 @@ NO_ID = track("Product Added", NOON, product_id="a")
         ((VIEWED,), {"c1": {"z": 4}}),
         ((ADD_A, VIEWED), {"c1": {"z": 4}}),  # the view shows the whole cart
         ((ADD_B, VIEWED), {"c1": {"b": 1, "z": 4}}),  # b was added after the view, which arrived late
+        ((ADD_A, ADD_A_LATER, BUY), {"c1": {"a": 2}}),  # a was added anew after the purchase, which arrived late
+        ((ADD_A_LATER, ADD_A, BUY), {"c1": {"a": 2}}),
         ((NO_ID,), {carts.ONLY_CART: {"a": 1}}),
         ((REMOVE_A,), {}),
     ],
@@ -139,7 +142,7 @@ def test_the_time_and_currency_of_a_cart() -> None:
     )
     cart = profile.carts["c1"]
     assert (cart.opened_at, cart.updated_at, cart.currency, cart.source) == (NOON + 5, NOON + 9, "x" * 8, SOURCE)
-    assert cart.lines["b"].added_at == NOON
+    assert cart.lines["b"].added_at == NOON + 9, "when it was added last"
     kept = after(track("Product Added", NOON, product_id="a", currency="EUR"), NO_ID)
     assert kept.carts[carts.ONLY_CART].currency == "EUR"
 

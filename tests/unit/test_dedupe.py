@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from workers.core.dedupe import HOT_IDS, KEEP_HOURS, forget_and_spill, hour_of, is_duplicate
+from workers.core.dedupe import HOT_IDS, KEEP_HOURS, PAGE_IDS, forget_and_spill, hour_of, is_duplicate
 from workers.core.profile import Profile
 
 HOUR = 3600.0
@@ -28,6 +28,10 @@ class Seen:
         for hour, ids in spilled.items():
             self.pages.setdefault(hour, []).extend(ids)
         return spilled
+
+
+def test_what_the_docs_promise() -> None:
+    assert (KEEP_HOURS, PAGE_IDS) == (7 * 24, 20_000)
 
 
 def test_an_event_comes_again_in_its_hour_and_no_other() -> None:

@@ -80,6 +80,10 @@ def changed(source: str) -> list[str]:
         ("x = min(a, b)", ["x = max(a, b)"]),
         ("def f() -> None:\n    return None", []),
         ("def f(a: Literal[1]) -> Literal[2]:\n    return a", ["def f(a: Literal[1]) -> Literal[2]:; return None"]),
+        (
+            "class A(B, frozen=True, array_like=True):\n    a: int",
+            ["class A(B, frozen=True, array_like=False):; a: int"],
+        ),
         ("x: Annotated[str, 3] = a", []),
         ("import a\n'''text'''\nassert 1 < 2", []),
         ("x = f'{a:>8} {b + c}'", ["x = f'{a:>8} {b - c}'"]),

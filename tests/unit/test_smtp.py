@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -148,6 +149,18 @@ def test_a_server_that_hangs_up_after_the_words_leaves_it_unknown() -> None:
         assert len(server.contents) == 1
         assert channel.send(MESSAGE, "ana@mail.example", NOW) == Unknown("SMTPServerDisconnected")
         assert server.connections == 2
+
+
+def test_a_server_that_hangs_up_amid_the_words_leaves_it_unknown() -> None:
+    def take_nothing(connection: socket.socket) -> None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.sendall(b"354 go\r\n")
+        connection.close()  # a reset: what is under way is refused
+
+    with served(data=take_nothing) as (server, channel):
+        long = msgspec.structs.replace(MESSAGE, body="x" * 20_000_000)  # more than any buffer on the way holds
+        assert channel.send(long, "ana@mail.example", NOW) == Unknown("SMTPServerDisconnected")
+        assert server.contents == []
 
 
 @pytest.mark.parametrize("reply", ["554 5.7.1 go away", "421 4.3.2 too busy"])
