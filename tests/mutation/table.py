@@ -12,7 +12,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "workers.core.timers": ("tests/unit/test_timers.py",),
     "workers.core.fold": ("tests/unit/test_fold.py", "tests/unit/test_told_again.py"),
     "workers.core.carts": ("tests/unit/test_carts.py", "tests/unit/test_told_again.py"),
-    "workers.core.purchases": ("tests/unit/test_told_again.py", "tests/unit/test_carts.py"),
+    "workers.core.purchases": ("tests/unit/test_purchases.py", "tests/unit/test_told_again.py"),
     "workers.core.dedupe": ("tests/unit/test_dedupe.py",),
     "workers.core.decay": ("tests/unit/test_decay.py",),
     "workers.core.quiet_hours": ("tests/unit/test_quiet_hours.py",),

@@ -116,6 +116,7 @@ def test_what_is_listed_as_equivalent_is_a_mutant_and_has_its_reason() -> None:
         assert [key for key, reason in listed.items() if len(reason) < 10] == [], module
 
 
+@pytest.mark.slow
 def test_what_no_test_notices_is_told(tmp_path: Path) -> None:
     (tmp_path / "toy.py").write_text(TOY)
     (tmp_path / "test_toy.py").write_text(TOY_TEST)
@@ -127,6 +128,7 @@ trial.ROOT, run._KEPT = Path({str(tmp_path)!r}), Path({str(tmp_path)!r}) / "kept
 sys.path.insert(0, {str(tmp_path)!r})
 run.TESTS = {{"toy": ("test_toy.py",)}}
 import os; os.chdir({str(tmp_path)!r})
+trial.preload()
 first = run.mutate("toy", 0, 7)
 (trial.ROOT / "test_toy.py").write_text({TOY_TEST.replace("(30)", "(18)")!r})
 second = run.mutate("toy", 0, 7)
