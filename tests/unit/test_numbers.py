@@ -151,6 +151,59 @@ def test_a_numeral_in_characters_is_its_number(written: str, fact: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("written", "fact"),
+    [
+        ("60 minutes", "1 hour"),
+        ("3600 seconds", "1 hour"),
+        ("two days", "48 hours"),
+        ("two weeks", "14 days"),
+        ("two months", "60 days"),
+        ("two years", "730 days"),
+        ("twenty-four hours", "1 day"),
+        *(
+            (f"{word} hours", f"{hours} hours")
+            for word, hours in zip(
+                [
+                    "zero",
+                    "one",
+                    "two",
+                    "three",
+                    "four",
+                    "five",
+                    "six",
+                    "seven",
+                    "eight",
+                    "nine",
+                    "ten",
+                    "eleven",
+                    "twelve",
+                ],
+                range(13),
+                strict=True,
+            )
+        ),
+        ("half hours", "30 minutes"),
+        ("fifteen hours", "15 hours"),
+        ("twenty hours", "20 hours"),
+        ("thirty hours", "30 hours"),
+        ("forty hours", "40 hours"),
+        ("fifty hours", "50 hours"),
+        ("sixty hours", "60 hours"),
+        ("seventy hours", "70 hours"),
+        ("eighty hours", "80 hours"),
+        ("ninety hours", "90 hours"),
+        ("hundred hours", "100 hours"),
+        ("thousand hours", "1000 hours"),
+        ("million hours", "1,000,000 hours"),
+    ],
+)
+def test_an_amount_is_the_same_in_every_way_to_write_it(written: str, fact: str) -> None:
+    assert said(f"a battery for {written}", facts=[f"battery for {fact}"]) is None
+    assert said(f"a battery for {fact}", facts=[f"battery for {written}"]) is None
+    assert said(f"a battery for {written}", facts=["battery for 7777 hours"]) is not None
+
+
+@pytest.mark.parametrize(
     ("text", "found"),
     [
         ("up to 7 days and ¥299", ["7 days", "¥299"]),

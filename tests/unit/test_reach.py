@@ -159,6 +159,7 @@ HARMLESS = [
     "全城市民都喜欢，唐装也合适。",
     "It works at home and at the office.",
     "Call it a day with the band.",
+    "Have a look at your band.So nice!",  # a sentence begins there, no domain
 ]
 
 
@@ -230,6 +231,7 @@ def test_words_of_the_products_own_data_are_no_codes_but_a_link_stays_one() -> N
 
 def test_letters_in_disguise_are_read_as_an_eye_reads_them() -> None:
     assert contact(judged("Find it on f\u0430cebook")) is not None  # a Cyrillic а
+    assert contact(judged("Find it on f\u0430cebook or shop.example")) is not None
     assert personal_data(judged("your p\u0430ssword is here")) is not None
 
 
@@ -253,12 +255,30 @@ def test_what_a_customer_wrote_is_not_repeated(said: str, body: str, *, leaked: 
     assert (found == "it repeats what the customer wrote") is leaked
 
 
-def test_the_instructions_of_the_prompt_are_not_repeated() -> None:
-    sources = [prompt.source for (_, spoken), prompt in playbook().prompts.items() if spoken == "en"]
-    system = re.search(r"^=== *system *===[ \t]*\n(.*?)(?=^=== |\Z)", sources[0], re.MULTILINE | re.DOTALL)
-    assert system is not None
-    line = max((line for line in system[1].split("\n") if not line.startswith("{") and "{" not in line), key=len)
-    words = re.findall(r"[a-z0-9']+", line.casefold())
-    assert len(words) >= 7
-    assert leaks(judged(f"So {' '.join(words[:6])} now")) == "it repeats the instructions"
-    assert leaks(judged(f"So {' '.join(words[:5])} now")) is None
+@pytest.mark.parametrize(("spoken", "size"), [("en", 6), ("zh", 12)])
+def test_the_instructions_of_the_prompt_are_not_repeated(spoken: str, size: int) -> None:
+    words = {language: instructions(language) for language in ("en", "zh")}
+    assert len(words[spoken]) > size
+    glue = " " if spoken == "en" else ""
+    opening, closing = ("So ", " now") if spoken == "en" else ("嗯", "嗯")
+    assert leaks(judged(opening + glue.join(words[spoken][:size]) + closing)) == "it repeats the instructions"
+    assert leaks(judged(opening + glue.join(words[spoken][: size - 1]) + closing)) is None
+
+
+def test_the_instructions_of_another_language_may_be_repeated() -> None:
+    english = "So " + " ".join(instructions("en")[:6])
+    assert leaks(judged(english)) is not None
+    product = ProductFacts(product_id="x", name="Band")
+    about = request(product, language="zh")
+    assert leaks(subject(MessageText(body=english), about, playbook())) is None
+
+
+def instructions(spoken: str) -> list[str]:
+    """The words of the longest plain line of a prompt's instructions."""
+    found: list[list[str]] = []
+    for (_, language), prompt in playbook().prompts.items():
+        system = re.search(r"^=== *system *===[ \t]*\n(.*?)(?=^=== |\Z)", prompt.source, re.MULTILINE | re.DOTALL)
+        if language == spoken and system is not None:
+            lines = [line for line in system[1].split("\n") if "{" not in line]
+            found += [re.findall(r"[a-z0-9']+|[\u3400-\u9fff]", line.casefold()) for line in lines]
+    return max(found, key=len)
