@@ -6,7 +6,6 @@ Nothing of the product or the tests may be imported in the parent: a mutant must
 from __future__ import annotations
 
 import ast
-import importlib.abc
 import importlib.machinery
 import os
 import signal
@@ -81,7 +80,7 @@ class _Chosen:
         )
 
 
-class _Mutated(importlib.abc.MetaPathFinder, importlib.machinery.SourceFileLoader):
+class _Mutated(importlib.machinery.SourceFileLoader):
     """Loads one module from a changed tree."""
 
     def __init__(self, module: str, path: str, code: CodeType) -> None:

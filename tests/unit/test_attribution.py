@@ -269,7 +269,7 @@ class Lane:
         return puts
 
     def move(self, one: Exposure, new: Contribution) -> None:
-        self.sums.move(one, new, self.tally)  # type: ignore[arg-type] # a Counter is a tally
+        self.sums.move(one, new, self.tally)
 
     def tell(self, clock_s: float = NOON) -> tuple[list[FeedbackMetrics], list[PolicySnapshot]]:
         told = self.sums.tell(3, clock_s)

@@ -261,16 +261,14 @@ def test_which_carts_an_order_closes(open_carts: dict[str, str], order: dict[str
     assert open_carts.keys() - left <= profile.closed_carts.keys()
 
 
-def test_an_order_told_again_closes_only_the_cart_that_it_names() -> None:
-    for named, left in (
-        ({"cart_id": "c1"}, set()),
-        ({"checkout_id": "c1"}, set()),
-        ({}, {"c1"}),
-        ({"checkout_id": "7"}, {"c1"}),
-    ):
-        profile = after(ADD_A)
-        carts.close_bought(profile, Properties(order_id="o", **named), NOON + 1, again=True)
-        assert set(profile.carts) == left, named
+@pytest.mark.parametrize(
+    ("named", "left"),
+    [({"cart_id": "c1"}, set()), ({"checkout_id": "c1"}, set()), ({}, {"c1"}), ({"checkout_id": "7"}, {"c1"})],
+)
+def test_an_order_told_again_closes_only_the_cart_that_it_names(named: dict[str, Any], left: set[str]) -> None:
+    profile = after(ADD_A)
+    carts.close_bought(profile, Properties(order_id="o", **named), NOON + 1, again=True)
+    assert set(profile.carts) == left
 
 
 def test_what_was_added_after_an_order_is_another_cart() -> None:

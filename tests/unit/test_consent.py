@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -160,7 +161,7 @@ def test_a_no_to_every_channel_holds_until_one_is_allowed_anew(
         ({}, set()),
     ],
 )
-def test_what_a_yes_allows(told: dict[str, str], keys: set[str]) -> None:
+def test_what_a_yes_allows(told: dict[str, Any], keys: set[str]) -> None:
     assert {change.key for change in consent.from_properties(Properties(status="granted", **told), NOW)} == keys
 
 
@@ -183,7 +184,7 @@ ALL_TRANSACTIONAL = {key.format("transactional") for key in EVERYWHERE}
         ({}, ALL_MARKETING),
     ],
 )
-def test_what_a_no_refuses(told: dict[str, str], keys: set[str]) -> None:
+def test_what_a_no_refuses(told: dict[str, Any], keys: set[str]) -> None:
     assert {change.key for change in consent.from_properties(Properties(status="no", **told), NOW)} == keys
 
 

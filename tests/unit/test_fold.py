@@ -63,7 +63,11 @@ class Customer:
         self.folded = Folded()
 
     def see(self, kind: type[AnyEvent], at_s: float = NOON, now_s: float | None = None, **fields: Any) -> Customer:
-        values = {"message_id": "m", "timestamp": datetime.fromtimestamp(at_s, UTC), "user_id": "u"} | fields
+        values: dict[str, Any] = {
+            "message_id": "m",
+            "timestamp": datetime.fromtimestamp(at_s, UTC),
+            "user_id": "u",
+        } | fields
         event = kind(**values)
         source = SourceEvent("customer.events", 0, 0)
         self.folded = fold(
@@ -110,8 +114,12 @@ def test_every_call_is_counted_under_its_name(kind: type[AnyEvent], fields: dict
     [(Track, True), (Page, True), (Screen, True), (Identify, False), (Group, False), (Alias, False)],
 )
 def test_which_calls_are_a_visit(kind: type[AnyEvent], *, running: bool) -> None:
-    extra = {Track: {"event": "Looked"}, Group: {"group_id": "g"}, Alias: {"previous_id": "p"}}.get(kind, {})
-    ana = Customer().see(kind, **extra)
+    known: dict[Any, dict[str, Any]] = {
+        Track: {"event": "Looked"},
+        Group: {"group_id": "g"},
+        Alias: {"previous_id": "p"},
+    }
+    ana = Customer().see(kind, **known.get(kind, {}))
     assert (ana.profile.session is not None) == running
     assert ana.profile.sessions == int(running)
 

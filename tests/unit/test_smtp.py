@@ -49,9 +49,9 @@ def served(features: tuple[str, ...] = (), **replies: Any) -> Iterator[tuple[Scr
         server.close()
 
 
-def answer(address: str = "ana@mail.example", features: tuple[str, ...] = (), **replies: Any) -> Result:
-    with served(features, **replies) as (_, channel):
-        return channel.send(MESSAGE, address, NOW)
+def answer(**replies: Any) -> Result:
+    with served((), **replies) as (_, channel):
+        return channel.send(MESSAGE, "ana@mail.example", NOW)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_what_each_reply_means(command: str, reply: str, result: Result) -> None
     ],
 )
 def test_after_a_refusal_the_connection_serves_the_next_message(command: str, reply: str, connections: int) -> None:
-    with served(**{command: [reply, "354 go" if command == "data" else "250 OK"]}) as (server, channel):
+    with served((), **{command: [reply, "354 go" if command == "data" else "250 OK"]}) as (server, channel):
         assert channel.send(MESSAGE, "ana@mail.example", NOW) != Sent()
         assert channel.send(MESSAGE, "bo@mail.example", NOW) == Sent()
         assert server.connections == connections
