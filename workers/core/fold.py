@@ -1,7 +1,7 @@
 """Folds one event into a profile: what a customer did becomes what we know.
 
-The order of events inside the lateness bound does not matter for counts, decayed counters, recent products, carts and
-consent: each part is a sum, a maximum, or takes the newest by event time.
+The order of events inside the lateness bound does not matter for counts, decayed counters, recent products and consent,
+nor, where nothing is removed, for which carts are open: each part is a sum, a maximum, or takes the newest by event time.
 """
 
 from __future__ import annotations
