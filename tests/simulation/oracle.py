@@ -339,6 +339,15 @@ class Judge:
                 if not any(one[0] == user and one[2].startswith(f"{cart_id}@") for one in self._decided):
                     self._wrong("ledger", f"cart {cart_id} of {user} was left alone, and nobody decided")
 
+    @property
+    def is_stuck(self) -> bool:
+        """Whether some lane does not go on."""
+        return any(violation.rule == "stuck" for violation in self.violations)
+
+    def miscounted(self, text: str) -> None:
+        """Learn has other counts than its records come to."""
+        self._wrong("counts", text)
+
     def stuck(self, text: str) -> None:
         """A lane does not go on."""
         self._wrong("stuck", text)

@@ -50,7 +50,7 @@ def plan(seed: int) -> Plan:
 class _Planner:
     def __init__(self, rng: random.Random, seed: int) -> None:
         self._rng = rng
-        self._number = 0
+        self._number = self._rushes = 0
         users = [(f"u{number}-{seed}", rng.choice(ZONES)) for number in range(rng.randint(3, 6))]
         shop, start_s = self._shop(users), _EVENING + rng.randrange(72) * HOUR / 2
         self._twice = rng.random() < 0.12
@@ -76,6 +76,8 @@ class _Planner:
             self._pump()
         for _ in range(rng.randint(5, 10)):
             rng.choices(_MOVES, _WEIGHTS)[0](self)
+            if shop.rate_per_s is not None and rng.random() < 0.2:
+                self._rush()
 
     def _shop(self, users: list[tuple[str, str]]) -> Shop:
         rng = self._rng
@@ -185,8 +187,8 @@ class _Planner:
         for _ in range(rng.randint(1, 3)):
             what = rng.random()
             if what < 0.3:
-                self._do("intake", self._source(), rng.choice((1, 2, 5, ALL)), rng.choice(("commit", "open", "abort")))
-            elif what < 0.4:
+                self._do("intake", self._source(), rng.choice((1, 2, 5, ALL)), rng.choice(("commit", "open", "open", "abort")))
+            elif what < 0.35:
                 self._do("settle", self._source(), rng.random() < 0.6)
             else:
                 self._some_lane()
@@ -324,6 +326,24 @@ class _Planner:
             self._deliver()
             rng.choice((lambda: self._no(user), lambda: self._buy(user, cart), self._wait))()
             self._pump()
+
+    def _rush(self) -> None:
+        """Many are due at one instant, and what is known of the arms changes while they wait for their turn."""
+        rng = self._rng
+        if self._rushes == 2:  # nobody has more carts than are remembered
+            return
+        self._rushes += 1
+        for user, _ in self.plan.users:
+            for cart in ("r", "s", "t")[: rng.randint(1, 3)]:
+                self._event("add", f"{cart}{self._rushes}", rng.choice(PRODUCTS), user=user, plain=True)
+        self._pump()
+        self._do("pass", self._now_shop.delay_s + rng.random() * 60)
+        self._pump()
+        for _ in range(rng.randint(1, 4)):
+            if rng.random() < 0.7:
+                self._evidence()
+            self._pass(60.0, 300.0, 900.0)
+            self._lanes()
 
     def _two_words(self) -> None:
         """Somebody allows and refuses, told by two devices."""

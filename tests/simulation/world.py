@@ -7,7 +7,8 @@ hands them to the pure core with a bounded clock and with whether all is there, 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 from zlib import crc32
@@ -16,7 +17,7 @@ import msgspec
 
 from benchmarks.memory_store import MemoryStore
 from schemas.learning import ArmStatistics
-from tests.simulation import faults
+from tests.simulation import faults, learnt
 from tests.simulation.log import Log, Place, Transaction
 from tests.simulation.oracle import Batch, Judge
 from tests.simulation.plan import ALL, Plan, Step
@@ -118,8 +119,10 @@ class World:
         self.lanes = [Lane(number, _PERSONALISE, (EVENTS, FEEDBACK), self._personalise) for number in numbers]
         self.learners = [Lane(number, _LEARN, _LEARN, self._learn) for number in numbers]
         self._failed = [0] * plan.partitions
-        self.learnt: list[tuple[str, bytes | None, bytes | None]] = []
+        self.learnt: list[list[tuple[str, bytes | None, bytes | None]]] = [[] for _ in numbers]
         self._more_in_a_row = 0
+        #: What every batch of personalise took and gave: (lane, records, outputs).
+        self.trace: list[tuple[int, list[Record], list[tuple[str, Any]]]] = []
 
     # -- the parts ---------------------------------------------------------------------------------------------------
 
@@ -170,13 +173,19 @@ class World:
 
     def run(self, *, first_only: bool = False) -> Judge:
         """Plays everything, then lets the world come to rest. `first_only` ends at the first violation."""
-        with faults.armed() as self._faults:
+        with self.playing():
             for step in self.plan.steps:
                 self.do(step)
                 if first_only and self.judge.violations:
                     return self.judge
-            self._rest(first_only=first_only)
+            self.rest(first_only=first_only)
         return self.judge
+
+    @contextmanager
+    def playing(self) -> Iterator[None]:
+        """While a timeline is played: the faults that it asks for can happen."""
+        with faults.armed() as self._faults:
+            yield
 
     def do(self, step: Step) -> None:
         """One step of a timeline."""
@@ -360,7 +369,7 @@ class World:
         effects = lane.core.apply(records, self._wall_s(number), caught_up=self._caught_up(lane))
         lane.store.commit(effects)
         lane.clock_s, lane.applied = effects.clock_s, dict(lane.fetched)
-        self.learnt.extend((output.topic, output.key, output.value) for output in effects.outputs)
+        self.learnt[number].extend((output.topic, output.key, output.value) for output in effects.outputs)
 
     def _do_lane(self, number: int, limits: tuple[int, ...], dies: bool) -> None:
         """One batch of personalise. `dies`: its worker is killed before the commit."""
@@ -413,6 +422,7 @@ class World:
             elif output.topic.startswith("messages."):
                 self._messages.append(value)
         applied = [record for record in records if (record.topic, record.offset) not in later]
+        self.trace.append((lane.number, [record for record in applied], outputs))
         self.judge.batch(
             Batch(
                 lane=lane.number,
@@ -433,7 +443,7 @@ class World:
 
     # -- the end -----------------------------------------------------------------------------------------------------
 
-    def _rest(self, *, first_only: bool) -> None:
+    def rest(self, *, first_only: bool = False) -> None:
         """Every clock is right, every worker works, and time goes on until nothing is due any more."""
         self._broker_skew_s, self._worker_skew_s = 0.0, [0.0] * self.plan.partitions
         self._do_resume()
@@ -444,7 +454,7 @@ class World:
             for lane in self.lanes:
                 for _ in range(8):
                     self._do_lane(lane.number, everything, False)
-                    if first_only and self.judge.violations:
+                    if self.judge.violations and (first_only or self.judge.is_stuck):
                         return
                     if not (lane.more_due or lane.deferred):
                         break
@@ -459,6 +469,10 @@ class World:
             self._do_learn(lane.number, ALL)
             self._do_pass(60.0)
             self._do_learn(lane.number, ALL)
+            lane_records = sum((self.log.committed((topic, lane.number)) for topic in _LEARN), [])
+            told = self.learnt[lane.number]
+            for text in learnt.differences(lane_records, told, lane.number, self.now_s):
+                self.judge.miscounted(text)
         self.judge.settled(self._pictures(), self.shop, whole=not self._was_without_cart)
 
     def _next_due_s(self) -> float | None:
