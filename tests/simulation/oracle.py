@@ -19,7 +19,20 @@ from tests.simulation.rules import CART, CHANNELS, Shop
 Json = dict[str, Any]
 SLACK_S = 0.002
 _ALONE = ("requested", "holdout")
-_ENDS_DELIVERY = frozenset({"sent", "delivered", "opened", "clicked", "replied", "bounced", "dropped", "failed", "skipped"})
+#: Wherein a virtual send and a real one must not differ.
+_SAME = (
+    "campaign_id",
+    "occurrence_id",
+    "channel",
+    "variation_id",
+    "propensities",
+    "due_at",
+    "target_group",
+    "category",
+)
+_ENDS_DELIVERY = frozenset(
+    {"sent", "delivered", "opened", "clicked", "replied", "bounced", "dropped", "failed", "skipped"}
+)
 
 
 class Violation(msgspec.Struct, frozen=True):
@@ -86,7 +99,9 @@ class Judge:
         self._ids: dict[str, set[str]] = defaultdict(set)
         self._asked: dict[str, Asked] = {}
         self._all: list[Asked] = []
-        self._held_out: set[str] = set()
+        self.held_out: set[str] = set()
+        #: Customer → the decisions about them, as they came.
+        self.ledger: dict[str, list[Json]] = defaultdict(list)
         self._spinning: Counter[int] = Counter()
 
     def _wrong(self, rule: str, text: str) -> None:
@@ -125,7 +140,9 @@ class Judge:
     def batch(self, batch: Batch) -> None:
         """A transaction of personalise is committed."""
         if batch.clock_s > batch.newest_broker_s + self._tolerance_s + SLACK_S:
-            self._wrong("clock", f"lane {batch.lane} is {batch.clock_s - batch.newest_broker_s:.0f} s ahead of the broker")
+            self._wrong(
+                "clock", f"lane {batch.lane} is {batch.clock_s - batch.newest_broker_s:.0f} s ahead of the broker"
+            )
         touched = self._apply(batch)
         before = {topic for topic, _ in batch.outputs}
         published = {value["message_id"] for topic, value in batch.outputs if topic.startswith("messages.")}
@@ -153,6 +170,9 @@ class Judge:
             if topic == "customer.events" and "userId" in value:
                 users.add(value["userId"])
                 self.people[value["userId"]].see(value, at(value["timestamp"]), appended_s)
+            elif topic == "message.candidates":
+                if self._night(batch, value["user_id"], batch.clock_s) and value["message_id"] in self._asked:
+                    self.hits["words come at night"] += 1
             elif topic == "message.feedback":
                 users.add(value["user_id"])
                 self._feedback(value, appended_s)
@@ -194,16 +214,23 @@ class Judge:
         if reason == "requested" and batch.paused & {"all", f"campaign:{campaign}", f"channel:{value['channel']}"}:
             self._wrong("pause", f"{campaign} asks while {sorted(batch.paused)} is paused")
         if reason == "holdout":
-            self._held_out.add(user)
-        if reason == "requested" and user in self._held_out:
+            self.held_out.add(user)
+        if reason == "requested" and user in self.held_out:
             self._wrong("holdout", f"{user} is in the control group, and words are asked for")
+        if self._night(batch, user, due_s) and not self._night(batch, user, now_s):
+            self.hits["a decision waits for the morning"] += 1
+        self.ledger[user].append(value)
         self._caps(batch, value, now_s)
         if value.get("propensities"):
             waited = any(check["name"] == "rate" for check in value.get("checks", []))
-            self.draws.append((value["propensities"], value["variation_id"], waited or batch.shop.rate_per_s is not None))
+            self.draws.append(
+                (value["propensities"], value["variation_id"], waited or batch.shop.rate_per_s is not None)
+            )
             if abs(sum(value["propensities"].values()) - 1) > 1e-6:
                 self._wrong("propensity", "the chances of the arms are not 1")
-        asked = Asked(user, campaign, occurrence, value.get("channel") or "", due_s, reason, now_s, value.get("message_id"))
+        asked = Asked(
+            user, campaign, occurrence, value.get("channel") or "", due_s, reason, now_s, value.get("message_id")
+        )
         self._all.append(asked)
         if asked.message_id is not None:
             self._asked[asked.message_id] = asked
@@ -218,7 +245,9 @@ class Judge:
         real = [
             one
             for one in self._all
-            if one.user == value["user_id"] and one.reason in _ALONE and max(one.at_s, one.sent_s) > now_s - per_s - SLACK_S
+            if one.user == value["user_id"]
+            and one.reason in _ALONE
+            and max(one.at_s, one.sent_s) > now_s - per_s - SLACK_S
         ]
         if len(real) < most:
             self._wrong("cap", f"{value['user_id']} is capped after {len(real)} of {most} real messages")
@@ -235,7 +264,7 @@ class Judge:
             return
         if not self._said[user].allow(channel):
             self._wrong("consent", f"{who} after a no")
-        if user in self._held_out:
+        if user in self.held_out:
             self._wrong("holdout", f"{who} in the control group")
         if (night := self._night(batch, user, sent_s)) is not None:
             self._wrong("quiet hours", f"{who} at {night}")
@@ -245,7 +274,9 @@ class Judge:
         if batch.paused & {"all", f"campaign:{campaign}", f"channel:{channel}"}:
             self._wrong("pause", f"{who} while {sorted(batch.paused)} is paused")
         if sent_s >= asked.due_s + batch.shop.ttl_s + SLACK_S:
-            self._wrong("expiry", f"{who} {(sent_s - asked.due_s) / 3600:.1f} h after its time, of {batch.shop.ttl_s / 3600:g}")
+            self._wrong(
+                "expiry", f"{who} {(sent_s - asked.due_s) / 3600:.1f} h after its time, of {batch.shop.ttl_s / 3600:g}"
+            )
         if sent_s >= at(value["expires_at"]) + SLACK_S:
             self._wrong("expiry", f"{who} after it expired")
         cart = asked.occurrence.partition("@")[0]
@@ -338,6 +369,21 @@ class Judge:
             for cart_id in person.carts if whole and CART in shop.mode else ():
                 if not any(one[0] == user and one[2].startswith(f"{cart_id}@") for one in self._decided):
                     self._wrong("ledger", f"cart {cart_id} of {user} was left alone, and nobody decided")
+
+    def compare(self, other: Judge) -> None:
+        """`other` judged the same world without a control group: up to their first virtual send those who were in it must
+        have been decided for as there.
+        """
+        for user in sorted(self.held_out):
+            for mine, theirs in zip(self.ledger[user], other.ledger[user], strict=False):
+                if mine["reason"] == "holdout" and theirs["reason"] not in ("requested", "holdout"):
+                    self._wrong("holdout", f"{user} would have been {theirs['reason']}: {mine} and {theirs}")
+                differing = [name for name in _SAME if mine.get(name) != theirs.get(name)]
+                if differing:
+                    self._wrong("holdout", f"{user} is decided otherwise in the control group: {differing}")
+                self.hits["a held-out customer has a twin"] += 1
+                if mine["reason"] == "holdout" or differing:
+                    break
 
     @property
     def is_stuck(self) -> bool:

@@ -27,7 +27,18 @@ _EVENING = datetime(2024, 3, 4, 12, 0, tzinfo=UTC).timestamp()
 _DEVICE_S = (0.0,) * 14 + (5.0, 600.0, 600.0, -600.0, 3600.0, -7200.0, 72_000.0)
 _PASSES_S = (1.0, 5.0, 20.0, 70.0, 300.0, 900.0, 1900.0, 3700.0)
 _WORDS = ("good",) * 8 + ("reask", "template", "empty", "unknown", "other", "garbage")
-_STATUSES = ("sent", "delivered", "opened", "clicked", "unsubscribed", "complained", "hard", "soft", "dropped", "failed")
+_STATUSES = (
+    "sent",
+    "delivered",
+    "opened",
+    "clicked",
+    "unsubscribed",
+    "complained",
+    "hard",
+    "soft",
+    "dropped",
+    "failed",
+)
 
 
 class Plan(msgspec.Struct, kw_only=True):
@@ -44,7 +55,7 @@ class Plan(msgspec.Struct, kw_only=True):
 
 def plan(seed: int) -> Plan:
     """The timeline of a seed."""
-    return _Planner(random.Random(seed), seed).plan  # noqa: S311 # a simulation
+    return _Planner(random.Random(seed), seed).plan
 
 
 class _Planner:
@@ -74,7 +85,7 @@ class _Planner:
                     self._event("yes", channel, user=user, plain=True)
         if rng.random() < 0.9:
             self._pump()
-        for _ in range(rng.randint(5, 10)):
+        for _ in range(rng.randint(6, 14)):
             rng.choices(_MOVES, _WEIGHTS)[0](self)
             if shop.rate_per_s is not None and rng.random() < 0.2:
                 self._rush()
@@ -90,7 +101,7 @@ class _Planner:
             arms=arms,
             holdout=rng.choice((0.0, 0.0, 0.0, 0.4)),
             ghost_share=rng.choice((0.0, 1.0)),
-            review=rng.choice((0.0, 0.0, 0.0, 1.0)),
+            review=rng.choice((0.0, 0.0, 1.0)),
             on_timeout=rng.choice(("template", "publish", "discard")),
             on_reject=rng.choice(("template", "discard")),
             ttl_s=rng.choice((HOUR, 6 * HOUR, 24 * HOUR)),
@@ -186,9 +197,16 @@ class _Planner:
         rng = self._rng
         for _ in range(rng.randint(1, 3)):
             what = rng.random()
-            if what < 0.3:
-                self._do("intake", self._source(), rng.choice((1, 2, 5, ALL)), rng.choice(("commit", "open", "open", "abort")))
-            elif what < 0.35:
+            if what < 0.4:
+                if rng.random() < 0.5:
+                    self._any_event()
+                self._do(
+                    "intake",
+                    self._source(),
+                    rng.choice((1, 2, 5, ALL)),
+                    rng.choice(("commit", "open", "open", "abort")),
+                )
+            elif what < 0.45:
                 self._do("settle", self._source(), rng.random() < 0.6)
             else:
                 self._some_lane()
@@ -223,7 +241,7 @@ class _Planner:
         rng = self._rng
         for _ in range(rng.randint(1, 3)):
             skew_s = rng.choice((0.0, 0.0, 0.0, -60.0, 600.0))
-            self._do("deliver", self._id(), rng.randrange(4), rng.choice(_STATUSES), skew_s)
+            self._do("deliver", self._id(), rng.randrange(4), rng.choice(_STATUSES), skew_s, rng.random() < 0.1)
 
     def _pause(self) -> None:
         self._do("pause", self._rng.choice(("all", f"campaign:{CART}", "channel:push")))
@@ -309,7 +327,7 @@ class _Planner:
             self._evidence,
             self._clocks,
             self._partly,
-            lambda: self._poison(),
+            self._poison,
             lambda: self._pass(30.0, 45.0, 1300.0, 2 * HOUR, 4 * HOUR, 9 * HOUR),
             lambda: self._pass(30.0, 45.0),
             lambda: self._do("words", 0, "good"),

@@ -69,6 +69,7 @@ def timeline(plan: Plan, make: Make = World) -> Iterator[str]:
             yield f"{datetime.fromtimestamp(world.now_s, UTC):%d %H:%M:%S}  {' '.join(map(str, step))}"
             world.do(step)
             yield from news()
+        world.compare()
         yield f"{datetime.fromtimestamp(world.now_s, UTC):%d %H:%M:%S}  then everything comes to rest"
         world.rest()
         yield from news()

@@ -56,7 +56,7 @@ def _evidence(best: str) -> dict[str, dict[str, ArmStatistics]]:
 _EVIDENCE = [{}, *({CART: _evidence(best), SHADE: _evidence(best)} for best in ("warm", "cool", "no-send"))]
 
 
-class Switches(msgspec.Struct, kw_only=True):
+class Switches(msgspec.Struct, frozen=True, kw_only=True):
     """What of the shell's protection is on. All of it, unless a test wants to see the damage."""
 
     bounds_clock: bool = True
@@ -84,11 +84,11 @@ class Lane:
 
     def take(self, log: Log, limits: tuple[int, ...]) -> list[Record]:
         """The next records in the order in which the broker took them, each topic's in the order of its offsets."""
-        found = []
+        found: list[Record] = []
         for topic, limit in zip(self.topics, limits, strict=True):
             records, self.fetched[topic] = log.fetch((topic, self.number), self.fetched[topic], limit)
-            found.append(records)
-        return [*self.deferred, *sorted(sum(found, []), key=lambda record: record.appended_at_s)]
+            found.extend(records)
+        return [*self.deferred, *sorted(found, key=lambda record: record.appended_at_s)]
 
 
 class World:
@@ -165,21 +165,34 @@ class World:
                 return False
         if not self._switches.waits_for_intake:
             return True
-        return all(
-            self._mapped[source] >= self.log.high_water((SOURCE, source)) for source in range(self.plan.sources)
-        )
+        return all(self._mapped[source] >= self.log.high_water((SOURCE, source)) for source in range(self.plan.sources))
 
     # -- playing -----------------------------------------------------------------------------------------------------
 
     def run(self, *, first_only: bool = False) -> Judge:
         """Plays everything, then lets the world come to rest. `first_only` ends at the first violation."""
         with self.playing():
-            for step in self.plan.steps:
-                self.do(step)
-                if first_only and self.judge.violations:
-                    return self.judge
-            self.rest(first_only=first_only)
+            if self._steps(first_only=first_only):
+                self.compare()
+                self.rest(first_only=first_only)
         return self.judge
+
+    def _steps(self, *, first_only: bool) -> bool:
+        for step in self.plan.steps:
+            self.do(step)
+            if first_only and self.judge.violations:
+                return False
+        return True
+
+    def compare(self) -> None:
+        """Puts beside this world, as far as it has come, the same one without a control group."""
+        if not self.plan.shop.holdout:
+            return
+        shop = msgspec.structs.replace(self.plan.shop, holdout=0.0)
+        twin = World(msgspec.structs.replace(self.plan, shop=shop), self._switches)
+        with twin.playing():
+            twin._steps(first_only=False)
+        self.judge.compare(twin.judge)
 
     @contextmanager
     def playing(self) -> Iterator[None]:
@@ -344,8 +357,8 @@ class World:
         user = str(review["user_id"])
         self.log.append(VERDICTS, self._home[user], user.encode(), json.dumps(verdict).encode())
 
-    def _do_deliver(self, number: int, back: int, status: str, skew_s: float) -> None:
-        """A sender says what became of one of the newest messages."""
+    def _do_deliver(self, number: int, back: int, status: str, skew_s: float, astray: bool) -> None:
+        """A sender says what became of one of the newest messages. `astray`: with a partitioner of its own."""
         if not self._messages:
             return
         message = self._messages[-1 - back % len(self._messages)]
@@ -359,9 +372,11 @@ class World:
         }
         if status in ("hard", "soft"):
             feedback["bounce_type"] = status
-        user = message["user_id"]
-        record = self.log.append(FEEDBACK, self._home[user], user.encode(), json.dumps(feedback).encode())
-        self.judge.reported(feedback, record.appended_at_s)
+        user, home = message["user_id"], self._home[message["user_id"]]
+        partition = (home + astray) % self.plan.partitions
+        record = self.log.append(FEEDBACK, partition, user.encode(), json.dumps(feedback).encode())
+        if partition == home:
+            self.judge.reported(feedback, record.appended_at_s)
 
     def _do_learn(self, number: int, limit: int) -> None:
         lane = self.learners[number]
@@ -414,7 +429,9 @@ class World:
             outputs.append((output.topic, value))
             partition = lane.number if output.partition is None else output.partition
             if output.topic in (DECISIONS, OUTCOMES, FEEDBACK):
-                self.log.append(output.topic, partition, output.key, output.value)
+                record = self.log.append(output.topic, partition, output.key, output.value)
+                if output.topic == FEEDBACK:
+                    self.judge.reported(value, record.appended_at_s)
             if output.topic == "message.requests":
                 self._asked.append(value)
             elif output.topic == "message.reviews":
@@ -422,7 +439,7 @@ class World:
             elif output.topic.startswith("messages."):
                 self._messages.append(value)
         applied = [record for record in records if (record.topic, record.offset) not in later]
-        self.trace.append((lane.number, [record for record in applied], outputs))
+        self.trace.append((lane.number, applied, outputs))
         self.judge.batch(
             Batch(
                 lane=lane.number,
@@ -469,7 +486,12 @@ class World:
             self._do_learn(lane.number, ALL)
             self._do_pass(60.0)
             self._do_learn(lane.number, ALL)
-            lane_records = sum((self.log.committed((topic, lane.number)) for topic in _LEARN), [])
+            lane_records = [
+                record
+                for topic in _LEARN
+                for record in self.log.committed((topic, lane.number))
+                if self._partition_of(record.key or b"") == lane.number
+            ]
             told = self.learnt[lane.number]
             for text in learnt.differences(lane_records, told, lane.number, self.now_s):
                 self.judge.miscounted(text)
