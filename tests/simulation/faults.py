@@ -21,6 +21,13 @@ class Faults:
     def __init__(self) -> None:
         self.gone_zone = ""
 
+    def lacks(self, name: str) -> None:
+        """The next tzdata has every zone but this one ("" = it lacks none)."""
+        self.gone_zone = name
+        for remembered in vars(quiet_hours).values():
+            if remembered is not _zone and hasattr(remembered, "cache_clear"):
+                remembered.cache_clear()
+
     def zone(self, name: str) -> ZoneInfo:
         """As the next tzdata has it."""
         if name == self.gone_zone:
@@ -38,3 +45,4 @@ def armed() -> Iterator[Faults]:
         mock.patch.object(quiet_hours, "_zone", faults.zone),
     ):
         yield faults
+        faults.lacks("")

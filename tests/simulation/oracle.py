@@ -31,7 +31,7 @@ _SAME = (
     "category",
 )
 _ENDS_DELIVERY = frozenset(
-    {"sent", "delivered", "opened", "clicked", "replied", "bounced", "dropped", "failed", "skipped"}
+    {"sent", "delivered", "opened", "clicked", "replied", "bounced", "complained", "dropped", "failed", "skipped"}
 )
 
 
@@ -92,7 +92,8 @@ class Judge:
         self._tolerance_s = tolerance_s
         self._said: dict[str, Words] = defaultdict(Words)
         self._added_s: dict[tuple[str, str], float] = {}
-        self._ordered_s: dict[tuple[str, str], float] = {}
+        self._ordered: dict[tuple[str, str], set[str]] = defaultdict(set)
+        self._order_s: dict[tuple[str, str], float] = {}
         self._told: set[str] = set()
         self.people: dict[str, Person] = defaultdict(Person)
         self._decided: set[tuple[str, str, str]] = set()
@@ -123,7 +124,9 @@ class Judge:
         elif event["event"] == "Product Added":
             self._added_s[user, about["cart_id"]] = max(at_s, self._added_s.get((user, about["cart_id"]), at_s))
         elif event["event"] == "Order Completed":
-            self._ordered_s[user, about["cart_id"]] = max(at_s, self._ordered_s.get((user, about["cart_id"]), at_s))
+            order = about["order_id"]
+            self._ordered[user, about["cart_id"]].add(order)
+            self._order_s[user, order] = min(at_s, self._order_s.get((user, order), at_s))
 
     def reported(self, feedback: Json, appended_s: float) -> None:
         """Feedback is in its topic, read or not."""
@@ -280,7 +283,8 @@ class Judge:
         if sent_s >= at(value["expires_at"]) + SLACK_S:
             self._wrong("expiry", f"{who} after it expired")
         cart = asked.occurrence.partition("@")[0]
-        if self._ordered_s.get((user, cart), 0.0) > self._added_s.get((user, cart), 0.0) + SLACK_S:
+        ordered_s = max((self._order_s[user, order] for order in self._ordered[user, cart]), default=0.0)
+        if ordered_s > self._added_s.get((user, cart), 0.0) + SLACK_S:
             self._wrong("bought", f"{who} of cart {cart}, which was bought")
         if not value["body"]:
             self._wrong("words", f"{who} without a word")

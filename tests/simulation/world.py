@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from math import floor
 from typing import Any
 from zlib import crc32
 
@@ -111,7 +112,9 @@ class World:
         self._playbook = playbook(self.shop)
         self._was_without_cart = False
         self._guidance = Guidance()
-        self._sent: list[tuple[bytes, int]] = []
+        self._sent: list[tuple[bytes, int, bool]] = []
+        #: When the shop's topic had what an event was made of.
+        self._received_s: dict[tuple[str, int, int], float] = {}
         self._asked: list[dict[str, Any]] = []
         self._reviews: list[dict[str, Any]] = []
         self._messages: list[dict[str, Any]] = []
@@ -148,7 +151,7 @@ class World:
         return Learn(LearnConfig(clock="wall", partition_of=self._partition_of), LEARNING, lane.store, lane.clock_s)
 
     def _broker_s(self) -> float:
-        at_s = self.now_s + self._broker_skew_s
+        at_s = floor((self.now_s + self._broker_skew_s) * 1000) / 1000
         self._newest_broker_s = max(self._newest_broker_s, at_s)
         return at_s
 
@@ -236,19 +239,16 @@ class World:
             "context": {"timezone": self._zones[user]},
             "properties": about,
         }
-        self._send(event, source)
-
-    def _send(self, event: dict[str, Any], source: int) -> None:
         value = json.dumps(event).encode()
         record = self.log.append(SOURCE, source, None, value)
-        self._sent.append((value, source))
+        self._sent.append((value, source, skew_s > 0))
         self.judge.told(event, record.appended_at_s)
 
     def _do_again(self, back: int, source: int) -> None:
-        """A device sends something once more."""
+        """A device sends something once more; where its clock is ahead the first telling must come first."""
         if self._sent:
-            value = self._sent[-1 - back % len(self._sent)][0]
-            self.log.append(SOURCE, source, None, value)
+            value, first_source, is_ahead = self._sent[-1 - back % len(self._sent)]
+            self.log.append(SOURCE, first_source if is_ahead else source, None, value)
 
     def _do_poison(self, number: int, user: str, source: int) -> None:
         event = {
@@ -262,7 +262,10 @@ class World:
         self.log.append(SOURCE, source, None, json.dumps(event).encode())
 
     def _do_zone(self, name: str) -> None:
-        self._faults.gone_zone = name
+        """Other time zone data: every worker begins anew with them."""
+        self._faults.lacks(name)
+        for lane in range(len(self.lanes)):
+            self._do_restart(lane)
 
     def _do_intake(self, source: int, limit: int, how: str) -> None:
         """`how`: the transaction is committed, stays open for now, or is given up."""
@@ -272,9 +275,11 @@ class World:
             return
         transaction = Transaction()
         effects = self._intake.apply(records, self.now_s, caught_up=False)
-        for output in effects.outputs:
-            if output.topic == EVENTS and output.key is not None:
-                self.log.append(EVENTS, self._partition_of(output.key), output.key, output.value, transaction)
+        events = [output for output in effects.outputs if output.topic == EVENTS]
+        for record, output in zip(records, events, strict=True):  # every event of a world can be mapped
+            partition = self._partition_of(output.key or b"")
+            mapped = self.log.append(EVENTS, partition, output.key, output.value, transaction)
+            self._received_s[EVENTS, partition, mapped.offset] = record.appended_at_s
         self._open[source] = transaction, position
         if how != "open":
             self._do_settle(source, how == "commit")
@@ -412,6 +417,11 @@ class World:
         self._failed[number] = 0
         self._commit(lane, records, effects, broker_s)
 
+    def _known_s(self, record: Record) -> float:
+        """When the log had first what a record tells."""
+        received_s = self._received_s.get((record.topic, record.partition, record.offset), record.appended_at_s)
+        return min(received_s, record.appended_at_s)
+
     def _commit(self, lane: Lane, records: list[Record], effects: Any, broker_s: float) -> None:
         lane.store.commit(effects)
         lane.clock_s = effects.clock_s
@@ -443,7 +453,7 @@ class World:
         self.judge.batch(
             Batch(
                 lane=lane.number,
-                records=[(record.topic, _read(record), record.appended_at_s) for record in applied],
+                records=[(record.topic, _read(record), self._known_s(record)) for record in applied],
                 outputs=outputs,
                 clock_s=effects.clock_s,
                 broker_s=broker_s,
@@ -551,7 +561,7 @@ def _read(record: Record) -> dict[str, Any] | None:
 
 
 def _iso(at_s: float) -> str:
-    return datetime.fromtimestamp(round(at_s, 3), UTC).isoformat()
+    return datetime.fromtimestamp(floor(at_s * 1000) / 1000, UTC).isoformat()
 
 
 __all__ = ["HOUR", "Place", "Shop", "Switches", "World"]
