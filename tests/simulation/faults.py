@@ -44,5 +44,6 @@ def armed() -> Iterator[Faults]:
         mock.patch.dict(failpoints._armed, {"core.poison": (1, "")}),
         mock.patch.object(quiet_hours, "_zone", faults.zone),
     ):
+        faults.lacks("")
         yield faults
         faults.lacks("")

@@ -453,7 +453,11 @@ class World:
         self.judge.batch(
             Batch(
                 lane=lane.number,
-                records=[(record.topic, _read(record), self._known_s(record)) for record in applied],
+                records=[
+                    (record.topic, _read(record), self._known_s(record))
+                    for record in applied
+                    if self._partition_of(record.key or b"") == lane.number  # what is astray is sent on
+                ],
                 outputs=outputs,
                 clock_s=effects.clock_s,
                 broker_s=broker_s,
