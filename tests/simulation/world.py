@@ -124,6 +124,7 @@ class World:
         self._failed = [0] * plan.partitions
         self.learnt: list[list[tuple[str, bytes | None, bytes | None]]] = [[] for _ in numbers]
         self._more_in_a_row = 0
+        self._heard_ahead: set[int] = set()
         #: What every batch of personalise took and gave: (lane, records, outputs).
         self.trace: list[tuple[int, list[Record], list[tuple[str, Any]]]] = []
 
@@ -389,6 +390,8 @@ class World:
         effects = lane.core.apply(records, self._wall_s(number), caught_up=self._caught_up(lane))
         lane.store.commit(effects)
         lane.clock_s, lane.applied = effects.clock_s, dict(lane.fetched)
+        if any(learnt.is_ahead(record, effects.clock_s) for record in records):
+            self._heard_ahead.add(number)
         self.learnt[number].extend((output.topic, output.key, output.value) for output in effects.outputs)
 
     def _do_lane(self, number: int, limits: tuple[int, ...], dies: bool) -> None:
@@ -507,7 +510,9 @@ class World:
                 if self._partition_of(record.key or b"") == lane.number
             ]
             told = self.learnt[lane.number]
-            for text in learnt.differences(lane_records, told, lane.number, self.now_s):
+            for text in learnt.differences(
+                lane_records, told, lane.number, self.now_s, whole=lane.number not in self._heard_ahead
+            ):
                 self.judge.miscounted(text)
         self.judge.settled(self._pictures(), self.shop, whole=not self._was_without_cart)
 
