@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from tests.simulation.person import Person, Words
+from tests.simulation.person import Person, Words, spoken_of
 from tests.simulation.rules import CART, CHANNELS, Shop
 
 Json = dict[str, Any]
@@ -54,6 +54,7 @@ class Batch(msgspec.Struct, kw_only=True):
     shop: Shop
     paused: frozenset[str]
     gone_zone: str
+    caught_up: bool
 
 
 class Asked(msgspec.Struct):
@@ -118,7 +119,7 @@ class Judge:
         user, at_s, about = event["userId"], at(event["timestamp"]), event.get("properties", {})
         if event["event"] == "Consent Updated":
             yes = about["status"] == "subscribed"
-            self._said[user].say(about.get("channel", ""), min(at_s, appended_s), yes=yes)
+            self._said[user].say(spoken_of(about), min(at_s, appended_s), yes=yes)
             if not yes and any(one.user == user and not one.outcome for one in self._all):
                 self.hits["a no while a request is open"] += 1
         elif event["event"] == "Product Added":
@@ -265,8 +266,12 @@ class Judge:
         if asked is None or asked.reason != "requested":
             self._wrong("ledger", f"{who}, and its decision is {asked and asked.reason}")
             return
+        if not batch.caught_up:
+            self._wrong("gate", f"{who} while the log holds what its lane has not read")
         if not self._said[user].allow(channel):
             self._wrong("consent", f"{who} after a no")
+        if value["target_group"] != "generic" and self._said[user].refuse_personal:
+            self._wrong("consent", f"{who} in words for {value['target_group']} after a no to personalisation")
         if user in self.held_out:
             self._wrong("holdout", f"{who} in the control group")
         if (night := self._night(batch, user, sent_s)) is not None:

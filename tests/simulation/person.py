@@ -11,8 +11,16 @@ from typing import Any
 NEVER = float("-inf")
 
 
+PERSONAL = "personalisation"
+
+
+def spoken_of(about: dict[str, Any]) -> str:
+    """What a word is about: a channel, "" = all of them, or PERSONAL."""
+    return PERSONAL if about.get("purpose") == PERSONAL else str(about.get("channel", ""))
+
+
 class Words:
-    """What somebody has said of marketing on each channel; "" stands for all of them."""
+    """What somebody has said of marketing on each channel ("" stands for all of them), and of words made for one alone."""
 
     def __init__(self) -> None:
         self._newest: dict[str, tuple[float, bool]] = {}
@@ -27,6 +35,11 @@ class Words:
         """Nothing said is a no."""
         said_s, yes = self._newest.get(channel, (NEVER, False))
         return yes and said_s > self._newest.get("", (NEVER, False))[0]
+
+    @property
+    def refuse_personal(self) -> bool:
+        """Whether nothing of them may be used for their words."""
+        return not self._newest.get(PERSONAL, (NEVER, True))[1]
 
 
 class Cart:
@@ -50,6 +63,7 @@ class Person:
         self.bought: dict[str, tuple[float, set[str]]] = {}
         self.words = Words()
         self.zone = ""
+        self.last_s = NEVER
 
     def see(self, event: dict[str, Any], at_s: float, appended_s: float) -> bool:
         """Takes one event; False = it was told before."""
@@ -59,13 +73,14 @@ class Person:
         self.events += 1
         name, about = event["event"], event.get("properties", {})
         self.counts[name] += 1
-        self.zone = event["context"]["timezone"]
+        if at_s >= self.last_s:
+            self.zone, self.last_s = event["context"]["timezone"], at_s
         if name == "Product Added":
             self._put(about["cart_id"], about["product_id"], at_s)
         elif name == "Order Completed":
             self._buy(about, at_s)
         elif name == "Consent Updated":
-            self.words.say(about.get("channel", ""), min(at_s, appended_s), yes=about["status"] == "subscribed")
+            self.words.say(spoken_of(about), min(at_s, appended_s), yes=about["status"] == "subscribed")
         return True
 
     def _put(self, cart_id: str, product: str, at_s: float) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from tests.simulation.person import PERSONAL
 from tests.simulation.rules import CART, CHANNELS, HOUR, PRODUCTS, SHADE, Shop
 
 Step = tuple[Any, ...]
@@ -85,7 +86,7 @@ class _Planner:
                     self._event("yes", channel, user=user, plain=True)
         if rng.random() < 0.9:
             self._pump()
-        for _ in range(rng.randint(6, 14)):
+        for _ in range(rng.randint(6, 20)):
             rng.choices(_MOVES, _WEIGHTS)[0](self)
             if shop.rate_per_s is not None and rng.random() < 0.2:
                 self._rush()
@@ -152,13 +153,13 @@ class _Planner:
         self._event("buy", cart or self._cart(), self._rng.choice(PRODUCTS), self._rng.randrange(12), user=user)
 
     def _no(self, user: str | None = None) -> None:
-        self._event("no", self._rng.choice((*CHANNELS, "push", "")), user=user)
+        self._event("no", self._rng.choice((*CHANNELS, "push", "push", "", PERSONAL)), user=user)
 
     def _any_event(self, user: str | None = None) -> None:
         self._rng.choices((self._add, self._buy, self._no, self._yes, self._view), (5, 2, 1, 1, 2))[0](user)
 
     def _yes(self, user: str | None = None) -> None:
-        self._event("yes", self._rng.choice(CHANNELS), user=user)
+        self._event("yes", self._rng.choice((*CHANNELS, *CHANNELS, PERSONAL)), user=user)
 
     def _view(self, user: str | None = None) -> None:
         self._event("view", self._rng.choice(PRODUCTS), user=user)
@@ -233,7 +234,7 @@ class _Planner:
 
     def _look(self) -> None:
         rng = self._rng
-        self._do("verdict", self._id(), rng.randrange(3), rng.choice(("approve", "approve", "reject", "rate")))
+        self._do("verdict", self._id(), rng.randrange(3), rng.choice(("approve", "approve", "reject", "rate", "edit")))
         if rng.random() < 0.5:
             self._lanes()
 
@@ -285,6 +286,19 @@ class _Planner:
 
     def _restart(self) -> None:
         self._do("restart", self._lane())
+
+    def _hand_over(self) -> None:
+        """A lane goes to another worker, with a clock of its own."""
+        lane = self._lane()
+        if self._rng.random() < 0.5:
+            self._do("lane", lane, (ALL, ALL, ALL, ALL), True)
+        self._do("skew", lane, self._rng.choice((0.0, 0.0, 20.0, -20.0, 900.0, -900.0)))
+        self._do("restart", lane)
+
+    def _travel(self) -> None:
+        user = self._user()
+        self._do("travel", user, self._rng.choice(ZONES))
+        self._view(user)
 
     def _learn(self) -> None:
         self._do("learn", self._lane(), self._rng.choice((2, ALL)))
@@ -378,6 +392,7 @@ _MOVES: tuple[Any, ...] = tuple(
     for name in (
         *("_traffic", "_partly", "_wait", "_night", "_answer", "_look", "_deliver", "_pause", "_resume", "_change"),
         *("_clocks", "_restart", "_learn", "_evidence", "_poison", "_zone", "_episode", "_two_words"),
+        *("_hand_over", "_travel"),
     )
 )
-_WEIGHTS = (8, 6, 6, 2, 5, 2, 4, 1, 2, 2, 3, 2, 1, 3, 1.5, 0.5, 14, 3)
+_WEIGHTS = (8, 6, 6, 2, 5, 2, 4, 1, 2, 2, 3, 2, 1, 3, 1.5, 0.5, 14, 3, 1, 1)

@@ -21,6 +21,7 @@ from schemas.learning import ArmStatistics
 from tests.simulation import faults, learnt
 from tests.simulation.log import Log, Place, Transaction
 from tests.simulation.oracle import Batch, Judge
+from tests.simulation.person import PERSONAL
 from tests.simulation.plan import ALL, Plan, Step
 from tests.simulation.rules import CART, HOUR, LEARNING, SHADE, Shop, playbook
 from workers.adapters.isolation import Isolated
@@ -29,7 +30,7 @@ from workers.core import profile as profiles
 from workers.core.guidance import Guidance
 from workers.core.intake.mapping import Intake
 from workers.core.intake_lane import IntakeLane
-from workers.core.lane import LaneCore
+from workers.core.lane import Effects, LaneCore
 from workers.core.learning.lane import Learn, LearnConfig
 from workers.core.personalise import Personalise, PersonaliseConfig
 from workers.ports import Record
@@ -229,7 +230,10 @@ class World:
             case _:
                 name = "Consent Updated"
                 about = {"status": "subscribed" if kind == "yes" else "unsubscribed"}
-                about |= {"channel": args[0]} if args[0] else {}
+                if args[0] == PERSONAL:
+                    about["purpose"] = PERSONAL
+                elif args[0]:
+                    about["channel"] = args[0]
         at_s = self.now_s - late_s + skew_s
         event = {
             "type": "track",
@@ -301,6 +305,10 @@ class World:
         else:
             self._worker_skew_s[who] = seconds
 
+    def _do_travel(self, user: str, zone: str) -> None:
+        """The events of a customer come from another place from now on."""
+        self._zones[user] = zone
+
     def _do_restart(self, number: int) -> None:
         if any(key.startswith(keys.TIMER) and b"deadline|" in key for key in self.lanes[number].store.values):
             self.judge.hits["a restart with open requests"] += 1
@@ -360,6 +368,8 @@ class World:
         }
         if what == "rate":
             verdict["rating"] = 4
+        if what == "edit":
+            verdict["text"] = {"title": "Still there", "body": "It is still in your cart."}
         user = str(review["user_id"])
         self.log.append(VERDICTS, self._home[user], user.encode(), json.dumps(verdict).encode())
 
@@ -418,14 +428,14 @@ class World:
             lane.begin()
             return
         self._failed[number] = 0
-        self._commit(lane, records, effects, broker_s)
+        self._commit(lane, records, effects, broker_s, caught_up=caught_up)
 
     def _known_s(self, record: Record) -> float:
         """When the log had first what a record tells."""
         received_s = self._received_s.get((record.topic, record.partition, record.offset), record.appended_at_s)
         return min(received_s, record.appended_at_s)
 
-    def _commit(self, lane: Lane, records: list[Record], effects: Any, broker_s: float) -> None:
+    def _commit(self, lane: Lane, records: list[Record], effects: Effects, broker_s: float, *, caught_up: bool) -> None:
         lane.store.commit(effects)
         lane.clock_s = effects.clock_s
         lane.deferred, lane.more_due = effects.deferred, effects.more_due
@@ -434,11 +444,8 @@ class World:
         for topic, offset in later:
             lane.applied[topic] = min(lane.applied[topic], offset)
         outputs = []
-        letters = set()
         for output in effects.outputs:
             value = json.loads(output.value or b"null")
-            if output.topic == "dead.letters":
-                letters.add((value["origin"]["topic"], value["origin"]["offset"]) if "origin" in value else None)
             outputs.append((output.topic, value))
             partition = lane.number if output.partition is None else output.partition
             if output.topic in (DECISIONS, OUTCOMES, FEEDBACK):
@@ -468,6 +475,7 @@ class World:
                 shop=self.shop,
                 paused=self._guidance.paused,
                 gone_zone=self._faults.gone_zone,
+                caught_up=caught_up,
             )
         )
         self._more_in_a_row = self._more_in_a_row + 1 if effects.more_due and not records else 0
