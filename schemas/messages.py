@@ -35,7 +35,8 @@ class Decision(Wire, frozen=True, kw_only=True):
     `reason` is `requested` when a message was asked for, else the abort_type; with `shadow` the words are asked for too,
     but nobody hears them. `variation_id` names the arm (`<variant>.<tone>`, or `no-send`), `propensities` the probability
     of every arm that could be taken, and `propensity` that of the one that was. With `holdout` they are those of the
-    virtual send, whose words are asked for too if there is a `message_id`.
+    virtual send, whose words are asked for too if there is a `message_id`. `mode` is the campaign's at that moment ("" in
+    older records): what was decided for a `shadow` is no evidence of anything.
     """
 
     decision_id: Identifier
@@ -55,6 +56,7 @@ class Decision(Wire, frozen=True, kw_only=True):
     locale: str | None = None
     product_id: str | None = None
     category: Category = always("marketing")
+    mode: str = ""  # campaign's mode when it was decided
     propensity: Probability = 1.0
     propensities: dict[str, float] = {}
     due_at: Instant | None = None

@@ -98,9 +98,9 @@ class LaneHarness:
         return self._deferred
 
     def record(self, value: bytes | None, key: bytes | None, topic: str = EVENTS, **fields: Any) -> Record:
-        """A record at the next offset."""
+        """A record at the next offset; nobody knows when it was appended unless `appended_at_s` says so."""
         self._offset += 1
-        values = {"partition": 0, "offset": self._offset - 1, "appended_at_s": NOON} | fields
+        values = {"partition": 0, "offset": self._offset - 1, "appended_at_s": 0.0} | fields
         return Record(topic=topic, key=key, value=value, **values)
 
     def event(self, name: str, at_s: float = NOON, user: str = "ana", **fields: Any) -> Record:
@@ -116,7 +116,7 @@ class LaneHarness:
         } | fields
         value = {name: field for name, field in value.items() if field is not None}
         key = value.get("userId") or value.get("anonymousId")
-        return self.record(json.dumps(value).encode(), str(key).encode())
+        return self.record(json.dumps(value).encode(), str(key).encode(), appended_at_s=max(NOON, at_s))
 
     def allow(self, *channels: str, user: str = "ana", at_s: float = NOON, status: str = "subscribed") -> list[Record]:
         """Consent Updated for each channel."""
@@ -159,7 +159,7 @@ class LaneHarness:
             | known
             | fields
         )
-        return self.record(json.dumps(value).encode(), user.encode(), FEEDBACK)
+        return self.record(json.dumps(value).encode(), user.encode(), FEEDBACK, appended_at_s=max(NOON, at_s))
 
     def candidate(
         self,

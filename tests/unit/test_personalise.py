@@ -201,7 +201,7 @@ def test_the_cap_holds_for_reserved_and_sent_messages_alike() -> None:
     assert reasons.count("frequency_capped") == 3
 
 
-def test_a_discarded_message_gives_its_place_back() -> None:
+def test_a_discarded_message_keeps_its_place_as_a_virtual_send_does() -> None:
     lane = LaneHarness()
     lane.run([*lane.allow("push"), *(lane.add(f"cart-{number}") for number in range(CAP))])
     lane.run([], wall_s=LATER)
@@ -210,7 +210,7 @@ def test_a_discarded_message_gives_its_place_back() -> None:
     assert sorted(outcome.reason for outcome in lane.outcomes) == ["converted", "published"]
     lane.run([lane.add("cart-9", at_s=LATER)], wall_s=LATER)
     lane.run([], wall_s=LATER + DELAY_S)
-    assert lane.decisions[-1].reason == "requested"
+    assert lane.decisions[-1].reason == "frequency_capped"
 
 
 def test_who_refused_personalisation_gets_only_the_generic_group() -> None:

@@ -366,7 +366,7 @@ ROWS: dict[str, tuple[Playbook, str]] = {
         12:36  => published
         """,
     ),
-    "caps: what is discarded frees its place": (
+    "caps: what is discarded keeps its place, in the control group as outside": (
         playbook({"caps": [Cap(messages=1, per_s=86_400.0)]}),
         """
         12:00  allow push
@@ -376,9 +376,7 @@ ROWS: dict[str, tuple[Playbook, str]] = {
         12:30  words
         12:30  => converted
         12:40  add wireless-earphones cart-2
-        13:10  -> requested push
-        13:10  words
-        13:10  => published
+        13:10  -> frequency_capped
         """,
     ),
     "caps: what was not delivered frees its place": (

@@ -135,13 +135,13 @@ def test_an_edited_text_that_the_guardrails_reject_never_leaves_and_the_review_g
     assert [message.body for message in lane.messages] == [GOOD.body]
 
 
-def test_a_rejected_text_ends_without_a_message_and_frees_its_place() -> None:
+def test_a_rejected_text_ends_without_a_message_and_keeps_its_place() -> None:
     lane = lane_in_review()
     lane.run([lane.verdict(lane.reviews[0], "reject", reasons=["sounds odd"])], wall_s=LATER + 60)
     (outcome,) = lane.outcomes
     assert (lane.messages, outcome.reason) == ([], "rejected")
     assert "sounds odd" in outcome.detail
-    assert lane.profile().sends == []
+    assert [send.kind for send in lane.profile().sends] == ["message"]
 
 
 def test_the_playbook_may_let_the_template_leave_instead_of_a_rejected_text() -> None:
@@ -221,7 +221,10 @@ def test_a_review_ends_before_its_message_expires() -> None:
     lane = lane_in_review(ReviewRules(new_prompts=True, timeout_s=30 * 86_400.0))
     (review,), (request,) = lane.reviews, lane.requests
     ttl_s = lane.playbook.campaigns["cart-abandonment"].ttl_s
-    assert (review.timeout_at - request.requested_at).total_seconds() == ttl_s - 60
+    due_at = lane.decisions[-1].due_at
+    assert due_at is not None
+    assert due_at < request.requested_at
+    assert (review.timeout_at - due_at).total_seconds() == ttl_s - 60
     lane.run([], wall_s=LATER + ttl_s - 30)
     assert reasons(lane) == ["published"]
 

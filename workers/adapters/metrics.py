@@ -53,6 +53,13 @@ CATALOGUE: tuple[Metric, ...] = (
         help="Ledger records: `requested`, or why nothing is sent.",
     ),
     Metric(
+        short="cancellations",
+        name="attune_cancellations_total",
+        kind="counter",
+        labels=("channel", "reason"),
+        help="Published messages that were called back before their delivery, by why they became wrong.",
+    ),
+    Metric(
         short="arms",
         name="attune_arms_total",
         kind="counter",

@@ -1,14 +1,20 @@
-"""Ends each request once: with the words that came, after a person's verdict, or with the template."""
+"""Ends each request once: with the words that came, after a person's verdict, or with the template.
+
+Whatever leaves, leaves by one gate (`Closing._leave`), and only when a timer has fired: then all that the log held before is
+applied. Words and verdicts that come are held, with a timer that is due at once; so what a customer has said meanwhile is
+known before anything leaves, be it minutes behind in a backlog. At the gate everything is checked anew, the night included.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 
 import msgspec
 
 from schemas.messages import Candidate, Message, MessageText, Review, ReviewVerdict
 from schemas.topics import message_topic
-from workers.core import guardrails, policy, publishing, reviewing, sketch, timers
+from workers.core import guardrails, policy, publishing, recalling, reviewing, sketch, timers
 from workers.core.fallback import Situation, template_text
 from workers.core.fold import instant
 from workers.core.guidance import Guidance
@@ -22,10 +28,10 @@ DEADLINE = f"{timers.DEADLINE}|"
 
 
 class Closing:
-    """How the open requests of one lane end. `reviews` False = nobody is asked to look (a replay has no people); the other
-    arguments are those of Deciding.
+    """How the open requests of one lane end. `live` False = a replay: it has no people who look, and no backlog when words come,
+    because its clock stands still for them; the other arguments are those of Deciding.
 
-    `open` counts requests without an outcome.
+    `awaited` counts the requests whose words are awaited; who makes one for a lane with open requests sets it.
     """
 
     def __init__(
@@ -37,7 +43,7 @@ class Closing:
         *,
         seed: str,
         presumed: frozenset[str],
-        reviews: bool,
+        live: bool,
     ) -> None:
         self._playbook = playbook
         self._workspace = workspace
@@ -45,13 +51,13 @@ class Closing:
         self._guidance = guidance
         self._seed = seed
         self._presumed = presumed
-        self._reviews = reviews
-        self.open = workspace.timers_at_start[timers.DEADLINE]
+        self._live = live
+        self.awaited = 0
 
     def opened(self, profile: Profile, message_id: str, request: OpenRequest) -> None:
         """A request begins: its words are awaited until its deadline, unless a provider's template needs none."""
         profile.open[message_id] = request
-        self.open += 1
+        self.awaited += 1
         if not self.is_templated(request):
             self._workspace.timers.set(profile, DEADLINE + message_id, request.deadline_at)
 
@@ -61,8 +67,8 @@ class Closing:
         return channel is not None and channel.is_templated(opened.language)
 
     def templated(self, profile: Profile, message_id: str, opened: OpenRequest, now_s: float) -> None:
-        """Publishes a provider's template at once."""
-        self._end(profile, message_id, opened, Held(text=MessageText()), now_s)
+        """Publishes a provider's template at once: the timer that has decided it opens the gate."""
+        self._leave(profile, message_id, opened, Held(text=MessageText()), now_s)
 
     def candidate(self, profile: Profile | None, candidate: Candidate, now_s: float) -> None:
         """The words have come. Those for a request that does not await any (repeated, or too late) change nothing."""
@@ -76,7 +82,7 @@ class Closing:
         if why and self._objection(profile, opened, now_s) is None:
             self._ask(profile, candidate.message_id, opened, held, why, now_s)
         else:
-            self._end(profile, candidate.message_id, opened, held, now_s)
+            self._release(profile, candidate.message_id, opened, held, now_s)
 
     def verdict(self, profile: Profile | None, verdict: ReviewVerdict, now_s: float) -> None:
         """A person has looked. A text that nobody was asked about (repeated, too late) and a mere rating change nothing.
@@ -101,29 +107,33 @@ class Closing:
             case "reject":
                 self._workspace.count("reviews", "rejected")
                 reason = f"a reviewer said: {', '.join(verdict.reasons)}" if verdict.reasons else "a reviewer said no"
-                self._end(profile, verdict.message_id, opened, held, now_s, ("rejected", reason))
+                objection = self._objection(profile, opened, now_s) or ("rejected", reason)
+                self._end(profile, verdict.message_id, opened, held, now_s, objection)
                 return
         self._workspace.count("reviews", held.reviewed or "rejected")
-        self._leave(profile, verdict.message_id, opened, held, now_s)
+        self._release(profile, verdict.message_id, opened, held, now_s)
 
     def deadline(self, profile: Profile, message_id: str, now_s: float) -> None:
         """The waiting ends, without any help from outside: for words with the template, for people as the playbook says."""
         opened = profile.open.get(message_id)
         if opened is None:
             return
-        if opened.held is None:
-            self._end(profile, message_id, opened, self._template(opened), now_s)
-        elif opened.held.is_in_review:
+        held = opened.held
+        if held is None:
+            held = self._template(opened)
+        elif held.is_in_review:
             self._workspace.count("reviews", "timeout")
-            self._unreviewed(profile, message_id, opened, opened.held, now_s)
-        else:
-            self._end(profile, message_id, opened, opened.held, now_s)
+            if (unreviewed := self._unreviewed(opened, held)) is None:
+                self._discard_unreviewed(profile, message_id, opened, held, now_s)
+                return
+            held = unreviewed
+        self._leave(profile, message_id, opened, held, now_s)
 
     # -- people ------------------------------------------------------------------------------------------------------
 
     def _why_review(self, candidate: Candidate, opened: OpenRequest) -> str:
         rules = self._playbook.policy.review
-        if not self._reviews or opened.channel not in self._playbook.channels:
+        if not self._live or opened.channel not in self._playbook.channels:
             return ""
         return reviewing.why_review(candidate, opened, rules, self._guidance(), self._seed)
 
@@ -132,7 +142,10 @@ class Closing:
         until_s = reviewing.ends_at(opened, self._playbook.policy.review, now_s)
         if until_s <= now_s:
             self._workspace.count("reviews", "no_time")
-            self._unreviewed(profile, message_id, opened, held, now_s)
+            if (unreviewed := self._unreviewed(opened, held)) is None:
+                self._discard_unreviewed(profile, message_id, opened, held, now_s)
+            else:
+                self._release(profile, message_id, opened, unreviewed, now_s)
             return
         self._hold(profile, message_id, opened, held, until_s)
         candidate = held.candidate
@@ -169,36 +182,63 @@ class Closing:
         candidate = msgspec.structs.replace(held.candidate, verdicts=checked)
         return Held(text=verdict.text, candidate=candidate, reviewed="edited")
 
-    def _unreviewed(self, profile: Profile, message_id: str, opened: OpenRequest, held: Held, now_s: float) -> None:
-        """Nobody has looked in time."""
+    def _unreviewed(self, opened: OpenRequest, held: Held) -> Held | None:
+        """What leaves although nobody has looked in time; None = nothing."""
         match self._playbook.policy.review.on_timeout:
             case "publish":
                 held.reviewed = "timeout"
-                self._leave(profile, message_id, opened, held, now_s)
+                return held
             case "template":
-                self._leave(profile, message_id, opened, self._template(opened), now_s)
+                return self._template(opened)
             case "discard":
-                self._end(profile, message_id, opened, held, now_s, ("rejected", "nobody looked at it in time"))
+                return None
+
+    def _discard_unreviewed(
+        self, profile: Profile, message_id: str, opened: OpenRequest, held: Held, now_s: float
+    ) -> None:
+        objection = self._objection(profile, opened, now_s) or ("rejected", "nobody looked at it in time")
+        self._end(profile, message_id, opened, held, now_s, objection)
+
+    # -- the gate ----------------------------------------------------------------------------------------------------
+
+    def _release(self, profile: Profile, message_id: str, opened: OpenRequest, held: Held, now_s: float) -> None:
+        """A text is ready: it leaves as soon as the gate opens."""
+        held.released = True
+        if self._live:
+            self._hold(profile, message_id, opened, held, now_s)
+        else:
+            self._leave(profile, message_id, opened, held, now_s)
 
     def _leave(self, profile: Profile, message_id: str, opened: OpenRequest, held: Held, now_s: float) -> None:
-        """Publishes what has waited for people, or lets it wait on until the customer's night is over."""
-        campaign = self._playbook.campaigns.get(opened.campaign_id)
-        category = campaign.category if campaign is not None else policy.MARKETING
-        awake_s = policy.awake_at(profile, self._playbook, opened.channel, category, now_s)
-        if awake_s <= now_s:
-            self._end(profile, message_id, opened, held, now_s)
-        elif awake_s >= opened.expires_at:
-            night: Objection = ("quiet_hours", "the verdict came at night, and the message expires before the morning")
-            self._end(profile, message_id, opened, held, now_s, night)
-        else:
-            self._hold(profile, message_id, opened, held, awake_s)
+        """Publishes or discards what is ready, or lets it wait on until the customer's night is over."""
+        objection = self._objection(profile, opened, now_s)
+        if objection is None:
+            category = self._playbook.campaigns[opened.campaign_id].category
+            awake_s = policy.awake_at(profile, self._playbook, opened.channel, category, now_s)
+            if now_s < awake_s < opened.expires_at:
+                held.released = True
+                self._hold(profile, message_id, opened, held, awake_s)
+                return
+            if awake_s == inf:
+                objection = "missing_timezone", "the customer's time zone is not known any more"
+            elif awake_s > now_s:
+                objection = "quiet_hours", "it was ready at night, and expires before the morning"
+        self._end(profile, message_id, opened, held, now_s, objection)
 
     def _hold(self, profile: Profile, message_id: str, opened: OpenRequest, held: Held, until_s: float) -> None:
+        """Lets a text wait until `until_s`; a moment that has come is the next one at which timers fire."""
+        self._no_longer_awaited(opened)
         opened.held = held
         self._workspace.touch(profile)
         self._workspace.timers.set(profile, DEADLINE + message_id, until_s)
 
     # -- the end -----------------------------------------------------------------------------------------------------
+
+    def abandon(self, profile: Profile, message_id: str, now_s: float) -> None:
+        """Ends a request that cannot be ended otherwise: an error of ours. Nothing leaves."""
+        opened = profile.open.get(message_id)
+        if opened is not None:
+            self._end(profile, message_id, opened, Held(text=MessageText()), now_s, ("stale", "it could not be ended"))
 
     def _template(self, opened: OpenRequest) -> Held:
         """The hand-written words. Empty if the campaign has left the playbook while the request was open."""
@@ -220,7 +260,7 @@ class Closing:
 
     def _objection(self, profile: Profile, opened: OpenRequest, now_s: float) -> Objection | None:
         return publishing.objection(
-            profile, opened, self._playbook, self._triggers, self._guidance(), now_s, self._presumed
+            profile, opened, self._playbook, self._triggers, self._guidance(), now_s, self._presumed, self._seed
         )
 
     def _end(
@@ -230,35 +270,42 @@ class Closing:
         opened: OpenRequest,
         held: Held,
         now_s: float,
-        objection: Objection | None = None,
+        objection: Objection | None,
     ) -> None:
-        """Rechecks against the newest profile, then publishes or discards: the one outcome of this request.
-
-        `objection`: why it must not leave, if that is known already; what the recheck finds goes before it.
-        """
+        """Publishes, or discards for the reason given: the one outcome of this request."""
         workspace = self._workspace
         workspace.touch(profile)
+        self._no_longer_awaited(opened)
         del profile.open[message_id]
-        self.open -= 1
         workspace.timers.cancel(profile, DEADLINE + message_id)
-        objection = self._objection(profile, opened, now_s) or objection
         message = None
         if objection is None:
             made = publishing.message(profile, message_id, opened, held, self._playbook, now_s)
             message, objection = (made, None) if isinstance(made, Message) else (None, made)
         if message is not None:
-            self._publish(profile, opened, message, held.text.body)
-        elif not opened.held_out and objection is not None and objection[0] != "shadow":
-            # What nobody hears keeps its place: among the shadows, or as the virtual send of a holdout.
-            profile.sends = [send for send in profile.sends if send.message_id != message_id]
+            self._publish(profile, opened, message, held.text.body, now_s)
         ended = publishing.outcome(profile, message_id, opened, objection, message, now_s)
         workspace.put("message.outcomes", profile, ended)
         workspace.count("outcomes", opened.campaign_id, ended.reason)
         workspace.observe("request_seconds", now_s - opened.requested_at, opened.campaign_id)
 
-    def _publish(self, profile: Profile, opened: OpenRequest, message: Message, body: str) -> None:
+    def recall(self, profile: Profile, now_s: float) -> None:
+        """Calls back what was published to this customer and must not be delivered any more."""
+        for cancellation in recalling.recalls(profile, self._playbook, self._triggers, now_s, self._presumed):
+            self._workspace.put("message.cancellations", profile, cancellation)
+            self._workspace.count("cancellations", cancellation.channel, cancellation.reason)
+
+    def _no_longer_awaited(self, opened: OpenRequest) -> None:
+        """Before its words are held, or it ends."""
+        self.awaited -= opened.held is None
+
+    def _publish(self, profile: Profile, opened: OpenRequest, message: Message, body: str, now_s: float) -> None:
         self._workspace.put(message_topic(opened.channel), profile, message)
         profile.sent += 1
+        for send in profile.sends:
+            if send.message_id == message.message_id:
+                send.at = now_s  # from now on the caps count from when it left
+        recalling.remember(profile, opened, message, now_s)
         if body:
             profile.sketches = [*profile.sketches, sketch.sketch(body)][-MAX_SKETCHES:]
         self._workspace.count("messages", opened.channel, message.provenance.generated_by, opened.language)

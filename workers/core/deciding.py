@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
+from schemas.base import AbortType
 from schemas.messages import Decision
 from workers.core import consent, facts, ids, policy, publishing, triggers
 from workers.core.closing import Closing
@@ -54,7 +56,7 @@ class Deciding:
         Then a timer brings it back, and all is checked anew. `timer_due_s` is when it should have been decided.
         """
         campaign = occurrence.campaign
-        profile.sends = policy.forget_old_sends(profile.sends, self._playbook.policy.caps, now_s)
+        profile.sends = policy.forget_old_sends(profile.sends, self._playbook.policy.caps, now_s, profile.open)
         personalised = consent.may_personalise(profile, now_s)
         situation = Situation(
             campaign=campaign,
@@ -68,13 +70,13 @@ class Deciding:
             seed=self._seed,
             presumed=self._presumed,
         )
-        ruling = self._ruling(profile, occurrence, situation)
-        if self._waits(profile, occurrence, ruling, now_s, its_turn=its_turn):
+        ruling = self._ruling(profile, occurrence, situation, its_turn=its_turn)
+        if self._waits(profile, occurrence, ruling):
             return
         message_id = None
         if ruling.channel is not None and ruling.reason in (None, "holdout"):
             message_id = ids.message_id(profile.customer_id, campaign.id, occurrence.occurrence_id, ruling.channel)
-            kind = "holdout" if ruling.reason else "shadow" if ruling.shadow else "message"
+            kind = "shadow" if ruling.shadow else "holdout" if ruling.reason else "message"
             profile.sends.append(Send(message_id, now_s, ruling.channel, campaign.category, kind))
         decision = self._decision(profile, occurrence, situation, ruling, message_id if ruling.asks else None)
         if message_id is not None and ruling.asks:
@@ -88,27 +90,27 @@ class Deciding:
         if message_id is not None and opened is not None and self._closing.is_templated(opened):
             self._closing.templated(profile, message_id, opened, now_s)
 
-    def _ruling(self, profile: Profile, occurrence: Occurrence, situation: Situation) -> Ruling:
+    def _ruling(self, profile: Profile, occurrence: Occurrence, situation: Situation, *, its_turn: bool) -> Ruling:
         objection = occurrence.objection
         if objection is None and not facts.speaks_of(occurrence.line.product_id, self._playbook):
             objection = "guardrail", f"nobody has described product {occurrence.line.product_id[:64]} (products.yaml)"
         if objection is None:
-            return policy.rule(profile, self._playbook, situation)
+            now_s, turn = situation.now_s, self._pace.turn
+            room = policy.at_once if its_turn else lambda channel: turn(channel, now_s)
+            return policy.rule(profile, self._playbook, situation, room)
         ruling = Ruling()
         ruling.failed("occasion", *objection)
         return ruling
 
-    def _waits(self, profile: Profile, occurrence: Occurrence, ruling: Ruling, now_s: float, *, its_turn: bool) -> bool:
+    def _waits(self, profile: Profile, occurrence: Occurrence, ruling: Ruling) -> bool:
         """Sets the timer of an occurrence that must wait."""
-        campaign, until_s, timer, why = occurrence.campaign, ruling.defer_until_s, triggers.QUIET, "quiet_hours"
-        if until_s is None and ruling.reason is None and ruling.channel is not None and not its_turn:
-            turn_s = self._pace.turn(ruling.channel, now_s)
-            if turn_s > now_s:
-                until_s, timer, why = turn_s, triggers.TURN, "rate"
-        if until_s is None:
+        if ruling.defer_until_s is None:
             return False
-        self._workspace.timers.set(profile, triggers.timer_id(campaign.id, occurrence.key, timer), until_s)
-        self._workspace.count("deferred", campaign.id, why)
+        campaign = occurrence.campaign
+        kind = triggers.TURN if ruling.deferred_for == "rate" else triggers.QUIET
+        timer = triggers.timer_id(campaign.id, occurrence.key, kind)
+        self._workspace.timers.set(profile, timer, ruling.defer_until_s)
+        self._workspace.count("deferred", campaign.id, ruling.deferred_for)
         return True
 
     def _decision(
@@ -122,7 +124,7 @@ class Deciding:
             occurrence_id=occurrence.occurrence_id,
             trigger=triggers.name(campaign.trigger),
             decided_at=instant(situation.now_s),
-            reason=ruling.reason or ("shadow" if ruling.shadow else "requested"),
+            reason=_reason(ruling),
             detail=ruling.checks[-1].detail if ruling.reason else "",
             checks=ruling.checks,
             message_id=message_id,
@@ -133,6 +135,7 @@ class Deciding:
             locale=facts.language_of(profile, self._playbook)[1],
             product_id=occurrence.line.product_id,
             category=campaign.category,
+            mode=campaign.mode,
             propensity=ruling.propensity,
             propensities=ruling.chances,
             due_at=instant(occurrence.due_at_s),
@@ -161,8 +164,8 @@ class Deciding:
             personalised=situation.personalised,
             product=facts.product_facts(occurrence.line, occurrence.currency, self._playbook, language),
             requested_at=now_s,
-            deadline_at=now_s + campaign.deadline_s,
-            expires_at=now_s + campaign.ttl_s,
+            deadline_at=min(now_s + campaign.deadline_s, occurrence.due_at_s + campaign.ttl_s),
+            expires_at=occurrence.due_at_s + campaign.ttl_s,
             propensity=ruling.propensity,
             variation_id=ruling.variation_id,
             experiment_id=_experiment(campaign, ruling),
@@ -183,9 +186,16 @@ class Deciding:
         profile = self._workspace.load(customer_id)
         for message_id, opened in profile.open.items() if profile is not None else ():
             campaign = self._playbook.campaigns.get(opened.campaign_id)
-            if profile is not None and campaign is not None:
+            if profile is not None and campaign is not None and opened.held is None:
                 request = publishing.request(profile, message_id, opened, campaign, self._playbook, self._salt)
                 self._workspace.put("message.requests", profile, request)
+
+
+def _reason(ruling: Ruling) -> AbortType | Literal["requested"]:
+    """As the ledger has it. Of a campaign in shadow mode nobody hears anything, also where no-send was drawn."""
+    if ruling.shadow and ruling.reason in (None, "no_action_chosen"):
+        return "shadow"
+    return ruling.reason or "requested"
 
 
 def _experiment(campaign: Campaign, ruling: Ruling) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from schemas.messages import Feedback
-from workers.core import consent
+from workers.core import consent, recalling
 from workers.core.playbook import Playbook
 from workers.core.profile import ConsentChange, Profile
 
@@ -50,6 +50,7 @@ def hear(profile: Profile, feedback: Feedback, playbook: Playbook, now_s: float)
         kept = [send for send in profile.sends if send.message_id != feedback.message_id]
         heard.changed |= len(kept) < len(profile.sends)
         profile.sends = kept
+    heard.changed |= recalling.settle(profile, feedback.message_id, feedback.status)
     heard.changed |= bool(heard.consent)
     return heard
 

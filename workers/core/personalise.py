@@ -89,7 +89,7 @@ class Personalise:
             guidance,
             seed=config.seed,
             presumed=config.presumed,
-            reviews=not self._by_event,
+            live=not self._by_event,
         )
         self._deciding = Deciding(
             playbook,
@@ -102,12 +102,13 @@ class Personalise:
             seed=config.seed,
             presumed=config.presumed,
         )
-        awaiting = map(self._workspace.load, self._workspace.awaiting_at_start)
-        self._pending = PendingCounts(self._workspace.timers_at_start, filter(None, awaiting))
+        awaiting = [*filter(None, map(self._workspace.load, self._workspace.awaiting_at_start))]
+        self._closing.awaited = sum(one.held is None for profile in awaiting for one in profile.open.values())
+        self._pending = PendingCounts(self._workspace.timers_at_start, awaiting)
         self._clock_s = clock_s
         self._show: set[str] = set()
         self._unsorted: set[str] = set()
-        self._asks_again = self._closing.open > 0  # the answers of an interrupted replay may be gone
+        self._asks_again = self._closing.awaited > 0  # the answers of an interrupted replay may be gone
 
     def apply(self, records: list[Record], wall_s: float, *, caught_up: bool) -> Effects:
         """See core.lane.LaneCore."""
@@ -119,7 +120,7 @@ class Personalise:
         if not self._by_event:
             self._clock_s = max(self._clock_s, wall_s)
         deferred = self._apply_all(records, wall_s)
-        while deferred and not self._closing.open:  # the awaited words were among the records
+        while deferred and not self._closing.awaited:  # the awaited words were among the records
             deferred = self._apply_all(deferred, wall_s)
         if not self._by_event and caught_up:
             self._advance(self._clock_s)
@@ -193,7 +194,10 @@ class Personalise:
             workspace.count("events", "duplicate")
             return True
         source = SourceEvent(record.topic, record.partition, record.offset)
-        folded = fold(profile, event, at_s, source, self._playbook.products, now_s=self._clock_s, rules=self._rules)
+        known_s = self._known_by(record)
+        if event.received_at is not None:
+            known_s = min(known_s, event.received_at.timestamp())
+        folded = fold(profile, event, at_s, source, self._playbook.products, now_s=known_s, rules=self._rules)
         workspace.touch(profile)
         if folded.more or self._groups.may_ask_for(folded.counted):
             self._unsorted.add(customer_id)
@@ -203,7 +207,15 @@ class Personalise:
             workspace.remember_consent(profile, folded.consent)
         if folded.consent or folded.traits_changed:
             self._show.add(customer_id)
+        if profile.published and (folded.consent or folded.traits_changed or folded.carts or folded.orders):
+            self._closing.recall(profile, self._clock_s)
         return True
+
+    def _known_by(self, record: Record) -> float:
+        """When a word in this record was said at the latest [s]: the log had it then. In a replay the log is of today."""
+        if self._by_event or record.appended_at_s <= 0:
+            return self._clock_s
+        return min(self._clock_s, record.appended_at_s)
 
     def _candidate(self, record: Record) -> None:
         try:
@@ -240,9 +252,11 @@ class Personalise:
                 return  # nobody whom we could write to
             profile = self._workspace.create(feedback.user_id)
             profile.user_id = feedback.user_id
-        heard = hearing.hear(profile, feedback, self._playbook, self._clock_s or feedback.timestamp.timestamp())
+        known_s = self._known_by(record) or feedback.timestamp.timestamp()
+        heard = hearing.hear(profile, feedback, self._playbook, known_s)
         if heard.changed:
             self._workspace.touch(profile)
+            self._closing.recall(profile, self._clock_s)
         if heard.consent:
             self._workspace.remember_consent(profile, heard.consent)
             self._show.add(profile.customer_id)
@@ -252,7 +266,7 @@ class Personalise:
     def _advance(self, to_s: float) -> bool:
         """Lets the clock run to `to_s`, firing what is due in order. False = it stopped: words are awaited."""
         fired = 0
-        while not (self._by_event and self._closing.open):
+        while not (self._by_event and self._closing.awaited):
             if not self._by_event and fired >= self._config.timers_per_batch:
                 self._workspace.effects.more_due = True
                 return False
@@ -269,7 +283,10 @@ class Personalise:
             fired += 1
             self._workspace.timers.fired(profile, timer)
             self._workspace.touch(profile)
-            self._fire(profile, timer, due_s)
+            try:
+                self._fire(profile, timer, due_s)
+            except Exception as error:  # noqa: BLE001 # whatever it is: everybody else's timers wait behind it
+                self._failed(profile, timer, error)
             for again in triggers.alike(timer):
                 if profile.timers.get(again, _END_OF_TIME_S) <= self._clock_s:
                     self._workspace.timers.set(profile, again, self._clock_s + SPIN_S)
@@ -282,6 +299,20 @@ class Personalise:
             self._closing.deadline(profile, timer.removeprefix(DEADLINE), self._clock_s)
         elif (parsed := triggers.parse_timer_id(timer)) is not None:
             self._occurrence_due(profile, due_s, *parsed)
+
+    def _failed(self, profile: Profile, timer: str, error: Exception) -> None:
+        """A timer has raised: it is gone, and what it was to end ends without a message. No record is to blame, so its dead
+        letter has none; the reason and the kind of timer lead to the fault.
+        """
+        key = profile.customer_id.encode()
+        partition = self._config.partition_of(key)
+        place = Record(topic="personalise-state", partition=partition, offset=0, key=key, value=None, appended_at_s=0.0)
+        detail = f"timer {timer[:200]}: {type(error).__name__}: {error}"
+        letter = dead_letter(place, STAGE, InvalidEvent("timer_failed", detail), instant(self._clock_s), complete=False)
+        self._workspace.effects.outputs.append(letter)
+        self._workspace.count("dead_letters", STAGE, "timer_failed")
+        if timer.startswith(DEADLINE):
+            self._closing.abandon(profile, timer.removeprefix(DEADLINE), self._clock_s)
 
     def _occurrence_due(self, profile: Profile, timer_due_s: float, kind: str, campaign_id: str, key: str) -> None:
         campaign = self._playbook.campaigns.get(campaign_id)

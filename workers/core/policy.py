@@ -1,13 +1,17 @@
 """Policy: whether a trigger occurrence becomes a message, on which channel, in which words, and the reason for every no.
 
 The checks run in a fixed order and each leaves a line for the ledger: pause, age, rollout, identifiers, consent, caps,
-quiet hours, arm, holdout. The holdout is stamped last, on a send that is decided in every detail, so that those who hear
-something and those who do not differ in nothing else.
+quiet hours, room, arm, holdout. What can put a decision off comes before the draw: an arm is drawn once, from the evidence of
+that moment, so that its propensity is the probability with which it was taken. The holdout is stamped last, on a send that is
+decided in every detail, so that those who hear something and those who do not differ in nothing else. A campaign in shadow
+mode holds nobody out: nobody hears it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from math import inf
+from typing import Literal
 
 import msgspec
 
@@ -17,14 +21,21 @@ from schemas.messages import PolicyCheck
 from workers.core import arms, consent, quiet_hours
 from workers.core.arms import Arm
 from workers.core.guidance import Guidance, paused_by
-from workers.core.house_rules import Cap
+from workers.core.house_rules import Cap, QuietHours
 from workers.core.learning import bandit
 from workers.core.playbook import Campaign, Playbook
 from workers.core.profile import Profile, Send
 
 #: Changes whenever the same inputs would be decided otherwise; stamped on every decision.
-POLICY_VERSION = "2"
+POLICY_VERSION = "3"
 MARKETING = "marketing"
+#: Takes the next place on a channel, and says when that is [s]; not after now = at once.
+Room = Callable[[str], float]
+
+
+def at_once(_channel: str) -> float:
+    """There is always room."""
+    return 0.0
 
 
 class Situation(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,7 +62,8 @@ class Ruling(msgspec.Struct, kw_only=True):
     """What the policy says, and the checks in their order.
 
     `reason` None = ask for a message on `channel` in the words of `arm`; `shadow` = so that nobody hears it. With
-    `defer_until` there is no decision yet. `chances` are the probabilities of all arms (empty = nothing to choose), and
+    `defer_until_s` there is no decision yet, and `deferred_for` says what it waits for.
+    `chances` are the probabilities of all arms (empty = nothing to choose), and
     `variation_id` the one that was drawn; both are set for a holdout too. `ghost` = held out, but the words are to be
     written all the same.
     """
@@ -59,6 +71,7 @@ class Ruling(msgspec.Struct, kw_only=True):
     checks: list[PolicyCheck] = []
     reason: AbortType | None = None
     defer_until_s: float | None = None
+    deferred_for: Literal["", "quiet_hours", "rate"] = ""
     channel: str | None = None
     arm: Arm | None = None
     variation_id: str | None = None
@@ -86,13 +99,13 @@ class Ruling(msgspec.Struct, kw_only=True):
         return self.chances.get(self.variation_id or "", 1.0)
 
 
-def rule(profile: Profile, playbook: Playbook, situation: Situation) -> Ruling:
-    """Applies the policy to one occurrence. Pure: the caller reserves and records."""
+def rule(profile: Profile, playbook: Playbook, situation: Situation, room: Room = at_once) -> Ruling:
+    """Applies the policy to one occurrence. Pure but for `room`, which takes a place: the caller reserves and records."""
     ruling = Ruling()
     if not _is_let_out(profile, playbook, situation, ruling):
         return ruling
     channels = _channels(profile, playbook, situation, ruling)
-    if channels:
+    if channels and _has_room(channels[0], situation, room, ruling):
         _choose_words(situation, playbook, ruling)
         ruling.channel = channels[0]
         _hold_out(profile, playbook, situation, ruling)
@@ -111,7 +124,10 @@ def _is_let_out(profile: Profile, playbook: Playbook, situation: Situation, ruli
     elif situation.late_s > campaign.max_age_s:
         ruling.passed("pause")
         ruling.failed("age", "stale", f"decided {_lasting(situation.late_s)} late, after an outage or a pause of ours")
-    elif (outside := _outside_rollout(profile, playbook, situation)) is not None:
+    elif situation.now_s >= situation.due_at_s + campaign.ttl_s:
+        ruling.passed("pause")
+        ruling.failed("age", "expired", f"it has waited for {_lasting(situation.now_s - situation.due_at_s)}")
+    elif (outside := outside_rollout(profile, playbook, campaign, situation.seed)) is not None:
         ruling.passed("pause")
         ruling.passed("age")
         ruling.failed("rollout", "not_in_rollout", outside)
@@ -123,12 +139,12 @@ def _is_let_out(profile: Profile, playbook: Playbook, situation: Situation, ruli
     return ruling.reason is None
 
 
-def _outside_rollout(profile: Profile, playbook: Playbook, situation: Situation) -> str | None:
-    campaign = situation.campaign
+def outside_rollout(profile: Profile, playbook: Playbook, campaign: Campaign, seed: str) -> str | None:
+    """Why a campaign is not let out to this customer; None = it is, if only as a shadow."""
     if campaign.mode == "allowlist" and profile.user_id not in playbook.policy.allowlist:
         return "the campaign is let out to the allowlist only"
     if campaign.mode == "ramp":
-        place = bandit.uniform(situation.seed, "rollout", campaign.id, profile.customer_id) * 100
+        place = bandit.uniform(seed, "rollout", campaign.id, profile.customer_id) * 100
         if place >= campaign.ramp_percent:
             return f"the campaign is let out to {campaign.ramp_percent:g} % of customers"
     return None
@@ -179,7 +195,9 @@ def _under_caps(
     full: Cap | None = None
     free = []
     for channel in channels:
-        exceeded = exceeded_cap(profile.sends, playbook.policy.caps, channel, category, now_s, shadow=shadow)
+        exceeded = exceeded_cap(
+            profile.sends, playbook.policy.caps, channel, category, now_s, shadow=shadow, open_ids=profile.open
+        )
         full = full or exceeded
         if exceeded is None:
             free.append(channel)
@@ -193,16 +211,27 @@ def _under_caps(
 
 
 def exceeded_cap(
-    sends: list[Send], caps: list[Cap], channel: str, category: str, now_s: float, *, shadow: bool = False
+    sends: list[Send],
+    caps: list[Cap],
+    channel: str,
+    category: str,
+    now_s: float,
+    *,
+    shadow: bool = False,
+    open_ids: Collection[str] = (),
 ) -> Cap | None:
-    """The first cap that one more message would break; reservations count like sent messages, shadow ones only for shadow."""
+    """The first cap that one more message would break; shadow ones count only for shadow.
+
+    A message counts from when it left, and before that, however long its words or its verdict take, as one that leaves now
+    (`open_ids`).
+    """
     for cap in caps:
         if cap.category != category or cap.channel not in (None, channel):
             continue
         counted = sum(
             send.category == category
             and cap.channel in (None, send.channel)
-            and send.at > now_s - cap.per_s
+            and (send.at > now_s - cap.per_s or send.message_id in open_ids)
             and (shadow or send.kind != "shadow")
             for send in sends
         )
@@ -211,10 +240,10 @@ def exceeded_cap(
     return None
 
 
-def forget_old_sends(sends: list[Send], caps: list[Cap], now_s: float) -> list[Send]:
+def forget_old_sends(sends: list[Send], caps: list[Cap], now_s: float, open_ids: Collection[str] = ()) -> list[Send]:
     """Drops what no cap can count any more."""
     window = max((cap.per_s for cap in caps), default=0.0)
-    return [send for send in sends if send.at > now_s - window]
+    return [send for send in sends if send.at > now_s - window or send.message_id in open_ids]
 
 
 def _awake(
@@ -226,7 +255,7 @@ def _awake(
         ruling.passed("quiet hours")
         return channels
     silent = [channel for channel in channels if quiet.channels is None or channel in quiet.channels]
-    zone = profile.timezone or quiet.timezone
+    zone = _zone(profile, quiet)
     awake = [channel for channel in channels if channel not in silent]
     if not awake and zone is None:
         ruling.failed("quiet hours", "missing_timezone", "the customer's time zone is not known")
@@ -242,21 +271,40 @@ def _awake(
     elif ends_s is not None and ends_s >= situation.due_at_s + campaign.ttl_s:
         ruling.failed("quiet hours", "quiet_hours", f"it is night in {zone} until the message is worthless")
     else:
-        ruling.defer_until_s = ends_s
+        ruling.defer_until_s, ruling.deferred_for = ends_s, "quiet_hours"
     return awake
+
+
+def _has_room(channel: str, situation: Situation, room: Room, ruling: Ruling) -> bool:
+    """Takes a place on the channel; what nobody hears needs none. False = the ruling says until when it waits, or why not."""
+    turn_s = situation.now_s if ruling.shadow else room(channel)
+    if turn_s <= situation.now_s:
+        return True
+    if turn_s >= situation.due_at_s + situation.campaign.ttl_s:
+        ruling.failed("room", "expired", f"{channel} has no room until the message is worthless")
+    else:
+        ruling.defer_until_s, ruling.deferred_for = turn_s, "rate"
+    return False
 
 
 def awake_at(profile: Profile, playbook: Playbook, channel: str, category: str, now_s: float) -> float:
     """When a message may leave that is ready at `now_s`: at once, or at the end of the customer's quiet hours [s].
 
-    Whoever's zone is not known was never decided for (`missing_timezone`), so it counts as awake here.
+    Infinite for whom no zone is known any more, be it that the playbook or the time zone data have changed meanwhile.
     """
     quiet = playbook.policy.quiet_hours
     if quiet is None or category != MARKETING or (quiet.channels is not None and channel not in quiet.channels):
         return now_s
-    zone = profile.timezone or quiet.timezone
-    ends_s = quiet_hours.ends_at(quiet, zone, now_s) if zone is not None else None
+    zone = _zone(profile, quiet)
+    if zone is None:
+        return inf
+    ends_s = quiet_hours.ends_at(quiet, zone, now_s)
     return now_s if ends_s is None else ends_s
+
+
+def _zone(profile: Profile, quiet: QuietHours) -> str | None:
+    """Whose clock counts for a customer: its own zone, else that of the playbook; None = neither is known."""
+    return next((zone for zone in (profile.timezone, quiet.timezone) if zone and quiet_hours.is_known(zone)), None)
 
 
 # -- in which words, and whether at all --------------------------------------------------------------------------------
@@ -282,7 +330,7 @@ def _choose_words(situation: Situation, playbook: Playbook, ruling: Ruling) -> N
 
 
 def _hold_out(profile: Profile, playbook: Playbook, situation: Situation, ruling: Ruling) -> None:
-    if ruling.reason is not None or situation.campaign.category != MARKETING:
+    if ruling.reason is not None or ruling.shadow or situation.campaign.category != MARKETING:
         return
     if bandit.uniform(situation.seed, "holdout", profile.customer_id) < playbook.policy.holdout:
         ruling.failed("holdout", "holdout", f"in the control group of {playbook.policy.holdout * 100:g} %")

@@ -36,6 +36,8 @@ MAX_PURCHASES = 10
 MAX_BOUGHT = 20
 #: Orders that are recognised when they are told again.
 MAX_ORDERED = 32
+#: Messages that are called back when they become wrong; of more, the newest.
+MAX_PUBLISHED = 10
 #: Messages of which the profile remembers what they were like (core.sketch).
 MAX_SKETCHES = 5
 #: Counted under this name once MAX_NAMES different event names were seen.
@@ -133,20 +135,22 @@ class Send(msgspec.Struct, array_like=True, gc=False):
 
 
 class Held(msgspec.Struct, array_like=True, gc=False):
-    """A text that is ready and waits: for a verdict (`reviewed` is "" so far), then perhaps for the end of the quiet hours.
+    """A text that is ready and waits: for a verdict (`reviewed` is "" so far), then for the gate (core.closing): until all
+    that the customer did is known, and the night is over.
 
-    `candidate` None = a template, of `template_version`.
+    `candidate` None = a template, of `template_version`. `released`: nobody has to look at it.
     """
 
     text: MessageText
     candidate: Candidate | None = None
     template_version: str = ""
     reviewed: Reviewed = ""
+    released: bool = False
 
     @property
     def is_in_review(self) -> bool:
-        """Whether a verdict is still awaited; else the text waits for the morning alone."""
-        return self.candidate is not None and not self.reviewed
+        """Whether a verdict is still awaited; else the text waits for the gate alone."""
+        return self.candidate is not None and not self.reviewed and not self.released
 
 
 class OpenRequest(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
@@ -184,14 +188,29 @@ class OpenRequest(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
         return self.shadow or self.held_out
 
 
+class Published(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """A message that its sender has and may not have delivered yet: what must be known to call it back."""
+
+    campaign_id: str
+    occurrence_id: str
+    trigger_key: str
+    product_id: str
+    channel: str
+    category: str
+    personalised: bool
+    requested_at: float
+    expires_at: float
+
+
 class Profile(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """One customer: the hot record.
 
-    `adult_at`: for the newest `age` and `birthday` when it was told, and when the customer comes of age by it; it outlives
-    the traits. `looked`, `purchases` and `carts` are by product, order and cart id. `unreachable`: channels whose address
-    bounced, and when. `ordered`: hashes of the newest order ids, with the time at which each was first told. `counts` are
-    exact; `decayed` and `interests` are forward-decayed sums with the landmark `landmark` (core.decay). `seen` maps an hour
-    of event time to the hashes of the message ids in it (core.dedupe).
+    `adult_at`: for the newest `age` and `birthday` when it was told, and when the customer comes of age by it; it
+    outlives the traits. `looked`, `purchases` and `carts` are by product, order and cart id. `unreachable`: channels
+    whose address bounced, and when. `published`: by message_id what a sender may still deliver. `ordered`: hashes of
+    the newest order ids, with the time at which each was first told. `counts` are exact; `decayed` and `interests` are
+    forward-decayed sums with the landmark `landmark` (core.decay). `seen` maps an hour of event time to the hashes of
+    the message ids in it (core.dedupe).
     """
 
     customer_id: str
@@ -236,6 +255,7 @@ class Profile(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     sent: int = 0
     sketches: list[list[int]] = []
     open: dict[str, OpenRequest] = {}
+    published: dict[str, Published] = {}
     done: dict[str, float] = {}
     timers: dict[str, float] = {}
     viewed_at: float = 0.0
@@ -346,6 +366,7 @@ def _evict_rest(profile: Profile) -> None:
     profile.carts, profile.looked, profile.purchases, profile.closed_carts = {}, {}, {}, {}
     profile.counts, profile.decayed, profile.interests, profile.recent = {}, {}, {}, []
     profile.visit = profile.session = None
+    profile.published = dict(list(profile.published.items())[-MAX_PUBLISHED // 5 :])
     newest = sorted(profile.done, key=lambda key: (profile.done[key], key))[-MAX_DONE // 10 :]
     profile.done = {key: profile.done[key] for key in newest}
     profile.timers = {timer: due for timer, due in profile.timers.items() if timer.startswith("deadline|")}

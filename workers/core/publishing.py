@@ -18,7 +18,7 @@ from workers.core.channels import Channel
 from workers.core.fold import instant
 from workers.core.guidance import Guidance, paused_by
 from workers.core.playbook import GENERIC_GROUP, Campaign, Playbook
-from workers.core.policy import POLICY_VERSION, is_reachable
+from workers.core.policy import POLICY_VERSION, is_reachable, outside_rollout
 from workers.core.profile import Held, OpenRequest, Profile
 from workers.core.triggers import Objection, Triggers
 
@@ -66,8 +66,12 @@ def objection(
     guidance: Guidance,
     now_s: float,
     presumed: Collection[str] = (),
+    seed: str = "",
 ) -> Objection | None:
-    """Why a message that was asked for must not leave now, checked against the newest profile; None = it may."""
+    """Why a message that was asked for must not leave now, checked against the newest profile and playbook; None = it may.
+
+    `seed` decides who is inside of a ramp, as at the decision. What nobody was ever to hear says so first.
+    """
     campaign = playbook.campaigns.get(opened.campaign_id)
     if campaign is None or opened.channel not in playbook.channels:
         return "stale", "its campaign or channel is no longer in the playbook"
@@ -86,10 +90,12 @@ def objection(
         return "consent", "consent to personalisation was withdrawn meanwhile"
     if now_s >= opened.expires_at:
         return "expired", "the words came too late"
+    if opened.shadow or campaign.mode == "shadow":
+        return "shadow", "the campaign is in shadow mode: nobody hears it"
     if opened.held_out:
         return "holdout", "the customer is in the control group: the words were written for comparison"
-    if opened.shadow:
-        return "shadow", "the campaign is in shadow mode: nobody hears it"
+    if (outside := outside_rollout(profile, playbook, campaign, seed)) is not None:
+        return "not_in_rollout", f"{outside} meanwhile"
     return None
 
 

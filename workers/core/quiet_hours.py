@@ -63,6 +63,20 @@ def _minutes(local: datetime) -> int:
 
 
 @lru_cache(maxsize=1024)
+def is_known(zone: str) -> bool:
+    """Whether this machine's time zone data have the zone: names come and go with their versions.
+
+    >>> is_known("Europe/Berlin"), is_known("Mars/Base")
+    (True, False)
+    """
+    try:
+        _zone(zone)
+    except (ValueError, OSError, KeyError):  # ZoneInfoNotFoundError is a KeyError
+        return False
+    return True
+
+
+@lru_cache(maxsize=1024)
 def _zone(name: str) -> ZoneInfo:
     return ZoneInfo(name)
 

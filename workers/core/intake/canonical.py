@@ -170,9 +170,13 @@ def _settle_times(event: Json, origin: Origin) -> None:
     if not EARLIEST <= moment <= origin.latest:
         raise reject("bad_timestamp", "before the year 2000" if moment < EARLIEST else "in the future")
     event["timestamp"] = moment
-    for name in ("sentAt", "receivedAt"):
-        if name in event and (known := instant(event.pop(name))) is not None:
-            event[name] = known
+    sent, received = (instant(event.pop(name, None)) for name in ("sentAt", "receivedAt"))
+    if sent is not None:
+        event["sentAt"] = sent
+    # A device whose clock is ahead: what it says of consent must not outlast what others say after it.
+    received = origin.received_at if moment > origin.received_at else received
+    if received is not None and (received >= moment or received == origin.received_at):
+        event["receivedAt"] = received
 
 
 def _is_refusal(event: Json) -> bool:
