@@ -315,6 +315,12 @@ class _Planner:
             self._any_event()
         self._pump()
 
+    def _refusal_behind_poison(self, user: str) -> None:
+        """What was asked for is due, and in the batch behind a record that makes our code raise there is a no."""
+        self._pass(75.0, 1300.0)
+        self._do("poison", self._id(), user, 0)
+        self._do("event", self._id(), user, "no", ("",), 0.0, 0.0, 0)
+
     def _zone(self) -> None:
         """The next tzdata lacks a zone, or has it again."""
         self._do("zone", self._rng.choice(self.plan.users)[1] if self._rng.random() < 0.6 else "")
@@ -342,6 +348,7 @@ class _Planner:
             self._clocks,
             self._partly,
             self._poison,
+            lambda: self._refusal_behind_poison(user),
             lambda: self._pass(30.0, 45.0, 1300.0, 2 * HOUR, 4 * HOUR, 9 * HOUR),
             lambda: self._pass(30.0, 45.0),
             lambda: self._do("words", 0, "good"),

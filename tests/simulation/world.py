@@ -112,6 +112,7 @@ class World:
         self._open: dict[int, tuple[Transaction, int]] = {}
         self._playbook = playbook(self.shop)
         self._was_without_cart = False
+        self._was_right = True
         self._guidance = Guidance()
         self._sent: list[tuple[bytes, int, bool]] = []
         #: When the shop's topic had what an event was made of.
@@ -300,6 +301,7 @@ class World:
                 self._mapped[source] = position
 
     def _do_skew(self, who: str | int, seconds: float) -> None:
+        self._was_right &= seconds == 0
         if isinstance(who, str):
             self._broker_skew_s = seconds
         else:
@@ -522,7 +524,7 @@ class World:
                 lane_records, told, lane.number, self.now_s, whole=lane.number not in self._heard_ahead
             ):
                 self.judge.miscounted(text)
-        self.judge.settled(self._pictures(), self.shop, whole=not self._was_without_cart)
+        self.judge.settled(self._pictures(), self.shop, whole=not self._was_without_cart, right=self._was_right)
 
     def _next_due_s(self) -> float | None:
         due = []
