@@ -325,6 +325,9 @@ class _Planner:
         """The next tzdata lacks a zone, or has it again."""
         self._do("zone", self._rng.choice(self.plan.users)[1] if self._rng.random() < 0.6 else "")
 
+    def _curse(self) -> None:
+        self._do("curse", self._user() if self._rng.random() < 0.7 else "")
+
     def _episode(self) -> None:
         """Somebody leaves a cart, words are asked for, and things happen before they leave."""
         rng, user, cart = self._rng, self._user(), self._cart()
@@ -399,7 +402,7 @@ _MOVES: tuple[Any, ...] = tuple(
     for name in (
         *("_traffic", "_partly", "_wait", "_night", "_answer", "_look", "_deliver", "_pause", "_resume", "_change"),
         *("_clocks", "_restart", "_learn", "_evidence", "_poison", "_zone", "_episode", "_two_words"),
-        *("_hand_over", "_travel"),
+        *("_hand_over", "_travel", "_curse"),
     )
 )
-_WEIGHTS = (8, 6, 6, 2, 5, 2, 4, 1, 2, 2, 3, 2, 1, 3, 1.5, 0.5, 14, 3, 1, 1)
+_WEIGHTS = (8, 6, 6, 2, 5, 2, 4, 1, 2, 2, 3, 2, 1, 3, 1.5, 0.5, 14, 3, 1, 1, 0.5)

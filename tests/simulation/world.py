@@ -273,6 +273,10 @@ class World:
         for lane in range(len(self.lanes)):
             self._do_restart(lane)
 
+    def _do_curse(self, user: str) -> None:
+        """The code of this version makes no message for this customer ("" = it does for everybody)."""
+        self._faults.cursed = {user} - {""}
+
     def _do_intake(self, source: int, limit: int, how: str) -> None:
         """`how`: the transaction is committed, stays open for now, or is given up."""
         self._do_settle(source, True)
