@@ -199,6 +199,7 @@ def test_a_real_process_ends_with_its_code_one_line_and_the_stacks(kind: str, co
     if why:
         assert why in critical[0]
         assert "Thread 0x" in done.stderr
+        assert "Task main (<string>:" in done.stderr
         assert "in main" in done.stderr or kind in ("lane", "stop")
 
 
