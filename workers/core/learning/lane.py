@@ -221,8 +221,8 @@ class Learn:
         return self._decided_s if self._by_event else self._clock_s
 
     def _read_at_s(self, record: Record) -> float | None:
-        """What lies behind this is of the future [s]; None = nothing does (a replay). A clock of ours that is slow refuses nobody:
-        the broker has had the record.
+        """What lies behind this is of the future [s]; None = nothing does (a replay). A slow clock of ours refuses nobody: the
+        broker has had the record.
         """
         return None if self._by_event else max(self._clock_s, record.appended_at_s)
 
