@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from types import SimpleNamespace
 from typing import Any
 
 import aiokafka
 import faust
 import pytest
+from aiokafka.client import AIOKafkaClient
 from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.consumer.subscription_state import SubscriptionState, TopicPartitionState
 from faust.transport.consumer import Consumer, ThreadDelegateConsumer
@@ -24,6 +26,7 @@ from workers.adapters.faust_lanes import (
     LaneThread,
     LaneTransport,
     let_gather,
+    part_soon,
 )
 from workers.agents.apps import make_app
 from workers.settings import Settings, load
@@ -40,6 +43,8 @@ def app(transport: type[CommittedTransport], tmp_path: Any, **changes: Any) -> f
         (driver.AIOKafkaConsumerThread, "_create_worker_consumer"),
         (driver.AIOKafkaConsumerThread, "_ensure_consumer"),
         (driver.AIOKafkaConsumerThread, "on_start"),
+        (driver.Producer, "_ensure_producer"),
+        (driver.Producer, "on_start"),
         (driver.Consumer, "_new_consumer_thread"),
         (driver.Producer, "_settings_extra"),
         (ThreadDelegateConsumer, "_getmany"),
@@ -166,3 +171,18 @@ def test_lane_topics_reach_lanes_only() -> None:
     assert issubclass(LaneConsumer, CommittedConsumer)
     assert LaneTransport.Consumer is LaneConsumer
     assert CommittedTransport.Consumer is CommittedConsumer
+
+
+def test_a_client_closes_though_the_broker_never_says_goodbye(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workers.adapters.faust_lanes._GOODBYE_S", 0.01)
+    client = AIOKafkaClient.__new__(AIOKafkaClient)
+
+    async def scenario() -> bool:
+        never = asyncio.get_running_loop().create_future()
+        connection = SimpleNamespace(close=lambda reason: never)
+        client._sync_task, client._conns = None, {0: connection}
+        part_soon(client)
+        await client.close()
+        return never.cancelled()
+
+    assert asyncio.run(scenario()), "close ended, and nobody waits any more"

@@ -12,11 +12,12 @@ import pytest
 from confluent_kafka import Producer
 
 from schemas import codec
-from schemas.messages import Decision
+from schemas.messages import Candidate, Decision, MessageRequest, MessageText
 from tests.faults.table import Cases, Row
 from tests.support import wait_until
-from tests.support_carts import did, workers
-from tests.support_workers import prepare, produce, read
+from tests.support_carts import did, fill_carts, ledger, outcomes, workers
+from tests.support_faults import Entry
+from tests.support_workers import ROOT, prepare, produce, read, worker
 from workers.adapters.kafka_config import client_config
 from workers.settings import Settings
 
@@ -138,3 +139,84 @@ def test_nobody_hears_anything_after_a_no_in_whatever_words(running: Settings, c
         differences=len(wrong),
     )
     cases.passed("69-refusals", row)
+
+
+# -- a no behind a backlog --------------------------------------------------------------------------------------------------
+
+WAITING = [f"waiting-{number}" for number in range(40)]
+LOOKS = 20_000
+
+
+@pytest.mark.parametrize("told", ["event", "feedback"])
+def test_nobody_hears_the_words_that_came_before_their_no_was_read(settings: Settings, told: str, cases: Cases) -> None:
+    messages, ended = after_a_backlog(settings, told)
+    assert (messages, set(ended)) == (0, {"consent"})
+    row = Row(
+        case="a no lies behind a backlog, the words came first",
+        injected=f"{len(ended)} requests, {LOOKS:,} events, told by {told}",
+        lost=0,
+        duplicated=0,
+        differences=messages,
+    )
+    cases.passed(f"69-backlog-{told}", row)
+
+
+def test_without_the_gate_the_words_leave_ahead_of_the_backlog(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ATTUNE_FAILPOINTS", "unsafe.backlog")
+    messages, _ = after_a_backlog(settings, "event")
+    assert messages > 0
+
+
+def after_a_backlog(settings: Settings, told: str) -> tuple[int, list[str]]:
+    """Requests are open and the worker is gone; their words come, then a backlog with everybody's no at its end; the worker
+    comes back. Returns (messages published, how the requests ended).
+    """
+    playbook = str(ROOT / "playbooks" / "smart-devices")
+    running = prepare(
+        msgspec.structs.replace(settings, playbook=playbook, speedup=SPEEDUP, llm="off", batch_records=200)
+    )
+    with worker("personalise", running) as process:
+        fill_carts(running, WAITING, "a")
+        wait_until(lambda: len(ledger(running)) == len(WAITING), 120, "every cart is decided")
+        process.terminate()
+        assert process.wait(40) == 0
+    requests = [codec.decode(MessageRequest, record.value) for record in read(running, "message.requests")]
+    assert len(requests) > len(WAITING) / 2
+    words: list[Entry] = [(request.user_id.encode(), codec.encode(candidate(request))) for request in requests]
+    produce(running, "message.candidates", words)
+    looks: list[Entry] = [
+        did(WAITING[n % len(WAITING)], "Product Viewed", product_id="smart-band") for n in range(LOOKS)
+    ]
+    no: list[Entry] = [did(user, "Consent Updated", channel="push", status="unsubscribed") for user in WAITING]
+    produce(running, "customer.events", looks + (no if told == "event" else []))
+    if told == "feedback":
+        produce(running, "message.feedback", [unsubscribed(request) for request in requests])
+    with worker("personalise", running) as process:
+        wait_until(lambda: len(outcomes(running)) == len(requests), 90, "every request has ended")
+        assert process.poll() is None
+    return len(read(running, "messages.push")), [outcome.reason for outcome in outcomes(running)]
+
+
+def candidate(request: MessageRequest) -> Candidate:
+    return Candidate(
+        message_id=request.message_id,
+        user_id=request.user_id,
+        text=MessageText(title="Still here", body="Your smart band is still in your cart."),
+        generated_by="template",  # nobody has to look at it
+        prompt_version=request.prompt_version,
+        generated_at=datetime.now(UTC),
+    )
+
+
+def unsubscribed(request: MessageRequest) -> Entry:
+    value = {
+        "event_id": f"no-{request.user_id}",
+        "message_id": request.message_id,
+        "user_id": request.user_id,
+        "channel": "push",
+        "status": "unsubscribed",
+        "timestamp": datetime.now(UTC).isoformat(),
+    }
+    return request.user_id.encode(), json.dumps(value).encode()

@@ -42,10 +42,20 @@ PLACES = (
     "lane.after_local_write",
 )
 UNSAFE_PRODUCER, UNSAFE_READERS, UNSAFE_ISOLATION = "unsafe.producer", "unsafe.readers", "unsafe.isolation"
-UNSAFE_LEDGER, UNSAFE_BATCHES = "unsafe.ledger", "unsafe.batches"
+UNSAFE_LEDGER, UNSAFE_BATCHES, UNSAFE_BACKLOG = "unsafe.ledger", "unsafe.batches", "unsafe.backlog"
 _POISON = "core.poison"
 _CHUNK = "restore.chunk"  # a chunk of the changelog is in the local state: the place to make a restore slow
-_NAMES = (*PLACES, _CHUNK, UNSAFE_PRODUCER, UNSAFE_READERS, UNSAFE_ISOLATION, UNSAFE_LEDGER, UNSAFE_BATCHES, _POISON)
+_NAMES = (
+    *PLACES,
+    _CHUNK,
+    UNSAFE_PRODUCER,
+    UNSAFE_READERS,
+    UNSAFE_ISOLATION,
+    UNSAFE_LEDGER,
+    UNSAFE_BATCHES,
+    UNSAFE_BACKLOG,
+    _POISON,
+)
 
 
 def _parse(text: str) -> dict[str, tuple[int, str]]:
@@ -108,6 +118,11 @@ def minds_ledger() -> bool:
 def reads_any_batch() -> bool:
     """Whether batches that aiokafka cannot read are read all the same, unless a test has switched that off."""
     return UNSAFE_BATCHES not in _armed
+
+
+def minds_backlog() -> bool:
+    """Whether what is ready waits until a backlog is applied, as it does unless a test has switched that off."""
+    return UNSAFE_BACKLOG not in _armed
 
 
 def isolation_level() -> str:

@@ -2,7 +2,8 @@
 
 Private names of faust-streaming 0.15.3 and aiokafka 0.14 are touched here and only here (both pinned; the contract tests in
 tests/contract/test_faust.py fail when they move): `_create_worker_consumer`, `_getmany`, `_fetch_max_wait_ms`,
-`_fetch_min_bytes`, `_proc_fetch_request`, `_isolation_level`, `_partition_assignment_strategy`, `_wait_next_records`, `_commit`;
+`_fetch_min_bytes`, `_proc_fetch_request`, `_isolation_level`, `_partition_assignment_strategy`, `_wait_next_records`, `_commit`,
+`_client`, `_ensure_producer`;
 those of batches in foreign_records.py.
 """
 
@@ -33,6 +34,8 @@ log = logging.getLogger(__name__)
 _FETCH_S, _IDLE_S = 0.1, 0.02
 #: A broker answers one request after another on a connection: behind a long-polling fetch everything else waits.
 _FETCH_MAX_WAIT_MS = 100
+#: A connection that is closed waits so long for the broker's goodbye (TLS has one; uvloop would wait 30 s for it) [s].
+_GOODBYE_S = 2.0
 #: Records that keep coming gather at the broker until there are so many [bytes], or until their time is over.
 _GATHER_BYTES = 64 << 10
 
@@ -49,6 +52,11 @@ class CommittedThread(driver.AIOKafkaConsumerThread):
         consumer._partition_assignment_strategy = [self.app.assignor]
         self._assignor = self.app.assignor
         return consumer
+
+    async def on_start(self) -> None:
+        """Starts the consumer."""
+        await super().on_start()
+        part_soon(self._ensure_consumer()._client)
 
     async def on_thread_stop(self) -> None:
         """aiokafka lets the cancelling of its own fetches through when no broker answers: the stop goes on all the same."""
@@ -68,6 +76,22 @@ class IdempotentProducer(driver.Producer):
 
     def _settings_extra(self) -> Mapping[str, Any]:
         return {"acks": "all", "enable_idempotence": True}
+
+    async def on_start(self) -> None:
+        """Starts the producer."""
+        await super().on_start()
+        part_soon(self._ensure_producer().client)
+
+
+def part_soon(client: Any) -> None:
+    """Lets aiokafka's client close without a goodbye that does not come: group and records are settled by then."""
+    close = client.close
+
+    async def close_soon() -> None:
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(close(), _GOODBYE_S)
+
+    client.close = close_soon
 
 
 class CommittedTransport(driver.Transport):

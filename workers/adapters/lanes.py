@@ -423,6 +423,8 @@ class Lane:
 
     def _caught_up(self, records: list[Record]) -> bool:
         """Whether timers may fire: the records that pace the clock are all here, or nearly."""
+        if not failpoints.minds_backlog():
+            return True
         if self._waiting:
             return False
         return all(self._is_recent(topic, records) for topic in self._spec.paced_by)

@@ -1,0 +1,61 @@
+"""What learn must have counted: told by an oracle that looks for everything in everything (tests/support_learning.py)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+
+from schemas import codec
+from schemas.events import ORDER_COMPLETED, Track
+from schemas.messages import Decision, Feedback, Outcome
+from tests.simulation.rules import LEARNING
+from tests.support_learning import COUNTS, MONEY, Fed, Oracle, newest_metrics, sums_of
+from workers.ports import Record
+
+#: What is further ahead is refused when it is read (300 s), and the oracle does not know when that is [s].
+_FUTURE_S = 240.0
+#: What depends on decisions and outcomes alone.
+_ALWAYS = ("decisions", "requested", "holdout", "no_action", "published")
+_STRUCTS: dict[str, type[Decision | Outcome | Feedback]] = {
+    "message.decisions": Decision,
+    "message.outcomes": Outcome,
+    "message.feedback": Feedback,
+}
+
+
+def differences(
+    records: Iterable[Record],
+    told: Sequence[tuple[str, bytes | None, bytes | None]],
+    partition: int,
+    now_s: float,
+    *,
+    whole: bool,
+) -> Iterator[str]:
+    """Where the counts of one lane are not what its records come to. `whole`: what was heard of messages and orders, too."""
+    compared = (*COUNTS, *MONEY) if whole else _ALWAYS
+    expected = Oracle(list(_values(records)), LEARNING, now_s, partition).rows
+    found = sums_of(newest_metrics((key, value) for topic, key, value in told if topic == "feedback.metrics"))
+    for key in sorted(expected.keys() | found.keys()):
+        for name in compared:
+            right, wrong = expected.get(key, {}).get(name, 0) or 0, found.get(key, {}).get(name, 0) or 0
+            if right != wrong:
+                yield f"{key} has {name} {wrong}, not {right}"
+
+
+def is_ahead(record: Record, clock_s: float) -> bool:
+    """Whether an order or feedback is dated so far ahead of the lane that reads it that it is refused, or nearly."""
+    if record.topic != "message.feedback" and ORDER_COMPLETED.encode() not in (record.value or b""):
+        return False
+    said = datetime.fromisoformat(json.loads(record.value or b"")["timestamp"])
+    return said.timestamp() > clock_s + _FUTURE_S
+
+
+def _values(records: Iterable[Record]) -> Iterator[Fed]:
+    for record in records:
+        if record.topic in _STRUCTS:
+            yield codec.decode(_STRUCTS[record.topic], record.value)
+        elif ORDER_COMPLETED.encode() in (record.value or b""):
+            event = codec.decode_event(record.value)
+            if isinstance(event, Track):
+                yield event

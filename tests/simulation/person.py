@@ -1,0 +1,125 @@
+"""What is true of one customer, told plainly: no code of the product is used here.
+
+Events are applied in the order in which their lane reads them. Times are seconds since the epoch.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+NEVER = float("-inf")
+
+
+PERSONAL = "personalisation"
+
+
+def spoken_of(about: dict[str, Any]) -> str:
+    """What a word is about: a channel, "" = all of them, or PERSONAL."""
+    return PERSONAL if about.get("purpose") == PERSONAL else str(about.get("channel", ""))
+
+
+class Words:
+    """What somebody has said of marketing on each channel ("" stands for all of them), and of words made for one alone."""
+
+    def __init__(self) -> None:
+        self._newest: dict[str, tuple[float, bool]] = {}
+
+    def say(self, channel: str, at_s: float, *, yes: bool) -> None:
+        """The newest word holds, whatever order they come in; of two of one instant the no."""
+        known_s, known_yes = self._newest.get(channel, (NEVER, True))
+        if at_s > known_s or (at_s == known_s and known_yes and not yes):
+            self._newest[channel] = (at_s, yes)
+
+    def allow(self, channel: str) -> bool:
+        """Nothing said is a no."""
+        said_s, yes = self._newest.get(channel, (NEVER, False))
+        return yes and said_s > self._newest.get("", (NEVER, False))[0]
+
+    @property
+    def refuse_personal(self) -> bool:
+        """Whether nothing of them may be used for their words."""
+        return not self._newest.get(PERSONAL, (NEVER, True))[1]
+
+
+class Cart:
+    """An open cart: product → when it was put in first."""
+
+    def __init__(self, at_s: float) -> None:
+        self.opened_s = self.updated_s = at_s
+        self.lines: dict[str, float] = {}
+
+
+class Person:
+    """One customer as the events tell."""
+
+    def __init__(self) -> None:
+        self.known: set[str] = set()
+        self.events = 0
+        self.counts: Counter[str] = Counter()
+        self.carts: dict[str, Cart] = {}
+        self.closed_s: dict[str, float] = {}
+        self.orders: dict[str, float] = {}
+        self.bought: dict[str, tuple[float, set[str]]] = {}
+        self.words = Words()
+        self.zone = ""
+        self.last_s = NEVER
+
+    def see(self, event: dict[str, Any], at_s: float, appended_s: float) -> bool:
+        """Takes one event; False = it was told before."""
+        if event["messageId"] in self.known:
+            return False
+        self.known.add(event["messageId"])
+        self.events += 1
+        name, about = event["event"], event.get("properties", {})
+        self.counts[name] += 1
+        if at_s >= self.last_s:
+            self.zone, self.last_s = event["context"]["timezone"], at_s
+        if name == "Product Added":
+            self._put(about["cart_id"], about["product_id"], at_s)
+        elif name == "Order Completed":
+            self._buy(about, at_s)
+        elif name == "Consent Updated":
+            self.words.say(spoken_of(about), min(at_s, appended_s), yes=about["status"] == "subscribed")
+        return True
+
+    def _put(self, cart_id: str, product: str, at_s: float) -> None:
+        if at_s < self.closed_s.get(cart_id, 0.0):
+            return
+        cart = self.carts.setdefault(cart_id, Cart(at_s))
+        cart.lines.setdefault(product, at_s)
+        cart.updated_s = max(cart.updated_s, at_s)
+
+    def _buy(self, about: dict[str, Any], at_s: float) -> None:
+        order = about["order_id"]
+        first_s = self.orders.get(order)
+        self.orders[order] = at_s if first_s is None else min(first_s, at_s)
+        if first_s is None:
+            self.bought[order] = (at_s, {line["product_id"] for line in about["products"]})
+        else:
+            self.bought[order] = (self.orders[order], self.bought[order][1])
+        self._close(about["cart_id"], self.orders[order])
+
+    def _close(self, cart_id: str, at_s: float) -> None:
+        self.closed_s[cart_id] = max(at_s, self.closed_s.get(cart_id, at_s))
+        cart = self.carts.get(cart_id)
+        if cart is None:
+            return
+        left = {product: added_s for product, added_s in cart.lines.items() if added_s > at_s}
+        if len(left) < len(cart.lines):
+            cart.lines, cart.opened_s = left, max(cart.opened_s, at_s)
+        if not left:
+            del self.carts[cart_id]
+
+    def picture(self) -> dict[str, Any]:
+        """What a profile must say, too."""
+        return {
+            "events": self.events,
+            "counts": dict(self.counts),
+            "orders": len(self.orders),
+            "carts": {
+                cart_id: (cart.opened_s, cart.updated_s, dict(sorted(cart.lines.items())))
+                for cart_id, cart in sorted(self.carts.items())
+            },
+            "allowed": [channel for channel in ("push", "email") if self.words.allow(channel)],
+        }

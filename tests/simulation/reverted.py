@@ -1,0 +1,230 @@
+"""What the simulator must see: each protection taken away again, in the tests alone. Run as a module it makes the table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from unittest import mock
+
+import msgspec
+
+from schemas import codec
+from schemas.events import AnyEvent
+from tests.simulation.plan import Plan
+from tests.simulation.run import play
+from tests.simulation.world import Switches, World
+from workers.adapters.isolation import Isolated
+from workers.core import personalise, policy, publishing, quiet_hours
+from workers.core.closing import Closing
+from workers.core.deciding import Deciding
+from workers.core.house_rules import QuietHours
+from workers.core.personalise import Personalise
+from workers.core.playbook import Playbook
+from workers.core.policy import Ruling, Situation
+from workers.core.profile import Held, OpenRequest, Profile
+from workers.core.triggers import Objection, Occurrence
+from workers.ports import Record
+
+SEEDS = 2_000
+Patch = Callable[[], Any]
+
+
+class Reverted(msgspec.Struct, frozen=True, kw_only=True):
+    """One protection that is off. `rules`: what must be broken then; `switches`: of the shell; `patches`: of the core."""
+
+    name: str
+    rules: tuple[str, ...]
+    switches: Switches = Switches()
+    patches: tuple[Patch, ...] = ()
+
+    @contextmanager
+    def off(self) -> Iterator[Callable[[Plan], World]]:
+        """Gives what makes a world without the protection, as long as it lasts."""
+        with ExitStack() as stack:
+            for patch in self.patches:
+                stack.enter_context(patch())
+            yield lambda plan: World(plan, self.switches)
+
+    def seeds_needed(self) -> int | None:
+        """How many seeds show it; None = more than SEEDS."""
+        with self.off() as make:
+            tally = play(0, SEEDS, make, stop=lambda tally: bool(tally.broken.keys() & set(self.rules)))
+        found = [seed for rule, seed in tally.broken.items() if rule in self.rules]
+        return min(found) + 1 if found else None
+
+
+def _ends_at(quiet: QuietHours, zone: str, now_s: float) -> float | None:
+    """The first time at which the clock shows the end, be it over."""
+    local = datetime.fromtimestamp(now_s, UTC).astimezone(quiet_hours._zone(zone))
+    minute, start, end = local.hour * 60 + local.minute, _minute(quiet.start), _minute(quiet.end)
+    if not (start <= minute < end if start < end else minute >= start or minute < end):
+        return None
+    day = local.date() + timedelta(days=1) if minute >= end else local.date()
+    return datetime(day.year, day.month, day.day, end // 60, end % 60, tzinfo=quiet_hours._zone(zone)).timestamp()
+
+
+def _minute(time: str) -> int:
+    hours, minutes = time.split(":")
+    return int(hours) * 60 + int(minutes)
+
+
+def _release(self: Closing, profile: Profile, message_id: str, opened: OpenRequest, held: Held, now_s: float) -> None:
+    """What is ready leaves at once, whatever of the log its lane has read."""
+    held.released = True
+    self._leave(profile, message_id, opened, held, now_s)
+
+
+def _always_awake(profile: Profile, playbook: Playbook, channel: str, category: str, now_s: float) -> float:
+    """What is ready leaves, whatever the hour."""
+    return now_s
+
+
+def _as_told(value: bytes | None) -> AnyEvent:
+    """An event without the time at which it was received."""
+    return msgspec.structs.replace(_decode_event(value), received_at=None)
+
+
+def _by_processing(self: Personalise, record: Record) -> float:
+    """A word was said at the latest when it is read."""
+    return self._clock_s
+
+
+def _hold_out(profile: Profile, playbook: Playbook, situation: Situation, ruling: Ruling) -> None:
+    """The control group of every campaign, shadows or not."""
+    is_shadow, ruling.shadow = ruling.shadow, False
+    _hold_out_now(profile, playbook, situation, ruling)
+    ruling.shadow = is_shadow and ruling.reason is None
+
+
+def _ruling(
+    self: Deciding, profile: Profile, occurrence: Occurrence, situation: Situation, *, its_turn: bool
+) -> Ruling:
+    """Draws first, and then waits for a turn, to draw again: what says nothing waits for none."""
+    ruling = _ruling_now(self, profile, occurrence, situation, its_turn=True)
+    if ruling.defer_until_s is None and ruling.reason is None and ruling.channel is not None and not its_turn:
+        turn_s = self._pace.turn(ruling.channel, situation.now_s)
+        if turn_s > situation.now_s:
+            ruling.defer_until_s, ruling.deferred_for = turn_s, "rate"
+    return ruling
+
+
+def _objection(profile: Profile, opened: OpenRequest, *rest: Any) -> Objection | None:
+    """A campaign's mode counts as it was at the decision."""
+    found = _objection_now(profile, opened, *rest)
+    if found is None or opened.shadow or found[0] not in ("shadow", "not_in_rollout"):
+        return found
+    return ("holdout", "") if opened.held_out else None
+
+
+def _opened(self: Closing, profile: Profile, message_id: str, request: OpenRequest) -> None:
+    """A message is worth something for so long after its decision."""
+    request.expires_at = request.requested_at + self._playbook.campaigns[request.campaign_id].ttl_s
+    _opened_now(self, profile, message_id, request)
+
+
+def _raises(self: Personalise, profile: Profile, timer: str, error: Exception) -> None:
+    """A timer that raises ends its lane."""
+    raise error
+
+
+def _as_caught_up(self: Isolated, records: list[Record], wall_s: float) -> Any:
+    """What stands before the record that raises is applied as if nothing stood behind it."""
+    return _longest_good_now(self, records, wall_s, caught_up=True)
+
+
+_decode_event = codec.decode_event
+_hold_out_now, _objection_now = policy._hold_out, publishing.objection
+_ruling_now, _opened_now, _longest_good_now = Deciding._ruling, Closing.opened, Isolated._longest_good
+
+
+def _put(where: Any, name: str, old: Any) -> Patch:
+    return lambda: mock.patch.object(where, name, old)
+
+
+REVERTED = (
+    Reverted(
+        name="words that come leave at once",
+        rules=("consent", "bought"),
+        patches=(_put(Closing, "_release", _release),),
+    ),
+    Reverted(
+        name="what is ready is not asked for the hour",
+        rules=("quiet hours",),
+        patches=(_put(policy, "awake_at", _always_awake),),
+    ),
+    Reverted(
+        name="the last stable offset is taken for the end of a topic, and intake is not waited for",
+        rules=("consent", "bought"),
+        switches=Switches(waits_for_open=False, waits_for_intake=False),
+    ),
+    Reverted(
+        name="what intake has not mapped yet is not waited for",
+        rules=("consent", "bought"),
+        switches=Switches(waits_for_intake=False),
+    ),
+    Reverted(
+        name="a word about consent counts from when it is read, however far its clock was ahead",
+        rules=("consent", "profile"),
+        patches=(_put(Personalise, "_known_by", _by_processing), _put(codec, "decode_event", _as_told)),
+    ),
+    Reverted(
+        name="a lane's clock is its worker's, however far that has jumped",
+        rules=("clock",),
+        switches=Switches(bounds_clock=False),
+    ),
+    Reverted(
+        name="a shadow campaign has a control group",
+        rules=("shadow",),
+        patches=(_put(policy, "_hold_out", _hold_out),),
+    ),
+    Reverted(
+        name="the arm is drawn before the turn is taken, and drawn again",
+        rules=("propensity",),
+        patches=(_put(Deciding, "_ruling", _ruling),),
+    ),
+    Reverted(
+        name="a timer that raises ends its lane",
+        rules=("stuck",),
+        patches=(_put(Personalise, "_failed", _raises),),
+    ),
+    Reverted(
+        name="what stands before a record that raises is applied as caught up",
+        rules=("consent", "bought"),
+        patches=(_put(Isolated, "_longest_good", _as_caught_up),),
+    ),
+    Reverted(
+        name="the mode of a campaign is not asked again when a text leaves",
+        rules=("rollout",),
+        patches=(_put(publishing, "objection", _objection),),
+    ),
+    Reverted(
+        name="a message expires so long after its decision",
+        rules=("expiry",),
+        patches=(_put(Closing, "opened", _opened),),
+    ),
+    Reverted(
+        name="what was published is never called back",
+        rules=("cancellation",),
+        patches=(_put(Closing, "recall", lambda _self, _profile, _now_s: None),),
+    ),
+    Reverted(
+        name="quiet hours end when the clock first shows it, and a timer set to the past fires again",
+        rules=("quiet hours", "stuck"),
+        patches=(_put(quiet_hours, "ends_at", _ends_at), _put(personalise, "SPIN_S", 0.0)),
+    ),
+)
+
+
+def table() -> Iterator[str]:
+    """The lines of the table in docs/simulation.md."""
+    yield "| taken away | rule that is broken | seeds needed |"
+    yield "| --- | --- | --- |"
+    for one in REVERTED:
+        yield f"| {one.name} | {', '.join(one.rules)} | {one.seeds_needed()} |"
+
+
+if __name__ == "__main__":
+    for line in table():
+        print(line, flush=True)  # noqa: T201 # it is a program then
