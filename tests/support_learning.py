@@ -178,8 +178,9 @@ COUNTS = (
     *("decisions", "requested", "requested_converted", "holdout", "holdout_converted", "no_action"),
     *("no_action_converted", "published", "sent", "delivered", "opened", "machine_opened", "clicked", "replied"),
     *("converted", "unsubscribed", "complained", "bounced", "failed", "rated", "rating_sum"),
-    *("requested_customers", "requested_customers_converted", "holdout_customers", "holdout_customers_converted"),
 )
+#: These are counted when a decision is sealed.
+CUSTOMERS = ("requested_customers", "requested_customers_converted", "holdout_customers", "holdout_customers_converted")
 MONEY = ("revenue", "requested_revenue", "holdout_revenue")
 Sums = dict[str, dict[str, Any]]
 
@@ -188,7 +189,7 @@ def sums_of(metrics: dict[str, FeedbackMetrics]) -> Sums:
     """Key → what is not 0 of its counts."""
     found = {}
     for key, row in metrics.items():
-        values = {name: getattr(row, name) for name in (*COUNTS, *MONEY, "ignored")}
+        values = {name: getattr(row, name) for name in (*COUNTS, *CUSTOMERS, *MONEY, "ignored")}
         found[key] = {name: value for name, value in values.items() if value}
     return found
 
