@@ -89,7 +89,7 @@ def mutate(module: str, size: int, seed: int, *, fresh: bool = False) -> Line:
             told.results[mutant.key] = _try(module, path, source, mutant.key, told.baseline)
             _keep(module, told)
     _keep(module, told)
-    results = {mutant.key: told.results[mutant.key] for mutant in names if mutant.key in told.results}
+    results = {mutant.key: told.results[mutant.key] for mutant in names if mutant.key not in same}
     valid = {key: result for key, result in results.items() if result != "invalid"}
     lines = {mutant.key: mutant.line for mutant in names}
     survivors = [
