@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import msgspec
 
@@ -64,7 +65,7 @@ def find(tree: ast.Module) -> list[Mutant]:
         seen[key] += 1
         ast.fix_missing_locations(ast.copy_location(new, node))
         number = f" ({seen[key]})" if seen[key] > 1 else ""
-        found.append(Mutant(key + number, getattr(node, "lineno", 0), lambda put=put, new=new: put(new)))  # type: ignore[misc]
+        found.append(Mutant(key + number, getattr(node, "lineno", 0), partial(put, new)))
     return found
 
 

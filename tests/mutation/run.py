@@ -74,7 +74,7 @@ def mutate(module: str, size: int, seed: int, *, fresh: bool = False) -> Line:
     path, files = path_of(module), TESTS[module]
     source = path.read_text()
     told = _read(module)
-    marks = _hash([path]), _hash([trial.ROOT / file for file in files])
+    marks = _hash([path, Path(__file__).with_name("mutants.py")]), _hash([trial.ROOT / file for file in files])
     if fresh or told.source != marks[0]:
         told = Tried()
     if (told.source, told.tests) != marks:
@@ -89,7 +89,7 @@ def mutate(module: str, size: int, seed: int, *, fresh: bool = False) -> Line:
             told.results[mutant.key] = _try(module, path, source, mutant.key, told.baseline)
             _keep(module, told)
     _keep(module, told)
-    results = {mutant.key: told.results[mutant.key] for mutant in names if mutant.key in told.results}
+    results = {mutant.key: told.results[mutant.key] for mutant in names if mutant.key not in same}
     valid = {key: result for key, result in results.items() if result != "invalid"}
     lines = {mutant.key: mutant.line for mutant in names}
     survivors = [

@@ -211,8 +211,8 @@ def test_a_view_sets_quantities() -> None:
 def test_what_is_known_of_a_line_is_renewed_and_never_forgotten() -> None:
     words = {"name": "Band", "category": "wear", "brand": "Acme", "url": "https://u", "image_url": "https://i"}
 
-    def told(at_s: float, price: float | None, **fields: str) -> tuple[Track, float]:
-        return track("Product Added", at_s, products=[Product(product_id="a", price=price, **fields)])  # type: ignore[arg-type]
+    def told(at_s: float, price: float | None, **fields: Any) -> tuple[Track, float]:
+        return track("Product Added", at_s, products=[Product(product_id="a", price=price, **fields)])
 
     line = after(told(NOON, 1.0, **words), told(NOON + 1, None)).carts[carts.ONLY_CART].lines["a"]
     assert (line.price, line.name, line.category, line.brand, line.url, line.image_url) == (1.0, *words.values())

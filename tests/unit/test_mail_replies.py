@@ -298,3 +298,37 @@ def test_a_mail_server_that_drips_is_given_up(
     with server({step: drips}) as scripted:
         result = scripted.channel(timeout_s=0.1).send(message("m"), "ana@mail.example", NOW)
     assert isinstance(result, outcome)
+
+
+@pytest.mark.parametrize("code", [421, 454, 502, 503, 504, 521, 523, 525, 530, 534, 535, 538])
+def test_a_code_that_is_about_us_stops_no_customer(code: int) -> None:
+    waits = Later(f"{code}", everyone=True)
+    assert at_recipient(code, "no such user") == waits
+    assert after_data(code, "no such user") == waits
+
+
+@pytest.mark.parametrize(
+    ("code", "result"),
+    [
+        (499, Later("499 5.1.1")),
+        (500, Bounced("500 5.1.1")),
+        (599, Bounced("599 5.1.1")),
+        (600, Later("600 5.1.1")),
+        (200, Later("200 5.1.1")),
+    ],
+)
+def test_only_a_permanent_reply_ends_anything(code: int, result: Result) -> None:
+    assert at_recipient(code, "5.1.1 no such user") == result
+    assert after_data(code, "5.1.1 no such user") == result
+
+
+@pytest.mark.parametrize(
+    ("words", "result"),
+    [
+        ("your reverse dns is missing", Later("554", everyone=True)),
+        ("no such user", Failed("554")),  # after the words it is the text that is judged
+        ("<your helo> quoted: spam", Failed("554")),
+    ],
+)
+def test_after_the_words_a_reply_without_a_code_judges_us_or_the_text(words: str, result: Result) -> None:
+    assert after_data(554, words) == result

@@ -101,6 +101,13 @@ def test_a_later_order_stays_the_last_one() -> None:
     assert len(profile.ordered) == 2
 
 
+def test_the_last_order_is_remembered_when_its_purchase_is_not() -> None:
+    profile = after((told("o1"), NOON))
+    profile.last_order_at = NOON + 500
+    purchases.told_earlier(profile, "o1", NOON - 60)
+    assert profile.last_order_at == NOON + 500
+
+
 def test_an_order_that_is_undone_was_no_purchase() -> None:
     profile = after((told("o1", "a"), NOON))
     assert purchases.undone(profile, told("o2")) == []

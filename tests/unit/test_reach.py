@@ -266,7 +266,8 @@ def test_the_instructions_of_the_prompt_are_not_repeated(spoken: str, size: int)
 
 
 def test_the_instructions_of_another_language_may_be_repeated() -> None:
-    english = "So " + " ".join(instructions("en")[:6])
+    english = "So " + " ".join(instructions("en")[:12])
+    assert len(english.split()) == 13, "as many words as would tell Chinese instructions"
     assert leaks(judged(english)) is not None
     product = ProductFacts(product_id="x", name="Band")
     about = request(product, language="zh")

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support import hit_rate
 from workers.core.sms import BASIC, EXTENSION, Size, capacity, measure, outside
 
 
@@ -77,7 +78,38 @@ def test_a_surrogate_pair_is_not_split_between_segments() -> None:
     assert measure("好" * 65 + "👍" + "好" * 67) == ucs2(134, 2)
 
 
-@given(st.text(max_size=400))
+#: Runs of one character: texts as long as a message of several segments, with a pair or an escape at its edges.
+RUNS = st.lists(
+    st.tuples(st.sampled_from("abcä€[好é👍😀\u00a0") | st.characters(exclude_categories=["Cs"]), st.integers(1, 90)),
+    max_size=9,
+).map(lambda runs: "".join(character * times for character, times in runs))
+GSM_RUNS = st.lists(st.tuples(st.sampled_from("abcä€[]|"), st.integers(1, 90)), max_size=9).map(
+    lambda runs: "".join(character * times for character, times in runs)
+)
+TEXTS = RUNS | GSM_RUNS | st.text(max_size=400)
+
+
+def packed(text: str) -> Size:
+    """Character by character into the first segment that has room for the whole of it, as 23.040 says."""
+    wide = any(character not in BASIC | EXTENSION for character in text)
+    units = [len(c.encode("utf-16-le")) // 2 if wide else 1 + (c in EXTENSION) for c in text]
+    whole, part = (70, 67) if wide else (160, 153)
+    segments, room = (1 if text else 0), whole
+    if sum(units) > whole:
+        room = part
+        for unit in units:
+            if unit > room:
+                segments, room = segments + 1, part
+            room -= unit
+    return Size("UCS-2" if wide else "GSM 7-bit", sum(units), segments)
+
+
+@given(TEXTS)
+def test_a_text_is_measured_as_it_is_packed(text: str) -> None:
+    assert measure(text) == packed(text)
+
+
+@given(TEXTS)
 def test_what_is_measured_fits_and_takes_no_segment_too_many(text: str) -> None:
     size = measure(text)
     assert size.units <= capacity(size.segments, size.encoding) if text else size.segments == 0
@@ -86,3 +118,12 @@ def test_what_is_measured_fits_and_takes_no_segment_too_many(text: str) -> None:
     if size.segments > 1:  # at most one unit of each segment stays empty
         assert size.units > capacity(1, size.encoding)
         assert size.units > (size.segments - 1) * (capacity(2, size.encoding) // 2 - 1)
+
+
+@pytest.mark.parametrize("encoding", ["GSM 7-bit", "UCS-2"])
+def test_many_of_the_texts_have_several_segments(encoding: str) -> None:
+    def has_several(text: str) -> bool:
+        size = measure(text)
+        return size.segments > 1 and size.encoding == encoding
+
+    assert hit_rate(TEXTS, has_several) >= 0.15
