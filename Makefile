@@ -10,7 +10,7 @@ REPORT ?=
 # Hundreds of processes start here; with this set, each of them would compile its libraries anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup setup-dev setup-vllm kafka-jars demo test check lint format types unit schemas lock faults simulate fuzz bench bench-gpu up down clean
+.PHONY: help setup setup-dev setup-vllm kafka-jars demo test check lint format types unit schemas lock faults simulate fuzz mutate bench bench-gpu up down clean
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -65,6 +65,9 @@ simulate: setup-dev ## whole worlds in virtual time against an oracle, SEEDS=100
 
 fuzz: setup-dev ## fresh hostile inputs for every decoder, parser and pattern, MINUTES=30; ONLY=NAME some targets. See docs/fuzzing.md
 	@$(BIN)/python -m tests.fuzz.run --minutes $(or $(MINUTES),30) $(if $(ONLY),--only "$(ONLY)")
+
+mutate: setup-dev ## small changes of the core that a test must notice; SAMPLE=12 a module (0 = all), ONLY=bandit,timers, SEED=7, FRESH=1. See docs/mutation.md
+	@$(BIN)/python -m tests.mutation.run --sample $(or $(SAMPLE),12) --seed $(or $(SEED),7) $(if $(ONLY),--only $(ONLY)) $(if $(FRESH),--fresh)
 
 faults: setup-dev ## break a running system in every known way, and print what was lost; SHORT=1 in minutes, FRESH=1 from the start, WRITE=1 keeps the table
 	@$(if $(FRESH),rm -rf .cache/faults)

@@ -11,7 +11,7 @@ from schemas.messages import GuardrailVerdict, MessageText
 
 
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):
-    """A rate or a difference of rates with its 95 % interval."""
+    """A rate or a difference of rates with its 95 % interval (see the field that holds it)."""
 
     value: float
     low: float
@@ -21,13 +21,17 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
 class FeedbackMetrics(Wire, frozen=True, kw_only=True):
     """feedback.metrics: cumulative counts of one campaign, arm, target group, partition and window of decision time.
 
-    Counts may be added up over partitions, windows, arms and groups. `rates` (Wilson intervals) and `uplift` (conversions
-    of those who were to hear something minus those of the holdout, Newcombe's interval) are computed from the counts of
-    this record alone: to combine records add the counts and compute anew.
+    Counts may be added up over partitions, windows, arms and groups. `rates` and `uplift` are computed from the counts of
+    this record alone: to combine records add the counts and compute anew, `uplift` by windows (docs/learning.md).
 
-    `requested`, `holdout`, `no_action` are decisions, and `*_converted` their customers who ordered within the attribution
-    window, message or not (intention to treat). `converted` and `revenue` (per currency) are last-touch of a published
-    message. `opened` is by people, `machine_opened` by mail scanners. `ignored`: feedback that counts nowhere, by reason.
+    `requested`, `holdout`, `no_action` are decisions, and `*_converted` those after which the customer ordered within the
+    attribution window, message or not. `requested_customers`, `holdout_customers` are customers: each once a campaign and
+    period of 28 days, with its first such decision, when the window of that is over; `*_customers_converted` those of them
+    who ordered within it (intention to treat). `uplift` is the difference of these two shares; its interval holds at all
+    looks together, for this record alone. `rates` have Wilson's intervals, which take decisions as independent.
+
+    `converted` and `revenue` (per currency) are last-touch of a published message. `opened` is by people, `machine_opened`
+    by mail scanners. `ignored`: feedback that counts nowhere, by reason.
     """
 
     campaign_id: Identifier
@@ -58,6 +62,10 @@ class FeedbackMetrics(Wire, frozen=True, kw_only=True):
     failed: int = 0
     rated: int = 0
     rating_sum: int = 0
+    requested_customers: int = 0
+    requested_customers_converted: int = 0
+    holdout_customers: int = 0
+    holdout_customers_converted: int = 0
     revenue: dict[str, float] = {}
     requested_revenue: dict[str, float] = {}
     holdout_revenue: dict[str, float] = {}

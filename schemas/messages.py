@@ -36,7 +36,8 @@ class Decision(Wire, frozen=True, kw_only=True):
     but nobody hears them. `variation_id` names the arm (`<variant>.<tone>`, or `no-send`), `propensities` the probability
     of every arm that could be taken, and `propensity` that of the one that was. With `holdout` they are those of the
     virtual send, whose words are asked for too if there is a `message_id`. `mode` is the campaign's at that moment ("" in
-    older records): what was decided for a `shadow` is no evidence of anything.
+    older records): what was decided for a `shadow` is no evidence of anything. `holdout_share`: the share of customers that
+    was held out then, 0 for a category that is exempt (None = an older record).
     """
 
     decision_id: Identifier
@@ -59,6 +60,7 @@ class Decision(Wire, frozen=True, kw_only=True):
     mode: str = ""  # campaign's mode when it was decided
     propensity: Probability = 1.0
     propensities: dict[str, float] = {}
+    holdout_share: Probability | None = None
     due_at: Instant | None = None
     policy_version: str = ""
     playbook_version: str = ""

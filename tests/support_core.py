@@ -116,7 +116,7 @@ class LaneHarness:
         } | fields
         value = {name: field for name, field in value.items() if field is not None}
         key = value.get("userId") or value.get("anonymousId")
-        return self.record(json.dumps(value).encode(), str(key).encode(), appended_at_s=max(NOON, at_s))
+        return self.record(json.dumps(value).encode(), str(key).encode())
 
     def allow(self, *channels: str, user: str = "ana", at_s: float = NOON, status: str = "subscribed") -> list[Record]:
         """Consent Updated for each channel."""
@@ -159,7 +159,7 @@ class LaneHarness:
             | known
             | fields
         )
-        return self.record(json.dumps(value).encode(), user.encode(), FEEDBACK, appended_at_s=max(NOON, at_s))
+        return self.record(json.dumps(value).encode(), user.encode(), FEEDBACK)
 
     def candidate(
         self,

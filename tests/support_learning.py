@@ -84,6 +84,18 @@ def order(event_id: str, at_s: float = NOON, user: str = "ana", **properties: An
     )
 
 
+def taken_back(event_id: str, order_id: str | None, at_s: float = NOON, user: str = "ana", **properties: Any) -> Track:
+    """Order Refunded, or with `cancelled` Order Cancelled."""
+    cancelled = properties.pop("cancelled", False)
+    return Track(
+        event="Order Cancelled" if cancelled else "Order Refunded",
+        message_id=event_id,
+        timestamp=at(at_s),
+        user_id=user,
+        properties=Properties(order_id=order_id, **properties),
+    )
+
+
 class LearnHarness:
     """One lane with its store. `wall_s` is the time of the next batch."""
 
@@ -166,6 +178,7 @@ COUNTS = (
     *("decisions", "requested", "requested_converted", "holdout", "holdout_converted", "no_action"),
     *("no_action_converted", "published", "sent", "delivered", "opened", "machine_opened", "clicked", "replied"),
     *("converted", "unsubscribed", "complained", "bounced", "failed", "rated", "rating_sum"),
+    *("requested_customers", "requested_customers_converted", "holdout_customers", "holdout_customers_converted"),
 )
 MONEY = ("revenue", "requested_revenue", "holdout_revenue")
 Sums = dict[str, dict[str, Any]]
@@ -183,18 +196,22 @@ def sums_of(metrics: dict[str, FeedbackMetrics]) -> Sums:
 class Oracle:
     """What must come of a set of records, in no order at all: everything is looked for in everything.
 
-    `clock_s` is when everything was read; `wrong` and `unknown` feedback is what is left after the wait is over.
+    `clock_s` is when everything was read, `sealed_s` until when decisions were counted for good; `wrong` and `unknown`
+    feedback is what is left after the wait is over.
     """
 
-    def __init__(self, values: Sequence[Fed], learning: Learning, clock_s: float, partition: int = 3) -> None:
-        self.learning, self.clock_s, self.partition = learning, clock_s, partition
+    def __init__(
+        self, values: Sequence[Fed], learning: Learning, clock_s: float, sealed_s: float = 0.0, partition: int = 3
+    ) -> None:
+        self.learning, self.clock_s, self.sealed_s, self.partition = learning, clock_s, sealed_s, partition
         self.grace_s = min(learning.attribution_s, 86_400.0)
         self.decisions = {value.decision_id: value for value in values if isinstance(value, Decision)}
         self.outcomes = {value.decision_id: value.reason for value in values if isinstance(value, Outcome)}
         silent = ("queued", "dropped", "skipped")
         feedback = [value for value in values if isinstance(value, Feedback) and value.status not in silent]
         self.feedback = {value.event_id: value for value in feedback}
-        self.orders = self._orders([value for value in values if isinstance(value, Track)])
+        events = [value for value in values if isinstance(value, Track)]
+        self.orders = self._orders([event for event in events if event.timestamp.timestamp() <= clock_s + 300])
         self.rows: Sums = {}
         self.trials: dict[tuple[str, str, str], list[tuple[float, float | None, float]]] = defaultdict(list)
         for one in self.decisions.values():
@@ -216,7 +233,7 @@ class Oracle:
                 )
         told: dict[tuple[str, str], tuple[float, str, float | None]] = {}
         for event in events:
-            if event.timestamp.timestamp() > self.clock_s + 300:
+            if event.event != "Order Completed":
                 continue
             key = event.user_id or "", f"order {event.properties.order_id}"
             amount = event.properties.total if event.properties.currency else None
@@ -225,6 +242,14 @@ class Oracle:
         for key, by_event in told.items():
             priced = by_event if by_event[2] is not None else found.get(key, by_event)
             found[key] = by_event[0], *priced[1:]
+        for event in {event.message_id: event for event in events if event.event != "Order Completed"}.values():
+            key = event.user_id or "", f"order {event.properties.order_id}"
+            when, currency, amount = found.get(key, (0.0, "", None))
+            if event.event == "Order Cancelled":
+                found.pop(key, None)
+            elif amount is not None and event.properties.currency in (None, currency):
+                back = event.properties.total
+                found[key] = when, currency, max(0.0, amount - back) if back is not None else 0.0
         return [(user, *rest) for (user, _), rest in found.items()]
 
     def _in_window(self, one: Decision, when: float) -> bool:
@@ -249,7 +274,8 @@ class Oracle:
     # -- feedback ----------------------------------------------------------------------------------------------------
 
     def _owner(self, one: Feedback) -> Decision | None:
-        owners = [d for d in self.decisions.values() if d.message_id == one.message_id and d.reason == "requested"]
+        requests = [d for d in self.decisions.values() if d.reason == "requested" and d.mode != "shadow"]
+        owners = [d for d in requests if d.message_id == one.message_id]
         return owners[0] if owners else None
 
     def _refusal(self, one: Feedback, owner: Decision) -> str:
@@ -309,18 +335,21 @@ class Oracle:
         def earn(name: str, orders: Iterable[tuple[float, str, float | None]]) -> None:
             total = row.setdefault(name, {})
             for _, currency, amount in orders:
-                if amount is not None:
+                if amount:
                     total[currency] = round(total.get(currency, 0.0) + amount, 4)
 
         add("decisions")
         kinds = {"requested": "requested", "holdout": "holdout", "no_action_chosen": "no_action"}
-        if one.reason not in kinds:
+        if one.reason not in kinds or one.mode == "shadow":
             return
         own = [o[1:] for o in self.orders if o[0] == one.user_id and self._in_window(one, o[1])]
         add(kinds[one.reason])
         add(f"{kinds[one.reason]}_converted", bool(own))
         if one.reason != "no_action_chosen":
             earn(f"{one.reason}_revenue", own)
+        if self._is_compared(one):
+            add(f"{one.reason}_customers")
+            add(f"{one.reason}_customers_converted", bool(own))
         happened, ignored, rating = self._heard(one)
         row["ignored"] = dict(Counter(row.get("ignored", {})) + ignored)
         add("rated", bool(rating))
@@ -328,14 +357,35 @@ class Oracle:
         if self.outcomes.get(one.decision_id) == "published":
             add("published")
             published = [d for d in self.decisions.values() if self.outcomes.get(d.decision_id) == "published"]
-            converted = self._touched(one, [d for d in published if d.reason == "requested"])
+            converted = self._touched(one, [d for d in published if d.reason == "requested" and d.mode != "shadow"])
             add("converted", bool(converted))
             earn("revenue", converted)
             for status in happened:
                 add({"opened!": "machine_opened"}.get(status, status))
         self._try(one, happened)
 
+    def _is_compared(self, one: Decision) -> bool:
+        """Whether a customer counts with this decision: the first of its campaign and period, when that is sealed."""
+
+        def place(decision: Decision) -> tuple[str, str, int]:
+            start_s = decision.decided_at.timestamp() // self.learning.metrics_window_s * self.learning.metrics_window_s
+            return decision.user_id, decision.campaign_id, int((start_s - 4 * 86_400) // (28 * 86_400))
+
+        drawn = [
+            decision
+            for decision in self.decisions.values()
+            if decision.reason in ("requested", "holdout")
+            and decision.mode != "shadow"
+            and (decision.holdout_share is None or 0 < decision.holdout_share < 1)
+            and place(decision) == place(one)
+        ]
+        first = min(drawn, key=lambda decision: (decision.decided_at, decision.decision_id), default=None)
+        window_s = self.learning.attribution_s + self.grace_s
+        return first is one and one.decided_at.timestamp() + window_s <= self.sealed_s
+
     def _is_trial(self, one: Decision) -> bool:
+        if one.mode == "shadow":
+            return False
         ended = self.outcomes.get(one.decision_id) in (None, "published", "converted")
         return one.reason == "no_action_chosen" or (one.reason == "requested" and ended)
 

@@ -281,6 +281,24 @@ def test_a_small_history_is_explained_to_the_end(running: Settings, tmp_path: Pa
     assert {json.loads(line)["key"] for line in tail} == {"ana", "cem"}
 
 
+def test_a_line_stamped_ahead_costs_only_itself_and_never_a_no(running: Settings, tmp_path: Path) -> None:
+    small, ahead = tmp_path / "small.jsonl", tmp_path / "ahead.jsonl"
+    small_history(small)
+    lines = small.read_text().splitlines()
+    wrong = {**json.loads(lines[0]), "messageId": "ahead", "timestamp": "2025-03-04T12:00:00Z"}
+    refusal = {**json.loads(lines[3]), "timestamp": "2025-03-04T12:00:00Z"}  # Cem's device tells another year
+    del wrong["timestamp"]  # no time at all: that of the replay would do the same
+    stamped = {**wrong, "messageId": "stamped", "timestamp": "2025-03-04T12:00:00Z"}
+    ahead.write_text("\n".join([json.dumps(wrong), json.dumps(stamped), *lines[:3], json.dumps(refusal), *lines[4:]]))
+    report = replay(running, ahead, "segment", tmp_path, "--grant", "push", prefix="ahead.")
+    assert (report["events"], report["dead_letters"]) == (5, 3)
+    assert report["decisions"] == {"requested": 1, "consent": 1}
+    letters = [
+        json.loads(line) for line in attune(under(running, "ahead."), "dlq", "list", "--json").stdout.splitlines()
+    ]
+    assert sorted(letter["reason"] for letter in letters) == ["bad_timestamp", "bad_timestamp", "broken_json"]
+
+
 def test_dead_letters_are_listed_shown_and_sent_again(running: Settings, tmp_path: Path) -> None:
     history = tmp_path / "history.jsonl"
     small_history(history)

@@ -9,17 +9,21 @@ import subprocess
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from schemas import codec
+from schemas.base import SourceEvent
 from schemas.profiles import ProfileView
 from tests.support import wait_until
 from tests.support_workers import committed_profiles, prepare, produce, read, worker
 from workers.adapters.failpoints import EXIT_CODE
 from workers.adapters.restore import MARKER_KEY
 from workers.adapters.state_store import Marker
+from workers.core.fold import fold
+from workers.core.profile import Profile
 from workers.ports import Record
 from workers.settings import Settings
 
@@ -77,11 +81,42 @@ def regressions(records: list[Record]) -> int:
     return found
 
 
+def folded() -> dict[str, dict[str, Any]]:
+    """What one thread makes of the history, event by event, without lanes, batches and restarts."""
+    records, _ = history()
+    known: dict[str, Profile] = {}
+    for _, value in records:
+        event = codec.decode_event(value)
+        profile = known.setdefault(event.customer_id, Profile(customer_id=event.customer_id))
+        at_s = event.timestamp.timestamp()
+        fold(profile, event, at_s, SourceEvent("customer.events", 0, 0), {}, now_s=at_s)
+    return {user: what_was_told(profile) for user, profile in known.items()}
+
+
+def what_was_told(profile: Profile) -> dict[str, Any]:
+    """A profile without places in topics, and without what time and decisions add."""
+    told = {
+        name: msgspec.to_builtins(getattr(profile, name))
+        for name in (
+            *("user_id", "version", "events", "counts", "landmark", "decayed", "interests", "first_seen", "last_seen"),
+            *("hours", "recent", "sessions", "carts", "closed_carts", "purchases", "orders", "last_order_at"),
+        )
+    }
+    for cart in told["carts"].values():
+        del cart[4]
+    for purchase in told["purchases"].values():
+        del purchase[2]
+    return told
+
+
 def check(settings: Settings, oracle: dict[str, Counter[str]]) -> None:
     profiles = committed_profiles(settings)
     assert {user: profile.counts for user, profile in profiles.items()} == {
         user: dict(counts) for user, counts in oracle.items()
     }
+    expected = folded()
+    for user, profile in profiles.items():
+        assert what_was_told(profile) == expected[user], user
     decisions = [
         codec.decode_topic("message.decisions", record.value) for record in read(settings, "message.decisions")
     ]

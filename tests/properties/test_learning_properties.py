@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections import Counter
 from itertools import pairwise
 from typing import Any
 
@@ -27,65 +28,78 @@ from tests.support_learning import (
     order,
     outcome,
     sums_of,
+    taken_back,
 )
 
+#: Six hours before customers count anew for the uplift of a campaign: 2024-03-18, a Monday, 00:00 UTC.
+START = 1_710_720_000.0 - 6 * HOUR
 #: When everything is read: the oldest decisions are out of their grace by then, the newest are open.
-READ_AT = NOON + 20 * HOUR
+READ_AT = START + 20 * HOUR
 USERS = ("ana", "bo", "cem")
 MINUTES = st.integers(0, 20 * 60)
+REASONS = ("requested", "requested", "requested", "holdout", "no_action_chosen", "consent", "shadow")
+CAMPAIGNS, ARMS = ("cart", "welcome"), ("warm", "plain", None)
+ENDS = ("published", "published", "published", "converted", "stale", "paused", None)
+#: Mode and share of the control group.
+TERMS = (("live", 0.1), ("live", 0.1), ("live", 0.1), ("live", 0.0), ("shadow", 0.1), ("", None))
 DECISIONS = st.lists(
     st.tuples(
         MINUTES,
         st.sampled_from(USERS),
-        st.sampled_from(("requested", "requested", "requested", "holdout", "no_action_chosen", "consent", "shadow")),
-        st.sampled_from(("cart", "welcome")),
-        st.sampled_from(("warm", "plain", None)),
-        st.sampled_from(("published", "published", "published", "converted", "stale", "paused", None)),
+        st.sampled_from(REASONS),
+        st.sampled_from(CAMPAIGNS),
+        st.sampled_from(ARMS),
+        st.sampled_from(ENDS),
+        st.sampled_from(TERMS),
     ),
     min_size=1,
     max_size=8,
 )
+STATUSES = (
+    *("sent", "delivered", "opened", "machine", "clicked", "clicked", "converted", "converted", "replied", "queued"),
+    *("unsubscribed", "complained", "bounced", "failed", "rated"),
+)
+WRONGS = ("", "", "", "", "user", "unknown", "money", "currency")
 FEEDBACK = st.lists(
     st.tuples(
         st.integers(0, 8),
         st.integers(-10, 14 * 60),
-        st.sampled_from(
-            [
-                "sent",
-                "delivered",
-                "opened",
-                "machine",
-                "clicked",
-                "clicked",
-                "converted",
-                "converted",
-                "replied",
-                "queued",
-            ]
-        )
-        | st.sampled_from(["unsubscribed", "complained", "bounced", "failed", "rated"]),
-        st.sampled_from(("", "", "", "", "user", "unknown", "money", "currency")),
+        st.sampled_from(STATUSES),
+        st.sampled_from(WRONGS),
         st.integers(0, 3),
     ),
     max_size=16,
 )
-ORDERS = st.lists(st.tuples(MINUTES, st.sampled_from(USERS), st.integers(0, 3), st.booleans()), max_size=6)
+#: Of the customer of one of the decisions, or of somebody else, and so many minutes after that decision.
+PRICED = (True, True, True, False)
+TOLD = (*("made",) * 8, "refunded", "refunded in part", "refunded in CNY", "cancelled")
+ORDERS = st.lists(
+    st.tuples(
+        st.integers(0, 8),
+        st.integers(-60, 7 * 60),
+        st.integers(0, 3),
+        st.sampled_from(PRICED),
+        st.sampled_from(TOLD),
+    ),
+    max_size=8,
+)
 
 
 def history(decisions: Any, feedbacks: Any, orders: Any) -> list[Fed]:
     made: list[Fed] = []
-    for number, (minute, user, reason, campaign, arm, ended) in enumerate(decisions):
-        at_s = NOON + minute * 60
-        made.append(decision(number, at_s, user, reason, campaign_id=campaign, variation_id=arm))
+    for number, (minute, user, reason, campaign, arm, ended, (mode, share)) in enumerate(decisions):
+        at_s = START + minute * 60
+        fields: dict[str, Any] = {"campaign_id": campaign, "variation_id": arm, "mode": mode, "holdout_share": share}
+        made.append(decision(number, at_s, user, reason, **fields))
         if reason == "requested" and ended is not None:
             made.append(outcome(number, at_s + 5, user, ended))
     for number, (about, minute, what, wrong, order_number) in enumerate(feedbacks):
         decided, user = decisions[about][:2] if about < len(decisions) else (0, "ana")
         # seconds apart, so that two ratings have an order
-        at_s, event_id = NOON + (decided + minute) * 60 + number, f"f{number}"
+        at_s, event_id = START + (decided + minute) * 60 + number, f"f{number}"
         if wrong == "user":
             user = USERS[(USERS.index(user) + 1) % 3]
-        fields: dict[str, Any] = {}
+        fields = {}
         status = "opened" if what == "machine" else what
         if what == "machine":
             fields = {"machine_opened": True}
@@ -95,13 +109,21 @@ def history(decisions: Any, feedbacks: Any, orders: Any) -> list[Fed]:
             fields = {"revenue": -1.0 if wrong == "money" else 7.1, "currency": None if wrong == "currency" else "EUR"}
             fields["order_id"] = f"order-{user}-{order_number}" if order_number else None
         made.append(feedback(event_id, 99 if wrong == "unknown" else about, status, at_s, user, **fields))
-    for number, (minute, user, order_number, priced) in enumerate(orders):
+    for number, (about, minute, order_number, priced, what) in enumerate(orders):
+        decided, user = decisions[about][:2] if about < len(decisions) else (0, USERS[about % 3])
+        at_s = START + (decided + minute) * 60
+        if what != "made":
+            fields = {"cancelled": what == "cancelled"}
+            if what.startswith("refunded in"):
+                fields |= {"total": 4.5, "currency": "CNY" if what == "refunded in CNY" else None}
+            made.append(taken_back(f"e{number}", f"order-{user}-{order_number}", at_s, user, **fields))
+            continue
         fields = {
             "order_id": f"order-{user}-{order_number}",
             "total": 10.01 + number,
             "currency": "EUR" if priced else None,
         }
-        made.append(order(f"e{number}", NOON + minute * 60, user, **fields))
+        made.append(order(f"e{number}", at_s, user, **fields))
     return made
 
 
@@ -129,8 +151,39 @@ def play(values: list[Fed], seed: int, cuts: list[int], repeats: list[int]) -> L
 def test_the_sums_are_those_of_the_set_of_records(
     decisions: Any, feedbacks: Any, orders: Any, seed: int, cuts: list[int], repeats: list[int]
 ) -> None:
-    values = history(decisions, feedbacks, orders)
-    oracle = Oracle(values, LEARNING, READ_AT)
+    _check(history(decisions, feedbacks, orders), seed, cuts, repeats)
+
+
+def test_the_sums_of_long_histories_are_those_of_the_set_of_records() -> None:
+    """Hypothesis likes short lists; here there is of everything enough to meet everything else."""
+    hits, histories = Counter[str](), examples(100)
+    for seed in range(histories):
+        rng = random.Random(seed)
+
+        def one(of: tuple[Any, ...], rng: random.Random = rng) -> Any:
+            return rng.choice(of)
+
+        decisions = [
+            (rng.randint(0, 20 * 60), one(USERS), one(REASONS), one(CAMPAIGNS), one(ARMS), one(ENDS), one(TERMS))
+            for _ in range(rng.randint(5, 25))
+        ]
+        feedbacks = [
+            (rng.randrange(len(decisions)), rng.randint(-10, 14 * 60), one(STATUSES), one(WRONGS), rng.randint(0, 3))
+            for _ in range(rng.randint(0, 40))
+        ]
+        orders = [
+            (rng.randrange(len(decisions)), rng.randint(-60, 7 * 60), rng.randint(0, 3), one(PRICED), one(TOLD))
+            for _ in range(rng.randint(0, 20))
+        ]
+        cuts, repeats = [rng.randrange(60) for _ in range(5)], [rng.randrange(60) for _ in range(10)]
+        final = _check(history(decisions, feedbacks, orders), seed, cuts, repeats)
+        hits.update({name for row in final.values() for name in row})
+    for what in ("requested_customers_converted", "holdout_customers_converted", "revenue", "holdout_revenue", "rated"):
+        assert hits[what] >= histories * 0.25, f"a quarter of the histories must have {what}"
+
+
+def _check(values: list[Fed], seed: int, cuts: list[int], repeats: list[int]) -> Sums:
+    oracle = Oracle(values, LEARNING, READ_AT, sealed_s=READ_AT + 3 * HOUR)
     lane = play(values, seed, cuts, repeats)
 
     lane.tick(READ_AT + 10, caught_up=False)
@@ -150,10 +203,17 @@ def test_the_sums_are_those_of_the_set_of_records(
     lane.restart()
     lane.tick(READ_AT + 40 * HOUR)
     lane.tick(READ_AT + 80 * HOUR)
-    assert lane.kinds()[b"c"] == lane.kinds()[b"t"] == 0, "every customer is counted for good"
+    oracle = Oracle(values, LEARNING, READ_AT, sealed_s=READ_AT + 80 * HOUR)
+    assert counts(sums_of(lane.metrics)) == counts(oracle.rows), "every decision is counted for good"
+    lane.restart()
     lane.run(*values)
     lane.tick(READ_AT + 81 * HOUR)
     assert counts(sums_of(lane.metrics)) == counts(oracle.rows), "what is read again after that changes no count"
+    for days in (31, 32, 33):
+        lane.tick(READ_AT + days * 86_400)
+    assert lane.kinds()[b"c"] == lane.kinds()[b"t"] == 0, "nothing is kept of any customer"
+    assert counts(sums_of(lane.metrics)) == counts(oracle.rows)
+    return oracle.rows
 
 
 def counts(sums: Sums) -> Sums:

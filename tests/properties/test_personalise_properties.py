@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support import examples
+from tests.support import examples, hit_rate
 from tests.support_core import DELAY_S, NOON, LaneHarness
+from workers.core import decay
 from workers.core import profile as profiles
 from workers.core.profile import Profile
 from workers.ports import Record
@@ -21,10 +24,10 @@ STEPS = st.lists(
     st.tuples(
         st.integers(0, int(DELAY_S * 3)),
         st.sampled_from(USERS),
-        st.sampled_from(("view", "add", "remove", "buy", "allow", "refuse", "page")),
+        st.sampled_from(("view", "add", "add", "add", "remove", "buy", "allow", "allow", "refuse", "page")),
         st.sampled_from(("c1", "c2")),
     ),
-    min_size=1,
+    min_size=4,
     max_size=40,
 )
 
@@ -43,7 +46,7 @@ def records(lane: LaneHarness, steps: list[tuple[int, str, str, str]]) -> list[R
                 fields = {"product_id": "smart-band", "cart_id": cart}
                 made.append(lane.event("Product Removed", at_s, user, properties=fields))
             case "buy":
-                made.append(lane.buy(cart, at_s, user))
+                made.append(lane.buy(cart, at_s, user, order_id=f"o-{second}"))
             case "allow":
                 made.extend(lane.allow("push", user=user, at_s=at_s))
             case "refuse":
@@ -118,23 +121,82 @@ def test_repeated_events_change_nothing(steps: list[Any], seed: int) -> None:
     assert play(once, records(once, steps), []) == play(often, repeated, [])
 
 
-@settings(max_examples=examples(60), deadline=None)
-@given(STEPS, st.integers(0, 2**32))
-def test_the_order_of_arrival_changes_no_count(steps: list[Any], seed: int) -> None:
-    sorted_lane, shuffled_lane = LaneHarness(), LaneHarness()
-    sorted_lane.run(records(sorted_lane, steps), caught_up=False)
-    history = records(shuffled_lane, steps)
+#: As STEPS, no two at one moment: what comes first then is a matter of arrival.
+MOMENTS = st.lists(
+    st.tuples(
+        st.integers(0, int(DELAY_S * 3)),
+        st.sampled_from(USERS),
+        st.sampled_from(("view", "add", "add", "buy", "allow", "refuse", "page")),
+        st.sampled_from(("c1", "c2")),
+    ),
+    min_size=4,
+    max_size=40,
+    unique_by=lambda step: step[0],
+)
+
+
+def after_shuffling(steps: list[tuple[int, str, str, str]], seed: int) -> list[tuple[Profile, Profile]]:
+    """Each customer's profile after the steps in order, and after the same in disorder."""
+    in_order, shuffled = LaneHarness(), LaneHarness()
+    end_s = NOON + DELAY_S * 3  # nothing is from the future
+    in_order.run(records(in_order, steps), end_s, caught_up=False)
+    history = records(shuffled, steps)
     random.Random(seed).shuffle(history)
-    shuffled_lane.run(history, caught_up=False)
-    for user in filter(lambda user: profile_exists(sorted_lane, user), USERS):
-        expected, found = sorted_lane.profile(user), shuffled_lane.profile(user)
+    shuffled.run(history, end_s, caught_up=False)
+    known = [user for user in USERS if profile_exists(in_order, user)]
+    return [(in_order.profile(user), shuffled.profile(user)) for user in known]
+
+
+@settings(max_examples=examples(100), deadline=None)
+@given(MOMENTS, st.integers(0, 2**32))
+def test_the_order_of_arrival_changes_no_count(steps: list[Any], seed: int) -> None:
+    for expected, found in after_shuffling(steps, seed):
         for name in ("events", "counts", "recent", "orders", "last_order_at", "first_seen", "last_seen", "hours"):
             assert getattr(found, name) == getattr(expected, name), name
-        assert granted(found) == granted(expected)
+        assert words(found) == words(expected)
+        assert values(found, found.decayed) == pytest.approx(values(expected, expected.decayed))
+        assert values(found, found.interests) == pytest.approx(values(expected, expected.interests))
+        assert contents(found) == contents(expected)
+        assert found.closed_carts == expected.closed_carts
 
 
-def granted(profile: Profile) -> dict[str, float]:
-    return {key: consent.captured_at for key, consent in profile.consent.items()}
+def words(profile: Profile) -> dict[str, tuple[bool, float]]:
+    return {key: (consent.granted, consent.captured_at) for key, consent in profile.consent.items()}
+
+
+def values(profile: Profile, counters: dict[str, float]) -> dict[str, float]:
+    """What counters are worth at the end."""
+    return {name: decay.value(counter, profile.landmark, NOON + DELAY_S * 3) for name, counter in counters.items()}
+
+
+def contents(profile: Profile) -> dict[str, set[str]]:
+    """Which carts are open, and with which products. How many pieces is a matter of arrival."""
+    return {cart_id: set(cart.lines) for cart_id, cart in profile.carts.items()}
+
+
+@pytest.mark.parametrize(
+    ("what", "hits", "least"),
+    [
+        ("a yes holds", lambda one: any(granted for granted, _ in words(one).values()), 0.35),
+        ("a no holds", lambda one: not all(granted for granted, _ in words(one).values()), 0.35),
+        ("a cart is open", lambda one: one.carts, 0.6),
+        ("a cart was bought and is open again", lambda one: one.carts.keys() & one.closed_carts.keys(), 0.1),
+        ("interests have grown", lambda one: one.interests, 0.7),
+    ],
+)
+def test_histories_have_what_is_compared(what: str, hits: Callable[[Profile], object], least: float) -> None:
+    rate = hit_rate(MOMENTS, lambda steps: any(hits(expected) for expected, _ in after_shuffling(steps, 1)), 100)
+    assert rate >= least, what
+
+
+@pytest.mark.parametrize(("what", "least"), [("requested", 0.25), ("consent", 0.35), ("published", 0.25)])
+def test_many_histories_ask_publish_and_refuse(what: str, least: float) -> None:
+    def ends(steps: list[Any]) -> set[str]:
+        lane = event_lane()
+        played = play(lane, records(lane, steps), [])
+        return {ended.reason for ended in [*played["decisions"], *played["outcomes"]]}
+
+    assert hit_rate(STEPS, lambda steps: what in ends(steps), 100) >= least
 
 
 @settings(max_examples=examples(60), deadline=None)

@@ -6,7 +6,7 @@ import msgspec
 
 from schemas import codec
 from schemas.control import DeadLetter
-from workers.core.dead_letters import MAX_VALUE_BYTES, dead_letter
+from workers.core.dead_letters import MAX_KEY_BYTES, MAX_VALUE_BYTES, dead_letter
 from workers.errors import InvalidEvent
 from workers.ports import Record
 
@@ -25,8 +25,9 @@ RECORD = Record(
 def letter_of(record: Record, error: InvalidEvent) -> DeadLetter:
     output = dead_letter(record, "intake", error, NOW)
     assert output.topic == "dead.letters"
-    assert output.key is None or record.key is None or record.key.startswith(output.key)
-    return codec.decode(DeadLetter, output.value)
+    letter = codec.decode(DeadLetter, output.value)
+    assert output.key == letter.key == (None if record.key is None else record.key[:MAX_KEY_BYTES])
+    return letter
 
 
 def test_a_dead_letter_tells_reason_and_origin_and_keeps_the_bytes() -> None:

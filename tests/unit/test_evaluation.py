@@ -138,6 +138,17 @@ def test_arms_are_told_apart_with_the_probabilities_of_the_newest_decision() -> 
     assert (second.arm, second.decisions, second.mean, second.reward) == ("b", 1, 1.0, None)
 
 
+def test_the_interval_of_an_arm_is_that_of_its_customers() -> None:
+    """Ten copies of each decision under one customer tell no more than one."""
+    scored, _ = world(1)
+    for once, ten in zip(by_arm(scored), by_arm(scored * 10), strict=True):
+        assert once.reward is not None
+        assert ten.reward is not None
+        assert ten.reward.high - ten.reward.low == pytest.approx(once.reward.high - once.reward.low)
+    (lonely,) = by_arm([one("c-1", "a", float(n % 2), {"a": 1.0}) for n in range(10)])
+    assert (lonely.decisions, lonely.mean, lonely.reward) == (10, 0.5, None)
+
+
 def decision(number: int, at_s: float, reason: Literal["requested", "no_action_chosen"] = "requested") -> Decision:
     arm = "plain.warm" if reason == "requested" else "no-send"
     return Decision(
@@ -167,11 +178,11 @@ def feedback(number: int, status: FeedbackStatus, **fields: Any) -> Feedback:
     )
 
 
-def order(at_s: float, order_id: str = "order-1") -> Any:
+def order(at_s: float, order_id: str = "order-1", event_name: str = "Order Completed") -> Any:
     event = {
         "type": "track",
-        "event": "Order Completed",
-        "messageId": order_id,
+        "event": event_name,
+        "messageId": f"{event_name} {order_id}",
         "userId": "ana",
         "timestamp": instant(at_s).isoformat(),
         "properties": {"order_id": order_id},
@@ -201,6 +212,17 @@ def test_an_order_counts_for_the_newest_decision_of_the_window_message_or_not() 
     assert earned(*both, order(NOW_S + 15)) == {"plain.warm@0": 0.0, "no-send@10": 1.0}
     assert earned(*both, order(NOW_S + 71)) == {"plain.warm@0": 0.0, "no-send@10": 0.0}
     assert earned(*both, order(NOW_S - 1)) == {"plain.warm@0": 0.0, "no-send@10": 0.0}
+
+
+def test_an_order_that_is_cancelled_earns_nothing() -> None:
+    what = [decision(1, NOW_S), order(NOW_S + 5), order(NOW_S + 9, event_name="Order Cancelled")]
+    assert earned(*what) == earned(*reversed(what)) == {"plain.warm@0": 0.0}
+    assert earned(*what, order(NOW_S + 6, "order-2")) == {"plain.warm@0": 1.0}
+
+
+def test_a_campaign_in_shadow_is_not_evaluated() -> None:
+    assert earned(replace(decision(1, NOW_S), mode="shadow")) == {}
+    assert earned(replace(decision(1, NOW_S, "no_action_chosen"), mode="shadow")) == {}
 
 
 def test_decisions_that_chose_nothing_do_not_count() -> None:

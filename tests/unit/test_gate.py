@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 from math import sqrt
 
 import msgspec
@@ -13,8 +14,10 @@ from schemas.control import DeadLetter
 from schemas.learning import ArmStatistics
 from schemas.messages import Cancellation
 from schemas.topics import BY_NAME
+from schemas.values import instant
 from tests.support_core import DELAY_S, NOON, LaneHarness, make_playbook
-from workers.core import quiet_hours, triggers
+from tests.support_intake import NOW, map_one
+from workers.core import publishing, quiet_hours, triggers
 from workers.core.closing import Closing
 from workers.core.guidance import Guidance
 from workers.core.house_rules import Cap, QuietHours, ReviewRules
@@ -89,6 +92,18 @@ def test_held_words_survive_a_restart_and_leave_once_the_end_is_reached() -> Non
     lane.run([lane.candidate(lane.requests[0], body="another")], DUE_S + 3)
     assert [message.body for message in lane.messages] == ["Your band is still here."]
     assert [outcome.reason for outcome in lane.outcomes] == ["published"]
+
+
+@pytest.mark.parametrize("reviewed", [False, True])
+def test_words_that_come_while_it_is_paused_are_never_sent_though_the_gate_opens_later(reviewed: bool) -> None:
+    # paused ── words ── resumed ── the gate opens: nothing of the pause is sent later, and nothing unreviewed
+    lane = asked(with_policy(review=ReviewRules(new_prompts=reviewed)))
+    lane.guidance = Guidance(paused=frozenset({"all"}))
+    lane.run([lane.candidate(lane.requests[0])], DUE_S + 1, caught_up=False)
+    lane.guidance = Guidance()
+    lane.run([], DUE_S + 2)
+    assert (lane.messages, lane.reviews) == ([], [])
+    assert [outcome.reason for outcome in lane.outcomes] == ["paused"]
 
 
 # -- nothing of marketing leaves at night, by whatever way ------------------------------------------------------------------
@@ -320,11 +335,45 @@ def test_a_device_ahead_does_not_outlast_a_no_that_came_after_it(heard: str) -> 
     assert lane.profile().consent["push:marketing"].granted is False
 
 
+def test_a_worker_behind_the_broker_keeps_the_order_of_words() -> None:
+    # appended and said: a yes at 12:00, a no at 12:05, an older yes (11:58) that comes last ── the worker's clock says 11:00
+    lane = LaneHarness()
+    yes, no = lane.allow("push")[0], lane.allow("push", at_s=NOON + 300, status="unsubscribed")[0]
+    late = lane.allow("push", at_s=NOON - 120)[0]
+    words = [(yes, NOON), (no, NOON + 300), (late, NOON + 600)]
+    lane.run([msgspec.structs.replace(word, appended_at_s=at_s) for word, at_s in words], NOON - HOUR_S)
+    assert lane.profile().consent["push:marketing"].granted is False
+
+
 def test_a_yes_after_a_no_of_a_device_ahead_holds() -> None:
     lane = LaneHarness()
     no = msgspec.structs.replace(lane.allow("push", at_s=NOON + 600, status="unsubscribed")[0], appended_at_s=NOON)
     lane.run([no, *lane.allow("push", at_s=NOON + 300)], NOON + HOUR_S)
     assert lane.profile().consent["push:marketing"].granted is True
+
+
+@pytest.mark.parametrize(("device_s", "told"), [(600, True), (0, False), (-600, False)])
+def test_a_device_ahead_is_told_when_its_word_reached_the_log(device_s: int, told: bool) -> None:
+    # Claims of the device itself (Segment's receivedAt) must not make a no older than it is.
+    for claimed in (None, "1999-01-01T00:00:00Z", "2030-01-01T00:00:00Z"):
+        said = (NOW + timedelta(seconds=device_s)).isoformat()
+        word = {"channel": "push", "status": "subscribed"}
+        event = {"type": "track", "event": "Consent Updated", "userId": "ana", "timestamp": said, "properties": word}
+        received = instant(map_one(event | ({"receivedAt": claimed} if claimed else {})).get("receivedAt"))
+        early = received is not None and received < NOW + timedelta(seconds=device_s)
+        assert early is told
+        assert not told or received == NOW
+
+
+def test_words_that_intake_mapped_late_keep_their_order() -> None:
+    lane = LaneHarness()
+    properties = {"channel": "push", "status": "subscribed"}
+    reached = datetime.fromtimestamp(NOON, UTC).isoformat()
+    yes = lane.event("Consent Updated", NOON + 600, properties=properties, receivedAt=reached)
+    (no,) = lane.allow("push", at_s=NOON + 300, status="unsubscribed")
+    mapped_s = NOON + HOUR_S
+    lane.run([msgspec.structs.replace(one, appended_at_s=mapped_s) for one in (yes, no)], mapped_s)
+    assert lane.profile().consent["push:marketing"].granted is False
 
 
 # -- a timer that raises ----------------------------------------------------------------------------------------------------
@@ -347,13 +396,14 @@ def test_a_timer_that_raises_stops_nobody_else(monkeypatch: pytest.MonkeyPatch) 
     assert [(one.reason, one.complete) for one in lane.of("dead.letters", DeadLetter)] == [("timer_failed", False)]
 
 
-def test_a_deadline_that_raises_ends_its_request(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("owner", "name"), [(Closing, "_template"), (publishing, "message")])
+def test_a_deadline_that_raises_ends_its_request(monkeypatch: pytest.MonkeyPatch, owner: object, name: str) -> None:
     lane = asked()
 
-    def template(*_: object) -> None:
+    def broken(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(Closing, "_template", template)
+    monkeypatch.setattr(owner, name, broken)
     for step in range(3):
         lane.run([], DUE_S + 60 + step)
     assert [outcome.reason for outcome in lane.outcomes] == ["stale"]
@@ -380,3 +430,10 @@ def test_personalise_writes_every_topic_that_the_table_says_it_writes() -> None:
     channels = {name for name in promised if name.startswith("messages.")}
     assert written & channels
     assert promised - channels == written - channels
+
+
+def test_a_late_event_does_not_move_the_zone_of_a_customer_whose_language_is_not_known() -> None:
+    lane = LaneHarness()
+    here, there = {"timezone": "Europe/Berlin"}, {"timezone": "Asia/Tokyo"}
+    lane.run([lane.event("Page", NOON, context=here), lane.event("Page", NOON - HOUR_S, context=there)], NOON + 1)
+    assert lane.profile().timezone == "Europe/Berlin"

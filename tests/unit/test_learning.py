@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from schemas import codec
+from schemas.events import Product
 from schemas.learning import ArmStatistics
 from tests.support_learning import (
     HOUR,
@@ -22,9 +23,10 @@ from tests.support_learning import (
     order,
     outcome,
     sums_of,
+    taken_back,
 )
 from workers.core.house_rules import Rewards
-from workers.core.learning import keys
+from workers.core.learning import facts, keys
 from workers.core.learning.memory import index_keys
 from workers.core.learning.statistics import wilson
 
@@ -111,8 +113,6 @@ def test_an_order_is_the_last_messages_but_every_decisions_by_intention_to_treat
     assert (warm.requested_converted, warm.converted, warm.revenue) == (1, 0, {})
     assert (plain.requested_converted, plain.converted, plain.holdout_converted) == (1, 1, 1)
     assert (plain.revenue, plain.holdout_revenue) == ({"EUR": 10.0}, {"EUR": 10.0})
-    assert plain.uplift is not None
-    assert plain.uplift.value == 0.0
     assert {arm.arm: arm.rewards for arm in lane.snapshots[-1].arms} == {"plain": 1.0, "warm": 0.0}
 
 
@@ -391,16 +391,192 @@ def test_what_was_not_told_before_a_restart_is_told_after_it() -> None:
     assert len(lane.outputs) == told
 
 
-def test_uplift_is_told_with_its_interval() -> None:
+# -- whom the uplift compares -------------------------------------------------------------------------------------------
+
+#: When every decision made at NOON is counted for good: the attribution window and the grace, six hours each.
+SEALED = NOON + 12 * HOUR
+#: A Monday, 00:00 UTC, on which customers count anew.
+PERIOD = 1_710_720_000.0
+DRAWN: dict[str, Any] = {"mode": "live", "holdout_share": 0.1}
+
+
+def compared(lane: LearnHarness) -> tuple[int, int, int, int]:
+    """Customers asked for, those of them who ordered, customers held out, those of them who ordered; over all rows."""
+    return (
+        sum(row.requested_customers for row in lane.metrics.values()),
+        sum(row.requested_customers_converted for row in lane.metrics.values()),
+        sum(row.holdout_customers for row in lane.metrics.values()),
+        sum(row.holdout_customers_converted for row in lane.metrics.values()),
+    )
+
+
+def test_uplift_is_told_with_its_interval_when_the_windows_are_over() -> None:
     values: list[Fed] = []
-    for n in range(40):
-        values += [decision(n, NOON, f"u{n}", "holdout" if n % 2 else "requested")]
+    for n in range(400):
+        values += [decision(n, NOON, f"u{n}", "holdout" if n % 2 else "requested", **DRAWN)]
         values += [order(f"e{n}", NOON + 60, f"u{n}")] if n % 4 == 0 else []
-    row = learnt(*values).the_row()
+    lane = learnt(*values)
+    assert (lane.the_row().uplift, compared(lane)) == (None, (0, 0, 0, 0))
+    lane.tick(SEALED)
+    row = lane.the_row()
+    assert compared(lane) == (200, 100, 200, 0)
     assert row.uplift is not None
     assert row.uplift.value == 0.5
-    assert 0.2 < row.uplift.low < 0.5 < row.uplift.high < 0.8
-    assert row.rates["requested_converted"] == wilson(10, 20)
+    assert 0.3 < row.uplift.low < 0.5 < row.uplift.high < 0.7
+    assert row.rates["requested_customers_converted"] == wilson(100, 200)
+
+
+def test_a_customer_is_compared_once_with_the_first_decision_in_whatever_order_they_are_read() -> None:
+    many: list[Fed] = [decision(n, NOON + n * 60, variation_id=f"v{n}", **DRAWN) for n in range(5)]
+    bought: Fed = order("e1", NOON + 30)  # before the second decision: only the first can have led to it
+    for values in ((*many, bought), (bought, *reversed(many))):
+        lane = learnt(*values)
+        lane.restart()
+        lane.tick(SEALED + HOUR)
+        assert compared(lane) == (1, 1, 0, 0)
+        assert [row.variation_id for row in lane.metrics.values() if row.requested_customers] == ["v0"]
+    late = learnt(*many)  # one by one, each counted for good before the next is decided
+    for n in range(5, 9):
+        late.tick(NOON + (n - 4) * 13 * HOUR)
+        late.run(decision(n, NOON + (n - 4) * 13 * HOUR, **DRAWN))
+    late.tick(NOON + 90 * HOUR)
+    assert compared(late) == (1, 0, 0, 0)
+
+
+def test_each_campaign_compares_for_itself_and_each_period_anew() -> None:
+    lane = LearnHarness()
+    for n, at_s in enumerate((PERIOD - 600, PERIOD - 1, PERIOD, PERIOD + 60)):
+        lane.wall_s = at_s
+        lane.run(decision(n, at_s, **DRAWN), decision(10 + n, at_s, campaign_id="welcome", **DRAWN))
+    lane.tick(PERIOD + 13 * HOUR)
+    assert compared(lane) == (4, 0, 0, 0)
+    assert {row.window_start.timestamp() for row in lane.metrics.values() if row.requested_customers} == {
+        PERIOD - HOUR,
+        PERIOD,
+    }
+
+
+@pytest.mark.parametrize(
+    ("fields", "counts"),
+    [
+        ({"reason": "requested"}, (1, 1, 0, 0)),
+        ({"reason": "holdout"}, (0, 0, 1, 1)),
+        ({"reason": "no_action_chosen"}, (0, 0, 0, 0)),
+        ({"reason": "holdout", "mode": "shadow"}, (0, 0, 0, 0)),
+        ({"reason": "requested", "holdout_share": 0.0}, (0, 0, 0, 0)),
+        ({"reason": "holdout", "holdout_share": 1.0}, (0, 0, 0, 0)),
+        ({"reason": "requested", "mode": "", "holdout_share": None}, (1, 1, 0, 0)),
+    ],
+)
+def test_only_customers_who_could_be_held_out_are_compared(fields: Any, counts: tuple[int, ...]) -> None:
+    lane = learnt(decision(1, **(DRAWN | fields)), order("e1", NOON + 60))
+    lane.tick(SEALED)
+    assert compared(lane) == counts
+
+
+def test_whoever_was_asked_for_before_there_was_a_control_group_counts_once_there_is_one() -> None:
+    lane = learnt(decision(1, **(DRAWN | {"holdout_share": 0.0})), decision(2, NOON + 60, **DRAWN))
+    lane.tick(SEALED + HOUR)
+    assert compared(lane) == (1, 0, 0, 0)
+
+
+@pytest.mark.parametrize("reason", ["requested", "holdout", "no_action_chosen"])
+def test_a_campaign_in_shadow_is_no_evidence_and_compares_nobody(reason: str) -> None:
+    lane = learnt(
+        decision(1, reason=reason, mode="shadow", message_id="m1"),
+        outcome(1, reason="published"),
+        feedback("f1", 1, "clicked", NOON + 60),
+        order("e1", NOON + 70),
+    )
+    lane.tick(SEALED)
+    assert sums_of(lane.metrics) == {f"cart|push|warm|sports|{NOON:.0f}|3": {"decisions": 1}}
+    assert lane.snapshots == []
+
+
+def test_the_memory_of_who_was_compared_is_bounded_and_ends_with_the_period() -> None:
+    lane = LearnHarness()
+    for n in range(200):
+        lane.run(decision(n, NOON, campaign_id=f"c{n}", **DRAWN))
+    lane.tick(SEALED)
+    stored = facts.decode(lane.store.values[keys.customer_key("ana")])
+    assert len(stored.compared) == facts.MAX_COMPARED
+    lane.tick(PERIOD + 13 * HOUR - 1)
+    assert lane.kinds()[b"c"] == 1
+    lane.tick(PERIOD + 13 * HOUR)
+    assert lane.kinds()[b"c"] == lane.kinds()[b"t"] == 0
+
+
+# -- what is taken back -----------------------------------------------------------------------------------------------
+
+BOUGHT = (*SENT, order("e1", NOON + 60, total=20.0))
+
+
+@pytest.mark.parametrize(
+    ("back", "revenue", "converted"),
+    [
+        ({}, {}, 1),
+        ({"total": 5.0, "currency": "EUR"}, {"EUR": 15.0}, 1),
+        ({"revenue": -5.0}, {"EUR": 15.0}, 1),
+        ({"total": 99.0}, {}, 1),
+        ({"total": 5.0, "currency": "CNY"}, {"EUR": 20.0}, 1),
+        (
+            {"products": [Product(product_id="p", price=4.0, quantity=2), Product(product_id="q", price=1.0)]},
+            {"EUR": 11.0},
+            1,
+        ),
+        ({"cancelled": True}, {}, 0),
+        ({"cancelled": True, "total": 20.0, "currency": "EUR"}, {}, 0),
+    ],
+)
+def test_what_is_refunded_or_cancelled_is_taken_back(back: Any, revenue: dict[str, float], converted: int) -> None:
+    event = taken_back("r1", "e1", NOON + 600, **back)
+    for values in ((*BOUGHT, event), (event, *BOUGHT), (*BOUGHT, event, event)):
+        row = learnt(*values).the_row()
+        assert (row.revenue, row.requested_revenue) == (revenue, revenue)
+        assert (row.converted, row.requested_converted) == (converted, converted)
+    lane = learnt(*BOUGHT)
+    assert (lane.the_row().converted, lane.the_row().revenue) == (1, {"EUR": 20.0})
+    lane.run(event)
+    lane.tick(LATER + 10)
+    assert (lane.the_row().converted, lane.the_row().revenue) == (converted, revenue)
+    assert the_arm(lane).rewards == float(converted)
+
+
+def test_several_refunds_of_an_order_add_up_and_an_unusable_one_takes_nothing_back() -> None:
+    lane = learnt(
+        *BOUGHT,
+        taken_back("r1", "e1", NOON + 70, total=5.0),
+        taken_back("r2", "e1", NOON + 80, total=6.0),
+        taken_back("r3", None, NOON + 90, total=1.0),
+        taken_back("r4", "e1", NOON + 90, products=[Product(product_id="p")]),
+        taken_back("r5", "e1", NOON + 90, total=1e12),
+    )
+    assert lane.the_row().revenue == {"EUR": 9.0}
+    assert lane.tally["learn_ignored", "customer.events", "no_order_id"] == 1
+    assert lane.tally["learn_ignored", "customer.events", "bad_revenue"] == 2
+    assert lane.dead_letters == []
+
+
+def test_a_flood_of_refunds_is_bounded_and_a_cancellation_is_never_crowded_out() -> None:
+    flood = [taken_back(f"r{n}", "e1", NOON + 70 + n, total=0.01) for n in range(100)]
+    lane = learnt(*BOUGHT, *flood, taken_back("c1", "e1", NOON + 900, cancelled=True), *flood)
+    assert lane.the_row().converted == 0
+    stored = facts.decode(lane.store.values[keys.customer_key("ana")])
+    assert len(stored.orders["oe1"].refunds) == facts.MAX_REFUNDS
+
+
+def test_what_is_counted_for_good_is_not_taken_back_and_that_is_counted() -> None:
+    lane = learnt(*BOUGHT)
+    lane.tick(SEALED)
+    before = sums_of(lane.metrics)
+    lane.run(taken_back("r1", "e1", SEALED + 1, cancelled=True))
+    lane.tick(SEALED + HOUR)
+    assert sums_of(lane.metrics) == before
+    assert lane.tally["learn_ignored", "customer.events", "refund_counts_nowhere"] == 1
+    lane.run(taken_back("r2", "e9", SEALED + HOUR))
+    lane.tick(SEALED + 14 * HOUR)
+    assert lane.tally["learn_ignored", "customer.events", "refund_of_no_order"] == 1
+    assert sums_of(lane.metrics) == before
 
 
 # -- time -------------------------------------------------------------------------------------------------------------
@@ -413,7 +589,9 @@ def test_a_sealed_decision_is_counted_for_good() -> None:
     assert lane.kinds()[b"c"] == 1
     lane.tick(NOON + 12 * HOUR)
     lane.tick(NOON + 12 * HOUR + 70)  # the order could have been another decision's
-    assert (lane.kinds()[b"c"], sums_of(lane.metrics)) == (0, before)
+    (row,) = before.values()
+    row |= {"requested_customers": 1, "requested_customers_converted": 1}
+    assert sums_of(lane.metrics) == before
     lane.run(
         *SENT, order("e1", NOON + 70), feedback("f2", 1, "opened", NOON + 80), feedback("f2", 1, "opened", NOON + 80)
     )

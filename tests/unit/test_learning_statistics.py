@@ -12,7 +12,8 @@ from schemas.learning import FeedbackMetrics
 from tests.support_learning import NOON, at
 from workers.core.learning.delays import bucket, share_within
 from workers.core.learning.metrics import combine, with_rates
-from workers.core.learning.statistics import newcombe, wilson
+from workers.core.learning.statistics import wilson
+from workers.core.learning.uplift import Groups, uplift
 
 
 @pytest.mark.parametrize(
@@ -23,24 +24,6 @@ from workers.core.learning.statistics import newcombe, wilson
 def test_wilson_agrees_with_the_published_examples(successes: int, trials: int, low: float, high: float) -> None:
     rate = wilson(successes, trials)
     assert (round(rate.low, 4), round(rate.high, 4)) == (low, high)
-
-
-@pytest.mark.parametrize(
-    ("counts", "low", "high"),
-    # Newcombe 1998 (difference), table II, method 10
-    [
-        ((56, 70, 48, 80), 0.0524, 0.3339),
-        ((9, 10, 3, 10), 0.1705, 0.8090),
-        ((10, 10, 0, 20), 0.6791, 1.0),
-        ((6, 7, 2, 7), 0.0582, 0.8062),
-        ((5, 56, 0, 29), -0.0381, 0.1926),
-    ],
-)
-def test_newcombe_agrees_with_the_published_examples(
-    counts: tuple[int, int, int, int], low: float, high: float
-) -> None:
-    uplift = newcombe(*counts)
-    assert (round(uplift.low, 4), round(uplift.high, 4)) == (low, high)
 
 
 @pytest.mark.parametrize(("successes", "trials"), [(0, 0), (2, 1), (-1, 3)])
@@ -90,8 +73,25 @@ def test_records_add_up_and_say_what_they_do_not_share() -> None:
     assert (total.requested, total.published, total.clicked) == (20, 10, 3)
     assert (total.revenue, total.ignored) == ({"CNY": 5.0, "EUR": 0.3}, {"future": 2})
     assert total.rates["clicked"] == wilson(3, 10)
-    assert total.uplift == newcombe(6, 20, 1, 5)
+    assert total.uplift is None
     assert combine([total]) == total
+
+
+def test_uplift_of_a_sum_is_compared_window_by_window() -> None:
+    compared = {"requested_customers": 900, "requested_customers_converted": 90}
+    held = {"holdout_customers": 100, "holdout_customers_converted": 5}
+    one, other = row(**compared, **held), row(window_start=at(NOON + 60), partition=2, **compared, **held)
+    total = combine([one, other])
+    assert total.uplift == uplift({NOON: Groups(900, 90, 100, 5), NOON + 60: Groups(900, 90, 100, 5)})
+    assert with_rates(one).uplift == uplift({NOON: Groups(900, 90, 100, 5)})
+    elsewhere = combine([one, row(partition=2, **compared, **held)])
+    assert elsewhere.uplift == uplift({NOON: Groups(1800, 180, 200, 10)})
+
+
+def test_several_campaigns_have_no_uplift_together_as_they_share_customers() -> None:
+    held = {"requested_customers": 100, "holdout_customers": 100}
+    assert combine([row(**held), row(**held)]).uplift is not None
+    assert combine([row(**held), row(campaign_id="welcome", **held)]).uplift is None
 
 
 def test_nothing_cannot_be_added_up() -> None:
@@ -120,5 +120,9 @@ def test_the_share_of_rewards_grows_with_age_and_follows_what_was_seen() -> None
 
 def test_every_rate_of_the_contract_is_a_count() -> None:
     names = {field.name for field in msgspec.structs.fields(FeedbackMetrics)}
-    full = row(**dict.fromkeys(("requested", "published", "holdout", "no_action"), 1))
+    full = row(
+        **dict.fromkeys(
+            ("requested", "published", "holdout", "no_action", "requested_customers", "holdout_customers"), 1
+        )
+    )
     assert set(with_rates(full).rates) <= names

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -148,3 +149,94 @@ def test_a_number_that_came_as_text_is_a_number_for_rules(value: object, group: 
 
 def test_the_trait_s_name_decides() -> None:
     assert [ages.kind(name) for name in ("age", "Date of Birth", "mileage", "agent")] == ["age", "birthday", None, None]
+
+
+# -- the day itself ------------------------------------------------------------------------------------------------------
+
+DAY = 86_400.0
+
+
+def at(day: str) -> float:
+    return datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp()
+
+
+@pytest.mark.parametrize(
+    ("birthday", "eighteenth"),
+    [
+        ("2006-03-04", "2024-03-04"),
+        ("2006-12-31", "2024-12-31"),
+        ("2006-01-01", "2024-01-01"),
+        ("2004-02-29", "2022-03-01"),  # no such day in that year
+        ("2006-02-28", "2024-02-28"),
+        ("2006-03-01", "2024-03-01"),
+    ],
+)
+@pytest.mark.parametrize("kept_as", ["fact", "trait"])
+def test_a_minor_is_one_until_the_eighteenth_birthday_begins(birthday: str, eighteenth: str, kept_as: str) -> None:
+    for second, grown_up in ((-DAY, False), (-0.001, False), (0.0, True), (DAY - 1, True)):
+        now_s = at(eighteenth) + second
+        told = {"birthday": birthday}
+        profile = Profile(customer_id="u", traits=dict(told))
+        if kept_as == "fact":
+            adult_at = ages.adult_at("birthday", birthday, now_s)
+            assert adult_at == at(eighteenth)
+            profile = Profile(customer_id="u", adult_at={"birthday": (now_s, adult_at)})
+        assert consent.may_personalise(profile, now_s) is grown_up, second
+
+
+@pytest.mark.parametrize(
+    ("age", "years_left"), [(17, 1.0), (17.5, 0.5), ("17.99", 0.01), (18, None), (0, 18.0), (130, None)]
+)
+def test_an_age_says_when_somebody_comes_of_age_at_the_latest(age: object, years_left: float | None) -> None:
+    found = ages.adult_at("age", age, NOON)  # type: ignore[arg-type] # as any trait
+    assert found == (0.0 if years_left is None else pytest.approx(NOON + years_left * YEAR_S))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("age", 131, False),  # neither an age nor a year
+        ("age", -1, False),
+        ("age", 2012, True),  # a year of birth
+        ("age", "13-17", True),
+        ("age", "x" * 64 + "17", False),  # beyond what is looked at
+        ("age", "x" * 62 + "17", True),
+        ("age", [None, 17], True),
+        ("age", ["x"] * 20 + ["17"], False),
+        ("age", ["x"] * 19 + ["17"], True),
+        ("age", [], False),
+        ("birthday", False, False),
+        ("page", 17, False),
+        ("user.profile.age", 17, True),
+        ("birthday", "some time in 2012 or 2015", True),
+        ("birthday", "x" * 64 + "2015", False),
+    ],
+)
+def test_what_tells_an_age_at_all(name: str, value: Any, *, told: bool) -> None:
+    assert (ages.adult_at(name, value, NOON) is not None) is told
+    assert ages.is_minor({name: value}, NOON) is told
+
+
+@pytest.mark.parametrize(
+    ("value", "years"),
+    [
+        ("under 18", 17),
+        ("18", 18),
+        ("< 18", 17),
+        ("below 16", 15),
+        ("13-17", 13),
+        ("younger than 14", 13),
+        ("18以下", 17),
+    ],
+)
+def test_of_an_age_in_words_the_youngest_counts(value: str, years: int) -> None:
+    found = ages.adult_at("age", value, NOON)
+    assert found == (pytest.approx(NOON + (18 - years) * YEAR_S) if years < 18 else 0.0)
+
+
+def test_of_several_years_the_latest_and_of_several_ages_the_youngest() -> None:
+    assert ages.adult_at("birthday", "2012 or 2015", NOON) == at("2033-12-31")
+    assert ages.adult_at("age", ["40", "15", "16"], NOON) == pytest.approx(NOON + 3 * YEAR_S)
+    assert ages.is_minor({"birthday": "1990-01-01", "age": "15"}, NOON)
+    assert not ages.is_minor({"birthday": "1990-01-01", "plan": "15"}, NOON)
+    assert ages.adult_at("age", "born in 1980", NOON) == at("1998-12-31"), "a year is no age, nor are its digits"

@@ -36,6 +36,21 @@ def test_what_becomes_of_what_strangers_send_is_tested(row: str) -> None:
     assert is_a_test(row.rstrip("| ").rpartition("|")[2].strip())
 
 
+FAULTS = (ROOT / "docs" / "faults.md").read_text()
+DECISIONS = [
+    line for line in FAULTS[FAULTS.index("## Time, order") :].splitlines() if "tests/" in line and line[0] == "|"
+]
+
+
+def test_the_table_of_decisions_has_its_rows() -> None:
+    assert len(DECISIONS) > 15
+
+
+@pytest.mark.parametrize("row", DECISIONS, ids=lambda row: row.split("::")[-1].strip("` |"))
+def test_what_became_of_wrong_decisions_is_tested(row: str) -> None:
+    assert is_a_test(row.rstrip("| ").rpartition("|")[2].strip())
+
+
 def is_a_test(cell: str) -> bool:
     """Whether `tests/....py::test_...` in backquotes is a test that there is."""
     named = re.fullmatch(r"`(tests/\S+\.py)::(test_\w+)`", cell)

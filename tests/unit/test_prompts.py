@@ -90,9 +90,16 @@ def test_the_context_of_the_customer_comes_last_and_clean() -> None:
 
 
 def test_nothing_about_the_customer_is_in_a_prompt() -> None:
-    words = "\n".join(turn.content for turn in render(playbook(), request()))
-    assert "ana" not in words.split()
-    assert "m-1" not in words
+    secrets = {
+        "user_id": "zq-user-zq",
+        "message_id": "zq-message-zq",
+        "decision_id": "zq-decision-zq",
+        "customer_ref": "zq-ref-zq",
+    }
+    asked = msgspec.structs.replace(request(), **secrets)
+    words = "\n".join(turn.content for turn in render(playbook(), asked))
+    assert asked.product.name in words
+    assert "zq" not in words.lower()
 
 
 HOSTILE_NAMES = (
@@ -224,11 +231,10 @@ def test_the_examples_of_every_prompt_are_answers_for_the_channel_that_is_asked_
     known = playbook(folder)
     product = ProductFacts(product_id="p", name="Thing", facts=["a fact"])
     for (prompt, language), channel in product_of(known.prompts, known.channels):
-        if prompt.startswith("copy-"):
-            continue
         for tone in (*known.tones, None):
             asked = request(channel=channel, language=language, product=product, prompt=prompt, tone=tone)
             answers = [turn.content for turn in render(known, asked) if turn.role == "assistant"]
+            assert len(answers) == {"en": 3, "zh": 0}[language], prompt  # Chinese prompts show none
             for answer in answers:
                 jsonschema.validate(msgspec.json.decode(answer), schema_for(known.channels[channel], language))
 

@@ -74,13 +74,35 @@ def test_rates_are_computed_anew_from_the_sums() -> None:
     assert 0 < rate.low < rate.value == 0.7 < rate.high < 1
 
 
+COMPARED = {"requested_customers": 500, "requested_customers_converted": 200}
+HELD_OUT = {"holdout_customers": 500, "holdout_customers_converted": 50}
+
+
 def test_the_effect_is_computed_anew_from_the_sums() -> None:
-    half = {"requested": 50, "requested_converted": 20, "holdout": 50, "holdout_converted": 5}
-    (row,) = rows([metrics(**half), metrics(partition=1, **half)], "campaign")
+    (row,) = rows([metrics(**COMPARED), metrics(partition=1, **HELD_OUT)], "campaign")
     uplift = row.counts.uplift
     assert uplift is not None
     assert uplift.value == pytest.approx(0.3)
-    assert 0 < uplift.low < 0.3 < uplift.high
+    assert 0.2 < uplift.low < 0.3 < uplift.high < 0.4
+
+
+def test_the_intervals_of_all_effects_shown_hold_together() -> None:
+    many = [metrics(variation_id=f"v{n}", **COMPARED, **HELD_OUT) for n in range(10)]
+    (alone,) = rows(many[:1], "arm")
+    together = rows([*many, metrics(variation_id="nobody held out", **COMPARED)], "arm")
+    assert alone.counts.uplift is not None
+    widths = [row.counts.uplift.high - row.counts.uplift.low for row in together if row.counts.uplift is not None]
+    assert len(widths) == 10
+    assert min(widths) > 1.15 * (alone.counts.uplift.high - alone.counts.uplift.low)
+    assert [row.counts.uplift for row in together if row.counts.uplift is None] == [None]
+
+
+def test_what_several_campaigns_share_has_no_effect() -> None:
+    both = [metrics(channel="push", **COMPARED, **HELD_OUT), metrics(campaign_id="welcome", channel="push", **HELD_OUT)]
+    (together,) = rows(both, "channel")
+    (one,) = rows(both, "channel", "cart-abandonment")
+    assert together.counts.uplift is None
+    assert one.counts.uplift is not None
 
 
 def test_arms_stand_with_the_chances_of_the_policy_likeliest_first() -> None:

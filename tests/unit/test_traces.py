@@ -125,7 +125,7 @@ def test_no_text_leaves_by_a_span(fake: FakeLlm, collector: Collector) -> None:
     fake.text = "a secret answer"
     ask(fake, collector.url, CALL)
     sent = b"".join(collector.bodies)
-    assert sent
+    assert MODEL.encode() in sent, "what is looked for below would be found"
     assert TEXT.encode() not in sent
     assert b"a secret answer" not in sent
 

@@ -145,14 +145,14 @@ CATALOGUE: tuple[Metric, ...] = (
         name="attune_revenue_total",
         kind="counter",
         labels=("currency",),
-        help="Revenue attributed to published messages; exact sums are in feedback.metrics.",
+        help="Revenue attributed to published messages, refunds not taken back; exact sums are in feedback.metrics.",
     ),
     Metric(
         short="learn_ignored",
         name="attune_learn_ignored_total",
         kind="counter",
         labels=("topic", "reason"),
-        help="Decisions, outcomes, feedback and orders (or their amounts) that learn could not use.",
+        help="Decisions, outcomes, feedback, orders and refunds (or their amounts) that learn could not use.",
     ),
     Metric(
         short="feedback_misplaced",

@@ -12,6 +12,7 @@ from workers.adapters import clock
 from workers.adapters.event_files import EventFile
 from workers.adapters.kafka_config import quiet_config
 from workers.core.dead_letters import dead_letter
+from workers.core.intake.file_order import within_order
 from workers.core.personalise import EVENTS, PUNCTUATION
 from workers.errors import InvalidEvent, Unavailable
 from workers.ports import Record
@@ -35,10 +36,13 @@ class Fed(msgspec.Struct):
 class Feeder:
     """Sends mapped events to customer.events, and at the end the punctuation that lets the clock run out."""
 
-    def __init__(self, settings: Settings, speed: float) -> None:
-        """`speed` 0: as fast as it goes; N: N times faster than the events happened."""
+    def __init__(self, settings: Settings, speed: float, *, by_event: bool = False) -> None:
+        """`speed` 0: as fast as it goes; N: N times faster than the events happened. `by_event`: time is that of the events,
+        so that what is stamped ahead is refused (core.intake.file_order).
+        """
         self._settings = settings
         self._speed = speed
+        self._by_event = by_event
         self._producer = Producer(
             {
                 **quiet_config(settings),
@@ -55,7 +59,7 @@ class Feeder:
     def feed(self, file: EventFile, fed: Fed) -> Iterator[Fed]:
         """Sends row by row; yields after each, and while it waits for the next, so that the caller can look around."""
         began_s, first_event_s = clock.monotonic_s(), 0.0
-        for row, mapped in file:
+        for row, mapped in within_order(file) if self._by_event else file:
             fed.rejected += mapped.rejected
             if (error := mapped.whole()) is not None:
                 self._reject(file, row, error)

@@ -129,7 +129,7 @@ def _run(settings: Settings, events: EventFile, speed: float) -> dict[str, Any]:
                 decided = f"{closing.decisions.total()} decisions, {ended} of {closing.requests} requests ended"
                 say(f"{fed.events} events ({share:.0%} of the file), {decided}, {len(closing.messages)} messages")
 
-        feeder, looked_s = Feeder(settings, speed), began_s
+        feeder, looked_s = Feeder(settings, speed, by_event=True), began_s
         for state in feeder.feed(events, fed):
             if clock.monotonic_s() - looked_s > _LOOK_S:
                 progress.update(reading, completed=events.bytes_read, note=f"{state.events} events")

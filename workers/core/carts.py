@@ -152,6 +152,8 @@ def _put(cart: Cart, product: Product, at_s: float, *, add: bool) -> None:
         if len(cart.lines) >= MAX_CART_LINES:
             return
         line = cart.lines[product.product_id] = CartLine(product.product_id[:MAX_TEXT], 0, added_at=at_s)
+    if add:  # an order that arrives late closes what was added before it, and nothing that was added anew
+        line.added_at = max(line.added_at, at_s)
     quantity = 1 if product.quantity is None else product.quantity
     line.quantity = min(line.quantity + quantity if add else quantity, MAX_QUANTITY)
     line.price = product.price if known_price(product.price) else line.price

@@ -202,9 +202,11 @@ class Closing:
     # -- the gate ----------------------------------------------------------------------------------------------------
 
     def _release(self, profile: Profile, message_id: str, opened: OpenRequest, held: Held, now_s: float) -> None:
-        """A text is ready: it leaves as soon as the gate opens."""
+        """A text is ready: it leaves as soon as the gate opens. What must not leave ends at once: that needs no gate."""
         held.released = True
-        if self._live:
+        if (objection := self._objection(profile, opened, now_s)) is not None:
+            self._end(profile, message_id, opened, held, now_s, objection)
+        elif self._live:
             self._hold(profile, message_id, opened, held, now_s)
         else:
             self._leave(profile, message_id, opened, held, now_s)
@@ -273,15 +275,14 @@ class Closing:
         objection: Objection | None,
     ) -> None:
         """Publishes, or discards for the reason given: the one outcome of this request."""
-        workspace = self._workspace
+        workspace, message = self._workspace, None
+        if objection is None:  # first of all: if that raises, the request is still there to be abandoned
+            made = publishing.message(profile, message_id, opened, held, self._playbook, now_s)
+            message, objection = (made, None) if isinstance(made, Message) else (None, made)
         workspace.touch(profile)
         self._no_longer_awaited(opened)
         del profile.open[message_id]
         workspace.timers.cancel(profile, DEADLINE + message_id)
-        message = None
-        if objection is None:
-            made = publishing.message(profile, message_id, opened, held, self._playbook, now_s)
-            message, objection = (made, None) if isinstance(made, Message) else (None, made)
         if message is not None:
             self._publish(profile, opened, message, held.text.body, now_s)
         ended = publishing.outcome(profile, message_id, opened, objection, message, now_s)

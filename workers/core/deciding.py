@@ -138,6 +138,7 @@ class Deciding:
             mode=campaign.mode,
             propensity=ruling.propensity,
             propensities=ruling.chances,
+            holdout_share=self._playbook.policy.holdout if campaign.category == policy.MARKETING else 0.0,
             due_at=instant(occurrence.due_at_s),
             policy_version=policy.POLICY_VERSION,
             playbook_version=self._playbook.version,

@@ -10,13 +10,14 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from math import sqrt
 from operator import add
 from random import Random
-from statistics import fmean, stdev
+from statistics import fmean
 
 import msgspec
 
-from schemas.events import ORDER_COMPLETED, AnyEvent, Track
+from schemas.events import ORDER_CANCELLED, ORDER_COMPLETED, AnyEvent, Track
 from schemas.learning import Estimate
 from schemas.messages import Decision, Feedback
 from workers.core.house_rules import Rewards
@@ -67,7 +68,7 @@ class Refused(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ArmResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What one arm earned in one target group; `probability` is that of the newest decision. One decision has no interval."""
+    """What one arm earned in one target group; `probability` is that of the newest decision. One customer has no interval."""
 
     campaign_id: str
     target_group: str
@@ -90,8 +91,9 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
 class Evaluation:
     """Joins decisions with what became of them. Feed it values of the topics in any order; repetitions change nothing.
 
-    Only decisions that chose count: `requested` and `no_action_chosen`, with two arms or more. An order earns
-    `converted` for the customer's newest such decision of the last `attribution_s`, message or not.
+    Only decisions that chose count: `requested` and `no_action_chosen`, with two arms or more, of a campaign that is not in
+    shadow. An order that is not cancelled earns `converted` for the customer's newest such decision of the last
+    `attribution_s`, message or not.
     """
 
     def __init__(self, rewards: Rewards, attribution_s: float, keep: int = 20_000) -> None:
@@ -102,11 +104,14 @@ class Evaluation:
         self._decisions: dict[str, Decision] = {}
         self._happened: dict[str, set[str]] = defaultdict(set)
         self._orders: dict[str, dict[str, float]] = defaultdict(dict)
+        self._cancelled: set[tuple[str, str]] = set()
 
     def add(self, value: Decision | Feedback | AnyEvent) -> None:
         """Takes in one record of message.decisions, message.feedback or customer.events."""
         match value:
-            case Decision(reason="requested" | "no_action_chosen") if len(value.propensities) >= 2:
+            case Decision(reason="requested" | "no_action_chosen", mode=mode) if (
+                len(value.propensities) >= 2 and mode != "shadow"
+            ):
                 self._decisions[value.decision_id] = value
                 if len(self._decisions) > self._keep:
                     oldest = self._decisions.pop(next(iter(self._decisions)))
@@ -116,6 +121,8 @@ class Evaluation:
             case Track(event=event) if event == ORDER_COMPLETED:
                 at_s = value.timestamp.timestamp()
                 self._orders[value.customer_id][value.properties.order_id or value.message_id] = at_s
+            case Track(event=event) if event == ORDER_CANCELLED and value.properties.order_id:
+                self._cancelled.add((value.customer_id, value.properties.order_id))
             case _:
                 pass
 
@@ -151,7 +158,9 @@ class Evaluation:
             ids.append(decision.decision_id)
         found = set()
         for user_id, (times, ids) in by_user.items():
-            for at_s in self._orders.get(user_id, {}).values():
+            for order_id, at_s in self._orders.get(user_id, {}).items():
+                if (user_id, order_id) in self._cancelled:
+                    continue
                 position = bisect_right(times, at_s) - 1
                 if position >= 0 and at_s - times[position] <= self._attribution_s:
                     found.add(ids[position])
@@ -235,16 +244,20 @@ def newest_chances(scored: Iterable[Scored]) -> dict[tuple[str, str], dict[str, 
 
 
 def by_arm(scored: Sequence[Scored]) -> list[ArmResult]:
-    """Mean reward of every arm that was possible, per campaign and target group, with a normal 95 % interval."""
-    earned: dict[tuple[str, str, str], list[float]] = defaultdict(list)
+    """Mean reward of every arm that was possible, per campaign and target group, with a normal 95 % interval.
+
+    Decisions of one customer are not independent: the variance is that of customers' sums.
+    """
+    earned: dict[tuple[str, str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for one in scored:
-        earned[one.campaign_id, one.target_group, one.arm].append(one.reward)
+        earned[one.campaign_id, one.target_group, one.arm][one.user_id].append(one.reward)
     results = []
     for (campaign_id, group), chances in sorted(newest_chances(scored).items()):
         for arm, probability in sorted(chances.items()):
-            rewards = earned.get((campaign_id, group, arm), [])
+            customers = list(earned.get((campaign_id, group, arm), {}).values())
+            rewards = [reward for own in customers for reward in own]
             mean = fmean(rewards) if rewards else 0.0
-            margin = _Z * stdev(rewards) / len(rewards) ** 0.5 if len(rewards) > 1 else None
+            margin = _Z * _standard_error(customers, mean, len(rewards)) if len(customers) > 1 else None
             results.append(
                 ArmResult(
                     campaign_id=campaign_id,
@@ -257,3 +270,9 @@ def by_arm(scored: Sequence[Scored]) -> list[ArmResult]:
                 )
             )
     return results
+
+
+def _standard_error(customers: Sequence[Sequence[float]], mean: float, decisions: int) -> float:
+    """Of the mean of all rewards, which come by customers (the linearised variance of a ratio)."""
+    off = sum((sum(own) - mean * len(own)) ** 2 for own in customers)
+    return sqrt(off * len(customers) / (len(customers) - 1)) / decisions

@@ -1,7 +1,7 @@
 """Folds one event into a profile: what a customer did becomes what we know.
 
-The order of events inside the lateness bound does not matter for counts, decayed counters, recent products, carts and
-consent: each part is a sum, a maximum, or takes the newest by event time.
+The order of events inside the lateness bound does not matter for counts, decayed counters, recent products and consent,
+nor, where nothing is removed, for which carts are open: each part is a sum, a maximum, or takes the newest by event time.
 """
 
 from __future__ import annotations
@@ -127,12 +127,11 @@ def _see(profile: Profile, event: AnyEvent, at_s: float) -> bool:
     newest = at_s >= profile.last_seen
     profile.first_seen = at_s if profile.first_seen == 0.0 else min(profile.first_seen, at_s)
     profile.last_seen = max(profile.last_seen, at_s)
-    if newest or profile.locale is None:
-        locale, zone = event.context.locale, event.context.timezone
-        if locale and locale != profile.locale:
-            profile.locale, changed = locale[:MAX_TEXT], True
-        if zone and zone != profile.timezone and zone in _ZONES:
-            profile.timezone, changed = zone, True
+    locale, zone = event.context.locale, event.context.timezone
+    if locale and locale != profile.locale and (newest or profile.locale is None):
+        profile.locale, changed = locale[:MAX_TEXT], True
+    if zone and zone != profile.timezone and (newest or profile.timezone is None) and zone in _ZONES:
+        profile.timezone, changed = zone, True
     hour = int(at_s // 3600) % 24
     profile.hours[hour] = profile.hours.get(hour, 0) + 1
     return changed

@@ -212,10 +212,10 @@ class Personalise:
         return True
 
     def _known_by(self, record: Record) -> float:
-        """When a word in this record was said at the latest [s]: the log had it then. In a replay the log is of today."""
-        if self._by_event or record.appended_at_s <= 0:
-            return self._clock_s
-        return min(self._clock_s, record.appended_at_s)
+        """When a word in this record was said at the latest [s]: the log had it then, whatever our own clock says. In a replay
+        the log is of today.
+        """
+        return self._clock_s if self._by_event or record.appended_at_s <= 0 else record.appended_at_s
 
     def _candidate(self, record: Record) -> None:
         try:

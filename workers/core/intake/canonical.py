@@ -107,7 +107,7 @@ def finish(draft: Json, origin: Origin, index: int | None = None) -> MappedEvent
     try:
         _settle_times(event, origin)
     except InvalidEvent:
-        if not _is_refusal(event):
+        if not is_refusal(event):
             raise
         event["timestamp"] = origin.received_at  # no clock may cost a customer's no
         for name in ("sentAt", "receivedAt"):
@@ -179,7 +179,7 @@ def _settle_times(event: Json, origin: Origin) -> None:
         event["receivedAt"] = received
 
 
-def _is_refusal(event: Json) -> bool:
+def is_refusal(event: Json) -> bool:
     """Whether somebody says no here."""
     name = event.get("event")
     if not isinstance(name, str):

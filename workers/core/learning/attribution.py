@@ -3,6 +3,7 @@
 - An exposure is a decision to ask for a message (`requested`), not to send it (`holdout`) or to send nothing
   (`no_action_chosen`). Everything within its attribution window after the decision may count for it.
 - Intention to treat: `<kind>_converted` if the customer ordered within the window, message or not.
+- An order counts as it stands: less what was refunded, and not at all once it is cancelled.
 - Last touch: an order is a conversion of the newest published message decided before it, if it lies within its window.
 - Reward: an order is one reward, of the newest trial decided before it. A trial is an exposure that came to be what the
   policy chose: no holdout, and no message that did not leave for a reason that is not the customer's order.
@@ -42,7 +43,8 @@ _TRIAL_OUTCOMES = frozenset({"", PUBLISHED, "converted"})
 def contributions(customer: Customer) -> dict[str, Contribution]:
     """decision_id → what it adds, for every exposure that is not sealed."""
     exposures = sorted(customer.exposures.values(), key=lambda found: (found.decided_at, found.decision_id))
-    orders = sorted((told.order for told in customer.orders.values()), key=lambda order: order.at)
+    standing = (told.order for told in customer.orders.values())
+    orders = sorted((order for order in standing if order is not None), key=lambda order: order.at)
     earned = _last_touch([exposure for exposure in exposures if is_trial(exposure)], orders)
     converted = _last_touch([exposure for exposure in exposures if exposure.outcome == PUBLISHED], orders)
     return {

@@ -5,10 +5,11 @@ from __future__ import annotations
 from math import isfinite
 
 from schemas import codec
-from schemas.events import ORDER_COMPLETED, Track
+from schemas.events import ORDER_CANCELLED, ORDER_COMPLETED, ORDER_REFUNDED, Track
 from schemas.messages import Feedback
+from workers.core.carts import products_of
 from workers.core.learning.attribution import CLOCK_TOLERANCE_S
-from workers.core.learning.facts import MONEY_UNIT, Fact, Order
+from workers.core.learning.facts import MONEY_UNIT, Fact, Order, Refund
 from workers.errors import InvalidEvent
 
 #: What feedback is learnt from; `queued`, `dropped` and `skipped` say nothing that is counted.
@@ -18,9 +19,11 @@ STATUSES = frozenset(
 )
 #: An order of more than this is a mistake, in whatever currency.
 MAX_REVENUE = 1e9
+_ANY_CURRENCY = "XXX"  # ISO 4217 for none
 _END_OF_TIME_S = 4_102_444_800.0  # 2100-01-01
-_MARK = ORDER_COMPLETED.encode()
-#: How any letter of the event's name could be written otherwise in JSON.
+_ABOUT_ORDERS = frozenset({ORDER_COMPLETED, ORDER_REFUNDED, ORDER_CANCELLED})
+#: How all of them begin in JSON, and how any letter could be written otherwise there.
+_MARK = b'"Order '
 _ESCAPE = b"\\u00"
 
 
@@ -60,8 +63,8 @@ def may_be_order(value: bytes) -> bool:
     return _MARK in value or _ESCAPE in value
 
 
-def order(key: bytes | None, value: bytes, now_s: float | None) -> tuple[str, str, Order, str] | None:
-    """(user_id, order key, order, what is wrong with its amount or "") of an event; None = it is no order of somebody known.
+def order_event(key: bytes | None, value: bytes, now_s: float | None) -> Track | None:
+    """An event about an order of somebody known: that it was made, refunded or cancelled. None = it is another.
 
     Raises InvalidEvent with the reason why it cannot be used; `personalise` makes the dead letter of such an event.
     """
@@ -69,17 +72,52 @@ def order(key: bytes | None, value: bytes, now_s: float | None) -> tuple[str, st
         event = codec.decode_event(value)
     except codec.Malformed as error:
         raise InvalidEvent(error.reason, error.detail) from error
-    if not isinstance(event, Track) or event.event != ORDER_COMPLETED or not event.user_id:
+    if not isinstance(event, Track) or event.event not in _ABOUT_ORDERS or not event.user_id:
         return None
     if key != event.user_id.encode():
         raise InvalidEvent("key_mismatch", "the record's key is not the customer of its value")
-    at_s, properties = time_of(event.timestamp.timestamp()), event.properties
+    at_s = time_of(event.timestamp.timestamp())
     if now_s is not None and at_s > now_s + CLOCK_TOLERANCE_S:
         raise InvalidEvent("future", "the order lies in the future")
+    return event
+
+
+def order(event: Track) -> tuple[str, Order, str]:
+    """(order key, order, what is wrong with its amount or "") of `Order Completed`."""
+    at_s, properties = event.timestamp.timestamp(), event.properties
     revenue = properties.revenue if properties.revenue is not None else properties.total
     amount, currency, problem = money(revenue, properties.currency)
     order_key = f"o{properties.order_id}" if properties.order_id else f"e{event.message_id}"
-    return event.user_id, order_key, Order(at_s, amount, currency), problem
+    return order_key, Order(at_s, amount, currency), problem
+
+
+def refund(event: Track) -> tuple[str, Refund]:
+    """(order key, what is taken back) of `Order Refunded` or `Order Cancelled`.
+
+    A cancellation takes back all. A refund takes back its `revenue`, else its `total`, else what its products cost; one that
+    names no amount and no products takes back the whole revenue. Amounts below 0 are what others write for money that
+    leaves. Raises InvalidEvent where no order, or no amount that could be given back, is named.
+    """
+    at_s, properties = event.timestamp.timestamp(), event.properties
+    if not properties.order_id:
+        raise InvalidEvent("no_order_id", "nobody knows which order was refunded")
+    order_key = f"o{properties.order_id}"
+    if event.event == ORDER_CANCELLED:
+        return order_key, Refund(at_s, cancelled=True)
+    given = properties.revenue if properties.revenue is not None else properties.total
+    products = products_of(properties)
+    if given is None and not products:
+        return order_key, Refund(at_s)
+    if given is None:
+        prices = [(product.price, product.quantity or 1) for product in products]
+        given = sum(price * quantity for price, quantity in prices if price is not None)
+        if any(price is None for price, _ in prices):
+            raise InvalidEvent("bad_revenue", "a product that was given back has no price")
+    # without a currency it is that of the order; money() is asked for any
+    amount, currency, problem = money(abs(given), properties.currency or _ANY_CURRENCY)
+    if amount is None:
+        raise InvalidEvent(problem, "no amount that could be given back")
+    return order_key, Refund(at_s, amount, currency if properties.currency else "")
 
 
 def money(revenue: float | None, currency: str | None) -> tuple[int | None, str, str]:

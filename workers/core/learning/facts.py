@@ -16,7 +16,9 @@ MONEY_UNIT = 10_000
 #: Facts of one kind that an exposure keeps: the earliest and the latest of them.
 _EARLIEST, _LATEST = 24, 8
 #: Of one customer. Beyond these the oldest are counted for good at once (exposures) or forgotten.
-MAX_EXPOSURES, MAX_ORDERS, MAX_SETTLED, MAX_WAITING = 64, 64, 512, 256
+MAX_EXPOSURES, MAX_ORDERS, MAX_SETTLED, MAX_WAITING, MAX_COMPARED = 64, 64, 512, 256, 64
+#: Refunds of one order that are kept, the earliest of them.
+MAX_REFUNDS = 16
 #: The kinds of exposures: reasons of decisions.
 REQUESTED, HOLDOUT, NO_ACTION = "requested", "holdout", "no_action_chosen"
 EXPOSURES = frozenset({REQUESTED, HOLDOUT, NO_ACTION})
@@ -46,17 +48,51 @@ class Order(msgspec.Struct, frozen=True, array_like=True):
     currency: str = ""
 
 
+class Refund(msgspec.Struct, frozen=True, array_like=True):
+    """Money given back for an order. `amount` None = all of it; `cancelled`: as if the order had never been.
+
+    `currency` "" = that of the order.
+    """
+
+    at: float
+    amount: int | None = None
+    currency: str = ""
+    cancelled: bool = False
+
+
 class Told(msgspec.Struct, array_like=True):
-    """An order as the event told it and as feedback claimed it; the event's word counts where it says something."""
+    """An order as the event told it and as feedback claimed it; the event's word counts where it says something.
+    `refunds`: hash of an event's id → what it took back.
+    """
 
     event: Order | None = None
     claim: Order | None = None
+    refunds: dict[int, Refund] = {}
 
     @property
-    def order(self) -> Order:
-        """The one order that both speak of."""
-        event, claim = self.event or self.claim or Order(0.0), self.claim or self.event or Order(0.0)
-        return event if event.amount is not None else Order(event.at, claim.amount, claim.currency)
+    def known(self) -> bool:
+        """False: there are refunds, and no word yet of the order itself."""
+        return self.event is not None or self.claim is not None
+
+    @property
+    def at(self) -> float:
+        """When it was ordered, or while that is not known when it was first refunded [s]."""
+        told = self.event or self.claim
+        return told.at if told is not None else min((refund.at for refund in self.refunds.values()), default=0.0)
+
+    @property
+    def order(self) -> Order | None:
+        """The one order that all speak of, less what was given back; None = there is none, or it was cancelled."""
+        event, claim = self.event or self.claim, self.claim or self.event
+        if event is None or claim is None or any(refund.cancelled for refund in self.refunds.values()):
+            return None
+        amount, currency = (
+            (event.amount, event.currency) if event.amount is not None else (claim.amount, claim.currency)
+        )
+        for refund in self.refunds.values():
+            if amount is not None and refund.currency in ("", currency):
+                amount = 0 if refund.amount is None else max(0, amount - refund.amount)
+        return Order(event.at, amount, currency)
 
 
 class Contribution(msgspec.Struct, frozen=True, array_like=True):
@@ -78,7 +114,8 @@ class Contribution(msgspec.Struct, frozen=True, array_like=True):
 
 class Exposure(msgspec.Struct, array_like=True):
     """A decision whose effect is measured. The terms (`window_s`, `grace_s`, the bits `earning`) are those of the playbook
-    when it was first read: a new playbook changes no trial that runs.
+    when it was first read: a new playbook changes no trial that runs. `comparable`: it was drawn whether this customer is
+    in the control group (False where nobody or everybody is).
     """
 
     decision_id: str
@@ -97,6 +134,7 @@ class Exposure(msgspec.Struct, array_like=True):
     outcome: str = ""
     facts: dict[int, Fact] = {}
     counted: Contribution = Contribution()
+    comparable: bool = True
 
     @property
     def sealed_at(self) -> float:
@@ -119,8 +157,16 @@ class Ended(msgspec.Struct, frozen=True, array_like=True):
     until: float
 
 
+class Compared(msgspec.Struct, frozen=True, array_like=True):
+    """The period in which a customer was counted for a campaign's uplift; after `until` [s] nothing of it can come."""
+
+    period: int
+    until: float
+
+
 class Customer(msgspec.Struct, array_like=True):
     """One customer. `settled`: hash of a decision or a feedback that is counted for good → when it may be forgotten [s].
+    `compared`: campaign → the newest period in which the customer was counted for its uplift.
 
     `due_at`: when time alone changes this record [s], 0 = never; the index of timers is made from it.
     """
@@ -132,11 +178,13 @@ class Customer(msgspec.Struct, array_like=True):
     ended: dict[str, Ended] = {}
     settled: dict[int, float] = {}
     due_at: float = 0.0
+    compared: dict[str, Compared] = {}
 
     @property
     def empty(self) -> bool:
         """Nothing is left to be known."""
-        return not (self.exposures or self.orders or self.waiting or self.ended or self.settled)
+        facts = self.exposures or self.orders or self.waiting or self.ended
+        return not (facts or self.settled or self.compared)
 
     def of_message(self, message_id: str) -> Exposure | None:
         """The exposure that asked for this message."""
@@ -169,9 +217,32 @@ def add_order(orders: dict[str, Told], key: str, *, event: Order | None = None, 
     told = orders.setdefault(key, Told())
     before = (told.event, told.claim)
     told.event, told.claim = _earlier(told.event, event), _earlier(told.claim, claim)
-    while len(orders) > MAX_ORDERS:
-        del orders[min(orders, key=lambda known: (orders[known].order.at, known))]
+    _keep_newest(orders)
     return (told.event, told.claim) != before
+
+
+def add_refund(orders: dict[str, Told], key: str, digest: int, refund: Refund) -> Told:
+    """Adds what was given back for an order, under the hash of the event's id. Of two that share an id one wins, always the
+    same. Returns what is now known of the order.
+    """
+    told = orders.setdefault(key, Told())
+    known = told.refunds.get(digest)
+    told.refunds[digest] = refund if known is None else min(known, refund, key=_order_of_refund)
+    while len(told.refunds) > MAX_REFUNDS:
+        del told.refunds[max(told.refunds, key=lambda one: (_order_of_refund(told.refunds[one]), one))]
+    _keep_newest(orders)
+    return told
+
+
+def compare(customer: Customer, exposure: Exposure, period: int, until_s: float) -> bool:
+    """Notes that the customer counts for the campaign's uplift in this period; False = it has already, or cannot."""
+    known = customer.compared.get(exposure.campaign)
+    if exposure.kind == NO_ACTION or not exposure.comparable or (known is not None and known.period >= period):
+        return False
+    customer.compared[exposure.campaign] = Compared(period, until_s)
+    while len(customer.compared) > MAX_COMPARED:
+        del customer.compared[min(customer.compared, key=lambda one: (customer.compared[one].until, one))]
+    return True
 
 
 T = TypeVar("T")
@@ -187,6 +258,16 @@ def _earlier(one: Order | None, other: Order | None) -> Order | None:
     if one is None or other is None:
         return one or other
     return min(one, other, key=lambda said: (said.at, -1 if said.amount is None else said.amount, said.currency))
+
+
+def _keep_newest(orders: dict[str, Told]) -> None:
+    while len(orders) > MAX_ORDERS:
+        del orders[min(orders, key=lambda known: (orders[known].at, known))]
+
+
+def _order_of_refund(refund: Refund) -> tuple[bool, float, int, str]:
+    """Cancellations first: they outweigh every refund."""
+    return not refund.cancelled, refund.at, -1 if refund.amount is None else refund.amount, refund.currency
 
 
 def _order_of_fact(fact: Fact) -> tuple[str, float, str, int, str, int, str]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TypeVar
 
 from schemas import codec
+from schemas.events import ORDER_COMPLETED, Track
 from schemas.messages import Decision, Outcome
 from workers.core.house_rules import Learning
-from workers.core.learning import counts, facts
-from workers.core.learning.attribution import refusal
+from workers.core.ids import event_hash
+from workers.core.learning import checking, counts, facts, uplift
+from workers.core.learning.attribution import is_within, refusal
 from workers.core.learning.facts import PUBLISHED, Customer, Exposure, Fact, Order, Waiting
 from workers.core.learning.rewards import earning_bits
 from workers.errors import InvalidEvent
@@ -52,7 +54,40 @@ def exposure(decision: Decision, learning: Learning) -> Exposure:
         window_s=learning.attribution_s,
         grace_s=grace_s(learning),
         earning=earning_bits(learning.rewards),
+        comparable=decision.holdout_share is None or 0.0 < decision.holdout_share < 1.0,
     )
+
+
+def is_exposure(decision: Decision) -> bool:
+    """Whether its effect is measured. Nobody hears anything of a campaign in shadow: it treats nobody, and holds out nobody.
+
+    An older record does not say its campaign's mode: its reason alone counts.
+    """
+    return decision.reason in facts.EXPOSURES and decision.mode != "shadow"
+
+
+def compare(customer: Customer, sealed: Exposure) -> bool:
+    """Whether the customer counts for the uplift with this exposure, which is the earliest that is not counted for good."""
+    period = uplift.period_of(sealed.start_ms / 1000)
+    width_s = (sealed.end_ms - sealed.start_ms) / 1000  # a window may begin in a period and end after it
+    until_s = uplift.period_end_s(period) + width_s + sealed.window_s + sealed.grace_s
+    return facts.compare(customer, sealed, period, until_s)
+
+
+def take_order(customer: Customer, event: Track) -> str:
+    """Adds what an event says of an order: that it was made, refunded or cancelled. Returns what is wrong with it, or "".
+
+    A refund of an order that counts for no exposure takes back nothing: what is counted for good stays. Raises InvalidEvent
+    for an event that cannot be used at all.
+    """
+    if event.event == ORDER_COMPLETED:
+        order_key, order, problem = checking.order(event)
+        facts.add_order(customer.orders, order_key, event=order)
+        return problem
+    order_key, refund = checking.refund(event)
+    told = facts.add_refund(customer.orders, order_key, event_hash(f"refund:{event.message_id}"), refund)
+    counts_somewhere = any(is_within(exposure, told.at) for exposure in customer.exposures.values())
+    return "refund_counts_nowhere" if told.known and not counts_somewhere else ""
 
 
 def outcome(known: str, reason: str) -> str:

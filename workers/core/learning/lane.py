@@ -21,7 +21,7 @@ from workers.core.ids import event_hash
 from workers.core.lane import Effects
 from workers.core.learning import checking, facts, joining, keys
 from workers.core.learning.attribution import contributions
-from workers.core.learning.facts import Customer, add_order
+from workers.core.learning.facts import Customer, Exposure
 from workers.core.learning.memory import Memory, Whereabouts, first_exposure
 from workers.core.learning.sums import Sums
 from workers.errors import InvalidEvent
@@ -134,7 +134,7 @@ class Learn:
             self._count("learn_ignored", DECISIONS, "repeated")
             return
         ended = customer.ended.pop(decision.decision_id, None)
-        if decision.reason not in facts.EXPOSURES:
+        if not joining.is_exposure(decision):
             customer.settled[digest] = exposure.sealed_at
             facts.forget_first(customer.settled, facts.MAX_SETTLED)
             self._sums.count_decision(exposure)
@@ -196,22 +196,22 @@ class Learn:
         return feedback
 
     def _event(self, record: Record) -> None:
-        """Only orders are learnt from; what cannot be used is the dead letter of `personalise`, and counted here."""
+        """Only orders, and what was taken back of them, are learnt from; what cannot be used is counted here, and is the dead
+        letter of `personalise` where that cannot use it either.
+        """
         if record.value is None or not checking.may_be_order(record.value):
             return
         try:
-            found = checking.order(record.key, record.value, None if self._by_event else self._clock_s)
+            event = checking.order_event(record.key, record.value, None if self._by_event else self._clock_s)
+            if event is None:
+                return
+            if self._by_event:
+                self._clock_s = max(self._clock_s, event.timestamp.timestamp())
+            problem = joining.take_order(self._memory.of(event.customer_id), event)
         except InvalidEvent as error:
-            self._count("learn_ignored", EVENTS, error.reason)
-            return
-        if found is None:
-            return
-        user_id, order_key, order, problem = found
-        if self._by_event:
-            self._clock_s = max(self._clock_s, order.at)
+            problem = error.reason
         if problem:
             self._count("learn_ignored", EVENTS, problem)
-        add_order(self._memory.of(user_id).orders, order_key, event=order)
 
     # -- time --------------------------------------------------------------------------------------------------------
 
@@ -236,10 +236,11 @@ class Learn:
             customer = self._memory.of(customer_id)
             self._stop_waiting(customer, now_s)
             while customer.exposures and (first := first_exposure(customer)).sealed_at <= now_s:
-                del customer.exposures[first.decision_id]
-            self._memory.prune(customer, now_s)
+                self._seal(customer, first)
+            for _ in range(self._memory.prune(customer, now_s)):
+                self._count("learn_ignored", EVENTS, "refund_of_no_order")
         self._memory.forget_messages(now_s, limit)
-        if now_s >= self._rows_looked_at_s + _HOUR_S:
+        if now_s >= self._rows_looked_at_s + _HOUR_S and not self._effects.more_due:  # what is sealed counts in its row
             self._rows_looked_at_s = now_s
             kept_s = REMEMBER_S + self._learning.attribution_s + self._grace_s + self._learning.metrics_window_s
             self._sums.forget_rows(round((now_s - kept_s - 86_400.0) * 1000))
@@ -276,7 +277,13 @@ class Learn:
         while len(customer.exposures) > facts.MAX_EXPOSURES:  # more than anybody is written to: counted for good early
             first = first_exposure(customer)
             customer.settled[event_hash(first.decision_id)] = first.sealed_at
-            del customer.exposures[first.decision_id]
+            self._seal(customer, first)
+
+    def _seal(self, customer: Customer, first: Exposure) -> None:
+        """Counts the customer's earliest exposure for good; with the first of a period the customer counts for the uplift."""
+        if joining.compare(customer, first):
+            self._sums.compare(first)
+        del customer.exposures[first.decision_id]
 
     def _tell(self, *, idle: bool) -> None:
         due = self._clock_s >= self._state.told_at + self._config.snapshot_interval_s

@@ -90,25 +90,36 @@ class Memory:
             yield name
 
     def _next_due(self, customer: Customer) -> float:
-        """The first exposure to seal, or feedback that waits; with neither, when everything else may be forgotten."""
+        """The first exposure to seal, or feedback that waits; with neither, when everything else may be forgotten, and last
+        of all in which periods the customer was compared: so little may stay long.
+        """
         urgent = [waiting.until for waiting in customer.waiting.values()]
         urgent += [ended.until for ended in customer.ended.values()]
         if customer.exposures:
             urgent.append(first_exposure(customer).sealed_at)
         if urgent:
             return _to_ms(min(urgent))
-        kept = [told.order.at + self._keep_s for told in customer.orders.values()]
-        return _to_ms(max([*kept, *customer.settled.values()], default=0.0))
+        kept = [told.at + self._keep_s for told in customer.orders.values()]
+        remembered = [*kept, *customer.settled.values()] or [one.until for one in customer.compared.values()]
+        return _to_ms(max(remembered, default=0.0))
 
-    def prune(self, customer: Customer, now_s: float) -> None:
-        """Forgets orders that no exposure can want any more, and what was settled long ago."""
-        for key in [key for key, told in customer.orders.items() if told.order.at + self._keep_s <= now_s]:
-            at_s = customer.orders[key].order.at
-            wanted = (one.decided_at <= at_s <= one.decided_at + one.window_s for one in customer.exposures.values())
+    def prune(self, customer: Customer, now_s: float) -> int:
+        """Forgets orders that no exposure can want any more, and what was settled long ago. Returns how many refunds go of
+        whose order nothing was heard.
+        """
+        met_no_order = 0
+        for key in [key for key, told in customer.orders.items() if told.at + self._keep_s <= now_s]:
+            told = customer.orders[key]
+            wanted = (one.decided_at <= told.at <= one.decided_at + one.window_s for one in customer.exposures.values())
             if not any(wanted):
+                met_no_order += 0 if told.known else len(told.refunds)
                 del customer.orders[key]
         for digest in [digest for digest, until_s in customer.settled.items() if until_s <= now_s]:
             del customer.settled[digest]
+        for campaign in [campaign for campaign, one in customer.compared.items() if one.until <= now_s]:
+            if not any(one.campaign == campaign for one in customer.exposures.values()):
+                del customer.compared[campaign]
+        return met_no_order
 
     # -- what a batch leaves -----------------------------------------------------------------------------------------
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 
 import msgspec
 
 from schemas.learning import Estimate, FeedbackMetrics
-from workers.core.learning.statistics import newcombe, wilson
+from workers.core.learning.facts import HOLDOUT, REQUESTED
+from workers.core.learning.statistics import wilson
+from workers.core.learning.uplift import Groups, uplift
 
 #: The counts of FeedbackMetrics to which one decision adds 0 or 1. Their places are kept in state: only ever append.
 FLAGS = (
@@ -33,7 +36,13 @@ FLAGS = (
     "failed",
     "rated",
 )
-_SUMS = (*FLAGS, "rating_sum")
+#: How many customers were compared, by the kind of the exposure with which they were, and how many of them ordered.
+COMPARED = {
+    REQUESTED: ("requested_customers", "requested_customers_converted"),
+    HOLDOUT: ("holdout_customers", "holdout_customers_converted"),
+}
+_COMPARED = tuple(chain.from_iterable(COMPARED.values()))
+_SUMS = (*FLAGS, *_COMPARED, "rating_sum")
 _MONEY = ("revenue", "requested_revenue", "holdout_revenue")
 #: Rate → what it is a share of. All that becomes of a message is a share of the published ones: then rates compare between
 #: arms and channels whatever a sender reports beside (few tell `delivered`), and no arm gains by reaching fewer people.
@@ -44,6 +53,7 @@ _SHARE_OF = {
     "requested_converted": "requested",
     "holdout_converted": "holdout",
     "no_action_converted": "no_action",
+    **{converted: customers for customers, converted in COMPARED.values()},
 }
 #: What stands in a sum where its records differ.
 MIXED = "*"
@@ -60,18 +70,23 @@ def with_rates(counts: FeedbackMetrics) -> FeedbackMetrics:
     >>> {name: rate.value for name, rate in with_rates(msgspec.structs.replace(row, clicked=1)).rates.items()}["clicked"]
     0.25
     """
+    return msgspec.structs.replace(counts, rates=_rates(counts), uplift=uplift(_windows([counts])))
+
+
+def _rates(counts: FeedbackMetrics) -> dict[str, Estimate]:
     rates = {}
     for name, whole in _SHARE_OF.items():
         if trials := getattr(counts, whole):
             rates[name] = wilson(min(getattr(counts, name), trials), trials)
-    return msgspec.structs.replace(counts, rates=rates, uplift=_uplift(counts))
+    return rates
 
 
-def combine(rows: Iterable[FeedbackMetrics]) -> FeedbackMetrics:
-    """The sum of records, with rates and uplift of the sum. Raises ValueError when there are none.
+def combine(rows: Iterable[FeedbackMetrics], intervals: int = 1) -> FeedbackMetrics:
+    """The sum of records, with rates of the sum and the uplift by their windows. Raises ValueError when there are none.
 
-    Feed it the newest record of each key. What the records do not share is `*`, or -1 for the partition; the window is
-    from the first start to the last end.
+    Feed it the newest record of each key, and never a sum: its windows are lost. What the records do not share is `*`, or
+    -1 for the partition; the window is from the first start to the last end. `intervals`: so many intervals of uplift, this
+    being one of them, are to hold together. Of several campaigns there is no uplift: they share customers.
     """
     found = list(rows)
     if not found:
@@ -88,18 +103,25 @@ def combine(rows: Iterable[FeedbackMetrics]) -> FeedbackMetrics:
         window_end=max(row.window_end for row in found),
         updated_at=max(row.updated_at for row in found),
     )
-    return with_rates(msgspec.structs.replace(total, **sums, **money))
+    added = msgspec.structs.replace(total, **sums, **money)
+    effect = uplift(_windows(found), intervals) if total.campaign_id != MIXED else None
+    return msgspec.structs.replace(added, rates=_rates(added), uplift=effect)
 
 
-def _uplift(counts: FeedbackMetrics) -> Estimate | None:
-    if not counts.requested or not counts.holdout:
-        return None
-    return newcombe(
-        min(counts.requested_converted, counts.requested),
-        counts.requested,
-        min(counts.holdout_converted, counts.holdout),
-        counts.holdout,
-    )
+def has_uplift(rows: Iterable[FeedbackMetrics]) -> bool:
+    """Whether these records together have an uplift."""
+    found = list(rows)
+    return len({row.campaign_id for row in found}) == 1 and uplift(_windows(found)) is not None
+
+
+def _windows(rows: Iterable[FeedbackMetrics]) -> Mapping[float, Groups]:
+    """When a window began → its customers."""
+    found: dict[float, Groups] = {}
+    for row in rows:
+        if any(getattr(row, name) for name in _COMPARED):
+            start_s = row.window_start.timestamp()
+            found[start_s] = found.get(start_s, Groups()).plus(Groups(*(getattr(row, name) for name in _COMPARED)))
+    return found
 
 
 def _shared(rows: Sequence[FeedbackMetrics], field: str) -> str:

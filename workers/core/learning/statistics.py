@@ -1,4 +1,4 @@
-"""Rates and differences of rates with 95 % intervals that hold for small counts and near 0 and 1 as well."""
+"""Rates with 95 % intervals that hold for small counts and near 0 and 1 as well."""
 
 from __future__ import annotations
 
@@ -30,23 +30,4 @@ def wilson(successes: int, trials: int) -> Estimate:
         value=rate,  # the exact ends: rounding must not leave a rate outside its own interval
         low=0.0 if successes == 0 else (centre - margin) / whole,
         high=1.0 if successes == trials else (centre + margin) / whole,
-    )
-
-
-def newcombe(successes: int, trials: int, other_successes: int, other_trials: int) -> Estimate:
-    """The first rate minus the other, in [-1, 1], with Newcombe's interval from the two Wilson intervals.
-
-    Source: "method 10" of Newcombe, "Interval estimation for the difference between independent proportions", Statistics
-    in Medicine 17, 1998, whose example this is. Raises ValueError as `wilson` does.
-
-    >>> uplift = newcombe(56, 70, 48, 80)
-    >>> round(uplift.value, 4), round(uplift.low, 4), round(uplift.high, 4)
-    (0.2, 0.0524, 0.3339)
-    """
-    one, other = wilson(successes, trials), wilson(other_successes, other_trials)
-    difference = one.value - other.value
-    return Estimate(
-        value=difference,
-        low=difference - sqrt((one.value - one.low) ** 2 + (other.high - other.value) ** 2),
-        high=difference + sqrt((one.high - one.value) ** 2 + (other.value - other.low) ** 2),
     )

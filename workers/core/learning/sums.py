@@ -10,12 +10,13 @@ from workers.core.lane import Tally
 from workers.core.learning import counts, delays, evidence, keys
 from workers.core.learning.counts import Counts
 from workers.core.learning.evidence import ArmEvidence, CampaignDelays
-from workers.core.learning.facts import MONEY_UNIT, Contribution, Exposure
-from workers.core.learning.metrics import FLAGS
+from workers.core.learning.facts import HOLDOUT, MONEY_UNIT, REQUESTED, Contribution, Exposure
+from workers.core.learning.metrics import COMPARED, FLAGS
 from workers.ports import Output, StateStore
 
 METRICS, SNAPSHOTS = "feedback.metrics", "policy.snapshots"
 _CONVERTED = 1 << FLAGS.index("converted")
+_ORDERED = {kind: 1 << FLAGS.index(f"{kind}_converted") for kind in (REQUESTED, HOLDOUT)}
 #: Rows kept in memory between batches.
 _ROWS = 5_000
 
@@ -65,6 +66,14 @@ class Sums:
     def count_decision(self, exposure: Exposure) -> None:
         """Counts a decision whose effect is not measured; it is given as an exposure for its labels."""
         counts.add(self._row(counts.key_of(exposure), exposure).flags, "decisions", 1)
+
+    def compare(self, exposure: Exposure) -> None:
+        """Counts the customer of an exposure that is counted for good, and whether it has ordered, for the uplift."""
+        customers, converted = COMPARED[exposure.kind]
+        row = self._row(counts.key_of(exposure), exposure)
+        counts.add(row.flags, customers, 1)
+        if exposure.counted.flags & _ORDERED[exposure.kind]:
+            counts.add(row.flags, converted, 1)
 
     def ignore(self, row_key: bytes, reason: str) -> None:
         """Counts a feedback that counts nowhere else in the row of its message."""

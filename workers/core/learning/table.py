@@ -10,7 +10,7 @@ import msgspec
 from schemas.learning import ArmStatistics, FeedbackMetrics
 from workers.core import arms
 from workers.core.learning import bandit
-from workers.core.learning.metrics import combine
+from workers.core.learning.metrics import combine, has_uplift
 from workers.core.playbook import Playbook
 
 By = Literal["campaign", "arm", "group", "channel"]
@@ -47,12 +47,16 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def rows(metrics: Iterable[FeedbackMetrics], by: By, campaign: str | None = None) -> list[Row]:
-    """One row per key, in the order of the keys. `metrics`: the newest record of each key of feedback.metrics."""
+    """One row per key, in the order of the keys. `metrics`: the newest record of each key of feedback.metrics.
+
+    The intervals of uplift are wide enough for all rows to hold together.
+    """
     key_of, found = _KEYS[by], dict[tuple[str, ...], list[FeedbackMetrics]]()
     for record in metrics:
         if campaign in (None, record.campaign_id):
             found.setdefault(key_of(record), []).append(record)
-    return [Row(key=key, counts=combine(records)) for key, records in sorted(found.items())]
+    intervals = sum(map(has_uplift, found.values()))
+    return [Row(key=key, counts=combine(records, max(1, intervals))) for key, records in sorted(found.items())]
 
 
 def standings(

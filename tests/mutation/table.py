@@ -1,0 +1,29 @@
+"""Which modules are mutated, and where their tests are. Files that only happen to run a module are left out: they are slow."""
+
+from __future__ import annotations
+
+#: module → the files of its tests
+TESTS: dict[str, tuple[str, ...]] = {
+    "workers.core.publishing": ("tests/unit/test_publishing.py", "tests/unit/test_personalise.py"),
+    "workers.core.policy": ("tests/unit/test_ruling.py", "tests/unit/test_policy.py"),
+    "workers.core.consent": ("tests/unit/test_consent.py", "tests/unit/test_minors.py"),
+    "workers.core.ages": ("tests/unit/test_minors.py",),
+    "workers.core.hearing": ("tests/unit/test_hearing.py",),
+    "workers.core.timers": ("tests/unit/test_timers.py",),
+    "workers.core.fold": ("tests/unit/test_fold.py", "tests/unit/test_told_again.py"),
+    "workers.core.carts": ("tests/unit/test_carts.py", "tests/unit/test_told_again.py"),
+    "workers.core.purchases": ("tests/unit/test_purchases.py", "tests/unit/test_told_again.py"),
+    "workers.core.dedupe": ("tests/unit/test_dedupe.py",),
+    "workers.core.decay": ("tests/unit/test_decay.py",),
+    "workers.core.quiet_hours": ("tests/unit/test_quiet_hours.py",),
+    "workers.core.learning.bandit": ("tests/unit/test_bandit.py",),
+    "workers.core.learning.attribution": ("tests/unit/test_attribution.py", "tests/unit/test_learning.py"),
+    "workers.core.learning.sums": ("tests/unit/test_attribution.py", "tests/unit/test_learning.py"),
+    "workers.core.guardrails.prices": ("tests/unit/test_prices.py", "tests/unit/test_markets.py"),
+    "workers.core.guardrails.numbers": ("tests/unit/test_numbers.py",),
+    "workers.core.guardrails.privacy": ("tests/unit/test_reach.py",),
+    "workers.core.guardrails.contact": ("tests/unit/test_reach.py",),
+    "workers.delivery.smtp": ("tests/unit/test_smtp.py",),
+    "workers.delivery.replies": ("tests/unit/test_mail_replies.py",),
+    "workers.delivery.unsubscribe": ("tests/unit/test_unsubscribe.py",),
+}
