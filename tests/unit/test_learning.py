@@ -170,6 +170,16 @@ def test_feedback_that_cannot_be_is_counted_by_its_reason_and_earns_nothing(
     assert (row.clicked, row.opened, row.converted, row.rated, the_arm(lane).rewards) == (0, 0, 0, 0, 0.0)
 
 
+def test_a_clock_of_ours_that_is_slow_refuses_nothing_that_the_broker_has_had() -> None:
+    # the worker's clock says 11:00; a click of 12:05, appended then
+    lane = LearnHarness()
+    lane.wall_s = NOON - HOUR
+    clicked = lane.record(feedback("f1", 1, "clicked", NOON + 300))
+    lane.run(*SENT, msgspec.structs.replace(clicked, appended_at_s=NOON + 300))
+    lane.tick(NOON + HOUR)
+    assert (lane.the_row().clicked, lane.the_row().ignored) == (1, {})
+
+
 def test_feedback_about_a_message_that_was_not_published_is_ignored() -> None:
     lane = learnt(decision(1), outcome(1, NOON + 5, reason="stale"), feedback("f1", 1, "clicked", NOON + 60))
     assert (lane.the_row().ignored, lane.the_row().clicked) == ({"not_published": 1}, 0)

@@ -164,7 +164,7 @@ class Learn:
         if feedback.status not in checking.STATUSES:
             self._count("feedback", feedback.status, "noted")
             return
-        fact = checking.fact(feedback, None if self._by_event else self._clock_s)
+        fact = checking.fact(feedback, self._read_at_s(record))
         customer, digest = self._memory.of(feedback.user_id), event_hash(f"feedback:{feedback.event_id}")
         message = self._memory.message(feedback.message_id)
         exposure = customer.of_message(feedback.message_id)
@@ -202,7 +202,7 @@ class Learn:
         if record.value is None or not checking.may_be_order(record.value):
             return
         try:
-            event = checking.order_event(record.key, record.value, None if self._by_event else self._clock_s)
+            event = checking.order_event(record.key, record.value, self._read_at_s(record))
             if event is None:
                 return
             if self._by_event:
@@ -219,6 +219,12 @@ class Learn:
     def _timers_s(self) -> float:
         """The clock of what ends by time. In a replay orders run ahead of the decisions: those set it."""
         return self._decided_s if self._by_event else self._clock_s
+
+    def _read_at_s(self, record: Record) -> float | None:
+        """What lies behind this is of the future [s]; None = nothing does (a replay). A slow clock of ours refuses nobody: the
+        broker has had the record.
+        """
+        return None if self._by_event else max(self._clock_s, record.appended_at_s)
 
     def _saw(self, at_s: float) -> None:
         if self._by_event:
