@@ -33,11 +33,13 @@ def differences(
     whole: bool,
 ) -> Iterator[str]:
     """Where the counts of one lane are not what its records come to. `whole`: what was heard of messages and orders, too."""
-    compared = (*COUNTS, *MONEY) if whole else _ALWAYS
-    expected = Oracle(list(_values(records)), LEARNING, now_s, partition).rows
+    compared = [name for name in (*COUNTS, *MONEY) if whole or name in _ALWAYS]
+    expected = Oracle(list(_values(records)), LEARNING, now_s, partition=partition).rows
     found = sums_of(newest_metrics((key, value) for topic, key, value in told if topic == "feedback.metrics"))
     for key in sorted(expected.keys() | found.keys()):
         for name in compared:
+            if "_customers" in name:  # each counts when it is sealed: tests/unit/test_learning.py knows when
+                continue
             right, wrong = expected.get(key, {}).get(name, 0) or 0, found.get(key, {}).get(name, 0) or 0
             if right != wrong:
                 yield f"{key} has {name} {wrong}, not {right}"

@@ -291,6 +291,10 @@ class Judge:
         ordered_s = max((self._order_s[user, order] for order in self._ordered[user, cart]), default=0.0)
         if ordered_s > self._added_s.get((user, cart), 0.0) + SLACK_S:
             self._wrong("bought", f"{who} of cart {cart}, which was bought")
+        seen, wrote = value["provenance"]["reviewed"], value["provenance"]["generated_by"]
+        let_out = {"approved", "edited"} | ({"timeout"} if batch.shop.on_timeout == "publish" else set())
+        if batch.shop.review and wrote == "llm" and seen not in let_out:
+            self._wrong("review", f"{who} in words of a model that nobody has looked at")
         if not value["body"]:
             self._wrong("words", f"{who} without a word")
         self._crowd(batch, user, asked, sent_s)

@@ -43,7 +43,7 @@ class Words:
 
 
 class Cart:
-    """An open cart: product → when it was put in first."""
+    """An open cart: product → when it was put in last."""
 
     def __init__(self, at_s: float) -> None:
         self.opened_s = self.updated_s = at_s
@@ -87,7 +87,7 @@ class Person:
         if at_s < self.closed_s.get(cart_id, 0.0):
             return
         cart = self.carts.setdefault(cart_id, Cart(at_s))
-        cart.lines.setdefault(product, at_s)
+        cart.lines[product] = max(at_s, cart.lines.get(product, at_s))
         cart.updated_s = max(cart.updated_s, at_s)
 
     def _buy(self, about: dict[str, Any], at_s: float) -> None:

@@ -16,15 +16,16 @@ from tests.simulation.plan import Plan
 from tests.simulation.run import play
 from tests.simulation.world import Switches, World
 from workers.adapters.isolation import Isolated
-from workers.core import personalise, policy, publishing, quiet_hours
+from workers.core import carts, dedupe, personalise, policy, publishing, quiet_hours, reviewing
 from workers.core.closing import Closing
 from workers.core.deciding import Deciding
 from workers.core.house_rules import QuietHours
+from workers.core.learning import checking
 from workers.core.personalise import Personalise
 from workers.core.playbook import Playbook
 from workers.core.policy import Ruling, Situation
 from workers.core.profile import Held, OpenRequest, Profile
-from workers.core.triggers import Objection, Occurrence
+from workers.core.triggers import Objection, Occurrence, Triggers
 from workers.ports import Record
 
 SEEDS = 2_000
@@ -134,8 +135,20 @@ def _as_caught_up(self: Isolated, records: list[Record], wall_s: float) -> Any:
     return _longest_good_now(self, records, wall_s, caught_up=True)
 
 
+def _with_shadows(*args: Any, **named: Any) -> Any:
+    """What nobody hears counts like what somebody does."""
+    return _exceeded_now(*args, **{**named, "shadow": True})
+
+
+def _hold_out_at_random(profile: Profile, playbook: Playbook, situation: Situation, ruling: Ruling) -> None:
+    """The control group is drawn for each decision anew."""
+    customer_id, profile.customer_id = profile.customer_id, situation.decision_id
+    _hold_out_now(profile, playbook, situation, ruling)
+    profile.customer_id = customer_id
+
+
 _decode_event = codec.decode_event
-_hold_out_now, _objection_now = policy._hold_out, publishing.objection
+_hold_out_now, _objection_now, _exceeded_now = policy._hold_out, publishing.objection, policy.exceeded_cap
 _ruling_now, _opened_now, _longest_good_now = Deciding._ruling, Closing.opened, Isolated._longest_good
 
 
@@ -208,6 +221,51 @@ REVERTED = (
         name="what was published is never called back",
         rules=("cancellation",),
         patches=(_put(Closing, "recall", lambda _self, _profile, _now_s: None),),
+    ),
+    Reverted(
+        name="caps are not asked",
+        rules=("cap",),
+        patches=(_put(policy, "exceeded_cap", lambda *_args, **_named: None),),
+    ),
+    Reverted(
+        name="shadow sends count against the caps of real ones",
+        rules=("cap",),
+        patches=(_put(policy, "exceeded_cap", _with_shadows),),
+    ),
+    Reverted(
+        name="a pause that comes while words are awaited is not looked at",
+        rules=("pause",),
+        patches=(_put(publishing, "paused_by", lambda *_args: None),),
+    ),
+    Reverted(
+        name="nobody has to look at a model's words",
+        rules=("review",),
+        patches=(_put(reviewing, "why_review", lambda *_args: ""),),
+    ),
+    Reverted(
+        name="the control group is drawn for each decision anew",
+        rules=("holdout",),
+        patches=(_put(policy, "_hold_out", _hold_out_at_random),),
+    ),
+    Reverted(
+        name="an event that comes again counts again",
+        rules=("profile",),
+        patches=(_put(dedupe, "is_duplicate", lambda *_args: False),),
+    ),
+    Reverted(
+        name="what was decided is forgotten",
+        rules=("ledger", "ids"),
+        patches=(_put(Triggers, "done", lambda *_args: None),),
+    ),
+    Reverted(
+        name="an order closes no cart",
+        rules=("bought", "profile"),
+        patches=(_put(carts, "close_bought", lambda *_args, **_named: []),),
+    ),
+    Reverted(
+        name="learn sees no orders",
+        rules=("counts",),
+        patches=(_put(checking, "may_be_order", lambda _value: False),),
     ),
     Reverted(
         name="quiet hours end when the clock first shows it, and a timer set to the past fires again",
