@@ -42,10 +42,11 @@ PLACES = (
     "lane.after_local_write",
 )
 UNSAFE_PRODUCER, UNSAFE_READERS, UNSAFE_ISOLATION = "unsafe.producer", "unsafe.readers", "unsafe.isolation"
-UNSAFE_LEDGER, UNSAFE_BATCHES = "unsafe.ledger", "unsafe.batches"
+UNSAFE_LEDGER, UNSAFE_BATCHES, UNSAFE_DOUBT = "unsafe.ledger", "unsafe.batches", "unsafe.doubt"
 _POISON = "core.poison"
 _CHUNK = "restore.chunk"  # a chunk of the changelog is in the local state: the place to make a restore slow
-_NAMES = (*PLACES, _CHUNK, UNSAFE_PRODUCER, UNSAFE_READERS, UNSAFE_ISOLATION, UNSAFE_LEDGER, UNSAFE_BATCHES, _POISON)
+_UNSAFE = (UNSAFE_PRODUCER, UNSAFE_READERS, UNSAFE_ISOLATION, UNSAFE_LEDGER, UNSAFE_BATCHES, UNSAFE_DOUBT)
+_NAMES = (*PLACES, _CHUNK, *_UNSAFE, _POISON)
 
 
 def _parse(text: str) -> dict[str, tuple[int, str]]:
@@ -103,6 +104,11 @@ def isolates() -> bool:
 def minds_ledger() -> bool:
     """Whether a lane that begins anew looks at what was published, as it does unless a test has switched that off."""
     return UNSAFE_LEDGER not in _armed
+
+
+def minds_doubt() -> bool:
+    """Whether a commit that may have been asked for twice is followed by a new epoch, unless a test has switched that off."""
+    return UNSAFE_DOUBT not in _armed
 
 
 def reads_any_batch() -> bool:

@@ -448,7 +448,8 @@ class Lane:
         spec, prefix = self._spec, self._settings.prefix
         if spec.changelog is None or self._store is None:
             offsets = [TopicPartition(topic, partition, offset) for (topic, partition), offset in self._next.items()]
-            producer.commit(effects.outputs, prefix=prefix, partition=None, group_offsets=(offsets, self._group))
+            group = (offsets, self._group, spec.group)
+            producer.commit(effects.outputs, prefix=prefix, partition=None, group_offsets=group)
             return
         offsets_by_topic = {topic.removeprefix(prefix): offset for (topic, _), offset in self._next.items()}
         anew_at_s = self._progress.marker.anew_at_s
