@@ -31,6 +31,7 @@ from workers.adapters.topic_reader import TopicReader
 from workers.adapters.transactions import LaneProducer
 from workers.core.lane import Effects, LaneCore
 from workers.core.told import Told
+from workers.core.tolerance import Limits
 from workers.errors import Fatal, Misconfigured, Unavailable
 from workers.ports import Record, StateStore, append_time_s
 from workers.settings import Settings
@@ -255,7 +256,7 @@ class Lane:
         store = await self._open()
         if not self._closing:
             await self._blocking(self._read_ledger)
-            core = await self._blocking(Isolated, partial(self._build_core, store), self._spec.role)
+            core = await self._blocking(self._isolated, store)
             for topic, _ in self.sources:
                 log.info("lane %s owns %s", self.name, topic)
             took_s, read = clock.monotonic_s() - started, f"{self._restored_records} records of its changelog"
@@ -267,6 +268,15 @@ class Lane:
                 await self._take_up(producer)
             self._pulse.beat(self._part)
         await self._blocking(producer.close)
+
+    def _isolated(self, store: StateStore) -> Isolated:
+        settings, beat = self._settings, partial(self._pulse.beat, self._part)
+        limits = Limits(
+            raised=settings.raised_ratio,
+            raised_in_a_row=settings.raised_in_a_row,
+            dead_letters=settings.dead_letter_ratio,
+        )
+        return Isolated(self._build_core, store, self._spec.role, limits=limits, blocking=self._blocking, beat=beat)
 
     def _build_core(self, store: StateStore) -> LaneCore:
         return self._spec.core(store, self._progress.marker.clock_s)
@@ -359,7 +369,7 @@ class Lane:
 
     # -- one batch ---------------------------------------------------------------------------------------------------
 
-    async def _turn(self, core: LaneCore, producer: LaneProducer) -> None:
+    async def _turn(self, core: Isolated, producer: LaneProducer) -> None:
         if not self._waiting and not self._more_due:
             self._arrived.clear()
             with suppress(TimeoutError):
@@ -378,7 +388,10 @@ class Lane:
         self._metrics.gauge("lag_seconds", waited_s, self._spec.role, self.name)
         if records:
             failpoints.hit("lane.parse")
-        effects = core.apply(records, clock.now_s(), caught_up=self._caught_up(records))
+        effects = await core.apply(records, clock.now_s(), caught_up=self._caught_up(records))
+        if self._is_asked_to_rest():  # to find records that raise took its time: nothing is written any more
+            core.discard()
+            return
         if self._told is not None:
             effects.outputs = self._told.news(effects.outputs)
         advanced = self._advance(records, effects)
@@ -396,6 +409,9 @@ class Lane:
         self._metrics.batch(self._spec.role, len(advanced), took_s, effects)
         self._metrics.pending(self.name, effects.pending)
         self._tell_misplaced(effects)
+
+    def _is_asked_to_rest(self) -> bool:
+        return self._closing or self._held
 
     def _tell_misplaced(self, effects: Effects) -> None:
         """Names a sender's mistake in the log, at most once a minute."""
