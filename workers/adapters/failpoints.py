@@ -43,9 +43,18 @@ PLACES = (
 )
 UNSAFE_PRODUCER, UNSAFE_READERS, UNSAFE_ISOLATION = "unsafe.producer", "unsafe.readers", "unsafe.isolation"
 UNSAFE_LEDGER, UNSAFE_BATCHES, UNSAFE_DOUBT = "unsafe.ledger", "unsafe.batches", "unsafe.doubt"
+UNSAFE_TOPICS = "unsafe.topics"
 _POISON = "core.poison"
 _CHUNK = "restore.chunk"  # a chunk of the changelog is in the local state: the place to make a restore slow
-_UNSAFE = (UNSAFE_PRODUCER, UNSAFE_READERS, UNSAFE_ISOLATION, UNSAFE_LEDGER, UNSAFE_BATCHES, UNSAFE_DOUBT)
+_UNSAFE = (
+    UNSAFE_PRODUCER,
+    UNSAFE_READERS,
+    UNSAFE_ISOLATION,
+    UNSAFE_LEDGER,
+    UNSAFE_BATCHES,
+    UNSAFE_DOUBT,
+    UNSAFE_TOPICS,
+)
 _NAMES = (*PLACES, _CHUNK, *_UNSAFE, _POISON)
 
 
@@ -109,6 +118,11 @@ def minds_ledger() -> bool:
 def minds_doubt() -> bool:
     """Whether a commit that may have been asked for twice is followed by a new epoch, unless a test has switched that off."""
     return UNSAFE_DOUBT not in _armed
+
+
+def watches_topics() -> bool:
+    """Whether a follower looks if its topics are still the same ones, unless a test has switched that off."""
+    return UNSAFE_TOPICS not in _armed
 
 
 def reads_any_batch() -> bool:
