@@ -133,6 +133,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     # The same share for dead letters of every kind, what is no event included: whoever may send can then stop the worker. 1 =
     # never.
     dead_letter_ratio: Annotated[float, Meta(gt=0, le=1)] = 1.0
+    # Where a lane's changelog was lost and its sources no longer have everything: begin with what they have. Set it for one
+    # start, by hand.
+    begin_anew: bool = False
     # Customers whose decoded profile one lane keeps in memory, about 13 KB each; a visit's worth is enough.
     profile_cache: Count = 8_000
 

@@ -43,17 +43,12 @@ PLACES = (
 )
 UNSAFE_PRODUCER, UNSAFE_READERS, UNSAFE_ISOLATION = "unsafe.producer", "unsafe.readers", "unsafe.isolation"
 UNSAFE_LEDGER, UNSAFE_BATCHES, UNSAFE_DOUBT = "unsafe.ledger", "unsafe.batches", "unsafe.doubt"
-UNSAFE_TOPICS = "unsafe.topics"
+UNSAFE_TOPICS, UNSAFE_PAST = "unsafe.topics", "unsafe.past"
 _POISON = "core.poison"
 _CHUNK = "restore.chunk"  # a chunk of the changelog is in the local state: the place to make a restore slow
 _UNSAFE = (
-    UNSAFE_PRODUCER,
-    UNSAFE_READERS,
-    UNSAFE_ISOLATION,
-    UNSAFE_LEDGER,
-    UNSAFE_BATCHES,
-    UNSAFE_DOUBT,
-    UNSAFE_TOPICS,
+    *(UNSAFE_PRODUCER, UNSAFE_READERS, UNSAFE_ISOLATION, UNSAFE_LEDGER, UNSAFE_BATCHES),
+    *(UNSAFE_DOUBT, UNSAFE_TOPICS, UNSAFE_PAST),
 )
 _NAMES = (*PLACES, _CHUNK, *_UNSAFE, _POISON)
 
@@ -118,6 +113,11 @@ def minds_ledger() -> bool:
 def minds_doubt() -> bool:
     """Whether a commit that may have been asked for twice is followed by a new epoch, unless a test has switched that off."""
     return UNSAFE_DOUBT not in _armed
+
+
+def minds_past() -> bool:
+    """Whether a lane without any state looks if it had one, as it does unless a test has switched that off."""
+    return UNSAFE_PAST not in _armed
 
 
 def watches_topics() -> bool:

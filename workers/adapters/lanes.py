@@ -14,15 +14,18 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from heapq import merge
+from itertools import islice
 from typing import ParamSpec, Protocol, TypeVar
 
 import msgspec
 from confluent_kafka import Consumer, TopicPartition
 
+from schemas.topics import SINGLE
 from workers.adapters import clock, exits, failpoints
 from workers.adapters.isolation import Isolated
 from workers.adapters.lane_spec import LaneSpec, TopicPartitionKey
 from workers.adapters.metrics import WorkerMetrics
+from workers.adapters.past import proof_of_past
 from workers.adapters.restore import restore
 from workers.adapters.rhythm import Rhythm
 from workers.adapters.standby import Standby
@@ -30,6 +33,7 @@ from workers.adapters.state_store import Marker, NoStore, Progress, RocksStore
 from workers.adapters.topic_reader import TopicReader
 from workers.adapters.transactions import LaneProducer
 from workers.core.lane import Effects, LaneCore
+from workers.core.recollection import Recollection
 from workers.core.told import Told
 from workers.core.tolerance import Limits
 from workers.errors import Fatal, Misconfigured, Unavailable
@@ -45,6 +49,8 @@ _TICK_S = 0.25
 _TELL_AGAIN_S = 60.0
 #: So long a lane that has begun anew looks into its ledger at every start: the oldest occasion is decided by then [s].
 _ANEW_S = 30 * 86_400.0
+#: Customers of one transaction in which a lane remembers what its ledger tells.
+_REMEMBERED = 5_000
 #: Keys and values that wait for one lane before its fetching pauses, however few the records are [bytes].
 _BUFFER_BYTES = 64 << 20
 
@@ -143,6 +149,7 @@ class Lane:
         self._restored_records = 0
         self._store: RocksStore | None = None
         self._told: Told | None = None
+        self._recollection = Recollection()
 
     # -- feeding -----------------------------------------------------------------------------------------------------
 
@@ -239,6 +246,7 @@ class Lane:
         await self._until_released("sets its position")
         if self._closing:
             return
+        await self._undisturbed(self._remember, producer)
         if self._committed_next and self._store is not None:  # its memory must not be older than what is committed
             unchanged = Effects(clock_s=self._progress.marker.clock_s)
             await self._undisturbed(self._commit, producer, unchanged)
@@ -306,9 +314,20 @@ class Lane:
         self._progress = restore(
             *(self._store, self._settings.topic(changelog), self._partition, self._client_config, self._spec.index_of),
             sources=self.sources,
+            past=self._past,
+            begin_anew=self._settings.begin_anew,
             on_progress=self._restored,
             stop=lambda: self._closing,
         )
+
+    def _past(self) -> str:
+        """What proves that this lane has worked before; empty = nothing does."""
+        if not failpoints.minds_past():
+            return ""
+        left_in = [
+            (self._settings.topic(name), 0 if name in SINGLE else self._partition) for name in self._spec.left_in
+        ]
+        return proof_of_past(self._client_config, self._spec.group, self.sources, left_in)
 
     def _read_ledger(self) -> None:
         """Finds out what the world was told already, if the state does not know it: somebody deleted its changelog."""
@@ -322,6 +341,8 @@ class Lane:
         with TopicReader(self._settings, self._spec.ledger, partitions=partitions) as reader:
             for record in reader.read_to_end():
                 told.learn(record.topic, record.value)
+                if begins_anew:
+                    self._recollection.learn(record.topic, record.value)
                 self._pulse.beat(self._part)
         if not told:
             return
@@ -332,6 +353,20 @@ class Lane:
         log.warning(
             "lane %s has begun anew: what stands in its ledger (%d ids) is not said again", self.name, len(told)
         )
+
+    def _remember(self, producer: LaneProducer) -> None:
+        """Makes what the ledger tells the first state of a lane that begins anew, in transactions like any other."""
+        now_s = clock.now_s() if self._settings.clock == "wall" else 0.0
+        remembered, self._recollection = self._recollection.customers(now_s), Recollection()
+        while customers := list(islice(remembered, _REMEMBERED)):
+            effects = Effects(clock_s=self._progress.marker.clock_s)
+            effects.puts = [(one.key, one.value) for one in customers]
+            effects.outputs = [output for one in customers for output in one.owed]
+            self._commit(producer, effects)
+            self._pulse.beat(self._part)
+            for output in effects.outputs:
+                if self._told is not None:
+                    self._told.learn(output.topic, output.value)
 
     async def _blocking(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs a call that blocks in the lane's own thread."""
