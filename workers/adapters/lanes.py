@@ -20,6 +20,7 @@ import msgspec
 from confluent_kafka import Consumer, TopicPartition
 
 from workers.adapters import clock, exits, failpoints
+from workers.adapters.broker_time import BrokerTime
 from workers.adapters.isolation import Isolated
 from workers.adapters.lane_spec import LaneSpec, TopicPartitionKey
 from workers.adapters.metrics import WorkerMetrics
@@ -77,8 +78,12 @@ class Positions(Protocol):
         """Commits group offsets, for lag monitors only."""
         ...
 
-    def at_end(self, source: TopicPartitionKey) -> bool:
-        """Whether everything that is committed on the broker has been fetched from there."""
+    def horizon_s(self, source: TopicPartitionKey) -> float:
+        """Everything that was in the source's log at this moment (monotonic) is with its lane; see horizon.Horizon [s]."""
+        ...
+
+    def handed_over(self, source: TopicPartitionKey) -> int | None:
+        """The offset before which the lane has everything of the source; None = not known."""
         ...
 
 
@@ -141,6 +146,8 @@ class Lane:
         self._progress = Progress()
         self._restored_records = 0
         self._store: RocksStore | None = None
+        self._broker_time = BrokerTime(settings.clock_tolerance_s)
+        self._told_clock_s = float("-inf")
         self._told: Told | None = None
 
     # -- feeding -----------------------------------------------------------------------------------------------------
@@ -224,6 +231,9 @@ class Lane:
         self._positions, self._held = positions, False
         self._released.set()
 
+    def _may_write(self) -> bool:
+        return not (self._closing or self._held)
+
     async def _until_released(self, then: str) -> None:
         """Waits while the lane is held, and is expected to do nothing: a rebalance may take minutes. `then`: what follows."""
         self._pulse.idle(self._part, "waits for the group")
@@ -239,8 +249,7 @@ class Lane:
         if self._closing:
             return
         if self._committed_next and self._store is not None:  # its memory must not be older than what is committed
-            unchanged = Effects(clock_s=self._progress.marker.clock_s)
-            await self._undisturbed(self._commit, producer, unchanged)
+            await self._undisturbed(self._commit_nothing, producer)
         self._fetched_next = {}
         offsets = {source: self._next.get(source) for source in self.sources}
         await self._positions.seek_lane(offsets, lambda: not self._closing and not self._held, self._set_ready)
@@ -255,6 +264,8 @@ class Lane:
         store = await self._open()
         if not self._closing:
             await self._blocking(self._read_ledger)
+            await self._start_clock(producer)
+        if not self._closing:
             core = await self._blocking(Isolated, partial(self._build_core, store), self._spec.role)
             for topic, _ in self.sources:
                 log.info("lane %s owns %s", self.name, topic)
@@ -357,6 +368,55 @@ class Lane:
                 raise Unavailable(f"the offsets of {self._spec.group} cannot be read: {tp.error}", "is Kafka up?")
         return {(tp.topic, tp.partition): tp.offset if tp.offset >= 0 else None for tp in found}
 
+    # -- its clock ---------------------------------------------------------------------------------------------------
+
+    @property
+    def _has_clock(self) -> bool:
+        """Whether time is the wall's, and lasting: a replay has its own, `intake` has no use for one."""
+        return self._store is not None and self._settings.clock == "wall" and failpoints.minds_broker_time()
+
+    async def _start_clock(self, producer: LaneProducer) -> None:
+        """Asks the broker for its time, and refuses a state from the future. Nothing is written while the lane is held."""
+        while self._held and not self._closing:
+            await self._until_released("asks the broker for its time")
+        if self._closing or not self._has_clock:
+            return
+        await self._ask_time(producer, clock.now_s())
+        marker, wall_s, steady_s = self._progress.marker, clock.now_s(), clock.monotonic_s()
+        reset = self._settings.reset_clock
+        began_s = self._broker_time.start_s(self.name, marker.clock_s, wall_s, steady_s, reset=reset)
+        if began_s != marker.clock_s:
+            log.warning(
+                "lane %s: its clock is set back by %.0f s, as ATTUNE_RESET_CLOCK says",
+                self.name,
+                marker.clock_s - began_s,
+            )
+            marker = msgspec.structs.replace(marker, clock_s=began_s)
+            self._progress = msgspec.structs.replace(self._progress, marker=marker)
+
+    async def _ask_time(self, producer: LaneProducer, wall_s: float) -> None:
+        """Asks the broker for its time if that is needed, by a commit that changes nothing."""
+        if not self._broker_time.must_ask(wall_s, clock.monotonic_s()):
+            return
+        await self._undisturbed(self._commit_nothing, producer)
+        now_s, told_s = self._broker_time.now_s(clock.monotonic_s()), clock.monotonic_s()
+        if now_s is None:
+            topic = self._settings.topic(self._spec.changelog or "")
+            log.warning(
+                "lane %s: the broker stamps no records of %s, so its clock is this machine's alone", self.name, topic
+            )
+        elif abs(wall_s - now_s) > self._settings.clock_tolerance_s and told_s >= self._told_clock_s + _TELL_AGAIN_S:
+            self._told_clock_s = told_s
+            log.warning(
+                "lane %s: this machine's clock is %.0f s %s the broker's. Cure: NTP on both",
+                *(self.name, abs(wall_s - now_s), "ahead of" if wall_s > now_s else "behind"),
+            )
+
+    def _commit_nothing(self, producer: LaneProducer) -> None:
+        """Writes the marker as it is."""
+        with failpoints.unheard():
+            self._commit(producer, Effects(clock_s=self._progress.marker.clock_s))
+
     # -- one batch ---------------------------------------------------------------------------------------------------
 
     async def _turn(self, core: LaneCore, producer: LaneProducer) -> None:
@@ -366,19 +426,25 @@ class Lane:
                 await asyncio.wait_for(self._arrived.wait(), _TICK_S)
         if (left_s := self._rested_at_s - clock.monotonic_s()) > 0 and self._rhythm.rests(len(self._waiting)):
             await asyncio.sleep(left_s)
-        if self._closing or self._held:
+        if not self._may_write():
             return
         if self._remade:
             raise Misconfigured(
                 f"{self._remade} goes on with offsets that it had before.",
                 "was the topic deleted and made anew? Use a new prefix, or delete the state topic with it",
             )
+        now_s = failpoints.wall_s(clock.now_s())
+        if self._has_clock:
+            await self._ask_time(producer, now_s)
+            if not self._may_write():
+                return
+            now_s = self._broker_time.bounded(now_s, clock.monotonic_s())
         records = [*self._deferred, *self._take()]
-        waited_s = clock.now_s() - records[0].appended_at_s if records else 0.0
+        waited_s = now_s - records[0].appended_at_s if records else 0.0
         self._metrics.gauge("lag_seconds", waited_s, self._spec.role, self.name)
         if records:
             failpoints.hit("lane.parse")
-        effects = core.apply(records, clock.now_s(), caught_up=self._caught_up(records))
+        effects = core.apply(records, now_s, caught_up=self._caught_up())
         if self._told is not None:
             effects.outputs = self._told.news(effects.outputs)
         advanced = self._advance(records, effects)
@@ -421,19 +487,16 @@ class Lane:
         """Keeps the records that must come again; they take room like those that wait."""
         self._deferred, self._deferred_bytes = records, sum(map(_size, records))
 
-    def _caught_up(self, records: list[Record]) -> bool:
-        """Whether timers may fire: the records that pace the clock are all here, or nearly."""
+    def _caught_up(self) -> bool:
+        """Whether what leaves may leave: all that was in the logs a moment ago is in hand, or applied."""
         if self._waiting:
             return False
-        return all(self._is_recent(topic, records) for topic in self._spec.paced_by)
+        paced = [source for source in self.sources if self._paces(source)]
+        horizon_s = min(map(self._positions.horizon_s, paced), default=float("inf"))
+        return clock.monotonic_s() - horizon_s <= self._settings.timer_hold_lag_s
 
-    def _is_recent(self, topic: str, records: list[Record]) -> bool:
-        """Whether a topic has no backlog, or at most `timer_hold_lag_s` of it."""
-        name = self._settings.topic(topic)
-        if all(self._positions.at_end(source) for source in self.sources if source[0] == name):
-            return True
-        newest = max((record.appended_at_s for record in records if record.topic == topic), default=0.0)
-        return newest > 0 and clock.now_s() - newest <= self._settings.timer_hold_lag_s
+    def _paces(self, source: TopicPartitionKey) -> bool:
+        return source[0].removeprefix(self._settings.prefix) in self._spec.paced_by
 
     def _advance(self, records: list[Record], effects: Effects) -> list[Record]:
         """Moves the applied offsets over the records of this batch that were not deferred."""
@@ -462,6 +525,8 @@ class Lane:
             marker=marker,
         )
         self._progress = Progress(changelog_offset=offset + 1, marker=marker)
+        if producer.stamped is not None:
+            self._broker_time.heard(*producer.stamped)
         failpoints.hit("lane.before_local_write")
         self._store.write(effects.puts, effects.index_puts, effects.index_deletes, self._progress)
         failpoints.hit("lane.after_local_write")

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, KafkaError, KafkaException, Message, TopicPartition
 
 from schemas.topics import SINGLE
-from workers.adapters import failpoints
+from workers.adapters import clock, failpoints
 from workers.adapters.restore import MARKER_KEY, encode_marker
 from workers.adapters.state_store import Marker
 from workers.errors import Fatal, Fenced, Misconfigured, Unavailable
@@ -32,6 +32,8 @@ class LaneProducer:
     def __init__(
         self, client_config: Mapping[str, str | int], transactional_id: str, timeout_s: float, compression: str
     ) -> None:
+        #: When the broker took the newest marker by its own clock, and when we heard so (monotonic); None = not known [s].
+        self.stamped: tuple[float, float] | None = None
         self._timeout_s = timeout_s
         self._id = transactional_id
         self._producer = failpoints.make_producer(
@@ -81,6 +83,8 @@ class LaneProducer:
             offset = message.offset()
             if error is None and offset is not None:
                 marker_offset = offset
+                kind, at_ms = message.timestamp()
+                self.stamped = (at_ms / 1000, clock.monotonic_s()) if kind == TIMESTAMP_LOG_APPEND_TIME else None
 
         try:
             self._producer.begin_transaction()

@@ -122,6 +122,11 @@ class Lanes:
         """See adapters.rhythm.Rhythm."""
         return self._rhythm.gather_s
 
+    @property
+    def hold_lag_s(self) -> float:
+        """How far behind a lane may be and still count as caught up [s]."""
+        return self._settings.timer_hold_lag_s
+
     async def hint(self) -> None:
         """Tells the group how far the lanes are."""
         await self._hint(self._running)
