@@ -10,7 +10,9 @@ from typing import Any
 import aiokafka
 import faust
 import pytest
+from aiokafka.client import AIOKafkaClient
 from aiokafka.consumer.fetcher import Fetcher
+from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.consumer.subscription_state import SubscriptionState, TopicPartitionState
 from faust.transport.consumer import Consumer, ThreadDelegateConsumer
 from faust.transport.drivers import aiokafka as driver
@@ -52,6 +54,8 @@ def app(transport: type[CommittedTransport], tmp_path: Any, **changes: Any) -> f
         (Consumer, "perform_seek"),
         (SubscriptionState, "subscription"),
         (TopicPartitionState, "has_valid_position"),
+        (GroupCoordinator, "request_rejoin"),
+        (AIOKafkaClient, "force_metadata_update"),
     ],
 )
 def test_a_name_that_is_overridden_or_called_exists(owner: type, name: str) -> None:

@@ -51,6 +51,9 @@ class Standing:
     def horizon_s(self, source: TopicPartitionKey) -> float:
         return self.horizons.get(source, clock.monotonic_s())
 
+    def rejoin(self) -> None:
+        raise AssertionError("nothing is missing")
+
     def handed_over(self, source: TopicPartitionKey) -> int | None:
         del source
         return None

@@ -3,7 +3,7 @@
 Private names of faust-streaming 0.15.3 and aiokafka 0.14 are touched here and only here (both pinned; the contract tests in
 tests/contract/test_faust.py fail when they move): `_create_worker_consumer`, `_getmany`, `_fetch_max_wait_ms`,
 `_fetch_min_bytes`, `_proc_fetch_request`, a partition's `timestamp`, `_isolation_level`, `_partition_assignment_strategy`,
-`_wait_next_records`, `_commit`;
+`_wait_next_records`, `_commit`, `_coordinator`;
 those of batches in foreign_records.py.
 """
 
@@ -222,7 +222,7 @@ class LaneConsumer(CommittedConsumer):
     ) -> None:
         """See lanes.Positions. An offset that retention has deleted becomes the earliest that is left.
 
-        Raises Misconfigured when a topic ends before what was applied: it was deleted and made anew.
+        Raises Misconfigured when a topic ends before what was applied of it: the broker has lost its end.
         """
         partitions = {source: TP(*source) for source in offsets}
         earliest = await self.earliest_offsets(*partitions.values())
@@ -233,7 +233,8 @@ class LaneConsumer(CommittedConsumer):
             if applied > ends[tp]:
                 raise Misconfigured(
                     f"{tp.topic}[{tp.partition}] ends at {ends[tp]}, but {applied} records of it were applied before.",
-                    "the topic was deleted and made anew: use a new prefix, or delete the state topic with it",
+                    "the broker has lost its newest records: bring them back from a copy, or delete the topic and create it "
+                    "anew (`attune topics apply`): it is then read from its beginning",
                 )
             if earliest[tp] > applied and offsets[source] is not None:
                 log.error("%s[%d]: retention has deleted %d unread records", *tp, earliest[tp] - applied)
@@ -258,6 +259,16 @@ class LaneConsumer(CommittedConsumer):
     def handed_over(self, source: TopicPartitionKey) -> int | None:
         """See lanes.Positions."""
         return self._handed_over.get(TP(*source))
+
+    def rejoin(self) -> None:
+        """See lanes.Positions. The topics are asked for first: a leader assigns those that it knows."""
+        consumer = self._thread._ensure_consumer()
+
+        async def ask() -> None:
+            await consumer._client.force_metadata_update()
+            consumer._coordinator.request_rejoin()
+
+        asyncio.run_coroutine_threadsafe(ask(), self._thread.thread_loop)
 
     def ended(self, partition: TopicPartition, end: int, asked_at_s: float) -> None:
         """The consumer's thread tells where a partition ends. Without a position that a lane has set nobody asks for it."""

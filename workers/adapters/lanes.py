@@ -26,13 +26,14 @@ from workers.adapters.lane_spec import LaneSpec, TopicPartitionKey
 from workers.adapters.metrics import WorkerMetrics
 from workers.adapters.restore import restore
 from workers.adapters.rhythm import Rhythm
+from workers.adapters.source_ids import is_another
 from workers.adapters.standby import Standby
 from workers.adapters.state_store import Marker, NoStore, Progress, RocksStore
 from workers.adapters.topic_reader import TopicReader
 from workers.adapters.transactions import LaneProducer
 from workers.core.lane import Effects, LaneCore
 from workers.core.told import Told
-from workers.errors import Fatal, Misconfigured, Unavailable
+from workers.errors import Fatal, Unavailable
 from workers.ports import Record, StateStore, append_time_s
 from workers.settings import Settings
 
@@ -41,6 +42,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _TICK_S = 0.25
+#: What `intake` writes.
+EVENTS = "customer.events"
 #: The same mistake of a sender is told in the log this often [s].
 _TELL_AGAIN_S = 60.0
 #: So long a lane that has begun anew looks into its ledger at every start: the oldest occasion is decided by then [s].
@@ -86,6 +89,10 @@ class Positions(Protocol):
         """The offset before which the lane has everything of the source; None = not known."""
         ...
 
+    def rejoin(self) -> None:
+        """Asks the group for a new assignment: a leader that comes back is given one."""
+        ...
+
 
 class Lane:
     """One lane: opened when its partitions are assigned, closed when they go to somebody else.
@@ -106,8 +113,14 @@ class Lane:
         standby: Standby,
         restores: asyncio.Semaphore,
         rhythm: Rhythm,
+        *,
+        source_ids: Callable[[], Mapping[str, str]] = dict,
+        mapped: Callable[[float], bool] = lambda _horizon_s: True,
     ) -> None:
-        """`restores` bounds how many lanes of the process restore at a time; `rhythm` is that of all of them."""
+        """`restores` bounds how many lanes of the process restore at a time; `rhythm` is that of all of them. `source_ids`
+        asks the broker which topics the sources are now (source_ids.SourceIds); `mapped` knows whether whoever knows
+        `customer.events` up to a moment knows what shops have sent (intake_watch.IntakeWatch).
+        """
         self.name = name
         self.sources = sources
         self.ready = False
@@ -119,6 +132,9 @@ class Lane:
         self._standby = standby
         self._restores = restores
         self._rhythm = rhythm
+        self._ask_ids, self._mapped = source_ids, mapped
+        self._ids: dict[str, str] = {}  # topic on the cluster → id
+        self._elsewhere = Marker()  # what the marker says of topics that are not among the sources now
         # One of its own: whatever other lanes do, a commit does not wait for a thread.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"lane-{name}")
         self._part, self._pulse = f"lane {name}", metrics.pulse
@@ -251,6 +267,11 @@ class Lane:
         if self._committed_next and self._store is not None:  # its memory must not be older than what is committed
             await self._undisturbed(self._commit_nothing, producer)
         self._fetched_next = {}
+        with suppress(Unavailable):  # then nothing can be fetched either
+            now = await self._blocking(self._ask_ids)
+            remade = [topic for topic, known in self._ids.items() if is_another(known, now.get(topic, ""))]
+            self._remade = self._remade or ", ".join(remade)
+        self._refuse_remade()
         offsets = {source: self._next.get(source) for source in self.sources}
         await self._positions.seek_lane(offsets, lambda: not self._closing and not self._held, self._set_ready)
 
@@ -284,20 +305,44 @@ class Lane:
 
     async def _open(self) -> StateStore:
         """The state as it was committed; less when the lane is closed meanwhile."""
+        topics = {topic for topic, _ in self.sources}
+        self._ids = {topic: found for topic, found in (await self._blocking(self._ask_ids)).items() if topic in topics}
         if self._spec.changelog is None:
-            applied = await self._blocking(self._committed)
-            self._next = {source: offset for source, offset in applied.items() if offset is not None}
+            for source, (offset, source_id) in (await self._blocking(self._committed)).items():
+                self._begin_at(source, offset, source_id)
             return NoStore()
         self._pulse.idle(self._part, "waits for its turn to restore")
         async with self._restores:
             self._pulse.working(self._part, "is being restored")
             await self._blocking(self._restore, self._spec.changelog)
         marker = self._progress.marker
-        for source in self.sources:
-            offset = marker.offsets.get(source[0].removeprefix(self._settings.prefix))
-            if offset is not None:
-                self._next[source] = offset
+        names = {source: source[0].removeprefix(self._settings.prefix) for source in self.sources}
+        for source, name in names.items():
+            self._begin_at(source, marker.offsets.get(name), marker.source_ids.get(name, ""))
+        elsewhere = {name: offset for name, offset in marker.offsets.items() if name not in names.values()}
+        ids = {name: source_id for name, source_id in marker.source_ids.items() if name not in names.values()}
+        self._elsewhere = Marker(offsets=elsewhere, source_ids=ids)
         return self._store or NoStore()
+
+    def _begin_at(self, source: TopicPartitionKey, offset: int | None, source_id: str) -> None:
+        """Goes on behind what was applied of a source, unless that was of another topic of the same name."""
+        topic, partition = source
+        if offset is None:
+            return
+        if is_another(source_id, self._ids.get(topic, "")):
+            log.error(
+                "%s[%d] was deleted and made anew: it is read from its beginning, after %d records of the one before",
+                *(topic, partition, offset),
+            )
+            return
+        self._next[source] = offset
+
+    def _refuse_remade(self) -> None:
+        """Raises Fatal when a source was deleted and made anew: the next start finds out where to begin."""
+        if self._remade:
+            raise Fatal(
+                f"{self._remade} was deleted and made anew.", "the next start reads it from its beginning by itself"
+            )
 
     def _restore(self, changelog: str) -> None:
         if self._closing:
@@ -355,8 +400,10 @@ class Lane:
         if self.ready:
             self._pulse.working(self._part)
 
-    def _committed(self) -> dict[TopicPartitionKey, int | None]:
-        """The group's offsets. The group's metadata are without a member: fencing is the transactional id's."""
+    def _committed(self) -> dict[TopicPartitionKey, tuple[int | None, str]]:
+        """The group's offsets, each with the id of its topic. The group is named without a member: the transactional id
+        fences.
+        """
         consumer = Consumer({**self._client_config, "group.id": self._spec.group, "isolation.level": "read_committed"})
         self._group = consumer.consumer_group_metadata()
         try:
@@ -366,7 +413,9 @@ class Lane:
         for tp in found:
             if tp.error is not None:  # not "never committed": starting over would repeat everything
                 raise Unavailable(f"the offsets of {self._spec.group} cannot be read: {tp.error}", "is Kafka up?")
-        return {(tp.topic, tp.partition): tp.offset if tp.offset >= 0 else None for tp in found}
+        return {
+            (tp.topic, tp.partition): (tp.offset if tp.offset >= 0 else None, str(tp.metadata or "")) for tp in found
+        }
 
     # -- its clock ---------------------------------------------------------------------------------------------------
 
@@ -428,11 +477,7 @@ class Lane:
             await asyncio.sleep(left_s)
         if not self._may_write():
             return
-        if self._remade:
-            raise Misconfigured(
-                f"{self._remade} goes on with offsets that it had before.",
-                "was the topic deleted and made anew? Use a new prefix, or delete the state topic with it",
-            )
+        self._refuse_remade()
         now_s = failpoints.wall_s(clock.now_s())
         if self._has_clock:
             await self._ask_time(producer, now_s)
@@ -448,9 +493,10 @@ class Lane:
         if self._told is not None:
             effects.outputs = self._told.news(effects.outputs)
         advanced = self._advance(records, effects)
+        passed = self._pass_over()
         self._defer(effects.deferred)
         self._more_due = effects.more_due
-        if effects.empty and not advanced:
+        if effects.empty and not advanced and not passed:
             self._metrics.pending(self.name, effects.pending)
             return
         failpoints.hit("lane.fold")
@@ -491,12 +537,12 @@ class Lane:
         """Whether what leaves may leave: all that was in the logs a moment ago is in hand, or applied."""
         if self._waiting:
             return False
-        paced = [source for source in self.sources if self._paces(source)]
+        paced = [(self._settings.topic(topic), self._partition) for topic in self._spec.paced_by]
         horizon_s = min(map(self._positions.horizon_s, paced), default=float("inf"))
-        return clock.monotonic_s() - horizon_s <= self._settings.timer_hold_lag_s
-
-    def _paces(self, source: TopicPartitionKey) -> bool:
-        return source[0].removeprefix(self._settings.prefix) in self._spec.paced_by
+        if clock.monotonic_s() - horizon_s > self._settings.timer_hold_lag_s:
+            return False
+        events = (self._settings.topic(EVENTS), self._partition)
+        return events not in paced or self._mapped(self._positions.horizon_s(events))
 
     def _advance(self, records: list[Record], effects: Effects) -> list[Record]:
         """Moves the applied offsets over the records of this batch that were not deferred."""
@@ -507,15 +553,34 @@ class Lane:
             self._next[source] = max(self._next.get(source, 0), record.offset + 1)
         return advanced
 
+    def _pass_over(self) -> bool:
+        """Moves the offsets of a lane without state over what is no record (markers of transactions, what was aborted), so that a
+        source which ends in it is read to its end for whoever looks at the group; whether there was any.
+        """
+        if self._spec.changelog is not None or self._waiting:
+            return False
+        ends = {source: self._positions.handed_over(source) or 0 for source in self.sources}
+        passed = {source: end for source, end in ends.items() if end > self._next.get(source, 0)}
+        self._next.update(passed)
+        return bool(passed)
+
     def _commit(self, producer: LaneProducer, effects: Effects) -> None:
         spec, prefix = self._spec, self._settings.prefix
         if spec.changelog is None or self._store is None:
-            offsets = [TopicPartition(topic, partition, offset) for (topic, partition), offset in self._next.items()]
+            offsets = [
+                TopicPartition(topic, partition, offset, self._ids.get(topic, ""))
+                for (topic, partition), offset in self._next.items()
+            ]
             producer.commit(effects.outputs, prefix=prefix, partition=None, group_offsets=(offsets, self._group))
             return
         offsets_by_topic = {topic.removeprefix(prefix): offset for (topic, _), offset in self._next.items()}
-        anew_at_s = self._progress.marker.anew_at_s
-        marker = Marker(offsets=offsets_by_topic, clock_s=effects.clock_s, anew_at_s=anew_at_s)
+        ids = {topic.removeprefix(prefix): source_id for topic, source_id in self._ids.items()}
+        marker = Marker(
+            offsets={**self._elsewhere.offsets, **offsets_by_topic},
+            clock_s=effects.clock_s,
+            anew_at_s=self._progress.marker.anew_at_s,
+            source_ids={**ids, **self._elsewhere.source_ids},
+        )
         offset = producer.commit(
             effects.outputs,
             prefix=prefix,
