@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import msgspec
 import pytest
@@ -72,9 +74,17 @@ def reminded(settings: Settings) -> set[str]:
     return {decision.user_id for decision in ledger(settings)}
 
 
-def remind(settings: Settings, buyers: set[str], others: set[str], *, unsafe: str = "") -> list[str]:
-    """A worker finds everybody's reminder due while orders of `buyers` are on their way; then intake comes back, and `others`
-    show that what is due is decided on. Returns the buyers who were decided on all the same.
+def remind(
+    settings: Settings,
+    buyers: set[str],
+    others: set[str],
+    *,
+    arrival: Callable[[], AbstractContextManager[object]] | None = None,
+    unsafe: str = "",
+) -> list[str]:
+    """A worker finds everybody's reminder due while orders of `buyers` are on their way; then they arrive (intake comes back,
+    unless told otherwise), and `others` show that what is due is decided on. Returns the buyers who were decided on all the
+    same.
     """
     assert buyers
     assert others
@@ -98,7 +108,7 @@ def remind(settings: Settings, buyers: set[str], others: set[str], *, unsafe: st
             until_s = applied_s + PATIENCE_S
             wait_until(lambda: happens(time.monotonic() >= until_s), PATIENCE_S + 10, "the timers were due")
             assert not reminded(settings) & (buyers | others), "nobody is decided on while orders are on their way"
-            with worker("intake", settings):
+            with arrival() if arrival else worker("intake", settings):
                 wait_until(lambda: happens(others <= reminded(settings)), 90, "the others are decided on")
     return sorted(reminded(settings) & buyers)
 
@@ -169,8 +179,7 @@ def test_raw_topics_that_end_in_what_is_no_record_hold_nobody_up(running: Settin
 
 @pytest.fixture
 def killed(running: Settings) -> Settings:
-    """intake has died when orders of one lane or more lay on the broker, uncommitted. How far it is does not count here."""
-    running = msgspec.structs.replace(running, intake_hold_lag_s=0.0)
+    """intake has died when orders of one lane or more lay on the broker, uncommitted."""
     leave_carts(running)
     produce(running, "shop.events", orders())
     with worker("intake", running, ATTUNE_FAILPOINTS="lane.produced=1") as intake:
@@ -188,16 +197,54 @@ def of_its_lanes(settings: Settings) -> tuple[set[str], set[str]]:
     return {(record.key or b"").decode() for record in hidden}, beside & set(OTHERS)
 
 
-def test_what_an_open_transaction_hides_is_waited_for(killed: Settings, cases: Cases) -> None:
+def test_what_a_killed_intake_has_left_open_is_waited_for(killed: Settings, cases: Cases) -> None:
     buyers, others = of_its_lanes(killed)
     wrong = remind(killed, buyers, others)
     assert wrong == []
-    injected = f"{len(buyers)} orders, {len(others)} carts without one in the same lane"
-    cases.passed("67-open-transaction", row("a killed intake's open transaction hides orders", injected, wrong))
+    injected = f"{len(buyers)} orders, {len(others)} carts without one in the same lanes"
+    cases.passed("67-killed-intake", row("a killed intake's open transaction hides orders", injected, wrong))
 
 
-def test_who_takes_the_stable_end_for_the_end_reminds_those_who_have_bought(killed: Settings, cases: Cases) -> None:
+def test_who_waits_neither_for_intake_nor_for_open_transactions_reminds_buyers(killed: Settings, cases: Cases) -> None:
     buyers, others = of_its_lanes(killed)
-    wrong = remind(killed, buyers, others, unsafe="unsafe.end")
+    wrong = remind(killed, buyers, others, unsafe="unsafe.end,unsafe.intake")
     assert wrong != []
-    cases.unprotected("67-open-transaction", f"{len(wrong)} of {len(buyers)} buyers are decided on")
+    cases.unprotected("67-killed-intake", f"{len(wrong)} of {len(buyers)} buyers are decided on")
+
+
+# -- a producer of the shop's own writes events in transactions, without intake ----------------------------------------------
+
+
+@pytest.fixture
+def own_producer(running: Settings) -> Producer:
+    """All carts are there, and all orders in an open transaction."""
+    config = {**client_config(running), "transactional.id": f"{running.prefix}shop", "partitioner": "murmur2_random"}
+    producer = Producer(config)
+    produce(running, "customer.events", carts())
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    for key, value in orders():
+        producer.produce(running.topic("customer.events"), key=key, value=value)
+    producer.flush(30)
+    return producer
+
+
+def test_what_an_open_transaction_hides_is_waited_for(running: Settings, own_producer: Producer, cases: Cases) -> None:
+    @contextmanager
+    def committed() -> Iterator[None]:
+        own_producer.commit_transaction(30)
+        yield
+
+    wrong = remind(running, set(BUYERS), set(OTHERS), arrival=committed)
+    assert wrong == []
+    injected = f"{len(BUYERS)} orders, {len(OTHERS)} carts without one"
+    cases.passed("68-open-transaction", row("an open transaction in customer.events hides orders", injected, wrong))
+
+
+def test_who_takes_the_stable_end_for_the_end_reminds_those_who_have_bought(
+    running: Settings, own_producer: Producer, cases: Cases
+) -> None:
+    wrong = remind(running, set(BUYERS), set(OTHERS), unsafe="unsafe.end")
+    assert wrong != []
+    cases.unprotected("68-open-transaction", f"{len(wrong)} of {len(BUYERS)} buyers are decided on")
+    own_producer.abort_transaction(30)
