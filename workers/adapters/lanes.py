@@ -20,8 +20,8 @@ import msgspec
 from confluent_kafka import Consumer, TopicPartition
 
 from workers.adapters import clock, exits, failpoints
-from workers.adapters.broker_time import BrokerTime
 from workers.adapters.isolation import Isolated
+from workers.adapters.lane_clock import Ask, LaneClock
 from workers.adapters.lane_spec import LaneSpec, TopicPartitionKey
 from workers.adapters.metrics import WorkerMetrics
 from workers.adapters.restore import restore
@@ -162,8 +162,8 @@ class Lane:
         self._progress = Progress()
         self._restored_records = 0
         self._store: RocksStore | None = None
-        self._broker_time = BrokerTime(settings.clock_tolerance_s)
-        self._told_clock_s = float("-inf")
+        changelog = settings.topic(spec.changelog) if spec.changelog is not None else None
+        self._clock = LaneClock(name, changelog, settings)
         self._told: Told | None = None
 
     # -- feeding -----------------------------------------------------------------------------------------------------
@@ -285,7 +285,7 @@ class Lane:
         store = await self._open()
         if not self._closing:
             await self._blocking(self._read_ledger)
-            await self._start_clock(producer)
+            await self._start_clock(partial(self._undisturbed, self._commit_nothing, producer))
         if not self._closing:
             core = await self._blocking(Isolated, partial(self._build_core, store), self._spec.role)
             for topic, _ in self.sources:
@@ -343,6 +343,16 @@ class Lane:
             raise Fatal(
                 f"{self._remade} was deleted and made anew.", "the next start reads it from its beginning by itself"
             )
+
+    async def _start_clock(self, ask: Ask) -> None:
+        """Refuses a state from the future, or sets its clock back. Nothing is written while the lane is held."""
+        while self._held and not self._closing:
+            await self._until_released("asks the broker for its time")
+        if self._closing or self._store is None:
+            return
+        began_s = await self._clock.start_s(self._progress.marker.clock_s, ask)
+        marker = msgspec.structs.replace(self._progress.marker, clock_s=began_s)
+        self._progress = msgspec.structs.replace(self._progress, marker=marker)
 
     def _restore(self, changelog: str) -> None:
         if self._closing:
@@ -417,55 +427,6 @@ class Lane:
             (tp.topic, tp.partition): (tp.offset if tp.offset >= 0 else None, str(tp.metadata or "")) for tp in found
         }
 
-    # -- its clock ---------------------------------------------------------------------------------------------------
-
-    @property
-    def _has_clock(self) -> bool:
-        """Whether time is the wall's, and lasting: a replay has its own, `intake` has no use for one."""
-        return self._store is not None and self._settings.clock == "wall" and failpoints.minds_broker_time()
-
-    async def _start_clock(self, producer: LaneProducer) -> None:
-        """Asks the broker for its time, and refuses a state from the future. Nothing is written while the lane is held."""
-        while self._held and not self._closing:
-            await self._until_released("asks the broker for its time")
-        if self._closing or not self._has_clock:
-            return
-        await self._ask_time(producer, clock.now_s())
-        marker, wall_s, steady_s = self._progress.marker, clock.now_s(), clock.monotonic_s()
-        reset = self._settings.reset_clock
-        began_s = self._broker_time.start_s(self.name, marker.clock_s, wall_s, steady_s, reset=reset)
-        if began_s != marker.clock_s:
-            log.warning(
-                "lane %s: its clock is set back by %.0f s, as ATTUNE_RESET_CLOCK says",
-                self.name,
-                marker.clock_s - began_s,
-            )
-            marker = msgspec.structs.replace(marker, clock_s=began_s)
-            self._progress = msgspec.structs.replace(self._progress, marker=marker)
-
-    async def _ask_time(self, producer: LaneProducer, wall_s: float) -> None:
-        """Asks the broker for its time if that is needed, by a commit that changes nothing."""
-        if not self._broker_time.must_ask(wall_s, clock.monotonic_s()):
-            return
-        await self._undisturbed(self._commit_nothing, producer)
-        now_s, told_s = self._broker_time.now_s(clock.monotonic_s()), clock.monotonic_s()
-        if now_s is None:
-            topic = self._settings.topic(self._spec.changelog or "")
-            log.warning(
-                "lane %s: the broker stamps no records of %s, so its clock is this machine's alone", self.name, topic
-            )
-        elif abs(wall_s - now_s) > self._settings.clock_tolerance_s and told_s >= self._told_clock_s + _TELL_AGAIN_S:
-            self._told_clock_s = told_s
-            log.warning(
-                "lane %s: this machine's clock is %.0f s %s the broker's. Cure: NTP on both",
-                *(self.name, abs(wall_s - now_s), "ahead of" if wall_s > now_s else "behind"),
-            )
-
-    def _commit_nothing(self, producer: LaneProducer) -> None:
-        """Writes the marker as it is."""
-        with failpoints.unheard():
-            self._commit(producer, Effects(clock_s=self._progress.marker.clock_s))
-
     # -- one batch ---------------------------------------------------------------------------------------------------
 
     async def _turn(self, core: LaneCore, producer: LaneProducer) -> None:
@@ -478,12 +439,9 @@ class Lane:
         if not self._may_write():
             return
         self._refuse_remade()
-        now_s = failpoints.wall_s(clock.now_s())
-        if self._has_clock:
-            await self._ask_time(producer, now_s)
-            if not self._may_write():
-                return
-            now_s = self._broker_time.bounded(now_s, clock.monotonic_s())
+        now_s = await self._clock.now_s(partial(self._undisturbed, self._commit_nothing, producer))
+        if not self._may_write():
+            return
         records = [*self._deferred, *self._take()]
         waited_s = now_s - records[0].appended_at_s if records else 0.0
         self._metrics.gauge("lag_seconds", waited_s, self._spec.role, self.name)
@@ -590,11 +548,15 @@ class Lane:
             marker=marker,
         )
         self._progress = Progress(changelog_offset=offset + 1, marker=marker)
-        if producer.stamped is not None:
-            self._broker_time.heard(*producer.stamped)
+        self._clock.heard(producer.stamped)
         failpoints.hit("lane.before_local_write")
         self._store.write(effects.puts, effects.index_puts, effects.index_deletes, self._progress)
         failpoints.hit("lane.after_local_write")
+
+    def _commit_nothing(self, producer: LaneProducer) -> None:
+        """Writes the marker as it is."""
+        with failpoints.unheard():
+            self._commit(producer, Effects(clock_s=self._progress.marker.clock_s))
 
     def hints(self) -> dict[TopicPartitionKey, int]:
         """Applied offsets that were not hinted to the group yet."""

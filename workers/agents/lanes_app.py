@@ -22,7 +22,7 @@ from workers.adapters.source_ids import SourceIds
 from workers.adapters.standby import Standby
 from workers.adapters.watchdog import ASSIGNMENT
 from workers.agents.apps import make_app, raw_topic
-from workers.errors import Unavailable
+from workers.errors import Misconfigured, Unavailable
 from workers.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -153,8 +153,8 @@ class Lanes:
         """
         try:
             found = await asyncio.to_thread(self._source_ids.current)
-        except Unavailable:
-            return  # then nothing comes from there either
+        except (Unavailable, Misconfigured):
+            return  # nothing comes from there either, and whoever fetches says why
         remade, open_ = self._source_ids.remade(), {topic for lane in self._running for topic, _ in lane.sources}
         if under_lanes := [topic for topic in remade if topic in open_]:
             log.critical(
