@@ -136,6 +136,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     # Where a lane's changelog was lost and its sources no longer have everything: begin with what they have. Set it for one
     # start, by hand.
     begin_anew: bool = False
+    # Nor do they fire while `intake` has events to map that are older than this; 0 = they do not wait for it [s].
+    intake_hold_lag_s: Annotated[float, Meta(ge=0)] = 5.0
+    # A lane's clock is this machine's, at most so far ahead of the broker's: no jump of a clock gets into the state [s].
+    clock_tolerance_s: Seconds = 60.0
+    # Go on with today's time although a lane's state says a later one (docs/operation.md); set it for one start.
+    reset_clock: bool = False
     # Customers whose decoded profile one lane keeps in memory, about 13 KB each; a visit's worth is enough.
     profile_cache: Count = 8_000
 

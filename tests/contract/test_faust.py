@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +13,7 @@ import faust
 import pytest
 from aiokafka.client import AIOKafkaClient
 from aiokafka.consumer.fetcher import Fetcher
+from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.consumer.subscription_state import SubscriptionState, TopicPartitionState
 from faust.transport.consumer import Consumer, ThreadDelegateConsumer
 from faust.transport.drivers import aiokafka as driver
@@ -27,6 +29,7 @@ from workers.adapters.faust_lanes import (
     LaneTransport,
     let_gather,
     part_soon,
+    tell_ends,
 )
 from workers.agents.apps import make_app
 from workers.settings import Settings, load
@@ -55,6 +58,8 @@ def app(transport: type[CommittedTransport], tmp_path: Any, **changes: Any) -> f
         (Consumer, "perform_seek"),
         (SubscriptionState, "subscription"),
         (TopicPartitionState, "has_valid_position"),
+        (GroupCoordinator, "request_rejoin"),
+        (AIOKafkaClient, "force_metadata_update"),
     ],
 )
 def test_a_name_that_is_overridden_or_called_exists(owner: type, name: str) -> None:
@@ -112,6 +117,67 @@ def test_records_that_keep_coming_gather_at_the_broker_until_they_are_enough(set
         return [[record.value for records in batch.values() for record in records] for batch in found]
 
     assert asyncio.run(batches()) == [[b"first"], [b"second", large]]
+
+
+def test_an_answer_tells_where_a_partition_ends_with_what_an_open_transaction_hides(settings: Settings) -> None:
+    """And the position passes what is no record, so that a source which ends in it is read to its end."""
+    topic = settings.topic("customer.events")
+    topic_admin.apply(settings)
+    partition = aiokafka.TopicPartition(topic, 0)
+    told: list[tuple[int, float]] = []
+
+    async def at_end(consumer: aiokafka.AIOKafkaConsumer, end: int) -> list[bytes]:
+        """Reads until an answer tells of this end and the position is there; returns the values read."""
+        found: list[bytes] = []
+        told.clear()
+        while (end, True) not in [(seen, await consumer.position(partition) >= end) for seen, _ in told[-1:]]:
+            batch = await consumer.getmany(timeout_ms=100)
+            found += [record.value for records in batch.values() for record in records]
+        return found
+
+    async def hidden(consumer: aiokafka.AIOKafkaConsumer, end: int) -> int:
+        """Reads until an answer tells of this end; returns the position."""
+        told.clear()
+        while end not in [seen for seen, _ in told]:
+            assert await consumer.getmany(timeout_ms=100) == {}
+        return int(await consumer.position(partition))
+
+    async def run() -> None:
+        options = {"bootstrap_servers": settings.brokers}
+        consumer = aiokafka.AIOKafkaConsumer(
+            **options, auto_offset_reset="earliest", isolation_level="read_committed", fetch_max_wait_ms=100
+        )
+        producer = aiokafka.AIOKafkaProducer(**options, transactional_id=f"{settings.prefix}a")
+        await consumer.start()
+        await producer.start()
+        try:
+            tell_ends(consumer._fetcher, lambda _tp, end, asked_at_s: told.append((end, asked_at_s)))
+            consumer.assign([partition])
+            assert await at_end(consumer, 0) == []
+            began_s = time.monotonic()
+            await producer.begin_transaction()
+            await producer.send_and_wait(topic, b"a", partition=0)
+            assert await hidden(consumer, 1) == 0, "read committed stops before it"
+            assert told[-1][1] >= began_s - 0.2
+            await producer.commit_transaction()
+            assert await at_end(consumer, 2) == [b"a"], "the marker is no record"
+            await producer.begin_transaction()
+            await producer.send_and_wait(topic, b"b", partition=0)
+            assert await hidden(consumer, 3) == 2
+            await producer.abort_transaction()
+            assert await at_end(consumer, 4) == [], "nor is what was aborted"
+        finally:
+            await producer.stop()
+            await consumer.stop()
+
+    asyncio.run(asyncio.wait_for(run(), 60))
+
+
+def test_an_answer_is_told_apart_from_none_by_the_time_that_it_sets() -> None:
+    source = inspect.getsource(Fetcher._proc_fetch_request)
+    assert "now_ms = int(1000 * time.time())" in source
+    assert "tp_state.highwater = highwater\n" in source
+    assert "tp_state.timestamp = now_ms\n" in source
 
 
 def test_lanes_are_fed_by_a_thread_that_lets_records_gather(tmp_path: Any) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 import pytest
 
+from workers.adapters import clock
+from workers.adapters.horizon import NEVER_S
 from workers.adapters.lane_spec import LaneSpec, TopicPartitionKey
 from workers.adapters.lanes import Lane
 from workers.adapters.metrics import WorkerMetrics
@@ -31,7 +33,10 @@ class Fetched(msgspec.Struct):
 
 
 class Standing:
-    """Positions that are set at once."""
+    """Positions that are set at once, and sources that are known up to now unless a test says otherwise."""
+
+    def __init__(self) -> None:
+        self.horizons: dict[TopicPartitionKey, float] = {}
 
     async def seek_lane(
         self, offsets: Mapping[TopicPartitionKey, int | None], wanted: Callable[[], bool], ready: Callable[[], None]
@@ -43,9 +48,15 @@ class Standing:
     async def commit_hint(self, offsets: Mapping[TopicPartitionKey, int]) -> None:
         del offsets
 
-    def at_end(self, source: TopicPartitionKey) -> bool:
+    def horizon_s(self, source: TopicPartitionKey) -> float:
+        return self.horizons.get(source, clock.monotonic_s())
+
+    def rejoin(self) -> None:
+        raise AssertionError("nothing is missing")
+
+    def handed_over(self, source: TopicPartitionKey) -> int | None:
         del source
-        return True
+        return None
 
 
 def never(_store: StateStore, _clock_s: float) -> LaneCore:
@@ -58,7 +69,12 @@ def metrics() -> WorkerMetrics:
 
 
 @pytest.fixture
-def lane(metrics: WorkerMetrics) -> Lane:
+def standing() -> Standing:
+    return Standing()
+
+
+@pytest.fixture
+def lane(metrics: WorkerMetrics, standing: Standing) -> Lane:
     settings = Settings(prefix="t.", lane_buffer_records=3)
     spec = LaneSpec(
         role="personalise",
@@ -68,10 +84,11 @@ def lane(metrics: WorkerMetrics) -> Lane:
         lane_of=lambda _topic, partition: str(partition),
         core=never,
         waits_for="message.candidates",
+        paced_by=("customer.events",),
     )
     standby = Standby(spec, settings, {}, metrics)
     found = Lane(
-        "0", [EVENTS, CANDIDATES], spec, settings, {}, Standing(), metrics, standby, asyncio.Semaphore(1), Rhythm()
+        "0", [EVENTS, CANDIDATES], spec, settings, {}, standing, metrics, standby, asyncio.Semaphore(1), Rhythm()
     )
     found.ready = True
     return found
@@ -160,3 +177,36 @@ def test_a_lane_that_is_to_rest_while_it_searches_for_a_bad_record_writes_nothin
         assert core.discarded == 1
         assert lane._next == {}, "the records come again"
         lane._held = False
+
+
+@pytest.mark.parametrize(
+    ("source", "behind_s", "caught_up"),
+    [
+        (EVENTS, 0.0, True),
+        (EVENTS, 4.0, True),  # a load that never ends, and is never far behind
+        (EVENTS, 6.0, False),
+        (EVENTS, float("inf"), False),  # no answer of the broker yet
+        (CANDIDATES, float("inf"), True),  # paces nothing
+    ],
+)
+def test_a_lane_is_caught_up_when_it_knows_what_was_in_the_log_a_moment_ago(
+    lane: Lane, standing: Standing, source: TopicPartitionKey, behind_s: float, caught_up: bool
+) -> None:
+    standing.horizons[source] = clock.monotonic_s() - behind_s if behind_s < float("inf") else NEVER_S
+    assert lane._caught_up() == caught_up
+
+
+def test_records_that_wait_in_the_lane_are_a_backlog_however_young_they_are(lane: Lane) -> None:
+    lane.deliver(EVENTS, [Fetched(0, b"{}", timestamp=int(clock.now_s() * 1000))])
+    assert not lane._caught_up()
+    assert len(list(lane._take())) == 1
+    assert lane._caught_up()
+
+
+@pytest.mark.parametrize("skew_s", [-3600.0, 0.0, 3600.0])
+def test_the_times_of_records_say_nothing_about_a_backlog(lane: Lane, standing: Standing, skew_s: float) -> None:
+    for horizon_s, caught_up in ((clock.monotonic_s(), True), (clock.monotonic_s() - 60.0, False)):
+        standing.horizons[EVENTS] = horizon_s
+        lane.deliver(EVENTS, [Fetched(0, b"{}", timestamp=int((clock.now_s() + skew_s) * 1000))])
+        assert len(list(lane._take())) == 1
+        assert lane._caught_up() == caught_up

@@ -30,6 +30,16 @@ def topic_id(client_config: Mapping[str, str | int], topic: str) -> str:
     return str(found[topic].topic_id)
 
 
+def ids_of(admin: AdminClient, topics: list[str]) -> dict[str, str]:
+    """The ids of those topics that there are. Raises Misconfigured when this user may not see one, Unavailable."""
+    return {topic: str(about.topic_id) for topic, about in _describe(admin, topics).items()}
+
+
+def partitions_of(admin: AdminClient, topics: list[str]) -> dict[str, list[int]]:
+    """The partitions of those topics that there are. Raises as `ids_of` does."""
+    return {topic: [part.id for part in about.partitions] for topic, about in _describe(admin, topics).items()}
+
+
 def check_broker(
     settings: Settings,
     client_config: Mapping[str, str | int],

@@ -4,6 +4,7 @@
     ATTUNE_FAILPOINTS=lane.half_produced=2:stop   the second hit freezes it (SIGSTOP) until somebody sends SIGCONT
     ATTUNE_FAILPOINTS=restore.chunk=1:slow        from the first hit on, each takes half a second
     ATTUNE_FAILPOINTS=unsafe.producer             writes without transactions: for the proof that a test can fail
+    ATTUNE_FAILPOINTS=clock.jump=7                the wall clock is a month ahead in the seventh turn of a lane
     ATTUNE_FAILPOINTS=core.poison                 records with the word POISON in them make the code raise
 
 Several are separated by commas. No setting can arm them, and an unknown name stops the start: it would prove nothing.
@@ -14,9 +15,11 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from confluent_kafka import Producer
@@ -44,13 +47,17 @@ PLACES = (
 UNSAFE_PRODUCER, UNSAFE_READERS, UNSAFE_ISOLATION = "unsafe.producer", "unsafe.readers", "unsafe.isolation"
 UNSAFE_LEDGER, UNSAFE_BATCHES, UNSAFE_DOUBT = "unsafe.ledger", "unsafe.batches", "unsafe.doubt"
 UNSAFE_TOPICS, UNSAFE_PAST, UNSAFE_BACKLOG = "unsafe.topics", "unsafe.past", "unsafe.backlog"
+UNSAFE_END, UNSAFE_INTAKE = "unsafe.end", "unsafe.intake"
+UNSAFE_CLOCK, UNSAFE_SOURCES = "unsafe.clock", "unsafe.sources"
+_JUMP = "clock.jump"  # the wall clock of this one turn of a lane is a month ahead
 _POISON = "core.poison"
 _CHUNK = "restore.chunk"  # a chunk of the changelog is in the local state: the place to make a restore slow
 _UNSAFE = (
     *(UNSAFE_PRODUCER, UNSAFE_READERS, UNSAFE_ISOLATION, UNSAFE_LEDGER, UNSAFE_BATCHES),
     *(UNSAFE_DOUBT, UNSAFE_TOPICS, UNSAFE_PAST, UNSAFE_BACKLOG),
+    *(UNSAFE_END, UNSAFE_INTAKE, UNSAFE_CLOCK, UNSAFE_SOURCES),
 )
-_NAMES = (*PLACES, _CHUNK, *_UNSAFE, _POISON)
+_NAMES: tuple[str, ...] = (*PLACES, _CHUNK, *_UNSAFE, _JUMP, _POISON)
 
 
 def _parse(text: str) -> dict[str, tuple[int, str]]:
@@ -69,6 +76,9 @@ def _parse(text: str) -> dict[str, tuple[int, str]]:
 
 _armed = _parse(os.environ.get("ATTUNE_FAILPOINTS", ""))
 _hits: Counter[str] = Counter()
+_unheard = threading.local()
+#: How far ahead a clock that jumps is [s].
+_JUMP_S = 30 * 86_400.0
 
 
 def armed() -> bool:
@@ -78,7 +88,7 @@ def armed() -> bool:
 
 def hit(name: str, first: Callable[[], object] | None = None) -> None:
     """Dies, freezes or lingers here if this failpoint is armed and it is its turn; `first` is called just before."""
-    if name not in _armed:
+    if name not in _armed or getattr(_unheard, "here", False):
         return
     _hits[name] += 1
     number, action = _armed[name]
@@ -92,6 +102,42 @@ def hit(name: str, first: Callable[[], object] | None = None) -> None:
         os.kill(os.getpid(), signal.SIGSTOP)
     else:
         os._exit(EXIT_CODE)
+
+
+@contextmanager
+def unheard() -> Iterator[None]:
+    """Places that this thread passes inside the block are none: what is written there is no batch."""
+    _unheard.here = True
+    try:
+        yield
+    finally:
+        _unheard.here = False
+
+
+def wall_s(now_s: float) -> float:
+    """The wall clock as it is, or a month ahead in the one turn in which a test lets it jump."""
+    if _JUMP not in _armed:
+        return now_s
+    _hits[_JUMP] += 1
+    if _hits[_JUMP] != _armed[_JUMP][0]:
+        return now_s
+    log.critical("ATTUNE_FAILPOINTS=%s: the clock jumps, once. For tests only.", _JUMP)
+    return now_s + _JUMP_S
+
+
+def minds_broker_time() -> bool:
+    """Whether a lane's clock is bounded by the broker's, as it is unless a test has switched that off."""
+    return UNSAFE_CLOCK not in _armed
+
+
+def minds_sources() -> bool:
+    """Whether a source that was made anew is told from the one before, as it is unless a test has switched that off."""
+    return UNSAFE_SOURCES not in _armed
+
+
+def minds_intake() -> bool:
+    """Whether timers wait for what intake has not mapped, as they do unless a test has switched that off."""
+    return UNSAFE_INTAKE not in _armed
 
 
 def poison(records: list[Record]) -> None:
@@ -133,6 +179,11 @@ def reads_any_batch() -> bool:
 def minds_backlog() -> bool:
     """Whether what is ready waits until a backlog is applied, as it does unless a test has switched that off."""
     return UNSAFE_BACKLOG not in _armed
+
+
+def end_of(highwater: int, stable: int | None) -> int:
+    """Where a partition ends: at its high watermark, unless a test lets what an open transaction hides not count."""
+    return highwater if UNSAFE_END not in _armed or stable is None else stable
 
 
 def isolation_level() -> str:

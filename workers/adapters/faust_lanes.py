@@ -2,8 +2,8 @@
 
 Private names of faust-streaming 0.15.3 and aiokafka 0.14 are touched here and only here (both pinned; the contract tests in
 tests/contract/test_faust.py fail when they move): `_create_worker_consumer`, `_getmany`, `_fetch_max_wait_ms`,
-`_fetch_min_bytes`, `_proc_fetch_request`, `_isolation_level`, `_partition_assignment_strategy`, `_wait_next_records`, `_commit`,
-`_client`, `_ensure_producer`;
+`_fetch_min_bytes`, `_proc_fetch_request`, a partition's `timestamp`, `_isolation_level`, `_partition_assignment_strategy`,
+`_wait_next_records`, `_commit`, `_coordinator`, `_client`, `_ensure_producer`;
 those of batches in foreign_records.py.
 """
 
@@ -22,8 +22,9 @@ from aiokafka.structs import TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
-from workers.adapters import failpoints, unpacking
+from workers.adapters import clock, failpoints, unpacking
 from workers.adapters.foreign_records import ForeignRecords
+from workers.adapters.horizon import NEVER_S, Horizon
 from workers.adapters.lane_spec import TopicPartitionKey
 from workers.adapters.lanes import FetchedRecord, Positions
 from workers.errors import Misconfigured
@@ -117,6 +118,9 @@ class LanesOwner(Protocol):
     @property
     def gather_s(self) -> float: ...
 
+    @property
+    def hold_lag_s(self) -> float: ...
+
 
 class LaneThread(CommittedThread):
     """The consumer's thread of lanes: the first record comes at once, those that follow it gather."""
@@ -125,7 +129,10 @@ class LaneThread(CommittedThread):
         """Starts the consumer and takes hold of its fetches."""
         await super().on_start()
         lanes: LanesOwner = self.app.lanes  # type: ignore[attr-defined] # set by agents.lanes_app
-        let_gather(self._ensure_consumer()._fetcher, lambda: lanes.gather_s)
+        fetcher, consumer = self._ensure_consumer()._fetcher, self.consumer
+        let_gather(fetcher, lambda: lanes.gather_s)
+        if isinstance(consumer, LaneConsumer):
+            tell_ends(fetcher, consumer.ended)
 
 
 def let_gather(fetcher: Any, gather_s: Callable[[], float]) -> None:
@@ -143,6 +150,27 @@ def let_gather(fetcher: Any, gather_s: Callable[[], float]) -> None:
     fetcher._proc_fetch_request = fetch_and_decide
 
 
+def tell_ends(fetcher: Any, ended: Callable[[TopicPartition, int, float], None]) -> None:
+    """Calls `ended` for each partition that an answer of the broker is about: where it ends, and when the broker was asked
+    (monotonic) [s].
+    """
+    fetch = fetcher._proc_fetch_request
+
+    async def fetch_and_tell(assignment: Any, node_id: Any, request: Any) -> bool:
+        asked_at_s = clock.monotonic_s()
+        tps = [TopicPartition(topic, part[0]) for topic, parts in request.topics for part in parts]
+        states = {tp: state for tp in tps if (state := assignment.state_value(tp)) is not None}
+        before = {tp: state.timestamp for tp, state in states.items()}
+        found: bool = await fetch(assignment, node_id, request)
+        for tp, state in states.items():
+            # Each answer sets a new number, which may say the same millisecond: only the object tells them apart.
+            if state.timestamp is not before[tp]:
+                ended(tp, failpoints.end_of(state.highwater, state.lso), asked_at_s)
+        return found
+
+    fetcher._proc_fetch_request = fetch_and_tell
+
+
 class LaneConsumer(CommittedConsumer):
     """Hands whole fetched batches to lanes."""
 
@@ -157,6 +185,11 @@ class LaneConsumer(CommittedConsumer):
     @cached_property
     def _handed_over(self) -> dict[TP, int | None]:
         """Up to where a partition's records are with its lane; the consumer's own position is ahead of them."""
+        return {}
+
+    @cached_property
+    def _horizons(self) -> dict[TP, Horizon]:
+        """Of each partition that was fetched since its position was set."""
         return {}
 
     @property
@@ -212,7 +245,7 @@ class LaneConsumer(CommittedConsumer):
     ) -> None:
         """See lanes.Positions. An offset that retention has deleted becomes the earliest that is left.
 
-        Raises Misconfigured when a topic ends before what was applied: it was deleted and made anew.
+        Raises Misconfigured when a topic ends before what was applied of it: the broker has lost its end.
         """
         partitions = {source: TP(*source) for source in offsets}
         earliest = await self.earliest_offsets(*partitions.values())
@@ -223,7 +256,8 @@ class LaneConsumer(CommittedConsumer):
             if applied > ends[tp]:
                 raise Misconfigured(
                     f"{tp.topic}[{tp.partition}] ends at {ends[tp]}, but {applied} records of it were applied before.",
-                    "the topic was deleted and made anew: use a new prefix, or delete the state topic with it",
+                    "the broker has lost its newest records: bring them back from a copy, or delete the topic and create it "
+                    "anew (`attune topics apply`): it is then read from its beginning",
                 )
             if earliest[tp] > applied and offsets[source] is not None:
                 log.error("%s[%d]: retention has deleted %d unread records", *tp, earliest[tp] - applied)
@@ -232,6 +266,7 @@ class LaneConsumer(CommittedConsumer):
             if wanted():
                 for tp in positions:
                     self._handed_over.pop(tp, None)
+                    self._horizons[tp] = Horizon(self.lanes.hold_lag_s)
                 await self.seek_wait(positions)
                 ready()
 
@@ -239,14 +274,30 @@ class LaneConsumer(CommittedConsumer):
         """See lanes.Positions."""
         await self._commit({TP(*source): offset for source, offset in offsets.items()})
 
-    def at_end(self, source: TopicPartitionKey) -> bool:
+    def horizon_s(self, source: TopicPartitionKey) -> float:
         """See lanes.Positions."""
-        state = self._state(TP(*source))
-        if state is None:
-            return False
-        end = state.lso if state.lso is not None else state.highwater
-        position = self._handed_over.get(TP(*source))
-        return end is not None and position is not None and position >= end
+        position, horizon = self._handed_over.get(TP(*source)), self._horizons.get(TP(*source))
+        return NEVER_S if position is None or horizon is None else horizon.reached_s(position)
+
+    def handed_over(self, source: TopicPartitionKey) -> int | None:
+        """See lanes.Positions."""
+        return self._handed_over.get(TP(*source))
+
+    def rejoin(self) -> None:
+        """See lanes.Positions. The topics are asked for first: a leader assigns those that it knows."""
+        consumer = self._thread._ensure_consumer()
+
+        async def ask() -> None:
+            await consumer._client.force_metadata_update()
+            consumer._coordinator.request_rejoin()
+
+        asyncio.run_coroutine_threadsafe(ask(), self._thread.thread_loop)
+
+    def ended(self, partition: TopicPartition, end: int, asked_at_s: float) -> None:
+        """The consumer's thread tells where a partition ends. Without a position that a lane has set nobody asks for it."""
+        horizon = self._horizons.get(TP(partition.topic, partition.partition))
+        if horizon is not None:
+            horizon.ended(end, asked_at_s)
 
     def _position(self, tp: TP) -> int | None:
         """Where the next fetch begins; everything before it has been given out."""

@@ -23,11 +23,13 @@ from confluent_kafka import Consumer, TopicPartition
 from schemas.topics import SINGLE
 from workers.adapters import clock, exits, failpoints
 from workers.adapters.isolation import Isolated
+from workers.adapters.lane_clock import Ask, LaneClock
 from workers.adapters.lane_spec import LaneSpec, TopicPartitionKey
 from workers.adapters.metrics import WorkerMetrics
 from workers.adapters.past import proof_of_past
 from workers.adapters.restore import restore
 from workers.adapters.rhythm import Rhythm
+from workers.adapters.source_ids import is_another
 from workers.adapters.standby import Standby
 from workers.adapters.state_store import Marker, NoStore, Progress, RocksStore
 from workers.adapters.topic_reader import TopicReader
@@ -36,7 +38,7 @@ from workers.core.lane import Effects, LaneCore
 from workers.core.recollection import Recollection
 from workers.core.told import Told
 from workers.core.tolerance import Limits
-from workers.errors import Fatal, Misconfigured, Unavailable
+from workers.errors import Fatal, Unavailable
 from workers.ports import Record, StateStore, append_time_s
 from workers.settings import Settings
 
@@ -45,6 +47,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _TICK_S = 0.25
+#: What `intake` writes.
+EVENTS = "customer.events"
 #: The same mistake of a sender is told in the log this often [s].
 _TELL_AGAIN_S = 60.0
 #: So long a lane that has begun anew looks into its ledger at every start: the oldest occasion is decided by then [s].
@@ -84,8 +88,16 @@ class Positions(Protocol):
         """Commits group offsets, for lag monitors only."""
         ...
 
-    def at_end(self, source: TopicPartitionKey) -> bool:
-        """Whether everything that is committed on the broker has been fetched from there."""
+    def horizon_s(self, source: TopicPartitionKey) -> float:
+        """Everything that was in the source's log at this moment (monotonic) is with its lane; see horizon.Horizon [s]."""
+        ...
+
+    def handed_over(self, source: TopicPartitionKey) -> int | None:
+        """The offset before which the lane has everything of the source; None = not known."""
+        ...
+
+    def rejoin(self) -> None:
+        """Asks the group for a new assignment: a leader that comes back is given one."""
         ...
 
 
@@ -108,8 +120,14 @@ class Lane:
         standby: Standby,
         restores: asyncio.Semaphore,
         rhythm: Rhythm,
+        *,
+        source_ids: Callable[[], Mapping[str, str]] = dict,
+        mapped: Callable[[float], bool] = lambda _horizon_s: True,
     ) -> None:
-        """`restores` bounds how many lanes of the process restore at a time; `rhythm` is that of all of them."""
+        """`restores` bounds how many lanes of the process restore at a time; `rhythm` is that of all of them. `source_ids`
+        asks the broker which topics the sources are now (source_ids.SourceIds); `mapped` knows whether whoever knows
+        `customer.events` up to a moment knows what shops have sent (intake_watch.IntakeWatch).
+        """
         self.name = name
         self.sources = sources
         self.ready = False
@@ -121,6 +139,9 @@ class Lane:
         self._standby = standby
         self._restores = restores
         self._rhythm = rhythm
+        self._ask_ids, self._mapped = source_ids, mapped
+        self._ids: dict[str, str] = {}  # topic on the cluster → id
+        self._elsewhere = Marker()  # what the marker says of topics that are not among the sources now
         # One of its own: whatever other lanes do, a commit does not wait for a thread.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"lane-{name}")
         self._part, self._pulse = f"lane {name}", metrics.pulse
@@ -148,6 +169,8 @@ class Lane:
         self._progress = Progress()
         self._restored_records = 0
         self._store: RocksStore | None = None
+        changelog = settings.topic(spec.changelog) if spec.changelog is not None else None
+        self._clock = LaneClock(name, changelog, settings)
         self._told: Told | None = None
         self._recollection = Recollection()
 
@@ -232,6 +255,9 @@ class Lane:
         self._positions, self._held = positions, False
         self._released.set()
 
+    def _may_write(self) -> bool:
+        return not (self._closing or self._held)
+
     async def _until_released(self, then: str) -> None:
         """Waits while the lane is held, and is expected to do nothing: a rebalance may take minutes. `then`: what follows."""
         self._pulse.idle(self._part, "waits for the group")
@@ -248,9 +274,13 @@ class Lane:
             return
         await self._undisturbed(self._remember, producer)
         if self._committed_next and self._store is not None:  # its memory must not be older than what is committed
-            unchanged = Effects(clock_s=self._progress.marker.clock_s)
-            await self._undisturbed(self._commit, producer, unchanged)
+            await self._undisturbed(self._commit_nothing, producer)
         self._fetched_next = {}
+        with suppress(Unavailable):  # then nothing can be fetched either
+            now = await self._blocking(self._ask_ids)
+            remade = [topic for topic, known in self._ids.items() if is_another(known, now.get(topic, ""))]
+            self._remade = self._remade or ", ".join(remade)
+        self._refuse_remade()
         offsets = {source: self._next.get(source) for source in self.sources}
         await self._positions.seek_lane(offsets, lambda: not self._closing and not self._held, self._set_ready)
 
@@ -264,6 +294,8 @@ class Lane:
         store = await self._open()
         if not self._closing:
             await self._blocking(self._read_ledger)
+            await self._start_clock(partial(self._undisturbed, self._commit_nothing, producer))
+        if not self._closing:
             core = await self._blocking(self._isolated, store)
             for topic, _ in self.sources:
                 log.info("lane %s owns %s", self.name, topic)
@@ -291,20 +323,54 @@ class Lane:
 
     async def _open(self) -> StateStore:
         """The state as it was committed; less when the lane is closed meanwhile."""
+        topics = {topic for topic, _ in self.sources}
+        self._ids = {topic: found for topic, found in (await self._blocking(self._ask_ids)).items() if topic in topics}
         if self._spec.changelog is None:
-            applied = await self._blocking(self._committed)
-            self._next = {source: offset for source, offset in applied.items() if offset is not None}
+            for source, (offset, source_id) in (await self._blocking(self._committed)).items():
+                self._begin_at(source, offset, source_id)
             return NoStore()
         self._pulse.idle(self._part, "waits for its turn to restore")
         async with self._restores:
             self._pulse.working(self._part, "is being restored")
             await self._blocking(self._restore, self._spec.changelog)
         marker = self._progress.marker
-        for source in self.sources:
-            offset = marker.offsets.get(source[0].removeprefix(self._settings.prefix))
-            if offset is not None:
-                self._next[source] = offset
+        names = {source: source[0].removeprefix(self._settings.prefix) for source in self.sources}
+        for source, name in names.items():
+            self._begin_at(source, marker.offsets.get(name), marker.source_ids.get(name, ""))
+        elsewhere = {name: offset for name, offset in marker.offsets.items() if name not in names.values()}
+        ids = {name: source_id for name, source_id in marker.source_ids.items() if name not in names.values()}
+        self._elsewhere = Marker(offsets=elsewhere, source_ids=ids)
         return self._store or NoStore()
+
+    def _begin_at(self, source: TopicPartitionKey, offset: int | None, source_id: str) -> None:
+        """Goes on behind what was applied of a source, unless that was of another topic of the same name."""
+        topic, partition = source
+        if offset is None:
+            return
+        if is_another(source_id, self._ids.get(topic, "")):
+            log.error(
+                "%s[%d] was deleted and made anew: it is read from its beginning, after %d records of the one before",
+                *(topic, partition, offset),
+            )
+            return
+        self._next[source] = offset
+
+    def _refuse_remade(self) -> None:
+        """Raises Fatal when a source was deleted and made anew: the next start finds out where to begin."""
+        if self._remade:
+            raise Fatal(
+                f"{self._remade} was deleted and made anew.", "the next start reads it from its beginning by itself"
+            )
+
+    async def _start_clock(self, ask: Ask) -> None:
+        """Refuses a state from the future, or sets its clock back. Nothing is written while the lane is held."""
+        while self._held and not self._closing:
+            await self._until_released("asks the broker for its time")
+        if self._closing or self._store is None:
+            return
+        began_s = await self._clock.start_s(self._progress.marker.clock_s, ask)
+        marker = msgspec.structs.replace(self._progress.marker, clock_s=began_s)
+        self._progress = msgspec.structs.replace(self._progress, marker=marker)
 
     def _restore(self, changelog: str) -> None:
         if self._closing:
@@ -389,8 +455,10 @@ class Lane:
         if self.ready:
             self._pulse.working(self._part)
 
-    def _committed(self) -> dict[TopicPartitionKey, int | None]:
-        """The group's offsets. The group's metadata are without a member: fencing is the transactional id's."""
+    def _committed(self) -> dict[TopicPartitionKey, tuple[int | None, str]]:
+        """The group's offsets, each with the id of its topic. The group is named without a member: the transactional id
+        fences.
+        """
         consumer = Consumer({**self._client_config, "group.id": self._spec.group, "isolation.level": "read_committed"})
         self._group = consumer.consumer_group_metadata()
         try:
@@ -400,7 +468,9 @@ class Lane:
         for tp in found:
             if tp.error is not None:  # not "never committed": starting over would repeat everything
                 raise Unavailable(f"the offsets of {self._spec.group} cannot be read: {tp.error}", "is Kafka up?")
-        return {(tp.topic, tp.partition): tp.offset if tp.offset >= 0 else None for tp in found}
+        return {
+            (tp.topic, tp.partition): (tp.offset if tp.offset >= 0 else None, str(tp.metadata or "")) for tp in found
+        }
 
     # -- one batch ---------------------------------------------------------------------------------------------------
 
@@ -411,28 +481,28 @@ class Lane:
                 await asyncio.wait_for(self._arrived.wait(), _TICK_S)
         if (left_s := self._rested_at_s - clock.monotonic_s()) > 0 and self._rhythm.rests(len(self._waiting)):
             await asyncio.sleep(left_s)
-        if self._closing or self._held:
+        if not self._may_write():
             return
-        if self._remade:
-            raise Misconfigured(
-                f"{self._remade} goes on with offsets that it had before.",
-                "was the topic deleted and made anew? Use a new prefix, or delete the state topic with it",
-            )
+        self._refuse_remade()
+        now_s = await self._clock.now_s(partial(self._undisturbed, self._commit_nothing, producer))
+        if not self._may_write():
+            return
         records = [*self._deferred, *self._take()]
-        waited_s = clock.now_s() - records[0].appended_at_s if records else 0.0
+        waited_s = now_s - records[0].appended_at_s if records else 0.0
         self._metrics.gauge("lag_seconds", waited_s, self._spec.role, self.name)
         if records:
             failpoints.hit("lane.parse")
-        effects = await core.apply(records, clock.now_s(), caught_up=self._caught_up(records))
+        effects = await core.apply(records, now_s, caught_up=self._caught_up())
         if self._is_asked_to_rest():  # to find records that raise took its time: nothing is written any more
             core.discard()
             return
         if self._told is not None:
             effects.outputs = self._told.news(effects.outputs)
         advanced = self._advance(records, effects)
+        passed = self._pass_over()
         self._defer(effects.deferred)
         self._more_due = effects.more_due
-        if effects.empty and not advanced:
+        if effects.empty and not advanced and not passed:
             self._metrics.pending(self.name, effects.pending)
             return
         failpoints.hit("lane.fold")
@@ -472,21 +542,18 @@ class Lane:
         """Keeps the records that must come again; they take room like those that wait."""
         self._deferred, self._deferred_bytes = records, sum(map(_size, records))
 
-    def _caught_up(self, records: list[Record]) -> bool:
-        """Whether timers may fire: the records that pace the clock are all here, or nearly."""
+    def _caught_up(self) -> bool:
+        """Whether what leaves may leave: all that was in the logs a moment ago is in hand, or applied."""
         if not failpoints.minds_backlog():
             return True
         if self._waiting:
             return False
-        return all(self._is_recent(topic, records) for topic in self._spec.paced_by)
-
-    def _is_recent(self, topic: str, records: list[Record]) -> bool:
-        """Whether a topic has no backlog, or at most `timer_hold_lag_s` of it."""
-        name = self._settings.topic(topic)
-        if all(self._positions.at_end(source) for source in self.sources if source[0] == name):
-            return True
-        newest = max((record.appended_at_s for record in records if record.topic == topic), default=0.0)
-        return newest > 0 and clock.now_s() - newest <= self._settings.timer_hold_lag_s
+        paced = [(self._settings.topic(topic), self._partition) for topic in self._spec.paced_by]
+        horizon_s = min(map(self._positions.horizon_s, paced), default=float("inf"))
+        if clock.monotonic_s() - horizon_s > self._settings.timer_hold_lag_s:
+            return False
+        events = (self._settings.topic(EVENTS), self._partition)
+        return events not in paced or self._mapped(self._positions.horizon_s(events))
 
     def _advance(self, records: list[Record], effects: Effects) -> list[Record]:
         """Moves the applied offsets over the records of this batch that were not deferred."""
@@ -497,16 +564,35 @@ class Lane:
             self._next[source] = max(self._next.get(source, 0), record.offset + 1)
         return advanced
 
+    def _pass_over(self) -> bool:
+        """Moves the offsets of a lane without state over what is no record (markers of transactions, what was aborted), so that a
+        source which ends in it is read to its end for whoever looks at the group; whether there was any.
+        """
+        if self._spec.changelog is not None or self._waiting:
+            return False
+        ends = {source: self._positions.handed_over(source) or 0 for source in self.sources}
+        passed = {source: end for source, end in ends.items() if end > self._next.get(source, 0)}
+        self._next.update(passed)
+        return bool(passed)
+
     def _commit(self, producer: LaneProducer, effects: Effects) -> None:
         spec, prefix = self._spec, self._settings.prefix
         if spec.changelog is None or self._store is None:
-            offsets = [TopicPartition(topic, partition, offset) for (topic, partition), offset in self._next.items()]
+            offsets = [
+                TopicPartition(topic, partition, offset, self._ids.get(topic, ""))
+                for (topic, partition), offset in self._next.items()
+            ]
             group = (offsets, self._group, spec.group)
             producer.commit(effects.outputs, prefix=prefix, partition=None, group_offsets=group)
             return
         offsets_by_topic = {topic.removeprefix(prefix): offset for (topic, _), offset in self._next.items()}
-        anew_at_s = self._progress.marker.anew_at_s
-        marker = Marker(offsets=offsets_by_topic, clock_s=effects.clock_s, anew_at_s=anew_at_s)
+        ids = {topic.removeprefix(prefix): source_id for topic, source_id in self._ids.items()}
+        marker = Marker(
+            offsets={**self._elsewhere.offsets, **offsets_by_topic},
+            clock_s=effects.clock_s,
+            anew_at_s=self._progress.marker.anew_at_s,
+            source_ids={**ids, **self._elsewhere.source_ids},
+        )
         offset = producer.commit(
             effects.outputs,
             prefix=prefix,
@@ -516,9 +602,15 @@ class Lane:
             marker=marker,
         )
         self._progress = Progress(changelog_offset=offset + 1, marker=marker)
+        self._clock.heard(producer.stamped)
         failpoints.hit("lane.before_local_write")
         self._store.write(effects.puts, effects.index_puts, effects.index_deletes, self._progress)
         failpoints.hit("lane.after_local_write")
+
+    def _commit_nothing(self, producer: LaneProducer) -> None:
+        """Writes the marker as it is."""
+        with failpoints.unheard():
+            self._commit(producer, Effects(clock_s=self._progress.marker.clock_s))
 
     def hints(self) -> dict[TopicPartitionKey, int]:
         """Applied offsets that were not hinted to the group yet."""

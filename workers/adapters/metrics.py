@@ -184,6 +184,14 @@ CATALOGUE: tuple[Metric, ...] = (
         help="How long the oldest record that a lane has just taken had waited for it [s]; 0 when none waits.",
     ),
     Metric(
+        short="intake_lag_seconds",
+        name="attune_intake_lag_seconds",
+        kind="gauge",
+        labels=(),
+        help="How long ago everything that shops had sent until then was mapped, as `personalise` and `learn` see it [s]; beyond "
+        "intake_hold_lag_s timers wait.",
+    ),
+    Metric(
         short="lanes", name="attune_lanes_open", kind="gauge", labels=("stage",), help="Partitions this worker owns."
     ),
     Metric(

@@ -14,7 +14,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import (
+    TIMESTAMP_LOG_APPEND_TIME,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
 
 from schemas.topics import SINGLE
 from workers.adapters import clock, failpoints
@@ -46,6 +53,8 @@ class LaneProducer:
     def __init__(
         self, client_config: Mapping[str, str | int], transactional_id: str, timeout_s: float, compression: str
     ) -> None:
+        #: When the broker took the newest marker by its own clock, and when we heard so (monotonic); None = not known [s].
+        self.stamped: tuple[float, float] | None = None
         self._timeout_s = timeout_s
         self._id = transactional_id
         self._client_config = client_config
@@ -97,6 +106,8 @@ class LaneProducer:
             offset = message.offset()
             if error is None and offset is not None:
                 marker_offset = offset
+                kind, at_ms = message.timestamp()
+                self.stamped = (at_ms / 1000, clock.monotonic_s()) if kind == TIMESTAMP_LOG_APPEND_TIME else None
 
         try:
             self._producer.begin_transaction()

@@ -3,24 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
 from collections.abc import Mapping, Sequence
 
 import faust
 
+from workers.adapters import clock
 from workers.adapters.broker_check import check_broker
+from workers.adapters.exits import Exit
 from workers.adapters.faust_lanes import LaneTransport
+from workers.adapters.intake_watch import IntakeWatch
 from workers.adapters.lane_spec import LaneSpec, TopicPartitionKey
-from workers.adapters.lanes import FetchedRecord, Lane, Positions
+from workers.adapters.lanes import EVENTS, FetchedRecord, Lane, Positions
 from workers.adapters.metrics import WorkerMetrics
 from workers.adapters.rhythm import Rhythm
+from workers.adapters.source_ids import SourceIds
 from workers.adapters.standby import Standby
 from workers.adapters.watchdog import ASSIGNMENT
 from workers.agents.apps import make_app, raw_topic
+from workers.errors import Misconfigured, Unavailable
 from workers.settings import Settings
+
+log = logging.getLogger(__name__)
 
 _FETCHING = "fetching"
 #: So many lanes restore at a time: each holds a reader's buffers, and the disk is one.
 _RESTORES = 8
+#: How often somebody looks whether the sources are still the same topics [s].
+_LOOK_S = 5.0
+#: How often the group is asked for another assignment, at most [s].
+_REJOIN_S = 20.0
 
 
 class Lanes:
@@ -44,6 +57,9 @@ class Lanes:
         self._positions: Positions | None = None
         self._restores = asyncio.Semaphore(_RESTORES)
         self._rhythm = Rhythm()
+        self._intake = IntakeWatch(settings, client_config, metrics)
+        self._source_ids = SourceIds(client_config, map(settings.topic, spec.sources))
+        self._rejoined_s = float("-inf")
         self._closed = False
 
     def open(self, assigned: set[TopicPartitionKey], positions: Positions) -> None:
@@ -52,6 +68,8 @@ class Lanes:
             return
         self._positions = positions
         self._standby.start()
+        if EVENTS in self._spec.paced_by:
+            self._intake.start()
         groups: dict[str, list[TopicPartitionKey]] = {}
         for source in sorted(assigned):
             groups.setdefault(self._spec.lane_of(*source), []).append(source)
@@ -71,7 +89,8 @@ class Lanes:
 
     def _new(self, name: str, sources: list[TopicPartitionKey], positions: Positions) -> Lane:
         shared = (self._spec, self._settings, self._client_config, positions, self._metrics)
-        lane = Lane(name, sources, *shared, self._standby, self._restores, self._rhythm)
+        own = (self._standby, self._restores, self._rhythm)
+        lane = Lane(name, sources, *shared, *own, source_ids=self._source_ids.current, mapped=self._intake.allows)
         self._running[lane] = asyncio.create_task(self._run(lane), name=f"lane {name}")
         return lane
 
@@ -97,6 +116,7 @@ class Lanes:
             lane.close()
         await asyncio.gather(*running.values(), *self._ending.values())
         await self._hint(running)
+        self._intake.stop()
         await asyncio.to_thread(self._standby.close)
         self._metrics.gauge("lanes", 0, self._spec.role)
 
@@ -122,6 +142,33 @@ class Lanes:
         """See adapters.rhythm.Rhythm."""
         return self._rhythm.gather_s
 
+    @property
+    def hold_lag_s(self) -> float:
+        """How far behind a lane may be and still count as caught up [s]."""
+        return self._settings.timer_hold_lag_s
+
+    async def look_at_sources(self) -> None:
+        """Notices sources that were deleted and made anew. Under open lanes it ends the process: the next start finds out where
+        to begin. While no lane has it, the group only has to be told that the topic is back.
+        """
+        try:
+            found = await asyncio.to_thread(self._source_ids.current)
+        except (Unavailable, Misconfigured):
+            return  # nothing comes from there either, and whoever fetches says why
+        remade, open_ = self._source_ids.remade(), {topic for lane in self._running for topic, _ in lane.sources}
+        if under_lanes := [topic for topic in remade if topic in open_]:
+            log.critical(
+                "%s: deleted and made anew. The next start reads it from its beginning", ", ".join(under_lanes)
+            )
+            os._exit(Exit.SOFTWARE)
+        # Where topics meet in lanes, a lane that has some of them has them all.
+        back = remade or [topic for topic in found if open_ and self._spec.changelog is not None and topic not in open_]
+        if back and self._positions is not None and clock.monotonic_s() >= self._rejoined_s + _REJOIN_S:
+            log.warning("%s: there again, but no lane has it: the group is asked for a new assignment", ", ".join(back))
+            self._rejoined_s = clock.monotonic_s()
+            self._source_ids.accept()
+            self._positions.rejoin()
+
     async def hint(self) -> None:
         """Tells the group how far the lanes are."""
         await self._hint(self._running)
@@ -144,4 +191,5 @@ def lanes_app(
         app.topics.add(raw_topic(app, settings.topic(source)))
 
     app.timer(settings.commit_interval_s)(lanes.hint)
+    app.timer(_LOOK_S)(lanes.look_at_sources)
     return app

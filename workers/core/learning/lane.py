@@ -75,6 +75,11 @@ class Learn:
         self._state = _decode_state(stored) if stored is not None else LaneState()
         self._by_event = config.clock == "event"
         self._clock_s = clock_s
+        if (
+            clock_s and not self._by_event
+        ):  # later only where the clock was set back: nothing is sealed or told ahead of it
+            sealed_until, told_at = min(self._state.sealed_until, clock_s), min(self._state.told_at, clock_s)
+            self._state = msgspec.structs.replace(self._state, sealed_until=sealed_until, told_at=told_at)
         self._decided_s = self._state.sealed_until
         self._rows_looked_at_s = 0.0
         self._effects = Effects()
