@@ -223,7 +223,8 @@ def test_what_is_known_of_a_line_is_renewed_and_never_forgotten() -> None:
 
 
 @pytest.mark.parametrize(
-    ("price", "known"), [(0.01, True), (0.0, False), (-1.0, False), (None, False), (1e12, False), (9e11, True)]
+    ("price", "known"),
+    [(0.01, True), (0.0, False), (-1.0, False), (None, False), (1e12, False), (999_999_999_999.5, True)],
 )
 def test_what_a_price_is(price: float | None, *, known: bool) -> None:
     assert carts.known_price(price) is known

@@ -315,6 +315,7 @@ def test_what_tells_no_age_is_noted_as_none() -> None:
 
 
 def test_a_visit_ends_after_half_an_hour_without_an_event() -> None:
+    assert SESSION_GAP_S == 30 * 60
     ana = Customer().track("x", NOON).track("x", NOON + SESSION_GAP_S)
     assert (ana.profile.sessions, ana.profile.session and ana.profile.session.events) == (1, 2)
     ana.track("x", NOON + 2 * SESSION_GAP_S + 1)
