@@ -166,6 +166,11 @@ def test_a_lane_that_is_to_rest_while_it_searches_for_a_bad_record_writes_nothin
     def hold() -> None:
         lane._held = True
 
+    async def now_s(_ask: object) -> float:
+        return 1.0
+
+    lane._clock.now_s = now_s  # type: ignore[method-assign, assignment] # no broker is asked here
+
     async def turn(offset: int, meanwhile: Callable[[], object]) -> Searching:
         lane.deliver(EVENTS, [Fetched(offset, b"{}")])
         core = Searching(meanwhile)

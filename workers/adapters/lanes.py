@@ -493,7 +493,7 @@ class Lane:
         if records:
             failpoints.hit("lane.parse")
         effects = await core.apply(records, now_s, caught_up=self._caught_up())
-        if self._is_asked_to_rest():  # to find records that raise took its time: nothing is written any more
+        if not self._may_write():  # to find records that raise took its time: nothing is written any more
             core.discard()
             return
         if self._told is not None:
@@ -514,9 +514,6 @@ class Lane:
         self._metrics.batch(self._spec.role, len(advanced), took_s, effects)
         self._metrics.pending(self.name, effects.pending)
         self._tell_misplaced(effects)
-
-    def _is_asked_to_rest(self) -> bool:
-        return self._closing or self._held
 
     def _tell_misplaced(self, effects: Effects) -> None:
         """Names a sender's mistake in the log, at most once a minute."""
