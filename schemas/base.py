@@ -28,6 +28,8 @@ Instant = Annotated[datetime, Meta(tz=True)]
 Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}$")]
 Probability = Annotated[float, Meta(ge=0.0, le=1.0)]
 Identifier = Annotated[str, Meta(min_length=1, max_length=256)]
+#: Who did it; "" is nobody.
+PersonId = Annotated[str, Meta(max_length=256)]
 
 TraitValue = str | int | float | bool | None | list[str]
 

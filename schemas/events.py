@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
-from schemas.base import FIRST_VERSION, Identifier, Instant, TraitValue, Wire
+from schemas.base import FIRST_VERSION, Identifier, Instant, PersonId, TraitValue, Wire
 
 
 class Product(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -114,8 +114,8 @@ class Event(Wire, frozen=True, kw_only=True, rename="camel", tag_field="type"):
 
     message_id: Identifier
     timestamp: Instant
-    user_id: str | None = None
-    anonymous_id: str | None = None
+    user_id: PersonId | None = None
+    anonymous_id: PersonId | None = None
     context: Context = Context()
     sent_at: Instant | None = None
     received_at: Instant | None = None

@@ -11,27 +11,32 @@ from typing import Self
 
 from infra.kafka.properties import HOST
 
-_PRODUCE = 0
+_PRODUCE, _END_TXN = 0, 26
 #: A frame of the Kafka protocol is its size [bytes] and so much. A request begins with api key, version, correlation id.
 _SIZE, _REQUEST, _REPLY = struct.Struct(">i"), struct.Struct(">hhi"), struct.Struct(">i")
+#: The answer to EndTxn, versions 0 to 2: correlation id, throttle time, error.
+_END_TXN_REPLY = struct.Struct(">iih")
 
 
 class Proxy:
     """Context manager; serves in a thread of its own on `port`, before the server that listens on `upstream` of loopback.
 
     What it has done is counted: a case that injected nothing proves nothing. `cuts`: connections cut; `dropped`: replies to
-    produce requests that the server had given and no client got.
+    produce requests that the server had given and no client got; `held`: requests to end a transaction that were kept back;
+    `late`: what the server answered to each of them (a Kafka error code), behind `release_end_txn`.
     """
 
     def __init__(self, upstream: int, port: int = 0) -> None:
         self.port = port
-        self.cuts = self.dropped = 0
+        self.cuts = self.dropped = self.held = 0
+        self.late: list[int] = []
         self._upstream = upstream
-        self._to_drop = 0
-        self._delay_s = 0.0
+        self._to_drop = self._to_hold = 0
+        self._delay_s = self._end_txn_delay_s = 0.0
         self._links: set[_Link] = set()
         self._loop = asyncio.new_event_loop()
         self._flows: asyncio.Event
+        self._released: asyncio.Event
         self._stopped: asyncio.Event
         self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._serve(),), name="proxy")
         self._started: Future[int] = Future()
@@ -73,6 +78,19 @@ class Proxy:
         """Of the next replies to produce requests so many are lost, each with its connection."""
         self._to_drop = count
 
+    def hold_end_txn(self) -> None:
+        """The next request to end a transaction stays on its way while its client finds its connection cut."""
+        self._loop.call_soon_threadsafe(self._released.clear)
+        self._to_hold += 1
+
+    def release_end_txn(self) -> None:
+        """What was kept back goes on to the server now."""
+        self._loop.call_soon_threadsafe(self._released.set)
+
+    def delay_end_txn(self, seconds: float) -> None:
+        """From now on every request to end a transaction waits so long before it is passed on."""
+        self._end_txn_delay_s = seconds
+
     async def _cut(self) -> int:
         links = list(self._links)
         for link in links:
@@ -81,7 +99,7 @@ class Proxy:
         return len(links)
 
     async def _serve(self) -> None:
-        self._flows, self._stopped = asyncio.Event(), asyncio.Event()
+        self._flows, self._stopped, self._released = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._flows.set()
         server = await asyncio.start_server(self._connected, HOST, self.port, reuse_address=True)
         self._started.set_result(server.sockets[0].getsockname()[1])
@@ -115,7 +133,17 @@ class Proxy:
             api, _, correlation = _REQUEST.unpack_from(frame)
             if api == _PRODUCE:
                 link.produced.add(correlation)
+            if api == _END_TXN and self._to_hold:
+                self._to_hold -= 1
+                link.late = correlation
+                link.client.transport.abort()
+                self.held += 1
+                await self._released.wait()
+            elif api == _END_TXN and self._end_txn_delay_s:
+                await asyncio.sleep(self._end_txn_delay_s)
             await self._pass(frame, link.server)
+            if link.late is not None:  # its client is gone, its answer is still looked at
+                await self._stopped.wait()
 
     async def _replies(self, link: _Link, reader: asyncio.StreamReader) -> None:
         while True:
@@ -127,6 +155,9 @@ class Proxy:
                     self._to_drop -= 1
                     self.dropped += 1
                     raise ConnectionResetError("dropped")
+            if correlation == link.late:
+                self.late.append(_END_TXN_REPLY.unpack_from(frame)[2])
+                raise ConnectionResetError("nobody waits for it any more")
             await self._pass(frame, link.client)
 
     async def _pass(self, frame: bytes, writer: asyncio.StreamWriter) -> None:
@@ -138,11 +169,14 @@ class Proxy:
 
 
 class _Link:
-    """One client's connection and ours to the server. `produced`: the produce requests that have no reply yet."""
+    """One client's connection and ours to the server. `produced`: the produce requests that have no reply yet; `late`: a request
+    that was kept back.
+    """
 
     def __init__(self, client: asyncio.StreamWriter, server: asyncio.StreamWriter) -> None:
         self.client, self.server = client, server
         self.produced: set[int] = set()
+        self.late: int | None = None
 
     def abort(self) -> None:
         """Resets both ends."""

@@ -125,6 +125,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     commit_interval_s: Seconds = 1.0
     # While a lane's newest event is older than this, its timers wait: a purchase in the backlog cancels a reminder [s].
     timer_hold_lag_s: Seconds = 5.0
+    # Records that make our own code raise become dead letters; more than this share of a lane's newest 1,000 end the worker. 1 =
+    # never.
+    raised_ratio: Annotated[float, Meta(gt=0, le=1)] = 0.5
+    # ... and so many of them one behind another. 0 = never.
+    raised_in_a_row: Annotated[int, Meta(ge=0)] = 500
+    # The same share for dead letters of every kind, what is no event included: whoever may send can then stop the worker. 1 =
+    # never.
+    dead_letter_ratio: Annotated[float, Meta(gt=0, le=1)] = 1.0
+    # Where a lane's changelog was lost and its sources no longer have everything: begin with what they have. Set it for one
+    # start, by hand.
+    begin_anew: bool = False
     # Customers whose decoded profile one lane keeps in memory, about 13 KB each; a visit's worth is enough.
     profile_cache: Count = 8_000
 

@@ -17,6 +17,7 @@ from tests.support_faults import Changelog, alter_topic, create_topic, delete_re
 from tests.support_workers import ROOT, produce
 from workers.adapters.failpoints import EXIT_CODE
 from workers.adapters.kafka_config import client_config
+from workers.adapters.past import proof_of_past
 from workers.adapters.restore import MARKER_KEY, restore
 from workers.adapters.state_store import Marker, Progress, RocksStore
 from workers.errors import Fatal, Misconfigured
@@ -252,6 +253,51 @@ def test_an_emptied_changelog_is_refused_when_its_sources_have_forgotten(setting
         restore(store, topic, 0, client_config(settings), due_of, sources=[(source, 0)])
     assert store.get(b"p0") == b"made from five events", "the last copy is not touched"
     assert quarantined(tmp_path) == []
+
+
+def test_without_local_state_an_emptied_changelog_is_refused_when_something_proves_a_past(
+    settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = create_topic(settings, "events")
+    topic = create_topic(settings, NAME, cleanup_policy="compact")
+    produce(settings, "events", [(b"p0", b"event")] * 5)
+    store, config = RocksStore(tmp_path / "store"), client_config(settings)
+
+    def begun(past: str, *, begin_anew: bool = False) -> Progress:
+        return restore(
+            *(store, topic, 0, config, due_of), sources=[(source, 0)], past=lambda: past, begin_anew=begin_anew
+        )
+
+    assert begun("it has a past") == Progress(), "the sources still have everything"
+    delete_records(settings, "events", before=3)
+    assert begun("") == Progress(), "a lane that is new begins with what there is"
+    with pytest.raises(Misconfigured, match=r"no longer has the 3 records .*: it has a past.* Cure: .*BEGIN_ANEW=true"):
+        begun("it has a past")
+    assert begun("it has a past", begin_anew=True) == Progress()
+    assert "begins anew, without the first 3 records" in caplog.text
+
+
+def test_what_proves_that_a_lane_has_worked_before(settings: Settings) -> None:
+    config, group = client_config(settings), f"{settings.prefix}group"
+    source, left_in = create_topic(settings, "events"), create_topic(settings, "left")
+    produce(settings, "events", [(b"p0", b"event")] * 5)
+
+    def proof() -> str:
+        return proof_of_past(config, group, [(source, 0)], [(left_in, 0)])
+
+    assert proof() == ""
+    produce(settings, "left", [(b"p0", b"decision")])
+    delete_records(settings, "left", before=1)
+    assert proof() == f"it has written to {left_in}[0]", "whatever retention has taken of it"
+    consumer = Consumer({**config, "group.id": group})
+    consumer.commit(offsets=[TopicPartition(source, 0, 4)], asynchronous=False)
+    consumer.close()
+    assert proof() == f"group {group} has read {source}[0] up to 4"
+    delete_topic(settings, "events")
+    create_topic(settings, "events")
+    delete_topic(settings, "left")
+    create_topic(settings, "left")
+    assert proof() == "", "topics that were made anew have no past: their groups' offsets went with them"
 
 
 def test_an_emptied_changelog_is_made_again_when_its_sources_have_everything(

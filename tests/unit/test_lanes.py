@@ -13,8 +13,8 @@ from workers.adapters.lanes import Lane
 from workers.adapters.metrics import WorkerMetrics
 from workers.adapters.rhythm import Rhythm
 from workers.adapters.standby import Standby
-from workers.core.lane import LaneCore
-from workers.ports import StateStore
+from workers.core.lane import Effects, LaneCore
+from workers.ports import Output, Record, StateStore
 from workers.settings import Settings
 
 EVENTS, CANDIDATES = ("t.customer.events", 0), ("t.message.candidates", 0)
@@ -127,3 +127,36 @@ def test_a_lane_that_waits_for_a_rebalance_is_not_taken_for_stuck(lane: Lane, me
     beats, waiting = asyncio.run(opened_during_a_rebalance())
     assert "lane 0" not in beats
     assert "lane 0: waits for the group" in waiting
+
+
+class Searching:
+    """An isolated core that takes so long that something else happens meanwhile."""
+
+    def __init__(self, meanwhile: Callable[[], object]) -> None:
+        self._meanwhile = meanwhile
+        self.discarded = 0
+
+    async def apply(self, records: list[Record], wall_s: float, *, caught_up: bool) -> Effects:
+        del wall_s, caught_up
+        self._meanwhile()
+        return Effects(outputs=[Output("o", None, record.value) for record in records])
+
+    def discard(self) -> None:
+        self.discarded += 1
+
+
+def test_a_lane_that_is_to_rest_while_it_searches_for_a_bad_record_writes_nothing_more(lane: Lane) -> None:
+    def hold() -> None:
+        lane._held = True
+
+    async def turn(offset: int, meanwhile: Callable[[], object]) -> Searching:
+        lane.deliver(EVENTS, [Fetched(offset, b"{}")])
+        core = Searching(meanwhile)
+        await lane._turn(core, None)  # type: ignore[arg-type] # a producer would be used, and there is none
+        return core
+
+    for offset, meanwhile in enumerate((hold, lane.close)):
+        core = asyncio.run(turn(offset, meanwhile))
+        assert core.discarded == 1
+        assert lane._next == {}, "the records come again"
+        lane._held = False

@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Generic, Protocol, Self, TypeVar
 
-from workers.adapters import clock
+from workers.adapters import clock, exits
 from workers.adapters.topic_reader import TopicReader
+from workers.adapters.topic_watch import TopicWatch
 from workers.core.guidance import SNAPSHOTS, SWITCHES, Directions, Guidance
 from workers.core.pool import POOL, Pool, Shelf
-from workers.errors import Unavailable
+from workers.errors import Misconfigured, Unavailable
 from workers.ports import Record
 from workers.settings import Settings
 
@@ -21,6 +22,8 @@ log = logging.getLogger(__name__)
 
 #: How long the start waits for the next record of a broker that has answered before [s].
 _PATIENCE_S = 15.0
+#: A topic that is gone so long does not come back by itself [s].
+GONE_LIMIT_S = 30.0
 #: A record is taken over at the latest this long after it has come [s].
 _POLL_S = 0.1
 
@@ -46,8 +49,9 @@ class Broadcast(Generic[T]):
     """Keeps what holds for an installation, as `told` builds it from `topics`. A context manager, or `start` and `stop`.
 
     `current` may be read from any thread and holds no lock. While the brokers are away what was known last holds: nothing
-    can be published meanwhile either. Any other failure ends the process: a worker that does not hear people any more must
-    not go on.
+    can be published meanwhile either. A topic that was deleted and made anew is read from its beginning; what the old one said
+    holds until the new one says otherwise. Any other failure ends the process, and so does a topic that stays away: a worker
+    that does not hear people any more must not go on.
     """
 
     def __init__(
@@ -58,13 +62,17 @@ class Broadcast(Generic[T]):
         *,
         on_change: Callable[[T], None] | None = None,
         end_process: Callable[[int], object] = os._exit,
+        gone_limit_s: float = GONE_LIMIT_S,
     ) -> None:
-        """Connects nowhere yet. `on_change` is called whenever `current` has changed, after the start in the thread."""
+        """Connects nowhere yet. `on_change` is called whenever `current` has changed, after the start in the thread;
+        `gone_limit_s`: how long a topic may be gone.
+        """
         self._settings = settings
         self._topics = tuple(topics)
         self._told = told
         self._on_change = on_change
         self._end_process = end_process
+        self._gone_limit_s = gone_limit_s
         self._current = told.current
         self._reader: TopicReader | None = None
         self._thread: threading.Thread | None = None
@@ -92,11 +100,12 @@ class Broadcast(Generic[T]):
         self._stopping.clear()
         reader = self._reader = TopicReader(self._settings, self._topics)
         try:
+            watch = TopicWatch(self._settings, self._topics, self._gone_limit_s)
             self._catch_up(reader)
         except BaseException:
             self.stop()
             raise
-        self._thread = threading.Thread(target=self._follow, args=(reader,), name="broadcast", daemon=True)
+        self._thread = threading.Thread(target=self._follow, args=(reader, watch), name="broadcast", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
@@ -119,13 +128,30 @@ class Broadcast(Generic[T]):
                     "is Kafka up?",
                 )
 
-    def _follow(self, reader: TopicReader) -> None:
+    def _follow(self, reader: TopicReader, watch: TopicWatch) -> None:
+        anew = False
         try:
             while not self._stopping.is_set():
                 self._take(reader)
+                if remade := watch.remade():
+                    log.warning("%s was made anew: it is read from its beginning", " and ".join(remade))
+                    anew = True
+                if anew and (other := self._begin_again()) is not None:
+                    reader, anew = other, False
         except BaseException as error:
             log.critical("the worker ends: it no longer hears %s: %s", self._heard, error, exc_info=error)
-            self._end_process(70)  # EX_SOFTWARE of sysexits.h
+            self._end_process(exits.code_of(error))
+
+    def _begin_again(self) -> TopicReader | None:
+        """A reader at the beginning of the topics, in the place of the one before; None = there is no broker just now."""
+        try:
+            reader = TopicReader(self._settings, self._topics)
+        except (Unavailable, Misconfigured):  # the watch says if it stays like this
+            return None
+        before, self._reader = self._reader, reader
+        if before is not None:
+            before.__exit__(None, None, None)
+        return reader
 
     def _take(self, reader: TopicReader) -> bool:
         """One poll; True if something came."""
@@ -159,9 +185,15 @@ class Follower(Broadcast[Guidance]):
         *,
         on_change: Callable[[Guidance], None] | None = None,
         end_process: Callable[[int], object] = os._exit,
+        gone_limit_s: float = GONE_LIMIT_S,
     ) -> None:
         """See Broadcast."""
-        super().__init__(settings, topics, Directions(), on_change=on_change, end_process=end_process)
+        super().__init__(
+            *(settings, topics, Directions()),
+            on_change=on_change,
+            end_process=end_process,
+            gone_limit_s=gone_limit_s,
+        )
 
     @property
     def _heard(self) -> str:
@@ -172,6 +204,11 @@ class Follower(Broadcast[Guidance]):
             log.info("paused now: %s", ", ".join(sorted(now.paused)) or "nothing")
 
 
-def follow_pool(settings: Settings) -> Broadcast[Shelf]:
-    """The approved texts of an installation's pool; connects nowhere yet."""
-    return Broadcast(settings, (POOL,), Pool())
+def follow_pool(
+    settings: Settings,
+    *,
+    end_process: Callable[[int], object] = os._exit,
+    gone_limit_s: float = GONE_LIMIT_S,
+) -> Broadcast[Shelf]:
+    """The approved texts of an installation's pool; connects nowhere yet. See Broadcast."""
+    return Broadcast(settings, (POOL,), Pool(), end_process=end_process, gone_limit_s=gone_limit_s)

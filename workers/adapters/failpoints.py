@@ -43,19 +43,14 @@ PLACES = (
 )
 UNSAFE_PRODUCER, UNSAFE_READERS, UNSAFE_ISOLATION = "unsafe.producer", "unsafe.readers", "unsafe.isolation"
 UNSAFE_LEDGER, UNSAFE_BATCHES, UNSAFE_BACKLOG = "unsafe.ledger", "unsafe.batches", "unsafe.backlog"
+UNSAFE_DOUBT, UNSAFE_TOPICS, UNSAFE_PAST = "unsafe.doubt", "unsafe.topics", "unsafe.past"
 _POISON = "core.poison"
 _CHUNK = "restore.chunk"  # a chunk of the changelog is in the local state: the place to make a restore slow
-_NAMES = (
-    *PLACES,
-    _CHUNK,
-    UNSAFE_PRODUCER,
-    UNSAFE_READERS,
-    UNSAFE_ISOLATION,
-    UNSAFE_LEDGER,
-    UNSAFE_BATCHES,
-    UNSAFE_BACKLOG,
-    _POISON,
+_UNSAFE = (
+    *(UNSAFE_PRODUCER, UNSAFE_READERS, UNSAFE_ISOLATION, UNSAFE_LEDGER, UNSAFE_BATCHES, UNSAFE_BACKLOG),
+    *(UNSAFE_DOUBT, UNSAFE_TOPICS, UNSAFE_PAST),
 )
+_NAMES = (*PLACES, _CHUNK, *_UNSAFE, _POISON)
 
 
 def _parse(text: str) -> dict[str, tuple[int, str]]:
@@ -113,6 +108,21 @@ def isolates() -> bool:
 def minds_ledger() -> bool:
     """Whether a lane that begins anew looks at what was published, as it does unless a test has switched that off."""
     return UNSAFE_LEDGER not in _armed
+
+
+def minds_doubt() -> bool:
+    """Whether a commit that may have been asked for twice is followed by a new epoch, unless a test has switched that off."""
+    return UNSAFE_DOUBT not in _armed
+
+
+def minds_past() -> bool:
+    """Whether a lane without any state looks if it had one, as it does unless a test has switched that off."""
+    return UNSAFE_PAST not in _armed
+
+
+def watches_topics() -> bool:
+    """Whether a follower looks if its topics are still the same ones, unless a test has switched that off."""
+    return UNSAFE_TOPICS not in _armed
 
 
 def reads_any_batch() -> bool:

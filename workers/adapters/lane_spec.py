@@ -23,7 +23,8 @@ class LaneSpec(msgspec.Struct, frozen=True, kw_only=True):
     without, progress is the group's committed offsets (written in the same transaction) and outputs go by key.
     `lane_of` names the lane of a source partition; `core` builds the pure part from state and clock. `paced_by`: timers
     wait for the backlog of these topics; `waits_for`: deferred records wait for this one, so a full lane still takes it.
-    `ledger`: topics from which a lane that has lost its changelog learns what it has published (core.told).
+    `ledger`: topics from which a lane that has lost its changelog learns what it has published (core.told). `left_in`: topics
+    in which no lane that has worked before has left nothing.
     """
 
     role: str
@@ -36,6 +37,7 @@ class LaneSpec(msgspec.Struct, frozen=True, kw_only=True):
     paced_by: tuple[str, ...] = ()
     waits_for: str | None = None
     ledger: tuple[str, ...] = ()
+    left_in: tuple[str, ...] = ()
 
     def state_folder(self, settings: Settings, lane: str) -> Path:
         """Where the local state of a lane lies."""

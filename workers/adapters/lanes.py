@@ -14,15 +14,18 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from heapq import merge
+from itertools import islice
 from typing import ParamSpec, Protocol, TypeVar
 
 import msgspec
 from confluent_kafka import Consumer, TopicPartition
 
+from schemas.topics import SINGLE
 from workers.adapters import clock, exits, failpoints
 from workers.adapters.isolation import Isolated
 from workers.adapters.lane_spec import LaneSpec, TopicPartitionKey
 from workers.adapters.metrics import WorkerMetrics
+from workers.adapters.past import proof_of_past
 from workers.adapters.restore import restore
 from workers.adapters.rhythm import Rhythm
 from workers.adapters.standby import Standby
@@ -30,7 +33,9 @@ from workers.adapters.state_store import Marker, NoStore, Progress, RocksStore
 from workers.adapters.topic_reader import TopicReader
 from workers.adapters.transactions import LaneProducer
 from workers.core.lane import Effects, LaneCore
+from workers.core.recollection import Recollection
 from workers.core.told import Told
+from workers.core.tolerance import Limits
 from workers.errors import Fatal, Misconfigured, Unavailable
 from workers.ports import Record, StateStore, append_time_s
 from workers.settings import Settings
@@ -44,6 +49,8 @@ _TICK_S = 0.25
 _TELL_AGAIN_S = 60.0
 #: So long a lane that has begun anew looks into its ledger at every start: the oldest occasion is decided by then [s].
 _ANEW_S = 30 * 86_400.0
+#: Customers of one transaction in which a lane remembers what its ledger tells.
+_REMEMBERED = 5_000
 #: Keys and values that wait for one lane before its fetching pauses, however few the records are [bytes].
 _BUFFER_BYTES = 64 << 20
 
@@ -142,6 +149,7 @@ class Lane:
         self._restored_records = 0
         self._store: RocksStore | None = None
         self._told: Told | None = None
+        self._recollection = Recollection()
 
     # -- feeding -----------------------------------------------------------------------------------------------------
 
@@ -238,6 +246,7 @@ class Lane:
         await self._until_released("sets its position")
         if self._closing:
             return
+        await self._undisturbed(self._remember, producer)
         if self._committed_next and self._store is not None:  # its memory must not be older than what is committed
             unchanged = Effects(clock_s=self._progress.marker.clock_s)
             await self._undisturbed(self._commit, producer, unchanged)
@@ -255,7 +264,7 @@ class Lane:
         store = await self._open()
         if not self._closing:
             await self._blocking(self._read_ledger)
-            core = await self._blocking(Isolated, partial(self._build_core, store), self._spec.role)
+            core = await self._blocking(self._isolated, store)
             for topic, _ in self.sources:
                 log.info("lane %s owns %s", self.name, topic)
             took_s, read = clock.monotonic_s() - started, f"{self._restored_records} records of its changelog"
@@ -267,6 +276,15 @@ class Lane:
                 await self._take_up(producer)
             self._pulse.beat(self._part)
         await self._blocking(producer.close)
+
+    def _isolated(self, store: StateStore) -> Isolated:
+        settings, beat = self._settings, partial(self._pulse.beat, self._part)
+        limits = Limits(
+            raised=settings.raised_ratio,
+            raised_in_a_row=settings.raised_in_a_row,
+            dead_letters=settings.dead_letter_ratio,
+        )
+        return Isolated(self._build_core, store, self._spec.role, limits=limits, blocking=self._blocking, beat=beat)
 
     def _build_core(self, store: StateStore) -> LaneCore:
         return self._spec.core(store, self._progress.marker.clock_s)
@@ -296,9 +314,20 @@ class Lane:
         self._progress = restore(
             *(self._store, self._settings.topic(changelog), self._partition, self._client_config, self._spec.index_of),
             sources=self.sources,
+            past=self._past,
+            begin_anew=self._settings.begin_anew,
             on_progress=self._restored,
             stop=lambda: self._closing,
         )
+
+    def _past(self) -> str:
+        """What proves that this lane has worked before; empty = nothing does."""
+        if not failpoints.minds_past():
+            return ""
+        left_in = [
+            (self._settings.topic(name), 0 if name in SINGLE else self._partition) for name in self._spec.left_in
+        ]
+        return proof_of_past(self._client_config, self._spec.group, self.sources, left_in)
 
     def _read_ledger(self) -> None:
         """Finds out what the world was told already, if the state does not know it: somebody deleted its changelog."""
@@ -312,6 +341,8 @@ class Lane:
         with TopicReader(self._settings, self._spec.ledger, partitions=partitions) as reader:
             for record in reader.read_to_end():
                 told.learn(record.topic, record.value)
+                if begins_anew:
+                    self._recollection.learn(record.topic, record.value)
                 self._pulse.beat(self._part)
         if not told:
             return
@@ -322,6 +353,20 @@ class Lane:
         log.warning(
             "lane %s has begun anew: what stands in its ledger (%d ids) is not said again", self.name, len(told)
         )
+
+    def _remember(self, producer: LaneProducer) -> None:
+        """Makes what the ledger tells the first state of a lane that begins anew, in transactions like any other."""
+        now_s = clock.now_s() if self._settings.clock == "wall" else 0.0
+        remembered, self._recollection = self._recollection.customers(now_s), Recollection()
+        while customers := list(islice(remembered, _REMEMBERED)):
+            effects = Effects(clock_s=self._progress.marker.clock_s)
+            effects.puts = [(one.key, one.value) for one in customers]
+            effects.outputs = [output for one in customers for output in one.owed]
+            self._commit(producer, effects)
+            self._pulse.beat(self._part)
+            for output in effects.outputs:
+                if self._told is not None:
+                    self._told.learn(output.topic, output.value)
 
     async def _blocking(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs a call that blocks in the lane's own thread."""
@@ -359,7 +404,7 @@ class Lane:
 
     # -- one batch ---------------------------------------------------------------------------------------------------
 
-    async def _turn(self, core: LaneCore, producer: LaneProducer) -> None:
+    async def _turn(self, core: Isolated, producer: LaneProducer) -> None:
         if not self._waiting and not self._more_due:
             self._arrived.clear()
             with suppress(TimeoutError):
@@ -378,7 +423,10 @@ class Lane:
         self._metrics.gauge("lag_seconds", waited_s, self._spec.role, self.name)
         if records:
             failpoints.hit("lane.parse")
-        effects = core.apply(records, clock.now_s(), caught_up=self._caught_up(records))
+        effects = await core.apply(records, clock.now_s(), caught_up=self._caught_up(records))
+        if self._is_asked_to_rest():  # to find records that raise took its time: nothing is written any more
+            core.discard()
+            return
         if self._told is not None:
             effects.outputs = self._told.news(effects.outputs)
         advanced = self._advance(records, effects)
@@ -396,6 +444,9 @@ class Lane:
         self._metrics.batch(self._spec.role, len(advanced), took_s, effects)
         self._metrics.pending(self.name, effects.pending)
         self._tell_misplaced(effects)
+
+    def _is_asked_to_rest(self) -> bool:
+        return self._closing or self._held
 
     def _tell_misplaced(self, effects: Effects) -> None:
         """Names a sender's mistake in the log, at most once a minute."""
@@ -450,7 +501,8 @@ class Lane:
         spec, prefix = self._spec, self._settings.prefix
         if spec.changelog is None or self._store is None:
             offsets = [TopicPartition(topic, partition, offset) for (topic, partition), offset in self._next.items()]
-            producer.commit(effects.outputs, prefix=prefix, partition=None, group_offsets=(offsets, self._group))
+            group = (offsets, self._group, spec.group)
+            producer.commit(effects.outputs, prefix=prefix, partition=None, group_offsets=group)
             return
         offsets_by_topic = {topic.removeprefix(prefix): offset for (topic, _), offset in self._next.items()}
         anew_at_s = self._progress.marker.anew_at_s

@@ -2,7 +2,7 @@
 
 The changelog is the truth and the local state a copy. A copy that cannot be one of this changelog (the topic was made
 anew, or lost its newest records) is set aside and rebuilt. What only the changelog had and has lost no worker can bring
-back: it refuses to start, before it touches anything.
+back: it refuses to start, before it touches anything, unless somebody has said that it may begin anew.
 """
 
 from __future__ import annotations
@@ -45,6 +45,8 @@ def restore(
     index_of: IndexOf,
     *,
     sources: Sequence[tuple[str, int]] = (),
+    past: Callable[[], str] = lambda: "",
+    begin_anew: bool = False,
     on_progress: Callable[[int, int], None] = lambda _done, _total: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Progress:
@@ -55,8 +57,9 @@ def restore(
     the next restore goes on there, as it does after a crash at any moment.
 
     Raises Unavailable when the broker is silent for 30 s; Misconfigured when the changelog is missing, has lost its
-    beginning, holds a value that cannot be read, or was emptied while the `sources` (topic, partition) have forgotten
-    records that were in it.
+    beginning, holds a value that cannot be read, or is empty while the `sources` (topic, partition) have forgotten records
+    that were in it. `past` says what proves that there were any, where no local state does (empty = nothing); `begin_anew`:
+    what the sources still have is enough.
     """
     identity = topic_id(client_config, topic)
     consumer = _consumer(topic, client_config, failpoints.isolation_level())
@@ -68,9 +71,9 @@ def restore(
             what = f"{topic}[{partition}]: the broker has lost the end of a transaction that it had confirmed"
             log.warning("%s (%d records)", what, progress.changelog_offset - end)
             end = progress.changelog_offset
+        if end == 0 and (proof := "its local state is here" if progress.marker.offsets else past()):
+            _mind_what_is_forgotten(consumer, f"{topic}[{partition}]", sources, proof, begin_anew=begin_anew)
         if reason := _why_not_a_copy(store, progress, identity, end):
-            if end == 0 and progress.marker.offsets:
-                _refuse_if_forgotten(consumer, f"{topic}[{partition}]", sources)
             store.quarantine(reason)
             progress = Progress()
         if first > progress.changelog_offset:
@@ -128,15 +131,21 @@ def _why_not_a_copy(store: RocksStore, progress: Progress, identity: str, end: i
     return ""
 
 
-def _refuse_if_forgotten(consumer: Consumer, changelog: str, sources: Sequence[tuple[str, int]]) -> None:
-    """An empty changelog can be made again from its sources, if these still have everything."""
+def _mind_what_is_forgotten(
+    consumer: Consumer, changelog: str, sources: Sequence[tuple[str, int]], proof: str, *, begin_anew: bool
+) -> None:
+    """An empty changelog of a lane with a past can be made again from its sources, if these still have everything."""
     for topic, partition in sources:
         first, _ = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=_SILENCE_S)
-        if first > 0:
+        if first > 0 and not begin_anew:
+            forgotten = f"{topic}[{partition}] no longer has the {first} records that it was made from"
             raise Misconfigured(
-                f"{changelog} is empty, and {topic}[{partition}] no longer has the {first} records that it was made from.",
-                "bring the changelog back from a copy, or begin anew: with another prefix, or without the local state",
+                f"{changelog} is empty, and {forgotten}: {proof}.",
+                "bring the changelog back from a copy; or begin anew: with another prefix, or with what is left, by "
+                "ATTUNE_BEGIN_ANEW=true (docs/operation.md)",
             )
+        if first > 0:
+            log.warning("%s begins anew, without the first %d records of %s[%d]", changelog, first, topic, partition)
 
 
 class _Restoring:

@@ -17,6 +17,8 @@ from workers.ports import Record, append_time_s
 from workers.settings import Settings
 
 _TIMEOUT_S = 10.0
+#: Who reads to the end waits so long for anything new: a broker that starts takes less, a topic that is gone does not come [s].
+_SILENCE_S = 30.0
 _EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call] # the library's factories have no types
 _LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call] # likewise
 #: Each installation has it.
@@ -141,10 +143,15 @@ class TopicReader:
         return all(self._ended.values())
 
     def read_to_end(self, timeout_s: float = 0.2) -> Iterator[Record]:
-        """Every record that is committed when this is called, and perhaps more."""
+        """Every record that is committed when this is called, and perhaps more. Raises Unavailable when none comes any more."""
         marks = self._watermarks(list(self._reached))
+        heard_s, before = clock.monotonic_s(), self._reached.copy()
         while any(self._reached[source] < end for source, (_, end) in marks.items()):
             yield from self.poll(timeout_s)
+            if self._reached != before:
+                heard_s, before = clock.monotonic_s(), self._reached.copy()
+            elif clock.monotonic_s() - heard_s > _SILENCE_S:
+                raise Unavailable("a topic cannot be read to its end.", "is Kafka up? Was a topic deleted?")
 
     def _partitions(self, topic: str) -> list[int]:
         metadata = self._consumer.list_topics(topic, timeout=_TIMEOUT_S).topics[topic]

@@ -2,28 +2,42 @@
 
 The way of Kafka Streams' exactly-once (KIP-447, KIP-890 on the broker's side): `transactional.id` names the lane, so a
 successor's `init_transactions` aborts what the predecessor left open and fences it.
+
+A commit is asked for once. librdkafka itself asks a second time when the connection breaks before the answer (and knows no
+transactions of version 2, in which the broker would tell the two apart): the first one may still be on its way, and would end
+the next transaction in its middle. It waits before it does so; whatever took as long as that is in doubt, and the next
+transaction begins under a new epoch (`_renew`).
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 
-from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from schemas.topics import SINGLE
-from workers.adapters import failpoints
+from workers.adapters import clock, failpoints
 from workers.adapters.restore import MARKER_KEY, encode_marker
 from workers.adapters.state_store import Marker
 from workers.errors import Fatal, Fenced, Misconfigured, Unavailable
 from workers.ports import Output
 
+log = logging.getLogger(__name__)
+
 _FENCED = {KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH}  # library's names
 #: What the topics' settings and permissions forbid: starting again does not help.
 _REFUSED = {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.TOPIC_AUTHORIZATION_FAILED}
 _POLL_S = 0.05
+#: The library sends a request again after this, give or take a fifth [ms].
+_RETRY_BACKOFF_MS = 250
+#: What has taken so long may have been asked for twice; what took less has not [s].
+IN_DOUBT_S = 0.8 * _RETRY_BACKOFF_MS / 1000
 #: A failed transaction is aborted within this, else the broker does it after its timeout [s].
 _ABORT_S = 5.0
 Delivered = Callable[[KafkaError | None, "Message[bytes, bytes]"], None]
+#: (offsets, the group's metadata, its name)
+GroupOffsets = tuple[list[TopicPartition], object, str]
 
 
 class LaneProducer:
@@ -34,18 +48,19 @@ class LaneProducer:
     ) -> None:
         self._timeout_s = timeout_s
         self._id = transactional_id
-        self._producer = failpoints.make_producer(
-            {
-                **client_config,
-                "transactional.id": transactional_id,
-                "transaction.timeout.ms": int(timeout_s * 1000),
-                "linger.ms": 0,  # a commit flushes at once; waiting would only add latency
-                "compression.type": compression,
-                "partitioner": "murmur2_random",
-                "queue.buffering.max.messages": 200_000,
-                "queue.buffering.max.kbytes": 64 << 10,  # beyond it `produce` waits for the broker
-            }
-        )
+        self._client_config = client_config
+        self._config: dict[str, str | int] = {
+            **client_config,
+            "transactional.id": transactional_id,
+            "transaction.timeout.ms": int(timeout_s * 1000),
+            "linger.ms": 0,  # a commit flushes at once; waiting would only add latency
+            "compression.type": compression,
+            "partitioner": "murmur2_random",
+            "queue.buffering.max.messages": 200_000,
+            "queue.buffering.max.kbytes": 64 << 10,  # beyond it `produce` waits for the broker
+            "retry.backoff.ms": _RETRY_BACKOFF_MS,
+        }
+        self._producer = failpoints.make_producer(self._config)
 
     def fence(self) -> None:
         """Takes the lane over: aborts a predecessor's open transaction and fences it. Raises Unavailable after the timeout."""
@@ -65,14 +80,15 @@ class LaneProducer:
         changelog: tuple[str, int] | None = None,
         puts: Iterable[tuple[bytes, bytes | None]] = (),
         marker: Marker | None = None,
-        group_offsets: tuple[list[TopicPartition], object] | None = None,
+        group_offsets: GroupOffsets | None = None,
     ) -> int:
         """One transaction. Returns the offset of the marker in the changelog (-1 without a changelog).
 
         Outputs go to `partition`, or by murmur2 of their key if None; those that name their own go there, and so do those of
         a topic with one partition.
-        Progress travels as `marker` in the changelog, or as `group_offsets` (offsets, consumer group metadata).
-        Raises Fenced when a successor owns the lane, Fatal otherwise.
+        Progress travels as `marker` in the changelog, or as `group_offsets`.
+        Raises Fenced when a successor owns the lane, Fatal otherwise: also when the answer to the commit has not come in time.
+        Then only a restart tells what became of it, by the marker that it finds.
         """
         marker_offset = -1
 
@@ -95,15 +111,62 @@ class LaneProducer:
                 own = partition if output.partition is None else output.partition
                 to = 0 if output.topic in SINGLE else -1 if own is None else own
                 self._produce(prefix + output.topic, output.value, output.key, to)
+            self._producer.flush(self._timeout_s)  # what follows is timed
+            asked_at_s = clock.monotonic_s()
             if group_offsets is not None:
-                self._retrying(lambda: self._producer.send_offsets_to_transaction(*group_offsets, self._timeout_s))
+                offsets, group, _ = group_offsets
+                self._retrying(lambda: self._producer.send_offsets_to_transaction(offsets, group, self._timeout_s))
             failpoints.hit("lane.produced", self._producer.flush)
             failpoints.hit("lane.before_commit", self._producer.flush)
-            self._retrying(lambda: self._producer.commit_transaction(self._timeout_s))
+            self._end()
+            took_s = clock.monotonic_s() - asked_at_s
             failpoints.hit("lane.after_commit")
+            if took_s >= IN_DOUBT_S and failpoints.minds_doubt():
+                self._renew(took_s)
+                if self._is_behind(changelog, marker_offset, group_offsets):
+                    raise Fenced(f"{self._id}: a newer worker has had this lane meanwhile.")
         except KafkaException as error:
             raise self._ended(error) from error
         return marker_offset
+
+    def _end(self) -> None:
+        """Commits. Raises Fatal when no answer has come in time: to ask again could meet another transaction."""
+        try:
+            self._producer.commit_transaction(self._timeout_s)
+        except KafkaException as error:
+            if not error.args[0].retriable():
+                raise
+            raise Fatal(
+                f"{self._id}: whether its last transaction was committed is not known: {error.args[0].str()}",
+                "the worker restarts and finds out; is Kafka up?",
+            ) from error
+
+    def _renew(self, took_s: float) -> None:
+        """Begins another epoch: what the old one may still have on its way to the broker is refused there."""
+        log.info(
+            "%s: a commit took %.1f s and may have been asked for twice: a new producer takes over", self._id, took_s
+        )
+        self._producer = failpoints.make_producer(self._config)
+        self.fence()
+
+    def _is_behind(
+        self, changelog: tuple[str, int] | None, marker_offset: int, group_offsets: GroupOffsets | None
+    ) -> bool:
+        """Whether somebody has committed to this lane since our commit: our own new epoch fenced them, too."""
+        if changelog is None and group_offsets is None:
+            return False
+        offsets, group = (
+            (group_offsets[0], group_offsets[2]) if group_offsets is not None else ([], f"{self._id}-looks")
+        )
+        consumer = Consumer({**self._client_config, "group.id": group, "isolation.level": "read_committed"})
+        try:
+            if changelog is not None:
+                end = consumer.get_watermark_offsets(TopicPartition(*changelog), timeout=self._timeout_s)[1]
+                return end > marker_offset + 2  # behind the marker lies the end of its transaction
+            found = {(one.topic, one.partition): one.offset for one in consumer.committed(offsets, self._timeout_s)}
+            return any(found[one.topic, one.partition] != one.offset for one in offsets)
+        finally:
+            consumer.close()
 
     def _failure(self) -> KafkaError | None:
         """Why the open transaction has failed; None = it has not. What cannot begin another one says so, and changes nothing."""

@@ -50,4 +50,5 @@ def lane_spec(settings: Settings, learning: Learning) -> LaneSpec:
         core=core,
         index_of=index_keys,
         paced_by=SOURCES,
+        left_in=("feedback.metrics",),
     )

@@ -62,6 +62,7 @@ def lane_spec(settings: Settings, playbook: Playbook, guidance: Callable[[], Gui
         paced_by=(EVENTS, FEEDBACK),
         waits_for=CANDIDATES,
         ledger=LEDGER,
+        left_in=("customer.profiles", *LEDGER),
     )
 
 

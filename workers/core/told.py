@@ -1,7 +1,7 @@
 """What a lane has told the world before, for one that begins anew: its state is gone, and the ledger is not.
 
-The lane decides everything a second time, under the same ids. What is known by its id is not published again; what had not
-ended then ends now, once.
+What the lane decides a second time has the same ids (it remembers most of what it decided: core.recollection). What is known by
+its id is not published again.
 """
 
 from __future__ import annotations
