@@ -12,6 +12,7 @@ import msgspec
 
 from schemas import codec
 from schemas.events import AnyEvent
+from tests.simulation import faults
 from tests.simulation.plan import Plan
 from tests.simulation.run import play
 from tests.simulation.world import Switches, World
@@ -20,6 +21,7 @@ from workers.core import carts, dedupe, personalise, policy, publishing, quiet_h
 from workers.core.closing import Closing
 from workers.core.deciding import Deciding
 from workers.core.house_rules import QuietHours
+from workers.core.lane import Effects
 from workers.core.learning import checking
 from workers.core.personalise import Personalise
 from workers.core.playbook import Playbook
@@ -130,9 +132,21 @@ def _raises(self: Personalise, profile: Profile, timer: str, error: Exception) -
     raise error
 
 
-def _as_caught_up(self: Isolated, records: list[Record], wall_s: float) -> Any:
-    """What stands before the record that raises is applied as if nothing stood behind it."""
-    return _longest_good_now(self, records, wall_s, caught_up=True)
+async def _noting(self: Isolated, records: list[Record], wall_s: float, *, caught_up: bool) -> Effects:
+    _caught_up[id(self)] = caught_up
+    return await _apply_now(self, records, wall_s, caught_up=caught_up)
+
+
+def _up_to_the_first(self: Isolated, records: list[Record], wall_s: float, error: Exception) -> Effects:
+    """What stands before a record that raises is applied as if nothing stood behind it."""
+    place = next((place for place, record in enumerate(records) if faults.POISON.encode() in (record.value or b"")), -1)
+    if place < 0:
+        raise error
+    core = self._core = self._build(self._store)
+    effects = core.apply(records[:place], wall_s, caught_up=_caught_up[id(self)])
+    self._bury([records[place]], effects, wall_s, error)
+    effects.deferred, effects.more_due = records[place + 1 :], True
+    return effects
 
 
 def _with_shadows(*args: Any, **named: Any) -> Any:
@@ -149,7 +163,8 @@ def _hold_out_at_random(profile: Profile, playbook: Playbook, situation: Situati
 
 _decode_event = codec.decode_event
 _hold_out_now, _objection_now, _exceeded_now = policy._hold_out, publishing.objection, policy.exceeded_cap
-_ruling_now, _opened_now, _longest_good_now = Deciding._ruling, Closing.opened, Isolated._longest_good
+_ruling_now, _opened_now, _apply_now = Deciding._ruling, Closing.opened, Isolated.apply
+_caught_up: dict[int, bool] = {}
 
 
 def _put(where: Any, name: str, old: Any) -> Patch:
@@ -205,7 +220,7 @@ REVERTED = (
     Reverted(
         name="what stands before a record that raises is applied as caught up",
         rules=("consent", "bought"),
-        patches=(_put(Isolated, "_longest_good", _as_caught_up),),
+        patches=(_put(Isolated, "apply", _noting), _put(Isolated, "_without_poison", _up_to_the_first)),
     ),
     Reverted(
         name="the mode of a campaign is not asked again when a text leaves",

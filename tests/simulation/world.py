@@ -7,11 +7,11 @@ hands them to the pure core with a bounded clock and with whether all is there, 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from math import floor
-from typing import Any
+from typing import Any, cast
 from zlib import crc32
 
 import msgspec
@@ -33,7 +33,7 @@ from workers.core.intake_lane import IntakeLane
 from workers.core.lane import Effects, LaneCore
 from workers.core.learning.lane import Learn, LearnConfig
 from workers.core.personalise import Personalise, PersonaliseConfig
-from workers.ports import Record
+from workers.ports import Record, StateStore
 
 SOURCE, EVENTS, FEEDBACK = "shop.events", "customer.events", "message.feedback"
 CANDIDATES, VERDICTS = "message.candidates", "message.verdicts"
@@ -74,7 +74,7 @@ class Lane:
         self.store = MemoryStore()
         self.clock_s = 0.0
         self.applied: dict[str, int] = dict.fromkeys(topics, 0)
-        self._build: Callable[[Lane], LaneCore] = build
+        self._build: Callable[[Lane], Isolated] = build
         self.begin()
 
     def begin(self) -> None:
@@ -135,7 +135,7 @@ class World:
     def _partition_of(self, key: bytes) -> int:
         return self._home.get(key.decode(), crc32(key) % self.plan.partitions)
 
-    def _personalise(self, lane: Lane) -> LaneCore:
+    def _personalise(self, lane: Lane) -> Isolated:
         config = PersonaliseConfig(
             clock="wall",
             partition_of=self._partition_of,
@@ -145,13 +145,18 @@ class World:
             timers_per_batch=TIMERS_PER_BATCH,
         )
 
-        def build() -> LaneCore:
-            return Personalise(config, self._playbook, lane.store, lane.clock_s, lambda: self._guidance)
+        def build(store: StateStore) -> LaneCore:
+            return Personalise(config, self._playbook, store, lane.clock_s, lambda: self._guidance)
 
-        return Isolated(build, "personalise")
+        return Isolated(build, lane.store, "personalise")
 
-    def _learn(self, lane: Lane) -> LaneCore:
-        return Learn(LearnConfig(clock="wall", partition_of=self._partition_of), LEARNING, lane.store, lane.clock_s)
+    def _learn(self, lane: Lane) -> Isolated:
+        config = LearnConfig(clock="wall", partition_of=self._partition_of)
+
+        def build(store: StateStore) -> LaneCore:
+            return Learn(config, LEARNING, store, lane.clock_s)
+
+        return Isolated(build, lane.store, "learn")
 
     def _broker_s(self) -> float:
         at_s = floor((self.now_s + self._broker_skew_s) * 1000) / 1000
@@ -403,7 +408,7 @@ class World:
     def _do_learn(self, number: int, limit: int) -> None:
         lane = self.learners[number]
         records = lane.take(self.log, (limit,) * len(_LEARN))
-        effects = lane.core.apply(records, self._wall_s(number), caught_up=self._caught_up(lane))
+        effects = _at_once(lane.core.apply(records, self._wall_s(number), caught_up=self._caught_up(lane)))
         lane.store.commit(effects)
         lane.clock_s, lane.applied = effects.clock_s, dict(lane.fetched)
         if any(learnt.is_ahead(record, effects.clock_s) for record in records):
@@ -421,7 +426,7 @@ class World:
             self.judge.hits["words come during a backlog"] += 1
         broker_s = self._broker_s()
         try:
-            effects = lane.core.apply(records, self._wall_s(number), caught_up=caught_up)
+            effects = _at_once(lane.core.apply(records, self._wall_s(number), caught_up=caught_up))
         except Exception as error:  # noqa: BLE001 # the worker ends, and is started again
             self._failed[number] += 1
             if self._failed[number] >= 3:
@@ -549,6 +554,15 @@ class World:
                     profile = profiles.decode(value)
                     found[profile.customer_id] = _picture(profile)
         return found
+
+
+def _at_once(effects: Coroutine[Any, Any, Effects]) -> Effects:
+    """What is isolated waits for nothing here."""
+    try:
+        effects.send(None)
+    except StopIteration as end:
+        return cast("Effects", end.value)
+    raise AssertionError("it waits for something")
 
 
 def _picture(profile: profiles.Profile) -> dict[str, Any]:
