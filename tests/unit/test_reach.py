@@ -268,7 +268,12 @@ def test_the_instructions_of_the_prompt_are_not_repeated(spoken: str, size: int)
 
 
 def test_an_example_in_the_instructions_is_copy() -> None:
-    source = '=== system ===\nWrite as a friend of the shop would.\n{"body": "A calm voice for a calm evening at home"}\n=== user ===\nx'
+    turns = (
+        "=== system ===",
+        "Write as a friend of the shop would.",
+        '{"body": "A calm voice for a calm evening at home"}',
+    )
+    source = "\n".join([*turns, "=== user ===", "x"])
     prompts = {("p", "en"): Prompt(id="p", language="en", source=source, version="p1")}
     shown = msgspec.structs.replace(playbook(), prompts=prompts)
     about = request(ProductFacts(product_id="x", name="Band"))
