@@ -332,3 +332,9 @@ def test_only_a_permanent_reply_ends_anything(code: int, result: Result) -> None
 )
 def test_after_the_words_a_reply_without_a_code_judges_us_or_the_text(words: str, result: Result) -> None:
     assert after_data(554, words) == result
+
+
+@pytest.mark.parametrize("detail", range(7, 17))
+def test_what_is_said_of_our_login_and_encryption_stops_no_customer(detail: int) -> None:
+    result = at_recipient(550, f"5.7.{detail} no")
+    assert result == (Later(f"550 5.7.{detail}", everyone=True) if 8 <= detail <= 14 else Failed(f"550 5.7.{detail}"))

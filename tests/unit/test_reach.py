@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import re
 
+import msgspec
 import pytest
 
 from schemas.messages import MessageText, ProductFacts
@@ -13,6 +14,7 @@ from workers.core.guardrails.contact import contact, reach
 from workers.core.guardrails.privacy import PERSONAL, leaks, personal_data
 from workers.core.guardrails.screen import Screen
 from workers.core.guardrails.subject import Subject, subject
+from workers.core.playbook import Prompt
 
 REACH = {
     "a link": [
@@ -263,6 +265,21 @@ def test_the_instructions_of_the_prompt_are_not_repeated(spoken: str, size: int)
     opening, closing = ("So ", " now") if spoken == "en" else ("嗯", "嗯")
     assert leaks(judged(opening + glue.join(words[spoken][:size]) + closing)) == "it repeats the instructions"
     assert leaks(judged(opening + glue.join(words[spoken][: size - 1]) + closing)) is None
+
+
+def test_an_example_in_the_instructions_is_copy() -> None:
+    turns = (
+        "=== system ===",
+        "Write as a friend of the shop would.",
+        '{"body": "A calm voice for a calm evening at home"}',
+    )
+    source = "\n".join([*turns, "=== user ===", "x"])
+    prompts = {("p", "en"): Prompt(id="p", language="en", source=source, version="p1")}
+    shown = msgspec.structs.replace(playbook(), prompts=prompts)
+    about = request(ProductFacts(product_id="x", name="Band"))
+    example, rule = ("A calm voice for a calm evening at home", "Write as a friend of the shop would")
+    assert leaks(subject(MessageText(body=example), about, shown)) is None
+    assert leaks(subject(MessageText(body=rule), about, shown)) == "it repeats the instructions"
 
 
 def test_the_instructions_of_another_language_may_be_repeated() -> None:
