@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from tests.simulation.run import play, report
 from tests.simulation.shrink import breaks, shorten, timeline
 from tests.simulation.world import World
 
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "simulation.md"
 #: Played in parts, so that two processes share them.
 PARTS = 4
 PART = SEEDS // PARTS
@@ -86,3 +88,8 @@ def test_a_timeline_is_shortened_to_what_breaks_the_rule() -> None:
         told = list(timeline(short, make))
     assert len(short.steps) <= 3
     assert any(line.strip().startswith("!!!  clock") for line in told)
+
+
+def test_the_page_lists_every_protection_that_is_taken_away() -> None:
+    page = PAGE.read_text()
+    assert [one.name for one in REVERTED if f"| {one.name} | {', '.join(one.rules)} |" not in page] == []

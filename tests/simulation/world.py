@@ -24,6 +24,7 @@ from tests.simulation.oracle import Batch, Judge
 from tests.simulation.person import PERSONAL
 from tests.simulation.plan import ALL, Plan, Step
 from tests.simulation.rules import CART, HOUR, LEARNING, SHADE, Shop, playbook
+from workers.adapters.broker_time import BrokerTime
 from workers.adapters.isolation import Isolated
 from workers.core import keys
 from workers.core import profile as profiles
@@ -82,6 +83,7 @@ class Lane:
         self.fetched = dict(self.applied)
         self.deferred: list[Record] = []
         self.more_due = False
+        self.time = BrokerTime(TOLERANCE_S)
         self.core = self._build(self)
 
     def take(self, log: Log, limits: tuple[int, ...]) -> list[Record]:
@@ -103,7 +105,8 @@ class World:
         self.now_s = plan.start_s
         self._broker_skew_s = 0.0
         self._worker_skew_s = [0.0] * plan.partitions
-        self._newest_broker_s = plan.start_s
+        #: The furthest ahead that the broker's clock ever was.
+        self._furthest_s = 0.0
         self._zones = dict(plan.users)
         self._home = {name: number % plan.partitions for number, (name, _) in enumerate(plan.users)}
         self.log = Log(self._broker_s)
@@ -159,13 +162,16 @@ class World:
         return Isolated(build, lane.store, "learn")
 
     def _broker_s(self) -> float:
-        at_s = floor((self.now_s + self._broker_skew_s) * 1000) / 1000
-        self._newest_broker_s = max(self._newest_broker_s, at_s)
-        return at_s
+        return floor((self.now_s + self._broker_skew_s) * 1000) / 1000
 
-    def _wall_s(self, lane: int) -> float:
-        wall_s = self.now_s + self._worker_skew_s[lane]
-        return min(wall_s, self._broker_s() + TOLERANCE_S) if self._switches.bounds_clock else wall_s
+    def _wall_s(self, lane: Lane) -> float:
+        """What a lane takes for the time: its worker's clock, as far as the broker's does not contradict it."""
+        wall_s = self.now_s + self._worker_skew_s[lane.number]
+        if not self._switches.bounds_clock:
+            return wall_s
+        if lane.time.must_ask(wall_s, self.now_s):
+            lane.time.heard(self._broker_s(), self.now_s)
+        return lane.time.bounded(wall_s, self.now_s)
 
     def _caught_up(self, lane: Lane) -> bool:
         """Whether everything that the log holds is among what was fetched, hidden or not, mapped or not."""
@@ -313,6 +319,7 @@ class World:
         self._was_right &= seconds == 0
         if isinstance(who, str):
             self._broker_skew_s = seconds
+            self._furthest_s = max(self._furthest_s, seconds)
         else:
             self._worker_skew_s[who] = seconds
 
@@ -408,7 +415,7 @@ class World:
     def _do_learn(self, number: int, limit: int) -> None:
         lane = self.learners[number]
         records = lane.take(self.log, (limit,) * len(_LEARN))
-        effects = _at_once(lane.core.apply(records, self._wall_s(number), caught_up=self._caught_up(lane)))
+        effects = _at_once(lane.core.apply(records, self._wall_s(lane), caught_up=self._caught_up(lane)))
         lane.store.commit(effects)
         lane.clock_s, lane.applied = effects.clock_s, dict(lane.fetched)
         if any(learnt.is_ahead(record, effects.clock_s) for record in records):
@@ -426,7 +433,7 @@ class World:
             self.judge.hits["words come during a backlog"] += 1
         broker_s = self._broker_s()
         try:
-            effects = _at_once(lane.core.apply(records, self._wall_s(number), caught_up=caught_up))
+            effects = _at_once(lane.core.apply(records, self._wall_s(lane), caught_up=caught_up))
         except Exception as error:  # noqa: BLE001 # the worker ends, and is started again
             self._failed[number] += 1
             if self._failed[number] >= 3:
@@ -448,6 +455,7 @@ class World:
 
     def _commit(self, lane: Lane, records: list[Record], effects: Effects, broker_s: float, *, caught_up: bool) -> None:
         lane.store.commit(effects)
+        lane.time.heard(broker_s, self.now_s)
         lane.clock_s = effects.clock_s
         lane.deferred, lane.more_due = effects.deferred, effects.more_due
         later = {(record.topic, record.offset) for record in effects.deferred}
@@ -482,7 +490,7 @@ class World:
                 outputs=outputs,
                 clock_s=effects.clock_s,
                 broker_s=broker_s,
-                newest_broker_s=self._newest_broker_s,
+                newest_broker_s=self.now_s + self._furthest_s,
                 shop=self.shop,
                 paused=self._guidance.paused,
                 gone_zone=self._faults.gone_zone,
