@@ -130,6 +130,7 @@ class World:
         self.learnt: list[list[tuple[str, bytes | None, bytes | None]]] = [[] for _ in numbers]
         self._more_in_a_row = 0
         self._heard_ahead: set[int] = set()
+        self._silent: set[str] = set()
         #: What every batch of personalise took and gave: (lane, records, outputs).
         self.trace: list[tuple[int, list[Record], list[tuple[str, Any]]]] = []
 
@@ -207,6 +208,9 @@ class World:
             return
         shop = msgspec.structs.replace(self.plan.shop, holdout=0.0)
         twin = World(msgspec.structs.replace(self.plan, shop=shop), self._switches)
+        twin._silent = (
+            self.judge.held_out
+        )  # what they say of messages that they only have there changes the turns of others
         with twin.playing():
             twin._steps(first_only=False)
         self.judge.compare(twin.judge)
@@ -393,9 +397,10 @@ class World:
 
     def _do_deliver(self, number: int, back: int, status: str, skew_s: float, astray: bool) -> None:
         """A sender says what became of one of the newest messages. `astray`: with a partitioner of its own."""
-        if not self._messages:
+        messages = [message for message in self._messages if message["user_id"] not in self._silent]
+        if not messages:
             return
-        message = self._messages[-1 - back % len(self._messages)]
+        message = messages[-1 - back % len(messages)]
         feedback = {
             "event_id": f"f{number}",
             "message_id": message["message_id"],
