@@ -100,7 +100,9 @@ def test_a_topic_that_is_gone_for_a_moment_ends_nothing_and_its_old_words_hold(r
 
 
 @pytest.mark.parametrize(
-    ("topic", "follow"), [(SWITCHES, partial(Follower, topics=(SWITCHES,))), (POOL, follow_pool)], ids=str
+    ("topic", "follow"),
+    [(SWITCHES, partial(Follower, topics=(SWITCHES,))), (POOL, follow_pool)],
+    ids=["switches", "pool"],
 )
 def test_a_follower_of_a_topic_that_stays_away_ends_its_process(
     running: Settings, topic: str, follow: Callable[..., Broadcast[object]], caplog: pytest.LogCaptureFixture
