@@ -41,6 +41,9 @@ class Cluster:
         self.refuses: int | None = None
         self.asked = 0
 
+    def list_topics(self, topic: str, timeout: float) -> None:
+        """There is a broker."""
+
     def list_consumer_group_offsets(
         self, asked: list[ConsumerGroupTopicPartitions], **_: Any
     ) -> dict[str, Future[Any]]:

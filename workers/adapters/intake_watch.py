@@ -39,6 +39,7 @@ class IntakeWatch:
 
     def __init__(self, settings: Settings, client_config: Mapping[str, str | int], metrics: WorkerMetrics) -> None:
         self._group = f"{settings.prefix}intake"
+        self._events = settings.topic("customer.events")
         self._hold_lag_s = settings.intake_hold_lag_s
         self._config, self._metrics = client_config, metrics
         self._until = MappedUntil(settings.intake_hold_lag_s)
@@ -117,6 +118,8 @@ class IntakeWatch:
         """What intake has committed; {} = there is no such group. Raises _Unseen without the right to know."""
         asked = [ConsumerGroupTopicPartitions(self._group)]
         try:
+            # Without a broker the question below has ended the process in C code (confluent-kafka 2): ask a harmless one first.
+            admin.list_topics(self._events, timeout=_TIMEOUT_S)
             found = admin.list_consumer_group_offsets(asked, request_timeout=_TIMEOUT_S)[self._group].result()
         except KafkaException as error:
             reason: KafkaError = error.args[0]
