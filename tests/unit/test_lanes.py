@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 import pytest
+from confluent_kafka import TopicPartition
 
 from workers.adapters import clock
 from workers.adapters.horizon import NEVER_S
+from workers.adapters.lane_clock import LaneClock
 from workers.adapters.lane_spec import LaneSpec, TopicPartitionKey
 from workers.adapters.lanes import Lane
 from workers.adapters.metrics import WorkerMetrics
@@ -37,6 +39,7 @@ class Standing:
 
     def __init__(self) -> None:
         self.horizons: dict[TopicPartitionKey, float] = {}
+        self.handed: dict[TopicPartitionKey, int] = {}
 
     async def seek_lane(
         self, offsets: Mapping[TopicPartitionKey, int | None], wanted: Callable[[], bool], ready: Callable[[], None]
@@ -55,8 +58,7 @@ class Standing:
         raise AssertionError("nothing is missing")
 
     def handed_over(self, source: TopicPartitionKey) -> int | None:
-        del source
-        return None
+        return self.handed.get(source)
 
 
 def never(_store: StateStore, _clock_s: float) -> LaneCore:
@@ -182,6 +184,45 @@ def test_a_lane_that_is_to_rest_while_it_searches_for_a_bad_record_writes_nothin
         assert core.discarded == 1
         assert lane._next == {}, "the records come again"
         lane._held = False
+
+
+class Deferring:
+    """An isolated core that applies the first of the records it is given, and wants the others again."""
+
+    async def apply(self, records: list[Record], wall_s: float, *, caught_up: bool) -> Effects:
+        del wall_s, caught_up
+        return Effects(outputs=[Output("o", None, b"")], deferred=records[1:], more_due=True)
+
+
+class Committing:
+    """A producer that keeps up to where each transaction has read."""
+
+    stamped = None
+
+    def __init__(self) -> None:
+        self.read_to: list[int] = []
+
+    def commit(self, *_: object, group_offsets: tuple[list[TopicPartition], object, str], **__: object) -> int:
+        self.read_to.append(group_offsets[0][0].offset)
+        return -1
+
+
+def test_what_must_come_again_is_not_read_and_what_is_no_record_is_passed_over_behind_it(
+    lane: Lane, standing: Standing
+) -> None:
+    # three records, then two markers of transactions: a crash between two batches must find what was deferred again
+    lane._spec = msgspec.structs.replace(lane._spec, changelog=None)
+    lane._clock = LaneClock("0", None, Settings(prefix="t."))
+    producer = Committing()
+    lane.deliver(EVENTS, [Fetched(offset, b"{}") for offset in range(3)])
+    standing.handed[EVENTS] = 5
+
+    async def turns() -> None:
+        for _ in range(3):
+            await lane._turn(Deferring(), producer)  # type: ignore[arg-type] # what a turn needs of both
+
+    asyncio.run(turns())
+    assert producer.read_to == [1, 2, 5]
 
 
 @pytest.mark.parametrize(

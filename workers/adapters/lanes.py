@@ -499,8 +499,8 @@ class Lane:
         if self._told is not None:
             effects.outputs = self._told.news(effects.outputs)
         advanced = self._advance(records, effects)
-        passed = self._pass_over()
         self._defer(effects.deferred)
+        passed = self._pass_over()
         self._more_due = effects.more_due
         if effects.empty and not advanced and not passed:
             self._metrics.pending(self.name, effects.pending)
@@ -565,7 +565,7 @@ class Lane:
         """Moves the offsets of a lane without state over what is no record (markers of transactions, what was aborted), so that a
         source which ends in it is read to its end for whoever looks at the group; whether there was any.
         """
-        if self._spec.changelog is not None or self._waiting:
+        if self._spec.changelog is not None or self._waiting or self._deferred:
             return False
         ends = {source: self._positions.handed_over(source) or 0 for source in self.sources}
         passed = {source: end for source, end in ends.items() if end > self._next.get(source, 0)}
