@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from workers.core.story_words import utc
 from workers.errors import Misconfigured
 
 #: A wall clock that the broker contradicts is compared again this often, by a commit that changes nothing [s].
@@ -79,4 +80,4 @@ class BrokerTime:
 
 
 def _in_words(at_s: float) -> str:
-    return f"{datetime.fromtimestamp(at_s, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return utc(datetime.fromtimestamp(at_s, UTC))
