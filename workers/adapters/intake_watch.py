@@ -10,12 +10,13 @@ import logging
 from collections.abc import Mapping
 from threading import Event, Thread
 
-from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec  # where the library defines it
 
 from workers.adapters import clock, failpoints
 from workers.adapters.broker_check import partitions_of
+from workers.adapters.group_offsets import GroupOffsets
 from workers.adapters.mapped import MappedUntil, Place
 from workers.adapters.metrics import WorkerMetrics
 from workers.errors import Misconfigured, Unavailable
@@ -31,7 +32,6 @@ _BLIND_S = 30.0
 _TIMEOUT_S = 10.0
 _EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call] # the library's factories have no types
 _LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call] # likewise
-_NO_RIGHTS = {KafkaError.GROUP_AUTHORIZATION_FAILED, KafkaError.TOPIC_AUTHORIZATION_FAILED}
 
 
 class IntakeWatch:
@@ -39,7 +39,7 @@ class IntakeWatch:
 
     def __init__(self, settings: Settings, client_config: Mapping[str, str | int], metrics: WorkerMetrics) -> None:
         self._group = f"{settings.prefix}intake"
-        self._events = settings.topic("customer.events")
+        self._group_offsets = GroupOffsets(settings, self._group)
         self._hold_lag_s = settings.intake_hold_lag_s
         self._config, self._metrics = client_config, metrics
         self._until = MappedUntil(settings.intake_hold_lag_s)
@@ -78,10 +78,14 @@ class IntakeWatch:
             except _Unseen as error:
                 self._needed, pause_s = False, _BLIND_S
                 self._tell_unseen(str(error))
+            except Exception:  # a watch that ended would hold up everything for ever
+                pause_s = _BLIND_S
+                log.exception("intake cannot be watched, what leaves waits")
             lag_s = clock.monotonic_s() - max(self._until.until_s, began_s) if self._needed else 0.0
             self._metrics.gauge("intake_lag_seconds", lag_s)
             if lag_s > self._hold_lag_s:
                 self._tell_lag(lag_s)
+        self._group_offsets.close()
 
     def _look(self, admin: AdminClient) -> bool:
         """One look; False = there is no intake to wait for. The ends are read first: what is applied then covers them."""
@@ -92,7 +96,7 @@ class IntakeWatch:
             return False
         asked_at_s = clock.monotonic_s()
         ends = self._offsets(admin, places, _LATEST)
-        applied = self._applied(admin)
+        applied = self._applied()
         if begun := [place for place, end in ends.items() if applied.get(place, 0) < end]:
             firsts = self._offsets(admin, begun, _EARLIEST)  # what retention has deleted nobody maps any more
             applied |= {place: max(applied.get(place, 0), first) for place, first in firsts.items()}
@@ -103,7 +107,7 @@ class IntakeWatch:
 
     def _all_places(self, admin: AdminClient) -> list[Place]:
         """Every partition of the topics that intake has begun to map; [] = there is no intake. Raises _Unseen."""
-        topics = {topic for topic, _ in self._applied(admin)}
+        topics = {topic for topic, _ in self._applied()}
         if not topics:
             return []
         try:
@@ -114,21 +118,12 @@ class IntakeWatch:
             raise _Unseen(f"there is no {', '.join(sorted(unseen))}, or this user may not see it")
         return [(topic, number) for topic in numbers for number in numbers[topic]]
 
-    def _applied(self, admin: AdminClient) -> dict[Place, int]:
+    def _applied(self) -> dict[Place, int]:
         """What intake has committed; {} = there is no such group. Raises _Unseen without the right to know."""
-        asked = [ConsumerGroupTopicPartitions(self._group)]
         try:
-            # Without a broker the question below has ended the process in C code (confluent-kafka 2): ask a harmless one first.
-            admin.list_topics(self._events, timeout=_TIMEOUT_S)
-            found = admin.list_consumer_group_offsets(asked, request_timeout=_TIMEOUT_S)[self._group].result()
-        except KafkaException as error:
-            reason: KafkaError = error.args[0]
-            if reason.code() == KafkaError.GROUP_ID_NOT_FOUND:
-                return {}
-            if reason.code() in _NO_RIGHTS:
-                raise _Unseen(f"this user may not see the group {self._group}: {reason.str()}") from error
-            raise
-        return {(tp.topic, tp.partition): tp.offset for tp in found.topic_partitions or [] if tp.offset >= 0}
+            return self._group_offsets.read()
+        except Misconfigured as error:
+            raise _Unseen(str(error)) from error
 
     def _offsets(self, admin: AdminClient, places: list[Place], spec: OffsetSpec) -> dict[Place, int]:
         """With what an open transaction hides: that is on its way, too."""
