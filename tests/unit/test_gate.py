@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from math import sqrt
+from typing import Any
 
 import msgspec
 import pytest
@@ -373,6 +374,39 @@ def test_words_that_intake_mapped_late_keep_their_order() -> None:
     (no,) = lane.allow("push", at_s=NOON + 300, status="unsubscribed")
     mapped_s = NOON + HOUR_S
     lane.run([msgspec.structs.replace(one, appended_at_s=mapped_s) for one in (yes, no)], mapped_s)
+    assert lane.profile().consent["push:marketing"].granted is False
+
+
+@pytest.mark.parametrize(
+    ("event", "fields"),
+    [
+        ("Consent Updated", {"properties": {"channel": "push", "status": "unsubscribed"}}),
+        ("Consent Withdrawn", {"properties": {}}),
+        ("Looked", {"context": {"traits": {"push_subscribe": "unsubscribed"}}}),
+    ],
+)
+@pytest.mark.parametrize(
+    ("said_s", "received"),
+    [(0.0, None), (946_684_799.0, None), (NOON, "0001-01-01T00:00:00Z"), (NOON, "1970-01-01T00:00:00Z")],
+)
+def test_a_no_of_a_clock_that_was_never_set_holds(
+    event: str, fields: dict[str, Any], said_s: float, received: str | None
+) -> None:
+    lane = LaneHarness()
+    (yes,) = lane.allow("push", at_s=NOON - HOUR_S)
+    no = lane.event(event, said_s, **fields, **({"receivedAt": received} if received else {}))
+    (late,) = lane.allow("push", at_s=NOON - 60)
+    lane.run([msgspec.structs.replace(one, appended_at_s=NOON) for one in (yes, no, late)], NOON)
+    assert lane.profile().consent["push:marketing"].granted is False
+    (again,) = lane.allow("push", at_s=NOON + 60)
+    lane.run([msgspec.structs.replace(again, appended_at_s=NOON + 60)], NOON + 60)
+    assert lane.profile().consent["push:marketing"].granted is True, "a later yes follows it"
+
+
+def test_a_yes_of_a_clock_that_was_never_set_undoes_no_no() -> None:
+    lane = LaneHarness()
+    no, yes = lane.allow("push", at_s=NOON - HOUR_S, status="unsubscribed")[0], lane.allow("push", at_s=0.0)[0]
+    lane.run([msgspec.structs.replace(one, appended_at_s=NOON) for one in (no, yes)], NOON)
     assert lane.profile().consent["push:marketing"].granted is False
 
 

@@ -26,6 +26,8 @@ EVERY = "*"
 DIALOGUE, FROM_TRAITS = "consent dialogue", "traits"
 CHOICE = "consent choice"
 STATES = frozenset({DIALOGUE, FROM_TRAITS})
+#: What a clock says that was never set: the year 2000 and before [s since the epoch].
+CLOCK_NEVER_SET_S = 946_684_800.0
 #: Where the customer said it, and which text was shown [characters].
 _MAX_PROOF = 128
 

@@ -84,19 +84,19 @@ def fold(
     """Applies one event, once (the caller has checked for duplicates). `at_s` is its timestamp, `now_s` the partition's
     clock [s since the epoch], `products` the playbook's catalogue, `rules` what it says of consent.
 
-    What it says of consent counts from `now_s` at the latest: a word from a clock that is ahead would outlast later ones.
+    What it says of consent counts from `now_s` at the latest: a word from a clock that is ahead would outlast later ones. A no
+    from a clock that was never set counts from `now_s` too: dated as told, it would be older than any yes.
     """
     folded = Folded()
-    said_s = min(at_s, now_s)
     _identity(profile, event)
     folded.more = _see(profile, event, at_s)
     match event:
         case Track():
             folded.counted = _count(profile, event.event, at_s)
-            _track(profile, event, at_s, said_s, source, products, rules, folded)
+            _track(profile, event, at_s, now_s, source, products, rules, folded)
         case Identify():
             folded.counted = _count(profile, "identify", at_s)
-            _traits(profile, event.traits, said_s, rules, folded)
+            _traits(profile, event.traits, at_s, now_s, rules, folded)
         case Page() | Screen():
             folded.counted = _count(profile, event.name or event.category or "page", at_s)
             _session(profile, event.properties.session_id, at_s)
@@ -105,9 +105,9 @@ def fold(
         case Alias():
             folded.counted = _count(profile, "alias", at_s)
     if event.context.traits:
-        _traits(profile, event.context.traits, said_s, rules, folded)
+        _traits(profile, event.context.traits, at_s, now_s, rules, folded)
     if event.context.consent is not None:
-        _say(profile, consent.from_event(event, said_s, profile.consent, rules), folded)
+        _say(profile, consent.from_event(event, min(at_s, now_s), profile.consent, rules), now_s, folded)
     folded.more |= folded.traits_changed
     profile.version += 1
     return folded
@@ -157,7 +157,7 @@ def _track(
     profile: Profile,
     event: Track,
     at_s: float,
-    said_s: float,
+    now_s: float,
     source: SourceEvent,
     products: Mapping[str, CatalogueProduct],
     rules: Rules,
@@ -166,7 +166,8 @@ def _track(
     properties = event.properties
     _session(profile, properties.session_id, at_s)
     if event.event == CONSENT_UPDATED:
-        _say(profile, consent.from_properties(properties, said_s, profile.consent, rules.channels), folded)
+        words = consent.from_properties(properties, min(at_s, now_s), profile.consent, rules.channels)
+        _say(profile, words, now_s, folded)
         return
     if event.event == ORDER_COMPLETED and (first_at_s := purchases.told_at(profile, properties)) is not None:
         purchases.told_earlier(profile, properties.order_id or "", at_s)
@@ -174,7 +175,7 @@ def _track(
         return
     if (refused := REFUSALS.get(event.event)) is not None:
         keys = consent.refusal(refused, profile.consent, rules.channels)
-        _say(profile, [ConsentChange(key, False, said_s, event.event) for key in keys], folded)
+        _say(profile, [ConsentChange(key, False, min(at_s, now_s), event.event) for key in keys], now_s, folded)
         return
     interest = _INTEREST.get(event.event)
     if interest is not None:
@@ -249,12 +250,14 @@ def _order(profile: Profile, properties: Properties, at_s: float) -> None:
             profile.revenue[currency] = profile.revenue.get(currency, 0.0) + (revenue or 0.0)
 
 
-def _say(profile: Profile, changes: Iterable[ConsentChange], folded: Folded) -> None:
+def _say(profile: Profile, changes: Iterable[ConsentChange], now_s: float, folded: Folded) -> None:
     """Takes over what the customer said of consent, unless a newer word is known.
 
     What is told as a state, again and again, is one line of the history, and its yes undoes no word that was said elsewhere.
     """
-    for change in changes:
+    for said in changes:
+        never_set = not said.granted and said.captured_at < consent.CLOCK_NEVER_SET_S
+        change = msgspec.structs.replace(said, captured_at=now_s) if never_set else said
         known = profile.consent.get(change.key)
         if known is not None and change.source in consent.STATES:
             if change.granted and known.source != change.source:
@@ -267,10 +270,13 @@ def _say(profile: Profile, changes: Iterable[ConsentChange], folded: Folded) -> 
             folded.consent.append(change)
 
 
-def _traits(profile: Profile, traits: Mapping[str, TraitValue], said_s: float, rules: Rules, folded: Folded) -> None:
+def _traits(
+    profile: Profile, traits: Mapping[str, TraitValue], at_s: float, now_s: float, rules: Rules, folded: Folded
+) -> None:
     """Newer values replace older ones; None removes. What reaches or identifies a person is not ours to keep, and an age
     that was told holds for the protection of minors whatever becomes of its trait.
     """
+    said_s = min(at_s, now_s)
     for name, value in traits.items():
         if len(name) > MAX_TEXT or not kept_traits.may_keep(name, value):
             continue
@@ -282,7 +288,7 @@ def _traits(profile: Profile, traits: Mapping[str, TraitValue], said_s: float, r
             bounded = _bounded(value)
             folded.traits_changed |= profile.traits.get(name) != bounded
             profile.traits[name] = bounded
-    _say(profile, consent.from_traits(traits, said_s, profile.consent, rules.channels), folded)
+    _say(profile, consent.from_traits(traits, said_s, profile.consent, rules.channels), now_s, folded)
     locale = traits.get("locale") or traits.get("language")
     if isinstance(locale, str) and profile.locale is None:
         profile.locale = locale[:MAX_TEXT]

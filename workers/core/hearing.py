@@ -9,8 +9,6 @@ from workers.core import consent, recalling
 from workers.core.playbook import Playbook
 from workers.core.profile import ConsentChange, Profile
 
-#: What a clock says that was never set: the year 2000 and before [s since the epoch].
-_EARLIEST_S = 946_684_800.0
 #: What says that nothing more is wanted.
 REFUSALS = frozenset({"unsubscribed", "complained"})
 #: The message did not reach the customer: it counts against no cap.
@@ -30,7 +28,7 @@ def hear(profile: Profile, feedback: Feedback, playbook: Playbook, now_s: float)
     """
     heard = Heard()
     said_s = feedback.timestamp.timestamp()
-    at_s = min(said_s, now_s) if said_s >= _EARLIEST_S else now_s
+    at_s = min(said_s, now_s) if said_s >= consent.CLOCK_NEVER_SET_S else now_s
     channels = _channels(profile, feedback, playbook)
     if feedback.status in REFUSALS:
         on = "" if feedback.status == "complained" or not channels else channels[0]

@@ -16,7 +16,7 @@ import msgspec
 from schemas import codec
 from schemas.base import SourceEvent
 from schemas.messages import Candidate, Feedback, ReviewVerdict
-from workers.core import dedupe, facts, hearing, keys, triggers, view
+from workers.core import consent, dedupe, facts, hearing, keys, triggers, view
 from workers.core.closing import DEADLINE, Closing
 from workers.core.consent import Rules
 from workers.core.dead_letters import dead_letter
@@ -195,7 +195,7 @@ class Personalise:
             return True
         source = SourceEvent(record.topic, record.partition, record.offset)
         known_s = self._known_by(record)
-        if event.received_at is not None:
+        if event.received_at is not None and event.received_at.timestamp() >= consent.CLOCK_NEVER_SET_S:
             known_s = min(known_s, event.received_at.timestamp())
         folded = fold(profile, event, at_s, source, self._playbook.products, now_s=known_s, rules=self._rules)
         workspace.touch(profile)
