@@ -306,6 +306,23 @@ def test_a_published_message_that_became_wrong_is_called_back_once(what, reason:
     assert (cancellation.reason, cancellation.cancelled_at.timestamp()) == (reason, DUE_S + 60)
 
 
+def test_what_was_bought_is_called_back_though_its_campaign_has_left_the_playbook() -> None:
+    lane = published()
+    lane.playbook = msgspec.structs.replace(lane.playbook, campaigns={})
+    lane.restart()
+    lane.run([lane.buy("cart-9", DUE_S + 60, order_id="other", products=[{"product_id": "another"}])], DUE_S + 60)
+    assert cancelled(lane) == []
+    lane.run(
+        [
+            lane.buy(
+                "cart-9", DUE_S + 61, order_id="one", products=[{"product_id": lane.requests[0].product.product_id}]
+            )
+        ],
+        DUE_S + 61,
+    )
+    assert [one.reason for one in cancelled(lane)] == ["converted"]
+
+
 def test_what_was_delivered_or_is_still_right_or_has_expired_is_not_called_back() -> None:
     lane = published()
     lane.run(

@@ -14,6 +14,7 @@ from workers.core.fold import instant
 from workers.core.playbook import Playbook
 from workers.core.policy import is_reachable
 from workers.core.profile import MAX_PUBLISHED, OpenRequest, Profile, Published
+from workers.core.purchases import bought_since
 from workers.core.triggers import Objection, Triggers
 
 #: Feedback behind which a sender delivers nothing any more.
@@ -66,8 +67,11 @@ def _wrong(
     profile: Profile, one: Published, playbook: Playbook, triggers: Triggers, now_s: float, presumed: Collection[str]
 ) -> Objection | None:
     campaign = playbook.campaigns.get(one.campaign_id)
-    if campaign is not None and (overtaken := triggers.objection(profile, campaign, _request(one))) is not None:
-        return overtaken
+    if campaign is not None:
+        if (overtaken := triggers.objection(profile, campaign, _request(one))) is not None:
+            return overtaken
+    elif bought_since(profile, one.product_id, one.requested_at):  # all that can be said without the campaign's trigger
+        return "converted", "the product was bought meanwhile"
     if not is_reachable(profile, one.channel):
         return "missing_identifier", f"the address bounced on {one.channel}"
     if not consent.allows(profile, one.channel, one.category, presumed):
