@@ -13,7 +13,7 @@ from benchmarks.job import Job
 from benchmarks.processes import Ended, Run, measure
 from benchmarks.programs import PROGRAMS, Program, kafka_streams, module_of
 from benchmarks.work_unit import Profile, differences, make_events, oracle
-from workers.adapters import topic_admin
+from workers.adapters.kafka import topic_admin
 from workers.settings import Settings
 
 _encode = msgspec.json.Encoder().encode

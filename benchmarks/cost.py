@@ -20,17 +20,18 @@ import msgspec
 from benchmarks import broker, load
 from benchmarks.memory_store import MemoryStore
 from schemas import codec
-from workers.adapters.kafka_config import client_config
-from workers.adapters.playbook_files import load_for as load_playbook
-from workers.adapters.state_store import Marker, Progress, RocksStore
-from workers.adapters.transactions import LaneProducer
-from workers.core import dedupe, personalise, profile, view
-from workers.core.lane import Effects
-from workers.core.personalise import EVENTS, Personalise, PersonaliseConfig
-from workers.core.rules import Groups
+from workers.adapters.kafka.config import client_config
+from workers.adapters.lanes.transactions import LaneProducer
+from workers.adapters.playbook.loader import load_for as load_playbook
+from workers.adapters.state.rocksdb import Marker, Progress, RocksStore
+from workers.core.partition.unit_of_work import Workspace
+from workers.core.personalisation import processor
+from workers.core.personalisation.processor import EVENTS, Personalise, PersonaliseConfig
+from workers.core.profile import dedupe, model, public_view
+from workers.core.segments.conditions import Groups
+from workers.core.stream.effects import Effects
+from workers.core.stream.records import Record
 from workers.core.triggers import Triggers
-from workers.core.workspace import Workspace
-from workers.ports import Record
 from workers.settings import Settings
 
 #: 2024-03-04 12:00:00 UTC
@@ -43,11 +44,11 @@ STEPS: dict[str, tuple[tuple[Any, str], ...]] = {
     "decode the event": ((codec, "decode_event"),),
     "load the profile": ((Workspace, "load"), (Workspace, "create")),
     "recognise repetitions": ((dedupe, "is_duplicate"), (dedupe, "forget_and_spill")),
-    "fold": ((personalise, "fold"),),
+    "fold": ((processor, "fold"),),
     "triggers: set and cancel timers": ((Triggers, "rearm"),),
     "rules: target group, segments": ((Groups, "target_group"), (Groups, "segments")),
-    "public view, with its encoding": ((view, "profile_view"), (Workspace, "put")),
-    "encode the profile": ((profile, "encode_bounded"),),
+    "public view, with its encoding": ((public_view, "profile_view"), (Workspace, "put")),
+    "encode the profile": ((model, "encode_bounded"),),
 }
 
 

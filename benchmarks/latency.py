@@ -19,7 +19,7 @@ from benchmarks.numbers import percentile
 from benchmarks.processes import Ended, running
 from benchmarks.programs import BY_NAME, FAUST, OURS, PERSONALISE, QUIX, Program
 from benchmarks.work_unit import Event
-from workers.adapters import topic_admin
+from workers.adapters.kafka import topic_admin
 from workers.settings import Settings
 
 NOTHING_BETWEEN = "no program: the topic itself"

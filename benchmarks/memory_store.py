@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from workers.core.lane import Effects
+from workers.core.stream.effects import Effects
 
 
 class MemoryStore:

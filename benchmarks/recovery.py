@@ -22,8 +22,8 @@ from benchmarks.job import Job, Progress
 from benchmarks.processes import running, wait_for
 from benchmarks.programs import BY_NAME, OURS, ROOT, ours
 from benchmarks.work_unit import differences, make_events, oracle
-from workers.adapters.restore import restore
-from workers.adapters.state_store import RocksStore
+from workers.adapters.state.recovery import restore
+from workers.adapters.state.rocksdb import RocksStore
 from workers.settings import Settings
 
 

@@ -16,7 +16,7 @@ from benchmarks.programs import BY_NAME, OURS, PERSONALISE, Program
 from benchmarks.programs.ours import changelog_of
 from benchmarks.recovery import folder_mb
 from benchmarks.work_unit import make_events
-from workers.adapters import topic_admin
+from workers.adapters.kafka import topic_admin
 from workers.settings import Settings
 
 #: Visits that go on at a time, however many customers exist.

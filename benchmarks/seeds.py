@@ -9,12 +9,12 @@ from benchmarks import broker, load
 from benchmarks.memory_store import MemoryStore
 from benchmarks.work_unit import START_S, encode_profile, make_events, oracle
 from schemas.topics import COMPACTION
-from workers.adapters.partitioner import partition_of
-from workers.adapters.playbook_files import load_for as load_playbook
-from workers.core import keys
-from workers.core import profile as profiles
-from workers.core.personalise import EVENTS, Personalise, PersonaliseConfig
-from workers.ports import Record
+from workers.adapters.kafka.partitioner import partition_of
+from workers.adapters.playbook.loader import load_for as load_playbook
+from workers.core.partition import keys
+from workers.core.personalisation.processor import EVENTS, Personalise, PersonaliseConfig
+from workers.core.profile import model as profiles
+from workers.core.stream.records import Record
 from workers.settings import Settings
 
 #: Different profiles among the seeded ones: enough that neighbours in a block of RocksDB do not compress each other.

@@ -25,14 +25,14 @@ from benchmarks.words_pool import approve_texts, pooled_settings
 from infra.llm.locate import LlmServer
 from schemas import codec
 from schemas.messages import Candidate, MessageRequest
-from workers.adapters import topic_admin
-from workers.adapters.kafka_config import client_config
-from workers.adapters.playbook_files import load_for as load_playbook
-from workers.adapters.topic_reader import TopicReader
-from workers.core import facts
-from workers.core.fallback import template_text
-from workers.core.playbook import Playbook
-from workers.core.profile import CartLine
+from workers.adapters.kafka import topic_admin
+from workers.adapters.kafka.config import client_config
+from workers.adapters.kafka.reader import TopicReader
+from workers.adapters.playbook.loader import load_for as load_playbook
+from workers.core.catalogue import product_facts
+from workers.core.generation.templates import template_text
+from workers.core.playbook.playbook import Playbook
+from workers.core.profile.model import CartLine
 from workers.settings import Settings, to_environment
 
 BARE, ROLE, POOLED = "bare server", "generate", "generate, pooled"
@@ -179,7 +179,7 @@ def _answers(playbook: Playbook) -> Answers:
     """A text for each product and channel that passes the guardrails: the hand-written one."""
     answers: Answers = []
     for product in list(playbook.products.values())[:_PRODUCTS]:
-        known = facts.product_facts(CartLine(product.product_id), product.currency, playbook, "en")
+        known = product_facts.product_facts(CartLine(product.product_id), product.currency, playbook, "en")
         for channel, field in (("email", '"email_subject":{'), ("push", "")):
             text, _ = template_text(playbook, "cart-abandonment", "en", "young", channel, known)
             fields = {name: value for name, value in msgspec.structs.asdict(text).items() if value}
@@ -212,7 +212,7 @@ def _request(playbook: Playbook, number: int, name: str) -> MessageRequest:
         target_group=group.id,
         prompt="cart-abandonment",
         prompt_version=playbook.prompts["cart-abandonment", "en"].version,
-        product=facts.product_facts(CartLine(product.product_id), product.currency, playbook, "en"),
+        product=product_facts.product_facts(CartLine(product.product_id), product.currency, playbook, "en"),
         requested_at=now,
         deadline_at=now + timedelta(hours=1),
     )

@@ -9,10 +9,10 @@ import aiohttp
 import msgspec
 
 from schemas.messages import Candidate, MessageRequest
-from workers.adapters.language import detector
-from workers.adapters.llm_wire import decode_reply, encode_request
-from workers.core.playbook import Playbook
-from workers.core.writing import Draft
+from workers.adapters.llm.language_detector import detector
+from workers.adapters.llm.wire import decode_reply, encode_request
+from workers.core.generation.draft import Draft
+from workers.core.playbook.playbook import Playbook
 from workers.settings import Settings
 
 

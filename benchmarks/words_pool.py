@@ -14,13 +14,13 @@ from confluent_kafka import Producer
 from benchmarks.programs import ROOT
 from schemas import codec
 from schemas.learning import PoolEntry
-from workers.adapters.kafka_config import client_config
-from workers.core import facts
-from workers.core.fallback import template_text
-from workers.core.playbook import Playbook
-from workers.core.pool import POOL
-from workers.core.profile import CartLine
-from workers.core.slots import opened
+from workers.adapters.kafka.config import client_config
+from workers.core.catalogue import product_facts
+from workers.core.generation.pool.entries import POOL
+from workers.core.generation.pool.slots import opened
+from workers.core.generation.templates import template_text
+from workers.core.playbook.playbook import Playbook
+from workers.core.profile.model import CartLine
 from workers.settings import Settings
 
 _CAMPAIGN = "cart-abandonment"
@@ -53,7 +53,7 @@ def _entries(playbook: Playbook, channels: tuple[str, ...]) -> Iterator[PoolEntr
     for (product_id, known), group, channel, tone in product(
         playbook.products.items(), playbook.audiences.target_groups, channels, playbook.tones
     ):
-        about = facts.product_facts(CartLine(product_id), known.currency, playbook, "en")
+        about = product_facts.product_facts(CartLine(product_id), known.currency, playbook, "en")
         text, version = template_text(playbook, _CAMPAIGN, "en", group.id, channel, about, tone)
         yield PoolEntry(
             entry_id="",

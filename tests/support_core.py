@@ -23,13 +23,9 @@ from schemas.messages import (
     ReviewVerdict,
 )
 from schemas.topics import BY_NAME
-from workers.core import keys
-from workers.core import profile as profiles
-from workers.core.channels import Channel, FieldLimit
-from workers.core.guidance import NOTHING
-from workers.core.house_rules import Cap, Policy
-from workers.core.lane import Effects
-from workers.core.personalise import (
+from workers.core.decisioning.control_state import NOTHING
+from workers.core.partition import keys
+from workers.core.personalisation.processor import (
     CANDIDATES,
     EVENTS,
     FEEDBACK,
@@ -38,7 +34,8 @@ from workers.core.personalise import (
     Personalise,
     PersonaliseConfig,
 )
-from workers.core.playbook import (
+from workers.core.playbook.channels import Channel, FieldLimit
+from workers.core.playbook.playbook import (
     Audiences,
     Campaign,
     CartAbandonment,
@@ -48,8 +45,11 @@ from workers.core.playbook import (
     TargetGroup,
     Template,
 )
-from workers.core.profile import Profile
-from workers.ports import Output, Record
+from workers.core.playbook.policy import Cap, Policy
+from workers.core.profile import model as profiles
+from workers.core.profile.model import Profile
+from workers.core.stream.effects import Effects
+from workers.core.stream.records import Output, Record
 
 S = TypeVar("S", bound=Wire)
 

@@ -21,12 +21,12 @@ from confluent_kafka.cimpl import NewTopic
 from schemas import codec
 from tests.support import wait_until
 from tests.support_workers import read
-from workers.adapters.kafka_config import client_config
-from workers.adapters.restore import MARKER_KEY
-from workers.adapters.state_store import Marker, RocksStore
-from workers.core import keys
-from workers.core import profile as profiles
-from workers.core.profile import Profile
+from workers.adapters.kafka.config import client_config
+from workers.adapters.state.recovery import MARKER_KEY
+from workers.adapters.state.rocksdb import Marker, RocksStore
+from workers.core.partition import keys
+from workers.core.profile import model as profiles
+from workers.core.profile.model import Profile
 from workers.settings import Settings
 
 #: `FAULTS=full` runs the fault tests at their real size. Processes of pytest inherit it: it is read and left there.

@@ -9,7 +9,7 @@ from typing import Any
 from schemas import codec
 from schemas.events import Track
 from workers.core.intake.mapping import Intake, Mapped, SourceFormat
-from workers.ports import Record
+from workers.core.stream.records import Record
 
 NOW = datetime(2024, 5, 1, 12, 0, tzinfo=UTC)
 

@@ -14,11 +14,11 @@ from schemas.control import DeadLetter
 from schemas.events import Properties, Track
 from schemas.learning import FeedbackMetrics, PolicySnapshot
 from schemas.messages import Decision, Feedback, Outcome
-from workers.core.house_rules import Learning
-from workers.core.lane import Effects
-from workers.core.learning.delays import share_within
-from workers.core.learning.lane import DECISIONS, EVENTS, FEEDBACK, OUTCOMES, Learn, LearnConfig
-from workers.ports import Output, Record
+from workers.core.attribution.processor import DECISIONS, EVENTS, FEEDBACK, OUTCOMES, Learn, LearnConfig
+from workers.core.attribution.reward_delays import share_within
+from workers.core.playbook.policy import Learning
+from workers.core.stream.effects import Effects
+from workers.core.stream.records import Output, Record
 
 #: 2024-03-04 12:00:00 UTC
 NOON = 1_709_553_600.0

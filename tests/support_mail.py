@@ -10,8 +10,8 @@ from typing import Any
 
 from aiosmtpd.controller import Controller
 
-from workers.delivery.mail import Identity
-from workers.delivery.smtp import SmtpChannel, SmtpServer
+from workers.delivery.transports.mime import Identity
+from workers.delivery.transports.smtp import SmtpChannel, SmtpServer
 
 
 @contextmanager

@@ -8,12 +8,12 @@ from functools import cache
 from pathlib import Path
 
 from schemas.messages import MessageRequest, ProductFacts
-from workers.adapters.language import detector
-from workers.adapters.playbook_files import load
-from workers.adapters.playbook_stamps import Stamps
-from workers.core.facts import facts_of
+from workers.adapters.llm.language_detector import detector
+from workers.adapters.playbook.check_cache import Stamps
+from workers.adapters.playbook.loader import load
+from workers.core.catalogue.product_facts import facts_of
 from workers.core.guardrails import Language
-from workers.core.playbook import Playbook
+from workers.core.playbook.playbook import Playbook
 
 ROOT = Path(__file__).resolve().parents[1]
 PLAYBOOKS = ROOT / "playbooks"

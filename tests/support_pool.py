@@ -13,9 +13,9 @@ from schemas import codec
 from schemas.learning import PoolEntry
 from schemas.messages import MessageText
 from tests.support_playbooks import CAMPAIGN, NOW, playbook
-from workers.core.playbook import Playbook
-from workers.core.pool import POOL, Pool
-from workers.ports import Record
+from workers.core.generation.pool.entries import POOL, Pool
+from workers.core.playbook.playbook import Playbook
+from workers.core.stream.records import Record
 
 TEXTS = (
     MessageText(

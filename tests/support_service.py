@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.faults.table import Row
 from tests.support import wait_until
 from tests.support_faults import Follower, Shop, differences, repeated
-from workers.adapters.supervisor import Role
+from workers.local.supervisor import Role
 from workers.settings import Settings
 
 

@@ -12,13 +12,13 @@ from pathlib import Path
 import msgspec
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 
-from workers.adapters import topic_admin
-from workers.adapters.kafka_config import client_config
-from workers.adapters.restore import MARKER_KEY
-from workers.core import keys
-from workers.core import profile as profiles
-from workers.core.profile import Profile
-from workers.ports import Record
+from workers.adapters.kafka import topic_admin
+from workers.adapters.kafka.config import client_config
+from workers.adapters.state.recovery import MARKER_KEY
+from workers.core.partition import keys
+from workers.core.profile import model as profiles
+from workers.core.profile.model import Profile
+from workers.core.stream.records import Record
 from workers.settings import Settings, to_environment
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -22,8 +22,8 @@ import msgspec
 
 from schemas.messages import MessageRequest
 from tests.support_core import NOON, LaneHarness
-from workers.core.playbook import Playbook
-from workers.ports import Record
+from workers.core.playbook.playbook import Playbook
+from workers.core.stream.records import Record
 
 MIDNIGHT = NOON - 12 * 3600
 _STEP_S = 300.0

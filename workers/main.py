@@ -15,31 +15,31 @@ import faust
 import mode.loop
 
 from infra.private import UMASK
-from workers.adapters import clock
-from workers.adapters.broadcast import Follower, follow_pool
-from workers.adapters.deliver_ports import ports
-from workers.adapters.kafka_config import client_config
-from workers.adapters.metrics import WorkerMetrics
-from workers.adapters.playbook_files import load_for as load_playbook
-from workers.adapters.watchdog import Watchdog
-from workers.agents import deliver, intake, learn, personalise
-from workers.agents.apps import Worker
-from workers.core.acceleration import accelerate
-from workers.core.playbook import Playbook
-from workers.core.pool import Shelf
-from workers.errors import Misconfigured
-from workers.ports import LanguageModel
+from workers.adapters.delivery_channels import ports
+from workers.adapters.kafka.broadcast_state import Follower, follow_pool
+from workers.adapters.kafka.config import client_config
+from workers.adapters.lanes.faust_app import Worker
+from workers.adapters.observability.metrics import WorkerMetrics
+from workers.adapters.playbook.loader import load_for as load_playbook
+from workers.adapters.process import clock
+from workers.adapters.process.watchdog import Watchdog
+from workers.core.errors import Misconfigured
+from workers.core.generation.pool.entries import Shelf
+from workers.core.playbook.playbook import Playbook
+from workers.core.playbook.time_scaling import accelerate
+from workers.core.stream.records import LanguageModel
+from workers.roles import deliver, intake, learn, personalise
 from workers.settings import Settings
 
 if TYPE_CHECKING:
-    from workers.agents.writer import Writer
+    from workers.roles.text_writer import Writer
 
 ROLES = ("intake", "personalise", "generate", "learn")
 log = logging.getLogger(__name__)
 
 
 def build(role: str, settings: Settings, metrics: WorkerMetrics) -> faust.App:
-    """The app of a role. `settings.brokers` is an address and `settings.llm` a URL by now (adapters.servers)."""
+    """The app of a role. `settings.brokers` is an address and `settings.llm` a URL by now (local.servers)."""
     match role:
         case "intake":
             return intake.build(settings, client_config(settings), metrics)
@@ -54,7 +54,7 @@ def build(role: str, settings: Settings, metrics: WorkerMetrics) -> faust.App:
 
 
 def run(role: str, settings: Settings) -> None:
-    """Runs one role until SIGTERM or SIGINT; exits the process with a code of adapters.exits."""
+    """Runs one role until SIGTERM or SIGINT; exits the process with a code of adapters.process.exit_codes."""
     os.umask(UMASK)  # state, ledgers, whatever is created: about customers, and for this user alone
     faulthandler.enable()  # what ends in C code without a word leaves the stacks of all threads in the log
     logging.basicConfig(
@@ -122,9 +122,9 @@ def writer(
 ) -> Writer:
     """What turns requests into texts, for `generate` and for commands that write. `shelf`: what of the pool is approved now."""
     # Language models take memory and a second to import: only those who write pay for them.
-    from workers.adapters.language import detector  # noqa: PLC0415
-    from workers.agents.writer import Writer  # noqa: PLC0415
-    from workers.core.pooled import Pooled  # noqa: PLC0415
+    from workers.adapters.llm.language_detector import detector  # noqa: PLC0415
+    from workers.core.generation.pool.selection import Pooled  # noqa: PLC0415
+    from workers.roles.text_writer import Writer  # noqa: PLC0415
 
     language = detector(playbook.languages)
     pooled = Pooled(playbook, shelf, language) if shelf is not None else None
@@ -132,8 +132,8 @@ def writer(
 
 
 def _generate(settings: Settings, metrics: WorkerMetrics) -> faust.App:
-    from workers.adapters.llm import NoModel, OpenAiModel  # noqa: PLC0415
-    from workers.agents import generate  # noqa: PLC0415
+    from workers.adapters.llm.client import NoModel, OpenAiModel  # noqa: PLC0415
+    from workers.roles import generate  # noqa: PLC0415
 
     playbook = _playbook(settings)
     model = NoModel() if settings.llm == "off" else OpenAiModel(settings, metrics)

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from workers.errors import Misconfigured
+from workers.core.errors import Misconfigured
 from workers.secrets import HIDDEN, Secret, SecretUrl, is_http, plain_host, reveal, without_login
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -15,18 +15,18 @@ from benchmarks.job import Job, Progress
 from benchmarks.work_unit import Profile, decode_event, decode_profile, encode_profile, update
 from schemas.topics import COMPACTION
 from workers import main
-from workers.adapters.kafka_config import client_config
-from workers.adapters.lane_spec import LaneSpec
-from workers.adapters.metrics import WorkerMetrics
-from workers.adapters.restore import MARKER_KEY
-from workers.agents.lanes_app import lanes_app
-from workers.core.lane import Effects, LaneCore
-from workers.ports import Output, Record, StateStore
+from workers.adapters.kafka.config import client_config
+from workers.adapters.lanes.manager import lanes_app
+from workers.adapters.lanes.spec import LaneSpec
+from workers.adapters.observability.metrics import WorkerMetrics
+from workers.adapters.state.recovery import MARKER_KEY
+from workers.core.stream.effects import Effects, LaneCore
+from workers.core.stream.records import Output, Record, StateStore
 from workers.settings import Settings, load
 
 
 class WorkUnitCore:
-    """The pure part of a lane (workers.core.lane.LaneCore): what `personalise` is, with the work unit instead."""
+    """The pure part of a lane (workers.core.stream.effects.LaneCore): what `personalise` is, with the work unit instead."""
 
     def __init__(self, store: StateStore, cache_size: int, output: str = "") -> None:
         self._store = store
@@ -35,7 +35,7 @@ class WorkUnitCore:
         self._output = output
 
     def apply(self, records: list[Record], wall_s: float, *, caught_up: bool) -> Effects:
-        """See core.lane.LaneCore; the changed profiles, and one output per event if an output topic is named."""
+        """See core.stream.effects.LaneCore; the changed profiles, and one output per event if an output topic is named."""
         del caught_up
         effects = Effects(clock_s=wall_s)
         changed: dict[bytes, Profile] = {}

@@ -7,9 +7,9 @@ import msgspec
 from benchmarks.job import Job, Progress
 from benchmarks.programs.ours import changelog_of, run_lanes, settings_of
 from benchmarks.work_unit import Profile
-from workers.adapters.broadcast import Follower
-from workers.adapters.playbook_files import load_for as load_playbook
-from workers.agents.personalise import lane_spec
+from workers.adapters.kafka.broadcast_state import Follower
+from workers.adapters.playbook.loader import load_for as load_playbook
+from workers.roles.personalise import lane_spec
 
 
 def run(job: Job, progress: Progress) -> None:

@@ -14,13 +14,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from workers.delivery.addresses import SqliteAddressBook
-from workers.delivery.channels import Channel
-from workers.delivery.delivery import Rules
+from workers.delivery.dispatch import Rules
 from workers.delivery.email_address import mailbox
-from workers.delivery.mail import Identity
-from workers.delivery.push import HttpPushGateway, PushChannel
+from workers.delivery.ports import Channel
 from workers.delivery.sender import Plan, Sender
-from workers.delivery.smtp import SmtpChannel, SmtpServer
+from workers.delivery.transports.mime import Identity
+from workers.delivery.transports.push import HttpPushGateway, PushChannel
+from workers.delivery.transports.smtp import SmtpChannel, SmtpServer
 
 
 def main(arguments: list[str] | None = None) -> None:

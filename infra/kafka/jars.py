@@ -22,7 +22,7 @@ from pathlib import Path
 import click
 
 from infra.kafka.java import CURE, find_java
-from workers.errors import Unavailable
+from workers.core.errors import Unavailable
 from workers.settings import ROOT
 
 POM = Path(__file__).with_name("pom.xml")

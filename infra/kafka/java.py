@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 
-from workers.errors import Unavailable
+from workers.core.errors import Unavailable
 
 OLDEST = 17
 CURE = "install Java 17 or newer and Maven (Debian, Ubuntu: apt-get install openjdk-17-jre-headless maven)"

@@ -6,7 +6,7 @@ import secrets
 import socket
 
 from infra.kafka.properties import HOST
-from workers.errors import Unavailable
+from workers.core.errors import Unavailable
 
 #: Below the range that Linux gives to outgoing connections: one of those cannot take the port between two starts.
 RANGE = range(20_000, 32_000)

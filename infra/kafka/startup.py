@@ -10,7 +10,7 @@ from pathlib import Path
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from workers.errors import Unavailable
+from workers.core.errors import Unavailable
 
 _CURES = (  # what the log holds → what helps
     ("Address already in use", "stop what listens on the port, or choose another one"),

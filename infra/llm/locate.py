@@ -20,7 +20,7 @@ from typing import Self
 from infra.child import start_child
 from infra.llm import process
 from infra.private import new_folder, private_folder
-from workers.errors import Unavailable
+from workers.core.errors import Unavailable
 from workers.secrets import shown, without_login
 from workers.settings import Settings
 

@@ -15,7 +15,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from workers.errors import Fatal, Misconfigured
+from workers.core.errors import Fatal, Misconfigured
 
 ANNOUNCEMENT = "llm: "
 PR_SET_PDEATHSIG = 1

@@ -12,7 +12,7 @@ import sys
 from typing import Any
 
 from infra.llm import process, weights
-from workers.errors import Fatal, Unavailable
+from workers.core.errors import Fatal, Unavailable
 
 SLOTS = 8  # more answers at the same time gain nothing on few cores, and each slot reserves memory
 ERRORS_ONLY = 1  # llama.cpp's log level; from 3 on it tells of every call

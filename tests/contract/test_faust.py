@@ -18,8 +18,9 @@ from aiokafka.consumer.subscription_state import SubscriptionState, TopicPartiti
 from faust.transport.consumer import Consumer, ThreadDelegateConsumer
 from faust.transport.drivers import aiokafka as driver
 
-from workers.adapters import topic_admin
-from workers.adapters.faust_lanes import (
+from workers.adapters.kafka import topic_admin
+from workers.adapters.lanes.faust_app import make_app
+from workers.adapters.lanes.faust_transport import (
     CommittedConsumer,
     CommittedThread,
     CommittedTransport,
@@ -31,7 +32,6 @@ from workers.adapters.faust_lanes import (
     part_soon,
     tell_ends,
 )
-from workers.agents.apps import make_app
 from workers.settings import Settings, load
 
 
@@ -240,7 +240,7 @@ def test_lane_topics_reach_lanes_only() -> None:
 
 
 def test_a_client_closes_though_the_broker_never_says_goodbye(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workers.adapters.faust_lanes._GOODBYE_S", 0.01)
+    monkeypatch.setattr("workers.adapters.lanes.faust_transport._GOODBYE_S", 0.01)
     client = AIOKafkaClient.__new__(AIOKafkaClient)
 
     async def scenario() -> bool:

@@ -11,10 +11,10 @@ from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 from aiokafka.record.memory_records import MemoryRecords
 
 from tests.support import wait_until
-from workers.adapters import topic_admin, unpacking
-from workers.adapters.foreign_records import ForeignRecords
-from workers.adapters.topic_reader import TopicReader
-from workers.adapters.unpacking import BoundedRecords
+from workers.adapters.kafka import decompression, topic_admin
+from workers.adapters.kafka.decompression import BoundedRecords
+from workers.adapters.kafka.foreign_records import ForeignRecords
+from workers.adapters.kafka.reader import TopicReader
 from workers.settings import Settings
 
 
@@ -73,7 +73,7 @@ def test_other_batches_are_read_as_aiokafka_reads_them() -> None:
 
 @pytest.mark.parametrize("compression", [0, 4])
 def test_the_consumers_of_a_worker_read_so(compression: int) -> None:
-    unpacking.bound(ForeignRecords)
+    decompression.bound(ForeignRecords)
     assert fetcher.MemoryRecords is BoundedRecords
     found = read(BoundedRecords(batch(5, GOOD, BAD, GOOD, compression=compression)))
     assert [offset for offset, *_ in found] == [5, 6, 7]

@@ -9,9 +9,9 @@ from typing import TypeVar
 
 import pytest
 
-from workers.adapters.llm import OpenAiModel
-from workers.errors import Misconfigured, Refused, Retryable
-from workers.ports import ChatMessage, Completion, CompletionRequest, PromptSize
+from workers.adapters.llm.client import OpenAiModel
+from workers.core.errors import Misconfigured, Refused, Retryable
+from workers.core.stream.records import ChatMessage, Completion, CompletionRequest, PromptSize
 from workers.settings import Settings
 
 T = TypeVar("T")

@@ -11,10 +11,10 @@ import pytest
 
 from schemas.messages import MessageRequest
 from tests.support_playbooks import facts, playbook, request
-from workers.adapters.llm import OpenAiModel
-from workers.core import arms
-from workers.core.writing import Draft
-from workers.ports import CompletionRequest
+from workers.adapters.llm.client import OpenAiModel
+from workers.core.experimentation import arms
+from workers.core.generation.draft import Draft
+from workers.core.stream.records import CompletionRequest
 from workers.settings import Settings
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(480)]

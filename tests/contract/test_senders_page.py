@@ -17,8 +17,8 @@ from schemas.json_schema import public_topics, topic_schema
 from schemas.messages import Cancellation, Feedback, FeedbackStatus, Message
 from schemas.topics import BY_NAME
 from tests.support_workers import ROOT
-from workers.adapters.metrics import as_markdown
-from workers.adapters.partitioner import partition_of
+from workers.adapters.kafka.partitioner import partition_of
+from workers.adapters.observability.metrics import as_markdown
 from workers.settings import Settings
 
 PAGE = (ROOT / "docs" / "senders.md").read_text()
@@ -78,7 +78,11 @@ def test_every_reason_why_feedback_is_refused_is_told() -> None:
     told = {word for row in table(section("What to return"), "reason") for word in words(row[0])}
     source = "".join(
         (ROOT / path).read_text()
-        for path in ("schemas/codec.py", "workers/core/personalise.py", "workers/core/learning/checking.py")
+        for path in (
+            "schemas/codec.py",
+            "workers/core/personalisation/processor.py",
+            "workers/core/attribution/validation.py",
+        )
     )
     for reason in told:
         assert f'"{reason}"' in source, f"{reason} is no reason any more"

@@ -22,7 +22,7 @@ from tests.support_cli import attune, replay
 from tests.support_data import data_file
 from tests.support_llm import FakeLlm
 from tests.support_workers import ROOT, committed_profiles, read
-from workers.core.profile import Profile
+from workers.core.profile.model import Profile
 from workers.settings import Settings
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(600)]

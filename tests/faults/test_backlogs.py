@@ -15,8 +15,8 @@ from tests.support import wait_until
 from tests.support_carts import did, ledger
 from tests.support_faults import Follower, log_of
 from tests.support_workers import ROOT, prepare, produce, read, worker
-from workers.adapters.failpoints import EXIT_CODE
-from workers.adapters.kafka_config import client_config
+from workers.adapters.kafka.config import client_config
+from workers.adapters.process.failpoints import EXIT_CODE
 from workers.settings import Settings
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]

@@ -17,7 +17,7 @@ from tests.support import wait_until
 from tests.support_faults import FULL, Follower, Shop
 from tests.support_service import clean_row, recovery_s, supervised, wait_applied
 from tests.support_workers import ROOT, prepare, produce, read
-from workers.adapters.supervisor import Role
+from workers.local.supervisor import Role
 from workers.settings import Settings
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(1800 if FULL else 300)]

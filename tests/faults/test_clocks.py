@@ -12,8 +12,8 @@ from tests.faults.table import Cases, Row
 from tests.support import wait_until
 from tests.support_faults import Shop, decode_marker
 from tests.support_workers import ROOT, prepare, produce, read, worker
-from workers.adapters.exits import Exit
-from workers.adapters.restore import MARKER_KEY
+from workers.adapters.process.exit_codes import Exit
+from workers.adapters.state.recovery import MARKER_KEY
 from workers.settings import Settings
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]

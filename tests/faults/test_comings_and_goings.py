@@ -14,7 +14,7 @@ from tests.support import wait_until
 from tests.support_faults import FULL, Follower, Shop, local_state, log_of
 from tests.support_service import clean_row, recovery_s, rss_mb, supervised, wait_applied
 from tests.support_workers import ROOT, prepare, produce, worker
-from workers.adapters.supervisor import Role
+from workers.local.supervisor import Role
 from workers.settings import Settings
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(2400 if FULL else 240)]

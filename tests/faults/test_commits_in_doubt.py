@@ -19,12 +19,12 @@ from tests.support import wait_until
 from tests.support_faults import FULL, create_topic
 from tests.support_proxy import Proxy
 from tests.support_workers import read
-from workers.adapters import failpoints
-from workers.adapters.kafka_config import client_config
-from workers.adapters.state_store import Marker
-from workers.adapters.transactions import IN_DOUBT_S, LaneProducer
-from workers.errors import Fatal, Fenced
-from workers.ports import Output
+from workers.adapters.kafka.config import client_config
+from workers.adapters.lanes.transactions import IN_DOUBT_S, LaneProducer
+from workers.adapters.process import failpoints
+from workers.adapters.state.rocksdb import Marker
+from workers.core.errors import Fatal, Fenced
+from workers.core.stream.records import Output
 from workers.settings import Settings
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(3600 if FULL else 240)]
@@ -147,7 +147,7 @@ def test_a_broker_that_is_slow_to_commit_ends_no_worker(
     _, proxy = network
     batches = Batches(direct, proxy)
     proxy.delay_end_txn(IN_DOUBT_S)
-    caplog.set_level("INFO", "workers.adapters.transactions")
+    caplog.set_level("INFO", "workers.adapters.lanes.transactions")
     for _ in range(5):
         batches.commit()
     proxy.delay_end_txn(0.0)

@@ -16,13 +16,13 @@ from tests.faults.table import Cases, Row
 from tests.support import wait_until
 from tests.support_faults import create_topic, delete_topic, log_of
 from tests.support_workers import ROOT, prepare, produce, worker
-from workers.adapters import failpoints
-from workers.adapters.broadcast import Broadcast, Follower, follow_pool
-from workers.adapters.exits import Exit
-from workers.adapters.topic_reader import TopicReader
-from workers.core.guidance import SWITCHES
-from workers.core.pool import POOL
-from workers.ports import Record
+from workers.adapters.kafka.broadcast_state import Broadcast, Follower, follow_pool
+from workers.adapters.kafka.reader import TopicReader
+from workers.adapters.process import failpoints
+from workers.adapters.process.exit_codes import Exit
+from workers.core.decisioning.control_state import SWITCHES
+from workers.core.generation.pool.entries import POOL
+from workers.core.stream.records import Record
 from workers.settings import Settings
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]

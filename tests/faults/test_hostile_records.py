@@ -17,7 +17,7 @@ from tests.faults.table import Cases, Row
 from tests.support import wait_until
 from tests.support_service import rss_mb
 from tests.support_workers import prepare, produce, read, worker
-from workers.adapters.kafka_config import client_config
+from workers.adapters.kafka.config import client_config
 from workers.settings import Settings
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]

@@ -20,7 +20,7 @@ from tests.support_carts import workers
 from tests.support_faults import FULL, Entry, Follower, Shop, alter_topic, differences, log_of, repeated
 from tests.support_service import clean_row, recovery_s, supervised
 from tests.support_workers import ROOT, prepare, produce, read, worker
-from workers.adapters.exits import Exit
+from workers.adapters.process.exit_codes import Exit
 from workers.settings import Settings
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(1800 if FULL else 240)]

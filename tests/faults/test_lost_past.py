@@ -19,8 +19,8 @@ from tests.support import wait_until
 from tests.support_carts import did, fill_carts, ledger, outcomes
 from tests.support_faults import Follower, create_topic, delete_records, delete_topic, log_of, repeated
 from tests.support_workers import prepare, produce, read, worker
-from workers.adapters.exits import Exit
-from workers.adapters.kafka_config import client_config
+from workers.adapters.kafka.config import client_config
+from workers.adapters.process.exit_codes import Exit
 from workers.settings import Settings
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]

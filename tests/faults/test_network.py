@@ -23,7 +23,7 @@ from tests.support_faults import FULL, Follower, Shop, create_topic
 from tests.support_proxy import Proxy
 from tests.support_service import clean_row, recovery_s, supervised, wait_applied
 from tests.support_workers import ROOT, prepare, produce, read, worker
-from workers.adapters.kafka_config import client_config
+from workers.adapters.kafka.config import client_config
 from workers.settings import Settings
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(1200 if FULL else 240)]

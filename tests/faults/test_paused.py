@@ -16,8 +16,8 @@ from tests.support import wait_until
 from tests.support_faults import FULL, Follower, Shop, differences, is_stopped, log_of, repeated
 from tests.support_service import clean_row
 from tests.support_workers import ROOT, prepare, produce, worker
-from workers.adapters.exits import Exit
-from workers.adapters.kafka_config import client_config
+from workers.adapters.kafka.config import client_config
+from workers.adapters.process.exit_codes import Exit
 from workers.settings import Settings
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]

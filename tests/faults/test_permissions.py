@@ -37,9 +37,9 @@ from tests.support_carts import fill_carts, workers
 from tests.support_faults import FULL, Follower, Shop, log_of
 from tests.support_service import clean_row
 from tests.support_workers import ROOT, prepare, produce, read, worker
-from workers.adapters import topic_admin
-from workers.adapters.exits import Exit
-from workers.errors import Misconfigured, Unavailable
+from workers.adapters.kafka import topic_admin
+from workers.adapters.process.exit_codes import Exit
+from workers.core.errors import Misconfigured, Unavailable
 from workers.settings import Settings
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(900 if FULL else 240)]

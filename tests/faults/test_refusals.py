@@ -18,7 +18,7 @@ from tests.support import wait_until
 from tests.support_carts import did, fill_carts, ledger, outcomes, workers
 from tests.support_faults import Entry
 from tests.support_workers import ROOT, prepare, produce, read, worker
-from workers.adapters.kafka_config import client_config
+from workers.adapters.kafka.config import client_config
 from workers.settings import Settings
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]

@@ -22,7 +22,7 @@ from tests.support_faults import (
 )
 from tests.support_service import clean_row, recovery_s, supervised, wait_applied
 from tests.support_workers import ROOT, prepare, produce, read, worker
-from workers.adapters.restore import MARKER_KEY
+from workers.adapters.state.recovery import MARKER_KEY
 from workers.settings import Settings
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]

@@ -28,9 +28,9 @@ from tests.support_faults import (
 )
 from tests.support_service import clean_row
 from tests.support_workers import ROOT, prepare, produce, read, worker
-from workers.adapters.exits import Exit
-from workers.core import keys
-from workers.core.profile import MAX_BYTES
+from workers.adapters.process.exit_codes import Exit
+from workers.core.partition import keys
+from workers.core.profile.model import MAX_BYTES
 from workers.settings import Settings
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(180)]

@@ -14,8 +14,8 @@ from schemas import codec
 from schemas.control import DeadLetter
 from tests.support_core import LaneHarness
 from tests.support_intake import NOW, map_all
-from workers.core import consent
-from workers.core.personalise import FEEDBACK
+from workers.core.personalisation.processor import FEEDBACK
+from workers.core.profile import consent
 
 #: What a path yields that leads nowhere.
 ABSENT = None

@@ -13,10 +13,10 @@ from aiosmtpd.controller import Controller
 from schemas.messages import Message, Provenance
 from tests.field.case import Case
 from tests.support_intake import NOW
-from workers.delivery.endpoint import Answer
-from workers.delivery.fcm import FcmChannel
-from workers.delivery.mail import Identity
-from workers.delivery.smtp import SmtpChannel, SmtpServer
+from workers.delivery.transports.fcm import FcmChannel
+from workers.delivery.transports.http import Answer
+from workers.delivery.transports.mime import Identity
+from workers.delivery.transports.smtp import SmtpChannel, SmtpServer
 
 ADDRESS = "ana@mail.example"
 MESSAGE = Message(

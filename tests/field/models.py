@@ -8,9 +8,9 @@ from typing import Any
 
 from schemas.messages import MessageText
 from tests.field.case import Case
-from workers.adapters import llm_wire
-from workers.core import model_answers
-from workers.errors import AttuneError
+from workers.adapters.llm import wire
+from workers.core.errors import AttuneError
+from workers.core.generation import answer_parsing
 
 TEXT = '{"title": "Hi", "body": "All good."}'
 READ = {"title": "Hi", "body": "All good."}
@@ -18,7 +18,7 @@ READ = {"title": "Hi", "body": "All good."}
 
 def parsed(given: str) -> dict[str, Any]:
     """The text of an answer, or `why` it is none."""
-    found = model_answers.parse(given)
+    found = answer_parsing.parse(given)
     return {"title": found.title, "body": found.body} if isinstance(found, MessageText) else {"why": found}
 
 
@@ -26,7 +26,7 @@ def replied(given: dict[str, Any]) -> dict[str, Any]:
     """What is taken from the reply of a server with one choice."""
     choice = {"index": 0, "message": {"role": "assistant", "content": TEXT}, "finish_reason": "stop"} | given
     try:
-        completion = llm_wire.decode_reply(json.dumps({"model": "m", "choices": [choice]}).encode(), "m", 0.1)
+        completion = wire.decode_reply(json.dumps({"model": "m", "choices": [choice]}).encode(), "m", 0.1)
     except AttuneError as error:
         return {"failed": type(error).__name__}
     return {"text": completion.text, "finish_reason": completion.finish_reason}

@@ -18,13 +18,13 @@ import schemas
 import workers
 from tests.support_playbooks import REES46, SMART_DEVICES, playbook
 from workers.core.guardrails import packs
-from workers.core.guardrails.alternatives import letter_first
-from workers.core.guardrails.concepts import Concepts
-from workers.core.guardrails.lexicon import lexicon
-from workers.core.guardrails.names import banned_by, whole_words
-from workers.core.guardrails.numbers import _HOURS
-from workers.core.guardrails.screen import Screen
-from workers.core.guardrails.vocabulary import _claiming_han
+from workers.core.guardrails.checks.names import banned_by, whole_words
+from workers.core.guardrails.checks.numbers import _HOURS
+from workers.core.guardrails.grounding.concepts import Concepts
+from workers.core.guardrails.grounding.lexicon import lexicon
+from workers.core.guardrails.grounding.vocabulary import _claiming_han
+from workers.core.guardrails.matching.alternatives import letter_first
+from workers.core.guardrails.matching.pattern_table import Screen
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = (schemas, workers, infra)
@@ -32,13 +32,13 @@ _METHODS = ("search", "match", "fullmatch", "finditer", "findall", "sub", "split
 #: (module, function) of every place that builds a pattern when it is called; `_built` knows what they build, but for words
 #: that are escaped as a whole.
 BUILDERS = {
-    ("workers.core.slots", "opened"),
-    ("workers.core.blind_reader", "recover"),
-    ("workers.core.guardrails.vocabulary", "_claiming_han"),
-    ("workers.core.guardrails.screen", "_compiled"),
-    ("workers.core.guardrails.numbers", "_hours"),
-    ("workers.core.guardrails.concepts", "_states"),
-    ("workers.adapters.yaml_structs", "_scalar"),
+    ("workers.core.generation.pool.slots", "opened"),
+    ("workers.core.generation.evaluation.group_recovery", "recover"),
+    ("workers.core.guardrails.grounding.vocabulary", "_claiming_han"),
+    ("workers.core.guardrails.matching.pattern_table", "_compiled"),
+    ("workers.core.guardrails.checks.numbers", "_hours"),
+    ("workers.core.guardrails.grounding.concepts", "_states"),
+    ("workers.adapters.playbook.yaml_structs", "_scalar"),
 }
 
 

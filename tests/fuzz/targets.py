@@ -17,26 +17,30 @@ from schemas.topics import TOPICS
 from tests.fuzz.seeds import SEEDS
 from tests.support_intake import NOW
 from tests.support_playbooks import playbook, request
-from workers.adapters import llm_load, llm_wire
-from workers.adapters.event_files import open_events
-from workers.adapters.yaml_documents import Document, Problem, plain
-from workers.core import cleaning, consent, guardrails, limits, model_answers, prompts, sms
-from workers.core.dead_letters import dead_letter
-from workers.core.guardrails.confusables import as_read
-from workers.core.guardrails.disguise import disguised
-from workers.core.guardrails.harmless import context_value, harmless
-from workers.core.guardrails.money import plain_amounts
+from workers.adapters.llm import vllm_load, wire
+from workers.adapters.playbook.yaml_documents import Document, Problem, plain
+from workers.adapters.sources.event_files import open_events
+from workers.core import guardrails
+from workers.core.errors import InvalidEvent, Misconfigured, Refused, Retryable
+from workers.core.generation import answer_parsing, prompts
+from workers.core.generation.rendering import compiled
+from workers.core.guardrails.checks.obfuscation import disguised
 from workers.core.guardrails.subject import normalised
+from workers.core.guardrails.trusted_input import context_value, harmless
 from workers.core.intake.mapping import OUTPUT_BYTES, Intake, SourceFormat
-from workers.core.wording import compiled
-from workers.delivery import endpoint, fcm, replies, unsubscribe
+from workers.core.profile import consent
+from workers.core.stream.dead_letters import dead_letter
+from workers.core.stream.records import Record
+from workers.core.text import length_limits, sanitize, sms
+from workers.core.text.amounts import plain_amounts
+from workers.core.text.confusables import as_read
+from workers.delivery import replies, unsubscribe
 from workers.delivery.email_address import mailbox
-from workers.delivery.endpoint import Answer
-from workers.delivery.mail import Identity, compose
 from workers.delivery.retry_after import retry_after_s
-from workers.delivery.webhook import WebhookChannel
-from workers.errors import InvalidEvent, Misconfigured, Refused, Retryable
-from workers.ports import Record
+from workers.delivery.transports import fcm, http
+from workers.delivery.transports.http import Answer
+from workers.delivery.transports.mime import Identity, compose
+from workers.delivery.transports.webhook import WebhookChannel
 from workers.settings import load
 
 SECRET = b"k" * 32
@@ -114,7 +118,7 @@ def _decoded(topic: str) -> Callable[[bytes], tuple[bool, int]]:
 
 
 def _answer(data: bytes) -> tuple[bool, int]:
-    text = model_answers.parse(_text(data))
+    text = answer_parsing.parse(_text(data))
     return (False, 0) if isinstance(text, str) else (True, _size(msgspec.structs.astuple(text)))
 
 
@@ -135,13 +139,13 @@ def _checked(language: str, channel: str) -> Callable[[bytes], tuple[bool, int]]
 def _cleaned(data: bytes) -> tuple[bool, int]:
     text = _text(data)
     policy = playbook().policy
-    made = (cleaning.clean(text, 60), harmless(text, 60, policy), context_value(text, 80), str(disguised(text)))
+    made = (sanitize.clean(text, 60), harmless(text, 60, policy), context_value(text, 80), str(disguised(text)))
     return bool(made[0]), _size(made)
 
 
 def _folded(data: bytes) -> tuple[bool, int]:
     text = _text(data)[:2_000]
-    made = (plain_amounts(text), as_read(text), normalised(text), cleaning.visible(text))
+    made = (plain_amounts(text), as_read(text), normalised(text), sanitize.visible(text))
     # Each is another reading of the whole text; a ligature of Arabic may be eighteen letters (NFKC).
     return bool(made[0]), max(map(len, made)) // 5
 
@@ -151,8 +155,8 @@ def _measured(data: bytes) -> tuple[bool, int]:
     for name in ("push", "email", "sms"):
         channel = playbook().channels[name]
         for field in channel.fields:
-            limits.wrong(channel, field, "en", text)
-        limits.payload_wrong(channel, "en", {"body": text})
+            length_limits.wrong(channel, field, "en", text)
+        length_limits.payload_wrong(channel, "en", {"body": text})
     measured = sms.measure(text)
     assert (measured.segments == 0) == (not text)
     return measured.segments <= 3, 0
@@ -222,7 +226,7 @@ def _posted(data: bytes) -> tuple[bool, int]:
 
     message = msgspec.structs.replace(_MESSAGE, idempotency_key=_text(key), body=_text(body))
     WebhookChannel(post, SECRET).send(message, "", NOW)
-    endpoint.not_now(Answer(status, None, body))
+    http.not_now(Answer(status, None, body))
     fcm._error_code(body)
     return status != 200, len(seen[0])
 
@@ -240,8 +244,8 @@ def _token(data: bytes) -> tuple[bool, int]:
 
 
 def _served(data: bytes) -> tuple[bool, int]:
-    load_ = llm_load.parse_load(data)
-    reply = llm_wire.decode_reply(data, "m", 0.1)
+    load_ = vllm_load.parse_load(data)
+    reply = wire.decode_reply(data, "m", 0.1)
     return True, len(reply.text) + len(repr(load_))
 
 
@@ -249,10 +253,10 @@ def _refused(data: bytes) -> tuple[bool, int]:
     """Status, Retry-After and body, apart by lines."""
     status, wish, body = (*data.split(b"\n", 2), b"", b"")[:3]
     code = int(status) if status.isdigit() and len(status) == 3 else 500
-    wait_s = llm_wire.parse_retry_after(_text(wish)), retry_after_s(_text(wish), _text(body))
+    wait_s = wire.parse_retry_after(_text(wish)), retry_after_s(_text(wish), _text(body))
     assert all(one is None or one >= 0 for one in wait_s)
     try:
-        llm_wire.raise_for_status(code, body, _text(wish))
+        wire.raise_for_status(code, body, _text(wish))
     except (Retryable, Refused) as error:
         return True, len(str(error))
 

@@ -11,7 +11,7 @@ from confluent_kafka import Producer
 
 from tests.support import wait_until
 from tests.support_workers import prepare, produce, read, worker
-from workers.adapters.kafka_config import client_config
+from workers.adapters.kafka.config import client_config
 from workers.settings import Settings
 
 pytestmark = pytest.mark.kafka

@@ -17,12 +17,12 @@ from schemas.control import ControlSwitch
 from schemas.learning import ArmStatistics, PolicySnapshot
 from tests.support import wait_until
 from tests.support_workers import prepare, produce
-from workers.adapters import topic_admin
-from workers.adapters.broadcast import Follower
-from workers.adapters.topic_reader import TopicReader
-from workers.core.guidance import NOTHING, SNAPSHOTS, SWITCHES
-from workers.errors import Misconfigured, Unavailable
-from workers.ports import Record
+from workers.adapters.kafka import topic_admin
+from workers.adapters.kafka.broadcast_state import Follower
+from workers.adapters.kafka.reader import TopicReader
+from workers.core.decisioning.control_state import NOTHING, SNAPSHOTS, SWITCHES
+from workers.core.errors import Misconfigured, Unavailable
+from workers.core.stream.records import Record
 from workers.settings import Settings
 
 pytestmark = pytest.mark.kafka

@@ -8,10 +8,10 @@ import pytest
 from infra.kafka.embedded import EmbeddedKafka
 from schemas.topics import TOPICS
 from tests.support_workers import prepare
-from workers.adapters import topic_admin
-from workers.adapters.kafka_config import client_config
-from workers.adapters.transactions import LaneProducer
-from workers.ports import Output
+from workers.adapters.kafka import topic_admin
+from workers.adapters.kafka.config import client_config
+from workers.adapters.lanes.transactions import LaneProducer
+from workers.core.stream.records import Output
 from workers.settings import Settings
 
 pytestmark = pytest.mark.kafka

@@ -25,7 +25,7 @@ from tests.support import wait_until
 from tests.support_llm import FakeLlm
 from tests.support_prometheus import FOLDER, Prometheus, filled, panel_queries, promtool, serving
 from tests.support_workers import prepare, produce, read, worker
-from workers.adapters.playbook_files import load_for as load_playbook
+from workers.adapters.playbook.loader import load_for as load_playbook
 from workers.main import ROLES
 from workers.settings import Settings
 

@@ -34,7 +34,7 @@ from tests.integration.test_example_sender import (
 from tests.support import wait_until
 from tests.support_cli import attune
 from tests.support_workers import prepare, worker
-from workers.delivery.webhook import secret_of, signature
+from workers.delivery.transports.webhook import secret_of, signature
 from workers.settings import Settings
 
 pytestmark = pytest.mark.kafka

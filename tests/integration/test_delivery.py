@@ -19,12 +19,12 @@ from schemas.base import SourceEvent
 from schemas.profiles import ProfileView
 from tests.support import wait_until
 from tests.support_workers import committed_profiles, prepare, produce, read, worker
-from workers.adapters.failpoints import EXIT_CODE
-from workers.adapters.restore import MARKER_KEY
-from workers.adapters.state_store import Marker
-from workers.core.fold import fold
-from workers.core.profile import Profile
-from workers.ports import Record
+from workers.adapters.process.failpoints import EXIT_CODE
+from workers.adapters.state.recovery import MARKER_KEY
+from workers.adapters.state.rocksdb import Marker
+from workers.core.profile.fold import fold
+from workers.core.profile.model import Profile
+from workers.core.stream.records import Record
 from workers.settings import Settings
 
 pytestmark = pytest.mark.kafka

@@ -19,7 +19,7 @@ from confluent_kafka.cimpl import NewTopic
 
 from infra.kafka.embedded import EmbeddedKafka
 from tests.support import wait_until
-from workers.errors import Misconfigured, Unavailable
+from workers.core.errors import Misconfigured, Unavailable
 from workers.settings import ROOT
 
 pytestmark = pytest.mark.kafka

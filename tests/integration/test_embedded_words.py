@@ -13,14 +13,15 @@ import pytest
 from infra.llm.locate import LlmServer
 from schemas.messages import Candidate, MessageRequest
 from tests.support_workers import ROOT
-from workers.adapters.language import detector
-from workers.adapters.llm import OpenAiModel
-from workers.adapters.metrics import WorkerMetrics
-from workers.adapters.playbook_files import load as load_playbook
-from workers.agents.writer import Writer
-from workers.core import facts, guardrails
-from workers.core.playbook import Playbook
-from workers.core.profile import CartLine
+from workers.adapters.llm.client import OpenAiModel
+from workers.adapters.llm.language_detector import detector
+from workers.adapters.observability.metrics import WorkerMetrics
+from workers.adapters.playbook.loader import load as load_playbook
+from workers.core import guardrails
+from workers.core.catalogue import product_facts
+from workers.core.playbook.playbook import Playbook
+from workers.core.profile.model import CartLine
+from workers.roles.text_writer import Writer
 from workers.settings import Settings
 
 pytestmark = [pytest.mark.llm, pytest.mark.timeout(600)]
@@ -71,7 +72,7 @@ def request(
         prompt_version=playbook.prompts[prompt, language].version,
         template=campaign.prompt,
         tone=tone,
-        product=facts.product_facts(CartLine(product_id), product.currency, playbook, language),
+        product=product_facts.product_facts(CartLine(product_id), product.currency, playbook, language),
         requested_at=now,
         deadline_at=now + timedelta(minutes=10),
     )

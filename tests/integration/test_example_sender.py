@@ -27,7 +27,7 @@ from schemas.messages import CallToAction, Cancellation, Feedback, Message, Prov
 from tests.support import wait_until
 from tests.support_mail import BoundController, bound
 from tests.support_workers import ROOT, prepare, produce, read
-from workers.adapters.partitioner import partition_of
+from workers.adapters.kafka.partitioner import partition_of
 from workers.delivery.addresses import SCHEMA
 from workers.settings import Settings
 

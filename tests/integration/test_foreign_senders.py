@@ -17,10 +17,10 @@ from confluent_kafka import Producer
 from schemas import codec
 from schemas.messages import Cancellation, Feedback, Message, Provenance
 from tests.support_workers import ROOT, prepare, read
-from workers.adapters.kafka_config import client_config
-from workers.adapters.partitioner import partition_of
-from workers.adapters.transactions import LaneProducer
-from workers.ports import Output
+from workers.adapters.kafka.config import client_config
+from workers.adapters.kafka.partitioner import partition_of
+from workers.adapters.lanes.transactions import LaneProducer
+from workers.core.stream.records import Output
 from workers.settings import Settings
 
 CLIENTS = ROOT / "examples" / "clients"

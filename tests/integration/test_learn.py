@@ -26,9 +26,9 @@ from tests.support_learning import (
     sums_of,
 )
 from tests.support_workers import prepare, produce, read, worker
-from workers.adapters.failpoints import EXIT_CODE
-from workers.adapters.partitioner import partition_of
-from workers.adapters.playbook_files import load_for as load_playbook
+from workers.adapters.kafka.partitioner import partition_of
+from workers.adapters.playbook.loader import load_for as load_playbook
+from workers.adapters.process.failpoints import EXIT_CODE
 from workers.settings import Settings
 
 pytestmark = pytest.mark.kafka

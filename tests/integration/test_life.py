@@ -23,8 +23,8 @@ from tests.integration.test_roles import candidates, request
 from tests.support import wait_until
 from tests.support_llm import FakeLlm, Fault
 from tests.support_workers import prepare, produce, read, worker
-from workers.adapters.exits import Exit
-from workers.adapters.kafka_config import client_config
+from workers.adapters.kafka.config import client_config
+from workers.adapters.process.exit_codes import Exit
 from workers.settings import Settings
 
 pytestmark = pytest.mark.kafka

@@ -17,10 +17,10 @@ from tests.support import wait_until
 from tests.support_carts import did, fill_carts, ledger, outcomes, workers
 from tests.support_learning import Fed, Oracle, newest_metrics, sums_of
 from tests.support_workers import ROOT, prepare, produce, read
-from workers.adapters.partitioner import partition_of
-from workers.adapters.playbook_files import load_for as load_playbook
-from workers.core.acceleration import accelerate
-from workers.core.house_rules import Learning
+from workers.adapters.kafka.partitioner import partition_of
+from workers.adapters.playbook.loader import load_for as load_playbook
+from workers.core.playbook.policy import Learning
+from workers.core.playbook.time_scaling import accelerate
 from workers.settings import Settings
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]

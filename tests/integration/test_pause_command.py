@@ -14,10 +14,10 @@ from schemas import codec
 from schemas.control import AuditRecord, ControlSwitch
 from tests.support import wait_until
 from tests.support_workers import prepare, produce, read
-from workers.adapters.broadcast import Follower
-from workers.adapters.statements import AUDIT
-from workers.commands.pause import pause, resume
-from workers.core.guidance import SWITCHES
+from workers.adapters.kafka.broadcast_state import Follower
+from workers.adapters.kafka.publisher import AUDIT
+from workers.commands.operate.pause import pause, resume
+from workers.core.decisioning.control_state import SWITCHES
 from workers.settings import Settings, to_environment
 
 pytestmark = pytest.mark.kafka

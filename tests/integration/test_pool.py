@@ -19,10 +19,10 @@ from tests.support_llm import FakeLlm
 from tests.support_playbooks import SMART_DEVICES, copy_of
 from tests.support_pool import TEXTS, chat, entry
 from tests.support_workers import prepare, produce, read, worker
-from workers.adapters.broadcast import follow_pool
-from workers.adapters.statements import AUDIT
-from workers.commands.pool import pool
-from workers.core.pool import POOL
+from workers.adapters.kafka.broadcast_state import follow_pool
+from workers.adapters.kafka.publisher import AUDIT
+from workers.commands.content.pool import pool
+from workers.core.generation.pool.entries import POOL
 from workers.settings import Settings, to_environment
 
 pytestmark = pytest.mark.kafka

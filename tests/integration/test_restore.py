@@ -15,12 +15,12 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from tests.support import wait_until
 from tests.support_faults import Changelog, alter_topic, create_topic, delete_records, delete_topic
 from tests.support_workers import ROOT, produce
-from workers.adapters.failpoints import EXIT_CODE
-from workers.adapters.kafka_config import client_config
-from workers.adapters.past import proof_of_past
-from workers.adapters.restore import MARKER_KEY, restore
-from workers.adapters.state_store import Marker, Progress, RocksStore
-from workers.errors import Fatal, Misconfigured
+from workers.adapters.kafka.config import client_config
+from workers.adapters.lanes.lost_state import proof_of_past
+from workers.adapters.process.failpoints import EXIT_CODE
+from workers.adapters.state.recovery import MARKER_KEY, restore
+from workers.adapters.state.rocksdb import Marker, Progress, RocksStore
+from workers.core.errors import Fatal, Misconfigured
 from workers.settings import Settings
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
@@ -168,8 +168,8 @@ def test_a_restore_that_was_killed_half_way_is_whole_afterwards(settings: Settin
     changelog.write(records)
     # chunk   chunk   chunk | kill -9       what was not flushed is gone, whole chunks and from the newest on
     program = (
-        "import sys; from pathlib import Path; from workers.adapters.restore import restore; "
-        "from workers.adapters.state_store import RocksStore; from tests.integration.test_restore import due_of; "
+        "import sys; from pathlib import Path; from workers.adapters.state.recovery import restore; "
+        "from workers.adapters.state.rocksdb import RocksStore; from tests.integration.test_restore import due_of; "
         "restore(RocksStore(Path(sys.argv[1])), sys.argv[2], 0, {'bootstrap.servers': sys.argv[3]}, due_of)"
     )
     command = [sys.executable, "-c", program, str(tmp_path / "store"), topic, settings.brokers]
@@ -332,7 +332,7 @@ def test_a_changelog_that_does_not_exist_is_named(settings: Settings, tmp_path: 
 
 @pytest.mark.parametrize("key", [b"p2", MARKER_KEY])
 def test_a_value_that_cannot_be_read_is_refused_with_its_place(settings: Settings, tmp_path: Path, key: bytes) -> None:
-    from workers.agents.personalise import timer_index
+    from workers.roles.personalise import timer_index
 
     topic = create_topic(settings, NAME, cleanup_policy="compact")
     Changelog(settings, topic).write([(b"c0", b"not looked at"), (b"c1", b"not looked at")])

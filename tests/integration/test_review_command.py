@@ -26,9 +26,9 @@ from schemas.messages import (
 from tests.support import wait_until
 from tests.support_playbooks import SMART_DEVICES, copy_of, playbook
 from tests.support_workers import prepare, produce, read, worker
-from workers.adapters.broadcast import Follower
-from workers.adapters.partitioner import partition_of
-from workers.commands.review import review
+from workers.adapters.kafka.broadcast_state import Follower
+from workers.adapters.kafka.partitioner import partition_of
+from workers.commands.content.review import review
 from workers.settings import Settings, to_environment
 
 pytestmark = pytest.mark.kafka

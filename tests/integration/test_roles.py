@@ -18,9 +18,9 @@ from schemas.messages import Candidate, MessageRequest, ProductFacts
 from tests.support import wait_until
 from tests.support_llm import FakeLlm, Fault
 from tests.support_workers import ROOT, prepare, produce, read, worker
-from workers.adapters.failpoints import EXIT_CODE
-from workers.adapters.partitioner import partition_of
-from workers.adapters.playbook_files import load as load_playbook
+from workers.adapters.kafka.partitioner import partition_of
+from workers.adapters.playbook.loader import load as load_playbook
+from workers.adapters.process.failpoints import EXIT_CODE
 from workers.settings import Settings
 
 pytestmark = pytest.mark.kafka

@@ -15,13 +15,13 @@ from tests.integration.test_life import probe
 from tests.support import wait_until
 from tests.support_faults import Changelog, create_topic, delete_records, delete_topic, log_of
 from tests.support_workers import prepare, produce, worker
-from workers.adapters.kafka_config import client_config
-from workers.adapters.lane_spec import LaneSpec
-from workers.adapters.metrics import WorkerMetrics
-from workers.adapters.standby import Standby
-from workers.adapters.state_store import RocksStore
-from workers.core.lane import LaneCore
-from workers.ports import StateStore
+from workers.adapters.kafka.config import client_config
+from workers.adapters.lanes.spec import LaneSpec
+from workers.adapters.lanes.standby import Standby
+from workers.adapters.observability.metrics import WorkerMetrics
+from workers.adapters.state.rocksdb import RocksStore
+from workers.core.stream.effects import LaneCore
+from workers.core.stream.records import StateStore
 from workers.settings import Settings
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(180)]

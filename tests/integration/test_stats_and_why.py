@@ -25,17 +25,17 @@ from schemas.messages import (
 )
 from schemas.profiles import ConsentView, ProfileView
 from tests.support_workers import prepare, produce
-from workers.adapters.kafka_config import client_config
-from workers.adapters.lane_state import CHANGELOG as LANE_STATE
-from workers.adapters.lane_state import LaneStates
-from workers.adapters.partitioner import partition_of
-from workers.commands.stats import METRICS, stats
-from workers.commands.why import why
-from workers.core import profile as profiles
-from workers.core import story_words as words
-from workers.core.guidance import SNAPSHOTS
-from workers.core.pending import encode_counts
-from workers.core.profile import Cart, CartLine, Held, OpenRequest, Profile
+from workers.adapters.kafka.config import client_config
+from workers.adapters.kafka.partitioner import partition_of
+from workers.adapters.state.changelog_reader import CHANGELOG as LANE_STATE
+from workers.adapters.state.changelog_reader import LaneStates
+from workers.commands.inspect.stats import METRICS, stats
+from workers.commands.inspect.why import why
+from workers.core.decisioning.control_state import SNAPSHOTS
+from workers.core.personalisation.pending import encode_counts
+from workers.core.profile import model as profiles
+from workers.core.profile.model import Cart, CartLine, Held, OpenRequest, Profile
+from workers.core.reporting import labels as words
 from workers.settings import Settings, to_environment
 
 pytestmark = pytest.mark.kafka

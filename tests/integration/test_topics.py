@@ -17,11 +17,11 @@ from kafka.admin import ConfigResource, KafkaAdminClient
 
 from schemas.topics import TOPICS
 from tests.support import wait_until
-from workers.adapters import topic_admin
-from workers.adapters.kafka_config import client_config, kafka_python_config
-from workers.adapters.topic_plan import TopicRow
-from workers.commands.topics import topics
-from workers.errors import Misconfigured, Unavailable
+from workers.adapters.kafka import topic_admin
+from workers.adapters.kafka.config import client_config, kafka_python_config
+from workers.adapters.kafka.topic_plan import TopicRow
+from workers.commands.operate.topics import topics
+from workers.core.errors import Misconfigured, Unavailable
 from workers.settings import Settings, to_environment
 
 pytestmark = pytest.mark.kafka

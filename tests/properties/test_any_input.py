@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from schemas import codec
 from tests.support import examples, hit_rate
 from tests.support_core import DELAY_S, NOON, LaneHarness
-from workers.core import keys, profile
 from workers.core.intake.mapping import Intake
-from workers.ports import Record
+from workers.core.partition import keys
+from workers.core.profile import model
+from workers.core.stream.records import Record
 
 RECEIVED = datetime.fromtimestamp(NOON, UTC)
 SCALARS = (
@@ -116,8 +117,8 @@ def test_no_event_stops_the_lane_and_every_output_decodes(steps: list[Any]) -> N
         codec.decode_topic(output.topic, output.value)
     for key, value in lane.store.values.items():
         if key.startswith(keys.PROFILE):
-            assert len(value) <= profile.MAX_BYTES
-            profile.decode(value)
+            assert len(value) <= model.MAX_BYTES
+            model.decode(value)
     assert len(lane.requests) == len(lane.outcomes)
     published = [outcome.message_id for outcome in lane.outcomes if outcome.reason == "published"]
     assert sorted(published) == sorted(message.message_id for message in lane.messages)

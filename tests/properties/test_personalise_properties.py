@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from tests.support import examples, hit_rate
 from tests.support_core import DELAY_S, NOON, LaneHarness
-from workers.core import decay
-from workers.core import profile as profiles
-from workers.core.profile import Profile
-from workers.ports import Record
+from workers.core.profile import decay
+from workers.core.profile import model as profiles
+from workers.core.profile.model import Profile
+from workers.core.stream.records import Record
 
 USERS = ("ana", "bo", "cem")
 #: (seconds after noon, user, what happens, which cart)

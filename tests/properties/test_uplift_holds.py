@@ -18,10 +18,10 @@ import pytest
 
 from schemas.learning import Estimate, FeedbackMetrics
 from tests.support_learning import LEARNING, Fed, LearnHarness, at, decision, order
-from workers.core.learning.metrics import combine
-from workers.core.learning.statistics import wilson
-from workers.core.learning.table import rows
-from workers.core.learning.uplift import Groups, period_end_s, uplift
+from workers.core.attribution.metrics import combine
+from workers.core.experimentation.intervals import wilson
+from workers.core.experimentation.uplift import Groups, period_end_s, uplift
+from workers.core.reporting.standings import rows
 
 DAY = 86_400.0
 #: A Monday on which a period begins [s since the epoch].

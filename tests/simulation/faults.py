@@ -9,13 +9,15 @@ from typing import Any
 from unittest import mock
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from workers.adapters import failpoints, isolation
-from workers.core import publishing, quiet_hours
-from workers.core.profile import Profile
+from workers.adapters.lanes import poison_records
+from workers.adapters.process import failpoints
+from workers.core.decisioning import quiet_hours
+from workers.core.profile.model import Profile
+from workers.core.publishing import messages
 
 POISON = "POISON"
 _zone = quiet_hours._zone
-_message = publishing.message
+_message = messages.message
 
 
 class Faults:
@@ -49,11 +51,11 @@ class Faults:
 def armed() -> Iterator[Faults]:
     """Lets them happen."""
     faults = Faults()
-    isolation.log.setLevel(logging.CRITICAL + 1)
+    poison_records.log.setLevel(logging.CRITICAL + 1)
     with (
         mock.patch.dict(failpoints._armed, {"core.poison": (1, "")}),
         mock.patch.object(quiet_hours, "_zone", faults.zone),
-        mock.patch.object(publishing, "message", faults.message),
+        mock.patch.object(messages, "message", faults.message),
     ):
         faults.lacks("")
         yield faults

@@ -11,7 +11,7 @@ from schemas.events import ORDER_COMPLETED, Track
 from schemas.messages import Decision, Feedback, Outcome
 from tests.simulation.rules import LEARNING
 from tests.support_learning import COUNTS, MONEY, Fed, Oracle, newest_metrics, sums_of
-from workers.ports import Record
+from workers.core.stream.records import Record
 
 #: What is further ahead is refused when it is read (300 s), and the oracle does not know when that is [s].
 _FUTURE_S = 240.0

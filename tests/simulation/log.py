@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable
 
-from workers.ports import Record
+from workers.core.stream.records import Record
 
 Place = tuple[str, int]
 

@@ -16,19 +16,22 @@ from tests.simulation import faults
 from tests.simulation.plan import Plan
 from tests.simulation.run import play
 from tests.simulation.world import Switches, World
-from workers.adapters.isolation import Isolated
-from workers.core import carts, dedupe, personalise, policy, publishing, quiet_hours, reviewing
-from workers.core.closing import Closing
-from workers.core.deciding import Deciding
-from workers.core.house_rules import QuietHours
-from workers.core.lane import Effects
-from workers.core.learning import checking
-from workers.core.personalise import Personalise
-from workers.core.playbook import Playbook
-from workers.core.policy import Ruling, Situation
-from workers.core.profile import Held, OpenRequest, Profile
+from workers.adapters.lanes.poison_records import Isolated
+from workers.core.attribution import validation
+from workers.core.decisioning import policy, quiet_hours
+from workers.core.decisioning.policy import Ruling, Situation
+from workers.core.personalisation import processor
+from workers.core.personalisation.decisions import Deciding
+from workers.core.personalisation.processor import Personalise
+from workers.core.personalisation.requests import Closing
+from workers.core.playbook.playbook import Playbook
+from workers.core.playbook.policy import QuietHours
+from workers.core.profile import carts, dedupe
+from workers.core.profile.model import Held, OpenRequest, Profile
+from workers.core.publishing import messages, review_rules
+from workers.core.stream.effects import Effects
+from workers.core.stream.records import Record
 from workers.core.triggers import Objection, Occurrence, Triggers
-from workers.ports import Record
 
 SEEDS = 2_000
 Patch = Callable[[], Any]
@@ -162,7 +165,7 @@ def _hold_out_at_random(profile: Profile, playbook: Playbook, situation: Situati
 
 
 _decode_event = codec.decode_event
-_hold_out_now, _objection_now, _exceeded_now = policy._hold_out, publishing.objection, policy.exceeded_cap
+_hold_out_now, _objection_now, _exceeded_now = policy._hold_out, messages.objection, policy.exceeded_cap
 _ruling_now, _opened_now, _apply_now = Deciding._ruling, Closing.opened, Isolated.apply
 _caught_up: dict[int, bool] = {}
 
@@ -225,7 +228,7 @@ REVERTED = (
     Reverted(
         name="the mode of a campaign is not asked again when a text leaves",
         rules=("rollout",),
-        patches=(_put(publishing, "objection", _objection),),
+        patches=(_put(messages, "objection", _objection),),
     ),
     Reverted(
         name="a message expires so long after its decision",
@@ -250,12 +253,12 @@ REVERTED = (
     Reverted(
         name="a pause that comes while words are awaited is not looked at",
         rules=("pause",),
-        patches=(_put(publishing, "paused_by", lambda *_args: None),),
+        patches=(_put(messages, "paused_by", lambda *_args: None),),
     ),
     Reverted(
         name="nobody has to look at a model's words",
         rules=("review",),
-        patches=(_put(reviewing, "why_review", lambda *_args: ""),),
+        patches=(_put(review_rules, "why_review", lambda *_args: ""),),
     ),
     Reverted(
         name="the control group is drawn for each decision anew",
@@ -280,12 +283,12 @@ REVERTED = (
     Reverted(
         name="learn sees no orders",
         rules=("counts",),
-        patches=(_put(checking, "may_be_order", lambda _value: False),),
+        patches=(_put(validation, "may_be_order", lambda _value: False),),
     ),
     Reverted(
         name="quiet hours end when the clock first shows it, and a timer set to the past fires again",
         rules=("quiet hours", "stuck"),
-        patches=(_put(quiet_hours, "ends_at", _ends_at), _put(personalise, "SPIN_S", 0.0)),
+        patches=(_put(quiet_hours, "ends_at", _ends_at), _put(processor, "SPIN_S", 0.0)),
     ),
 )
 

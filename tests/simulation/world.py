@@ -1,6 +1,6 @@
 """Plays a timeline: intake, personalise, generate, learn and a sender over one log, in one thread and in virtual time.
 
-What the shell of a lane does (workers/adapters/lanes.py) is done here in the plainest way: it fetches committed records,
+What the shell of a lane does (workers/adapters/lanes/lane.py) is done here in the plainest way: it fetches committed records,
 hands them to the pure core with a bounded clock and with whether all is there, and commits everything or nothing.
 """
 
@@ -24,17 +24,17 @@ from tests.simulation.oracle import Batch, Judge
 from tests.simulation.person import PERSONAL
 from tests.simulation.plan import ALL, Plan, Step
 from tests.simulation.rules import CART, HOUR, LEARNING, SHADE, Shop, playbook
-from workers.adapters.broker_time import BrokerTime
-from workers.adapters.isolation import Isolated
-from workers.core import keys
-from workers.core import profile as profiles
-from workers.core.guidance import Guidance
+from workers.adapters.lanes.broker_time import BrokerTime
+from workers.adapters.lanes.poison_records import Isolated
+from workers.core.attribution.processor import Learn, LearnConfig
+from workers.core.decisioning.control_state import Guidance
 from workers.core.intake.mapping import Intake
-from workers.core.intake_lane import IntakeLane
-from workers.core.lane import Effects, LaneCore
-from workers.core.learning.lane import Learn, LearnConfig
-from workers.core.personalise import Personalise, PersonaliseConfig
-from workers.ports import Record, StateStore
+from workers.core.intake.processor import IntakeLane
+from workers.core.partition import keys
+from workers.core.personalisation.processor import Personalise, PersonaliseConfig
+from workers.core.profile import model as profiles
+from workers.core.stream.effects import Effects, LaneCore
+from workers.core.stream.records import Record, StateStore
 
 SOURCE, EVENTS, FEEDBACK = "shop.events", "customer.events", "message.feedback"
 CANDIDATES, VERDICTS = "message.candidates", "message.verdicts"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from tests.support_playbooks import playbook
-from workers.core.acceleration import accelerate
-from workers.core.house_rules import Learning, QuietHours
-from workers.core.playbook import BrowseAbandonment, CartAbandonment, CrossSell, Playbook, RepeatView, Trigger
+from workers.core.playbook.playbook import BrowseAbandonment, CartAbandonment, CrossSell, Playbook, RepeatView, Trigger
+from workers.core.playbook.policy import Learning, QuietHours
+from workers.core.playbook.time_scaling import accelerate
 
 SHIPPED = playbook()
 replace = msgspec.structs.replace

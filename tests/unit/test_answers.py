@@ -15,12 +15,12 @@ from schemas import codec
 from schemas.learning import ArmStatistics
 from schemas.messages import Decision, Feedback, Message, Provenance
 from tests.support_playbooks import playbook
-from workers.core.answers import Answer, Carts, answer, appeal
-from workers.core.evaluation import Comparison, Evaluation, compare
-from workers.core.fold import instant
-from workers.core.house_rules import Rewards
-from workers.core.learning.bandit import choose, probabilities
-from workers.core.shoppers import KINDS, Crowd, behave
+from workers.core.experimentation.bandit import choose, probabilities
+from workers.core.experimentation.off_policy import Comparison, Evaluation, compare
+from workers.core.playbook.policy import Rewards
+from workers.core.profile.fold import instant
+from workers.core.simulation.responses import Answer, Carts, answer, appeal
+from workers.core.simulation.shoppers import KINDS, Crowd, behave
 
 ROOT = Path(__file__).resolve().parents[2]
 PRODUCTS = playbook().products

@@ -9,48 +9,48 @@ from pathlib import Path
 import pytest
 
 from schemas.topics import BY_NAME, TOPICS
-from workers.adapters.metrics import CATALOGUE
+from workers.adapters.observability.metrics import CATALOGUE
 
 ROOT = Path(__file__).resolve().parents[2]
 
 #: package → what it may import of ours; the longest matching package of a module counts
 MAY_IMPORT = {
     "schemas": {"schemas"},
-    "workers.errors": set(),
-    "workers.ports": {"schemas"},
+    "workers.core.errors": set(),
+    "workers.core.stream.records": {"schemas"},
     "workers.secrets": set(),
-    "workers.settings": {"workers.errors", "workers.secrets"},
+    "workers.settings": {"workers.core.errors", "workers.secrets"},
     # Other teams copy it: nothing else of ours may be needed.
     "workers.delivery": {"schemas", "workers.delivery"},
-    "workers.core": {"schemas", "workers.core", "workers.ports", "workers.errors"},
+    "workers.core": {"schemas", "workers.core", "workers.core.stream.records", "workers.core.errors"},
     "workers.adapters": {
         "schemas",
         "workers.delivery",
         "workers.adapters",
         "workers.core",
-        "workers.ports",
-        "workers.errors",
+        "workers.core.stream.records",
+        "workers.core.errors",
         "workers.secrets",
         "workers.settings",
         "infra",
     },
-    "workers.agents": {
+    "workers.roles": {
         "schemas",
-        "workers.agents",
+        "workers.roles",
         "workers.delivery",
         "workers.adapters",
         "workers.core",
-        "workers.ports",
-        "workers.errors",
+        "workers.core.stream.records",
+        "workers.core.errors",
         "workers.secrets",
         "workers.settings",
     },
-    "infra": {"infra", "workers.errors", "workers.secrets", "workers.settings"},
+    "infra": {"infra", "workers.core.errors", "workers.secrets", "workers.settings"},
 }
 #: What people and the composition root start: it sees everything.
 MAY_IMPORT_ANYTHING = {"workers.cli", "workers.commands", "workers.console", "workers.main", "workers.training"}
 #: Only the composition root may build agents.
-ONLY_MAIN = {"workers.agents"}
+ONLY_MAIN = {"workers.roles"}
 #: Nothing of the outside in the pure core.
 FORBIDDEN_IN_CORE = {
     "faust",
@@ -118,7 +118,7 @@ def test_only_the_composition_root_imports_agents() -> None:
     importers = {
         module
         for module, path in modules()
-        if not is_in(module, "workers.agents") and any(is_in(name, "workers.agents") for name in imports(path))
+        if not is_in(module, "workers.roles") and any(is_in(name, "workers.roles") for name in imports(path))
     }
     assert importers == {"workers.main"}
 
@@ -148,10 +148,14 @@ def test_every_topic_named_in_the_workers_stands_in_the_table() -> None:
 
 #: role → modules in which its topics are named
 ROLE_MODULES = {
-    "personalise": ("workers.agents.personalise", "workers.core.personalise", "workers.core.deciding"),
-    "generate": ("workers.agents.generate", "workers.core.pool"),
-    "intake": ("workers.agents.intake", "workers.core.intake_lane"),
-    "learn": ("workers.agents.learn", "workers.core.learning.lane", "workers.core.learning.sums"),
+    "personalise": (
+        "workers.roles.personalise",
+        "workers.core.personalisation.processor",
+        "workers.core.personalisation.decisions",
+    ),
+    "generate": ("workers.roles.generate", "workers.core.generation.pool.entries"),
+    "intake": ("workers.roles.intake", "workers.core.intake.processor"),
+    "learn": ("workers.roles.learn", "workers.core.attribution.processor", "workers.core.attribution.aggregates"),
     "deliver": ("workers.delivery.sender",),
 }
 

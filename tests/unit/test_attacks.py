@@ -24,11 +24,12 @@ from tests.support_attacks import (
     violations,
 )
 from tests.support_playbooks import CAMPAIGN, NOW, REES46, SMART_DEVICES, language, playbook
-from workers.core import guardrails, model_answers, prompts
-from workers.core.fallback import template_text
-from workers.core.wording import product_words
-from workers.core.writing import Draft
-from workers.ports import Completion, CompletionUsage
+from workers.core import guardrails
+from workers.core.generation import answer_parsing, prompts
+from workers.core.generation.draft import Draft
+from workers.core.generation.rendering import product_words
+from workers.core.generation.templates import template_text
+from workers.core.stream.records import Completion, CompletionUsage
 
 ATTACKS = attacks()
 LOOKALIKES = lookalikes()
@@ -134,7 +135,7 @@ def test_what_leaves_is_clean_even_when_the_model_obeys(attack: Attack) -> None:
 @each_attack
 def test_an_answer_that_obeys_would_break_the_same_checks_without_guardrails(attack: Attack) -> None:
     for given in attack.answers():
-        parsed = model_answers.parse(given, playbook().channels[attack.channel].fields)
+        parsed = answer_parsing.parse(given, playbook().channels[attack.channel].fields)
         if isinstance(parsed, str):
             assert attack.kind in ("json", "roles"), parsed
         # Their links are in fields that nobody asked for, and in a second object: parsing alone drops both.

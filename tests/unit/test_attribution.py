@@ -10,9 +10,9 @@ import pytest
 from benchmarks.memory_store import MemoryStore
 from schemas import codec
 from schemas.learning import FeedbackMetrics, PolicySnapshot
-from workers.core.house_rules import Learning
-from workers.core.learning import keys
-from workers.core.learning.attribution import (
+from workers.core.attribution import keys
+from workers.core.attribution.aggregates import METRICS, SNAPSHOTS, Sums
+from workers.core.attribution.attribution import (
     CLOCK_TOLERANCE_S,
     DELIVERY_TOLERANCE_S,
     contributions,
@@ -21,11 +21,11 @@ from workers.core.learning.attribution import (
     refusal,
     refusals,
 )
-from workers.core.learning.delays import bucket, slot_ms
-from workers.core.learning.facts import Contribution, Customer, Exposure, Fact, Order, Told
-from workers.core.learning.metrics import FLAGS
-from workers.core.learning.rewards import BITS
-from workers.core.learning.sums import METRICS, SNAPSHOTS, Sums
+from workers.core.attribution.metrics import FLAGS
+from workers.core.attribution.model import Contribution, Customer, Exposure, Fact, Order, Told
+from workers.core.attribution.reward_delays import bucket, slot_ms
+from workers.core.attribution.rewards import BITS
+from workers.core.playbook.policy import Learning
 
 NOON = 1_709_553_600.0
 HOUR = 3600.0

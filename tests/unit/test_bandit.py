@@ -10,7 +10,7 @@ from statistics import NormalDist
 import pytest
 
 from schemas.learning import ArmStatistics
-from workers.core.learning.bandit import (
+from workers.core.experimentation.bandit import (
     Posterior,
     add_up,
     chances_to_be_best,

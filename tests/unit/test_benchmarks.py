@@ -32,8 +32,8 @@ from benchmarks.work_unit import (
     oracle,
     update,
 )
-from workers.core.lane import Effects
-from workers.ports import Record
+from workers.core.stream.effects import Effects
+from workers.core.stream.records import Record
 
 EVENTS = list(make_events(3000, 20, start_s=1_700_000_000.0))
 #: Sessions end, carts empty and fill, products repeat: what random events seldom do in order.

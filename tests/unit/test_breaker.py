@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from workers.core.breaker import PROBE_PAUSE_S, Breaker, BreakerRule
+from workers.core.resilience.circuit_breaker import PROBE_PAUSE_S, Breaker, BreakerRule
 
 RULE = BreakerRule()
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from workers.adapters.broker_time import ASK_AGAIN_S, BrokerTime
-from workers.errors import Misconfigured
+from workers.adapters.lanes.broker_time import ASK_AGAIN_S, BrokerTime
+from workers.core.errors import Misconfigured
 
 TOLERANCE_S = 60.0
 NOW_S, MONTH_S = 1_800_000_000.0, 30 * 86_400.0

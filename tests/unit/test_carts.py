@@ -9,8 +9,8 @@ import pytest
 
 from schemas.base import SourceEvent
 from schemas.events import Product, Properties, Track
-from workers.core import carts
-from workers.core.profile import MAX_CART_LINES, MAX_CARTS, MAX_CLOSED_CARTS, Profile
+from workers.core.profile import carts
+from workers.core.profile.model import MAX_CART_LINES, MAX_CARTS, MAX_CLOSED_CARTS, Profile
 
 NOON = 1_709_553_600.0
 SOURCE = SourceEvent("customer.events", 0, 0)

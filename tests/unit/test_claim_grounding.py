@@ -11,10 +11,10 @@ import pytest
 from schemas.messages import MessageText, ProductFacts
 from tests.support_claims import Claim, load, measure
 from tests.support_playbooks import SMART_DEVICES, copy_of, playbook, request
-from workers.adapters.playbook_files import examine
+from workers.adapters.playbook.loader import examine
 from workers.core import guardrails
-from workers.core.guardrails.claims import CLAIMS as CLAIM_TABLE
-from workers.core.guardrails.lexicon import lexicon
+from workers.core.guardrails.checks.claims import CLAIMS as CLAIM_TABLE
+from workers.core.guardrails.grounding.lexicon import lexicon
 
 LABELLED = Path(__file__).resolve().parents[1] / "labelled"
 #: Written while the guardrail was; and by another hand, without sight of it.

@@ -19,8 +19,8 @@ from rich.table import Table
 from rich.text import Text
 
 from workers.cli import COMMANDS, main
-from workers.commands.console import Terminal, visible
-from workers.commands.demo import _free_ports
+from workers.commands.run.demo import _free_ports
+from workers.commands.terminal import Terminal, visible
 from workers.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -178,7 +178,7 @@ def test_instants_are_shown_by_one_function() -> None:
         for path in (ROOT / "workers").rglob("*.py")
         if "%H:%M" in path.read_text() and "core/intake" not in path.as_posix()
     }
-    assert shows == {"workers/core/story_words.py"}
+    assert shows == {"workers/core/reporting/labels.py"}
 
 
 # -- the demo beside something else ---------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import pytest
 
 from tests.support_core import DELAY_S, NOON, LaneHarness, make_playbook
 from tests.support_learning import LearnHarness
-from workers.core.house_rules import Learning
+from workers.core.playbook.policy import Learning
 
 PEOPLE = 60
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from workers.errors import Misconfigured
+from workers.core.errors import Misconfigured
 from workers.main import ROLES
 from workers.settings import Settings, load
 

@@ -9,8 +9,8 @@ import pytest
 
 from schemas.base import TraitValue
 from schemas.events import ConsentPreferences, Context, Page, Properties, Track
-from workers.core import consent
-from workers.core.profile import ConsentChange, Profile
+from workers.core.profile import consent
+from workers.core.profile.model import ConsentChange, Profile
 
 NOW = 1_709_553_600.0
 

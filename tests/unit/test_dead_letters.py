@@ -6,9 +6,9 @@ import msgspec
 
 from schemas import codec
 from schemas.control import DeadLetter
-from workers.core.dead_letters import MAX_KEY_BYTES, MAX_VALUE_BYTES, dead_letter
-from workers.errors import InvalidEvent
-from workers.ports import Record
+from workers.core.errors import InvalidEvent
+from workers.core.stream.dead_letters import MAX_KEY_BYTES, MAX_VALUE_BYTES, dead_letter
+from workers.core.stream.records import Record
 
 NOW = datetime(2024, 5, 1, tzinfo=UTC)
 RECORD = Record(

@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from workers.core import decay
+from workers.core.profile import decay
 
 DAY_S = 86_400.0
 NOON = 1_709_553_600.0

@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from workers.core.dedupe import HOT_IDS, KEEP_HOURS, PAGE_IDS, forget_and_spill, hour_of, is_duplicate
-from workers.core.profile import Profile
+from workers.core.profile.dedupe import HOT_IDS, KEEP_HOURS, PAGE_IDS, forget_and_spill, hour_of, is_duplicate
+from workers.core.profile.model import Profile
 
 HOUR = 3600.0
 NOON = 1_709_553_600.0

@@ -19,24 +19,25 @@ from schemas import codec
 from schemas.messages import Feedback, Message
 from tests.integration.test_example_sender import message
 from tests.support_mail import BoundController, refusing_port
-from workers.adapters import deliver_ports
-from workers.adapters.deliver_ports import configured, ports
-from workers.adapters.exits import Exit
-from workers.adapters.metrics import WorkerMetrics
-from workers.agents.deliver import Deliver
-from workers.commands.up import DELIVER, ROLES, _roles
-from workers.delivery import endpoint, rate, webhook
-from workers.delivery.channels import Bounced, Failed, Later, NoAddress, Result, Sent, Unknown
-from workers.delivery.delivery import Delivery, Rules
-from workers.delivery.endpoint import Answer, Endpoint, NoAnswer, Unreachable
-from workers.delivery.fcm import FcmChannel, TokenFile, request
+from workers.adapters import delivery_channels
+from workers.adapters.delivery_channels import configured, ports
+from workers.adapters.observability.metrics import WorkerMetrics
+from workers.adapters.process.exit_codes import Exit
+from workers.commands.run.up import DELIVER, ROLES, _roles
+from workers.core.errors import Misconfigured
+from workers.delivery import token_bucket
+from workers.delivery.dispatch import Delivery, Rules
 from workers.delivery.ledger import Ledger
-from workers.delivery.mail import Identity
-from workers.delivery.push import HttpPushGateway, notification
-from workers.delivery.rate import TokenBucket
-from workers.delivery.smtp import SmtpChannel, SmtpServer
-from workers.delivery.webhook import KnownThere, WebhookChannel, secret_of
-from workers.errors import Misconfigured
+from workers.delivery.ports import Bounced, Failed, Later, NoAddress, Result, Sent, Unknown
+from workers.delivery.token_bucket import TokenBucket
+from workers.delivery.transports import http, webhook
+from workers.delivery.transports.fcm import FcmChannel, TokenFile, request
+from workers.delivery.transports.http import Answer, Endpoint, NoAnswer, Unreachable
+from workers.delivery.transports.mime import Identity
+from workers.delivery.transports.push import HttpPushGateway, notification
+from workers.delivery.transports.smtp import SmtpChannel, SmtpServer
+from workers.delivery.transports.webhook import KnownThere, WebhookChannel, secret_of
+from workers.roles.deliver import Deliver
 from workers.settings import Settings, load
 
 NOW = datetime(2025, 3, 1, 12, tzinfo=UTC)
@@ -84,7 +85,7 @@ class World:
         return {one.message_id: one.abort_type or one.status for one in found}
 
 
-@pytest.mark.parametrize("module", [deliver_ports, endpoint, rate, webhook], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [delivery_channels, http, token_bucket, webhook], ids=lambda module: module.__name__)
 def test_the_examples_in_the_docstrings_hold(module: Any) -> None:
     result = doctest.testmod(module)
     assert (result.failed, result.attempted > 0) == (0, True)
@@ -145,7 +146,7 @@ def test_lateness_counts_from_the_moment_a_message_was_due() -> None:
     assert world.ledger.late_s(LANE, NOW.timestamp()) == 0
 
 
-def answering(answer: Answer | Exception, seen: list[tuple[bytes, Mapping[str, str]]] | None = None) -> endpoint.Post:
+def answering(answer: Answer | Exception, seen: list[tuple[bytes, Mapping[str, str]]] | None = None) -> http.Post:
     def post(body: bytes, headers: Mapping[str, str]) -> Answer:
         if seen is not None:
             seen.append((body, headers))

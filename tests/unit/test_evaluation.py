@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from schemas import codec
 from schemas.messages import Decision, Feedback, FeedbackStatus
-from workers.core.evaluation import (
+from workers.core.experimentation.off_policy import (
     Comparison,
     Evaluation,
     Refused,
@@ -21,8 +21,8 @@ from workers.core.evaluation import (
     newest_chances,
     series,
 )
-from workers.core.fold import instant
-from workers.core.house_rules import Rewards
+from workers.core.playbook.policy import Rewards
+from workers.core.profile.fold import instant
 
 NOW_S = 1_790_000_000.0
 #: Chance of a reward of 1 per arm; equal chances earn their mean.

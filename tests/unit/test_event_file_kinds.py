@@ -14,10 +14,10 @@ import pytest
 from click.testing import CliRunner
 
 from tests.support_intake import NOW
-from workers.adapters.csv_rows import CsvRows
-from workers.adapters.event_files import open_events
-from workers.commands.replay import replay
-from workers.errors import Misconfigured
+from workers.adapters.sources.csv_rows import CsvRows
+from workers.adapters.sources.event_files import open_events
+from workers.commands.run.replay import replay
+from workers.core.errors import Misconfigured
 
 HEADER = "event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session"
 ROWS = [f"2019-10-01 00:00:{second:02} UTC,view,{second},1,,acme,1.0,5,s-1" for second in range(20)]

@@ -22,13 +22,13 @@ from examples.sender.__main__ import main
 from schemas import codec
 from schemas.events import Track
 from schemas.messages import CallToAction, Feedback, Message, Provenance
-from workers.core.consent import from_properties
+from workers.core.profile.consent import from_properties
 from workers.delivery import unsubscribe
 from workers.delivery.email_address import mailbox
 from workers.delivery.feedback import feedback
 from workers.delivery.ledger import Ledger
-from workers.delivery.mail import POLICY, Identity, compose
-from workers.delivery.push import notification
+from workers.delivery.transports.mime import POLICY, Identity, compose
+from workers.delivery.transports.push import notification
 
 ROOT = Path(__file__).resolve().parents[2]
 NOW = datetime(2025, 3, 1, 12, tzinfo=UTC)

@@ -13,8 +13,8 @@ from schemas.messages import MessageText, ProductFacts
 from tests.support import examples
 from tests.support_playbooks import CAMPAIGN, REES46, SMART_DEVICES, facts, language, playbook, request
 from workers.core import guardrails
-from workers.core.fallback import template_text
-from workers.core.playbook import Playbook
+from workers.core.generation.templates import template_text
+from workers.core.playbook.playbook import Playbook
 
 STRANGERS = {
     "nothing": ProductFacts(product_id="1"),

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.support_intake import NOW
+from workers.core.intake.event_files import LineMapper
 from workers.core.intake.file_order import ROWS_BELOW, within_order
-from workers.core.intake.files import LineMapper
 
 HOUR = 3600
 DAY = 24 * HOUR

@@ -23,10 +23,10 @@ from schemas.events import (
     Screen,
     Track,
 )
-from workers.core import decay
-from workers.core.consent import Rules
-from workers.core.fold import SESSION_GAP_S, Folded, fold, instant
-from workers.core.profile import (
+from workers.core.profile import decay
+from workers.core.profile.consent import Rules
+from workers.core.profile.fold import SESSION_GAP_S, Folded, fold, instant
+from workers.core.profile.model import (
     MAX_ANONYMOUS_IDS,
     MAX_INTERESTS,
     MAX_NAME,

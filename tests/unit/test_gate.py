@@ -18,12 +18,14 @@ from schemas.topics import BY_NAME
 from schemas.values import instant
 from tests.support_core import DELAY_S, NOON, LaneHarness, make_playbook
 from tests.support_intake import NOW, map_one
-from workers.core import publishing, quiet_hours, triggers
-from workers.core.closing import Closing
-from workers.core.guidance import Guidance
-from workers.core.house_rules import Cap, QuietHours, ReviewRules
-from workers.core.playbook import Playbook
-from workers.errors import InvalidEvent
+from workers.core import triggers
+from workers.core.decisioning import quiet_hours
+from workers.core.decisioning.control_state import Guidance
+from workers.core.errors import InvalidEvent
+from workers.core.personalisation.requests import Closing
+from workers.core.playbook.playbook import Playbook
+from workers.core.playbook.policy import Cap, QuietHours, ReviewRules
+from workers.core.publishing import messages
 
 DUE_S = NOON + DELAY_S
 HOUR_S = 3600.0
@@ -447,7 +449,7 @@ def test_a_timer_that_raises_stops_nobody_else(monkeypatch: pytest.MonkeyPatch) 
     assert [(one.reason, one.complete) for one in lane.of("dead.letters", DeadLetter)] == [("timer_failed", False)]
 
 
-@pytest.mark.parametrize(("owner", "name"), [(Closing, "_template"), (publishing, "message")])
+@pytest.mark.parametrize(("owner", "name"), [(Closing, "_template"), (messages, "message")])
 def test_a_deadline_that_raises_ends_its_request(monkeypatch: pytest.MonkeyPatch, owner: object, name: str) -> None:
     lane = asked()
 

@@ -10,8 +10,8 @@ import pytest
 from schemas import codec
 from schemas.control import ControlSwitch
 from schemas.learning import ArmStatistics, PolicySnapshot
-from workers.core.guidance import NOTHING, SNAPSHOTS, SWITCHES, Directions, Guidance, paused_by
-from workers.ports import Record
+from workers.core.decisioning.control_state import NOTHING, SNAPSHOTS, SWITCHES, Directions, Guidance, paused_by
+from workers.core.stream.records import Record
 
 NOON = datetime(2024, 3, 4, 12, tzinfo=UTC)
 

@@ -8,9 +8,9 @@ import threading
 
 import pytest
 
-from workers.adapters.metrics import WorkerMetrics
-from workers.adapters.watchdog import ASSIGNMENT, Pulse
-from workers.errors import Misconfigured
+from workers.adapters.observability.metrics import WorkerMetrics
+from workers.adapters.process.watchdog import ASSIGNMENT, Pulse
+from workers.core.errors import Misconfigured
 
 
 class Probe:

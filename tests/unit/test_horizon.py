@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from workers.adapters.horizon import NEVER_S, Horizon
+from workers.adapters.lanes.horizon import NEVER_S, Horizon
 
 HOLD_S = 5.0
 

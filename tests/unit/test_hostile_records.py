@@ -12,12 +12,12 @@ from schemas import codec
 from schemas.control import DeadLetter
 from tests.support import slowness
 from tests.support_intake import NOW, map_all, record
-from workers.core.dead_letters import dead_letter
+from workers.core.errors import InvalidEvent
 from workers.core.intake.mapping import MAX_PARTS, MAX_TOLD, OUTPUT_BYTES, OUTPUT_FACTOR, Intake, Mapped
-from workers.core.intake_lane import MAX_BATCH_BYTES, IntakeLane
-from workers.core.lane import Effects
-from workers.errors import InvalidEvent
-from workers.ports import Record
+from workers.core.intake.processor import MAX_BATCH_BYTES, IntakeLane
+from workers.core.stream.dead_letters import dead_letter
+from workers.core.stream.effects import Effects
+from workers.core.stream.records import Record
 
 VIEW = {"type": "track", "event": "Product Viewed", "userId": "ana", "timestamp": "2024-05-01T11:00:00Z"}
 

@@ -13,7 +13,7 @@ import pytest
 from tests.support_intake import record
 from workers.core.intake.event_names import SYNONYMS
 from workers.core.intake.mapping import Intake
-from workers.core.intake.reasons import REASONS
+from workers.core.intake.rejections import REASONS
 
 PAGE = Path("docs/intake.md").read_text()
 EXAMPLES = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)

@@ -12,10 +12,10 @@ import pytest
 from schemas import codec
 from tests.support_data import data_file
 from tests.support_intake import NOW
-from workers.adapters.event_files import open_events
-from workers.core.intake.files import read_plan
+from workers.adapters.sources.event_files import open_events
+from workers.core.errors import Misconfigured
+from workers.core.intake.event_files import read_plan
 from workers.core.intake.mapping import Mapped
-from workers.errors import Misconfigured
 
 HEADER = "event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session"
 REES46 = f"""{HEADER}

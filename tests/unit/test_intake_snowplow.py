@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.support_intake import map_all, map_one, reasons, track
-from workers.core.intake.snowplow_columns import COLUMNS
+from workers.core.intake.formats.snowplow_columns import COLUMNS
 
 E = "com.snowplowanalytics.snowplow.ecommerce"
 SDK = "com_snowplowanalytics_snowplow_ecommerce"

@@ -10,11 +10,11 @@ from typing import Any, TypeVar
 import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
-from workers.adapters import clock
-from workers.adapters.intake_watch import _EARLIEST, IntakeWatch, _Unseen
-from workers.adapters.mapped import Place
-from workers.adapters.metrics import WorkerMetrics
-from workers.errors import Misconfigured, Unavailable
+from workers.adapters.lanes.intake_progress import Place
+from workers.adapters.lanes.intake_watch import _EARLIEST, IntakeWatch, _Unseen
+from workers.adapters.observability.metrics import WorkerMetrics
+from workers.adapters.process import clock
+from workers.core.errors import Misconfigured, Unavailable
 from workers.settings import Settings
 
 T = TypeVar("T")

@@ -13,13 +13,13 @@ import pytest
 from benchmarks.memory_store import MemoryStore
 from schemas import codec
 from schemas.control import DeadLetter
-from workers.adapters import trial
-from workers.adapters.isolation import Isolated
-from workers.core import keys
-from workers.core.lane import Effects, LaneCore
-from workers.core.tolerance import WINDOW, Limits
-from workers.errors import Fatal
-from workers.ports import Output, Record, StateStore
+from workers.adapters.lanes import trial
+from workers.adapters.lanes.poison_records import Isolated
+from workers.core.errors import Fatal
+from workers.core.partition import keys
+from workers.core.stream.dead_letter_limits import WINDOW, Limits
+from workers.core.stream.effects import Effects, LaneCore
+from workers.core.stream.records import Output, Record, StateStore
 
 POISON, LATE_POISON = b"poison", b"late poison"
 SUM = b"sum"

@@ -9,11 +9,11 @@ import pytest
 
 from schemas.control import DeadLetter
 from tests.support_core import DELAY_S, NOON, LaneHarness
-from workers.adapters import failpoints
-from workers.adapters.isolation import Isolated
-from workers.core.lane import Effects
-from workers.core.personalise import Personalise, PersonaliseConfig
-from workers.ports import Record, StateStore
+from workers.adapters.lanes.poison_records import Isolated
+from workers.adapters.process import failpoints
+from workers.core.personalisation.processor import Personalise, PersonaliseConfig
+from workers.core.stream.effects import Effects
+from workers.core.stream.records import Record, StateStore
 
 LATER = NOON + DELAY_S
 

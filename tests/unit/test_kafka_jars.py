@@ -13,7 +13,7 @@ from infra.kafka import jars, java
 from infra.kafka.log_tail import last_lines, log_size
 from infra.kafka.properties import render, server_properties
 from infra.kafka.startup import start_failure
-from workers.errors import Unavailable
+from workers.core.errors import Unavailable
 from workers.settings import ROOT
 
 

@@ -9,16 +9,16 @@ import msgspec
 import pytest
 from confluent_kafka import TopicPartition
 
-from workers.adapters import clock
-from workers.adapters.horizon import NEVER_S
-from workers.adapters.lane_clock import LaneClock
-from workers.adapters.lane_spec import LaneSpec, TopicPartitionKey
-from workers.adapters.lanes import Lane
-from workers.adapters.metrics import WorkerMetrics
-from workers.adapters.rhythm import Rhythm
-from workers.adapters.standby import Standby
-from workers.core.lane import Effects, LaneCore
-from workers.ports import Output, Record, StateStore
+from workers.adapters.lanes.horizon import NEVER_S
+from workers.adapters.lanes.lane import Lane
+from workers.adapters.lanes.lane_clock import LaneClock
+from workers.adapters.lanes.pacing import Rhythm
+from workers.adapters.lanes.spec import LaneSpec, TopicPartitionKey
+from workers.adapters.lanes.standby import Standby
+from workers.adapters.observability.metrics import WorkerMetrics
+from workers.adapters.process import clock
+from workers.core.stream.effects import Effects, LaneCore
+from workers.core.stream.records import Output, Record, StateStore
 from workers.settings import Settings
 
 EVENTS, CANDIDATES = ("t.customer.events", 0), ("t.message.candidates", 0)

@@ -25,10 +25,10 @@ from tests.support_learning import (
     sums_of,
     taken_back,
 )
-from workers.core.house_rules import Rewards
-from workers.core.learning import facts, keys
-from workers.core.learning.memory import index_keys
-from workers.core.learning.statistics import wilson
+from workers.core.attribution import keys, model
+from workers.core.attribution.unit_of_work import index_keys
+from workers.core.experimentation.intervals import wilson
+from workers.core.playbook.policy import Rewards
 
 LATER = NOON + 2 * HOUR
 
@@ -508,8 +508,8 @@ def test_the_memory_of_who_was_compared_is_bounded_and_ends_with_the_period() ->
     for n in range(200):
         lane.run(decision(n, NOON, campaign_id=f"c{n}", **DRAWN))
     lane.tick(SEALED)
-    stored = facts.decode(lane.store.values[keys.customer_key("ana")])
-    assert len(stored.compared) == facts.MAX_COMPARED
+    stored = model.decode(lane.store.values[keys.customer_key("ana")])
+    assert len(stored.compared) == model.MAX_COMPARED
     lane.tick(PERIOD + 13 * HOUR - 1)
     assert lane.kinds()[b"c"] == 1
     lane.tick(PERIOD + 13 * HOUR)
@@ -571,8 +571,8 @@ def test_a_flood_of_refunds_is_bounded_and_a_cancellation_is_never_crowded_out()
     flood = [taken_back(f"r{n}", "e1", NOON + 70 + n, total=0.01) for n in range(100)]
     lane = learnt(*BOUGHT, *flood, taken_back("c1", "e1", NOON + 900, cancelled=True), *flood)
     assert lane.the_row().converted == 0
-    stored = facts.decode(lane.store.values[keys.customer_key("ana")])
-    assert len(stored.orders["oe1"].refunds) == facts.MAX_REFUNDS
+    stored = model.decode(lane.store.values[keys.customer_key("ana")])
+    assert len(stored.orders["oe1"].refunds) == model.MAX_REFUNDS
 
 
 def test_what_is_counted_for_good_is_not_taken_back_and_that_is_counted() -> None:

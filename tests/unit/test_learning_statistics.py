@@ -10,10 +10,10 @@ import pytest
 
 from schemas.learning import FeedbackMetrics
 from tests.support_learning import NOON, at
-from workers.core.learning.delays import bucket, share_within
-from workers.core.learning.metrics import combine, with_rates
-from workers.core.learning.statistics import wilson
-from workers.core.learning.uplift import Groups, uplift
+from workers.core.attribution.metrics import combine, with_rates
+from workers.core.attribution.reward_delays import bucket, share_within
+from workers.core.experimentation.intervals import wilson
+from workers.core.experimentation.uplift import Groups, uplift
 
 
 @pytest.mark.parametrize(

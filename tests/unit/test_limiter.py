@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from workers.core.limiter import Limiter, ServerLoad
+from workers.core.resilience.concurrency_limit import Limiter, ServerLoad
 
 MOST = 16
 

@@ -11,10 +11,10 @@ import msgspec
 import pytest
 
 from tests.support_llm import MODEL, FakeLlm, Fault
-from workers.adapters import llm_wire
-from workers.adapters.llm import OpenAiModel
-from workers.errors import Misconfigured, Refused, Retryable, Unavailable
-from workers.ports import ChatMessage, Completion, CompletionRequest
+from workers.adapters.llm import wire
+from workers.adapters.llm.client import OpenAiModel
+from workers.core.errors import Misconfigured, Refused, Retryable, Unavailable
+from workers.core.stream.records import ChatMessage, Completion, CompletionRequest
 from workers.settings import Settings
 
 T = TypeVar("T")
@@ -199,7 +199,7 @@ def test_a_server_may_name_the_date_when_it_is_back(fake: FakeLlm) -> None:
     ],
 )
 def test_retry_after_is_a_bounded_number_or_nothing(header: str | None, seconds: float | None) -> None:
-    assert llm_wire.parse_retry_after(header) == seconds
+    assert wire.parse_retry_after(header) == seconds
 
 
 @pytest.mark.parametrize(
@@ -217,13 +217,13 @@ def test_retry_after_is_a_bounded_number_or_nothing(header: str | None, seconds:
 )
 def test_a_reply_that_is_no_finished_text_is_retryable(body: bytes) -> None:
     with pytest.raises(Retryable) as caught:
-        llm_wire.decode_reply(body, MODEL, 0.1)
+        wire.decode_reply(body, MODEL, 0.1)
     assert caught.value.reason == "bad_answer"
 
 
 def test_a_reply_without_usage_and_model_counts_no_tokens() -> None:
     body = b'{"choices": [{"message": {"content": "a"}, "finish_reason": "stop"}], "usage": null}'
-    answer = llm_wire.decode_reply(body, MODEL, 0.1)
+    answer = wire.decode_reply(body, MODEL, 0.1)
     assert (answer.model, answer.usage.input_tokens, answer.usage.output_tokens) == (MODEL, 0, 0)
 
 
@@ -241,7 +241,7 @@ def test_a_reply_without_usage_and_model_counts_no_tokens() -> None:
 )
 def test_an_answer_has_ended_in_whatever_words_the_server_says_so(said: str, end: str) -> None:
     body = msgspec.json.encode({"choices": [{"message": {"content": "a"}, "finish_reason": said}]})
-    assert llm_wire.decode_reply(body, "m", 0.1).finish_reason == end
+    assert wire.decode_reply(body, "m", 0.1).finish_reason == end
 
 
 def test_of_several_samples_those_that_were_cut_off_come_last_or_not_at_all() -> None:
@@ -249,14 +249,14 @@ def test_of_several_samples_those_that_were_cut_off_come_last_or_not_at_all() ->
         return {"message": {"content": text}, "finish_reason": reason}
 
     choices = [choice("half of", "length"), choice("one", "stop"), choice("", "stop"), choice("two", "stop")]
-    found = llm_wire.decode_reply(msgspec.json.encode({"choices": [*choices, choice("lost", None)]}), "m", 0.0)
+    found = wire.decode_reply(msgspec.json.encode({"choices": [*choices, choice("lost", None)]}), "m", 0.0)
     assert (found.text, found.others, found.finish_reason) == ("one", ("two",), "stop")
 
 
 def test_samples_and_penalty_are_asked_for_only_where_they_say_something() -> None:
-    plain = msgspec.json.decode(llm_wire.encode_request(request(), "m"))
+    plain = msgspec.json.decode(wire.encode_request(request(), "m"))
     several = msgspec.json.decode(
-        llm_wire.encode_request(msgspec.structs.replace(request(), samples=3, frequency_penalty=0.2), "m")
+        wire.encode_request(msgspec.structs.replace(request(), samples=3, frequency_penalty=0.2), "m")
     )
     assert {"n", "frequency_penalty"} & plain.keys() == set()
     assert (several["n"], several["frequency_penalty"]) == (3, 0.2)
@@ -265,7 +265,7 @@ def test_samples_and_penalty_are_asked_for_only_where_they_say_something() -> No
 def test_a_withheld_answer_is_refused() -> None:
     body = b'{"choices": [{"message": {"content": ""}, "finish_reason": "content_filter"}]}'
     with pytest.raises(Refused) as caught:
-        llm_wire.decode_reply(body, MODEL, 0.1)
+        wire.decode_reply(body, MODEL, 0.1)
     assert caught.value.reason == "filtered"
 
 

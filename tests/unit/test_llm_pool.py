@@ -12,13 +12,13 @@ import pytest
 from prometheus_client import generate_latest
 
 from tests.support_llm import MODEL, FakeLlm, Fault
-from workers.adapters.clock import monotonic_s
-from workers.adapters.llm import OpenAiModel
-from workers.adapters.metrics import WorkerMetrics
-from workers.core.breaker import BreakerRule
-from workers.core.waiting import GHOST, ROOM_PER_SLOT
-from workers.errors import Misconfigured, Retryable, Unavailable
-from workers.ports import ChatMessage, Completion, CompletionRequest
+from workers.adapters.llm.client import OpenAiModel
+from workers.adapters.observability.metrics import WorkerMetrics
+from workers.adapters.process.clock import monotonic_s
+from workers.core.errors import Misconfigured, Retryable, Unavailable
+from workers.core.resilience.circuit_breaker import BreakerRule
+from workers.core.resilience.priority_queue import GHOST, ROOM_PER_SLOT
+from workers.core.stream.records import ChatMessage, Completion, CompletionRequest
 from workers.settings import Settings
 
 T = TypeVar("T")

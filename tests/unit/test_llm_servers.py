@@ -12,7 +12,7 @@ import pytest
 from infra.llm import locate, process, weights
 from infra.vllm import server as vllm
 from tests.support_llm import FakeLlm
-from workers.errors import Misconfigured, Unavailable
+from workers.core.errors import Misconfigured, Unavailable
 from workers.settings import Settings
 
 OPTIONS = process.Options(host="127.0.0.1", port=8080, slots=4, context_tokens=4096)

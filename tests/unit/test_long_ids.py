@@ -11,8 +11,8 @@ from schemas.values import MAX_ID
 from tests.support_core import DELAY_S, NOON, LaneHarness
 from tests.support_intake import map_all
 from tests.support_learning import LearnHarness
-from workers.core.learning import lane as learn
-from workers.core.personalise import CANDIDATES, EVENTS, FEEDBACK, VERDICTS
+from workers.core.attribution import processor as learn
+from workers.core.personalisation.processor import CANDIDATES, EVENTS, FEEDBACK, VERDICTS
 
 WHEN = "2024-03-04T12:00:00Z"
 TRACK = {"type": "track", "event": "Product Viewed", "messageId": "m", "timestamp": WHEN}

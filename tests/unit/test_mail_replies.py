@@ -14,8 +14,8 @@ import pytest
 from tests.integration.test_example_sender import message
 from tests.support_mail import ScriptedServer
 from workers.delivery import email_address, replies, retry_after
-from workers.delivery.channels import Bounced, Failed, Later, NoAddress, Result, Sent, Unknown
 from workers.delivery.deadline import Deadline
+from workers.delivery.ports import Bounced, Failed, Later, NoAddress, Result, Sent, Unknown
 from workers.delivery.replies import after_data, at_recipient
 
 NOW = datetime(2025, 3, 1, 12, tzinfo=UTC)
@@ -294,7 +294,7 @@ def test_a_mail_server_that_drips_is_given_up(
     step: str, outcome: type[Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("smtplib._MAXLINE", 1 << 40)  # so that only the time can end it
-    monkeypatch.setattr("workers.delivery.smtp.Deadline", lambda: Deadline(Clock(0.001)))
+    monkeypatch.setattr("workers.delivery.transports.smtp.Deadline", lambda: Deadline(Clock(0.001)))
     with server({step: drips}) as scripted:
         result = scripted.channel(timeout_s=0.1).send(message("m"), "ana@mail.example", NOW)
     assert isinstance(result, outcome)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from workers.adapters.mapped import MappedUntil
+from workers.adapters.lanes.intake_progress import MappedUntil
 
 A, B = ("shop.events", 0), ("shop.events", 1)
 HOLD_S = 5.0

@@ -13,14 +13,17 @@ import yaml
 from schemas.messages import MessageText, ProductFacts
 from tests.support_core import DELAY_S, NOON, LaneHarness, make_playbook
 from tests.support_playbooks import SMART_DEVICES, language, playbook, request
-from workers.core import facts, guardrails, markets, prompts
+from workers.core import guardrails
+from workers.core.catalogue import product_facts
+from workers.core.generation import prompts
+from workers.core.generation.rendering import product_words
+from workers.core.guardrails.grounding.prices import Reduction, mistake
 from workers.core.guardrails.packs import PACKS
 from workers.core.guardrails.packs.rules import PriceRule, Rule
-from workers.core.guardrails.prices import Reduction, mistake
-from workers.core.house_rules import Market, Policy, Voice
-from workers.core.playbook import Playbook
-from workers.core.profile import Profile
-from workers.core.wording import product_words
+from workers.core.playbook import markets
+from workers.core.playbook.playbook import Playbook
+from workers.core.playbook.policy import Market, Policy, Voice
+from workers.core.profile.model import Profile
 
 ROOT = Path(__file__).resolve().parents[2]
 LABELLED = yaml.safe_load((ROOT / "tests/labelled/markets.yaml").read_text())
@@ -203,9 +206,9 @@ def test_the_lowest_price_of_the_catalogue_reaches_the_request() -> None:
 def test_the_law_of_the_place_holds_for_a_customer_whose_language_we_do_not_speak() -> None:
     profile = Profile(customer_id="ana", locale="de-DE")
     known = msgspec.structs.replace(playbook(), policy=POLICY)
-    assert facts.language_of(profile, known) == ("zh", "zh-DE")
+    assert product_facts.language_of(profile, known) == ("zh", "zh-DE")
     without = msgspec.structs.replace(playbook(), policy=Policy())
-    assert facts.language_of(profile, without) == ("zh", "zh")
+    assert product_facts.language_of(profile, without) == ("zh", "zh")
 
 
 def test_one_text_may_leave_in_one_market_and_not_in_another() -> None:

@@ -7,8 +7,8 @@ import urllib.request
 from collections import Counter
 from pathlib import Path
 
-from workers.adapters.metrics import CATALOGUE, WorkerMetrics, as_markdown
-from workers.core.lane import Effects
+from workers.adapters.observability.metrics import CATALOGUE, WorkerMetrics, as_markdown
+from workers.core.stream.effects import Effects
 
 ROOT = Path(__file__).resolve().parents[2]
 

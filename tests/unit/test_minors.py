@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from tests.support_core import NOON, LaneHarness
-from workers.core import ages, consent
-from workers.core.profile import MAX_TRAITS, Profile
-from workers.ports import Record
+from workers.core.profile import ages, consent
+from workers.core.profile.model import MAX_TRAITS, Profile
+from workers.core.stream.records import Record
 
 YEAR_S = 365.25 * 86_400
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.messages import MessageText
-from workers.core.model_answers import parse
+from workers.core.generation.answer_parsing import parse
 
 
 @pytest.mark.parametrize(

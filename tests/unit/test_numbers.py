@@ -8,7 +8,7 @@ import pytest
 
 from schemas.messages import MessageText, ProductFacts
 from tests.support_playbooks import playbook, request
-from workers.core.guardrails.numbers import bare_words, numbers, spans
+from workers.core.guardrails.checks.numbers import bare_words, numbers, spans
 from workers.core.guardrails.subject import subject
 
 FACTS = [

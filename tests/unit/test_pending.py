@@ -12,12 +12,12 @@ import pytest
 
 from schemas.messages import ReviewVerdict
 from tests.support_core import DELAY_S, NOON, LaneHarness, make_playbook
-from workers.core import keys
-from workers.core import profile as profiles
-from workers.core.house_rules import Policy, QuietHours, ReviewRules
-from workers.core.pending import REASONS, Pending, decode_counts, pending
-from workers.core.playbook import CartAbandonment, Playbook
-from workers.core.story import explain, stories
+from workers.core.partition import keys
+from workers.core.personalisation.pending import REASONS, Pending, decode_counts, pending
+from workers.core.playbook.playbook import CartAbandonment, Playbook
+from workers.core.playbook.policy import Policy, QuietHours, ReviewRules
+from workers.core.profile import model as profiles
+from workers.core.reporting.decision_trace import explain, stories
 
 #: From 11:00 to 14:00 UTC in a zone without summer time, so that NOON lies in it.
 SIESTA = QuietHours(start="11:00", end="14:00", timezone="Africa/Accra")

@@ -11,8 +11,9 @@ import pytest
 from schemas.control import DeadLetter
 from schemas.profiles import ProfileView
 from tests.support_core import CAP, DELAY_S, NOON, LaneHarness
-from workers.core import dedupe, keys
-from workers.core import profile as profiles
+from workers.core.partition import keys
+from workers.core.profile import dedupe
+from workers.core.profile import model as profiles
 
 LATER = NOON + DELAY_S + 1
 

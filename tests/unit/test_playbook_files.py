@@ -10,9 +10,9 @@ import pytest
 from click.testing import CliRunner
 
 from tests.support_playbooks import REES46, SMART_DEVICES, copy_of
-from workers.adapters.playbook_files import examine, load
-from workers.commands.playbook import playbook as command
-from workers.errors import Misconfigured
+from workers.adapters.playbook.loader import examine, load
+from workers.commands.content.playbook import playbook as command
+from workers.core.errors import Misconfigured
 
 ZH_TEMPLATES, EN_TEMPLATES = "templates/zh/cart-abandonment.yaml", "templates/en/cart-abandonment.yaml"
 QUESTION = "prompts/en/cart-abandonment-question.j2"

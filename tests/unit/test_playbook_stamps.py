@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.support_playbooks import REES46, copy_of
-from workers.adapters import playbook_files, playbook_stamps
-from workers.adapters.playbook_files import load
-from workers.adapters.playbook_stamps import Stamps
-from workers.errors import Misconfigured
+from workers.adapters.playbook import check_cache, loader
+from workers.adapters.playbook.check_cache import Stamps
+from workers.adapters.playbook.loader import load
+from workers.core.errors import Misconfigured
 
 
 @pytest.fixture
@@ -21,13 +21,13 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def examined(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The folders that have been checked whole."""
-    folders, examine = list[Path](), playbook_files.examine
+    folders, examine = list[Path](), loader.examine
 
     def spy(folder: Path) -> object:
         folders.append(folder)
         return examine(folder)
 
-    monkeypatch.setattr(playbook_files, "examine", spy)
+    monkeypatch.setattr(loader, "examine", spy)
     return folders
 
 
@@ -56,7 +56,7 @@ def test_other_code_checks_again(
 ) -> None:
     stamps = Stamps(tmp_path / "checked")
     load(folder, stamps)
-    monkeypatch.setattr(playbook_stamps, "_code", lambda: "another release")
+    monkeypatch.setattr(check_cache, "_code", lambda: "another release")
     load(folder, stamps)
     assert examined == [folder, folder]
 

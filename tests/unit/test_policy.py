@@ -11,9 +11,9 @@ import pytest
 from schemas.learning import ArmStatistics
 from tests.support_core import NOON, LaneHarness, make_playbook
 from tests.timeline import Timeline
-from workers.core.guidance import Guidance
-from workers.core.house_rules import Cap, Policy, QuietHours
-from workers.core.playbook import Campaign, Playbook, Tone
+from workers.core.decisioning.control_state import Guidance
+from workers.core.playbook.playbook import Campaign, Playbook, Tone
+from workers.core.playbook.policy import Cap, Policy, QuietHours
 
 CAP = Cap(messages=2, per_s=7 * 86_400.0)
 NIGHT = QuietHours(start="22:00", end="08:00")

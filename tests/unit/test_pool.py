@@ -15,17 +15,17 @@ from schemas.learning import PoolEntry
 from schemas.messages import Candidate, MessageRequest, MessageText, ProductFacts
 from tests.support_playbooks import CAMPAIGN, NOW, facts, language, playbook, request
 from tests.support_pool import TEXTS, entry, pool_of, pooled_playbook, record
-from workers.adapters.metrics import WorkerMetrics
-from workers.adapters.varied import Varied
-from workers.agents.writer import Writer
+from workers.adapters.llm.min_temperature import Varied
+from workers.adapters.observability.metrics import WorkerMetrics
 from workers.core import guardrails
-from workers.core.fallback import template_text
-from workers.core.pool import Pool, Shelf, key_for, key_of
-from workers.core.pooled import Pooled
-from workers.core.sketch import sketch
-from workers.core.slots import SLOTS, WrongSlot, filled, opened, slots_of, values_for
-from workers.core.wording import product_words
-from workers.ports import Completion, CompletionRequest, PromptSize
+from workers.core.generation.pool.entries import Pool, Shelf, key_for, key_of
+from workers.core.generation.pool.selection import Pooled
+from workers.core.generation.pool.slots import SLOTS, WrongSlot, filled, opened, slots_of, values_for
+from workers.core.generation.rendering import product_words
+from workers.core.generation.templates import template_text
+from workers.core.stream.records import Completion, CompletionRequest, PromptSize
+from workers.core.text.near_duplicates import sketch
+from workers.roles.text_writer import Writer
 from workers.settings import Settings
 
 

@@ -13,12 +13,12 @@ from schemas.learning import ArmStatistics, PoolEntry
 from schemas.messages import Candidate, LlmUsage, MessageRequest, MessageText
 from tests.support_playbooks import CAMPAIGN, NOW, language, playbook, request
 from tests.support_pool import TEXTS, entry, pool_of, pooled_playbook
-from workers.commands.pool_filling import Filling, Row
-from workers.core import arms
-from workers.core.pool import key_of
-from workers.core.pool_plan import Gap, Wanted, entry_of, gaps, losing_arms, objections, request_for
-from workers.core.pooled import Pooled
-from workers.core.similarity import is_near, similarity
+from workers.commands.content.pool_filler import Filling, Row
+from workers.core.experimentation import arms
+from workers.core.generation.pool.entries import key_of
+from workers.core.generation.pool.planning import Gap, Wanted, entry_of, gaps, losing_arms, objections, request_for
+from workers.core.generation.pool.selection import Pooled
+from workers.core.text.similarity import is_near, similarity
 
 ONE = Wanted(channels=["push"], languages=["en"], groups=["sports"], products=["smart-band"])
 BODIES = (

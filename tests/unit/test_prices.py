@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from schemas.messages import ProductFacts
-from workers.core.guardrails.prices import Reduction, amount, mistake, reduction, speakable
-from workers.core.house_rules import Market, Policy
+from workers.core.guardrails.grounding.prices import Reduction, amount, mistake, reduction, speakable
+from workers.core.playbook.policy import Market, Policy
 
 #: 300 instead of 400: 100 less, 25 %.
 LOWER = Reduction(price=300.0, reference_price=400.0, currency="CNY")

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from schemas.messages import ProductFacts
 from tests.support_playbooks import REES46, SMART_DEVICES, facts, playbook, request
-from workers.core import prompts
-from workers.core.cleaning import clean
-from workers.core.prompts import WrongTurn, fields, render, schema_for, turns
-from workers.core.wording import compiled, product_words
+from workers.core.generation import prompts
+from workers.core.generation.prompts import WrongTurn, fields, render, schema_for, turns
+from workers.core.generation.rendering import compiled, product_words
+from workers.core.text.sanitize import clean
 
 GROUPS = ("young", "sports", "business")
 

@@ -10,10 +10,10 @@ from msgspec.structs import replace
 from schemas.catalogue import CatalogueProduct
 from schemas.messages import Message, Outcome, ProductFacts
 from tests.support_core import DELAY_S, NOON, LaneHarness, make_playbook
-from workers.core.channels import Channel, FieldLimit, Maximum, Param, ProviderTemplate, Vendor
-from workers.core.playbook import Playbook
-from workers.core.provider_templates import Filled, choose, preview, values
-from workers.core.writing import Draft
+from workers.core.generation.draft import Draft
+from workers.core.playbook.channels import Channel, FieldLimit, Maximum, Param, ProviderTemplate, Vendor
+from workers.core.playbook.playbook import Playbook
+from workers.core.publishing.provider_templates import Filled, choose, preview, values
 
 NAME = Param(source="product.name", max_chars=10)
 NAMED = ProviderTemplate(id="SMS_1", language="zh", text="您的${name}还在购物车里。", params={"name": NAME})

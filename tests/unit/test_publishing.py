@@ -10,13 +10,13 @@ import pytest
 from schemas.base import SourceEvent
 from schemas.messages import Candidate, LlmUsage, Message, MessageText, ProductFacts
 from tests.support_core import NOON, make_playbook
-from workers.core import publishing
-from workers.core.channels import Channel, FieldLimit, Param, ProviderTemplate, Vendor
-from workers.core.fold import instant
-from workers.core.guidance import NOTHING, Guidance
-from workers.core.house_rules import Market
-from workers.core.playbook import Playbook
-from workers.core.profile import Cart, CartLine, Consent, Held, OpenRequest, Profile
+from workers.core.decisioning.control_state import NOTHING, Guidance
+from workers.core.playbook.channels import Channel, FieldLimit, Param, ProviderTemplate, Vendor
+from workers.core.playbook.playbook import Playbook
+from workers.core.playbook.policy import Market
+from workers.core.profile.fold import instant
+from workers.core.profile.model import Cart, CartLine, Consent, Held, OpenRequest, Profile
+from workers.core.publishing import messages
 from workers.core.triggers import Triggers
 from workers.core.triggers.base import occurrence_id
 
@@ -67,7 +67,7 @@ def objection(
     presumed: tuple[str, ...] = (),
 ) -> str | None:
     book = playbook or make_playbook()
-    found = publishing.objection(
+    found = messages.objection(
         profile, request, book, Triggers(book), guidance=guidance, now_s=now_s, presumed=presumed
     )
     assert found is None or found[1], "each no has its words"
@@ -167,7 +167,7 @@ def written(**fields: Any) -> Candidate:
 
 
 def made(held: Held, playbook: Playbook | None = None, **request: Any) -> Message | tuple[str, str]:
-    return publishing.message(ana(), "m1", opened(**request), held, playbook or make_playbook(), NOON + 60)
+    return messages.message(ana(), "m1", opened(**request), held, playbook or make_playbook(), NOON + 60)
 
 
 def left(held: Held, playbook: Playbook | None = None, **request: Any) -> Message:
@@ -259,29 +259,29 @@ def test_what_a_vendor_would_refuse_does_not_leave(most: int, *, fits: bool) -> 
     ],
 )
 def test_links_tell_where_they_were_pressed(url: str, link: str) -> None:
-    assert publishing.tracked_url(url, "push", "c", "m") == link
+    assert messages.tracked_url(url, "push", "c", "m") == link
 
 
 def test_the_outcome_says_how_it_ended() -> None:
     message = left(Held(words(), written()))
-    ended = publishing.outcome(ana(), "m1", opened(), None, message, NOON + 60)
+    ended = messages.outcome(ana(), "m1", opened(), None, message, NOON + 60)
     assert (ended.reason, ended.detail, ended.generated_by) == ("published", "", "llm")
     assert (ended.requested_at, ended.ended_at) == (instant(NOON), instant(NOON + 60))
     assert (ended.product_id, ended.variation_id, ended.target_group) == ("smart-band", "base.warm", "young")
-    kept = publishing.outcome(ana(), "m1", opened(), ("consent", "withdrawn"), None, NOON + 60)
+    kept = messages.outcome(ana(), "m1", opened(), ("consent", "withdrawn"), None, NOON + 60)
     assert (kept.reason, kept.detail, kept.generated_by) == ("consent", "withdrawn", None)
 
 
 def test_what_generate_is_asked_for() -> None:
     book = make_playbook()
     campaign = book.campaigns["cart-abandonment"]
-    asked = publishing.request(ana(sketches=[[1]]), "m1", opened(tone="warm"), campaign, book, "salt")
+    asked = messages.request(ana(sketches=[[1]]), "m1", opened(tone="warm"), campaign, book, "salt")
     assert (asked.message_id, asked.decision_id, asked.user_id, asked.channel) == ("m1", "d1", "ana", "push")
     assert (asked.prompt, asked.prompt_version, asked.template) == ("cart-abandonment", "p1", "cart-abandonment")
     assert (asked.requested_at, asked.deadline_at) == (instant(NOON), instant(NOON + 60))
     assert (asked.sketches, asked.tone, asked.ghost, asked.playbook_version) == ([[1]], "warm", False, "v1")
     assert "ana" not in asked.customer_ref
-    gone = publishing.request(ana(), "m1", opened(prompt="gone", shadow=True), campaign, book, "other")
+    gone = messages.request(ana(), "m1", opened(prompt="gone", shadow=True), campaign, book, "other")
     assert (gone.prompt_version, gone.ghost) == ("", True)
     assert gone.customer_ref != asked.customer_ref
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from tests.support import examples
 from tests.support_core import DELAY_S, NOON, LaneHarness, make_playbook
-from workers.core.house_rules import Policy, QuietHours
-from workers.core.personalise import SPIN_S
-from workers.core.quiet_hours import ends_at
+from workers.core.decisioning.quiet_hours import ends_at
+from workers.core.personalisation.processor import SPIN_S
+from workers.core.playbook.policy import Policy, QuietHours
 
 MINUTE_S = 60.0
 
@@ -104,7 +104,7 @@ def test_a_timer_that_sets_itself_to_the_past_does_not_spin(monkeypatch: pytest.
     policy = Policy(quiet_hours=QuietHours(start="12:15", end="13:00", timezone="UTC"))
     lane = LaneHarness(make_playbook(policy=policy))
     due_s = NOON + DELAY_S
-    monkeypatch.setattr("workers.core.quiet_hours.ends_at", lambda *_: due_s - 600)
+    monkeypatch.setattr("workers.core.decisioning.quiet_hours.ends_at", lambda *_: due_s - 600)
     lane.run([*lane.allow("push", at_s=NOON), lane.add(at_s=NOON)], NOON)
     effects = lane.run([], due_s)
     assert effects.tally["deferred", "cart-abandonment", "quiet_hours"] == 1

@@ -10,11 +10,11 @@ import pytest
 
 from schemas.messages import MessageText, ProductFacts
 from tests.support_playbooks import playbook, request
-from workers.core.guardrails.contact import contact, reach
-from workers.core.guardrails.privacy import PERSONAL, leaks, personal_data
-from workers.core.guardrails.screen import Screen
+from workers.core.guardrails.checks.contact import contact, reach
+from workers.core.guardrails.checks.privacy import PERSONAL, leaks, personal_data
+from workers.core.guardrails.matching.pattern_table import Screen
 from workers.core.guardrails.subject import Subject, subject
-from workers.core.playbook import Prompt
+from workers.core.playbook.playbook import Prompt
 
 REACH = {
     "a link": [
@@ -195,7 +195,7 @@ def judged(
 
 def screens() -> list[tuple[str, Screen, list[str]]]:
     """Each table of patterns, and the texts in which something of it must be found, as it looks at them."""
-    of_contact = importlib.import_module("workers.core.guardrails.contact")
+    of_contact = importlib.import_module("workers.core.guardrails.checks.contact")
     texts = [text for found in REACH.values() for text in found]
     return [
         ("folded", of_contact._FOLDED, [text.casefold() for text in texts]),

@@ -9,9 +9,9 @@ import pytest
 from schemas import codec
 from schemas.messages import Outcome
 from tests.support_core import CAP, DELAY_S, NOON, LaneHarness, make_playbook
-from workers.core.house_rules import Cap
-from workers.core.recollection import LOST, Recollection
-from workers.core.told import DECISIONS, LEDGER, OUTCOMES
+from workers.core.personalisation.ledger_recovery import LOST, Recollection
+from workers.core.playbook.policy import Cap
+from workers.core.stream.published_ids import DECISIONS, LEDGER, OUTCOMES
 
 LATER = NOON + DELAY_S
 DAY_S = 86_400.0

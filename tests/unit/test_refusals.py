@@ -12,9 +12,9 @@ import pytest
 
 from tests.support_core import DELAY_S, NOON, LaneHarness, make_playbook
 from tests.support_intake import map_all
-from workers.core.house_rules import Policy
-from workers.core.playbook import Playbook
-from workers.ports import Record
+from workers.core.playbook.playbook import Playbook
+from workers.core.playbook.policy import Policy
+from workers.core.stream.records import Record
 
 SAID_S = NOON + 60
 

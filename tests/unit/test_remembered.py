@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 
-from workers.core.remembered import remembered
+from workers.core.common.memoize import remembered
 
 
 class Thing:

@@ -10,8 +10,8 @@ import pytest
 
 from schemas.messages import MessageText
 from tests.support_core import DELAY_S, NOON, LaneHarness, make_playbook
-from workers.core.guidance import Guidance
-from workers.core.house_rules import Cap, Policy, QuietHours, ReviewRules
+from workers.core.decisioning.control_state import Guidance
+from workers.core.playbook.policy import Cap, Policy, QuietHours, ReviewRules
 
 LATER = NOON + DELAY_S + 1
 HOUR_S = 3600.0

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from workers.adapters.faust_lanes import let_gather
-from workers.adapters.rhythm import Rhythm
+from workers.adapters.lanes.faust_transport import let_gather
+from workers.adapters.lanes.pacing import Rhythm
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from workers.core.routing import EndpointState, capacity, choose, wait_s, weight
+from workers.core.resilience.load_balancer import EndpointState, capacity, choose, wait_s, weight
 
 MOST = 8
 

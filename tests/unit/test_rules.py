@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from schemas.base import TraitValue
 from tests.support_playbooks import REES46, playbook
-from workers.core.playbook import Audiences, Condition, Segment, TargetGroup
-from workers.core.rules import Groups, Lookup, by_lookup, compile_condition, mistakes
+from workers.core.playbook.playbook import Audiences, Condition, Segment, TargetGroup
+from workers.core.segments.conditions import Groups, Lookup, by_lookup, compile_condition, mistakes
 
 VALUES: dict[str, TraitValue] = {
     "traits.age": 30,

@@ -10,13 +10,21 @@ import pytest
 
 from schemas.learning import ArmStatistics
 from tests.support_core import NOON, make_playbook
-from workers.core import policy
-from workers.core.guidance import NOTHING, Guidance
-from workers.core.house_rules import Cap, Policy, QuietHours
-from workers.core.learning.bandit import uniform
-from workers.core.playbook import Playbook, Tone
-from workers.core.policy import Ruling, Situation, awake_at, exceeded_cap, forget_old_sends, is_reachable, rule
-from workers.core.profile import Consent, Profile, Send
+from workers.core.decisioning import policy
+from workers.core.decisioning.control_state import NOTHING, Guidance
+from workers.core.decisioning.policy import (
+    Ruling,
+    Situation,
+    awake_at,
+    exceeded_cap,
+    forget_old_sends,
+    is_reachable,
+    rule,
+)
+from workers.core.experimentation.bandit import uniform
+from workers.core.playbook.playbook import Playbook, Tone
+from workers.core.playbook.policy import Cap, Policy, QuietHours
+from workers.core.profile.model import Consent, Profile, Send
 
 DAY = 86_400.0
 CAP = Cap(messages=2, per_s=7 * DAY)

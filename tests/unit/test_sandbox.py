@@ -10,9 +10,9 @@ import jinja2
 import pytest
 
 from tests.support_playbooks import SMART_DEVICES, copy_of
-from workers.adapters.playbook_files import examine
-from workers.core.sandbox import MAX_CHARS, MAX_STEPS, RenderError
-from workers.core.wording import compiled
+from workers.adapters.playbook.loader import examine
+from workers.core.generation.rendering import compiled
+from workers.core.text.template_sandbox import MAX_CHARS, MAX_STEPS, RenderError
 
 DOUBLED = "{% set a = 'x' * 1000 %}\n"
 ENDLESS = {

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from workers.core import guardrails
 from workers.core.guardrails import packs
-from workers.core.guardrails.alternatives import alternatives, letter_first
-from workers.core.guardrails.concepts import Concepts
-from workers.core.guardrails.needed import _digits, folded, needed_besides, needed_words
-from workers.core.guardrails.screen import Screen
+from workers.core.guardrails.grounding.concepts import Concepts
+from workers.core.guardrails.matching.alternatives import alternatives, letter_first
+from workers.core.guardrails.matching.pattern_table import Screen
+from workers.core.guardrails.matching.required_literals import _digits, folded, needed_besides, needed_words
 
 
 def screens() -> Iterator[tuple[str, Screen]]:

@@ -19,12 +19,12 @@ from infra.llm.locate import check_health
 from tests.support_llm import MODEL, FakeLlm
 from tests.support_mail import refusing_port
 from workers import secrets
-from workers.adapters.deliver_ports import ports
-from workers.adapters.kafka_config import client_config, kafka_python_config
-from workers.adapters.llm import OpenAiModel
+from workers.adapters.delivery_channels import ports
+from workers.adapters.kafka.config import client_config, kafka_python_config
+from workers.adapters.llm.client import OpenAiModel
 from workers.cli import main
-from workers.errors import AttuneError, Misconfigured, Unavailable
-from workers.ports import ChatMessage, CompletionRequest
+from workers.core.errors import AttuneError, Misconfigured, Unavailable
+from workers.core.stream.records import ChatMessage, CompletionRequest
 from workers.secrets import Secret, SecretUrl, reveal, without_login
 from workers.settings import SECRET_URLS, SECRETS, Settings, load, to_environment
 

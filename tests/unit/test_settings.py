@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from workers.errors import Misconfigured
+from workers.core.errors import Misconfigured
 from workers.secrets import shown
 from workers.settings import Settings, load, to_environment
 

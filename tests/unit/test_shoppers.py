@@ -8,7 +8,7 @@ from typing import Any
 
 from schemas import codec
 from tests.support_playbooks import playbook
-from workers.core.shoppers import KINDS, Crowd, behave
+from workers.core.simulation.shoppers import KINDS, Crowd, behave
 
 PRODUCTS = playbook().products
 NOW_S = 1_790_000_000.0

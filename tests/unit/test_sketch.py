@@ -11,7 +11,7 @@ from schemas.messages import MessageText
 from tests.support_playbooks import playbook, request
 from tests.unit.labelled_texts import push
 from workers.core import guardrails
-from workers.core.sketch import closest, similarity, sketch
+from workers.core.text.near_duplicates import closest, similarity, sketch
 
 
 def test_an_empty_text_is_like_nothing() -> None:

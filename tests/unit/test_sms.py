@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support import hit_rate
-from workers.core.sms import BASIC, EXTENSION, Size, capacity, measure, outside
+from workers.core.text.sms import BASIC, EXTENSION, Size, capacity, measure, outside
 
 
 def gsm(units: int, segments: int) -> Size:

@@ -14,9 +14,9 @@ import pytest
 
 from schemas.messages import CallToAction, Message, Provenance
 from tests.support_mail import ScriptedServer, refusing_port
-from workers.delivery.channels import Bounced, Failed, Later, NoAddress, Result, Sent, Unknown
-from workers.delivery.mail import Identity
-from workers.delivery.smtp import SmtpChannel, SmtpServer
+from workers.delivery.ports import Bounced, Failed, Later, NoAddress, Result, Sent, Unknown
+from workers.delivery.transports.mime import Identity
+from workers.delivery.transports.smtp import SmtpChannel, SmtpServer
 
 WORD = "sesame"
 NOW = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from workers.adapters.state_store import Marker, Progress, RocksStore
+from workers.adapters.state.rocksdb import Marker, Progress, RocksStore
 
 ENTRIES = 40_000
 

@@ -10,9 +10,9 @@ import pytest
 
 from schemas.learning import ArmStatistics, FeedbackMetrics
 from tests.support_core import make_playbook
-from workers.core.learning import bandit
-from workers.core.learning.table import By, rows, standings
-from workers.core.playbook import Playbook, Variant
+from workers.core.experimentation import bandit
+from workers.core.playbook.playbook import Playbook, Variant
+from workers.core.reporting.standings import By, rows, standings
 
 NOON = datetime(2024, 3, 4, 12, tzinfo=UTC)
 

@@ -23,12 +23,12 @@ from schemas.messages import (
     Provenance,
 )
 from schemas.profiles import CartLine, CartView, ConsentView, Features, ProfileView
-from workers.core import story_words as words
-from workers.core.house_rules import Learning
-from workers.core.learning.checking import STATUSES
-from workers.core.playbook import Trigger
-from workers.core.portrait import portray
-from workers.core.story import Story, explain, judge, stories, strays
+from workers.core.attribution.validation import STATUSES
+from workers.core.playbook.playbook import Trigger
+from workers.core.playbook.policy import Learning
+from workers.core.reporting import labels as words
+from workers.core.reporting.decision_trace import Story, explain, judge, stories, strays
+from workers.core.reporting.profile_summary import portray
 
 NOON = datetime(2024, 3, 4, 12, tzinfo=UTC)
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.support import wait_until
-from workers.adapters.exits import Exit, code_of, in_words
-from workers.adapters.supervisor import Role
-from workers.errors import Fatal, Fenced, Misconfigured, Unavailable
+from workers.adapters.process.exit_codes import Exit, code_of, in_words
+from workers.core.errors import Fatal, Fenced, Misconfigured, Unavailable
+from workers.local.supervisor import Role
 from workers.settings import Settings
 
 CHILD = """

@@ -16,11 +16,12 @@ from schemas.messages import MessageRequest, MessageText
 from tests.support_llm import FakeLlm
 from tests.support_playbooks import NOW, REES46, SMART_DEVICES, copy_of, language, playbook
 from tests.support_pool import chat
-from workers.adapters.playbook_files import examine
-from workers.commands.copywriting import copy
-from workers.core import guardrails, prompts, surfaces
-from workers.core.fallback import template_text
-from workers.core.playbook import Playbook
+from workers.adapters.playbook.loader import examine
+from workers.commands.content.copywriting import copy
+from workers.core import guardrails
+from workers.core.generation import copy_surfaces, prompts
+from workers.core.generation.templates import template_text
+from workers.core.playbook.playbook import Playbook
 
 GROUPS = ("young", "sports", "business")
 DESCRIPTION = "templates/en/copy-description.yaml"
@@ -28,7 +29,7 @@ DESCRIPTION = "templates/en/copy-description.yaml"
 
 def asked(kind: str, product: str, group: str, spoken: str, known: Playbook | None = None) -> MessageRequest:
     known = known or playbook()
-    return surfaces.request(
+    return copy_surfaces.request(
         known,
         known.surfaces[kind],
         product_id=product,
@@ -42,7 +43,7 @@ def asked(kind: str, product: str, group: str, spoken: str, known: Playbook | No
 
 @pytest.mark.parametrize(("kind", "spoken"), list(product_of(("description", "ad"), ("zh", "en"))))
 def test_every_product_and_group_has_hand_written_copy_that_passes(kind: str, spoken: str) -> None:
-    view = surfaces.for_copy(playbook())
+    view = copy_surfaces.for_copy(playbook())
     said = set()
     for product, group in product_of(playbook().products, GROUPS):
         request = asked(kind, product, group, spoken)
@@ -58,7 +59,7 @@ def test_every_product_and_group_has_hand_written_copy_that_passes(kind: str, sp
 
 @pytest.mark.parametrize(("kind", "spoken"), list(product_of(("description", "ad"), ("zh", "en"))))
 def test_a_prompt_holds_group_product_and_facts_and_asks_for_the_fields(kind: str, spoken: str) -> None:
-    view = surfaces.for_copy(playbook())
+    view = copy_surfaces.for_copy(playbook())
     request = asked(kind, "wireless-earphones", "business", spoken)
     last = prompts.render(view, request)[-1]
     group = next(known for known in playbook().audiences.target_groups if known.id == "business")
@@ -75,13 +76,13 @@ def test_copy_is_brand_neutral() -> None:
     request = asked("ad", "smart-band", "young", "en", known)
     text = MessageText(title="Smart Band, your style", body="Sleep tracking by Acme, in a style that is all you.")
     failed = [
-        verdict.name for verdict in guardrails.check(text, request, surfaces.for_copy(known)) if not verdict.passed
+        verdict.name for verdict in guardrails.check(text, request, copy_surfaces.for_copy(known)) if not verdict.passed
     ]
     assert failed == ["names"]
 
 
 def test_campaigns_and_copy_do_not_see_each_other() -> None:
-    view = surfaces.for_copy(playbook())
+    view = copy_surfaces.for_copy(playbook())
     assert not view.prompts.keys() & playbook().prompts.keys()
     assert not view.templates.keys() & playbook().templates.keys()
     assert set(view.channels) == {"description", "ad"}

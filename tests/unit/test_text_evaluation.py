@@ -9,9 +9,9 @@ import msgspec
 from schemas.messages import Candidate, GuardrailVerdict, LlmUsage, MessageRequest, MessageText
 from tests.support_playbooks import NOW, playbook
 from tests.unit.labelled_texts import push
-from workers.core import arms
-from workers.core.blind_reader import Labelled, recover
-from workers.core.text_evaluation import Scope, Written, evaluate, requests
+from workers.core.experimentation import arms
+from workers.core.generation.evaluation.group_recovery import Labelled, recover
+from workers.core.generation.evaluation.pass_rates import Scope, Written, evaluate, requests
 
 GOOD = push("Your Smart Band", "Your Smart Band with sleep tracking is still in your cart.")
 GROUPS = ("young", "sports", "business")

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from benchmarks.memory_store import MemoryStore
 from tests.support import examples
-from workers.core import keys
-from workers.core.profile import Profile
-from workers.core.timers import DEADLINE, Timers, index_keys, kind_of
+from workers.core.partition import keys
+from workers.core.partition.timers import DEADLINE, Timers, index_keys, kind_of
+from workers.core.profile.model import Profile
 
 
 def commit(store: MemoryStore, timers: Timers) -> Timers:

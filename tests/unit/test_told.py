@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from workers.core.told import LEDGER, Told
-from workers.ports import Output
+from workers.core.stream.published_ids import LEDGER, Told
+from workers.core.stream.records import Output
 
 
 def output(topic: str, **ids: str) -> Output:

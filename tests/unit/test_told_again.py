@@ -9,8 +9,8 @@ import pytest
 
 from tests.support_core import DELAY_S, NOON, LaneHarness
 from tests.support_intake import NOW, map_all
-from workers.core.carts import ONLY_CART
-from workers.ports import Record
+from workers.core.profile.carts import ONLY_CART
+from workers.core.stream.records import Record
 
 
 def order(lane: LaneHarness, at_s: float, order_id: Any = "1001", **more: Any) -> Record:

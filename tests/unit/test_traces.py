@@ -15,10 +15,10 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 
 from tests.support_llm import MODEL, FakeLlm, Fault
-from workers.adapters.llm import OpenAiModel
-from workers.adapters.traces import traces_of
-from workers.errors import Misconfigured, Retryable
-from workers.ports import ChatMessage, CompletionRequest
+from workers.adapters.llm.client import OpenAiModel
+from workers.adapters.observability.traces import traces_of
+from workers.core.errors import Misconfigured, Retryable
+from workers.core.stream.records import ChatMessage, CompletionRequest
 from workers.settings import Settings
 
 TEXT = "Alice likes lamps"
@@ -182,11 +182,11 @@ def test_nothing_is_told_by_default(fake: FakeLlm) -> None:
 
 
 def test_without_the_setting_nothing_of_the_extra_is_imported() -> None:
-    look = "import sys, workers.adapters.llm; sys.exit(any(name.startswith('opentelemetry') for name in sys.modules))"
+    look = "import sys, workers.adapters.llm.client; sys.exit(any(name.startswith('opentelemetry') for name in sys.modules))"
     assert subprocess.run([sys.executable, "-c", look], check=False).returncode == 0
 
 
 def test_traces_without_the_extra_name_the_cure(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "workers.adapters.traces_otlp", None)
+    monkeypatch.setitem(sys.modules, "workers.adapters.observability.traces_otlp", None)
     with pytest.raises(Misconfigured, match=r"attune\[traces\]"):
         traces_of(Settings(traces_url="http://127.0.0.1:4318/v1/traces"))

@@ -9,9 +9,9 @@ import pytest
 from schemas.catalogue import CatalogueProduct
 from schemas.messages import ProductFacts
 from tests.support_core import DELAY_S, NOON, LaneHarness, make_playbook
-from workers.core import links
-from workers.core.house_rules import Policy
-from workers.core.playbook import BrowseAbandonment, Campaign, CrossSell, Playbook, RepeatView
+from workers.core.catalogue import links
+from workers.core.playbook.playbook import BrowseAbandonment, Campaign, CrossSell, Playbook, RepeatView
+from workers.core.playbook.policy import Policy
 
 PHISHING = {
     "product_id": "p-evil",

@@ -20,8 +20,8 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.structs import TopicPartition
 
 from tests.support import slowness
-from workers.adapters import unpacking
-from workers.adapters.unpacking import MOST_OF_A_BATCH, BoundedRecords, bound
+from workers.adapters.kafka import decompression
+from workers.adapters.kafka.decompression import MOST_OF_A_BATCH, BoundedRecords, bound
 
 GZIP, SNAPPY, LZ4, ZSTD = 1, 2, 3, 4
 CODECS = {"gzip": GZIP, "snappy": SNAPPY, "lz4": LZ4, "zstd": ZSTD}
@@ -108,7 +108,7 @@ def test_many_middling_batches_come_in_several_answers(codec: int) -> None:
     while taken < 20:
         records = read(data)
         got = [record.offset for record in records if record.offset >= taken]
-        assert len(got) * size <= unpacking.ENOUGH_OF_AN_ANSWER + size
+        assert len(got) * size <= decompression.ENOUGH_OF_AN_ANSWER + size
         assert records.next_fetch_offset == got[-1] + 1, "the next fetch begins behind it"
         data = b"".join(batch(codec, bytes(size), base=number) for number in range(records.next_fetch_offset, 20))
         taken, rounds = records.next_fetch_offset, rounds + 1
@@ -124,11 +124,11 @@ def test_a_partition_full_of_bombs_takes_nothing_from_another() -> None:
 @pytest.mark.parametrize(
     ("decode", "packed"),
     [
-        (unpacking.gzip_decode, gzip.compress(b"a") + gzip.compress(b"b")),
-        (unpacking.lz4_decode, bytes(cramjam.lz4.compress(b"a")) + bytes(cramjam.lz4.compress(b"b"))),
-        (unpacking.zstd_decode, bytes(cramjam.zstd.compress(b"a")) + bytes(cramjam.zstd.compress(b"b"))),
-        (unpacking.snappy_decode, snappy_encode(b"ab", xerial_blocksize=1)),
-        (unpacking.snappy_decode, snappy_encode(b"ab", xerial_compatible=False)),
+        (decompression.gzip_decode, gzip.compress(b"a") + gzip.compress(b"b")),
+        (decompression.lz4_decode, bytes(cramjam.lz4.compress(b"a")) + bytes(cramjam.lz4.compress(b"b"))),
+        (decompression.zstd_decode, bytes(cramjam.zstd.compress(b"a")) + bytes(cramjam.zstd.compress(b"b"))),
+        (decompression.snappy_decode, snappy_encode(b"ab", xerial_blocksize=1)),
+        (decompression.snappy_decode, snappy_encode(b"ab", xerial_compatible=False)),
     ],
     ids=["gzip", "lz4", "zstd", "snappy of Java", "snappy"],
 )
@@ -138,8 +138,8 @@ def test_what_is_made_of_several_pieces_is_one(decode: Any, packed: bytes) -> No
 
 def test_thousands_of_empty_pieces_take_no_time() -> None:
     began_s = time.thread_time()
-    with pytest.raises(unpacking.NotUnpacked):
-        unpacking.gzip_decode(gzip.compress(b"") * 50_000)
+    with pytest.raises(decompression.NotUnpacked):
+        decompression.gzip_decode(gzip.compress(b"") * 50_000)
     assert time.thread_time() - began_s < 0.2 * slowness()
 
 
@@ -147,18 +147,18 @@ def test_thousands_of_empty_pieces_take_no_time() -> None:
 def test_many_pieces_are_bounded_together(piece: str) -> None:
     half = bytes(MOST_OF_A_BATCH // 2 + 1)
     packed = snappy_encode(half * 2) if piece == "snappy" else getattr(codec, f"{piece}_encode")(half) * 2
-    with pytest.raises(unpacking.NotUnpacked):
-        getattr(unpacking, f"{piece}_decode")(packed)
+    with pytest.raises(decompression.NotUnpacked):
+        getattr(decompression, f"{piece}_decode")(packed)
 
 
 @pytest.mark.parametrize("name", ["gzip", "lz4", "zstd", "snappy"])
 def test_what_cannot_be_unpacked_is_told_from_other_errors(name: str) -> None:
     for broken in (b"nonsense" * 9, getattr(codec, f"{name}_encode")(b"abc" * 99)[:-9]):
-        with pytest.raises(unpacking.NotUnpacked):
-            getattr(unpacking, f"{name}_decode")(broken)
+        with pytest.raises(decompression.NotUnpacked):
+            getattr(decompression, f"{name}_decode")(broken)
 
 
 def test_the_names_of_aiokafka_that_are_touched_are_there() -> None:
     assert fetcher.MemoryRecords is BoundedRecords
     for name in ("gzip_decode", "snappy_decode", "lz4_decode", "zstd_decode"):
-        assert getattr(default_records, name) is getattr(unpacking, name)
+        assert getattr(default_records, name) is getattr(decompression, name)

@@ -7,10 +7,10 @@ from types import ModuleType
 
 import pytest
 
-from workers.adapters import llm_load
-from workers.core import routing, waiting
-from workers.core.routing import Capacity
-from workers.core.waiting import GHOST, WaitingLine, patience_s
+from workers.adapters.llm import vllm_load
+from workers.core.resilience import load_balancer, priority_queue
+from workers.core.resilience.load_balancer import Capacity
+from workers.core.resilience.priority_queue import GHOST, WaitingLine, patience_s
 
 ROOM = 100
 #: Two calls a second, one second each.
@@ -113,7 +113,7 @@ def test_in_a_replay_all_wait_until_their_end() -> None:
     assert place.begins_by_s == 20.0
 
 
-@pytest.mark.parametrize("module", [waiting, routing, llm_load], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [priority_queue, load_balancer, vllm_load], ids=lambda module: module.__name__)
 def test_the_examples_in_the_docstrings_hold(module: ModuleType) -> None:
     found = doctest.testmod(module)
     assert found.attempted > 0

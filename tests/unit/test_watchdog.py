@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.support import wait_until
-from workers.adapters.exits import Exit
-from workers.adapters.watchdog import ASSIGNMENT, Pulse, Watchdog
+from workers.adapters.process.exit_codes import Exit
+from workers.adapters.process.watchdog import ASSIGNMENT, Pulse, Watchdog
 
 ROOT = Path(__file__).resolve().parents[2]
 LOOP_S, STALL_S, STOP_S = 15.0, 60.0, 25.0

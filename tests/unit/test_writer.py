@@ -14,11 +14,11 @@ import pytest
 from schemas.messages import Candidate, MessageRequest
 from tests.support_llm import MODEL, FakeLlm, Fault
 from tests.support_playbooks import language, playbook, request
-from workers.adapters.llm import OpenAiModel
-from workers.adapters.metrics import WorkerMetrics
-from workers.agents.writer import Writer
-from workers.core.breaker import BreakerRule
-from workers.errors import Misconfigured, Unavailable
+from workers.adapters.llm.client import OpenAiModel
+from workers.adapters.observability.metrics import WorkerMetrics
+from workers.core.errors import Misconfigured, Unavailable
+from workers.core.resilience.circuit_breaker import BreakerRule
+from workers.roles.text_writer import Writer
 from workers.settings import Settings
 
 IN_FLIGHT = 4

@@ -12,10 +12,10 @@ from schemas.messages import MessageRequest
 from tests.support_playbooks import NOW, facts, language, playbook, request
 from tests.unit.recorded_answers import CHINESE
 from workers.core import guardrails
-from workers.core.fallback import template_text
-from workers.core.playbook import Decoding
-from workers.core.writing import FAILURES, Draft
-from workers.ports import Completion, CompletionUsage
+from workers.core.generation.draft import FAILURES, Draft
+from workers.core.generation.templates import template_text
+from workers.core.playbook.playbook import Decoding
+from workers.core.stream.records import Completion, CompletionUsage
 
 GOOD = json.dumps(
     {"title": "Your Smart Band is waiting", "body": "Heart-rate monitoring and sleep tracking, in your cart."}

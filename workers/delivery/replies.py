@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from workers.delivery.channels import Bounced, Failed, Later, Result
+from workers.delivery.ports import Bounced, Failed, Later, Result
 
 #: At the beginning of a line, or marked by `#` or brackets, as Barracuda, IronPort and qmail have it; never a bare number
 #: in a sentence, which may be an address of the Internet or a version.

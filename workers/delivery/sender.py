@@ -8,11 +8,11 @@ from datetime import datetime
 import msgspec
 
 from schemas.topics import message_topic
-from workers.delivery.channels import AddressBook, Channel
-from workers.delivery.delivery import Delivery, Rules
+from workers.delivery.dispatch import Delivery, Rules
 from workers.delivery.feedback import FeedbackPublisher
-from workers.delivery.intake import Intake
+from workers.delivery.inbox import Intake
 from workers.delivery.ledger import Ledger
+from workers.delivery.ports import AddressBook, Channel
 
 #: So long a step waits for records when there is nothing to do [s].
 _IDLE_S = 0.2

@@ -11,25 +11,25 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from schemas.messages import GuardrailVerdict, MessageText
-from workers.core.cleaning import visible
-from workers.core.guardrails.claims import claims
-from workers.core.guardrails.contact import contact
-from workers.core.guardrails.disguise import disguise
-from workers.core.guardrails.duplicate import duplicate
-from workers.core.guardrails.harmless import trusted
-from workers.core.guardrails.language import Language, language
-from workers.core.guardrails.market import market
-from workers.core.guardrails.meta import meta
-from workers.core.guardrails.names import banned_words, examples, names
-from workers.core.guardrails.numbers import numbers
-from workers.core.guardrails.offers import offers
-from workers.core.guardrails.privacy import leaks, personal_data
-from workers.core.guardrails.relevance import relevance
-from workers.core.guardrails.safety import brand_safety
-from workers.core.guardrails.shape import length, markup, repetition, structure, too_long
+from workers.core.guardrails.checks.brand_safety import brand_safety
+from workers.core.guardrails.checks.claims import claims
+from workers.core.guardrails.checks.contact import contact
+from workers.core.guardrails.checks.duplicate import duplicate
+from workers.core.guardrails.checks.form import length, markup, repetition, structure, too_long
+from workers.core.guardrails.checks.language import Language, language
+from workers.core.guardrails.checks.market import market
+from workers.core.guardrails.checks.model_talk import meta
+from workers.core.guardrails.checks.names import banned_words, examples, names
+from workers.core.guardrails.checks.numbers import numbers
+from workers.core.guardrails.checks.obfuscation import disguise
+from workers.core.guardrails.checks.offers import offers
+from workers.core.guardrails.checks.privacy import leaks, personal_data
+from workers.core.guardrails.checks.relevance import relevance
+from workers.core.guardrails.checks.voice import voice
 from workers.core.guardrails.subject import About, Subject, subject
-from workers.core.guardrails.voice import voice
-from workers.core.playbook import Playbook
+from workers.core.guardrails.trusted_input import trusted
+from workers.core.playbook.playbook import Playbook
+from workers.core.text.sanitize import visible
 
 __all__ = ["GROUNDING", "LONGEST_MESSAGE", "NAMES", "About", "Language", "check", "market_verdict", "passed"]
 
@@ -76,7 +76,7 @@ def check(
     """One verdict of every guardrail, in the order of NAMES. `detect` None = the script decides the language alone.
 
     `about` is the request (or anything with its language, channel and product); its channel must be in the playbook.
-    `example_words` are those of the prompt's examples, `sketches` those of the customer's last messages (core.sketch). What
+    `example_words` are those of the prompt's examples, `sketches` those of the customer's last messages (core.text.near_duplicates). What
     the product is called counts as its own data only where that is no more than a name (harmless.py). A detail is one
     visible line of at most 200 characters.
 

@@ -11,12 +11,12 @@ from typing import Protocol
 import msgspec
 
 from schemas.messages import MessageText, ProductFacts
-from workers.core.guardrails.confusables import as_read
-from workers.core.guardrails.money import plain_amounts
-from workers.core.guardrails.prices import ANNOUNCED, Reduction, speakable
-from workers.core.house_rules import Market
-from workers.core.markets import market_of
-from workers.core.playbook import Playbook
+from workers.core.guardrails.grounding.prices import ANNOUNCED, Reduction, speakable
+from workers.core.playbook.markets import market_of
+from workers.core.playbook.playbook import Playbook
+from workers.core.playbook.policy import Market
+from workers.core.text.amounts import plain_amounts
+from workers.core.text.confusables import as_read
 
 #: Apostrophes and hyphens that keyboards, languages and models write for ' and -.
 _WRITTEN_OTHERWISE = str.maketrans(dict.fromkeys("’ʼ‛ʹ", "'") | dict.fromkeys("‐‑", "-"))

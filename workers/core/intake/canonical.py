@@ -14,9 +14,9 @@ import msgspec
 from schemas import codec
 from schemas.events import CONSENT_UPDATED, PRODUCT_ADDED, PRODUCT_REMOVED, PRODUCT_VIEWED, REFUSALS
 from schemas.values import MAX_ID, Json, absent, agreed, identifier, instant, obj, person, text
+from workers.core.errors import InvalidEvent
 from workers.core.intake import commerce
-from workers.core.intake.reasons import reject
-from workers.errors import InvalidEvent
+from workers.core.intake.rejections import reject
 
 MAX_EVENT_BYTES = 256 * 1024
 #: What a wrong clock writes (1970, 1980) is not a time at which a customer of ours did something.

@@ -9,15 +9,23 @@ from collections.abc import Iterable
 from functools import partial
 from typing import assert_never
 
-from workers.core import facts
-from workers.core.fold import Folded
-from workers.core.playbook import BrowseAbandonment, Campaign, CartAbandonment, CrossSell, Playbook, RepeatView, Trigger
-from workers.core.profile import MAX_DONE, OpenRequest, Profile
-from workers.core.timers import Timers
+from workers.core.catalogue import product_facts
+from workers.core.partition.timers import Timers
+from workers.core.playbook.playbook import (
+    BrowseAbandonment,
+    Campaign,
+    CartAbandonment,
+    CrossSell,
+    Playbook,
+    RepeatView,
+    Trigger,
+)
+from workers.core.profile.fold import Folded
+from workers.core.profile.model import MAX_DONE, OpenRequest, Profile
 from workers.core.triggers.base import Kind, Objection, Occurrence
 from workers.core.triggers.carts import Carts
-from workers.core.triggers.looks import RepeatViews, Visits
-from workers.core.triggers.purchases import Purchases
+from workers.core.triggers.orders import Purchases
+from workers.core.triggers.product_views import RepeatViews, Visits
 
 __all__ = [
     "QUIET",
@@ -72,7 +80,7 @@ class Triggers:
     """The triggers of one playbook."""
 
     def __init__(self, playbook: Playbook) -> None:
-        speaks_of = partial(facts.speaks_of, playbook=playbook)
+        speaks_of = partial(product_facts.speaks_of, playbook=playbook)
         self._carts, self._repeat_views, self._visits = Carts(speaks_of), RepeatViews(), Visits(speaks_of)
         self._purchases = Purchases(playbook.products, speaks_of)
         self._campaigns: dict[Kind, list[Campaign]] = {}

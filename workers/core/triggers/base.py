@@ -9,9 +9,9 @@ from typing import Protocol
 import msgspec
 
 from schemas.base import AbortType, SourceEvent
-from workers.core.ids import key_digest
-from workers.core.playbook import Campaign, Trigger
-from workers.core.profile import MAX_TEXT, CartLine, OpenRequest, Profile
+from workers.core.common.ids import key_digest
+from workers.core.playbook.playbook import Campaign, Trigger
+from workers.core.profile.model import MAX_TEXT, CartLine, OpenRequest, Profile
 
 #: Why something must not be said, as the ledger calls it and in words.
 Objection = tuple[AbortType, str]

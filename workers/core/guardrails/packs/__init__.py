@@ -7,9 +7,9 @@ from functools import lru_cache
 
 import msgspec
 
+from workers.core.guardrails.matching.pattern_table import Screen
 from workers.core.guardrails.packs import cn, eu, gb, medical, us
 from workers.core.guardrails.packs.rules import Pack, PriceRule, Rule
-from workers.core.guardrails.screen import Screen
 
 __all__ = ["PACKS", "Breach", "breach", "price_rules"]
 

@@ -1,0 +1,185 @@
+"""Settings → where the role `deliver` hands each channel's messages over. What is wrong is said before anything is sent."""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+from collections.abc import Callable
+from email.utils import parseaddr
+from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
+
+import msgspec
+
+from workers.core.errors import Misconfigured
+from workers.delivery.addresses import SqliteAddressBook
+from workers.delivery.dispatch import Rules
+from workers.delivery.email_address import mailbox
+from workers.delivery.ports import AddressBook, Channel
+from workers.delivery.transports.fcm import FcmChannel, TokenFile
+from workers.delivery.transports.http import Endpoint
+from workers.delivery.transports.mime import Identity
+from workers.delivery.transports.smtp import SmtpChannel, SmtpServer
+from workers.delivery.transports.webhook import KnownThere, WebhookChannel, secret_of
+from workers.secrets import reveal
+from workers.settings import Settings
+
+_SMTP_PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
+_WEBHOOK = ("http", "https")
+_FCM = ("fcm+http", "fcm+https")
+#: channel → what may stand before :// of its URL
+SCHEMES = {"email": (*_SMTP_PORTS, *_WEBHOOK), "push": (*_FCM, *_WEBHOOK), "sms": _WEBHOOK, "in_app": _WEBHOOK}
+
+
+class Port(msgspec.Struct, frozen=True, kw_only=True):
+    """Where one channel's messages go. `addresses` opens the address book, in the thread that reads it."""
+
+    where: str
+    channel: Channel
+    addresses: Callable[[], AddressBook]
+    rules: Rules
+
+
+def configured(settings: Settings) -> tuple[str, ...]:
+    """The channels that have somewhere to go.
+
+    >>> configured(Settings(deliver_sms="https://sms.example/send"))
+    ('sms',)
+    """
+    return tuple(channel for channel in SCHEMES if getattr(settings, _setting(channel)) != "off")
+
+
+def ports(settings: Settings) -> dict[str, Port]:
+    """One port for each of them; nothing is connected yet. Raises Misconfigured naming the setting."""
+    if not configured(settings):
+        raise Misconfigured(
+            "deliver has nothing to do.",
+            f"set one of: {', '.join('ATTUNE_' + _setting(one).upper() for one in SCHEMES)}",
+        )
+    if settings.deliver_timeout_s >= settings.stop_timeout_s:
+        raise Misconfigured(
+            f"deliver_timeout_s = {settings.deliver_timeout_s:g} is not below stop_timeout_s.",
+            "a message in hand must end before the process is ended",
+        )
+    rates = _rates(settings)
+    return {channel: _port(channel, settings, rates.get(channel)) for channel in configured(settings)}
+
+
+def _port(channel: str, settings: Settings, rate_per_s: float | None) -> Port:
+    name = _setting(channel)
+    url = _url(name, reveal(getattr(settings, name)), SCHEMES[channel])
+    smtp = url.scheme in _SMTP_PORTS
+    resend = not smtp if settings.deliver_after_crash == "auto" else settings.deliver_after_crash == "resend"
+    addresses: Callable[[], AddressBook] = KnownThere
+    if url.scheme not in _WEBHOOK:
+        addresses = _addresses(settings, channel)
+    return Port(
+        where=f"{url.scheme}://{url.hostname}",
+        channel=_smtp(url, settings) if smtp else _http(name, url, settings),
+        addresses=addresses,
+        rules=Rules(resend=resend, rate_per_s=rate_per_s),
+    )
+
+
+def _http(name: str, url: SplitResult, settings: Settings) -> Channel:
+    try:
+        endpoint = Endpoint(url.geturl().removeprefix("fcm+"), settings.deliver_timeout_s)
+    except ValueError as error:
+        raise Misconfigured(f"{name}: {error}.", "https://host/path, ASCII without spaces") from error
+    if url.scheme in _FCM:
+        return FcmChannel(endpoint.post, _token(settings))
+    try:
+        return WebhookChannel(endpoint.post, secret_of(reveal(settings.deliver_webhook_secret)))
+    except ValueError as error:
+        raise Misconfigured(f"deliver_webhook_secret: {error}.", 'echo "whsec_$(openssl rand -base64 32)"') from error
+
+
+def _setting(channel: str) -> str:
+    return f"deliver_{channel}"
+
+
+def _url(name: str, text: str, schemes: tuple[str, ...]) -> SplitResult:
+    """Says what is wrong without the text: people put secrets into URLs."""
+    allowed = f"`off`, or {', '.join(f'{scheme}://' for scheme in schemes)} and a host"
+    try:
+        url = urlsplit(text)
+        port = url.port
+    except ValueError as error:
+        raise Misconfigured(f"{name} is not a URL.", allowed) from error
+    if url.scheme not in schemes or not url.hostname or port == 0:
+        raise Misconfigured(f"{name} is not a URL that this channel can use.", allowed)
+    if url.username is not None or url.fragment:
+        raise Misconfigured(
+            f"{name} has a user, a password or a fragment in its URL.",
+            "take it out: passwords have settings of their own",
+        )
+    return url
+
+
+def _smtp(url: SplitResult, settings: Settings) -> SmtpChannel:
+    if url.path.strip("/") or url.query:
+        raise Misconfigured("deliver_email: a mail server has no path.", "smtp://host:port")
+    name, address = parseaddr(settings.deliver_from)
+    try:
+        sender = mailbox(address)
+        if sender.needs_utf8:
+            raise ValueError("not ASCII before the @")
+    except ValueError as error:
+        raise Misconfigured(
+            "deliver_from is not an address.", "news@shop.example, or The Shop <news@shop.example>"
+        ) from error
+    if len(settings.deliver_unsubscribe_secret) < 16:
+        raise Misconfigured("deliver_unsubscribe_secret is shorter than 16 characters.", "`openssl rand -hex 32`")
+    if bool(settings.deliver_smtp_user) != bool(settings.deliver_smtp_password):
+        raise Misconfigured("deliver_smtp_user and deliver_smtp_password go together.", "set both or none")
+    if settings.deliver_smtp_user and url.scheme == "smtp":
+        raise Misconfigured(
+            "deliver_smtp_user with smtp:// would send the password in plain text.", "smtps:// or smtp+starttls://"
+        )
+    server = SmtpServer(
+        host=url.hostname or "",
+        port=url.port or _SMTP_PORTS[url.scheme],
+        starttls=url.scheme == "smtp+starttls",
+        tls=url.scheme == "smtps",
+        user=settings.deliver_smtp_user,
+        password=reveal(settings.deliver_smtp_password),
+        timeout_s=settings.deliver_timeout_s,
+    )
+    return SmtpChannel(
+        server, Identity(address=sender.envelope, name=name), reveal(settings.deliver_unsubscribe_secret).encode()
+    )
+
+
+def _addresses(settings: Settings, channel: str) -> Callable[[], AddressBook]:
+    path = Path(settings.deliver_addresses)
+    try:
+        SqliteAddressBook(path).address("", channel)
+    except sqlite3.Error as error:
+        raise Misconfigured(
+            f"deliver_addresses: {settings.deliver_addresses!r}: {error}.",
+            "name a SQLite file with a table addresses(user_id, channel, address)",
+        ) from error
+    return lambda: SqliteAddressBook(path)
+
+
+def _token(settings: Settings) -> TokenFile:
+    token = TokenFile(Path(settings.deliver_push_token_file))
+    if not token():
+        raise Misconfigured("deliver_push_token_file: there is no token in it.", "name a file with the bearer token")
+    return token
+
+
+def _rates(settings: Settings) -> dict[str, float]:
+    rates = {}
+    for part in filter(None, (part.strip() for part in settings.deliver_rates_per_s.split(","))):
+        channel, text = (side.strip() for side in part.partition("=")[::2])
+        try:
+            rate_per_s = float(text)
+        except ValueError:
+            rate_per_s = 0.0
+        if channel not in SCHEMES or not 0 < rate_per_s < math.inf:
+            raise Misconfigured(
+                f"deliver_rates_per_s: {part!r} is not allowed.", f"email=50,sms=5; channels: {', '.join(SCHEMES)}"
+            )
+        rates[channel] = rate_per_s
+    return rates

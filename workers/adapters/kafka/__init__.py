@@ -1,0 +1,1 @@
+"""Kafka clients: configuration, reader, publisher, administration, broadcast state."""

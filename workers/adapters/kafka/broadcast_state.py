@@ -1,0 +1,214 @@
+"""Follows the topics by which people and `learn` tell every worker what holds: control.switches, policy.snapshots, copy.pool."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Generic, Protocol, Self, TypeVar
+
+from workers.adapters.kafka.reader import TopicReader
+from workers.adapters.kafka.topic_watch import TopicWatch
+from workers.adapters.process import clock, exit_codes
+from workers.core.decisioning.control_state import SNAPSHOTS, SWITCHES, Directions, Guidance
+from workers.core.errors import Misconfigured, Unavailable
+from workers.core.generation.pool.entries import POOL, Pool, Shelf
+from workers.core.stream.records import Record
+from workers.settings import Settings
+
+log = logging.getLogger(__name__)
+
+#: How long the start waits for the next record of a broker that has answered before [s].
+_PATIENCE_S = 15.0
+#: A topic that is gone so long does not come back by itself [s].
+GONE_LIMIT_S = 30.0
+#: A record is taken over at the latest this long after it has come [s].
+_POLL_S = 0.1
+
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Told(Protocol[T_co]):
+    """What is built from the records of the topics; `current` is replaced, never changed."""
+
+    def take(self, record: Record) -> bool:
+        """Takes one record over; False if it is not usable."""
+        ...
+
+    @property
+    def current(self) -> T_co:
+        """What holds after all records so far; the same object as long as nothing has changed."""
+        ...
+
+
+class Broadcast(Generic[T]):
+    """Keeps what holds for an installation, as `told` builds it from `topics`. A context manager, or `start` and `stop`.
+
+    `current` may be read from any thread and holds no lock. While the brokers are away what was known last holds: nothing
+    can be published meanwhile either. A topic that was deleted and made anew is read from its beginning; what the old one said
+    holds until the new one says otherwise. Any other failure ends the process, and so does a topic that stays away: a worker
+    that does not hear people any more must not go on.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        topics: Iterable[str],
+        told: Told[T],
+        *,
+        on_change: Callable[[T], None] | None = None,
+        end_process: Callable[[int], object] = os._exit,
+        gone_limit_s: float = GONE_LIMIT_S,
+    ) -> None:
+        """Connects nowhere yet. `on_change` is called whenever `current` has changed, after the start in the thread;
+        `gone_limit_s`: how long a topic may be gone.
+        """
+        self._settings = settings
+        self._topics = tuple(topics)
+        self._told = told
+        self._on_change = on_change
+        self._end_process = end_process
+        self._gone_limit_s = gone_limit_s
+        self._current = told.current
+        self._reader: TopicReader | None = None
+        self._thread: threading.Thread | None = None
+        self._stopping = threading.Event()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def current(self) -> T:
+        """What holds now."""
+        return self._current
+
+    def start(self) -> None:
+        """Returns when everything that was committed at the time of the call is known, and follows from then on.
+
+        Raises Unavailable when the brokers do not answer, Misconfigured when a topic is missing.
+        """
+        self._stopping.clear()
+        reader = self._reader = TopicReader(self._settings, self._topics)
+        try:
+            watch = TopicWatch(self._settings, self._topics, self._gone_limit_s)
+            self._catch_up(reader)
+        except BaseException:
+            self.stop()
+            raise
+        self._thread = threading.Thread(target=self._follow, args=(reader, watch), name="broadcast", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends following; `current` keeps what was known last."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join()
+        if self._reader is not None:
+            self._reader.__exit__(None, None, None)
+        self._thread = self._reader = None
+
+    def _catch_up(self, reader: TopicReader) -> None:
+        heard_s = clock.monotonic_s()
+        while not reader.at_end:
+            if self._take(reader):
+                heard_s = clock.monotonic_s()
+            elif clock.monotonic_s() - heard_s > _PATIENCE_S:
+                raise Unavailable(
+                    f"{' and '.join(map(self._settings.topic, self._topics))} cannot be read to the end.",
+                    "is Kafka up?",
+                )
+
+    def _follow(self, reader: TopicReader, watch: TopicWatch) -> None:
+        anew = False
+        try:
+            while not self._stopping.is_set():
+                self._take(reader)
+                if remade := watch.remade():
+                    log.warning("%s was made anew: it is read from its beginning", " and ".join(remade))
+                    anew = True
+                if anew and (other := self._begin_again()) is not None:
+                    reader, anew = other, False
+        except BaseException as error:
+            log.critical("the worker ends: it no longer hears %s: %s", self._heard, error, exc_info=error)
+            self._end_process(exit_codes.code_of(error))
+
+    def _begin_again(self) -> TopicReader | None:
+        """A reader at the beginning of the topics, in the place of the one before; None = there is no broker just now."""
+        try:
+            reader = TopicReader(self._settings, self._topics)
+        except (Unavailable, Misconfigured):  # the watch says if it stays like this
+            return None
+        before, self._reader = self._reader, reader
+        if before is not None:
+            before.__exit__(None, None, None)
+        return reader
+
+    def _take(self, reader: TopicReader) -> bool:
+        """One poll; True if something came."""
+        records = reader.poll(_POLL_S)
+        for record in records:
+            if not self._told.take(record):
+                log.warning("%s offset %d is not usable and ignored", record.topic, record.offset)
+        before, self._current = self._current, self._told.current
+        if before is not self._current:
+            self._say(before, self._current)
+            if self._on_change is not None:
+                self._on_change(self._current)
+        return bool(records)
+
+    @property
+    def _heard(self) -> str:
+        """What it follows, in words."""
+        return " and ".join(self._topics)
+
+    def _say(self, before: T, now: T) -> None:
+        """What a person who reads the log must know of a change."""
+
+
+class Follower(Broadcast[Guidance]):
+    """What is paused, and what was learnt of each arm: the guidance of an installation."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        topics: Iterable[str] = (SWITCHES, SNAPSHOTS),
+        *,
+        on_change: Callable[[Guidance], None] | None = None,
+        end_process: Callable[[int], object] = os._exit,
+        gone_limit_s: float = GONE_LIMIT_S,
+    ) -> None:
+        """See Broadcast."""
+        super().__init__(
+            *(settings, topics, Directions()),
+            on_change=on_change,
+            end_process=end_process,
+            gone_limit_s=gone_limit_s,
+        )
+
+    @property
+    def _heard(self) -> str:
+        return "what is paused"
+
+    def _say(self, before: Guidance, now: Guidance) -> None:
+        if before.paused != now.paused:
+            log.info("paused now: %s", ", ".join(sorted(now.paused)) or "nothing")
+
+
+def follow_pool(
+    settings: Settings,
+    *,
+    end_process: Callable[[int], object] = os._exit,
+    gone_limit_s: float = GONE_LIMIT_S,
+) -> Broadcast[Shelf]:
+    """The approved texts of an installation's pool; connects nowhere yet. See Broadcast."""
+    return Broadcast(settings, (POOL,), Pool(), end_process=end_process, gone_limit_s=gone_limit_s)

@@ -1,0 +1,83 @@
+"""How every client reaches the brokers: address, TLS and SASL, from the settings; nothing else is decided here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from workers.core.errors import Misconfigured
+from workers.secrets import reveal
+from workers.settings import Settings
+
+MECHANISM = "SCRAM-SHA-512"  # the only one: the password never crosses the wire
+
+
+def client_config(settings: Settings) -> dict[str, str | int]:
+    """The part of a librdkafka configuration (confluent_kafka) that names the brokers and proves who we are.
+
+    Plain text without `kafka_ca`, TLS with it, SASL over TLS with `kafka_user`. Holds the password: never log it.
+    Raises Misconfigured while `brokers` is `embedded` (whoever starts the embedded Kafka replaces it by an address),
+    and when the file of authorities is missing.
+    """
+    config: dict[str, str | int] = {
+        "bootstrap.servers": _brokers(settings),
+        "security.protocol": security_protocol(settings),
+        "reconnect.backoff.max.ms": 1000,  # a broker that is back is found within a second, not ten
+    }
+    if settings.kafka_ca:
+        config["ssl.ca.location"] = _authorities(settings)
+    if settings.kafka_user:
+        config |= {
+            "sasl.mechanism": MECHANISM,
+            "sasl.username": settings.kafka_user,
+            "sasl.password": reveal(settings.kafka_password),
+        }
+    return config
+
+
+def quiet_config(settings: Settings) -> dict[str, str | int]:
+    """The same for commands: what passes by itself (a broker that starts or goes away) is told by the calls that fail,
+    not by librdkafka's own lines on a person's terminal.
+    """
+    return {**client_config(settings), "log_level": 2}
+
+
+def kafka_python_config(settings: Settings) -> dict[str, str | list[str]]:
+    """The same for kafka-python's clients (keyword arguments). Raises Misconfigured as `client_config` does."""
+    config: dict[str, str | list[str]] = {
+        "bootstrap_servers": _brokers(settings).split(","),
+        "security_protocol": security_protocol(settings),
+    }
+    if settings.kafka_ca:
+        config["ssl_cafile"] = _authorities(settings)
+    if settings.kafka_user:
+        config |= {
+            "sasl_mechanism": MECHANISM,
+            "sasl_plain_username": settings.kafka_user,
+            "sasl_plain_password": reveal(settings.kafka_password),
+        }
+    return config
+
+
+def security_protocol(settings: Settings) -> str:
+    """Kafka's name for it: PLAINTEXT, SSL or SASL_SSL.
+
+    >>> security_protocol(Settings(kafka_ca="ca.pem"))
+    'SSL'
+    """
+    if settings.kafka_user:
+        return "SASL_SSL"
+    return "SSL" if settings.kafka_ca else "PLAINTEXT"
+
+
+def _brokers(settings: Settings) -> str:
+    if settings.brokers == "embedded":
+        raise Misconfigured(
+            "brokers = 'embedded' is not an address.", "start the embedded Kafka first, or set ATTUNE_BROKERS"
+        )
+    return ",".join(address.strip() for address in settings.brokers.split(","))
+
+
+def _authorities(settings: Settings) -> str:
+    if not Path(settings.kafka_ca).is_file():  # the clients would say "connection failed" and try for ever
+        raise Misconfigured(f"kafka_ca: there is no file {settings.kafka_ca}.", "name the brokers' authorities (PEM)")
+    return settings.kafka_ca

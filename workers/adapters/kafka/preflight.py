@@ -1,0 +1,107 @@
+"""What a worker asks the brokers before it begins: are its topics there, do they fit together, may it write as it must.
+
+Said at the start, with the cure, instead of as a strange error in the middle of a batch. Changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import ConfigResource  # where the library defines them
+from confluent_kafka.admin._topic import TopicDescription
+
+from schemas.topics import TOPICS, Topic
+from workers.adapters.kafka.topic_plan import Limits, misfits
+from workers.core.errors import Misconfigured, Unavailable
+from workers.settings import Settings
+
+_TIMEOUT_S = 10.0
+_MISSING = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.UNKNOWN_TOPIC_ID}
+_REFUSED = {KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED}
+
+
+def topic_id(client_config: Mapping[str, str | int], topic: str) -> str:
+    """The id that the broker gave to a topic when it was made. Raises Misconfigured when there is none, Unavailable."""
+    found = _describe(AdminClient(dict(client_config)), [topic])
+    if topic not in found:
+        raise Misconfigured(f"there is no topic {topic}.", "`attune topics apply` creates it; was it deleted?")
+    return str(found[topic].topic_id)
+
+
+def ids_of(admin: AdminClient, topics: list[str]) -> dict[str, str]:
+    """The ids of those topics that there are. Raises Misconfigured when this user may not see one, Unavailable."""
+    return {topic: str(about.topic_id) for topic, about in _describe(admin, topics).items()}
+
+
+def partitions_of(admin: AdminClient, topics: list[str]) -> dict[str, list[int]]:
+    """The partitions of those topics that there are. Raises as `ids_of` does."""
+    return {topic: [part.id for part in about.partitions] for topic, about in _describe(admin, topics).items()}
+
+
+def check_broker(
+    settings: Settings,
+    client_config: Mapping[str, str | int],
+    role: str,
+    sources: Sequence[str],
+    changelog: str | None,
+) -> None:
+    """Refuses to start a role that this cluster would let down; names are without the prefix.
+
+    Raises Misconfigured naming everything that is wrong, what was expected, and what was found: a missing topic, a partition
+    count, a limit of the brokers below what this role needs. Raises Unavailable when no broker answers.
+    """
+    admin = AdminClient(dict(client_config))
+    together = {*sources, changelog} if changelog is not None else set()  # without state a source may have any count
+    outputs = {topic.name for topic in TOPICS if role in topic.writers and not _of_a_channel(topic)}
+    wanted = {settings.topic(name): name for name in (*sources, changelog, *sorted(outputs)) if name is not None}
+    found = _describe(admin, list(wanted))
+    counts = {name: len(found[topic].partitions) if topic in found else None for topic, name in wanted.items()}
+    written = [topic for topic, name in wanted.items() if topic in found and (name in outputs or name == changelog)]
+    wrong = misfits(settings, counts, together, _limits(admin, written))
+    if wrong:
+        raise Misconfigured(
+            f"Kafka at {settings.brokers} does not fit {role}: {'; '.join(wrong)}.",
+            "`attune topics show` compares them all, `attune topics apply` creates what is missing; Kafka calls missing what "
+            "this user may not see",
+        )
+
+
+def _of_a_channel(topic: Topic) -> bool:
+    """Which channels there are is the playbook's business."""
+    return topic.name.startswith("messages.")
+
+
+def _describe(admin: AdminClient, topics: list[str]) -> dict[str, TopicDescription]:
+    """The topics that exist."""
+    found: dict[str, TopicDescription] = {}
+    for topic, future in admin.describe_topics(TopicCollection(topics), request_timeout=_TIMEOUT_S).items():
+        try:
+            found[topic] = future.result()
+        except KafkaException as error:
+            reason: KafkaError = error.args[0]
+            if reason.code() in _REFUSED:
+                raise Misconfigured(f"this user may not see {topic}: {reason.str()}", "grant it Describe") from error
+            if reason.code() not in _MISSING:
+                raise Unavailable(f"{topic} cannot be looked at: {reason.str()}", "is Kafka up?") from error
+    return found
+
+
+def _limits(admin: AdminClient, topics: Iterable[str]) -> Limits:
+    """What the brokers allow; what this user may not see is not checked here, and fails when it is used."""
+    broker = next(iter(admin.list_topics(timeout=_TIMEOUT_S).brokers), 1)
+    resources = [ConfigResource(ConfigResource.Type.BROKER, str(broker))]
+    resources += [ConfigResource(ConfigResource.Type.TOPIC, topic) for topic in topics]
+    largest: dict[str, int] = {}
+    brokers: dict[str, int] = {}
+    for resource, future in admin.describe_configs(resources, request_timeout=_TIMEOUT_S).items():
+        try:
+            values = {name: entry.value for name, entry in future.result().items()}
+        except KafkaException:  # no DescribeConfigs: many clusters keep it to themselves
+            continue
+        if resource.restype == ConfigResource.Type.TOPIC:
+            largest[resource.name] = int(values["max.message.bytes"])
+        else:
+            brokers = {name: int(values[name]) for name in Limits.BROKER if values.get(name)}
+    return Limits(largest=largest, brokers=brokers)

@@ -1,0 +1,72 @@
+"""What a person says by a command: records written durably, with a line of the audit trail beside them."""
+
+from __future__ import annotations
+
+import getpass
+from datetime import datetime
+from hashlib import blake2b
+
+import msgspec
+from confluent_kafka import Producer
+
+from schemas import codec
+from schemas.base import Wire
+from schemas.control import AuditRecord
+from workers.adapters.kafka.config import quiet_config
+from workers.core.errors import Unavailable
+from workers.settings import Settings
+
+AUDIT = "audit.trail"
+#: The brokers have this long to take what is said [s].
+_TIMEOUT_S = 20.0
+
+
+class Statement(msgspec.Struct, frozen=True):
+    """One record. It goes to the partition of its key, as the workers' own records do; `value` None = a tombstone."""
+
+    topic: str
+    key: str
+    value: Wire | None
+
+
+def person() -> str:
+    """The user of the operating system; a container may have none."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
+
+
+def audit(actor: str, action: str, subject: str, detail: str, at: datetime) -> Statement:
+    """A line of the audit trail: who did what to what, when and why."""
+    digest = blake2b("|".join((actor, action, subject, at.isoformat())).encode(), digest_size=16)
+    record = AuditRecord(
+        audit_id=digest.hexdigest(), actor=actor, action=action, subject=subject, detail=detail, happened_at=at
+    )
+    return Statement(AUDIT, subject, record)
+
+
+def say(settings: Settings, statements: list[Statement], action: str, cure: str) -> None:
+    """Returns when every replica has all records. `action` and `cure` are for the message of a failure.
+
+    Raises Unavailable: some of them may be there, so each must be one that can be said again.
+    """
+    failed: list[str] = []
+
+    def delivered(error: object, _message: object) -> None:
+        if error is not None:
+            failed.append(str(error))
+
+    config = {"enable.idempotence": True, "acks": "all", "message.timeout.ms": int(_TIMEOUT_S * 1000)}
+    producer = Producer({**quiet_config(settings), **config, "partitioner": "murmur2_random"})
+    for one in statements:
+        producer.produce(
+            settings.topic(one.topic),
+            key=one.key.encode(),
+            value=codec.encode(one.value) if one.value is not None else None,
+            on_delivery=delivered,
+        )
+    producer.flush(_TIMEOUT_S + 5)
+    if failed or len(producer):
+        what = failed[0] if failed else "no answer"
+        raise Unavailable(f"Kafka did not take the whole {action}: {what}.", cure)

@@ -1,0 +1,173 @@
+"""Creates and checks the installation's topics. Never deletes, never changes a partition count."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import kafka.errors as kafka_errors
+from kafka.admin import ConfigResource, KafkaAdminClient
+
+from schemas.topics import CHANNELS
+from workers.adapters.kafka.config import kafka_python_config
+from workers.adapters.kafka.topic_plan import FoundTopic, TopicRow, WantedTopic, compare, wanted
+from workers.adapters.process import clock
+from workers.core.errors import Misconfigured, Unavailable
+from workers.settings import Settings
+
+__all__ = ["TopicRow", "WantedTopic", "apply", "show", "wanted"]
+
+CONNECT_TIMEOUT_S = 8.0
+#: One request, and the wait for leaders: hundreds of partitions take a real cluster a while.
+REQUEST_TIMEOUT_S = 30.0
+#: What the broker refuses because of what we ask for, not because of how it feels.
+_OUR_FAULT = (
+    kafka_errors.AuthorizationError,
+    kafka_errors.InvalidConfigurationError,
+    kafka_errors.InvalidPartitionsError,
+    kafka_errors.InvalidReplicationFactorError,
+    kafka_errors.InvalidTopicError,
+    kafka_errors.PolicyViolationError,
+    kafka_errors.SaslAuthenticationFailedError,
+)
+
+
+def show(settings: Settings, channels: tuple[str, ...] = CHANNELS) -> list[TopicRow]:
+    """How the cluster differs from what the installation needs; changes nothing. Rows as `wanted` orders them.
+
+    Raises Unavailable when no broker answers (within about 10 s), Misconfigured when one refuses us.
+    """
+    with _admin(settings) as admin:
+        return _look(admin, wanted(settings, channels))
+
+
+def apply(settings: Settings, channels: tuple[str, ...] = CHANNELS) -> list[TopicRow]:
+    """Creates what is missing, alters the settings that are safe to alter, waits until every new topic has leaders.
+
+    Returns the rows as they were before. Safe to call from many processes, and again.
+    Raises Misconfigured, before anything is changed, when something differs that only a person can repair (a partition
+    count, say); Unavailable when no broker answers (within about 10 s) or new topics get no leaders (30 s).
+    """
+    topics = wanted(settings, channels)
+    with _admin(settings) as admin:
+        before = rows = _look(admin, topics)
+        _refuse(rows)
+        if missing := [row.topic for row in rows if row.state == "missing"]:
+            _create(admin, missing)
+            rows = _look(admin, topics)  # another process may have created some of them, otherwise
+            _refuse(rows)
+        if drifted := [row for row in rows if row.alter]:
+            _alter(admin, {row.topic.name: row.alter for row in drifted})
+            _wait_until_altered(admin, [row.topic for row in drifted])
+        return before
+
+
+def _look(admin: Any, topics: Sequence[WantedTopic]) -> list[TopicRow]:
+    found: dict[str, FoundTopic] = {}
+    metadata = {topic["name"]: topic for topic in admin.describe_topics([topic.name for topic in topics])}
+    existing = [topic for topic in topics if _exists(metadata[topic.name])]
+    resources = [ConfigResource("TOPIC", topic.name, list(topic.config)) for topic in existing]
+    configs = admin.describe_configs(resources, config_filter="all").get("topic", {}) if resources else {}
+    for topic in existing:
+        partitions = metadata[topic.name]["partitions"]
+        found[topic.name] = FoundTopic(
+            partitions=len(partitions),
+            replication=min((len(partition["replica_nodes"]) for partition in partitions), default=0),
+            config={key: str(entry["value"]) for key, entry in configs.get(topic.name, {}).items()},
+        )
+    return [compare(topic, found.get(topic.name)) for topic in topics]
+
+
+def _exists(metadata: Mapping[str, Any]) -> bool:
+    code = metadata["error_code"]
+    if code == kafka_errors.UnknownTopicOrPartitionError.errno:
+        return False
+    # A topic without a leader exists; whoever uses it waits.
+    if code not in (0, kafka_errors.LeaderNotAvailableError.errno):
+        raise kafka_errors.for_code(code)(metadata["name"])
+    return True
+
+
+def _refuse(rows: Sequence[TopicRow]) -> None:
+    topics: dict[str, list[str]] = {}  # one reason often holds for all of them
+    for row in rows:
+        for difference in row.differences:
+            if difference.refused:
+                topics.setdefault(f"{difference.what} ({difference.refused})", []).append(row.topic.name)
+    if topics:
+        reasons = "; ".join(f"{reason}: {', '.join(names)}" for reason, names in topics.items())
+        what = f"Topics differ from the settings in what is never changed here. {reasons}."
+        raise Misconfigured(what, "correct the settings, or use another prefix; a new count needs a migration")
+
+
+def _create(admin: Any, topics: Sequence[WantedTopic]) -> None:
+    names = [topic.name for topic in topics]
+    specification = {
+        topic.name: {
+            "num_partitions": topic.partitions,
+            "replication_factor": topic.replication,
+            "configs": topic.config,
+        }
+        for topic in topics
+    }
+    answer = admin.create_topics(specification, timeout_ms=int(REQUEST_TIMEOUT_S * 1000), raise_errors=False)
+    for topic in answer["topics"]:
+        error = kafka_errors.for_code(topic["error_code"])
+        if error not in (kafka_errors.NoError, kafka_errors.TopicAlreadyExistsError):
+            raise error(f"{topic['name']}: {topic.get('error_message') or 'no reason given'}")
+    admin.wait_for_topics(names, timeout_ms=int(REQUEST_TIMEOUT_S * 1000))
+
+
+def _wait_until_altered(admin: Any, topics: Sequence[WantedTopic]) -> None:
+    """The controller has agreed; the brokers hear of it a moment later."""
+    deadline_s = clock.monotonic_s() + REQUEST_TIMEOUT_S
+    while any(row.alter for row in _look(admin, topics)):
+        if clock.monotonic_s() > deadline_s:
+            raise kafka_errors.KafkaTimeoutError(f"altered settings did not take effect in {REQUEST_TIMEOUT_S:.0f} s")
+        time.sleep(0.05)
+
+
+def _alter(admin: Any, changes: Mapping[str, Mapping[str, str]]) -> None:
+    resources = [ConfigResource("TOPIC", name, dict(config)) for name, config in changes.items()]
+    answer = admin.alter_configs(resources, raise_on_unknown=False)["topic"]
+    if failed := [f"{name}: {result}" for name, result in answer.items() if result != "OK"]:
+        raise Misconfigured(
+            f"Topic settings cannot be altered: {'; '.join(failed)}.", "grant AlterConfigs on the topics"
+        )
+
+
+@contextmanager
+def _admin(settings: Settings) -> Iterator[Any]:
+    """An admin client; kafka-python's errors leave as ours."""
+    try:
+        client = _connect(settings)
+        try:
+            yield client
+        finally:
+            client.close()
+    except _OUR_FAULT as error:
+        cure = "correct the settings, or grant the user Create, Describe, DescribeConfigs and AlterConfigs"
+        raise Misconfigured(f"Kafka at {settings.brokers} refuses: {_line(error)}.", cure) from error
+    except (kafka_errors.KafkaError, OSError) as error:
+        login = "; are kafka_user, kafka_password and kafka_ca right?" if settings.kafka_ca else ""
+        cure = f"is it up, and is ATTUNE_BROKERS its address?{login}"
+        raise Unavailable(f"Kafka at {settings.brokers} does not answer: {_line(error)}.", cure) from error
+
+
+def _connect(settings: Settings) -> Any:
+    try:
+        return KafkaAdminClient(
+            **kafka_python_config(settings),
+            client_id="attune-topics",
+            bootstrap_timeout_ms=int(CONNECT_TIMEOUT_S * 1000),
+            request_timeout_ms=int(REQUEST_TIMEOUT_S * 1000),
+            reconnect_backoff_max_ms=500,
+        )
+    except ValueError as error:  # an address that is none
+        raise Misconfigured(f"brokers = {settings.brokers!r}: {error}.", "host:port[,host:port]") from error
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split()).rstrip(".")

@@ -1,0 +1,69 @@
+"""Whether topics are still there, and still the same ones: a reader's own errors do not tell (a broker that starts does not know
+its topics for a moment either), and one that was made anew may have offsets like the old one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from concurrent.futures import Future
+
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._topic import TopicDescription  # where the library defines it
+
+from workers.adapters.kafka.config import quiet_config
+from workers.adapters.kafka.preflight import topic_id
+from workers.adapters.process import clock, failpoints
+from workers.core.errors import Misconfigured
+from workers.settings import Settings
+
+#: Asked this often, and answered within that [s].
+_LOOK_S, _ANSWER_S = 2.0, 10.0
+#: What a broker says of a topic that is not there, or that this user may not see.
+_GONE = {
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError.UNKNOWN_TOPIC_ID,
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+}
+
+
+class TopicWatch:
+    """Looks at topics (logical names) now and then, and never waits for an answer."""
+
+    def __init__(self, settings: Settings, topics: Iterable[str], limit_s: float) -> None:
+        """Notes which topics they are. Raises Misconfigured for one that is not there, Unavailable without a broker."""
+        config = quiet_config(settings)
+        self._limit_s = limit_s
+        self._ids = {topic: topic_id(config, topic) for topic in map(settings.topic, topics)}
+        self._admin = AdminClient(dict(config))
+        self._asked: dict[str, Future[TopicDescription]] = {}
+        self._asked_at_s = clock.monotonic_s()
+        self._gone_since_s: dict[str, float] = {}
+
+    def remade(self) -> list[str]:
+        """The topics that were deleted and made anew since the last call.
+
+        Raises Misconfigured when one has been gone for longer than the limit. A broker that does not answer says nothing.
+        """
+        now_s = clock.monotonic_s()
+        if failpoints.watches_topics() and not self._asked and now_s - self._asked_at_s >= _LOOK_S:
+            self._asked_at_s = now_s
+            self._asked = self._admin.describe_topics(TopicCollection(list(self._ids)), request_timeout=_ANSWER_S)
+        answered = [topic for topic, future in self._asked.items() if future.done()]
+        return [topic for topic in answered if self._is_another(topic, self._asked.pop(topic), now_s)]
+
+    def _is_another(self, topic: str, answer: Future[TopicDescription], now_s: float) -> bool:
+        try:
+            identity = str(answer.result().topic_id)
+        except KafkaException as error:
+            if error.args[0].code() in _GONE:
+                gone_s = now_s - self._gone_since_s.setdefault(topic, now_s)
+                if gone_s >= self._limit_s:
+                    raise Misconfigured(
+                        f"there is no topic {topic} any more, for {gone_s:.0f} s by now.",
+                        "`attune topics apply` creates it; may this user still see it?",
+                    ) from error
+            return False
+        self._gone_since_s.pop(topic, None)
+        before, self._ids[topic] = self._ids[topic], identity
+        return before != identity

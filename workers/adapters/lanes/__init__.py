@@ -1,0 +1,1 @@
+"""The exactly-once runtime of one partition, and its Faust transport."""

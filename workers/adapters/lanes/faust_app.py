@@ -1,0 +1,118 @@
+"""The Faust app of a role: what Faust keeps (membership, assignment, agents) and what is switched off."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from pathlib import Path
+
+import faust
+
+from workers.adapters.lanes.faust_transport import CommittedTransport, install
+from workers.adapters.process.watchdog import Watchdog
+from workers.secrets import reveal
+from workers.settings import Settings
+
+#: What one process may hold of fetched records that wait to be taken, over all partitions [bytes].
+_FETCHED_BYTES = 128 << 20
+#: One partition's share of that: never less than the largest record that a broker takes by default [bytes].
+_LEAST_FETCH, _LARGEST_FETCH = 1 << 20, 4 << 20
+#: Topics that a role reads at most.
+_SOURCES = 4
+
+
+class Worker(faust.Worker):
+    """Faust's process: signals, start and stop, looked after by a watchdog. Logging is set up by workers.main, not by Faust."""
+
+    def __init__(
+        self, app: faust.App, *, watchdog: Watchdog | None = None, quiet: bool = True, redirect_stdouts: bool = False
+    ) -> None:
+        super().__init__(app, quiet=quiet, redirect_stdouts=redirect_stdouts)
+        self._watchdog = watchdog
+
+    async def on_first_start(self) -> None:
+        """The loop runs: from here on it must answer."""
+        if self._watchdog is not None:
+            self._watchdog.watch(asyncio.get_running_loop())
+        await super().on_first_start()
+
+    async def stop(self) -> None:
+        """Transactions finish, within the watchdog's limit.
+
+        Work outside transactions (texts in work) is not waited for: it is not acknowledged, so whoever comes next does it.
+        """
+        if self._watchdog is not None:
+            self._watchdog.stopping()
+        self.app.conf.stream_wait_empty = False
+        await super().stop()
+
+    def _setup_logging(self) -> None:
+        """Nothing: handlers and levels are ours."""
+
+
+def make_app(
+    settings: Settings, role: str, transport: type[CommittedTransport], *, wait_empty: bool, linger_s: float = 0.0
+) -> faust.App:
+    """An app whose topics carry bytes, that creates no topic, opens no port and reads committed records only.
+
+    `wait_empty`: before partitions go, Faust waits for events that an agent has not acknowledged. `linger_s`: so long the
+    producer gathers records for one request.
+    """
+    datadir = Path(settings.data_dir).resolve() / "faust"
+    datadir.mkdir(parents=True, exist_ok=True)
+    app = faust.App(
+        f"{settings.prefix}{role}",
+        broker=";".join(f"kafka://{address}" for address in settings.brokers.split(",")),
+        broker_credentials=_credentials(settings),
+        autodiscover=False,
+        datadir=str(datadir / f"{settings.prefix}{role}"),
+        store="memory://",
+        web_enabled=False,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        stream_wait_empty=wait_empty,
+        stream_buffer_maxsize=512,
+        stream_publish_on_commit=False,
+        broker_session_timeout=settings.session_timeout_s,
+        broker_heartbeat_interval=settings.session_timeout_s / 10,
+        broker_commit_interval=settings.commit_interval_s,
+        producer_linger=linger_s,
+        # aiokafka takes who fetches nothing for this long out of the group, for ever: one who restores, or has no partitions.
+        broker_max_poll_interval=365 * 86_400.0,
+        broker_max_poll_records=settings.batch_records * 2,
+        consumer_max_fetch_size=_fetch_bytes(settings.partitions),
+        consumer_auto_offset_reset="earliest",
+        consumer_group_instance_id=f"{settings.prefix}{role}-{settings.instance}" if settings.instance else None,
+        worker_redirect_stdouts=False,
+    )
+    install(app, transport)
+    return app
+
+
+def _fetch_bytes(partitions: int) -> int:
+    """What one partition may hand over at once, so that all together stay within bounds.
+
+    >>> [_fetch_bytes(partitions) >> 20 for partitions in (4, 16, 256)]
+    [4, 2, 1]
+    """
+    return min(max(_FETCHED_BYTES // (_SOURCES * partitions), _LEAST_FETCH), _LARGEST_FETCH)
+
+
+def raw_topic(app: faust.App, name: str) -> faust.TopicT:
+    """A topic that carries bytes: we decode them, so that a bad record cannot stop a stream."""
+    return app.topic(name, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
+
+
+def _credentials(settings: Settings) -> faust.SASLCredentials | faust.SSLCredentials | None:
+    """TLS when a certificate authority is set, SCRAM on top when a user is; never a password in plain text (settings)."""
+    if not settings.kafka_ca:
+        return None
+    context = ssl.create_default_context(cafile=settings.kafka_ca)
+    if not settings.kafka_user:
+        return faust.SSLCredentials(context)
+    return faust.SASLCredentials(
+        username=settings.kafka_user,
+        password=reveal(settings.kafka_password),
+        mechanism="SCRAM-SHA-512",
+        ssl_context=context,
+    )

@@ -1,0 +1,326 @@
+"""Faust below the lanes: it keeps group membership and assignment; whole fetched batches go to lanes, never to streams.
+
+Private names of faust-streaming 0.15.3 and aiokafka 0.14 are touched here and only here (both pinned; the contract tests in
+tests/contract/test_faust.py fail when they move): `_create_worker_consumer`, `_getmany`, `_fetch_max_wait_ms`,
+`_fetch_min_bytes`, `_proc_fetch_request`, a partition's `timestamp`, `_isolation_level`, `_partition_assignment_strategy`,
+`_wait_next_records`, `_commit`, `_coordinator`, `_client`, `_ensure_producer`;
+those of batches in foreign_records.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import cached_property
+from typing import Any, Protocol
+
+import faust
+from aiokafka.record.memory_records import MemoryRecords
+from aiokafka.structs import TopicPartition
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+
+from workers.adapters.kafka import decompression
+from workers.adapters.kafka.foreign_records import ForeignRecords
+from workers.adapters.lanes.horizon import NEVER_S, Horizon
+from workers.adapters.lanes.lane import FetchedRecord, Positions
+from workers.adapters.lanes.spec import TopicPartitionKey
+from workers.adapters.process import clock, failpoints
+from workers.core.errors import Misconfigured
+
+log = logging.getLogger(__name__)
+
+#: How long one fetch waits for records, and how long to pause when none are wanted [s].
+_FETCH_S, _IDLE_S = 0.1, 0.02
+#: A broker answers one request after another on a connection: behind a long-polling fetch everything else waits.
+_FETCH_MAX_WAIT_MS = 100
+#: A connection that is closed waits so long for the broker's goodbye (TLS has one; uvloop would wait 30 s for it) [s].
+_GOODBYE_S = 2.0
+#: Records that keep coming gather at the broker until there are so many [bytes], or until their time is over.
+_GATHER_BYTES = 64 << 10
+
+
+class CommittedThread(driver.AIOKafkaConsumerThread):
+    """The consumer's thread, with committed records only and the assignor that gives a worker the same partition of all
+    co-partitioned topics (stock Faust uses it only for apps that declare tables).
+    """
+
+    def _create_worker_consumer(self, transport: Any) -> Any:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._isolation_level = "read_committed"
+        consumer._fetch_max_wait_ms = _FETCH_MAX_WAIT_MS
+        consumer._partition_assignment_strategy = [self.app.assignor]
+        self._assignor = self.app.assignor
+        return consumer
+
+    async def on_start(self) -> None:
+        """Starts the consumer."""
+        await super().on_start()
+        part_soon(self._ensure_consumer()._client)
+
+    async def on_thread_stop(self) -> None:
+        """aiokafka lets the cancelling of its own fetches through when no broker answers: the stop goes on all the same."""
+        with suppress(asyncio.CancelledError):
+            await super().on_thread_stop()
+
+
+class CommittedConsumer(driver.Consumer):
+    """Reads committed records only."""
+
+    def _new_consumer_thread(self) -> CommittedThread:
+        return CommittedThread(self, loop=self.loop, beacon=self.beacon)
+
+
+class IdempotentProducer(driver.Producer):
+    """A lost answer of the broker is not written twice; every replica has a record before it counts as delivered."""
+
+    def _settings_extra(self) -> Mapping[str, Any]:
+        return {"acks": "all", "enable_idempotence": True}
+
+    async def on_start(self) -> None:
+        """Starts the producer."""
+        await super().on_start()
+        part_soon(self._ensure_producer().client)
+
+
+def part_soon(client: Any) -> None:
+    """Lets aiokafka's client close without a goodbye that does not come: group and records are settled by then."""
+    close = client.close
+
+    async def close_soon() -> None:
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(close(), _GOODBYE_S)
+
+    client.close = close_soon
+
+
+class CommittedTransport(driver.Transport):
+    """The transport of all our Faust apps; what they read unpacks to a bounded size."""
+
+    Consumer = CommittedConsumer
+    Producer = IdempotentProducer
+
+
+class LanesOwner(Protocol):
+    """Who opens, feeds and closes lanes: adapters.lanes.manager.Lanes, set as `lanes` on the app."""
+
+    def open(self, assigned: set[TopicPartitionKey], positions: Positions) -> None: ...
+
+    async def hold(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    def wants(self, source: TopicPartitionKey) -> bool: ...
+
+    def deliver(self, source: TopicPartitionKey, batch: Sequence[FetchedRecord]) -> None: ...
+
+    @property
+    def gather_s(self) -> float: ...
+
+    @property
+    def hold_lag_s(self) -> float: ...
+
+
+class LaneThread(CommittedThread):
+    """The consumer's thread of lanes: the first record comes at once, those that follow it gather."""
+
+    async def on_start(self) -> None:
+        """Starts the consumer and takes hold of its fetches."""
+        await super().on_start()
+        lanes: LanesOwner = self.app.lanes  # type: ignore[attr-defined] # set by adapters.lanes.manager
+        fetcher, consumer = self._ensure_consumer()._fetcher, self.consumer
+        let_gather(fetcher, lambda: lanes.gather_s)
+        if isinstance(consumer, LaneConsumer):
+            tell_ends(fetcher, consumer.ended)
+
+
+def let_gather(fetcher: Any, gather_s: Callable[[], float]) -> None:
+    """Every answer of the broker decides how aiokafka's fetcher asks next: behind one with records for what has gathered within
+    `gather_s` [s], behind an empty one for the first record.
+    """
+    fetch = fetcher._proc_fetch_request
+
+    async def fetch_and_decide(assignment: Any, node_id: Any, request: Any) -> bool:
+        found: bool = await fetch(assignment, node_id, request)
+        fetcher._fetch_min_bytes = _GATHER_BYTES if found else 1
+        fetcher._fetch_max_wait_ms = round(1000 * gather_s()) if found else _FETCH_MAX_WAIT_MS
+        return found
+
+    fetcher._proc_fetch_request = fetch_and_decide
+
+
+def tell_ends(fetcher: Any, ended: Callable[[TopicPartition, int, float], None]) -> None:
+    """Calls `ended` for each partition that an answer of the broker is about: where it ends, and when the broker was asked
+    (monotonic) [s].
+    """
+    fetch = fetcher._proc_fetch_request
+
+    async def fetch_and_tell(assignment: Any, node_id: Any, request: Any) -> bool:
+        asked_at_s = clock.monotonic_s()
+        tps = [TopicPartition(topic, part[0]) for topic, parts in request.topics for part in parts]
+        states = {tp: state for tp in tps if (state := assignment.state_value(tp)) is not None}
+        before = {tp: state.timestamp for tp, state in states.items()}
+        found: bool = await fetch(assignment, node_id, request)
+        for tp, state in states.items():
+            # Each answer sets a new number, which may say the same millisecond: only the object tells them apart.
+            if state.timestamp is not before[tp]:
+                ended(tp, failpoints.end_of(state.highwater, state.lso), asked_at_s)
+        return found
+
+    fetcher._proc_fetch_request = fetch_and_tell
+
+
+class LaneConsumer(CommittedConsumer):
+    """Hands whole fetched batches to lanes."""
+
+    def _new_consumer_thread(self) -> LaneThread:
+        return LaneThread(self, loop=self.loop, beacon=self.beacon)
+
+    @cached_property
+    def _positioning(self) -> asyncio.Lock:
+        """Held while records are fetched and delivered, and while a lane sets its position."""
+        return asyncio.Lock()
+
+    @cached_property
+    def _handed_over(self) -> dict[TP, int | None]:
+        """Up to where a partition's records are with its lane; the consumer's own position is ahead of them."""
+        return {}
+
+    @cached_property
+    def _horizons(self) -> dict[TP, Horizon]:
+        """Of each partition that was fetched since its position was set."""
+        return {}
+
+    @property
+    def lanes(self) -> LanesOwner:
+        """The lanes of this consumer's app."""
+        lanes: LanesOwner = self.app.lanes  # type: ignore[attr-defined] # set by adapters.lanes.manager
+        return lanes
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Opens the lanes of the new assignment, in the background: joining the group must not wait for a restore."""
+        await super().on_partitions_assigned(assigned, generation_id)
+        self.lanes.open({(tp.topic, tp.partition) for tp in assigned}, self)
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Every lane finishes its transaction before the partitions go. Which of them come back is known at the assignment."""
+        await self.lanes.hold()
+        await super().on_partitions_revoked(revoked)
+
+    async def on_stop(self) -> None:
+        """A clean stop: transactions finish, then the group is left."""
+        await self.lanes.close()
+        await super().on_stop()
+
+    async def perform_seek(self) -> None:
+        """Faust would go to the committed offsets, which are only a hint here: lanes set their own positions."""
+
+    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:  # noqa: ASYNC109 # Faust's signature
+        """Fetches and delivers in one piece: a seek in between would mix records of two positions."""
+        async with self._positioning:
+            wanted = {tp for tp in active_partitions or () if self.lanes.wants((tp.topic, tp.partition))}
+            fetched = await super()._getmany(wanted, min(timeout, _FETCH_S)) if wanted else {}
+            for tp, batch in fetched.items():
+                self.lanes.deliver((tp.topic, tp.partition), batch)
+            self._handed_over.update((tp, self._position(tp)) for tp in wanted)
+        if not wanted:
+            await asyncio.sleep(_IDLE_S)
+        return {}
+
+    async def getmany(self, timeout: float) -> AsyncIterator[Any]:  # noqa: ASYNC109 # Faust's signature
+        """Keeps the records coming to the lanes; yields nothing, because no stream reads these topics."""
+        await self._wait_next_records(timeout)
+        nothing: tuple[Any, ...] = ()
+        for record in nothing:  # makes this an async generator, as Faust expects
+            yield record
+
+    # -- ports of adapters.lanes.lane.Positions ---------------------------------------------------------------------------
+
+    async def seek_lane(
+        self,
+        offsets: Mapping[TopicPartitionKey, int | None],
+        wanted: Callable[[], bool],
+        ready: Callable[[], None],
+    ) -> None:
+        """See lanes.Positions. An offset that retention has deleted becomes the earliest that is left.
+
+        Raises Misconfigured when a topic ends before what was applied of it: the broker has lost its end.
+        """
+        partitions = {source: TP(*source) for source in offsets}
+        earliest = await self.earliest_offsets(*partitions.values())
+        ends = await self.highwaters(*partitions.values())
+        positions = {}
+        for source, tp in partitions.items():
+            applied = offsets[source] or 0
+            if applied > ends[tp]:
+                raise Misconfigured(
+                    f"{tp.topic}[{tp.partition}] ends at {ends[tp]}, but {applied} records of it were applied before.",
+                    "the broker has lost its newest records: bring them back from a copy, or delete the topic and create it "
+                    "anew (`attune topics apply`): it is then read from its beginning",
+                )
+            if earliest[tp] > applied and offsets[source] is not None:
+                log.error("%s[%d]: retention has deleted %d unread records", *tp, earliest[tp] - applied)
+            positions[tp] = max(applied, earliest[tp])
+        async with self._positioning:
+            if wanted():
+                for tp in positions:
+                    self._handed_over.pop(tp, None)
+                    self._horizons[tp] = Horizon(self.lanes.hold_lag_s)
+                await self.seek_wait(positions)
+                ready()
+
+    async def commit_hint(self, offsets: Mapping[TopicPartitionKey, int]) -> None:
+        """See lanes.Positions."""
+        await self._commit({TP(*source): offset for source, offset in offsets.items()})
+
+    def horizon_s(self, source: TopicPartitionKey) -> float:
+        """See lanes.Positions."""
+        position, horizon = self._handed_over.get(TP(*source)), self._horizons.get(TP(*source))
+        return NEVER_S if position is None or horizon is None else horizon.reached_s(position)
+
+    def handed_over(self, source: TopicPartitionKey) -> int | None:
+        """See lanes.Positions."""
+        return self._handed_over.get(TP(*source))
+
+    def rejoin(self) -> None:
+        """See lanes.Positions. The topics are asked for first: a leader assigns those that it knows."""
+        consumer = self._thread._ensure_consumer()
+
+        async def ask() -> None:
+            await consumer._client.force_metadata_update()
+            consumer._coordinator.request_rejoin()
+
+        asyncio.run_coroutine_threadsafe(ask(), self._thread.thread_loop)
+
+    def ended(self, partition: TopicPartition, end: int, asked_at_s: float) -> None:
+        """The consumer's thread tells where a partition ends. Without a position that a lane has set nobody asks for it."""
+        horizon = self._horizons.get(TP(partition.topic, partition.partition))
+        if horizon is not None:
+            horizon.ended(end, asked_at_s)
+
+    def _position(self, tp: TP) -> int | None:
+        """Where the next fetch begins; everything before it has been given out."""
+        state = self._state(tp)
+        return state._position if state is not None and state.has_valid_position else None
+
+    def _state(self, tp: TP) -> Any:
+        """What the consumer knows of a partition; None when it is not assigned."""
+        subscription = self._thread._ensure_consumer()._subscription.subscription
+        assignment = subscription.assignment if subscription else None
+        partition = TopicPartition(tp.topic, tp.partition)
+        return assignment.state_value(partition) if assignment is not None and partition in assignment.tps else None
+
+
+class LaneTransport(CommittedTransport):
+    """The transport of the roles whose records go to lanes."""
+
+    Consumer = LaneConsumer
+
+
+def install(app: faust.App, transport: type[CommittedTransport]) -> None:
+    """Makes an app use this transport for consuming and producing."""
+    decompression.bound(ForeignRecords if failpoints.reads_any_batch() else MemoryRecords)
+    app.transport = transport(app.conf.broker_consumer, app)
+    app.producer_transport = CommittedTransport(app.conf.broker_producer, app)

@@ -1,0 +1,41 @@
+"""Whether a lane has worked before, by what others keep of it: its group's offsets, and the topics in which it left something.
+
+A changelog that is empty says nothing: the lane is new, or somebody deleted its past.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from workers.core.errors import Unavailable
+
+_TIMEOUT_S = 30.0
+
+
+def proof_of_past(
+    client_config: Mapping[str, str | int],
+    group: str,
+    sources: Iterable[tuple[str, int]],
+    left_in: Iterable[tuple[str, int]],
+) -> str:
+    """In words, what proves it; empty = nothing does. Topics with their prefix. Raises Unavailable.
+
+    Offsets of a group that is idle are kept for a week, and go with their topic; what was written somewhere leaves its mark in
+    that partition's end for as long as the topic lives, whatever its retention takes.
+    """
+    consumer = Consumer({**client_config, "group.id": group, "enable.auto.commit": False})
+    try:
+        for tp in consumer.committed([TopicPartition(*source) for source in sources], timeout=_TIMEOUT_S):
+            if tp.error is None and tp.offset > 0:
+                return f"group {group} has read {tp.topic}[{tp.partition}] up to {tp.offset}"
+        for topic, partition in left_in:
+            if consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=_TIMEOUT_S)[1] > 0:
+                return f"it has written to {topic}[{partition}]"
+    except KafkaException as error:
+        reason: KafkaError = error.args[0]
+        raise Unavailable(f"what group {group} has done cannot be read: {reason.str()}", "is Kafka up?") from error
+    finally:
+        consumer.close()
+    return ""

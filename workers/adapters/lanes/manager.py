@@ -1,0 +1,195 @@
+"""Runs the lanes of a role under Faust's assignment."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Mapping, Sequence
+
+import faust
+
+from workers.adapters.kafka.preflight import check_broker
+from workers.adapters.kafka.topic_ids import SourceIds
+from workers.adapters.lanes.faust_app import make_app, raw_topic
+from workers.adapters.lanes.faust_transport import LaneTransport
+from workers.adapters.lanes.intake_watch import IntakeWatch
+from workers.adapters.lanes.lane import EVENTS, FetchedRecord, Lane, Positions
+from workers.adapters.lanes.pacing import Rhythm
+from workers.adapters.lanes.spec import LaneSpec, TopicPartitionKey
+from workers.adapters.lanes.standby import Standby
+from workers.adapters.observability.metrics import WorkerMetrics
+from workers.adapters.process import clock
+from workers.adapters.process.exit_codes import Exit
+from workers.adapters.process.watchdog import ASSIGNMENT
+from workers.core.errors import Misconfigured, Unavailable
+from workers.settings import Settings
+
+log = logging.getLogger(__name__)
+
+_FETCHING = "fetching"
+#: So many lanes restore at a time: each holds a reader's buffers, and the disk is one.
+_RESTORES = 8
+#: How often somebody looks whether the sources are still the same topics [s].
+_LOOK_S = 5.0
+#: How often the group is asked for another assignment, at most [s].
+_REJOIN_S = 20.0
+
+
+class Lanes:
+    """The open lanes of this process.
+
+    Before a rebalance all are held: no transaction runs while partitions change hands. After it those that kept their
+    partitions go on, the others are closed, and new ones opened, all beside each other.
+    """
+
+    def __init__(
+        self, spec: LaneSpec, settings: Settings, client_config: Mapping[str, str | int], metrics: WorkerMetrics
+    ) -> None:
+        self._spec = spec
+        self._settings = settings
+        self._client_config = client_config
+        self._metrics = metrics
+        self._standby = Standby(spec, settings, client_config, metrics)
+        self._by_source: dict[TopicPartitionKey, Lane] = {}
+        self._running: dict[Lane, asyncio.Task[None]] = {}
+        self._ending: dict[str, asyncio.Task[None]] = {}
+        self._positions: Positions | None = None
+        self._restores = asyncio.Semaphore(_RESTORES)
+        self._rhythm = Rhythm()
+        self._intake = IntakeWatch(settings, client_config, metrics)
+        self._source_ids = SourceIds(client_config, map(settings.topic, spec.sources))
+        self._rejoined_s = float("-inf")
+        self._closed = False
+
+    def open(self, assigned: set[TopicPartitionKey], positions: Positions) -> None:
+        """Sees to it that there is a lane for each group of partitions that belong together, and no other."""
+        if self._closed:  # it comes after the stop was asked for: nobody would close what it opens
+            return
+        self._positions = positions
+        self._standby.start()
+        if EVENTS in self._spec.paced_by:
+            self._intake.start()
+        groups: dict[str, list[TopicPartitionKey]] = {}
+        for source in sorted(assigned):
+            groups.setdefault(self._spec.lane_of(*source), []).append(source)
+        for lane in [lane for lane in self._running if groups.get(lane.name) != lane.sources]:
+            lane.close()
+            self._ending[lane.name] = self._running.pop(lane)
+        self._by_source = {}
+        kept = {lane.name: lane for lane in self._running}
+        for name, sources in groups.items():
+            lane = kept.get(name) or self._new(name, sources, positions)
+            lane.release(positions)
+            self._by_source.update(dict.fromkeys(sources, lane))
+        self._metrics.gauge("lanes", len(self._running), self._spec.role)
+        self._metrics.pulse.awaits(ASSIGNMENT, "")
+        if groups:
+            self._metrics.pulse.working(_FETCHING)
+
+    def _new(self, name: str, sources: list[TopicPartitionKey], positions: Positions) -> Lane:
+        shared = (self._spec, self._settings, self._client_config, positions, self._metrics)
+        own = (self._standby, self._restores, self._rhythm)
+        lane = Lane(name, sources, *shared, *own, source_ids=self._source_ids.current, mapped=self._intake.allows)
+        self._running[lane] = asyncio.create_task(self._run(lane), name=f"lane {name}")
+        return lane
+
+    async def _run(self, lane: Lane) -> None:
+        """Runs a lane once its predecessor in this process has let go of the local state."""
+        predecessor = self._ending.pop(lane.name, None)
+        if predecessor is not None:
+            await predecessor
+        await lane.run()
+
+    async def hold(self) -> None:
+        """Every lane finishes its transaction and writes nothing more, until `open` says whose it is."""
+        self._rest()
+        await asyncio.gather(*(lane.hold() for lane in self._running))
+        await self._hint(self._running)
+
+    async def close(self) -> None:
+        """Every lane finishes its transaction; then none is left."""
+        self._closed = True
+        self._rest()
+        running, self._running, self._by_source = self._running, {}, {}
+        for lane in running:
+            lane.close()
+        await asyncio.gather(*running.values(), *self._ending.values())
+        await self._hint(running)
+        self._intake.stop()
+        await asyncio.to_thread(self._standby.close)
+        self._metrics.gauge("lanes", 0, self._spec.role)
+
+    def _rest(self) -> None:
+        """Nothing is fetched until the next assignment."""
+        self._metrics.pulse.awaits(ASSIGNMENT, "being handed over")
+        self._metrics.pulse.idle(_FETCHING)
+
+    def wants(self, source: TopicPartitionKey) -> bool:
+        """Whether records of this source may be fetched now."""
+        self._metrics.pulse.beat(_FETCHING)
+        lane = self._by_source.get(source)
+        return lane is not None and lane.wants(source)
+
+    def deliver(self, source: TopicPartitionKey, batch: Sequence[FetchedRecord]) -> None:
+        """Hands fetched records to their lane. Without one they are fetched again by whoever opens it."""
+        lane = self._by_source.get(source)
+        if lane is not None and lane.ready:
+            lane.deliver(source, batch)
+
+    @property
+    def gather_s(self) -> float:
+        """See adapters.lanes.pacing.Rhythm."""
+        return self._rhythm.gather_s
+
+    @property
+    def hold_lag_s(self) -> float:
+        """How far behind a lane may be and still count as caught up [s]."""
+        return self._settings.timer_hold_lag_s
+
+    async def look_at_sources(self) -> None:
+        """Notices sources that were deleted and made anew. Under open lanes it ends the process: the next start finds out where
+        to begin. While no lane has it, the group only has to be told that the topic is back.
+        """
+        try:
+            found = await asyncio.to_thread(self._source_ids.current)
+        except (Unavailable, Misconfigured):
+            return  # nothing comes from there either, and whoever fetches says why
+        remade, open_ = self._source_ids.remade(), {topic for lane in self._running for topic, _ in lane.sources}
+        if under_lanes := [topic for topic in remade if topic in open_]:
+            log.critical(
+                "%s: deleted and made anew. The next start reads it from its beginning", ", ".join(under_lanes)
+            )
+            os._exit(Exit.SOFTWARE)
+        # Where topics meet in lanes, a lane that has some of them has them all.
+        back = remade or [topic for topic in found if open_ and self._spec.changelog is not None and topic not in open_]
+        if back and self._positions is not None and clock.monotonic_s() >= self._rejoined_s + _REJOIN_S:
+            log.warning("%s: there again, but no lane has it: the group is asked for a new assignment", ", ".join(back))
+            self._rejoined_s = clock.monotonic_s()
+            self._source_ids.accept()
+            self._positions.rejoin()
+
+    async def hint(self) -> None:
+        """Tells the group how far the lanes are."""
+        await self._hint(self._running)
+
+    async def _hint(self, lanes: Mapping[Lane, object]) -> None:
+        offsets = {source: offset for lane in lanes for source, offset in lane.hints().items()}
+        if offsets and self._positions is not None:
+            await self._positions.commit_hint(offsets)
+
+
+def lanes_app(
+    spec: LaneSpec, settings: Settings, client_config: Mapping[str, str | int], metrics: WorkerMetrics
+) -> faust.App:
+    """A Faust app whose assigned partitions feed lanes. Raises Misconfigured when the cluster does not fit the role."""
+    check_broker(settings, client_config, spec.role, spec.sources, spec.changelog)
+    app = make_app(settings, spec.role, LaneTransport, wait_empty=False)
+    lanes = Lanes(spec, settings, client_config, metrics)
+    app.lanes = lanes  # type: ignore[attr-defined] # where adapters.lanes.faust_transport.LaneConsumer finds it
+    for source in spec.sources:
+        app.topics.add(raw_topic(app, settings.topic(source)))
+
+    app.timer(settings.commit_interval_s)(lanes.hint)
+    app.timer(_LOOK_S)(lanes.look_at_sources)
+    return app

@@ -1,0 +1,175 @@
+"""A record that makes our own code raise must not hold up its neighbours for ever: it becomes a dead letter.
+
+Such a record is a mistake of ours, not of the shop: it is logged with its stack, and can be sent in again once the mistake
+is mended (`attune dlq replay`). Nothing that waits for time leaves in the same batch: perhaps what would have kept it was
+in the record.
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+from workers.adapters.lanes import trial
+from workers.adapters.lanes.trial import OUTSIDE, Build
+from workers.adapters.process import failpoints
+from workers.core.errors import Fatal, InvalidEvent
+from workers.core.stream.dead_letter_limits import Limits, Tolerance
+from workers.core.stream.dead_letters import dead_letter
+from workers.core.stream.effects import Effects, LaneCore
+from workers.core.stream.records import Record, StateStore
+
+log = logging.getLogger(__name__)
+
+REASON = "handler_error"
+#: Runs a call that takes long, away from the event loop.
+Blocking = Callable[[Callable[[], Effects]], Awaitable[Effects]]
+
+
+async def _here(call: Callable[[], Effects]) -> Effects:
+    return call()
+
+
+class Isolated:
+    """A lane's core that survives records which raise: the others are applied, and each of them is a dead letter.
+
+    `build` makes a core from what is committed in `store`; `stage` names who could not use the record.
+    """
+
+    def __init__(
+        self,
+        build: Build,
+        store: StateStore,
+        stage: str,
+        *,
+        limits: Limits | None = None,
+        blocking: Blocking = _here,
+        beat: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`blocking` runs the search for what raises, which calls `beat` whenever it has moved."""
+        self._build, self._store, self._stage = build, store, stage
+        self._blocking, self._beat = blocking, beat
+        self._tolerance = Tolerance(limits or Limits())
+        self._core: LaneCore | None = build(store)
+
+    async def apply(self, records: list[Record], wall_s: float, *, caught_up: bool) -> Effects:
+        """See core.stream.effects.LaneCore. Comes back at once unless a record raises.
+
+        Raises what the core raises where no single record is the cause, and Fatal when more dead letters than are tolerated
+        would be left behind.
+        """
+        if self._core is None:
+            self._core = await self._built()
+        try:
+            failpoints.poison(records)
+            effects = self._core.apply(records, wall_s, caught_up=caught_up)
+        except OUTSIDE:
+            raise
+        except Exception as error:
+            if not failpoints.isolates():
+                raise
+            cause = error  # the name ends with this block
+        else:
+            self._tolerance.took(len(records) - len(effects.deferred), _dead_letters(effects))
+            self._stop_if_exceeded()
+            return effects
+        return await self._blocking(lambda: self._without_poison(records, wall_s, cause))
+
+    def discard(self) -> None:
+        """The newest effects are not committed: the next batch begins with what is."""
+        self._core = None
+
+    async def _built(self) -> LaneCore:
+        built: list[LaneCore] = []
+
+        def build() -> Effects:
+            built.append(self._build(self._store))
+            return Effects()
+
+        await self._blocking(build)
+        return built[0]
+
+    # -- a record that raises ----------------------------------------------------------------------------------------
+
+    def _without_poison(self, records: list[Record], wall_s: float, error: Exception) -> Effects:
+        """The effects of all other records, and a dead letter of each that raises. What is not tolerated any more, and what
+        lies behind it, comes again.
+        """
+        for search in (trial.search, trial.search_in_full):  # the second is slow: for what the first cannot see
+            raising = search(self._build, self._store, records, wall_s, self._beat)
+            if not raising:
+                continue
+            tolerance, end = self._tolerated(records, raising)
+            if end == 0:
+                raise self._too_many(error) from error
+            known = set(raising)
+            good = [record for place, record in enumerate(records[:end]) if place not in known]
+            core = self._build(self._store)
+            self._beat()
+            if (effects := trial.attempt(core, good, wall_s)) is None:
+                continue
+            self._core, self._tolerance = core, tolerance
+            bad = [records[place] for place in raising if place < end]
+            again = _again(bad, effects.deferred)
+            self._bury([record for record in bad if id(record) not in again], effects, wall_s, error)
+            effects.deferred = [record for place, record in enumerate(records) if place >= end or id(record) in again]
+            effects.more_due = True  # what is due by now was not looked at
+            return effects
+        raise error
+
+    def _bury(self, bad: list[Record], effects: Effects, wall_s: float, error: Exception) -> None:
+        """Makes dead letters, and says in the log where they lie, but not what the error says: that may be of a person."""
+        kind = type(error).__name__
+        for record in bad:
+            letter = dead_letter(record, self._stage, InvalidEvent(REASON, kind), datetime.fromtimestamp(wall_s, UTC))
+            effects.outputs.append(letter)
+            effects.tally["dead_letters", self._stage, REASON] += 1
+        if bad:
+            log.error(
+                "%s[%s] offset %s makes %s raise %s and becomes a dead letter, as do %d more of its batch\n%s",
+                *(bad[0].topic, bad[0].partition, bad[0].offset, self._stage, kind, len(bad) - 1),
+                "".join(traceback.format_tb(error.__traceback__)),
+            )
+
+    def _too_many(self, error: Exception) -> Fatal:
+        return Fatal(
+            f"too many of the newest records make {self._stage} raise {type(error).__name__}; those before are dead letters.",
+            "the stack is in the log: is this version broken? Go back to the one before it, or raise raised_ratio and "
+            "raised_in_a_row",
+        )
+
+    def _tolerated(self, records: list[Record], raising: list[int]) -> tuple[Tolerance, int]:
+        """(the counts behind what may be applied now, how many records from the first that are)."""
+        tolerance, start = self._tolerance.copy(), 0
+        for place in raising:
+            tolerance.took(place - start)
+            if not tolerance.may_raise():
+                return tolerance, place
+            tolerance.raised()
+            start = place + 1
+        if len(raising) == trial.MOST:
+            return tolerance, start
+        tolerance.took(len(records) - start)
+        return tolerance, len(records)
+
+    def _stop_if_exceeded(self) -> None:
+        if self._tolerance.is_exceeded():
+            raise Fatal(
+                f"more of what {self._stage} was sent lately is unusable than dead_letter_ratio allows.",
+                "`attune dlq list` says what; mend its sender, or raise dead_letter_ratio",
+            )
+
+
+def _again(bad: list[Record], deferred: list[Record]) -> set[int]:
+    """The ids of the records that come again: what the core has deferred, and what raises behind that in its topic."""
+    first: dict[str, int] = {}
+    for record in deferred:
+        first.setdefault(record.topic, record.offset)
+    behind = [record for record in bad if record.offset > first.get(record.topic, record.offset)]
+    return set(map(id, [*deferred, *behind]))
+
+
+def _dead_letters(effects: Effects) -> int:
+    return sum(number for labels, number in effects.tally.items() if labels[0] == "dead_letters")

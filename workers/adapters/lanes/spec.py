@@ -1,0 +1,44 @@
+"""What the lanes of one role are: the only thing in which roles differ for the shell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from workers.adapters.state.recovery import IndexOf
+from workers.core.stream.effects import LaneCore
+from workers.core.stream.records import StateStore
+from workers.settings import Settings
+
+#: (topic on the cluster, partition)
+TopicPartitionKey = tuple[str, int]
+
+
+class LaneSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """What the lanes of one role are.
+
+    With a `changelog` the lane has state, its progress is the marker in there, and outputs stay in the lane's partition;
+    without, progress is the group's committed offsets (written in the same transaction) and outputs go by key.
+    `lane_of` names the lane of a source partition; `core` builds the pure part from state and clock. `paced_by`: timers
+    wait for the backlog of these topics; `waits_for`: deferred records wait for this one, so a full lane still takes it.
+    `ledger`: topics from which a lane that has lost its changelog learns what it has published (core.stream.published_ids). `left_in`: topics
+    in which no lane that has worked before has left nothing.
+    """
+
+    role: str
+    group: str
+    sources: tuple[str, ...]
+    changelog: str | None
+    lane_of: Callable[[str, int], str]
+    core: Callable[[StateStore, float], LaneCore]
+    index_of: IndexOf = lambda _key, _value: []
+    paced_by: tuple[str, ...] = ()
+    waits_for: str | None = None
+    ledger: tuple[str, ...] = ()
+    left_in: tuple[str, ...] = ()
+
+    def state_folder(self, settings: Settings, lane: str) -> Path:
+        """Where the local state of a lane lies."""
+        return Path(settings.data_dir) / "state" / self.group / lane

@@ -1,0 +1,109 @@
+"""Copies of other workers' lanes, kept up to date: a takeover then restores the last seconds and not everything.
+
+A standby is a restore done ahead of need, by the same code, into the folder from which the lane would open. One thread
+goes round the lanes that are not this process's own. Between two rounds no copy is open, so copies cost disk and some
+reading, but no memory.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping
+
+from workers.adapters.lanes.spec import LaneSpec
+from workers.adapters.observability.metrics import WorkerMetrics
+from workers.adapters.state.recovery import restore
+from workers.adapters.state.rocksdb import RocksStore
+from workers.core.errors import Fatal, Unavailable
+from workers.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+class Standby:
+    """Follows the lanes that nobody here has taken. With `standby_interval_s` = 0, or lanes without state, it does nothing."""
+
+    def __init__(
+        self, spec: LaneSpec, settings: Settings, client_config: Mapping[str, str | int], metrics: WorkerMetrics
+    ) -> None:
+        """Follows nothing yet."""
+        self._spec = spec
+        self._settings = settings
+        self._client_config = client_config
+        self._metrics = metrics
+        self._taken: set[str] = set()
+        self._given_up: set[str] = set()
+        self._open = ""
+        self._changed = threading.Condition()
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="standby", daemon=True)
+
+    def start(self) -> None:
+        """Begins with the first round, an interval from now. Further calls change nothing."""
+        if self._settings.standby_interval_s and self._spec.changelog is not None and self._thread.ident is None:
+            self._thread.start()
+
+    def close(self) -> None:
+        """Leaves the running copy where it is, and ends. Blocking, for two seconds at most: a copy survives any end."""
+        self._ending.set()
+        if self._thread.ident is not None:
+            self._thread.join(2.0)
+
+    def take(self, lane: str) -> None:
+        """The lane is this process's own from now on; returns when its folder is free. Blocking, for a chunk; without a broker
+        until the copy has given up on it.
+        """
+        with self._changed:
+            self._taken.add(lane)
+            self._changed.wait_for(lambda: self._open != lane)
+
+    def give_back(self, lane: str) -> None:
+        """The lane has closed its folder: it may be followed again."""
+        with self._changed:
+            self._taken.discard(lane)
+
+    def look(self) -> int:
+        """One round: brings every copy that is not in use up to date. Returns how many are."""
+        source = self._spec.sources[0]
+        lanes = {self._spec.lane_of(source, partition): partition for partition in range(self._settings.partitions)}
+        return sum(self._follow(lane, partition) for lane, partition in lanes.items())
+
+    def _run(self) -> None:
+        while not self._ending.wait(self._settings.standby_interval_s):
+            self._metrics.gauge("standby_lanes", self.look(), self._spec.role)
+            self._metrics.count("standby_rounds", self._spec.role)
+
+    def _follow(self, lane: str, partition: int) -> bool:
+        with self._changed:
+            if lane in self._taken | self._given_up or self._ending.is_set():
+                return False
+            self._open = lane
+        try:
+            self._update(lane, partition)
+        except Unavailable as error:
+            log.warning("the copy of lane %s is not up to date: %s", lane, error)
+            return False
+        except (
+            Exception
+        ) as error:  # its owner will meet the same when it opens the lane, and must not be ended by a copy
+            log.error("the copy of lane %s is given up: %s", lane, error, exc_info=not isinstance(error, Fatal))
+            self._given_up.add(lane)
+            return False
+        finally:
+            with self._changed:
+                self._open = ""
+                self._changed.notify_all()
+        return lane not in self._taken
+
+    def _update(self, lane: str, partition: int) -> None:
+        store = RocksStore(self._spec.state_folder(self._settings, lane))
+        try:
+            restore(
+                *(store, self._settings.topic(self._spec.changelog or ""), partition, self._client_config),
+                self._spec.index_of,
+                sources=[(self._settings.topic(source), partition) for source in self._spec.sources],
+                stop=lambda: lane in self._taken or self._ending.is_set(),
+            )
+        finally:
+            store.close()

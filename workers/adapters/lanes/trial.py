@@ -1,0 +1,133 @@
+"""Finds the records of a batch that make our code raise: a core of its own tries them on a layer above the committed state.
+
+Such a core is thrown away. It costs next to nothing to begin one, because it does not look through the timers: none fires here.
+Each record is applied about twice, however many raise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from heapq import merge
+
+from workers.adapters.process import failpoints
+from workers.core.errors import Fatal
+from workers.core.partition import keys
+from workers.core.stream.effects import Effects, LaneCore
+from workers.core.stream.records import Record, StateStore
+
+Build = Callable[[StateStore], LaneCore]
+#: What no record can cause: a broken disk, a state that is damaged, memory that is short. Anything else is a mistake of ours.
+OUTSIDE = (Fatal, OSError, MemoryError)
+#: Of one batch so many records are found at most; what lies behind them comes again.
+MOST = 200
+
+
+def search(
+    build: Build, store: StateStore, records: list[Record], wall_s: float, beat: Callable[[], None]
+) -> list[int]:
+    """The places of the records that raise, at most MOST, each applied behind those before it that do not.
+
+    `beat` is called whenever the search has moved. Raises what is OUTSIDE. Empty = none raises, or all do without a record.
+    """
+    layer, found, start = _Layer(store), list[int](), 0
+    core = build(layer)
+    while start < len(records) and len(found) < MOST:
+        beat()
+        part = _Watched(records[start:])
+        if attempt(core, part, wall_s) is not None:
+            break
+        good, effects, core = _longest_good(build, layer, part, wall_s, beat)
+        if effects is None:
+            break
+        layer.take(effects)
+        found.append(start + good)
+        start += good + 1
+    return found
+
+
+def search_in_full(
+    build: Build, store: StateStore, records: list[Record], wall_s: float, beat: Callable[[], None]
+) -> list[int]:
+    """The place of the first record that raises, by cores that know the timers, too: each takes as long as a start.
+
+    Raises what is OUTSIDE. Empty = none raises while nothing else is done, or all do without a record.
+    """
+    watched = _Watched(records)
+    if attempt(build(store), watched, wall_s) is not None:
+        return []
+    good, effects, _ = _longest_good(build, store, watched, wall_s, beat)
+    return [] if effects is None else [good]
+
+
+def attempt(core: LaneCore, records: list[Record], wall_s: float) -> Effects | None:
+    """What a core makes of records while nothing else is done; None = it raises, and is of no use any more."""
+    try:
+        return core.apply(records, wall_s, caught_up=False)
+    except OUTSIDE:
+        raise
+    except Exception:  # noqa: BLE001 # whatever it is: it is what is looked for
+        return None
+
+
+def _longest_good(
+    build: Build, layer: StateStore, records: _Watched, wall_s: float, beat: Callable[[], None]
+) -> tuple[int, Effects | None, LaneCore]:
+    """(how many records from the first do not raise, their effects, the core that has them); None = not even none does.
+
+    The record that was in hand when it raised is asked first; what raises at the end of a batch is found by halving.
+    """
+    good, bad, found, core = -1, len(records), None, build(layer)
+    first = records.at
+    while bad - good > 1:
+        beat()
+        middle = first if first >= 0 else (good + bad) // 2
+        tried = core if middle == first else build(layer)
+        effects = attempt(tried, _Watched(records[:middle]), wall_s)
+        if effects is None:
+            bad = middle
+        else:
+            good, found, core = middle, effects, tried
+            if middle == first:
+                break
+        first = -1
+    return good, found, core
+
+
+class _Watched(list[Record]):
+    """Records that know which of them is in hand; -1 = none was asked for yet."""
+
+    at = -1
+
+    def __iter__(self) -> Iterator[Record]:
+        for self.at, record in enumerate(super().__iter__()):
+            failpoints.poison([record])
+            yield record
+
+
+class _Layer:
+    """What was tried so far, above the committed state. Implements ports.StateStore, without the timers."""
+
+    def __init__(self, store: StateStore) -> None:
+        self._store = store
+        self._values: dict[bytes, bytes | None] = {}
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value of a key, or None."""
+        return self._values[key] if key in self._values else self._store.get(key)
+
+    def scan(self, prefix: bytes, start: bytes = b"") -> Iterator[bytes]:
+        """The keys that begin with `prefix`, from `start` on, in byte order."""
+        if prefix.startswith(keys.TIMER):
+            return
+        above = sorted(key for key in self._values if key.startswith(prefix) and key >= start)
+        last = None
+        for key in merge(self._store.scan(prefix, start), above):
+            if key != last and self._values.get(key, b"") is not None:
+                yield key
+            last = key
+
+    def take(self, effects: Effects) -> None:
+        """What a commit would do."""
+        self._values.update(effects.puts)
+        self._values.update(dict.fromkeys(effects.index_deletes))
+        self._values.update(dict.fromkeys(effects.index_puts, b""))

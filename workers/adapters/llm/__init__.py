@@ -1,0 +1,1 @@
+"""Clients of LLM servers, and the language detector."""

@@ -1,0 +1,182 @@
+"""One of the LLM servers with what is known of it: what a call's end means for its breaker, its limit and the metrics."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable
+
+import msgspec
+
+from workers.adapters.llm import wire
+from workers.adapters.llm.server import ChatServer
+from workers.adapters.observability.metrics import WorkerMetrics
+from workers.adapters.observability.traces import Traces
+from workers.core.errors import Refused, Retryable
+from workers.core.resilience.circuit_breaker import BreakerRule, State
+from workers.core.resilience.load_balancer import EndpointState
+from workers.core.stream.records import Completion, CompletionRequest
+from workers.secrets import without_login
+from workers.settings import Settings
+
+#: A call that was given less time than this, or less than good calls take, says nothing of a server by timing out [s].
+TELLING_S = 1.0
+#: A server without vLLM's page, or whose list lacks an adapter, is asked again after this [s].
+ASK_AGAIN_S = 60.0
+#: One that does not answer is asked for its load again after this [s].
+_LOAD_PAUSE_S = 10.0
+_LOAD_TIMEOUT_S = 2.0
+#: Refusals that concern the server and not the call.
+_ITS_FAULT = ("key", "unknown_model")
+_STATES: dict[State, int] = {"closed": 0, "half_open": 1, "open": 2}
+_LOAD_GAUGES = ("llm_server_running", "llm_server_waiting", "llm_server_cache")
+
+
+class Endpoint:
+    """The server `number` of the setting `llm`, counted from 0: that is its label, never its URL."""
+
+    def __init__(
+        self,
+        number: int,
+        url: str,
+        settings: Settings,
+        rule: BreakerRule,
+        metrics: WorkerMetrics,
+        traces: Traces,
+        now_s: Callable[[], float],
+    ) -> None:
+        self.server = ChatServer(
+            url, settings.llm_model, settings.llm_api_key, send_priority=settings.llm_vllm_priority
+        )
+        self.state = EndpointState(without_login(url)[0], settings.llm_in_flight, rule)
+        self._label = str(number)
+        self._metrics = metrics
+        self._traces = traces
+        self._now_s = now_s
+        self._load_at_s = self._listed_at_s = -math.inf
+        self._list_at_s = math.inf  # only when an adapter is missing
+        metrics.watch("llm_endpoint_state", lambda: _STATES[self.state.breaker.state], self._label)
+        metrics.watch("llm_endpoint_limit", lambda: self.state.limiter.limit, self._label)
+        metrics.watch("llm_endpoint_in_flight", lambda: self.state.in_flight, self._label)
+
+    def take(self, now_s: float) -> Turn:
+        """Counts a call that is about to begin; `release` ends it."""
+        token = self.state.breaker.begin(now_s)
+        self.state.in_flight += 1
+        return Turn(self, token)
+
+    def release(self, turn: Turn) -> None:
+        """The call is over, or was never made."""
+        self.state.in_flight -= 1
+        self.state.breaker.abandoned(turn.token, self._now_s())  # no effect when it has said something
+
+    def leave_alone(self) -> None:
+        """It is known not to work: one call will find out when it is back."""
+        self.state.breaker.trip(self._now_s())
+
+    async def call(
+        self, turn: Turn, request: CompletionRequest, ends_at_s: float, expected: str, *, alone: bool
+    ) -> Completion:
+        """One call, until `ends_at_s` at most; what it says of the server is kept.
+
+        `expected`: the model of the other servers, or "". `alone`: no other server could take the call, so a refusal
+        stands; else one that is the server's fault (its key, its model) opens the breaker and is Retryable.
+        """
+        began_s, model, adapter = self._now_s(), expected, ""
+        trace = self._traces.begin(request, model, self.server.address)
+        try:
+            await self.server.find_model(expected, ends_at_s - began_s)
+            adapter = self._adapter(request.model, began_s)
+            model = adapter or self.server.model
+            asked_s = self._now_s()
+            completion = await self.server.complete(request, ends_at_s - asked_s, adapter, trace.headers)
+        except Retryable as error:
+            self._observe(model, began_s, error.reason)
+            trace.ended(model, None, error.reason)
+            self._failed(turn, error, ends_at_s - began_s)
+            raise
+        except Refused as error:
+            self._observe(model, began_s, error.reason)
+            trace.ended(model, None, error.reason)
+            if adapter and error.reason == "unknown_model":
+                self.server.forget(adapter)
+                self._answered(turn, None)
+                raise wire.retry("server_error", "the adapter is gone") from error
+            if error.reason in _ITS_FAULT and not alone:
+                self.leave_alone()
+                raise wire.retry("unavailable", f"this server refuses ({error.reason})") from error
+            self._answered(turn, None)  # it works, for other calls
+            raise
+        except asyncio.CancelledError:  # the worker ends, or has lost the partition
+            trace.ended(model, None, "cancelled")
+            raise
+        self._observe(model, began_s, "")
+        trace.ended(model, completion, "")
+        self._metrics.observe("llm_tokens", completion.usage.input_tokens, model, "input")
+        self._metrics.observe("llm_tokens", completion.usage.output_tokens, model, "output")
+        self._answered(turn, self._now_s() - asked_s)
+        return completion
+
+    async def poll(self) -> None:
+        """Reads the server's own queue, and its list of models if an adapter was missing. Whatever it answers is borne."""
+        now_s = self._now_s()
+        try:
+            if now_s >= self._list_at_s:
+                self._list_at_s, self._listed_at_s = math.inf, now_s
+                await self.server.list_models(_LOAD_TIMEOUT_S)
+            if now_s >= self._load_at_s:
+                await self._read_load(now_s)
+        except Refused:
+            self._forget_load(now_s + ASK_AGAIN_S)
+        except Retryable:  # whether it works, calls say better
+            self._forget_load(now_s + _LOAD_PAUSE_S)
+
+    async def _read_load(self, now_s: float) -> None:
+        load = await self.server.load(_LOAD_TIMEOUT_S)
+        if load is None:
+            self._forget_load(now_s + ASK_AGAIN_S)
+            return
+        self.state.limiter.told(load, now_s, self.state.in_flight)
+        values = (load.running, load.waiting, math.nan if load.kv_cache_usage is None else load.kv_cache_usage)
+        for gauge, value in zip(_LOAD_GAUGES, values, strict=True):
+            self._metrics.gauge(gauge, value, self._label)
+
+    def _forget_load(self, until_s: float) -> None:
+        self._load_at_s = until_s
+        for gauge in _LOAD_GAUGES:
+            self._metrics.gauge(gauge, math.nan, self._label)
+
+    def _adapter(self, wanted: str, now_s: float) -> str:
+        """The adapter if it is served; else "", counted, and the list is read again soon."""
+        if not wanted or self.server.serves(wanted):
+            return wanted
+        self._metrics.count("llm_adapter_missing", self._label)
+        self._list_at_s = min(self._list_at_s, max(now_s, self._listed_at_s + ASK_AGAIN_S))
+        return ""
+
+    def _answered(self, turn: Turn, latency_s: float | None) -> None:
+        now_s = self._now_s()
+        if self.state.breaker.succeeded(turn.token, now_s):
+            self.state.limiter.restarted()
+        if latency_s is not None:
+            self.state.limiter.succeeded(now_s, latency_s, self.state.in_flight)
+
+    def _failed(self, turn: Turn, error: Retryable, given_s: float) -> None:
+        now_s, limiter = self._now_s(), self.state.limiter
+        timed_out = error.reason == "timeout"
+        if timed_out and given_s < max(TELLING_S, limiter.service_s or 0.0):
+            return
+        if timed_out or error.reason in ("busy", "server_error"):
+            limiter.overloaded(now_s)
+        self.state.breaker.failed(turn.token, now_s, error.retry_after_s)
+
+    def _observe(self, model: str, began_s: float, error_type: str) -> None:
+        self._metrics.observe("llm_seconds", self._now_s() - began_s, model, error_type)
+        self._metrics.count("llm_calls", self._label, error_type)
+
+
+class Turn(msgspec.Struct, frozen=True, eq=False):
+    """One call's place at a server. `token` tells the breaker when it began."""
+
+    endpoint: Endpoint
+    token: int

@@ -1,0 +1,32 @@
+"""A model whose answers differ more from each other than its prompts ask for."""
+
+from __future__ import annotations
+
+import msgspec
+
+from workers.core.stream.records import Completion, CompletionRequest, LanguageModel, PromptSize
+
+
+class Varied:
+    """Implements ports.LanguageModel on another one, so that the same prompt does not always give the same words.
+
+    No call samples with a temperature below `least_temperature`; 0 changes nothing.
+    """
+
+    def __init__(self, model: LanguageModel, least_temperature: float) -> None:
+        self._model = model
+        self._least_temperature = least_temperature
+
+    @property
+    def name(self) -> str:
+        """See ports.LanguageModel."""
+        return self._model.name
+
+    async def size(self, request: CompletionRequest) -> PromptSize | None:
+        """See ports.LanguageModel."""
+        return await self._model.size(request)
+
+    async def complete(self, request: CompletionRequest, timeout_s: float) -> Completion:
+        """See ports.LanguageModel."""
+        warmer = max(request.temperature, self._least_temperature)
+        return await self._model.complete(msgspec.structs.replace(request, temperature=warmer), timeout_s)

@@ -1,0 +1,95 @@
+"""One small HTTP server for whoever looks after a process: /metrics, /healthz (alive), /readyz (open for work).
+
+It has threads of its own, so it answers although the event loop hangs. Answers name parts of the process, never a customer.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterable
+from socketserver import ThreadingMixIn
+from typing import TYPE_CHECKING
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+from prometheus_client import CollectorRegistry, make_wsgi_app
+
+from workers.adapters.process.watchdog import Pulse
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+#: A loop that has not answered for so long is not alive for a probe; the watchdog waits longer before it acts [s].
+UNWELL_AFTER_S = 5.0
+_REASONS_SHOWN = 8
+
+
+def health(pulse: Pulse) -> tuple[bool, str]:
+    """Whether the event loop answers, and one line that says so or why not."""
+    if pulse.silent_s >= UNWELL_AFTER_S:
+        return False, f"the event loop has not answered for {pulse.silent_s:.0f} s"
+    return True, "alive"
+
+
+def readiness(pulse: Pulse) -> tuple[bool, str]:
+    """Whether this worker does its share of the work, and one line that says so or what it waits for."""
+    alive, why = health(pulse)
+    if not alive:
+        return False, why
+    if waiting := pulse.waiting:
+        more = f"; and {len(waiting) - _REASONS_SHOWN} more" if len(waiting) > _REASONS_SHOWN else ""
+        return False, "; ".join(waiting[:_REASONS_SHOWN]) + more
+    return True, "ready"
+
+
+def application(pulse: Pulse, registry: CollectorRegistry) -> WSGIApplication:
+    """The three pages: 200, or 503 with the reason; other paths are 404, other methods than GET and HEAD 405."""
+    metrics = make_wsgi_app(registry)
+    probes = {"/healthz": health, "/readyz": readiness}
+
+    def answer(environment: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+        method, path = environment["REQUEST_METHOD"], environment.get("PATH_INFO", "")
+        if method not in ("GET", "HEAD"):
+            return _text(method, start, "405 Method Not Allowed", "GET only")
+        if path == "/metrics":
+            page: Iterable[bytes] = metrics(environment, start)
+            return page
+        if path in probes:
+            good, line = probes[path](pulse)
+            return _text(method, start, "200 OK" if good else "503 Service Unavailable", line)
+        return _text(method, start, "404 Not Found", "/metrics, /healthz, /readyz")
+
+    return answer
+
+
+def serve(app: WSGIApplication, port: int, host: str) -> int:
+    """Serves in daemon threads until the process ends; port 0 = any free one. Returns the port, raises OSError."""
+    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+
+    class Server(_Server):
+        address_family = family
+
+    server = make_server(str(address[0]), port, app, Server, handler_class=_Quiet)
+    threading.Thread(target=server.serve_forever, name="http", daemon=True).start()
+    return int(server.server_port)
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    """A thread for each request: a slow client holds up nobody."""
+
+    daemon_threads = True
+
+
+class _Quiet(WSGIRequestHandler):
+    """Logs nothing, and gives a client that sends nothing up."""
+
+    timeout = 10.0
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 # the library's name
+        """A probe every ten seconds is no news."""
+
+
+def _text(method: str, start: StartResponse, status: str, line: str) -> list[bytes]:
+    body = f"{line}\n".encode()
+    start(status, [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body)))])
+    return [] if method == "HEAD" else [body]

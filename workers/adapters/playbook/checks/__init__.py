@@ -1,0 +1,1 @@
+"""What is wrong with a playbook, found before it runs."""

@@ -1,0 +1,295 @@
+"""Whether the prompts and templates of a playbook render, name only what there is, and hold to their own guardrails."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from itertools import chain
+from itertools import product as product_of
+from typing import NamedTuple
+
+import jinja2
+import msgspec
+from jinja2 import meta, nodes
+
+from schemas.messages import GuardrailVerdict, MessageText, ProductFacts
+from workers.adapters.playbook.checks.campaigns import prompts_of
+from workers.adapters.playbook.checks.findings import reference
+from workers.adapters.playbook.parts import Parts, PromptFile, TemplateFile
+from workers.adapters.playbook.yaml_documents import FieldPath, Problem
+from workers.adapters.playbook.yaml_structs import did_you_mean
+from workers.core import guardrails
+from workers.core.catalogue.product_facts import facts_of
+from workers.core.generation import prompts, templates
+from workers.core.generation.copy_surfaces import for_copy
+from workers.core.generation.rendering import ENVIRONMENT, ProductWords, compiled, product_words
+from workers.core.playbook.playbook import GENERIC_GROUP, Campaign, Playbook, Template
+from workers.core.text.template_sandbox import RenderError
+
+_PRODUCT = [field.name for field in msgspec.structs.fields(ProductWords)]
+_PROMPT_VARIABLES = {
+    "language": [],
+    "channel": [],
+    "goal": [],
+    "fields": [],
+    "trigger": [],
+    "customer": [],
+    "voice": [],
+    "tone": ["id", "hint"],
+    "group": ["id", "name", "angle"],
+    "product": _PRODUCT,
+}
+_TEMPLATE_VARIABLES = {"language": [], "channel": [], "tone": [], "group": ["id", "name"], "product": _PRODUCT}
+_GENERIC_VARIABLES: dict[str, list[str]] = {"language": [], "channel": [], "tone": []}
+#: Products that only events know; templates must read well with them too.
+_STRANGERS = {
+    "a product without any data": ProductFacts(product_id="unknown"),
+    "a product with brand and category only": ProductFacts(product_id="unknown", brand="acme", category="phone"),
+    "a product with a brand only": ProductFacts(product_id="unknown", brand="acme"),
+}
+
+
+def check_sources(parts: Parts) -> None:
+    """Syntax, variables, and that every language, channel, group and field is one of the playbook's."""
+    for prompt in parts.prompts:
+        _prompt_source(prompt, parts)
+    for file in parts.templates:
+        if parts.policy is not None:
+            reference(file.document, (), "language", file.language, parts.languages)
+        places = parts.places(file.prompt)
+        for channel, groups in file.content.items():
+            if places is not None:
+                reference(file.document, (channel,), parts.kind_of_place(file.prompt), channel, places)
+            for group, texts in groups.items():
+                _template_source(file, channel, group, texts, parts)
+
+
+def check_rendered(playbook: Playbook, parts: Parts) -> None:
+    """Renders every prompt and every template with every product, and lets the guardrails look at the templates."""
+    copy = for_copy(playbook)
+    for prompt in parts.prompts:
+        _prompt_renders(copy if prompt.prompt.id in parts.copy_prompts else playbook, prompt, parts)
+    for file in parts.templates:
+        known = copy if file.prompt in parts.copy_prompts else playbook
+        for channel, groups in file.content.items():
+            for group in groups:
+                target_group = None if group == GENERIC_GROUP else group
+                template = known.templates[file.prompt, file.language, target_group, channel]
+                for wrong in _broken(known, template):
+                    file.document.report((channel, group), wrong)
+
+
+def _prompt_source(file: PromptFile, parts: Parts) -> None:
+    if parts.policy is not None:
+        reference(file.document, (), "language", file.prompt.language, parts.languages)
+    try:
+        prompts.turns(file.prompt.source)
+    except prompts.WrongTurn as error:
+        wrong, _, allowed = str(error).partition("; allowed: ")
+        _report_prompt(parts, file, error.line, wrong, allowed)
+        return
+    for word in file.prompt.decoding.example_words:
+        if word.casefold() not in file.prompt.source.casefold():
+            _report_prompt(
+                parts, file, 2 - file.line, f"example_words: `{word}` is not in the prompt", "words of its examples"
+            )
+    for line, wrong, allowed in _jinja_mistakes(file.prompt.source, _PROMPT_VARIABLES, parts):
+        _report_prompt(parts, file, line, wrong, allowed)
+
+
+def _template_source(file: TemplateFile, channel: str, group: str, texts: dict[str, str], parts: Parts) -> None:
+    path: FieldPath = (channel, group)
+    if parts.is_templated(channel, file.language):
+        wrong = f"is never used: {channel} sends provider templates in {file.language}"
+        file.document.report((channel,), wrong, "channels without them")
+        return
+    if parts.audiences is not None:
+        known = [known.id for known in parts.audiences.target_groups]
+        if file.prompt not in parts.copy_prompts:  # copy is for nobody in particular, so never for nobody at all
+            known.append(GENERIC_GROUP)
+        reference(file.document, path, "target group", group, known)
+    variables = _GENERIC_VARIABLES if group == GENERIC_GROUP else _TEMPLATE_VARIABLES
+    for name, source in texts.items():
+        for _, wrong, allowed in _jinja_mistakes(source, variables, parts):
+            file.document.report((*path, name), wrong, allowed)
+    fields = (parts.places(file.prompt) or {}).get(channel)
+    if fields is not None:
+        for name in texts:
+            reference(file.document, (*path, name), "field", name, fields)
+        for name in fields:
+            if name not in texts:
+                file.document.report(path, f"`{name}` is missing", ", ".join(fields))
+
+
+def _jinja_mistakes(source: str, variables: dict[str, list[str]], parts: Parts) -> Iterator[tuple[int, str, str]]:
+    """(line, what is wrong, what is allowed) of a Jinja source, in all branches."""
+    used = _used(source)
+    if used.error is not None:
+        yield used.error[0], f"Jinja: {used.error[1]}", ""
+    for kind, names, calls in (("filter", ENVIRONMENT.filters, used.filters), ("test", ENVIRONMENT.tests, used.tests)):
+        for line, name in calls:
+            if name not in names:
+                yield line, f"Jinja: there is no {kind} `{name}`" + did_you_mean(name, list(names)), ""
+    for line, name in used.variables:
+        if name not in variables:
+            yield line, f"`{name}` is not defined" + did_you_mean(name, variables), ", ".join(variables)
+    for line, owner, attribute in used.attributes:
+        if (known := variables.get(owner)) and attribute not in known:
+            wrong = f"`{owner}.{attribute}` is not defined"
+            yield line, wrong + did_you_mean(attribute, known), ", ".join(known)
+    if parts.campaigns is not None:
+        tones = [tone.id for tone in parts.campaigns.tones]
+        for line, name in used.tones:
+            if name not in tones:  # a comparison that never holds would silently drop the tone
+                yield (
+                    line,
+                    f"tone `{name}` is not known" + did_you_mean(name, tones),
+                    ", ".join(tones) or "(there is none)",
+                )
+
+
+class _Used(NamedTuple):
+    """What a Jinja source uses in all its branches, each with its line. `error`: why it cannot be read, if so."""
+
+    filters: Sequence[tuple[int, str]] = ()
+    tests: Sequence[tuple[int, str]] = ()
+    variables: Sequence[tuple[int, str]] = ()
+    attributes: Sequence[tuple[int, str, str]] = ()
+    tones: Sequence[tuple[int, str]] = ()
+    error: tuple[int, str] | None = None
+
+
+@lru_cache(maxsize=4096)  # an edit changes one text of hundreds
+def _used(source: str) -> _Used:
+    try:
+        tree = ENVIRONMENT.parse(source)
+        compiled(source)
+    except jinja2.TemplateSyntaxError as error:
+        return _Used(error=(error.lineno, error.message or ""))
+    lines: dict[str, int] = {}
+    for name in tree.find_all(nodes.Name):
+        lines.setdefault(name.name, name.lineno)
+    return _Used(
+        filters=[(call.lineno, call.name) for call in tree.find_all(nodes.Filter)],
+        tests=[(call.lineno, call.name) for call in tree.find_all(nodes.Test)],
+        variables=[(lines.get(name, 1), name) for name in sorted(meta.find_undeclared_variables(tree))],
+        attributes=[
+            (node.lineno, node.node.name, node.attr)
+            for node in tree.find_all(nodes.Getattr)
+            if isinstance(node.node, nodes.Name)
+        ],
+        tones=list(_compared_tones(tree)),
+    )
+
+
+def _compared_tones(tree: nodes.Template) -> Iterator[tuple[int, str]]:
+    """(line, id) of every tone that a source asks for: `tone == 'x'` in templates, `tone.id == 'x'` in prompts."""
+    for node in tree.find_all(nodes.Compare):
+        asked = node.expr.node if isinstance(node.expr, nodes.Getattr) else node.expr
+        if isinstance(asked, nodes.Name) and asked.name == "tone":
+            for operand in node.ops:
+                value = operand.expr.value if isinstance(operand.expr, nodes.Const) else ""
+                if operand.op in ("eq", "ne") and isinstance(value, str) and value:
+                    yield node.lineno, value
+
+
+def _prompt_renders(playbook: Playbook, file: PromptFile, parts: Parts) -> None:
+    language = file.prompt.language
+    users = [campaign for campaign in playbook.campaigns.values() if file.prompt.id in prompts_of(campaign)]
+    channels = {channel for campaign in users for channel in campaign.channels}
+    turns = [(turn.line, compiled(turn.source)) for turn in prompts.turns(file.prompt.source)]
+    samples, groups, tones = (
+        list(_samples(playbook, language).values()),
+        playbook.audiences.target_groups,
+        _tones(users),
+    )
+    for product, group, channel, tone in chain(
+        product_of(samples, groups, sorted(channels or playbook.channels), tones[:1]),
+        product_of(samples[:1], groups, sorted(channels or playbook.channels), tones[1:]),
+    ):
+        values = prompts.variables(
+            playbook,
+            language=language,
+            channel=channel,
+            target_group=group.id,
+            campaign_id=users[0].id if users else "",
+            product=product,
+            tone=tone,
+            context={"k": "v"},
+        )
+        for line, turn in turns:
+            try:
+                turn.render(values)
+            except RenderError as error:
+                _report_prompt(parts, file, line + error.lineno - 1, f"Jinja: {error}")
+                return
+
+
+def _broken(playbook: Playbook, template: Template) -> Iterator[str]:
+    """Each guardrail that a template breaks, with the first product that it breaks it with."""
+    wrong: dict[str, list[str]] = {}
+    details: dict[str, GuardrailVerdict] = {}
+    samples = _samples(playbook, template.language)
+    if template.target_group is None:
+        samples = {"no product": ProductFacts(product_id="unknown")}
+    users = [campaign for campaign in playbook.campaigns.values() if campaign.prompt == template.prompt]
+    looked_at: set[tuple[object, ...]] = set()
+    for (sample, product), tone, (market, locale) in product_of(
+        samples.items(), _tones(users), _markets(playbook, template.language)
+    ):
+        name = sample + (f" in the tone `{tone}`" if tone else "") + (f" in the market `{market}`" if market else "")
+        try:
+            words = product_words(playbook, template.language, product, locale)
+            text = templates.render(playbook, template, words, tone)
+        except RenderError as error:
+            yield f"Jinja: {error} (with {name})"
+            return
+        about = templates.Situation(
+            language=template.language, channel=template.channel, product=product, locale=locale
+        )
+        known = (sample, text, words.reference_price)
+        seen, same_market = known in looked_at, (*known, market) in looked_at
+        if same_market:  # a tone that this template does not heed
+            continue
+        looked_at |= {known, (*known, market)}
+        for verdict in _verdicts(text, about, playbook, only_market=seen):
+            wrong.setdefault(verdict.name, []).append(name)
+            details.setdefault(verdict.name, verdict)
+    for guardrail, names in wrong.items():
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        yield f"breaks the guardrail {guardrail}: {details[guardrail].detail} (with {names[0]}{more})"
+
+
+def _tones(campaigns: Iterable[Campaign]) -> list[str | None]:
+    """No tone, and every tone that one of the campaigns speaks in."""
+    return [None, *dict.fromkeys(tone for campaign in campaigns for tone in campaign.tones)]
+
+
+def _markets(playbook: Playbook, language: str) -> list[tuple[str, str]]:
+    """(market, a locale that leads to it) of every market, and ("", "") without any: all may be spoken to in all languages."""
+    places = {market.id: market.regions[0] for market in playbook.policy.markets if market.regions}
+    default = playbook.policy.default_market.get(language, "")
+    return [
+        (default, language),
+        *((market, f"{language}-{place}") for market, place in places.items() if market != default),
+    ]
+
+
+def _verdicts(
+    text: MessageText, about: templates.Situation, playbook: Playbook, *, only_market: bool
+) -> list[GuardrailVerdict]:
+    """What is wrong; of a text that the other guardrails have seen in another market only what this one says."""
+    verdicts = (
+        [guardrails.market_verdict(text, about, playbook)] if only_market else guardrails.check(text, about, playbook)
+    )
+    return [verdict for verdict in verdicts if not verdict.passed]
+
+
+def _samples(playbook: Playbook, language: str) -> dict[str, ProductFacts]:
+    """Every product, and strangers where there are campaigns: copy is asked for the playbook's own products alone."""
+    known = {f"`{product.product_id}`": facts_of(product, language) for product in playbook.products.values()}
+    return known | (_STRANGERS if playbook.campaigns else {})
+
+
+def _report_prompt(parts: Parts, file: PromptFile, line: int, wrong: str, allowed: str = "") -> None:
+    parts.problems.append(Problem(file.document.file, line + file.line - 1, "", wrong, allowed))

@@ -1,0 +1,57 @@
+"""Whether policy.yaml is right: languages, caps, quiet hours; markets and voice are in playbook_markets."""
+
+from __future__ import annotations
+
+from zoneinfo import available_timezones
+
+from workers.adapters.playbook.checks import markets
+from workers.adapters.playbook.checks.findings import reference, texts, unique
+from workers.adapters.playbook.parts import Parts
+from workers.adapters.playbook.yaml_documents import Document, FieldPath
+from workers.adapters.playbook.yaml_structs import did_you_mean
+from workers.core.playbook.policy import QuietHours
+
+
+def check(parts: Parts) -> None:
+    """Reports into `parts.problems`."""
+    policy = parts.policy
+    if policy is None:
+        return
+    document = parts.documents["policy.yaml"]
+    unique(document, ("languages",), policy.languages, "language")
+    unique(document, ("allowlist",), policy.allowlist, "user_id")
+    texts(document, ("ai_label",), policy.ai_label, parts.languages, required=not policy.markets)
+    markets.check(document, policy)
+    for field, words in (("banned_words", policy.banned_words), ("neutral_words", policy.neutral_words)):
+        for language in words:
+            reference(document, (field, language), "language", language, parts.languages)
+    for index, cap in enumerate(policy.caps):
+        if cap.channel is not None and parts.channels is not None:
+            channels = [channel.id for channel in parts.channels.channels]
+            reference(document, ("caps", index, "channel"), "channel", cap.channel, channels)
+    if parts.channels is not None:
+        channels = [channel.id for channel in parts.channels.channels]
+        for name, targets in policy.consent_categories.items():
+            for index, target in enumerate(targets):
+                if ":" in target:
+                    path = ("consent_categories", name, index)
+                    reference(document, path, "channel", target.partition(":")[0], channels)
+    if policy.quiet_hours is not None:
+        _quiet_hours(parts, document, policy.quiet_hours)
+
+
+def _quiet_hours(parts: Parts, document: Document, quiet: QuietHours) -> None:
+    path: FieldPath = ("quiet_hours",)
+    if quiet.start == quiet.end:
+        document.report((*path, "end"), f"`{quiet.end}` is the start too", "another time than the start")
+    if quiet.timezone is not None and quiet.timezone not in (zones := available_timezones()):
+        wrong = f"`{quiet.timezone}` is no time zone" + did_you_mean(quiet.timezone, sorted(zones))
+        document.report((*path, "timezone"), wrong, "a zone of the IANA list (Europe/London)")
+    if quiet.channels is not None:
+        if not quiet.channels:
+            document.report((*path, "channels"), "is empty", "at least one channel, or no such field: all channels")
+        unique(document, (*path, "channels"), quiet.channels, "channel")
+        if parts.channels is not None:
+            channels = [channel.id for channel in parts.channels.channels]
+            for index, channel in enumerate(quiet.channels):
+                reference(document, (*path, "channels", index), "channel", channel, channels)

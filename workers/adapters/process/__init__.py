@@ -1,0 +1,1 @@
+"""What belongs to the process: clock, exit codes, liveness, watchdog, failpoints."""

@@ -1,0 +1,222 @@
+"""Named places where a test can make the process die, freeze or lose its protection. Inert unless ATTUNE_FAILPOINTS is set.
+
+    ATTUNE_FAILPOINTS=lane.before_commit=3        the third hit ends the process hard (no clean-up, exit code 99)
+    ATTUNE_FAILPOINTS=lane.half_produced=2:stop   the second hit freezes it (SIGSTOP) until somebody sends SIGCONT
+    ATTUNE_FAILPOINTS=restore.chunk=1:slow        from the first hit on, each takes half a second
+    ATTUNE_FAILPOINTS=unsafe.producer             writes without transactions: for the proof that a test can fail
+    ATTUNE_FAILPOINTS=clock.jump=7                the wall clock is a month ahead in the seventh turn of a lane
+    ATTUNE_FAILPOINTS=core.poison                 records with the word POISON in them make the code raise
+
+Several are separated by commas. No setting can arm them, and an unknown name stops the start: it would prove nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from confluent_kafka import Producer
+
+from workers.core.errors import Misconfigured
+from workers.core.stream.records import Record
+
+log = logging.getLogger(__name__)
+
+EXIT_CODE = 99
+_SLOW_S = 0.5
+#: The places, in the order in which a lane passes them.
+PLACES = (
+    "restore.half",  # half of the changelog is in the local state
+    "lane.parse",  # records are in hand, nothing is decoded
+    "lane.fold",  # memory is ahead of everything that is written
+    "lane.before_produce",  # a transaction is open and empty
+    "lane.half_produced",  # the changed customers lie on the broker, without marker and outputs
+    "lane.produced",  # all records lie on the broker, uncommitted
+    "lane.before_commit",
+    "lane.after_commit",
+    "lane.before_local_write",
+    "lane.after_local_write",
+)
+UNSAFE_PRODUCER, UNSAFE_READERS, UNSAFE_ISOLATION = "unsafe.producer", "unsafe.readers", "unsafe.isolation"
+UNSAFE_LEDGER, UNSAFE_BATCHES, UNSAFE_DOUBT = "unsafe.ledger", "unsafe.batches", "unsafe.doubt"
+UNSAFE_TOPICS, UNSAFE_PAST, UNSAFE_BACKLOG = "unsafe.topics", "unsafe.past", "unsafe.backlog"
+UNSAFE_END, UNSAFE_INTAKE = "unsafe.end", "unsafe.intake"
+UNSAFE_CLOCK, UNSAFE_SOURCES = "unsafe.clock", "unsafe.sources"
+_JUMP = "clock.jump"  # the wall clock of this one turn of a lane is a month ahead
+_POISON = "core.poison"
+_CHUNK = "restore.chunk"  # a chunk of the changelog is in the local state: the place to make a restore slow
+_UNSAFE = (
+    *(UNSAFE_PRODUCER, UNSAFE_READERS, UNSAFE_ISOLATION, UNSAFE_LEDGER, UNSAFE_BATCHES),
+    *(UNSAFE_DOUBT, UNSAFE_TOPICS, UNSAFE_PAST, UNSAFE_BACKLOG),
+    *(UNSAFE_END, UNSAFE_INTAKE, UNSAFE_CLOCK, UNSAFE_SOURCES),
+)
+_NAMES: tuple[str, ...] = (*PLACES, _CHUNK, *_UNSAFE, _JUMP, _POISON)
+
+
+def _parse(text: str) -> dict[str, tuple[int, str]]:
+    """Name → (which hit counts, what happens then)."""
+    found: dict[str, tuple[int, str]] = {}
+    for part in filter(None, map(str.strip, text.split(","))):
+        name, _, rest = part.partition("=")
+        number, _, action = rest.partition(":")
+        if name not in _NAMES or action not in ("", "stop", "slow"):
+            raise Misconfigured(
+                f"ATTUNE_FAILPOINTS: {part!r} is none.", f"NAME=N, NAME=N:stop or NAME=N:slow of {', '.join(PLACES)}"
+            )
+        found[name] = int(number or 1), action
+    return found
+
+
+_armed = _parse(os.environ.get("ATTUNE_FAILPOINTS", ""))
+_hits: Counter[str] = Counter()
+_unheard = threading.local()
+#: How far ahead a clock that jumps is [s].
+_JUMP_S = 30 * 86_400.0
+
+
+def armed() -> bool:
+    """Whether any failpoint is armed."""
+    return bool(_armed)
+
+
+def hit(name: str, first: Callable[[], object] | None = None) -> None:
+    """Dies, freezes or lingers here if this failpoint is armed and it is its turn; `first` is called just before."""
+    if name not in _armed or getattr(_unheard, "here", False):
+        return
+    _hits[name] += 1
+    number, action = _armed[name]
+    if _hits[name] < number or (action == "stop" and _hits[name] > number):
+        return
+    if first is not None:
+        first()
+    if action == "slow":
+        time.sleep(_SLOW_S)
+    elif action == "stop":
+        os.kill(os.getpid(), signal.SIGSTOP)
+    else:
+        os._exit(EXIT_CODE)
+
+
+@contextmanager
+def unheard() -> Iterator[None]:
+    """Places that this thread passes inside the block are none: what is written there is no batch."""
+    _unheard.here = True
+    try:
+        yield
+    finally:
+        _unheard.here = False
+
+
+def wall_s(now_s: float) -> float:
+    """The wall clock as it is, or a month ahead in the one turn in which a test lets it jump."""
+    if _JUMP not in _armed:
+        return now_s
+    _hits[_JUMP] += 1
+    if _hits[_JUMP] != _armed[_JUMP][0]:
+        return now_s
+    log.critical("ATTUNE_FAILPOINTS=%s: the clock jumps, once. For tests only.", _JUMP)
+    return now_s + _JUMP_S
+
+
+def minds_broker_time() -> bool:
+    """Whether a lane's clock is bounded by the broker's, as it is unless a test has switched that off."""
+    return UNSAFE_CLOCK not in _armed
+
+
+def minds_sources() -> bool:
+    """Whether a source that was made anew is told from the one before, as it is unless a test has switched that off."""
+    return UNSAFE_SOURCES not in _armed
+
+
+def minds_intake() -> bool:
+    """Whether timers wait for what intake has not mapped, as they do unless a test has switched that off."""
+    return UNSAFE_INTAKE not in _armed
+
+
+def poison(records: list[Record]) -> None:
+    """Raises ValueError for a batch with a poisoned record, if that is armed."""
+    if _POISON in _armed and any(b"POISON" in (record.value or b"") for record in records):
+        raise ValueError("POISON")
+
+
+def isolates() -> bool:
+    """Whether a record that raises becomes a dead letter, as it does unless a test has switched that off."""
+    return UNSAFE_ISOLATION not in _armed
+
+
+def minds_ledger() -> bool:
+    """Whether a lane that begins anew looks at what was published, as it does unless a test has switched that off."""
+    return UNSAFE_LEDGER not in _armed
+
+
+def minds_doubt() -> bool:
+    """Whether a commit that may have been asked for twice is followed by a new epoch, unless a test has switched that off."""
+    return UNSAFE_DOUBT not in _armed
+
+
+def minds_past() -> bool:
+    """Whether a lane without any state looks if it had one, as it does unless a test has switched that off."""
+    return UNSAFE_PAST not in _armed
+
+
+def watches_topics() -> bool:
+    """Whether a follower looks if its topics are still the same ones, unless a test has switched that off."""
+    return UNSAFE_TOPICS not in _armed
+
+
+def reads_any_batch() -> bool:
+    """Whether batches that aiokafka cannot read are read all the same, unless a test has switched that off."""
+    return UNSAFE_BATCHES not in _armed
+
+
+def minds_backlog() -> bool:
+    """Whether what is ready waits until a backlog is applied, as it does unless a test has switched that off."""
+    return UNSAFE_BACKLOG not in _armed
+
+
+def end_of(highwater: int, stable: int | None) -> int:
+    """Where a partition ends: at its high watermark, unless a test lets what an open transaction hides not count."""
+    return highwater if UNSAFE_END not in _armed or stable is None else stable
+
+
+def isolation_level() -> str:
+    """What our readers see: `read_committed`, unless a test has switched that off."""
+    if UNSAFE_READERS not in _armed:
+        return "read_committed"
+    log.critical("ATTUNE_FAILPOINTS=%s: this worker reads what was never committed. For tests only.", UNSAFE_READERS)
+    return "read_uncommitted"
+
+
+def make_producer(config: dict[str, str | int]) -> Producer:
+    """A transactional producer, unless a test has switched transactions off."""
+    if UNSAFE_PRODUCER not in _armed:
+        return Producer(config)
+    log.critical("ATTUNE_FAILPOINTS=%s: this worker writes WITHOUT transactions. For tests only.", UNSAFE_PRODUCER)
+    return _Unprotected({name: value for name, value in config.items() if not name.startswith("transaction")})
+
+
+class _Unprotected(Producer):
+    """Sends at once what a transaction would hold back, and is never fenced."""
+
+    def init_transactions(self, *_: Any) -> None:
+        """Fences nobody."""
+
+    def begin_transaction(self) -> None:
+        """Begins nothing."""
+
+    def send_offsets_to_transaction(self, *_: Any) -> None:
+        """Commits no offsets: only lanes with a changelog can run without protection."""
+
+    def commit_transaction(self, *_: Any) -> None:
+        """Waits for delivery."""
+        self.flush(30)
+
+    def abort_transaction(self, *_: Any) -> None:
+        """Takes nothing back."""

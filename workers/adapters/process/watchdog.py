@@ -1,0 +1,200 @@
+"""Ends a process that hangs, so that another takes its partitions over, and keeps what probes ask: who works, who waits.
+
+Time here is *awake time*: the sum of the watchdog's own ticks, each counted as two at most. A process that was stopped
+(SIGSTOP, a sleeping machine, a throttled container) stops its watchdog with it; continued, it has its full limits again,
+however far every clock has gone meanwhile. It is not killed for that, and need not be: what it still wants to write is
+in a transaction that its successor has fenced, and `generate` writes candidates, of which one per request is taken.
+
+What the watchdog cannot see is a call into C that keeps Python's lock: then no Python thread runs. Probes do not answer
+either in that case, and the group hands the partitions over after the session timeout.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import faulthandler
+import gc
+import itertools
+import logging
+import os
+import sys
+import threading
+from collections.abc import Callable
+
+from workers.adapters.process import clock
+from workers.adapters.process.exit_codes import Exit
+
+log = logging.getLogger(__name__)
+
+#: The part of a process that waits for its partitions.
+ASSIGNMENT = "partitions"
+#: Looked at this often [s], more often when a limit is short.
+_TICK_S = 1.0
+#: The last words may take this long: whoever reads them may hang as well [s].
+_LAST_WORDS_S = 5.0
+
+
+class Pulse:
+    """What the parts of a process say of themselves; from any thread, and cheap enough for every batch.
+
+    A part that is `working` must `beat` whenever it has moved, until it is `idle`. What a part `awaits` is why the process
+    is not ready. Names and reasons hold no personal data: probes show them.
+    """
+
+    def __init__(self) -> None:
+        self.silent_s = 0.0
+        """For how long the event loop has not answered the watchdog [s of awake time]."""
+        self._numbers = itertools.count(1)  # never repeats: who was idle in between is not mistaken for hanging
+        self._beats: dict[str, int] = {}
+        self._reasons: dict[str, str] = {ASSIGNMENT: "not assigned yet"}
+
+    def working(self, name: str, awaits: str = "") -> None:
+        """From now on this part must beat. No beat by itself when it works already; says what the part waits for, if at all."""
+        if name not in self._beats:
+            self._beats[name] = next(self._numbers)
+        self.awaits(name, awaits)
+
+    def beat(self, name: str) -> None:
+        """This part has moved. No effect when it is not working: a late word of a part that was closed."""
+        if name in self._beats:
+            self._beats[name] = next(self._numbers)
+
+    def idle(self, name: str, awaits: str = "") -> None:
+        """Nothing is expected of this part until it works again; `awaits`: but the process is not ready without it."""
+        self._beats.pop(name, None)
+        if awaits:
+            self._reasons[name] = awaits
+        else:
+            self._reasons.pop(name, None)
+
+    def awaits(self, name: str, reason: str) -> None:
+        """Why the process is not ready as far as this part goes; empty: it is."""
+        self._reasons[name] = reason
+
+    @property
+    def beats(self) -> dict[str, int]:
+        """The number of the newest beat of each working part."""
+        return self._beats.copy()
+
+    @property
+    def waiting(self) -> list[str]:
+        """One line for each part that is not ready; none: the process is."""
+        return [f"{name}: {reason}" for name, reason in self._reasons.copy().items() if reason]
+
+
+class Watchdog:
+    """A thread that looks at the loop and the pulse, and ends the process hard when one of them hangs.
+
+    Exit.STALLED: the loop has not answered for `loop_limit_s`, or a working part has not beaten for `stall_limit_s`.
+    Exit.NOT_STOPPED: the process still runs `stop_limit_s` after `stopping`; the other limits are off by then.
+    """
+
+    def __init__(
+        self,
+        pulse: Pulse,
+        *,
+        loop_limit_s: float,
+        stall_limit_s: float,
+        stop_limit_s: float,
+        end_process: Callable[[int], object] = os._exit,
+    ) -> None:
+        """Watches nothing yet."""
+        self._pulse = pulse
+        self._loop_limit_s = loop_limit_s
+        self._stall_limit_s = stall_limit_s
+        self._stop_limit_s = stop_limit_s
+        self._end_process = end_process
+        self._tick_s = min(_TICK_S, loop_limit_s / 10, stall_limit_s / 10, stop_limit_s / 10)
+        self._awake_s = 0.0
+        self._asked_at_s: float | None = None
+        self._stopping_at_s: float | None = None
+        self._seen: dict[str, tuple[int, float]] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ended = threading.Event()
+
+    def watch(self, loop: asyncio.AbstractEventLoop | None) -> None:
+        """Starts the thread. Call it when the loop runs: a loop that does not run does not answer. None: there is none."""
+        self._loop = loop
+        threading.Thread(target=self._run, name="watchdog", daemon=True).start()
+
+    def stopping(self) -> None:
+        """From now on the process has `stop_limit_s` to end by itself. Further calls change nothing."""
+        if self._stopping_at_s is None:
+            self._stopping_at_s = self._awake_s
+
+    def close(self) -> None:
+        """Ends watching; for tests, a process just ends."""
+        self._ended.set()
+
+    def look(self, elapsed_s: float) -> None:
+        """One look, `elapsed_s` after the one before by a clock that goes on while the process is stopped."""
+        self._awake_s += min(elapsed_s, 2 * self._tick_s)
+        if self._stopping_at_s is not None:
+            if self._awake_s - self._stopping_at_s >= self._stop_limit_s:
+                waiting = "; ".join(self._pulse.beats) or "the event loop or a thread"
+                self._end(Exit.NOT_STOPPED, f"it has not stopped within {self._stop_limit_s:g} s ({waiting})")
+            return
+        self._ask_the_loop()
+        if self._pulse.silent_s >= self._loop_limit_s:
+            self._end(Exit.STALLED, f"the event loop has not answered for {self._pulse.silent_s:.0f} s")
+            return
+        beats = self._pulse.beats
+        self._seen = {
+            name: seen if (seen := self._seen.get(name)) is not None and seen[0] == number else (number, self._awake_s)
+            for name, number in beats.items()
+        }
+        for name, (_, since_s) in self._seen.items():
+            if self._awake_s - since_s >= self._stall_limit_s:
+                self._end(Exit.STALLED, f"{name} has not moved for {self._awake_s - since_s:.0f} s")
+                return
+
+    def _run(self) -> None:
+        before_s = clock.monotonic_s()
+        while not self._ended.wait(self._tick_s):
+            now_s = clock.monotonic_s()
+            self.look(now_s - before_s)
+            before_s = now_s
+
+    def _ask_the_loop(self) -> None:
+        if self._asked_at_s is not None:
+            self._pulse.silent_s = self._awake_s - self._asked_at_s
+            return
+        self._pulse.silent_s = 0.0
+        if self._loop is None:
+            return
+        self._asked_at_s = self._awake_s
+        try:
+            self._loop.call_soon_threadsafe(self._answer)
+        except RuntimeError:  # closed: the process is ending
+            self._asked_at_s = None
+
+    def _answer(self) -> None:
+        """Called by the loop."""
+        self._asked_at_s = None
+
+    def _end(self, code: Exit, why: str) -> None:
+        """Not a clean stop: what hangs would hang it too, and nothing uncommitted may survive."""
+        self._ended.set()
+        words = threading.Thread(target=_last_words, args=(code, why), name="last words", daemon=True)
+        words.start()
+        words.join(_LAST_WORDS_S)  # perhaps the loop hangs because nobody reads the log
+        self._end_process(code)
+
+
+def _last_words(code: Exit, why: str) -> None:
+    """One line, then where every thread is and what every task awaits: files, lines and functions, no values."""
+    log.critical("the watchdog ends the worker with code %d: %s; the stacks of all threads follow", code, why)
+    if sys.__stderr__ is not None:
+        sys.__stderr__.flush()
+        faulthandler.dump_traceback(file=sys.__stderr__, all_threads=True)
+        for task in (found for found in gc.get_objects() if isinstance(found, asyncio.Task) and not found.done()):
+            print(f"Task {_where(task.get_coro())}", file=sys.__stderr__, flush=True)
+
+
+def _where(awaited: object) -> str:
+    """The places at which a coroutine stands, the outermost first: a loop that idles shows in no thread what is waited for."""
+    places = []
+    while (frame := getattr(awaited, "cr_frame", None) or getattr(awaited, "gi_frame", None)) is not None:
+        places.append(f"{frame.f_code.co_qualname} ({frame.f_code.co_filename}:{frame.f_lineno})")
+        awaited = getattr(awaited, "cr_await", None) or getattr(awaited, "gi_yieldfrom", None)
+    return " > ".join([*places, type(awaited).__name__])

@@ -1,0 +1,1 @@
+"""Event files, replay, the simulated shop."""

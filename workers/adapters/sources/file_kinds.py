@@ -1,0 +1,61 @@
+"""What a file of events is not, by its beginning: said at once, with the cure, instead of once for each of its lines."""
+
+from __future__ import annotations
+
+import codecs
+from pathlib import Path
+
+from workers.core.errors import Misconfigured
+
+#: So much of a file is looked at.
+LOOK_BYTES = 64 * 1024
+#: UTF-32 first: its mark begins with that of UTF-16.
+_WIDE = (
+    (codecs.BOM_UTF32_LE, "UTF-32"),
+    (codecs.BOM_UTF32_BE, "UTF-32"),
+    (codecs.BOM_UTF16_LE, "UTF-16"),
+    (codecs.BOM_UTF16_BE, "UTF-16"),
+)
+_CONTAINERS = (
+    (b"PK\x03\x04", "a ZIP archive or a spreadsheet", "unpack it, or export it as CSV"),
+    (b"\x1f\x8b", "compressed twice", "`gunzip` it once"),
+    (b"BZh", "compressed with bzip2", "`bunzip2` it"),
+    (b"\xfd7zXZ\x00", "compressed with xz", "`unxz` it"),
+    (b"\x28\xb5\x2f\xfd", "compressed with zstd", "`unzstd` it"),
+    (b"PAR1", "a Parquet file", "export it as CSV or JSON lines"),
+)
+_SEPARATORS = (";", "\t", "|")
+
+
+def check_kind(path: Path, beginning: bytes) -> None:
+    """Raises Misconfigured unless the beginning of the (uncompressed) content may be that of lines of UTF-8."""
+    if not beginning:
+        raise Misconfigured(f"{path} is empty.", "was it written to its end?")
+    for mark, what, cure in _CONTAINERS:
+        if beginning.startswith(mark):
+            raise Misconfigured(f"{path} is {what}.", f"{cure}; plain text and gzip are read")
+    for mark, encoding in _WIDE:
+        if beginning.startswith(mark):
+            raise Misconfigured(f"{path} is {encoding}.", _recode(path, encoding))
+    even, odd = beginning[::2].count(0), beginning[1::2].count(0)
+    if (
+        max(even, odd) > len(beginning) // 8
+    ):  # every other byte of Latin text in UTF-16; a single one costs its line alone
+        raise Misconfigured(f"{path} is UTF-16.", _recode(path, "UTF-16LE" if odd > even else "UTF-16BE"))
+    if b"\n" not in beginning and b"\r" in beginning.rstrip(b"\r"):
+        cure = f"tr '\\r' '\\n' < {path} > {path.stem}-lines{path.suffix}"
+        raise Misconfigured(f"{path} ends its lines with CR alone, as no program reads them any more.", cure)
+
+
+def separator_of(header: str, ours: str) -> str | None:
+    """The separator that a header is written with, if it is not `ours`; None = it may be.
+
+    >>> separator_of("event_time;event_type;price", ","), separator_of("event_time,price", ",")
+    (';', None)
+    """
+    found = max((one for one in (",", *_SEPARATORS) if one != ours), key=header.count)
+    return found if ours not in header and header.count(found) else None
+
+
+def _recode(path: Path, encoding: str) -> str:
+    return f"iconv -f {encoding} -t UTF-8 {path} > {path.stem}-utf8{path.suffix}"

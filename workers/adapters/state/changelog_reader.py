@@ -1,0 +1,101 @@
+"""Reads single values of lanes' states from outside, from the changelog: committed ones only, no consumer group.
+
+The changelog is the truth and exact; nothing of it is kept for readers like this one, so it is looked through from its end
+backward. What changed lately, which is what people ask for, is found at once.
+"""
+
+from __future__ import annotations
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from workers.adapters.kafka.config import quiet_config
+from workers.adapters.kafka.partitioner import partition_of
+from workers.adapters.process import clock
+from workers.core.errors import Unavailable
+from workers.core.partition import keys
+from workers.core.personalisation.pending import decode_counts
+from workers.core.profile import model as profiles
+from workers.core.profile.model import Profile
+from workers.settings import Settings
+
+CHANGELOG = "personalise-state"
+#: Records of the first look; each further one takes four times as many.
+_FIRST_LOOK = 5_000
+_SILENCE_S = 30.0
+
+
+class LaneStates:
+    """The states of the lanes of `personalise`. A context manager. Raises Unavailable when they cannot be read."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._topic = settings.topic(CHANGELOG)
+        self._partitions = settings.partitions
+        self._consumer = Consumer(
+            {
+                **quiet_config(settings),
+                "group.id": f"{settings.prefix}reader",  # never joined, never committed
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+                "isolation.level": "read_committed",
+                "auto.offset.reset": "earliest",
+                "fetch.queue.backoff.ms": 5,
+            }
+        )
+
+    def __enter__(self) -> LaneStates:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._consumer.close()
+
+    def profile(self, customer_id: str) -> Profile | None:
+        """A customer's hot record as the newest commit left it; None = there is none."""
+        lane = partition_of(customer_id.encode(), self._partitions)
+        value = self._newest(lane, keys.profile_key(customer_id))
+        return profiles.decode(value) if value is not None else None
+
+    def pending(self) -> dict[str, int]:
+        """How many wait in all lanes together, by reason; empty = no lane has counted yet."""
+        total: dict[str, int] = {}
+        for lane in range(self._partitions):
+            value = self._newest(lane, keys.PENDING)
+            for reason, number in (decode_counts(value) if value is not None else {}).items():
+                total[reason] = total.get(reason, 0) + number
+        return total
+
+    def _newest(self, lane: int, key: bytes) -> bytes | None:
+        """The newest committed value of a key; None = it was never written, or erased."""
+        try:
+            first, end = self._consumer.get_watermark_offsets(TopicPartition(self._topic, lane), timeout=_SILENCE_S)
+            size = _FIRST_LOOK
+            while end > first:
+                begin = max(first, end - size)
+                if found := self._last(lane, key, begin, end):
+                    return found[0]
+                end, size = begin, size * 4
+        except KafkaException as error:
+            raise Unavailable(
+                f"{self._topic}[{lane}] cannot be read: {error}", "is Kafka up, and may this user read it?"
+            ) from error
+        return None
+
+    def _last(self, lane: int, key: bytes, begin: int, end: int) -> tuple[bytes | None] | None:
+        """(the last value of a key,) between two offsets; None = the key is not there."""
+        found: tuple[bytes | None] | None = None
+        self._consumer.assign([TopicPartition(self._topic, lane, begin)])
+        heard_s = clock.monotonic_s()
+        while True:
+            messages = self._consumer.consume(2_000, 0.2)
+            for message in messages:
+                heard_s = clock.monotonic_s()
+                error = message.error()
+                if error is not None and error.code() == KafkaError._PARTITION_EOF:  # the library's name for it
+                    return found
+                if error is not None:
+                    raise KafkaException(error)
+                if (message.offset() or 0) >= end:
+                    return found
+                if message.key() == key:
+                    found = (message.value(),)
+            if clock.monotonic_s() - heard_s > _SILENCE_S:
+                raise Unavailable(f"{self._topic}[{lane}] cannot be read to its end.", "is Kafka up?")

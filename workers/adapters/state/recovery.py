@@ -1,0 +1,243 @@
+"""Brings a lane's local state up to the end of its changelog: one reader, committed records only, one write batch a chunk.
+
+The changelog is the truth and the local state a copy. A copy that cannot be one of this changelog (the topic was made
+anew, or lost its newest records) is set aside and rebuilt. What only the changelog had and has lost no worker can bring
+back: it refuses to start, before it touches anything, unless somebody has said that it may begin anew.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import cast
+
+import msgspec
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from workers.adapters.kafka.preflight import topic_id
+from workers.adapters.process import failpoints
+from workers.adapters.process.clock import monotonic_s
+from workers.adapters.state.rocksdb import Marker, Progress, RocksStore
+from workers.core.errors import Misconfigured, Unavailable
+
+log = logging.getLogger(__name__)
+
+MARKER_KEY = b"\x00marker"
+#: index keys of one state value: what a restore writes beside it; raises msgspec.DecodeError for one that is none
+IndexOf = Callable[[bytes, bytes], list[bytes]]
+
+#: Most records of one chunk, and how long it may gather: the end of the changelog is heard of at the end of a chunk.
+_CHUNK_RECORDS, _CHUNK_S = 20_000, 0.1
+#: From this many records on, chunks are not logged: a crash means restoring again what was not yet flushed.
+_BULK_RECORDS = 50_000
+_SILENCE_S, _REPORT_S = 30.0, 5.0
+#: One byte for each slot of a hash: whether a key may have come before in a restore into an empty store.
+_SLOTS = 1 << 24
+_decode_marker = msgspec.msgpack.Decoder(Marker).decode
+encode_marker = msgspec.msgpack.Encoder().encode
+
+
+def restore(
+    store: RocksStore,
+    topic: str,
+    partition: int,
+    client_config: Mapping[str, str | int],
+    index_of: IndexOf,
+    *,
+    sources: Sequence[tuple[str, int]] = (),
+    past: Callable[[], str] = lambda: "",
+    begin_anew: bool = False,
+    on_progress: Callable[[int, int], None] = lambda _done, _total: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Progress:
+    """Applies the changelog from the store's progress to its committed end; returns the new progress.
+
+    Call it after `init_transactions`: no predecessor can write any more. `on_progress` hears of each chunk (records done,
+    records in all: compaction makes it a bound). When `stop` says so between two chunks, it returns early with what it has;
+    the next restore goes on there, as it does after a crash at any moment.
+
+    Raises Unavailable when the broker is silent for 30 s; Misconfigured when the changelog is missing, has lost its
+    beginning, holds a value that cannot be read, or is empty while the `sources` (topic, partition) have forgotten records
+    that were in it. `past` says what proves that there were any, where no local state does (empty = nothing); `begin_anew`:
+    what the sources still have is enough.
+    """
+    identity = topic_id(client_config, topic)
+    consumer = _consumer(topic, client_config, failpoints.isolation_level())
+    try:
+        first, end = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=_SILENCE_S)
+        progress = store.progress
+        is_own = store.changelog_id == identity
+        if is_own and end < progress.changelog_offset <= _written_end(topic, partition, client_config):
+            what = f"{topic}[{partition}]: the broker has lost the end of a transaction that it had confirmed"
+            log.warning("%s (%d records)", what, progress.changelog_offset - end)
+            end = progress.changelog_offset
+        if end == 0 and (proof := "its local state is here" if progress.marker.offsets else past()):
+            _mind_what_is_forgotten(consumer, f"{topic}[{partition}]", sources, proof, begin_anew=begin_anew)
+        if reason := _why_not_a_copy(store, progress, identity, end):
+            store.quarantine(reason)
+            progress = Progress()
+        if first > progress.changelog_offset:
+            raise Misconfigured(
+                f"{topic}[{partition}] has lost its records before {first}, and the state that was in them.",
+                "it must be compacted and never delete; bring it back from a copy, or begin anew with another prefix",
+            )
+        store.changelog_id = identity
+        if progress.changelog_offset >= end:
+            return progress
+        consumer.assign([TopicPartition(topic, partition, progress.changelog_offset)])
+        return _Restoring(consumer, store, progress, end, index_of, f"{topic}[{partition}]").run(on_progress, stop)
+    except KafkaException as error:
+        raise Unavailable(f"{topic}[{partition}] cannot be restored: {error}", "is Kafka up?") from error
+    finally:
+        consumer.close()
+
+
+def _written_end(topic: str, partition: int, client_config: Mapping[str, str | int]) -> int:
+    """The end of the changelog, what nobody has decided included.
+
+    Behind `init_transactions` nothing of this lane is undecided, unless the broker was killed after it had confirmed a commit and
+    has never written its markers (seen once on Kafka 4.4.0: CompleteCommit in its log, no marker in any partition). Local
+    state is written behind a confirmed commit only, so it is right; the lane's next commit decides those records with its own.
+    """
+    consumer = _consumer(topic, client_config, "read_uncommitted")
+    try:
+        return consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=_SILENCE_S)[1]
+    finally:
+        consumer.close()
+
+
+def _consumer(topic: str, client_config: Mapping[str, str | int], isolation: str) -> Consumer:
+    return Consumer(
+        {
+            **client_config,
+            "group.id": f"{topic}-restore",  # never joined; begins with the prefix, as all that a cluster grants us
+            "enable.auto.commit": False,
+            "isolation.level": isolation,
+            "enable.partition.eof": True,
+            "auto.offset.reset": "error",  # a gap is not skipped in silence
+            "fetch.queue.backoff.ms": 5,
+            "max.partition.fetch.bytes": 8 << 20,
+            "queued.max.messages.kbytes": 32 << 10,  # a worker restores all its lanes beside each other
+        }
+    )
+
+
+def _why_not_a_copy(store: RocksStore, progress: Progress, identity: str, end: int) -> str:
+    """Why the local state cannot be a copy of this changelog; empty if it can."""
+    if store.changelog_id not in ("", identity):
+        return "its changelog was deleted and made anew"
+    if progress.changelog_offset > end:
+        return f"it is ahead of its changelog ({progress.changelog_offset} > {end})"
+    return ""
+
+
+def _mind_what_is_forgotten(
+    consumer: Consumer, changelog: str, sources: Sequence[tuple[str, int]], proof: str, *, begin_anew: bool
+) -> None:
+    """An empty changelog of a lane with a past can be made again from its sources, if these still have everything."""
+    for topic, partition in sources:
+        first, _ = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=_SILENCE_S)
+        if first > 0 and not begin_anew:
+            forgotten = f"{topic}[{partition}] no longer has the {first} records that it was made from"
+            raise Misconfigured(
+                f"{changelog} is empty, and {forgotten}: {proof}.",
+                "bring the changelog back from a copy; or begin anew: with another prefix, or with what is left, by "
+                "ATTUNE_BEGIN_ANEW=true (docs/operation.md)",
+            )
+        if first > 0:
+            log.warning("%s begins anew, without the first %d records of %s[%d]", changelog, first, topic, partition)
+
+
+class _Restoring:
+    """One restore on its way."""
+
+    def __init__(
+        self, consumer: Consumer, store: RocksStore, progress: Progress, end: int, index_of: IndexOf, name: str
+    ) -> None:
+        self._consumer, self._store, self._index_of, self._name = consumer, store, index_of, name
+        self._progress, self._start, self._total = progress, progress.changelog_offset, end - progress.changelog_offset
+        # Into an empty store: a value before can only come from this restore, so that most keys need no look.
+        self._seen = bytearray(_SLOTS) if progress.changelog_offset == 0 and self._total >= _BULK_RECORDS else None
+
+    def run(self, on_progress: Callable[[int, int], None], stop: Callable[[], bool]) -> Progress:
+        """Chunk by chunk, to the end or until `stop`."""
+        heard = reported = monotonic_s()
+        ended = False
+        while not ended and not stop():
+            messages = self._consumer.consume(_CHUNK_RECORDS, _CHUNK_S)
+            if messages:
+                heard, ended = monotonic_s(), self._chunk(messages)
+                done = self._progress.changelog_offset - self._start
+                on_progress(done, self._total)
+                failpoints.hit("restore.chunk")
+                if 2 * done >= self._total:
+                    failpoints.hit("restore.half")
+                if heard - reported > _REPORT_S:
+                    reported = heard
+                    log.info("%s: %d of %d records are restored", self._name, done, self._total)
+            elif monotonic_s() - heard > _SILENCE_S:
+                raise Unavailable(f"{self._name} cannot be read to its end.", "is Kafka up?")
+        if self._bulk:
+            self._store.flush()
+        return self._progress
+
+    @property
+    def _bulk(self) -> bool:
+        return self._total >= _BULK_RECORDS
+
+    def _chunk(self, messages: list[Message[bytes, bytes]]) -> bool:
+        """Writes the newest value of each key; True at the end of the changelog."""
+        found = {message.key(): message.value() for message in messages}
+        ended = None in found and _is_the_end(messages)  # what is no record has no key
+        found.pop(None, None)
+        newest = cast("dict[bytes, bytes | None]", found)
+        last, marker = messages[-1], self._progress.marker
+        if (value := newest.pop(MARKER_KEY, None)) is not None:
+            try:
+                marker = _decode_marker(value)
+            except msgspec.DecodeError as error:
+                raise self._unreadable(MARKER_KEY, messages, error) from error
+        self._progress = Progress(changelog_offset=(last.offset() or 0) + (last.error() is None), marker=marker)
+        index_puts, index_deletes = self._index(newest, messages)
+        self._store.write(newest.items(), index_puts, index_deletes, self._progress, logged=not self._bulk)
+        return ended
+
+    def _index(
+        self, newest: dict[bytes, bytes | None], messages: list[Message[bytes, bytes]]
+    ) -> tuple[list[bytes], list[bytes]]:
+        """The index entries that follow from the new values, and those that followed from the values before."""
+        puts: list[bytes] = []
+        deletes: list[bytes] = []
+        index_of, seen, get, key = self._index_of, self._seen, self._store.get, b""
+        try:
+            for key, value in newest.items():
+                if seen is None or seen[slot := hash(key) % _SLOTS]:
+                    before = get(key)
+                    if before is not None:
+                        deletes += index_of(key, before)
+                else:
+                    seen[slot] = 1
+                if value is not None:
+                    puts += index_of(key, value)
+        except msgspec.DecodeError as error:
+            raise self._unreadable(key, messages, error) from error
+        return puts, deletes
+
+    def _unreadable(self, key: bytes, messages: list[Message[bytes, bytes]], error: Exception) -> Misconfigured:
+        """Says where it lies, not whose it is. To go on without the record would lose a customer in silence."""
+        offset = next(message.offset() for message in reversed(messages) if message.key() == key)
+        return Misconfigured(
+            f"{self._name} holds a value at offset {offset} that cannot be read: {error}.",
+            "did something else write there? Write the right value, or an empty one, with the same key after it",
+        )
+
+
+def _is_the_end(messages: list[Message[bytes, bytes]]) -> bool:
+    """Whether the reader has come to the end. Raises KafkaException for any other event."""
+    ended = False
+    for message in messages:
+        if (error := message.error()) is not None:
+            if error.code() != KafkaError._PARTITION_EOF:  # the library's public name for it
+                raise KafkaException(error)
+            ended = True
+    return ended

@@ -1,0 +1,268 @@
+"""One lane's state in RocksDB: a copy of its changelog up to `progress`, never ahead of what was committed.
+
+It is a copy: what cannot be opened or read is set aside (`<path>.quarantined-<n>`, the newest one is kept for a person to
+look at) and rebuilt from the changelog. A disk that is full or not ours is no damage: the worker stops and says so.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+import msgspec
+import rocksdict
+
+from infra.private import private_folder
+from workers.adapters.process import clock
+from workers.core.errors import Fatal
+
+log = logging.getLogger(__name__)
+
+_PROGRESS_KEY = b"\x00progress"
+_CHANGELOG_KEY = b"\x00changelog"
+#: Deletions leave a changelog after seven days (schemas.topics.COMPACTION): an older copy might keep what was deleted [s].
+_TRUSTED_S = 6 * 86_400.0
+#: What RocksDB's messages say when the surroundings are bad, not the files.
+_NO_ROOM = ("No space left", "File too large", "Disk quota exceeded")
+_NOT_OURS = (
+    *("While lock file", "lock hold by", "Permission denied", "Read-only file system"),
+    *("Too many open files", "Cannot allocate memory"),
+)
+
+
+class Marker(msgspec.Struct, frozen=True, kw_only=True):
+    """What a transaction says of its lane: the next source offset of each topic, and the partition clock [s].
+
+    `source_ids`: the id of the topic that an offset is of; a marker of before there were any has none.
+    `anew_at_s`: when it last began without state though its ledger was not empty (0 = never).
+    """
+
+    offsets: dict[str, int] = {}
+    clock_s: float = 0.0
+    anew_at_s: float = 0.0
+    source_ids: dict[str, str] = {}
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    """How far the local copy is: the next changelog offset to read, and the newest marker before it."""
+
+    changelog_offset: int = 0
+    marker: Marker = Marker()
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode_progress = msgspec.msgpack.Decoder(Progress).decode
+
+
+class RocksStore:
+    """Implements ports.StateStore. One writer, one process; values and index live in one key space (core.partition.keys)."""
+
+    def __init__(self, path: Path) -> None:
+        """Opens the folder, or a new one in the place of a damaged one. Raises Fatal when the surroundings are bad."""
+        self._path = path
+        self._damaged = path.with_name(f"{path.name}.damaged")  # left by a predecessor that found damage while reading
+        if self._damaged.exists():
+            _set_aside(path, "a worker found it damaged")
+            self._damaged.unlink()
+        if (age_s := _age_s(path)) > _TRUSTED_S:
+            _set_aside(
+                path, f"nothing was written there for {age_s / 86_400:.0f} days, and deletions may have been missed"
+            )
+        try:
+            self._db = self._open()
+        except Exception as error:
+            if _is_outside(error):
+                raise self._failed(error) from error
+            _set_aside(path, f"it cannot be opened: {error}")
+            self._db = self._open()
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value of a key, or None."""
+        try:
+            value: bytes | None = self._db.get(key)
+        except Exception as error:
+            raise self._failed(error) from error
+        return value
+
+    def scan(self, prefix: bytes, start: bytes = b"") -> Iterator[bytes]:
+        """The keys that begin with `prefix`, from `start` on, in byte order; a snapshot of this moment."""
+        keys = self._db.keys(from_key=max(prefix, start))
+        while True:
+            try:
+                key = next(keys, None)
+            except Exception as error:
+                raise self._failed(error) from error
+            if not isinstance(key, bytes) or not key.startswith(prefix):  # raw mode: keys are bytes
+                return
+            yield key
+
+    def write(
+        self,
+        puts: Iterable[tuple[bytes, bytes | None]],
+        index_puts: Iterable[bytes],
+        index_deletes: Iterable[bytes],
+        progress: Progress,
+        *,
+        logged: bool = True,
+    ) -> None:
+        """One atomic batch: values (None = delete), index entries, and how far they go.
+
+        Not `logged` is faster: a crash takes back the newest such batches, whole and in order, unless `flush` came first.
+        Call `flush` before the next logged one, which would outlive them.
+        """
+        batch = rocksdict.WriteBatch(raw_mode=True)
+        put, delete = batch.put, batch.delete
+        for key, value in puts:
+            if value is None:
+                delete(key)
+            else:
+                put(key, value)
+        for key in index_deletes:
+            delete(key)
+        for key in index_puts:
+            put(key, b"")
+        put(_PROGRESS_KEY, _encode(progress))
+        try:
+            self._db.write(batch, _LOGGED if logged else _UNLOGGED)
+        except Exception as error:
+            raise self._failed(error) from error
+
+    def flush(self) -> None:
+        """Everything that was written survives a crash of this machine."""
+        try:
+            self._db.flush()
+        except Exception as error:
+            raise self._failed(error) from error
+
+    @property
+    def progress(self) -> Progress:
+        """How far the local copy is; the beginning if it is new."""
+        stored = self.get(_PROGRESS_KEY)
+        if stored is None:
+            return Progress()
+        try:
+            return _decode_progress(stored)
+        except msgspec.DecodeError as error:
+            self.quarantine(f"its progress cannot be read: {error}")
+            return Progress()
+
+    @property
+    def changelog_id(self) -> str:
+        """The id that the broker gave to the changelog of which this is a copy; empty = not known."""
+        return (self.get(_CHANGELOG_KEY) or b"").decode(errors="replace")
+
+    @changelog_id.setter
+    def changelog_id(self, topic_id: str) -> None:
+        try:
+            self._db.put(_CHANGELOG_KEY, topic_id.encode())
+        except Exception as error:
+            raise self._failed(error) from error
+
+    def quarantine(self, reason: str) -> None:
+        """Sets the local copy aside and begins an empty one, to be rebuilt from the changelog."""
+        self._db.close()
+        _set_aside(self._path, reason)
+        self._db = self._open()
+
+    def close(self) -> None:
+        """Closes the database; the store cannot be used after."""
+        self._db.close()
+
+    def _open(self) -> rocksdict.Rdict:
+        private_folder(self._path.parent)
+        return rocksdict.Rdict(str(self._path), _options())
+
+    def _failed(self, error: Exception) -> Fatal:
+        """What a person must know of an error of RocksDB; damage is remembered for the next start."""
+        text = str(error)
+        if any(word in text for word in _NO_ROOM):
+            return Fatal(
+                f"the local state {self._path} cannot be written: {text}",
+                "make room for data_dir; nothing is lost: what was committed is in Kafka, and a restart catches up",
+            )
+        if any(word in text for word in _NOT_OURS):
+            return Fatal(
+                f"the local state {self._path} cannot be used: {text}",
+                "is another worker using this data_dir? Else give this user the folder",
+            )
+        with suppress(OSError):
+            self._damaged.touch()
+        return Fatal(
+            f"the local state {self._path} is damaged: {text}",
+            "the next start sets the folder aside and rebuilds it from the changelog; is the disk well?",
+        )
+
+
+def _is_outside(error: Exception) -> bool:
+    """Whether the surroundings are bad, so that a new folder would not help."""
+    return isinstance(error, OSError) or any(word in str(error) for word in (*_NO_ROOM, *_NOT_OURS))
+
+
+def _age_s(path: Path) -> float:
+    """How long ago something was written in a folder; 0 for an empty one, or none [s]."""
+    written = [file.stat().st_mtime for file in path.iterdir()] if path.is_dir() else []
+    return clock.now_s() - max(written) if written else 0.0
+
+
+def _set_aside(path: Path, reason: str) -> None:
+    """Moves a folder to `<path>.quarantined-<n>`, in the place of the one before."""
+    if not path.exists():
+        return
+    before = {int(old.name.rpartition("-")[2]): old for old in path.parent.glob(f"{path.name}.quarantined-*")}
+    aside = path.with_name(f"{path.name}.quarantined-{max(before, default=0) + 1}")
+    path.rename(aside)
+    for old in before.values():
+        shutil.rmtree(old, ignore_errors=True)
+    log.error("the local state %s is set aside as %s and rebuilt from the changelog: %s", path, aside.name, reason)
+
+
+class NoStore:
+    """The state of a lane that has none."""
+
+    def get(self, key: bytes) -> bytes | None:
+        """Nothing is ever stored."""
+        del key
+        return None  # what a missing key is
+
+    def scan(self, prefix: bytes, start: bytes = b"") -> Iterator[bytes]:
+        """Nothing is ever stored."""
+        del prefix, start
+        return iter(())
+
+
+@cache
+def _blocks() -> rocksdict.Cache:
+    """One cache for all lanes of the process, so that its memory does not grow with their number: 32 MiB. What a worker
+    reads often is in its profile cache; blocks of files that were merged away fill this one up to its bound in any case.
+    """
+    return rocksdict.Cache(32 << 20)
+
+
+def _options() -> rocksdict.Options:
+    """Bounded memory per lane: two memtables of 8 MiB. Universal compaction rewrites a large state far less often than level
+    compaction does, and takes more disk: up to three times the live data, four while it merges.
+    """
+    options = rocksdict.Options(raw_mode=True)
+    options.create_if_missing(True)
+    options.set_compaction_style(rocksdict.DBCompactionStyle.universal())
+    options.set_write_buffer_size(8 << 20)
+    options.set_max_write_buffer_number(2)
+    options.set_keep_log_file_num(2)
+    table = rocksdict.BlockBasedOptions()
+    table.set_block_cache(_blocks())
+    table.set_bloom_filter(10, False)
+    options.set_block_based_table_factory(table)
+    return options
+
+
+def _write_options(*, disable_wal: bool) -> rocksdict.WriteOptions:
+    options = rocksdict.WriteOptions()
+    options.disable_wal = disable_wal  # type: ignore[assignment,method-assign] # the stub takes the attribute for a method
+    return options
+
+
+_LOGGED, _UNLOGGED = _write_options(disable_wal=False), _write_options(disable_wal=True)

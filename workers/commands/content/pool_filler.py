@@ -1,0 +1,141 @@
+"""Fills gaps of the pool: writes, drops what did not pass or is there already, and counts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import datetime, timedelta
+
+import msgspec
+
+from schemas.learning import PoolEntry
+from schemas.messages import Candidate, MessageRequest, MessageText
+from workers.adapters.process import clock
+from workers.core.generation.pool import planning
+from workers.core.generation.pool.planning import Gap
+from workers.core.guardrails import Language
+from workers.core.playbook.playbook import Playbook
+from workers.core.text.similarity import is_near
+
+Write = Callable[[MessageRequest], Awaitable[Candidate]]
+Put = Callable[[list[PoolEntry]], Awaitable[None]]
+#: A key is given up when it still lacks texts after so many rounds, each of as many calls as texts are missing.
+_ROUNDS = 3
+#: The LLM is taken for dead after so many texts in a row without any answer.
+PATIENCE = 5
+#: Failures of texts that the LLM did answer, or had no time for: it lives.
+_ALIVE = ("", "guardrail", "malformed", "cut_off", "shed")
+
+
+class Row(msgspec.Struct):
+    """What became of the texts of one campaign, language and channel. `short`: keys that still lack texts."""
+
+    asked: int = 0
+    passed: int = 0
+    duplicates: int = 0
+    written: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    short: int = 0
+
+
+class Filling:
+    """Fills gaps, many at a time; `rows` tells what was done, by (campaign, language, channel)."""
+
+    def __init__(
+        self,
+        playbook: Playbook,
+        write: Write,
+        put: Put,
+        language: Language,
+        *,
+        count: int,
+        in_flight: int,
+        deadline_s: float,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """`count` texts a key, `in_flight` of them written at a time. `put` gets new entries as soon as there are some."""
+        self.rows: dict[tuple[str, str, str], Row] = {}
+        self.rejections: Counter[str] = Counter()
+        self._playbook = playbook
+        self._write = write
+        self._put = put
+        self._language = language
+        self._count = count
+        self._free = asyncio.Semaphore(in_flight)
+        self._deadline = timedelta(seconds=deadline_s)
+        self._stopped = stopped
+        self._unanswered = 0
+
+    async def run(self, gaps: Iterable[Gap], started_at: datetime) -> None:
+        """Ends when every key has enough, was given up, somebody has asked to stop or the LLM is dead; what is in work is
+        finished. The same `started_at` asks for the same words.
+
+        Raises what `put` raises; what it took before stays.
+        """
+        await asyncio.gather(*(self._fill(gap, started_at) for gap in gaps))
+
+    @property
+    def dead(self) -> bool:
+        """Whether the LLM has answered nothing for too long."""
+        return self._unanswered >= PATIENCE
+
+    async def _fill(self, gap: Gap, started_at: datetime) -> None:
+        row = self.rows.setdefault((gap.key.campaign_id, gap.key.language, gap.key.channel), Row())
+        texts, missing = list(gap.texts), self._count - gap.have
+        for round_ in range(_ROUNDS):
+            if missing <= 0 or self._ended:
+                break
+            asked = (self._ask(gap, f"{started_at.isoformat()}/{round_}/{n}", row) for n in range(missing))
+            written = [
+                entry
+                for candidate in await asyncio.gather(*asked)
+                if candidate is not None and (entry := self._entry(gap, candidate, texts, row)) is not None
+            ]
+            if written:
+                await self._put(written)
+            row.written += len(written)
+            missing -= len(written)
+        row.short += missing > 0
+
+    async def _ask(self, gap: Gap, number: str, row: Row) -> Candidate | None:
+        async with self._free:
+            if self._ended:
+                return None
+            now = clock.utc_now()
+            asked = planning.request_for(
+                self._playbook,
+                gap.key,
+                number=number,
+                variation_id=gap.arm.id,
+                asked_at=now,
+                deadline_at=now + self._deadline,
+            )
+            candidate = await self._write(asked)
+        self._unanswered = 0 if candidate.failure in _ALIVE else self._unanswered + 1
+        row.asked += 1
+        row.input_tokens += candidate.usage.input_tokens
+        row.output_tokens += candidate.usage.output_tokens
+        return candidate
+
+    def _entry(self, gap: Gap, candidate: Candidate, texts: list[MessageText], row: Row) -> PoolEntry | None:
+        """The draft; None = its text did not pass, or there is one like it, be it one that a person has rejected."""
+        if planning.rejected(candidate):
+            self.rejections[candidate.failure] += 1
+            return None
+        now = clock.utc_now()
+        entry = planning.entry_of(self._playbook, gap, candidate, now)
+        if planning.objections(self._playbook, entry, now, self._language):
+            self.rejections["guardrail"] += 1
+            return None
+        row.passed += 1
+        if any(is_near(entry.text, text) for text in texts):
+            row.duplicates += 1
+            return None
+        texts.append(entry.text)
+        return entry
+
+    @property
+    def _ended(self) -> bool:
+        return self.dead or self._stopped()

@@ -1,0 +1,281 @@
+"""`attune review`: people look at texts before they leave."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
+
+import click
+import msgspec
+
+from schemas.control import ControlSwitch
+from schemas.messages import MessageText, Review, ReviewVerdict
+from workers.adapters.kafka.publisher import Statement, audit, person, say
+from workers.adapters.kafka.review_topics import VerdictKind, customer_of, read_queue, verdict_statements
+from workers.adapters.llm.language_detector import detector
+from workers.adapters.playbook.loader import load_for as load_playbook
+from workers.adapters.process import clock
+from workers.commands.content.review_view import as_table, proposals, shown
+from workers.commands.terminal import one_line_errors, out
+from workers.core import guardrails
+from workers.core.decisioning.control_state import SWITCHES, prompt_scope
+from workers.core.errors import Misconfigured
+from workers.core.generation.templates import Situation
+from workers.core.playbook.playbook import Playbook
+from workers.core.publishing.review_queue import Reviewed
+from workers.local.installation import on_installation, reachable
+from workers.settings import Settings
+
+R = TypeVar("R")
+
+_DONE = {"approve": "approved", "reject": "rejected", "edit": "edited", "rate": "rated"}
+_CURE = "`attune review list` shows what is open; say it again"
+
+
+class Opinion(msgspec.Struct, frozen=True):
+    """Who says something, and what beside the verdict: a rating from 1 to 5 (best), and reasons."""
+
+    by: str
+    rating: int | None = None
+    reasons: tuple[str, ...] = ()
+
+
+def _with_opinion(command: Callable[..., R]) -> Callable[..., R]:
+    """Gives a command the options --by, --rating and --reason, as its first argument."""
+
+    @wraps(command)
+    def wrapped(*args: Any, by: str | None, rating: int | None, reasons: tuple[str, ...], **kwargs: Any) -> R:
+        return command(Opinion(by or person(), rating, reasons), *args, **kwargs)
+
+    for option in (
+        click.option("--reason", "reasons", multiple=True, help="May be given several times."),
+        click.option("--rating", type=click.IntRange(1, 5), help="How good the text is, 5 = best."),
+        click.option("--by", help="Who says so; default: the user of this machine."),
+    ):
+        wrapped = option(wrapped)
+    return wrapped
+
+
+@click.group()
+def review() -> None:
+    """Look at texts before they leave. Which ones need it, the playbook says (policy.yaml, `review`)."""
+
+
+@review.command("list")
+@click.option("--campaign", help="Only this campaign.")
+@click.option("--json", "as_json", is_flag=True, help="The open reviews as JSON, one a line.")
+@one_line_errors
+@on_installation
+def list_open(settings: Settings, campaign: str | None, as_json: bool) -> None:
+    """The texts that wait for a verdict, the one that ends soonest first."""
+    with reachable(settings) as running:
+        reviews = read_queue(running)
+    waiting = [one for one in _open(reviews) if campaign in (None, one.review.campaign_id)]
+    if as_json:
+        for one in waiting:
+            out.print(msgspec.json.encode(one.review).decode())
+        return
+    out.print(as_table(waiting) if waiting else "nothing waits for a verdict")
+    out.lines(proposals(reviews.values()))
+
+
+@review.command()
+@click.argument("message_id")
+@one_line_errors
+@on_installation
+def show(settings: Settings, message_id: str) -> None:
+    """One text with everything that a reviewer must know. MESSAGE_ID may be cut short where it stays unique."""
+    with reachable(settings) as running:
+        found = _find(read_queue(running), message_id)
+    out.lines(shown(found))
+
+
+@review.command()
+@click.argument("message_ids", nargs=-1, required=True)
+@one_line_errors
+@on_installation
+@_with_opinion
+def approve(opinion: Opinion, settings: Settings, message_ids: tuple[str, ...]) -> None:
+    """Lets texts leave as they are."""
+    _judge_all(settings, message_ids, "approve", opinion)
+
+
+@review.command()
+@click.argument("message_ids", nargs=-1, required=True)
+@one_line_errors
+@on_installation
+@_with_opinion
+def reject(opinion: Opinion, settings: Settings, message_ids: tuple[str, ...]) -> None:
+    """Stops texts. Whether the template leaves instead, the playbook says (`on_reject`)."""
+    _judge_all(settings, message_ids, "reject", opinion)
+
+
+@review.command()
+@click.argument("message_id")
+@click.option("--set", "changes", multiple=True, metavar="FIELD=TEXT", help="title, body, ...; the others stay.")
+@one_line_errors
+@on_installation
+@_with_opinion
+def edit(opinion: Opinion, settings: Settings, message_id: str, changes: tuple[str, ...]) -> None:
+    """Lets a text leave in other words: attune review edit ID --set body="..."; they must pass the guardrails too."""
+    with reachable(settings) as running:
+        asked = _find_open(read_queue(running), message_id).review
+        text = _changed(asked.text, changes)
+        _must_pass(asked, text, load_playbook(settings))
+        _judge(running, asked, "edit", opinion, text)
+    out.print(f"{asked.message_id}: edited")
+
+
+@review.command()
+@click.argument("message_id")
+@one_line_errors
+@on_installation
+@_with_opinion
+def rate(opinion: Opinion, settings: Settings, message_id: str) -> None:
+    """Says how good a text is (--rating), whether it was in review or has left already. Changes nothing of its way."""
+    if opinion.rating is None:
+        raise Misconfigured("a rating needs --rating.", "1 to 5, 5 = best")
+    with reachable(settings) as running:
+        known = read_queue(running).get(message_id)
+        user_id = known.review.user_id if known else customer_of(running, message_id)
+        _write(running, message_id, user_id, "rate", opinion)
+    out.print(f"{message_id}: rated {opinion.rating} of 5")
+
+
+@review.command()
+@click.argument("prompt")
+@click.option("--language", help="Only in this language; default: in all.")
+@click.option("--revoke", is_flag=True, help="Its texts need a look again.")
+@click.option("--by", help="Who says so; default: the user of this machine.")
+@click.option("--reason", default="", help="For those who ask later.")
+@one_line_errors
+@on_installation
+def trust(settings: Settings, prompt: str, language: str | None, revoke: bool, by: str | None, reason: str) -> None:
+    """Takes the playbook's present version of PROMPT out of the review of new prompts. An edit makes it new again."""
+    playbook = load_playbook(settings)
+    wanted = [one for one in playbook.prompts.values() if one.id == prompt and language in (None, one.language)]
+    if not wanted:
+        known = ", ".join(sorted(f"{one.id} ({one.language})" for one in playbook.prompts.values()))
+        raise Misconfigured(f"the playbook has no prompt {prompt}{f' ({language})' if language else ''}.", known)
+    actor, now = by or person(), clock.utc_now()
+    said = []
+    for one in wanted:
+        scope = prompt_scope(one.id, one.language, one.version)
+        switch = ControlSwitch(scope=scope, state="running", reason=reason, changed_by=actor, changed_at=now)
+        said.append(Statement(SWITCHES, scope, None if revoke else switch))
+        said.append(audit(actor, "revoke trust" if revoke else "trust", scope, reason, now))
+    with reachable(settings) as running:
+        say(running, said, "trust", "say it again")
+    for one in wanted:
+        state = "needs a look again" if revoke else "is trusted"
+        out.print(f"{one.id} {one.language} ({one.version}) {state}")
+
+
+@review.command("next")
+@click.option("--by", help="Who says so; default: the user of this machine.")
+@one_line_errors
+@on_installation
+def one_by_one(settings: Settings, by: str | None) -> None:
+    """Shows one open text after the other and asks: approve, reject, skip or quit."""
+    with reachable(settings) as running:
+        waiting = _open(read_queue(running))
+        for number, one in enumerate(waiting, 1):
+            out.print(f"\n{number} of {len(waiting)}")
+            out.lines(shown(one))
+            answer = click.prompt("(a)pprove, (r)eject, (s)kip, (q)uit", type=click.Choice(["a", "r", "s", "q"]))
+            if answer == "q":
+                return
+            if answer == "s":
+                continue
+            rating = click.prompt("rating 1-5, 0 = none", type=click.IntRange(0, 5), default=0) or None
+            reason = click.prompt("reason", default="", show_default=False)
+            opinion = Opinion(by or person(), rating, (reason,) if reason else ())
+            _judge(running, one.review, "approve" if answer == "a" else "reject", opinion)
+    out.print("nothing more waits for a verdict")
+
+
+def _open(reviews: dict[str, Reviewed]) -> list[Reviewed]:
+    now = clock.utc_now()
+    return [one for one in reviews.values() if one.is_open(now)]
+
+
+def _find(reviews: dict[str, Reviewed], message_id: str) -> Reviewed:
+    """Raises Misconfigured unless exactly one review begins with this id."""
+    found = [one for known, one in reviews.items() if known.startswith(message_id)]
+    if len(found) != 1:
+        what = "no text" if not found else f"{len(found)} texts"
+        raise Misconfigured(f"{what} in review has an id that begins with {message_id}.", "`attune review list`")
+    return found[0]
+
+
+def _find_open(reviews: dict[str, Reviewed], message_id: str) -> Reviewed:
+    """Raises Misconfigured when a verdict would come too late."""
+    found = _find(reviews, message_id)
+    if not found.is_open(clock.utc_now()):
+        verdict = found.verdict
+        why = f"{verdict.reviewer or 'somebody'} has decided: {verdict.verdict}" if verdict else "its time is over"
+        raise Misconfigured(f"{found.review.message_id} is not open any more: {why}.", "`attune review list`")
+    return found
+
+
+def _judge_all(settings: Settings, message_ids: tuple[str, ...], verdict: VerdictKind, opinion: Opinion) -> None:
+    """All or none: an id that is not open stops it before the first verdict is written."""
+    with reachable(settings) as running:
+        reviews = read_queue(running)
+        for one in [_find_open(reviews, message_id) for message_id in message_ids]:
+            _judge(running, one.review, verdict, opinion)
+            out.print(f"{one.review.message_id}: {_DONE[verdict]}")
+
+
+def _judge(
+    settings: Settings, review: Review, verdict: VerdictKind, opinion: Opinion, text: MessageText | None = None
+) -> None:
+    _write(settings, review.message_id, review.user_id, verdict, opinion, text)
+
+
+def _write(
+    settings: Settings,
+    message_id: str,
+    user_id: str,
+    verdict: VerdictKind,
+    opinion: Opinion,
+    text: MessageText | None = None,
+) -> None:
+    """Writes a verdict; saying it again is harmless, for the first one counts. Raises Unavailable."""
+    said = ReviewVerdict(
+        verdict_id="new",
+        message_id=message_id,
+        user_id=user_id,
+        verdict=verdict,
+        text=text,
+        rating=opinion.rating,
+        reasons=list(opinion.reasons),
+        reviewer=opinion.by,
+        decided_at=clock.utc_now(),
+    )
+    say(settings, verdict_statements(said), "verdict", _CURE)
+
+
+def _changed(text: MessageText, changes: tuple[str, ...]) -> MessageText:
+    """Raises Misconfigured for what is no change of a field that the text has."""
+    fields = {name: value for name, value in msgspec.structs.asdict(text).items() if value}
+    for change in changes:
+        name, equals, value = change.partition("=")
+        if not equals or name not in fields:
+            raise Misconfigured(f"--set {change}: not FIELD=TEXT.", f"FIELD is one of: {', '.join(fields)}")
+        fields[name] = value.strip()
+    changed = MessageText(**fields)
+    if changed == text:
+        raise Misconfigured("nothing is changed.", "--set FIELD=TEXT, or `attune review approve`")
+    return changed
+
+
+def _must_pass(asked: Review, text: MessageText, playbook: Playbook) -> None:
+    """Raises Misconfigured with what the guardrails say: personalise would refuse the text for the same reasons."""
+    if asked.channel not in playbook.channels:
+        raise Misconfigured(f"the playbook has no channel {asked.channel} any more.", "reject the text")
+    about = Situation(language=asked.language, channel=asked.channel, product=asked.product, locale=asked.locale)
+    checked = guardrails.check(text, about, playbook, detector(playbook.languages))
+    if failed := [f"{one.name}: {one.detail}" for one in checked if not one.passed]:
+        raise Misconfigured(f"the text may not leave: {'; '.join(failed)}.", "correct it")

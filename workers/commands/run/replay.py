@@ -1,0 +1,184 @@
+"""`attune replay FILE`: history through the whole system, under a prefix of its own."""
+
+from __future__ import annotations
+
+import re
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+from schemas.topics import CHANNELS, message_topic
+from workers.adapters.kafka.reader import TopicReader
+from workers.adapters.playbook.loader import load_for as load_playbook
+from workers.adapters.process import clock
+from workers.adapters.sources.event_files import EventFile, open_events
+from workers.adapters.sources.replay import CLOSING_S, Fed, Feeder, wait_applied
+from workers.commands.run.up import pid_file
+from workers.commands.terminal import err, one_line_errors, out, say
+from workers.core.errors import Misconfigured
+from workers.core.personalisation.processor import EVENTS
+from workers.core.reporting.run_report import TOPICS, Report
+from workers.local.installation import installation_options
+from workers.local.servers import servers
+from workers.local.supervisor import Supervisor
+from workers.settings import Settings, load
+
+_LOOK_S = 0.5
+#: Without a terminal a line tells this often how far it is [s].
+_SAY_EVERY_S = 5.0
+_REPORT_TOPICS = (*TOPICS, *map(message_topic, CHANNELS))
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--format", "file_format", required=True, type=click.Choice(["rees46", "csv", "segment"]))
+@click.option("--mapping", type=click.Path(path_type=Path), help="For --format csv: YAML file, column to field.")
+@click.option("--speed", default="0", help="N or Nx: N times faster than it happened; 0 = as fast as it goes.")
+@click.option("--playbook", type=click.Path(path_type=Path), help="Folder of the playbook; default: ATTUNE_PLAYBOOK.")
+@click.option("--grant", default="", help="Channels taken as allowed unless the customer said otherwise: email,push.")
+@click.option("--prefix", help="Prefix of the replay's topics; default: one made of the file's name.")
+@click.option("--llm", help="embedded, vllm-cpu, off or a URL; default: ATTUNE_LLM.")
+@installation_options("brokers", "data_dir")
+@click.option("--report", type=click.Path(path_type=Path), help="Write the closing report as JSON.")
+@click.option("--live", is_flag=True, help="Into the running installation's own topics, for its workers to decide.")
+@one_line_errors
+def replay(
+    file: Path,
+    file_format: str,
+    mapping: Path | None,
+    speed: str,
+    playbook: Path | None,
+    grant: str,
+    prefix: str | None,
+    llm: str | None,
+    report: Path | None,
+    live: bool,
+    brokers: str | None,
+    data_dir: str | None,
+) -> None:
+    """Runs FILE through intake's mapping, personalise and generate, with time as the events have it.
+
+    Everything lies under a prefix of its own: nobody's customer hears a thing. The same file twice under one prefix
+    changes nothing the second time.
+    """
+    events = open_events(file, file_format, mapping, clock.utc_now())
+    factor = _speed(speed)
+    if live:
+        if grant or prefix:
+            raise Misconfigured("--live takes neither --grant nor --prefix.", "leave them out")
+        _feed_live(load(llm=llm, brokers=brokers, data_dir=data_dir), events, factor)
+        return
+    settings = load(
+        prefix=prefix or f"replay-{re.sub('[^a-zA-Z0-9]+', '-', file.stem)[:24]}.",
+        playbook=str(playbook) if playbook else None,
+        llm=llm,
+        brokers=brokers,
+        data_dir=data_dir,
+        clock="event",
+        grant=grant,
+        metrics_port_personalise=0,
+        metrics_port_generate=0,
+    )
+    load_playbook(settings)  # a mistake in it is said before anything starts
+    if settings.prefix == load().prefix:
+        raise Misconfigured(f"--prefix {settings.prefix!r} is that of the installation.", "choose another, or --live")
+    alone = pid_file(settings) if settings.brokers == "embedded" else nullcontext()
+    with alone, servers(settings, say) as running:
+        result = _run(running, events, factor)
+    if report is not None:
+        report.write_bytes(msgspec.json.format(msgspec.json.encode(result)))
+    out.print_json(data=result)
+    here = _options(prefix=settings.prefix, brokers=brokers, data_dir=data_dir)
+    say(f"look closer: attune stats{here}, attune why --user U{here}")
+
+
+def _options(**given: str | None) -> str:
+    """The options with which other commands find this replay."""
+    return "".join(f" --{name.replace('_', '-')} {value}" for name, value in given.items() if value is not None)
+
+
+def _run(settings: Settings, events: EventFile, speed: float) -> dict[str, Any]:
+    closing, fed = Report(), Fed()
+    began_s = clock.monotonic_s()
+    with (
+        TopicReader(settings, _REPORT_TOPICS, start="end") as reader,
+        Supervisor(settings, ("personalise", "generate")) as supervisor,
+        _progress() as progress,
+    ):
+        reading = progress.add_task("events", total=events.bytes_total, note="")
+        deciding = progress.add_task("texts", total=None, note="")
+
+        say_at_s = began_s
+
+        def look() -> None:
+            nonlocal say_at_s
+            for line in supervisor.poll():
+                say(line)
+            for record in reader.poll(0.05):
+                closing.add(record)
+            ended = closing.outcomes.total()
+            progress.update(deciding, completed=ended, total=closing.requests or None)
+            progress.update(deciding, note=f"{ended} of {closing.requests} requests ended")
+            if not err.is_terminal and clock.monotonic_s() >= say_at_s:
+                say_at_s = clock.monotonic_s() + _SAY_EVERY_S
+                share = events.bytes_read / max(events.bytes_total, 1)
+                decided = f"{closing.decisions.total()} decisions, {ended} of {closing.requests} requests ended"
+                say(f"{fed.events} events ({share:.0%} of the file), {decided}, {len(closing.messages)} messages")
+
+        feeder, looked_s = Feeder(settings, speed, by_event=True), began_s
+        for state in feeder.feed(events, fed):
+            if clock.monotonic_s() - looked_s > _LOOK_S:
+                progress.update(reading, completed=events.bytes_read, note=f"{state.events} events")
+                look()
+                looked_s = clock.monotonic_s()
+        progress.update(reading, completed=events.bytes_total, note=f"{fed.events} events")
+        if fed.events:
+            feeder.close_clock(fed.last_event_s + CLOSING_S)
+        wait_applied(settings, "personalise", EVENTS, look)
+        for record in reader.read_to_end(0.3):
+            closing.add(record)
+    closing.events = fed.events
+    result = closing.as_dict(clock.monotonic_s() - began_s)
+    changed = len(closing.profiles)
+    with TopicReader(settings, ["customer.profiles"]) as everybody:
+        for record in everybody.read_to_end():
+            closing.add(record)
+    return {**result, "profiles": len(closing.profiles), "profiles_changed": changed, "prefix": settings.prefix}
+
+
+def _feed_live(settings: Settings, events: EventFile, speed: float) -> None:
+    if settings.brokers == "embedded":
+        raise Misconfigured("--live needs the address of the running Kafka.", "set ATTUNE_BROKERS=host:port")
+    fed = Fed()
+    with _progress() as progress:
+        reading = progress.add_task("events", total=events.bytes_total, note="")
+        for state in Feeder(settings, speed).feed(events, fed):
+            if state.events % 500 == 0:
+                progress.update(reading, completed=events.bytes_read, note=f"{state.events} events")
+    say(f"{fed.events} events sent, {fed.rejected} rejected")
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description:>8}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=err,
+        disable=not err.is_terminal,
+    )
+
+
+def _speed(text: str) -> float:
+    try:
+        factor = float(text.strip().rstrip("x×"))
+    except ValueError:
+        factor = -1.0
+    if factor < 0:
+        raise Misconfigured(f"--speed {text!r} is not a speed.", "0, 1, 60x ...")
+    return factor

@@ -1,0 +1,29 @@
+"""`attune worker ROLE`: one role in the foreground, against servers that run already."""
+
+from __future__ import annotations
+
+import click
+
+from workers.commands.terminal import one_line_errors
+from workers.core.errors import Misconfigured
+from workers.local.installation import on_installation
+from workers.settings import Settings
+
+
+@click.command()
+@click.argument("role", type=click.Choice(["intake", "personalise", "generate", "learn", "deliver"]))
+@one_line_errors
+@on_installation
+def worker(settings: Settings, role: str) -> None:
+    """Runs one role until SIGTERM. ATTUNE_BROKERS and ATTUNE_LLM must be addresses."""
+    if settings.brokers == "embedded":
+        raise Misconfigured(
+            "a single worker needs a running Kafka.", "set ATTUNE_BROKERS=host:port, or use `attune up`"
+        )
+    if role == "generate" and settings.llm in ("embedded", "vllm-cpu"):
+        raise Misconfigured(
+            "generate needs a running LLM.", "set ATTUNE_LLM=http://host:port or off, or use `attune up`"
+        )
+    from workers.main import run  # noqa: PLC0415 # Faust takes a second to import; --help must not wait for it
+
+    run(role, settings)

@@ -1,0 +1,121 @@
+"""What all commands share: the terminal, and errors as one clear line with an exit code."""
+
+from __future__ import annotations
+
+import re
+import signal
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from types import FrameType
+from typing import Any, ParamSpec, TypeVar
+
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+from rich.text import Text
+
+from workers.core.errors import AttuneError, Misconfigured
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+#: What a terminal obeys instead of showing: control characters but newline and tab (C1 is ESC in one byte), what reorders
+#: the letters around it (bidirectional overrides), line separators; and surrogates, which no terminal can be sent.
+_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_BREAKS = re.compile("[\n\t]")
+
+
+def visible(text: str) -> str:
+    """Foreign text, safe to print: what a terminal would obey is written as JSON escapes it, so that JSON stays JSON.
+
+    >>> visible("red \\x1b[31m")
+    'red \\\\u001b[31m'
+    """
+    return _UNSAFE.sub(_escape, text)
+
+
+def _escape(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"
+
+
+class Terminal(Console):
+    """A console that shows text and never obeys it, whoever wrote it and however it comes to be printed: no markup, no emoji
+    codes, and control characters made visible. Only what rich itself does (colours, the moving picture) stays control.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(markup=False, emoji=False, highlight=False, **options)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """See rich: made visible before it is measured, so that tables stay straight."""
+        return super().render_str(visible(text), **options)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """See rich: everything that is printed passes here, as pieces of text or control."""
+        for segment in super().render(renderable, options):
+            text, style, control = segment
+            yield segment if control or _UNSAFE.search(text) is None else Segment(visible(text), style)
+
+    def lines(self, lines: Iterable[str]) -> None:
+        """Prints each as one line: a line break inside it would pass for a line of ours."""
+        for line in lines:
+            self.print(_BREAKS.sub(_in_one_line, line))
+
+
+def _in_one_line(found: re.Match[str]) -> str:
+    return {"\n": "\\n", "\t": "\\t"}[found[0]]
+
+
+#: Results go to stdout, everything else to stderr.
+out = Terminal(soft_wrap=True)
+err = Terminal(stderr=True, soft_wrap=True)
+
+
+def say(text: str) -> None:
+    """Progress, on stderr."""
+    err.print(f"attune: {text}")
+
+
+MISCONFIGURED = 78  # EX_CONFIG of sysexits.h: starting again does not help
+FAILED = 1
+
+
+def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
+    """An expected failure ends the command with its message and a code other than 0, without a traceback."""
+
+    @wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except AttuneError as error:
+            err.print(f"attune: {error}")
+            sys.exit(MISCONFIGURED if isinstance(error, Misconfigured) else FAILED)
+
+    return wrapped
+
+
+class Stop:
+    """Whether a person or a supervisor has asked to end."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+
+@contextmanager
+def stopping() -> Iterator[Stop]:
+    """Inside the block SIGINT and SIGTERM are a polite request; a second one ends at once."""
+    stop = Stop()
+
+    def ask(number: int, _frame: FrameType | None) -> None:
+        if stop.asked:
+            raise KeyboardInterrupt
+        stop.asked = True
+        err.print(f"stopping ({signal.Signals(number).name}) ...", style="dim")
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

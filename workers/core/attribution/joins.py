@@ -1,0 +1,123 @@
+"""How records become facts, and facts find their exposure."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from schemas import codec
+from schemas.events import ORDER_COMPLETED, Track
+from schemas.messages import Decision, Outcome
+from workers.core.attribution import counters, model, validation
+from workers.core.attribution.attribution import is_within, refusal
+from workers.core.attribution.model import PUBLISHED, Customer, Exposure, Fact, Order, Waiting
+from workers.core.attribution.rewards import earning_bits
+from workers.core.common.ids import event_hash
+from workers.core.errors import InvalidEvent
+from workers.core.experimentation import uplift
+from workers.core.playbook.policy import Learning
+from workers.core.stream.records import Record
+
+_LONGEST_GRACE_S = 86_400.0
+S = TypeVar("S", Decision, Outcome)
+
+
+def read(struct: type[S], record: Record) -> S:
+    """One record about a message. Raises InvalidEvent if it is malformed or its key is not its customer."""
+    try:
+        value = codec.decode(struct, record.value)
+    except codec.Malformed as error:
+        raise InvalidEvent(error.reason, error.detail) from error
+    if record.key != value.user_id.encode():
+        raise InvalidEvent("key_mismatch", "the record's key is not the customer of its value")
+    return value
+
+
+def grace_s(learning: Learning) -> float:
+    """How long after its attribution window a message still takes what was late on its way [s]."""
+    return min(_LONGEST_GRACE_S, learning.attribution_s)
+
+
+def exposure(decision: Decision, learning: Learning) -> Exposure:
+    """A decision on the terms of the playbook of now."""
+    decided_at = decision.decided_at.timestamp()
+    start_ms, end_ms = counters.window_ms(decided_at, learning.metrics_window_s)
+    return Exposure(
+        decision_id=decision.decision_id,
+        message_id=decision.message_id or "",
+        kind=decision.reason,
+        campaign=decision.campaign_id,
+        channel=decision.channel or "",
+        arm=decision.variation_id or "",
+        context=decision.target_group or "",
+        decided_at=decided_at,
+        start_ms=start_ms,
+        end_ms=end_ms,
+        window_s=learning.attribution_s,
+        grace_s=grace_s(learning),
+        earning=earning_bits(learning.rewards),
+        comparable=decision.holdout_share is None or 0.0 < decision.holdout_share < 1.0,
+    )
+
+
+def is_exposure(decision: Decision) -> bool:
+    """Whether its effect is measured. Nobody hears anything of a campaign in shadow: it treats nobody, and holds out nobody.
+
+    An older record does not say its campaign's mode: its reason alone counts.
+    """
+    return decision.reason in model.EXPOSURES and decision.mode != "shadow"
+
+
+def compare(customer: Customer, sealed: Exposure) -> bool:
+    """Whether the customer counts for the uplift with this exposure, which is the earliest that is not counted for good."""
+    period = uplift.period_of(sealed.start_ms / 1000)
+    width_s = (sealed.end_ms - sealed.start_ms) / 1000  # a window may begin in a period and end after it
+    until_s = uplift.period_end_s(period) + width_s + sealed.window_s + sealed.grace_s
+    return model.compare(customer, sealed, period, until_s)
+
+
+def take_order(customer: Customer, event: Track) -> str:
+    """Adds what an event says of an order: that it was made, refunded or cancelled. Returns what is wrong with it, or "".
+
+    A refund of an order that counts for no exposure takes back nothing: what is counted for good stays. Raises InvalidEvent
+    for an event that cannot be used at all.
+    """
+    if event.event == ORDER_COMPLETED:
+        order_key, order, problem = validation.order(event)
+        model.add_order(customer.orders, order_key, event=order)
+        return problem
+    order_key, refund = validation.refund(event)
+    told = model.add_refund(customer.orders, order_key, event_hash(f"refund:{event.message_id}"), refund)
+    counts_somewhere = any(is_within(exposure, told.at) for exposure in customer.exposures.values())
+    return "refund_counts_nowhere" if told.known and not counts_somewhere else ""
+
+
+def outcome(known: str, reason: str) -> str:
+    """The outcome that holds when two are told of one request, which nobody should: `published`, else the first word.
+
+    >>> outcome("stale", "published"), outcome("stale", "paused"), outcome("", "stale")
+    ('published', 'paused', 'stale')
+    """
+    told = {known, reason} - {""}
+    return PUBLISHED if PUBLISHED in told else min(told)
+
+
+def attach(customer: Customer, to: Exposure, digest: int, fact: Fact) -> bool:
+    """Adds a feedback to its exposure, and the order that it claims to the customer's; False = it is known."""
+    if fact.status == "converted" and not refusal(to, fact):
+        model.add_order(customer.orders, fact.order_key, claim=Order(fact.at, fact.amount, fact.currency))
+    return model.add_fact(to.facts, digest, fact)
+
+
+def wait(customer: Customer, digest: int, message_id: str, fact: Fact, until_s: float) -> list[int]:
+    """Keeps a feedback until its decision comes. Returns those for which there is no room any more: they wait longest."""
+    known = customer.waiting.get(digest)
+    if known is not None:
+        one: dict[int, Fact] = {digest: known.fact}
+        model.add_fact(one, digest, fact)
+        fact, until_s = one[digest], known.until
+    customer.waiting[digest] = Waiting(message_id, fact, until_s)
+    crowded_out = []
+    while len(customer.waiting) > model.MAX_WAITING:
+        crowded_out.append(min(customer.waiting, key=lambda held: (customer.waiting[held].until, held)))
+        del customer.waiting[crowded_out[-1]]
+    return crowded_out

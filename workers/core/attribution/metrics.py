@@ -1,0 +1,136 @@
+"""feedback.metrics: from counts to records with rates and uplift, and records added up."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
+
+import msgspec
+
+from schemas.learning import Estimate, FeedbackMetrics
+from workers.core.attribution.model import HOLDOUT, REQUESTED
+from workers.core.experimentation.intervals import wilson
+from workers.core.experimentation.uplift import Groups, uplift
+
+#: The counts of FeedbackMetrics to which one decision adds 0 or 1. Their places are kept in state: only ever append.
+FLAGS = (
+    "decisions",
+    "requested",
+    "requested_converted",
+    "holdout",
+    "holdout_converted",
+    "no_action",
+    "no_action_converted",
+    "published",
+    "sent",
+    "delivered",
+    "opened",
+    "machine_opened",
+    "clicked",
+    "replied",
+    "converted",
+    "unsubscribed",
+    "complained",
+    "bounced",
+    "failed",
+    "rated",
+)
+#: How many customers were compared, by the kind of the exposure with which they were, and how many of them ordered.
+COMPARED = {
+    REQUESTED: ("requested_customers", "requested_customers_converted"),
+    HOLDOUT: ("holdout_customers", "holdout_customers_converted"),
+}
+_COMPARED = tuple(chain.from_iterable(COMPARED.values()))
+_SUMS = (*FLAGS, *_COMPARED, "rating_sum")
+_MONEY = ("revenue", "requested_revenue", "holdout_revenue")
+#: Rate → what it is a share of. All that becomes of a message is a share of the published ones: then rates compare between
+#: arms and channels whatever a sender reports beside (few tell `delivered`), and no arm gains by reaching fewer people.
+_SHARE_OF = {
+    **dict.fromkeys(("delivered", "opened", "clicked", "replied", "converted"), "published"),
+    **dict.fromkeys(("unsubscribed", "complained", "bounced", "failed"), "published"),
+    "published": "requested",
+    "requested_converted": "requested",
+    "holdout_converted": "holdout",
+    "no_action_converted": "no_action",
+    **{converted: customers for customers, converted in COMPARED.values()},
+}
+#: What stands in a sum where its records differ.
+MIXED = "*"
+
+
+def with_rates(counts: FeedbackMetrics) -> FeedbackMetrics:
+    """The same counts with `rates` and `uplift` computed from them. A rate of nothing is left out.
+
+    In a sum of records from different moments a part may be ahead of its whole; it counts as all of it then.
+
+    >>> from datetime import UTC, datetime
+    >>> at = datetime(2024, 5, 1, tzinfo=UTC)
+    >>> row = FeedbackMetrics(campaign_id="c", partition=0, window_start=at, window_end=at, updated_at=at, published=4)
+    >>> {name: rate.value for name, rate in with_rates(msgspec.structs.replace(row, clicked=1)).rates.items()}["clicked"]
+    0.25
+    """
+    return msgspec.structs.replace(counts, rates=_rates(counts), uplift=uplift(_windows([counts])))
+
+
+def _rates(counts: FeedbackMetrics) -> dict[str, Estimate]:
+    rates = {}
+    for name, whole in _SHARE_OF.items():
+        if trials := getattr(counts, whole):
+            rates[name] = wilson(min(getattr(counts, name), trials), trials)
+    return rates
+
+
+def combine(rows: Iterable[FeedbackMetrics], intervals: int = 1) -> FeedbackMetrics:
+    """The sum of records, with rates of the sum and the uplift by their windows. Raises ValueError when there are none.
+
+    Feed it the newest record of each key, and never a sum: its windows are lost. What the records do not share is `*`, or
+    -1 for the partition; the window is from the first start to the last end. `intervals`: so many intervals of uplift, this
+    being one of them, are to hold together. Of several campaigns there is no uplift: they share customers.
+    """
+    found = list(rows)
+    if not found:
+        raise ValueError("there is nothing to add up")
+    sums = {name: sum(getattr(row, name) for row in found) for name in _SUMS}
+    money = {name: _added(found, name) for name in (*_MONEY, "ignored")}
+    total = FeedbackMetrics(
+        campaign_id=_shared(found, "campaign_id"),
+        channel=_shared(found, "channel"),
+        variation_id=_shared(found, "variation_id"),
+        target_group=_shared(found, "target_group"),
+        partition=found[0].partition if len({row.partition for row in found}) == 1 else -1,
+        window_start=min(row.window_start for row in found),
+        window_end=max(row.window_end for row in found),
+        updated_at=max(row.updated_at for row in found),
+    )
+    added = msgspec.structs.replace(total, **sums, **money)
+    effect = uplift(_windows(found), intervals) if total.campaign_id != MIXED else None
+    return msgspec.structs.replace(added, rates=_rates(added), uplift=effect)
+
+
+def has_uplift(rows: Iterable[FeedbackMetrics]) -> bool:
+    """Whether these records together have an uplift."""
+    found = list(rows)
+    return len({row.campaign_id for row in found}) == 1 and uplift(_windows(found)) is not None
+
+
+def _windows(rows: Iterable[FeedbackMetrics]) -> Mapping[float, Groups]:
+    """When a window began → its customers."""
+    found: dict[float, Groups] = {}
+    for row in rows:
+        if any(getattr(row, name) for name in _COMPARED):
+            start_s = row.window_start.timestamp()
+            found[start_s] = found.get(start_s, Groups()).plus(Groups(*(getattr(row, name) for name in _COMPARED)))
+    return found
+
+
+def _shared(rows: Sequence[FeedbackMetrics], field: str) -> str:
+    values: set[str] = {getattr(row, field) for row in rows}
+    return values.pop() if len(values) == 1 else MIXED
+
+
+def _added(rows: Iterable[FeedbackMetrics], field: str) -> dict[str, float]:
+    total: Counter[str] = Counter()
+    for row in rows:
+        total.update(getattr(row, field))
+    return {name: round(amount, 4) for name, amount in sorted(total.items())}

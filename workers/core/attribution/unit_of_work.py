@@ -1,0 +1,169 @@
+"""One lane's working memory of customers and messages: loaded, changed during a batch, and what time will change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import ceil
+
+import msgspec
+
+from workers.core.attribution import counters, keys, model
+from workers.core.attribution.model import Customer, Exposure
+from workers.core.stream.records import StateStore
+
+
+class Whereabouts(msgspec.Struct, frozen=True, array_like=True):
+    """Whose message it is and in which row it counts; known until `forget_at` [s], long after it is counted for good."""
+
+    customer_id: str
+    row_key: bytes
+    forget_at: float
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Whereabouts).decode
+
+
+class Memory:
+    """Customers stay cached between batches. `keep_s`: an order is known so long, if no exposure needs it longer [s]."""
+
+    def __init__(self, store: StateStore, keep_s: float, cache_size: int) -> None:
+        self._store = store
+        self._keep_s = keep_s
+        self._cache_size = cache_size
+        self._cache: dict[str, Customer] = {}
+        self.begin()
+
+    def begin(self) -> None:
+        """Starts a batch: nothing is changed yet."""
+        self.changed: dict[str, Customer] = {}
+        self._messages: dict[str, Whereabouts | None] = {}
+        self._gone: list[bytes] = []
+
+    def load(self, customer_id: str) -> Customer | None:
+        """The customer as this batch has left it so far; None = nothing is known."""
+        customer = self._cache.get(customer_id)
+        if customer is None and (stored := self._store.get(keys.customer_key(customer_id))) is not None:
+            customer = self._cache[customer_id] = model.decode(stored)
+        return customer
+
+    def of(self, customer_id: str) -> Customer:
+        """The customer, a new one if nothing is known; it counts as changed."""
+        customer = self.load(customer_id)
+        if customer is None:
+            customer = self._cache[customer_id] = Customer(customer_id)
+        self.changed[customer_id] = customer
+        return customer
+
+    def message(self, message_id: str) -> Whereabouts | None:
+        """Where a message belongs; None = its decision has not come, or is forgotten."""
+        if message_id in self._messages:
+            return self._messages[message_id]
+        stored = self._store.get(keys.message_key(message_id))
+        return _decode(stored) if stored is not None else None
+
+    def remember_message(self, customer_id: str, exposure: Exposure, forget_at: float) -> None:
+        """Notes whose message it is. The first word counts."""
+        if exposure.message_id and self.message(exposure.message_id) is None:
+            row_key = counters.key_of(exposure)
+            self._messages[exposure.message_id] = Whereabouts(customer_id, row_key, _to_ms(forget_at))
+
+    # -- time --------------------------------------------------------------------------------------------------------
+
+    def due(self, now_s: float, limit: int) -> list[str]:
+        """The customers whom time changes by now, earliest first; those that this batch has set come with the next."""
+        return list(self._due(keys.TIMER, now_s, limit))
+
+    def forget_messages(self, now_s: float, limit: int) -> None:
+        """Drops what is known of messages of long ago."""
+        for message_id in list(self._due(keys.FORGET, now_s, limit)):
+            found = self.message(message_id)
+            if found is not None and found.forget_at <= now_s:
+                self._messages[message_id] = None
+                self._gone.append(keys.due_key(keys.FORGET, found.forget_at, message_id))
+
+    def _due(self, kind: bytes, now_s: float, limit: int) -> Iterator[str]:
+        for number, key in enumerate(self._store.scan(kind)):
+            due_s, name = keys.parse_due(key)
+            if due_s > now_s or number == limit:
+                return
+            yield name
+
+    def _next_due(self, customer: Customer) -> float:
+        """The first exposure to seal, or feedback that waits; with neither, when everything else may be forgotten, and last
+        of all in which periods the customer was compared: so little may stay long.
+        """
+        urgent = [waiting.until for waiting in customer.waiting.values()]
+        urgent += [ended.until for ended in customer.ended.values()]
+        if customer.exposures:
+            urgent.append(first_exposure(customer).sealed_at)
+        if urgent:
+            return _to_ms(min(urgent))
+        kept = [told.at + self._keep_s for told in customer.orders.values()]
+        remembered = [*kept, *customer.settled.values()] or [one.until for one in customer.compared.values()]
+        return _to_ms(max(remembered, default=0.0))
+
+    def prune(self, customer: Customer, now_s: float) -> int:
+        """Forgets orders that no exposure can want any more, and what was settled long ago. Returns how many refunds go of
+        whose order nothing was heard.
+        """
+        met_no_order = 0
+        for key in [key for key, told in customer.orders.items() if told.at + self._keep_s <= now_s]:
+            told = customer.orders[key]
+            wanted = (one.decided_at <= told.at <= one.decided_at + one.window_s for one in customer.exposures.values())
+            if not any(wanted):
+                met_no_order += 0 if told.known else len(told.refunds)
+                del customer.orders[key]
+        for digest in [digest for digest, until_s in customer.settled.items() if until_s <= now_s]:
+            del customer.settled[digest]
+        for campaign in [campaign for campaign, one in customer.compared.items() if one.until <= now_s]:
+            if not any(one.campaign == campaign for one in customer.exposures.values()):
+                del customer.compared[campaign]
+        return met_no_order
+
+    # -- what a batch leaves -----------------------------------------------------------------------------------------
+
+    def finish(self) -> tuple[list[tuple[bytes, bytes | None]], list[bytes], list[bytes]]:
+        """(puts, index entries to add, index entries to delete)."""
+        puts: list[tuple[bytes, bytes | None]] = []
+        added, gone = [], self._gone
+        for customer_id, customer in self.changed.items():
+            before_s, customer.due_at = customer.due_at, self._next_due(customer)
+            if before_s != customer.due_at:
+                gone += [keys.due_key(keys.TIMER, before_s, customer_id)] if before_s else []
+                added += [keys.due_key(keys.TIMER, customer.due_at, customer_id)] if customer.due_at else []
+            empty = customer.empty
+            puts.append((keys.customer_key(customer_id), None if empty else model.encode(customer)))
+            if empty:
+                self._cache.pop(customer_id, None)
+        for message_id, found in self._messages.items():
+            puts.append((keys.message_key(message_id), _encode(found) if found is not None else None))
+            if found is not None:
+                added.append(keys.due_key(keys.FORGET, found.forget_at, message_id))
+        surplus = len(self._cache) - self._cache_size
+        for customer_id in list(self._cache)[:surplus] if surplus > 0 else ():
+            del self._cache[customer_id]
+        return puts, added, gone
+
+
+def first_exposure(customer: Customer) -> Exposure:
+    """The exposure that was decided first; they are sealed in this order, whatever their windows are."""
+    return min(customer.exposures.values(), key=lambda found: (found.decided_at, found.decision_id))
+
+
+def index_keys(key: bytes, value: bytes) -> list[bytes]:
+    """The index entries that follow from a state record: what a restore writes beside it."""
+    kind, name = key[:1], key[1:]
+    if kind == keys.CUSTOMER:
+        due_at = model.decode(value).due_at
+        return [keys.due_key(keys.TIMER, due_at, name.decode())] if due_at else []
+    if kind == keys.MESSAGE:
+        return [keys.due_key(keys.FORGET, _decode(value).forget_at, name.decode())]
+    if kind == keys.ROW:
+        return [keys.DIRTY + key] if counters.decode(value).dirty else []
+    return []
+
+
+def _to_ms(at_s: float) -> float:
+    """Up to the millisecond, as index keys have it."""
+    return ceil(at_s * 1000) / 1000

@@ -1,0 +1,135 @@
+"""What the rules of a playbook and the words of a message may know of a customer and a product."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import msgspec
+
+from schemas.base import TraitValue
+from schemas.catalogue import CatalogueProduct
+from schemas.messages import ProductFacts
+from workers.core.catalogue import links
+from workers.core.playbook import markets
+from workers.core.playbook.playbook import Playbook
+from workers.core.profile import decay
+from workers.core.profile.model import CartLine, Profile
+
+_DAY_S = 86_400.0
+#: What an event calls a brand, if it can be no sentence: `samsung`.
+_ONE_WORD = re.compile(r"[\w&'-]{1,30}")
+
+
+class Known(msgspec.Struct, frozen=True, gc=False):
+    """One customer at one time, for rules. `fade`: what a decayed counter is multiplied with."""
+
+    profile: Profile
+    now_s: float
+    fade: float
+
+
+def known(profile: Profile, now_s: float) -> Known:
+    """What rules read."""
+    return Known(profile, now_s, decay.value(1.0, profile.landmark, now_s))
+
+
+def reader(root: str, name: str) -> Callable[[Known], TraitValue]:
+    """How one field that a playbook condition can name (see playbook.Condition) is read."""
+    match root:
+        case "traits":
+            return lambda customer: customer.profile.traits.get(name)
+        case "count":
+            return lambda customer: customer.profile.counts.get(name, 0)
+        case "decayed":
+            return lambda customer: customer.profile.decayed.get(name, 0.0) * customer.fade
+        case "interest":
+            return lambda customer: customer.profile.interests.get(name, 0.0) * customer.fade
+        case _:
+            return _PLAIN.get(root, lambda _customer: None)
+
+
+def _days_since_last_order(customer: Known) -> TraitValue:
+    last_s = customer.profile.last_order_at
+    return None if last_s is None else (customer.now_s - last_s) / _DAY_S
+
+
+def _language(customer: Known) -> TraitValue:
+    locale = customer.profile.locale
+    return locale.replace("_", "-").split("-")[0].lower() if locale else None
+
+
+_PLAIN: dict[str, Callable[[Known], TraitValue]] = {
+    "orders": lambda customer: customer.profile.orders,
+    "revenue": lambda customer: sum(customer.profile.revenue.values()),
+    "days_since_last_order": _days_since_last_order,
+    "days_since_last_seen": lambda customer: (customer.now_s - customer.profile.last_seen) / _DAY_S,
+    "price_max": lambda customer: customer.profile.price_max,
+    "locale": lambda customer: customer.profile.locale,
+    "language": _language,
+    "timezone": lambda customer: customer.profile.timezone,
+}
+
+
+def language_of(profile: Profile, playbook: Playbook) -> tuple[str, str]:
+    """(language, locale) to write in: the customer's if the playbook speaks it, else the playbook's first.
+
+    With markets the customer's region stays: the law of the place holds in every language.
+    """
+    locale = (profile.locale or "").replace("_", "-")
+    language = locale.split("-")[0].lower()
+    if language in playbook.languages:
+        return language, locale
+    language = playbook.languages[0]
+    region = markets.region(locale) if playbook.policy.markets else ""
+    return language, f"{language}-{region}" if region else language
+
+
+def product_facts(line: CartLine, currency: str | None, playbook: Playbook, language: str) -> ProductFacts:
+    """What copy may say of a cart line: the playbook's product, else what of the events' words the playbook allows.
+
+    Anybody's event may call a product "Verify your identity": without leave no sentence of an event reaches a customer.
+    """
+    known: CatalogueProduct | None = playbook.products.get(line.product_id)
+    if known is None:
+        named = playbook.policy.undescribed_products == "named"
+        return ProductFacts(
+            product_id=line.product_id,
+            name=line.name if named else "",
+            category=line.category if named or _is_known(line.category, playbook) else "",
+            brand=line.brand if named or _ONE_WORD.fullmatch(line.brand) else "",
+            price=line.price,
+            currency=currency,
+            url=links.safe(line.url, playbook),
+            image_url=links.safe(line.image_url, playbook),
+            quantity=line.quantity,
+        )
+    return facts_of(known, language, line.quantity)
+
+
+def _is_known(category: str, playbook: Playbook) -> bool:
+    return category in playbook.category_names or any(
+        category == product.category for product in playbook.products.values()
+    )
+
+
+def speaks_of(product_id: str, playbook: Playbook) -> bool:
+    """Whether messages may be about this product: somebody has described it, or the playbook does without."""
+    return product_id in playbook.products or playbook.policy.undescribed_products != "refuse"
+
+
+def facts_of(product: CatalogueProduct, language: str, quantity: int | None = 1) -> ProductFacts:
+    """What copy may say of a product of the playbook in one language."""
+    return ProductFacts(
+        product_id=product.product_id,
+        name=product.name.get(language, ""),
+        category=product.category_name.get(language, product.category),
+        brand=product.brand,
+        facts=product.facts.get(language, []),
+        price=product.price,
+        reference_price=product.reference_price,
+        currency=product.currency,
+        url=product.url,
+        image_url=product.image_url,
+        quantity=quantity,
+    )

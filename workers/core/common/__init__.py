@@ -1,0 +1,1 @@
+"""IDs, timestamps and memoization that every room uses; there is no fourth kind."""

@@ -1,0 +1,344 @@
+"""Policy: whether a trigger occurrence becomes a message, on which channel, in which words, and the reason for every no.
+
+The checks run in a fixed order and each leaves a line for the ledger: pause, age, rollout, identifiers, consent, caps,
+quiet hours, room, arm, holdout. What can put a decision off comes before the draw: an arm is drawn once, from the evidence of
+that moment, so that its propensity is the probability with which it was taken. The holdout is stamped last, on a send that is
+decided in every detail, so that those who hear something and those who do not differ in nothing else. A campaign in shadow
+mode holds nobody out: nobody hears it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from math import inf
+from typing import Literal
+
+import msgspec
+
+from schemas.base import AbortType
+from schemas.learning import ArmStatistics
+from schemas.messages import PolicyCheck
+from workers.core.decisioning import quiet_hours
+from workers.core.decisioning.control_state import Guidance, paused_by
+from workers.core.experimentation import arms, bandit
+from workers.core.experimentation.arms import Arm
+from workers.core.playbook.playbook import Campaign, Playbook
+from workers.core.playbook.policy import Cap, QuietHours
+from workers.core.profile import consent
+from workers.core.profile.model import Profile, Send
+
+#: Changes whenever the same inputs would be decided otherwise; stamped on every decision.
+POLICY_VERSION = "3"
+MARKETING = "marketing"
+#: Takes the next place on a channel, and says when that is [s]; not after now = at once.
+Room = Callable[[str], float]
+
+
+def at_once(_channel: str) -> float:
+    """There is always room."""
+    return 0.0
+
+
+class Situation(msgspec.Struct, frozen=True, kw_only=True):
+    """What a decision is about, beside the profile and the playbook.
+
+    `due_at_s`: when the occurrence came about; `late_s`: how long after its time it is decided; `group`: the target group
+    whose words are used and whose evidence counts; `personalised` False = nothing of the customer may be used.
+    `presumed`: see consent.allows. `seed` with `decision_id` decides every draw.
+    """
+
+    campaign: Campaign
+    decision_id: str
+    now_s: float
+    due_at_s: float
+    late_s: float
+    group: str
+    personalised: bool
+    guidance: Guidance
+    seed: str
+    presumed: Collection[str] = ()
+
+
+class Ruling(msgspec.Struct, kw_only=True):
+    """What the policy says, and the checks in their order.
+
+    `reason` None = ask for a message on `channel` in the words of `arm`; `shadow` = so that nobody hears it. With
+    `defer_until_s` there is no decision yet, and `deferred_for` says what it waits for.
+    `chances` are the probabilities of all arms (empty = nothing to choose), and
+    `variation_id` the one that was drawn; both are set for a holdout too. `ghost` = held out, but the words are to be
+    written all the same.
+    """
+
+    checks: list[PolicyCheck] = []
+    reason: AbortType | None = None
+    defer_until_s: float | None = None
+    deferred_for: Literal["", "quiet_hours", "rate"] = ""
+    channel: str | None = None
+    arm: Arm | None = None
+    variation_id: str | None = None
+    chances: dict[str, float] = {}
+    shadow: bool = False
+    ghost: bool = False
+
+    def passed(self, name: str, detail: str = "") -> None:
+        """Notes a check that holds."""
+        self.checks = [*self.checks, PolicyCheck(name=name, passed=True, detail=detail)]
+
+    def failed(self, name: str, reason: AbortType, detail: str) -> None:
+        """Notes the check that ends the ruling."""
+        self.checks = [*self.checks, PolicyCheck(name=name, passed=False, detail=detail)]
+        self.reason = reason
+
+    @property
+    def asks(self) -> bool:
+        """Whether words are to be written, for the customer or for comparison."""
+        return self.reason is None or self.ghost
+
+    @property
+    def propensity(self) -> float:
+        """The probability with which the arm was drawn; 1 where there was nothing to choose."""
+        return self.chances.get(self.variation_id or "", 1.0)
+
+
+def rule(profile: Profile, playbook: Playbook, situation: Situation, room: Room = at_once) -> Ruling:
+    """Applies the policy to one occurrence. Pure but for `room`, which takes a place: the caller reserves and records."""
+    ruling = Ruling()
+    if not _is_let_out(profile, playbook, situation, ruling):
+        return ruling
+    channels = _channels(profile, playbook, situation, ruling)
+    if channels and _has_room(channels[0], situation, room, ruling):
+        _choose_words(situation, playbook, ruling)
+        ruling.channel = channels[0]
+        _hold_out(profile, playbook, situation, ruling)
+    return ruling
+
+
+# -- may this campaign speak at all ---------------------------------------------------------------------------------------
+
+
+def _is_let_out(profile: Profile, playbook: Playbook, situation: Situation, ruling: Ruling) -> bool:
+    campaign = situation.campaign
+    open_channels = [c for c in campaign.channels if paused_by(situation.guidance, campaign.id, c) is None]
+    if not open_channels:
+        scope = paused_by(situation.guidance, campaign.id, campaign.channels[0])
+        ruling.failed("pause", "paused", f"{scope} is paused")
+    elif situation.late_s > campaign.max_age_s:
+        ruling.passed("pause")
+        ruling.failed("age", "stale", f"decided {_lasting(situation.late_s)} late, after an outage or a pause of ours")
+    elif situation.now_s >= situation.due_at_s + campaign.ttl_s:
+        ruling.passed("pause")
+        ruling.failed("age", "expired", f"it has waited for {_lasting(situation.now_s - situation.due_at_s)}")
+    elif (outside := outside_rollout(profile, playbook, campaign, situation.seed)) is not None:
+        ruling.passed("pause")
+        ruling.passed("age")
+        ruling.failed("rollout", "not_in_rollout", outside)
+    else:
+        ruling.passed("pause")
+        ruling.passed("age")
+        ruling.passed("rollout", campaign.mode)
+        ruling.shadow = campaign.mode == "shadow"
+    return ruling.reason is None
+
+
+def outside_rollout(profile: Profile, playbook: Playbook, campaign: Campaign, seed: str) -> str | None:
+    """Why a campaign is not let out to this customer; None = it is, if only as a shadow."""
+    if campaign.mode == "allowlist" and profile.user_id not in playbook.policy.allowlist:
+        return "the campaign is let out to the allowlist only"
+    if campaign.mode == "ramp":
+        place = bandit.uniform(seed, "rollout", campaign.id, profile.customer_id) * 100
+        if place >= campaign.ramp_percent:
+            return f"the campaign is let out to {campaign.ramp_percent:g} % of customers"
+    return None
+
+
+# -- on which channel -----------------------------------------------------------------------------------------------------
+
+
+def _channels(profile: Profile, playbook: Playbook, situation: Situation, ruling: Ruling) -> list[str]:
+    """The channels on which the message may leave now, in the campaign's order; [] = the ruling says why not."""
+    campaign = situation.campaign
+    if profile.user_id is None:
+        ruling.failed("identifiers", "missing_identifier", "the customer is anonymous")
+        return []
+    reachable = [channel for channel in campaign.channels if is_reachable(profile, channel)]
+    if not reachable:
+        ruling.failed("identifiers", "missing_identifier", f"the address bounced on {' and '.join(campaign.channels)}")
+        return []
+    ruling.passed("identifiers")
+    allowed = [
+        channel for channel in reachable if consent.allows(profile, channel, campaign.category, situation.presumed)
+    ]
+    if not allowed:
+        ruling.failed("consent", "consent", f"no {campaign.category} consent for {' or '.join(reachable)}")
+        return []
+    ruling.passed("consent", ", ".join(allowed))
+    running = [channel for channel in allowed if paused_by(situation.guidance, campaign.id, channel) is None]
+    if not running:
+        ruling.failed("pause", "paused", f"channel {' and '.join(allowed)} is paused")
+        return []
+    free = _under_caps(profile, playbook, situation, running, ruling)
+    return _awake(profile, playbook, situation, free, ruling) if free else []
+
+
+def is_reachable(profile: Profile, channel: str) -> bool:
+    """False after a hard bounce, until the customer allows the channel anew: then there is an address again."""
+    bounced_at = profile.unreachable.get(channel)
+    if bounced_at is None:
+        return True
+    word = profile.consent.get(consent.consent_key(channel))
+    return word is not None and word.granted and word.captured_at > bounced_at
+
+
+def _under_caps(
+    profile: Profile, playbook: Playbook, situation: Situation, channels: list[str], ruling: Ruling
+) -> list[str]:
+    category, shadow, now_s = situation.campaign.category, ruling.shadow, situation.now_s
+    full: Cap | None = None
+    free = []
+    for channel in channels:
+        exceeded = exceeded_cap(
+            profile.sends, playbook.policy.caps, channel, category, now_s, shadow=shadow, open_ids=profile.open
+        )
+        full = full or exceeded
+        if exceeded is None:
+            free.append(channel)
+    if free:
+        ruling.passed("caps")
+    elif full is not None:
+        days = f"{full.per_s / 86_400:g} days"
+        detail = f"{full.messages} {full.category} messages in {days} are sent or reserved"
+        ruling.failed("caps", "frequency_capped", detail)
+    return free
+
+
+def exceeded_cap(
+    sends: list[Send],
+    caps: list[Cap],
+    channel: str,
+    category: str,
+    now_s: float,
+    *,
+    shadow: bool = False,
+    open_ids: Collection[str] = (),
+) -> Cap | None:
+    """The first cap that one more message would break; shadow ones count only for shadow.
+
+    A message counts from when it left, and before that, however long its words or its verdict take, as one that leaves now
+    (`open_ids`).
+    """
+    for cap in caps:
+        if cap.category != category or cap.channel not in (None, channel):
+            continue
+        counted = sum(
+            send.category == category
+            and cap.channel in (None, send.channel)
+            and (send.at > now_s - cap.per_s or send.message_id in open_ids)
+            and (shadow or send.kind != "shadow")
+            for send in sends
+        )
+        if counted >= cap.messages:
+            return cap
+    return None
+
+
+def forget_old_sends(sends: list[Send], caps: list[Cap], now_s: float, open_ids: Collection[str] = ()) -> list[Send]:
+    """Drops what no cap can count any more."""
+    window = max((cap.per_s for cap in caps), default=0.0)
+    return [send for send in sends if send.at > now_s - window or send.message_id in open_ids]
+
+
+def _awake(
+    profile: Profile, playbook: Playbook, situation: Situation, channels: list[str], ruling: Ruling
+) -> list[str]:
+    """The channels that are not in their quiet hours."""
+    quiet, campaign = playbook.policy.quiet_hours, situation.campaign
+    if quiet is None or campaign.category != MARKETING:
+        ruling.passed("quiet hours")
+        return channels
+    silent = [channel for channel in channels if quiet.channels is None or channel in quiet.channels]
+    zone = _zone(profile, quiet)
+    awake = [channel for channel in channels if channel not in silent]
+    if not awake and zone is None:
+        ruling.failed("quiet hours", "missing_timezone", "the customer's time zone is not known")
+        return []
+    ends_s = quiet_hours.ends_at(quiet, zone, situation.now_s) if zone is not None else None
+    if zone is not None and ends_s is None:
+        awake = channels
+    if awake:
+        waited = (
+            zone is not None and quiet_hours.ends_at(quiet, zone, situation.due_at_s) is not None and ends_s is None
+        )
+        ruling.passed("quiet hours", f"it waited for {quiet.end} in {zone}" if waited else "")
+    elif ends_s is not None and ends_s >= situation.due_at_s + campaign.ttl_s:
+        ruling.failed("quiet hours", "quiet_hours", f"it is night in {zone} until the message is worthless")
+    else:
+        ruling.defer_until_s, ruling.deferred_for = ends_s, "quiet_hours"
+    return awake
+
+
+def _has_room(channel: str, situation: Situation, room: Room, ruling: Ruling) -> bool:
+    """Takes a place on the channel; what nobody hears needs none. False = the ruling says until when it waits, or why not."""
+    turn_s = situation.now_s if ruling.shadow else room(channel)
+    if turn_s <= situation.now_s:
+        return True
+    if turn_s >= situation.due_at_s + situation.campaign.ttl_s:
+        ruling.failed("room", "expired", f"{channel} has no room until the message is worthless")
+    else:
+        ruling.defer_until_s, ruling.deferred_for = turn_s, "rate"
+    return False
+
+
+def awake_at(profile: Profile, playbook: Playbook, channel: str, category: str, now_s: float) -> float:
+    """When a message may leave that is ready at `now_s`: at once, or at the end of the customer's quiet hours [s].
+
+    Infinite for whom no zone is known any more, be it that the playbook or the time zone data have changed meanwhile.
+    """
+    quiet = playbook.policy.quiet_hours
+    if quiet is None or category != MARKETING or (quiet.channels is not None and channel not in quiet.channels):
+        return now_s
+    zone = _zone(profile, quiet)
+    if zone is None:
+        return inf
+    ends_s = quiet_hours.ends_at(quiet, zone, now_s)
+    return now_s if ends_s is None else ends_s
+
+
+def _zone(profile: Profile, quiet: QuietHours) -> str | None:
+    """Whose clock counts for a customer: its own zone, else that of the playbook; None = neither is known."""
+    return next((zone for zone in (profile.timezone, quiet.timezone) if zone and quiet_hours.is_known(zone)), None)
+
+
+# -- in which words, and whether at all --------------------------------------------------------------------------------
+
+
+def _choose_words(situation: Situation, playbook: Playbook, ruling: Ruling) -> None:
+    """Draws the arm. Those for whom nothing may be personalised are no trial: they hear the first arm."""
+    campaign, learning = situation.campaign, playbook.policy.learning
+    speaking, every = arms.speaking(campaign), arms.names(campaign)
+    if len(every) == 1 or not situation.personalised:
+        ruling.arm = next(iter(speaking.values()))
+        ruling.passed("arm")
+        return
+    evidence: Mapping[str, ArmStatistics] = situation.guidance.evidence.get(campaign.id, {}).get(situation.group, {})
+    ruling.chances = bandit.probabilities(evidence, every, learning.epsilon, learning.prior_trials)
+    ruling.variation_id = bandit.choose(ruling.chances, situation.seed, situation.decision_id)
+    ruling.arm = speaking.get(ruling.variation_id)
+    drawn = f"{ruling.variation_id} of {len(every)}, drawn with probability {ruling.propensity:.2f}"
+    if ruling.arm is None:
+        ruling.failed("arm", "no_action_chosen", drawn)
+    else:
+        ruling.passed("arm", drawn)
+
+
+def _hold_out(profile: Profile, playbook: Playbook, situation: Situation, ruling: Ruling) -> None:
+    if ruling.reason is not None or ruling.shadow or situation.campaign.category != MARKETING:
+        return
+    if bandit.uniform(situation.seed, "holdout", profile.customer_id) < playbook.policy.holdout:
+        ruling.failed("holdout", "holdout", f"in the control group of {playbook.policy.holdout * 100:g} %")
+        ruling.ghost = bandit.uniform(situation.seed, "ghost", situation.decision_id) < playbook.policy.ghost_share
+    else:
+        ruling.passed("holdout")
+
+
+def _lasting(seconds: float) -> str:
+    return f"{seconds / 3600:.1f} h" if seconds >= 3600 else f"{seconds / 60:.0f} min"

@@ -1,0 +1,86 @@
+"""Quiet hours in the customer's zone: whether an instant lies in them, and when they end."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from workers.core.playbook.policy import QuietHours
+
+#: So many days on, any clock has shown the end once: a zone that changes sides of the date line leaves out one.
+_DAYS = 4
+
+
+def ends_at(quiet: QuietHours, zone: str, now_s: float) -> float | None:
+    """The end of the quiet hours that hold at `now_s` in `zone` (an IANA name) [s since the epoch]; None = they do not.
+
+    The clock on the customer's wall decides, also on days on which it is changed: the end is the next instant at which it
+    shows a time outside the quiet hours. A night may be an hour longer or shorter, and one that ends within the hour that
+    comes twice is quiet again when that hour begins anew. The end always lies after `now_s`.
+
+    >>> night = QuietHours(start="22:00", end="08:00")
+    >>> ends_at(night, "Asia/Shanghai", 0.0) is None  # 08:00 there
+    True
+    >>> ends_at(night, "Europe/London", 0.0) / 3600  # 01:00 there, summer time all the year in 1970
+    7.0
+    """
+    if not _is_quiet(quiet, zone, now_s):
+        return None
+    end, today = _minute(quiet.end), _local(zone, now_s).date()
+    ends = (
+        datetime(day.year, day.month, day.day, end // 60, end % 60, tzinfo=_zone(zone), fold=fold).timestamp()
+        for day in (today + timedelta(days=later) for later in range(_DAYS))
+        for fold in (0, 1)
+    )
+    found = min(end_s for end_s in ends if end_s > now_s and not _is_quiet(quiet, zone, end_s))
+    return _first_outside(quiet, zone, now_s, found)
+
+
+def _first_outside(quiet: QuietHours, zone: str, now_s: float, end_s: float) -> float:
+    """The end, or before it the instant at which the clock was put forward past it."""
+    low, high = int(now_s), int(end_s)
+    offset = _local(zone, low).utcoffset()
+    if _local(zone, high).utcoffset() == offset:
+        return end_s
+    while high - low > 1:  # the offset changes once between them
+        middle = (low + high) // 2
+        low, high = (middle, high) if _local(zone, middle).utcoffset() == offset else (low, middle)
+    return float(high) if now_s < high < end_s and not _is_quiet(quiet, zone, high) else end_s
+
+
+def _is_quiet(quiet: QuietHours, zone: str, at_s: float) -> bool:
+    minute, start, end = _minutes(_local(zone, at_s)), _minute(quiet.start), _minute(quiet.end)
+    return start <= minute < end if start <= end else minute >= start or minute < end
+
+
+def _local(zone: str, at_s: float) -> datetime:
+    return datetime.fromtimestamp(at_s, UTC).astimezone(_zone(zone))
+
+
+def _minutes(local: datetime) -> int:
+    return local.hour * 60 + local.minute
+
+
+@lru_cache(maxsize=1024)
+def is_known(zone: str) -> bool:
+    """Whether this machine's time zone data have the zone: names come and go with their versions.
+
+    >>> is_known("Europe/Berlin"), is_known("Mars/Base")
+    (True, False)
+    """
+    try:
+        _zone(zone)
+    except (ValueError, OSError, KeyError):  # ZoneInfoNotFoundError is a KeyError
+        return False
+    return True
+
+
+@lru_cache(maxsize=1024)
+def _zone(name: str) -> ZoneInfo:
+    return ZoneInfo(name)
+
+
+def _minute(time: str) -> int:
+    hours, minutes = time.split(":")
+    return int(hours) * 60 + int(minutes)

@@ -1,0 +1,1 @@
+"""Arms, bandit, sampling, uplift and off-policy evaluation."""

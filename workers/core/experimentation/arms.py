@@ -1,0 +1,36 @@
+"""The arms of a campaign: what the system may learn to choose among."""
+
+from __future__ import annotations
+
+import msgspec
+
+from workers.core.playbook.playbook import Campaign
+
+#: The arm that says nothing.
+NO_SEND = "no-send"
+_ONLY = "base"
+
+
+class Arm(msgspec.Struct, frozen=True, kw_only=True):
+    """One way to speak. `id` is `<variant>.<tone>`, `<variant>` without tones; `tone` None = the campaign has none."""
+
+    id: str
+    prompt: str
+    tone: str | None = None
+
+
+def speaking(campaign: Campaign) -> dict[str, Arm]:
+    """Every variant in every tone, by id; a campaign without either has one arm with the id `base`."""
+    variants = [(variant.id, variant.prompt) for variant in campaign.variants] or [(_ONLY, campaign.prompt)]
+    tones: list[str | None] = [*campaign.tones] or [None]
+    arms = [
+        Arm(id=variant if tone is None else f"{variant}.{tone}", prompt=prompt, tone=tone)
+        for variant, prompt in variants
+        for tone in tones
+    ]
+    return {arm.id: arm for arm in arms}
+
+
+def names(campaign: Campaign) -> list[str]:
+    """The ids of all arms, saying nothing included where the campaign allows it."""
+    return [*speaking(campaign), *([NO_SEND] if campaign.no_send else [])]

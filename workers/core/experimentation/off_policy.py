@@ -1,0 +1,278 @@
+"""Whether learning pays, from the topics alone: what the learnt arms earned beside what chance would have earned.
+
+Every decision carries the exact probability of each arm, so the reward of another policy can be estimated from what was
+done: self-normalised inverse propensity scoring (Swaminathan and Joachims, 2015). Here the other policy takes all arms
+with equal probability.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from math import sqrt
+from operator import add
+from random import Random
+from statistics import fmean
+
+import msgspec
+
+from schemas.events import ORDER_CANCELLED, ORDER_COMPLETED, AnyEvent, Track
+from schemas.learning import Estimate
+from schemas.messages import Decision, Feedback
+from workers.core.playbook.policy import Rewards
+
+#: Below this effective sample size no estimate is given: a few heavily weighted decisions would be all of it.
+LEAST_ESS = 30.0
+#: Of the 95 % interval.
+_Z = 1.96
+
+
+class Scored(msgspec.Struct, frozen=True, kw_only=True):
+    """One decision among at least two arms and what it earned; `propensities` of every arm, summing to 1."""
+
+    user_id: str
+    campaign_id: str
+    target_group: str
+    arm: str
+    decided_at_s: float
+    propensities: dict[str, float]
+    reward: float
+
+    @property
+    def weight(self) -> float:
+        """How much likelier the policy of equal chances takes this arm than it was."""
+        return 1.0 / (len(self.propensities) * self.propensities[self.arm])
+
+
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+    """Mean reward of a decision: `learnt` as it was, `uniform` as equal chances would have earned (estimated).
+
+    `ess` is the effective sample size of that estimate. `difference` is learnt minus uniform.
+    """
+
+    decisions: int
+    customers: int
+    ess: float
+    learnt: float
+    uniform: float
+    difference: Estimate
+
+
+class Refused(msgspec.Struct, frozen=True, kw_only=True):
+    """Why there is no comparison."""
+
+    decisions: int
+    ess: float
+    reason: str
+
+
+class ArmResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What one arm earned in one target group; `probability` is that of the newest decision. One customer has no interval."""
+
+    campaign_id: str
+    target_group: str
+    arm: str
+    decisions: int
+    reward: Estimate | None
+    mean: float
+    probability: float
+
+
+class Point(msgspec.Struct, frozen=True, kw_only=True):
+    """Mean rewards of the decisions of one window that ends at `at_s` [s since the first decision]."""
+
+    at_s: float
+    decisions: int
+    learnt: float
+    uniform: float
+
+
+class Evaluation:
+    """Joins decisions with what became of them. Feed it values of the topics in any order; repetitions change nothing.
+
+    Only decisions that chose count: `requested` and `no_action_chosen`, with two arms or more, of a campaign that is not in
+    shadow. An order that is not cancelled earns `converted` for the customer's newest such decision of the last
+    `attribution_s`, message or not.
+    """
+
+    def __init__(self, rewards: Rewards, attribution_s: float, keep: int = 20_000) -> None:
+        """`keep`: so many decisions, the newest, are remembered."""
+        self._keep = keep
+        self._rewards = rewards
+        self._attribution_s = attribution_s
+        self._decisions: dict[str, Decision] = {}
+        self._happened: dict[str, set[str]] = defaultdict(set)
+        self._orders: dict[str, dict[str, float]] = defaultdict(dict)
+        self._cancelled: set[tuple[str, str]] = set()
+
+    def add(self, value: Decision | Feedback | AnyEvent) -> None:
+        """Takes in one record of message.decisions, message.feedback or customer.events."""
+        match value:
+            case Decision(reason="requested" | "no_action_chosen", mode=mode) if (
+                len(value.propensities) >= 2 and mode != "shadow"
+            ):
+                self._decisions[value.decision_id] = value
+                if len(self._decisions) > self._keep:
+                    oldest = self._decisions.pop(next(iter(self._decisions)))
+                    self._happened.pop(oldest.message_id or "", None)
+            case Feedback() if not (value.status == "opened" and value.machine_opened):
+                self._happened[value.message_id].add(value.status)
+            case Track(event=event) if event == ORDER_COMPLETED:
+                at_s = value.timestamp.timestamp()
+                self._orders[value.customer_id][value.properties.order_id or value.message_id] = at_s
+            case Track(event=event) if event == ORDER_CANCELLED and value.properties.order_id:
+                self._cancelled.add((value.customer_id, value.properties.order_id))
+            case _:
+                pass
+
+    def scored(self) -> list[Scored]:
+        """Every decision that counts with what it has earned so far, in the order of time."""
+        ordered = sorted(self._decisions.values(), key=lambda decision: (decision.decided_at, decision.decision_id))
+        converted = self._converted(ordered)
+        return [
+            Scored(
+                user_id=decision.user_id,
+                campaign_id=decision.campaign_id,
+                target_group=decision.target_group or "",
+                arm=decision.variation_id or "",
+                decided_at_s=decision.decided_at.timestamp(),
+                propensities=decision.propensities,
+                reward=self._reward(decision, decision.decision_id in converted),
+            )
+            for decision in ordered
+            if decision.variation_id in decision.propensities
+        ]
+
+    def _reward(self, decision: Decision, converted: bool) -> float:
+        happened = self._happened.get(decision.message_id or "", set()) | ({"converted"} if converted else set())
+        worth = msgspec.structs.asdict(self._rewards)
+        return sum((worth.get(status, 0.0) for status in sorted(happened)), 0.0)
+
+    def _converted(self, ordered: Iterable[Decision]) -> set[str]:
+        """Ids of the decisions to which an order is owed: the last touch inside the window."""
+        by_user: dict[str, tuple[list[float], list[str]]] = defaultdict(lambda: ([], []))
+        for decision in ordered:
+            times, ids = by_user[decision.user_id]
+            times.append(decision.decided_at.timestamp())
+            ids.append(decision.decision_id)
+        found = set()
+        for user_id, (times, ids) in by_user.items():
+            for order_id, at_s in self._orders.get(user_id, {}).items():
+                if (user_id, order_id) in self._cancelled:
+                    continue
+                position = bisect_right(times, at_s) - 1
+                if position >= 0 and at_s - times[position] <= self._attribution_s:
+                    found.add(ids[position])
+        return found
+
+
+def compare(scored: Sequence[Scored], rng: Random, resamples: int = 1000) -> Comparison | Refused:
+    """Learnt arms against equal chances, with a 95 % bootstrap interval of the difference.
+
+    Customers are drawn, not decisions: those of one customer are not independent. Refuses below LEAST_ESS.
+    """
+    ess = effective_sample_size(scored)
+    if ess < LEAST_ESS:
+        reason = f"the effective sample size is {ess:.1f}, and {LEAST_ESS:g} is the least to go by"
+        return Refused(decisions=len(scored), ess=ess, reason=reason)
+    sums: dict[str, tuple[float, float, float, float]] = {}
+    for one in scored:
+        weight = one.weight
+        own = (1.0, one.reward, weight, weight * one.reward)
+        so_far = sums.get(one.user_id)
+        sums[one.user_id] = own if so_far is None else tuple(map(add, so_far, own))
+    customers = list(sums.values())
+    drawn = sorted(_difference(rng.choices(customers, k=len(customers))) for _ in range(resamples))
+    learnt, uniform = _means(customers)
+    return Comparison(
+        decisions=len(scored),
+        customers=len(customers),
+        ess=ess,
+        learnt=learnt,
+        uniform=uniform,
+        difference=Estimate(
+            value=learnt - uniform,
+            low=drawn[int(0.025 * resamples)],
+            high=drawn[min(int(0.975 * resamples), resamples - 1)],
+        ),
+    )
+
+
+def effective_sample_size(scored: Iterable[Scored]) -> float:
+    """How many equally weighted decisions would be as telling (Kish): square of the sum by the sum of squares."""
+    weights = [one.weight for one in scored]
+    return sum(weights) ** 2 / sum(weight * weight for weight in weights) if weights else 0.0
+
+
+def _means(sums: Sequence[tuple[float, float, float, float]]) -> tuple[float, float]:
+    decisions, rewards, weights, weighted = map(sum, zip(*sums, strict=True))
+    return rewards / decisions, weighted / weights
+
+
+def _difference(sums: Sequence[tuple[float, float, float, float]]) -> float:
+    learnt, uniform = _means(sums)
+    return learnt - uniform
+
+
+def series(
+    scored: Sequence[Scored],
+    step_s: float = 5.0,
+    window_s: float = 20.0,
+    until_s: float = float("inf"),
+    least: int = 10,
+) -> list[Point]:
+    """Mean reward over time: every `step_s`, of the decisions of the last `window_s`. `scored` in the order of time.
+
+    Nothing is said of windows with fewer than `least` decisions, and of those that end after `until_s` [s since the first
+    decision]: their answers are still to come.
+    """
+    times = [one.decided_at_s - scored[0].decided_at_s for one in scored]
+    points = []
+    for step in range(1, int(times[-1] / step_s) + 2 if times else 0):
+        at_s = step * step_s
+        window = scored[bisect_left(times, at_s - window_s) : bisect_left(times, at_s)]
+        if len(window) >= least and at_s <= until_s:
+            learnt, uniform = _means([(1.0, one.reward, one.weight, one.weight * one.reward) for one in window])
+            points.append(Point(at_s=at_s, decisions=len(window), learnt=learnt, uniform=uniform))
+    return points
+
+
+def newest_chances(scored: Iterable[Scored]) -> dict[tuple[str, str], dict[str, float]]:
+    """(campaign, target group) → probability of each arm now. `scored` in the order of time."""
+    return {(one.campaign_id, one.target_group): one.propensities for one in scored}
+
+
+def by_arm(scored: Sequence[Scored]) -> list[ArmResult]:
+    """Mean reward of every arm that was possible, per campaign and target group, with a normal 95 % interval.
+
+    Decisions of one customer are not independent: the variance is that of customers' sums.
+    """
+    earned: dict[tuple[str, str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for one in scored:
+        earned[one.campaign_id, one.target_group, one.arm][one.user_id].append(one.reward)
+    results = []
+    for (campaign_id, group), chances in sorted(newest_chances(scored).items()):
+        for arm, probability in sorted(chances.items()):
+            customers = list(earned.get((campaign_id, group, arm), {}).values())
+            rewards = [reward for own in customers for reward in own]
+            mean = fmean(rewards) if rewards else 0.0
+            margin = _Z * _standard_error(customers, mean, len(rewards)) if len(customers) > 1 else None
+            results.append(
+                ArmResult(
+                    campaign_id=campaign_id,
+                    target_group=group,
+                    arm=arm,
+                    decisions=len(rewards),
+                    mean=mean,
+                    reward=None if margin is None else Estimate(value=mean, low=mean - margin, high=mean + margin),
+                    probability=probability,
+                )
+            )
+    return results
+
+
+def _standard_error(customers: Sequence[Sequence[float]], mean: float, decisions: int) -> float:
+    """Of the mean of all rewards, which come by customers (the linearised variance of a ratio)."""
+    off = sum((sum(own) - mean * len(own)) ** 2 for own in customers)
+    return sqrt(off * len(customers) / (len(customers) - 1)) / decisions

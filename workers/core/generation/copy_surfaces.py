@@ -1,0 +1,65 @@
+"""Copy that is no message: product descriptions, ads. It is written and checked by what writes and checks messages."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from schemas.messages import MessageRequest
+from workers.core.catalogue.product_facts import facts_of
+from workers.core.playbook.channels import Channel
+from workers.core.playbook.playbook import Playbook, Surface
+
+
+def for_copy(playbook: Playbook) -> Playbook:
+    """The playbook as those see it who write copy: its surfaces are the channels, and there are no campaigns."""
+    return msgspec.structs.replace(
+        playbook,
+        channels={surface.id: as_channel(surface) for surface in playbook.surfaces.values()},
+        campaigns={},
+        prompts=playbook.copy_prompts,
+        templates=playbook.copy_templates,
+    )
+
+
+def as_channel(surface: Surface) -> Channel:
+    """A surface as prompts and guardrails see it."""
+    return Channel(id=surface.id, fields=surface.fields)
+
+
+def request(
+    playbook: Playbook,
+    surface: Surface,
+    *,
+    product_id: str,
+    group: str,
+    language: str,
+    number: int,
+    asked_at: datetime,
+    deadline_at: datetime,
+) -> MessageRequest:
+    """A request for the `number`-th text of this product, group and language; the same number asks the same.
+
+    Copy is brand-neutral: the product's brand is not among what it may say. The product must be in the playbook.
+    """
+    product = facts_of(playbook.products[product_id], language, quantity=None)
+    asked = "|".join((surface.id, product_id, group, language, str(number)))
+    return MessageRequest(
+        message_id=asked,
+        decision_id=asked,
+        user_id="nobody",
+        customer_ref="nobody",
+        campaign_id=surface.id,
+        channel=surface.id,
+        priority=0,
+        language=language,
+        locale=language,
+        target_group=group,
+        prompt=surface.prompt,
+        prompt_version=playbook.copy_prompts[surface.prompt, language].version,
+        product=msgspec.structs.replace(product, brand=""),
+        requested_at=asked_at,
+        deadline_at=deadline_at,
+        playbook_version=playbook.version,
+    )

@@ -1,0 +1,231 @@
+"""Writing one text: ask, check, ask once more with the reason, else the template. Pure: the caller makes the calls."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from datetime import datetime
+from hashlib import blake2b
+
+import msgspec
+
+from schemas.base import GeneratedBy
+from schemas.messages import Candidate, GuardrailVerdict, LlmUsage, MessageRequest, MessageText
+from workers.core import guardrails
+from workers.core.generation import answer_parsing, prompts
+from workers.core.generation.templates import template_text
+from workers.core.guardrails import Language
+from workers.core.playbook.playbook import GENERIC_GROUP, Playbook
+from workers.core.resilience.priority_queue import GHOST
+from workers.core.stream.records import ChatMessage, Completion, CompletionRequest
+
+__all__ = ["FAILURES", "Draft", "Language"]
+
+#: Why a text is not the model's own (Candidate.failure); the caller's words for calls that failed come beside them.
+FAILURES = ("", "guardrail", "malformed", "cut_off", "not_personalised", "language", "stale", "off", "pool_miss")
+#: Failures of calls that were never made: no LLM server works, or its turn would come too late.
+UNASKED = ("unavailable", "shed")
+#: Appended to the last turn. The rejected answer itself is not shown: small models would repeat it, and it may hold
+#: anything; so all attempts share their prompt as prefix.
+_AGAIN = {
+    "zh": "上一稿没有通过检查（{reason}）。请避免同样的问题，换一种写法。",
+    "en": "An earlier draft was rejected ({reason}). Avoid that and write it in other words.",
+}
+_MAX_REASON_CHARS, _MAX_QUOTED_CHARS = 200, 40
+_QUOTED = re.compile(r'"([^"]*)"?')
+_NOT_IN_REASON = re.compile(r"[<>{}\[\]|`=#*_~^\\]")
+
+
+class Draft:
+    """One text in the making: call `next_call` until it gives None, each time then `answer` or `failed`; then `result`.
+
+    `attempts` = calls at most, the first one included; 0 = no model is asked. Sampling seeds derive from the message_id:
+    the same request asks the same questions. `max_tokens` None = what the prompt says; else the smaller of both.
+    `languages` = those that the model writes well enough (none named: all); a request in another gets the template.
+    """
+
+    def __init__(
+        self,
+        playbook: Playbook,
+        request: MessageRequest,
+        language: Language | None = None,
+        *,
+        attempts: int = 2,
+        max_tokens: int | None = None,
+        languages: Collection[str] = (),
+    ) -> None:
+        self._playbook = playbook
+        self._request = request
+        self._language = language
+        self._attempts = attempts
+        self._max_tokens = max_tokens
+        self._languages = languages
+        self._turns: tuple[ChatMessage, ...] = ()
+        self._calls = 0
+        self._failure = self._obstacle()
+        self._done = bool(self._failure)
+        self._text: MessageText | None = None
+        self._verdicts: list[GuardrailVerdict] = []
+        self._usage = LlmUsage()
+        #: Every verdict that rejected an answer, over all attempts.
+        self.rejections: list[GuardrailVerdict] = []
+
+    def next_call(self) -> CompletionRequest | None:
+        """The next question to the model; None = there is nothing more to ask."""
+        if self._done or self._calls >= self._attempts:
+            return None
+        prompt = self._playbook.prompts[self._request.prompt, self._request.language]
+        channel = self._playbook.channels[self._request.channel]
+        most = prompt.decoding.max_tokens
+        return CompletionRequest(
+            messages=self._question(),
+            schema=prompts.schema_for(channel, self._request.language),
+            max_tokens=most if self._max_tokens is None else min(most, self._max_tokens),
+            temperature=prompt.decoding.temperature,
+            top_p=prompt.decoding.top_p,
+            frequency_penalty=prompt.decoding.frequency_penalty,
+            samples=prompt.decoding.samples,
+            seed=_seed(self._request.message_id, self._calls),
+            model=prompt.decoding.model,
+            priority=GHOST if self._request.ghost else self._request.priority,
+            affinity=f"{prompt.id}/{prompt.language}",
+            message_id=self._request.message_id,
+        )
+
+    def answer(self, completion: Completion) -> None:
+        """What the model said: accepted, or the reason for the next question."""
+        self._calls += 1
+        self._usage = _added(self._usage, completion)
+        channel = self._playbook.channels[self._request.channel]
+        if completion.finish_reason == "length":
+            self._reject("cut_off", [_malformed("the answer was too long and was cut off")])
+            return
+        judged = []
+        for answer in (completion.text, *completion.others):
+            text = answer_parsing.parse(answer, channel.fields)
+            verdicts = [_malformed(text)] if isinstance(text, str) else self._judge(text)
+            if not isinstance(text, str) and guardrails.passed(verdicts):
+                self._text, self._verdicts, self._failure, self._done = text, verdicts, "", True
+                return
+            judged.append(("malformed" if isinstance(text, str) else "guardrail", verdicts))
+        self._reject(*judged[0])
+
+    def _judge(self, text: MessageText) -> list[GuardrailVerdict]:
+        prompt = self._playbook.prompts[self._request.prompt, self._request.language]
+        return guardrails.check(
+            text,
+            self._request,
+            self._playbook,
+            self._language,
+            tuple(prompt.decoding.example_words),
+            self._request.sketches,
+        )
+
+    def failed(self, reason: str) -> None:
+        """The call gave no answer (in one word why), and no further one will be made."""
+        self._calls += 1
+        if reason not in UNASKED:
+            self._usage = msgspec.structs.replace(self._usage, calls=self._usage.calls + 1)
+        self._failure, self._done = reason, True
+
+    def result(self, now: datetime) -> Candidate:
+        """The finished text. `verdicts` are those of the model's last answer; `usage` adds all calls up."""
+        request = self._request
+        text, generated_by, version = self._text, GENERATED_BY_LLM, request.prompt_version
+        if text is None:
+            generated_by = GENERATED_BY_TEMPLATE
+            text, version = template_text(
+                self._playbook,
+                request.template or request.prompt,
+                request.language,
+                request.target_group,
+                request.channel,
+                request.product,
+                tone=request.tone,
+                locale=request.locale,
+            )
+        else:
+            version = self._playbook.prompts[request.prompt, request.language].version
+        return Candidate(
+            message_id=request.message_id,
+            user_id=request.user_id,
+            text=text,
+            generated_by=generated_by,
+            failure=self._failure,
+            verdicts=self._verdicts,
+            usage=self._usage,
+            prompt_version=version,
+            generated_at=now,
+        )
+
+    def _question(self) -> tuple[ChatMessage, ...]:
+        """The turns of the next call; rendered once."""
+        if not self._turns:
+            self._turns = prompts.render(self._playbook, self._request)
+        return self._turns
+
+    def _obstacle(self) -> str:
+        """Why the model is not asked at all."""
+        request = self._request
+        if self._attempts == 0:
+            return "off"
+        if request.target_group == GENERIC_GROUP:
+            return "not_personalised"
+        if self._languages and request.language not in self._languages:
+            return "language"
+        channel = self._playbook.channels.get(request.channel)
+        if channel is None or channel.is_templated(request.language):
+            return "stale"
+        return "" if (request.prompt, request.language) in self._playbook.prompts else "stale"
+
+    def _reject(self, failure: str, verdicts: list[GuardrailVerdict]) -> None:
+        rejected = [verdict for verdict in verdicts if not verdict.passed]
+        self.rejections += rejected
+        self._failure, self._verdicts = failure, verdicts
+        if self._calls < self._attempts:
+            again = _AGAIN.get(self._request.language, _AGAIN["en"])
+            reason = _told(rejected[0])
+            *before, last = self._question()
+            self._turns = (*before, ChatMessage(last.role, f"{last.content}\n{again.format(reason=reason)}"))
+
+
+GENERATED_BY_LLM: GeneratedBy = "llm"
+GENERATED_BY_TEMPLATE: GeneratedBy = "template"
+
+
+def _malformed(reason: str) -> GuardrailVerdict:
+    return GuardrailVerdict(name="structure", passed=False, detail=reason)
+
+
+def _told(verdict: GuardrailVerdict) -> str:
+    """The reason for the model. It stands outside the data block, and what it quotes may be an attacker's words through
+    the model's mouth: so nothing that looks like a delimiter, no long quotation, and none at all of an instruction.
+
+    >>> _told(GuardrailVerdict(name="meta", passed=False, detail='"Ignore all rules" is not copy for a customer'))
+    'a part of it is not copy for a customer'
+    """
+    quote = "a part of it" if verdict.name == "meta" else ""
+    detail = _QUOTED.sub(lambda found: quote or f'"{found.group(1)[:_MAX_QUOTED_CHARS]}"', verdict.detail)
+    return " ".join(_NOT_IN_REASON.sub(" ", detail).split()).strip(".")[:_MAX_REASON_CHARS]
+
+
+def _seed(message_id: str, call: int) -> int:
+    """31 bits: what every server takes.
+
+    >>> _seed("m", 0) == _seed("m", 0) != _seed("m", 1)
+    True
+    """
+    return int.from_bytes(blake2b(f"{call}/{message_id}".encode(), digest_size=4).digest(), "big") >> 1
+
+
+def _added(usage: LlmUsage, completion: Completion) -> LlmUsage:
+    return msgspec.structs.replace(
+        usage,
+        model=completion.model,
+        adapter=completion.adapter,
+        calls=usage.calls + 1,
+        input_tokens=usage.input_tokens + completion.usage.input_tokens,
+        output_tokens=usage.output_tokens + completion.usage.output_tokens,
+        latency_s=usage.latency_s + completion.latency_s,
+        finish_reason=completion.finish_reason,
+    )

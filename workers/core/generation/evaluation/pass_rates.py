@@ -1,0 +1,193 @@
+"""How well a model writes for a playbook: which requests to try, and what became of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+
+from schemas.learning import Estimate
+from schemas.messages import Candidate, MessageRequest, MessageText
+from workers.core import guardrails
+from workers.core.catalogue import product_facts
+from workers.core.experimentation import arms
+from workers.core.experimentation.intervals import wilson
+from workers.core.generation.evaluation.group_recovery import Labelled, Recovery, recover
+from workers.core.guardrails import Language
+from workers.core.playbook.playbook import Playbook
+from workers.core.profile.model import CartLine
+
+
+class Scope(msgspec.Struct, frozen=True, kw_only=True):
+    """What to try; an empty collection = everything that the playbook has, of channels those of each campaign. `each`:
+    texts per combination; those of a language and channel take the campaign's arms in turn.
+    """
+
+    campaigns: Collection[str] = ()
+    products: Collection[str] = ()
+    groups: Collection[str] = ()
+    languages: Collection[str] = ()
+    channels: Collection[str] = ()
+    each: int = 2
+
+
+def requests(playbook: Playbook, scope: Scope, now: datetime, deadline_s: float) -> Iterator[MessageRequest]:
+    """One request per campaign × product × target group × language × channel × number, always the same for a playbook."""
+    campaigns = [one for one in playbook.campaigns.values() if not scope.campaigns or one.id in scope.campaigns]
+    for campaign in campaigns:
+        speaking = list(arms.speaking(campaign).values())
+        written = Counter[tuple[str, str]]()  # each language and channel has the arms in turn
+        for product in playbook.products.values():
+            for group in playbook.audiences.target_groups:
+                for language in playbook.languages:
+                    chosen = (product.product_id, group.id, language)
+                    wanted = (scope.products, scope.groups, scope.languages)
+                    if any(some and one not in some for one, some in zip(chosen, wanted, strict=True)):
+                        continue
+                    for channel in scope.channels or campaign.channels:
+                        if playbook.channels[channel].is_templated(language):
+                            continue  # a provider's template leaves, nobody writes
+                        line = CartLine(product.product_id)
+                        known = product_facts.product_facts(line, product.currency, playbook, language)
+                        for number in range(scope.each):
+                            arm = speaking[written[language, channel] % len(speaking)]
+                            written[language, channel] += 1
+                            key = "/".join((campaign.id, *chosen, channel, arm.id, str(number)))
+                            yield MessageRequest(
+                                message_id=f"eval/{key}",
+                                decision_id=f"eval/{key}",
+                                user_id="eval",
+                                customer_ref="eval",
+                                campaign_id=campaign.id,
+                                channel=channel,
+                                language=language,
+                                locale=language,
+                                target_group=group.id,
+                                prompt=arm.prompt,
+                                prompt_version=playbook.prompts[arm.prompt, language].version,
+                                template=campaign.prompt,
+                                tone=arm.tone,
+                                variation_id=arm.id,
+                                product=known,
+                                requested_at=now,
+                                deadline_at=now + timedelta(seconds=deadline_s),
+                            )
+
+
+class Written(msgspec.Struct, frozen=True):
+    """One request and what `generate` would have answered."""
+
+    request: MessageRequest
+    candidate: Candidate
+
+    @property
+    def way(self) -> str:
+        """`first`: the model's first answer passed; `re-ask`: its second one; `template`: neither, or it was not asked."""
+        if self.candidate.generated_by == "template":
+            return "template"
+        return "first" if self.candidate.usage.calls == 1 else "re-ask"
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """How the texts of one language and channel were come by. Shares are of `texts`."""
+
+    language: str
+    channel: str
+    texts: int
+    first: Estimate
+    after_reask: int
+    template: int
+
+
+class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
+    """What an evaluation found.
+
+    `failures`: why the model's own text was not taken. `rejections`: guardrails that rejected its last answer. `unfit`: texts
+    that would have been published although a guardrail says no to them when asked anew: always 0. `recovery`: of the
+    model's own texts per language, whether their group can be told. Tokens are of all calls.
+    """
+
+    playbook: str
+    model: str
+    rows: list[Row]
+    failures: dict[str, int]
+    rejections: dict[str, int]
+    unfit: int
+    recovery: dict[str, Recovery]
+    calls: int
+    input_tokens: int
+    output_tokens: int
+
+
+def evaluate(playbook: Playbook, written: Sequence[Written], detect: Language | None = None) -> Evaluation:
+    """Adds up what became of the requests."""
+    own = [one for one in written if one.candidate.generated_by == "llm"]
+    usage = [one.candidate.usage for one in written]
+    return Evaluation(
+        playbook=f"{playbook.name} {playbook.version}",
+        model=next((one.model for one in usage if one.model), ""),
+        rows=list(_rows(written)),
+        failures=dict(Counter(one.candidate.failure for one in written if one.candidate.failure).most_common()),
+        rejections=dict(
+            Counter(
+                verdict.name for one in written for verdict in one.candidate.verdicts if not verdict.passed
+            ).most_common()
+        ),
+        unfit=sum(not _fit(one, playbook, detect) for one in written),
+        recovery={
+            language: found
+            for language in playbook.languages
+            if (found := _recovered(playbook, own, language)) is not None
+        },
+        calls=sum(one.calls for one in usage),
+        input_tokens=sum(one.input_tokens for one in usage),
+        output_tokens=sum(one.output_tokens for one in usage),
+    )
+
+
+def _rows(written: Sequence[Written]) -> Iterator[Row]:
+    cells: dict[tuple[str, str], list[Written]] = {}
+    for one in written:
+        cells.setdefault((one.request.language, one.request.channel), []).append(one)
+    for (language, channel), those in sorted(cells.items()):
+        ways = Counter(one.way for one in those)
+        yield Row(
+            language=language,
+            channel=channel,
+            texts=len(those),
+            first=wilson(ways["first"], len(those)),
+            after_reask=ways["re-ask"],
+            template=ways["template"],
+        )
+
+
+def _fit(one: Written, playbook: Playbook, detect: Language | None) -> bool:
+    checked = guardrails.check(one.candidate.text, one.request, playbook, detect)
+    return guardrails.passed(checked)
+
+
+def _recovered(playbook: Playbook, own: Sequence[Written], language: str) -> Recovery | None:
+    texts = [
+        Labelled(_words(one.candidate.text), one.request.target_group, _cell(one.request))
+        for one in own
+        if one.request.language == language
+    ]
+    return recover(texts, _names(playbook, language))
+
+
+def _cell(request: MessageRequest) -> str:
+    return "/".join((request.campaign_id, request.product.product_id, request.channel))
+
+
+def _words(text: MessageText) -> str:
+    return "\n".join(filter(None, msgspec.structs.asdict(text).values()))
+
+
+def _names(playbook: Playbook, language: str) -> Iterator[str]:
+    """The words that name the groups: id, name, and every word of the name and the angle from four letters on."""
+    for group in playbook.audiences.target_groups:
+        told = (group.id, group.name.get(language, ""), group.angle.get(language, ""))
+        yield from filter(None, told)
+        yield from (word for text in told for word in text.replace(",", " ").split() if len(word) > 3)

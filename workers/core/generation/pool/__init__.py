@@ -1,0 +1,1 @@
+"""Texts that were approved before: entries, planning, selection, slots."""

@@ -1,0 +1,144 @@
+"""The pool: texts written ahead, and which of them are approved for what a request asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from hashlib import blake2b
+
+import msgspec
+
+from schemas import codec
+from schemas.learning import PoolEntry
+from schemas.messages import MessageRequest
+from workers.core.generation.pool.slots import WrongSlot, slots_of
+from workers.core.stream.records import Record
+
+POOL = "copy.pool"
+
+
+class Key(msgspec.Struct, frozen=True, kw_only=True):
+    """What a text was written for. `prompt` and `tone` ("" = none) are the variation: what an arm of the campaign asks for."""
+
+    campaign_id: str
+    prompt: str
+    tone: str
+    channel: str
+    language: str
+    target_group: str
+    product_id: str
+
+
+def key_of(entry: PoolEntry) -> Key:
+    """What an entry was written for."""
+    return Key(
+        campaign_id=entry.campaign_id,
+        prompt=entry.prompt,
+        tone=entry.tone,
+        channel=entry.channel,
+        language=entry.language,
+        target_group=entry.target_group,
+        product_id=entry.product_id,
+    )
+
+
+def key_for(request: MessageRequest) -> Key:
+    """What a request asks for."""
+    return Key(
+        campaign_id=request.campaign_id,
+        prompt=request.prompt,
+        tone=request.tone or "",
+        channel=request.channel,
+        language=request.language,
+        target_group=request.target_group,
+        product_id=request.product.product_id,
+    )
+
+
+class Shelf(msgspec.Struct, frozen=True):
+    """The approved entries at one moment, by key, in the order of their ids; never changed afterwards."""
+
+    entries: Mapping[Key, tuple[PoolEntry, ...]] = {}
+
+    def order(self, key: Key, message_id: str) -> Iterator[PoolEntry]:
+        """The approved entries of a key, each once, in an order that only the message's id decides.
+
+        Each is the first for an even share of all messages, and what the first cannot serve is shared by the others evenly.
+        """
+        left = list(self.entries.get(key, ()))
+        draw = int.from_bytes(blake2b(message_id.encode(), digest_size=16).digest(), "big")
+        while left:
+            draw, place = divmod(draw, len(left))
+            yield left.pop(place)
+
+
+class Pool:
+    """Builds the shelf from records of copy.pool, in the order of their topic.
+
+    The newest word on an entry holds; taking the same records again, or only the newest of each key (compaction), leads to
+    the same shelf. An entry with a slot that does not exist is known, but never on the shelf. `ignored` counts records that
+    could not be used.
+    """
+
+    def __init__(self) -> None:
+        self.ignored = 0
+        self._entries: dict[str, PoolEntry] = {}
+        self._approved: dict[Key, dict[str, PoolEntry]] = {}
+        self._current = Shelf()
+        self._changed: set[Key] = set()
+
+    def take(self, record: Record) -> bool:
+        """Takes one record over; False if it is of another topic or not what its topic promises: then nothing is approved."""
+        taken = record.topic == POOL and self._take(record)
+        self.ignored += not taken
+        return taken
+
+    @property
+    def entries(self) -> Mapping[str, PoolEntry]:
+        """Id → its newest entry, of whatever status."""
+        return self._entries
+
+    @property
+    def current(self) -> Shelf:
+        """What is approved after all records so far; the same object as long as nothing has changed."""
+        if self._changed:
+            shelf = dict(self._current.entries)
+            for key in self._changed:
+                shelf.pop(key, None)
+                if approved := self._approved.get(key):
+                    shelf[key] = tuple(entry for _, entry in sorted(approved.items()))
+            self._changed = set()
+            self._current = Shelf(shelf)
+        return self._current
+
+    def _take(self, record: Record) -> bool:
+        entry_id = (record.key or b"").decode(errors="replace")
+        if record.value is None:
+            self._shelve(self._entries.pop(entry_id, None), None)
+            return True
+        try:
+            entry = codec.decode(PoolEntry, record.value)
+        except codec.Malformed:
+            return False
+        if entry.entry_id != entry_id:
+            return False
+        known = self._entries.get(entry_id)
+        if known is None or known.updated_at <= entry.updated_at:
+            self._entries[entry_id] = entry
+            self._shelve(known, entry)
+        return _fillable(entry)
+
+    def _shelve(self, old: PoolEntry | None, new: PoolEntry | None) -> None:
+        """What was approved so far leaves the shelf, what is now stands there."""
+        if old is not None and self._approved.get(key := key_of(old), {}).pop(old.entry_id, None) is not None:
+            self._changed.add(key)
+        if new is not None and new.status == "approved" and _fillable(new):
+            self._approved.setdefault(key := key_of(new), {})[new.entry_id] = new
+            self._changed.add(key)
+
+
+def _fillable(entry: PoolEntry) -> bool:
+    try:
+        slots_of(entry.text)
+    except WrongSlot:
+        return False
+    return True

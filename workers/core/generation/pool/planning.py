@@ -1,0 +1,198 @@
+"""What the pool lacks, the requests that fill it, and whether an entry still holds under today's playbook."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
+from hashlib import blake2b
+
+import msgspec
+
+from schemas.learning import ArmStatistics, PoolEntry
+from schemas.messages import Candidate, MessageRequest, MessageText
+from workers.core import guardrails
+from workers.core.catalogue.product_facts import facts_of
+from workers.core.experimentation import arms
+from workers.core.experimentation.arms import Arm
+from workers.core.generation.pool.entries import Key, key_of
+from workers.core.generation.pool.selection import fill
+from workers.core.generation.pool.slots import WrongSlot, opened, slots_of
+from workers.core.guardrails import Language
+from workers.core.playbook.playbook import Campaign, Playbook
+from workers.core.reporting import standings
+
+#: A text that a person has taken, or may still take.
+_COUNTS = ("draft", "approved")
+#: An arm that is drawn less than half as often as equal chances would is losing.
+_LOSING = 0.5
+
+
+class Gap(msgspec.Struct, frozen=True, kw_only=True):
+    """One key of the pool: it has `have` texts that are approved or wait for it. `texts` are all that it ever had."""
+
+    key: Key
+    arm: Arm
+    have: int
+    texts: tuple[MessageText, ...] = ()
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """Which keys are to be filled; empty = all that there are."""
+
+    channels: Collection[str] = ()
+    languages: Collection[str] = ()
+    groups: Collection[str] = ()
+    products: Collection[str] = ()
+
+
+def gaps(playbook: Playbook, campaigns: Iterable[Campaign], wanted: Wanted, entries: Iterable[PoolEntry]) -> list[Gap]:
+    """Every key that the campaigns can ask for, with what `entries` (the newest of each id) hold for it.
+
+    Products are those of the playbook: of others only events know what may be said. Where a channel sends a provider's
+    templates no words are needed.
+    """
+    known: dict[Key, list[PoolEntry]] = {}
+    for entry in entries:
+        known.setdefault(key_of(entry), []).append(entry)
+    groups = [group.id for group in playbook.audiences.target_groups]
+    found = []
+    for campaign in campaigns:
+        for arm in arms.speaking(campaign).values():
+            for channel in _chosen(campaign.channels, wanted.channels):
+                for language in _chosen(playbook.languages, wanted.languages):
+                    if playbook.channels[channel].is_templated(language):
+                        continue
+                    for group in _chosen(groups, wanted.groups):
+                        for product in _chosen(playbook.products, wanted.products):
+                            key = Key(
+                                campaign_id=campaign.id,
+                                prompt=arm.prompt,
+                                tone=arm.tone or "",
+                                channel=channel,
+                                language=language,
+                                target_group=group,
+                                product_id=product,
+                            )
+                            there = known.get(key, [])
+                            have = sum(entry.status in _COUNTS for entry in there)
+                            texts = tuple(entry.text for entry in there)
+                            found.append(Gap(key=key, arm=arm, have=have, texts=texts))
+    return found
+
+
+def request_for(
+    playbook: Playbook, key: Key, *, number: str, variation_id: str, asked_at: datetime, deadline_at: datetime
+) -> MessageRequest:
+    """A request for one text of a key, at the lowest priority; another `number` asks for other words.
+
+    Campaign, channel, language and product must be in the playbook.
+    """
+    campaign = playbook.campaigns[key.campaign_id]
+    asked = f"pool-{_digest(*msgspec.structs.astuple(key), number)}"
+    prompt = playbook.prompts.get((key.prompt, key.language))
+    return MessageRequest(
+        message_id=asked,
+        decision_id=asked,
+        user_id="nobody",
+        customer_ref="nobody",
+        campaign_id=campaign.id,
+        channel=key.channel,
+        category=campaign.category,
+        priority=0,
+        language=key.language,
+        locale=key.language,
+        target_group=key.target_group,
+        prompt=key.prompt,
+        prompt_version=prompt.version if prompt else "",
+        product=facts_of(playbook.products[key.product_id], key.language),
+        variation_id=variation_id,
+        tone=key.tone or None,
+        template=campaign.prompt,
+        requested_at=asked_at,
+        deadline_at=deadline_at,
+        playbook_version=playbook.version,
+    )
+
+
+def entry_of(playbook: Playbook, gap: Gap, candidate: Candidate, now: datetime) -> PoolEntry:
+    """A candidate of the LLM as a draft. The product's name becomes a slot; the same text always has the same id."""
+    key = gap.key
+    text = opened(candidate.text, playbook.products[key.product_id].name.get(key.language, ""))
+    return PoolEntry(
+        entry_id=_digest(*msgspec.structs.astuple(key), *msgspec.structs.astuple(text)),
+        campaign_id=key.campaign_id,
+        channel=key.channel,
+        language=key.language,
+        target_group=key.target_group,
+        product_id=key.product_id,
+        text=text,
+        slots=list(slots_of(text)),
+        status="draft",
+        variation_id=gap.arm.id,
+        prompt=key.prompt,
+        tone=key.tone,
+        prompt_version=candidate.prompt_version,
+        playbook_version=playbook.version,
+        verdicts=candidate.verdicts,
+        model=candidate.usage.model,
+        updated_at=now,
+    )
+
+
+def objections(playbook: Playbook, entry: PoolEntry, now: datetime, language: Language | None = None) -> list[str]:
+    """Why an entry must not be approved: what is gone from the playbook, slots, and what the guardrails say of its text
+    with the slots filled as for one piece of its product. [] = nothing speaks against it.
+    """
+    key = key_of(entry)
+    groups = [group.id for group in playbook.audiences.target_groups]
+    for kind, name, known in (
+        ("campaign", key.campaign_id, playbook.campaigns),
+        ("channel", key.channel, playbook.channels),
+        ("language", key.language, playbook.languages),
+        ("target group", key.target_group, groups),
+        ("product", key.product_id, playbook.products),
+    ):
+        if name not in known:
+            return [f"the playbook has no {kind} {name}"]
+    spoken = {(arm.prompt, arm.tone or "") for arm in arms.speaking(playbook.campaigns[key.campaign_id]).values()}
+    if (key.prompt, key.tone) not in spoken:
+        return [f"campaign {key.campaign_id} has no arm with prompt {key.prompt!r} and tone {key.tone!r}"]
+    if playbook.channels[key.channel].is_templated(key.language):
+        return [f"{key.channel} sends provider templates in {key.language}"]
+    try:
+        slots_of(entry.text)
+    except WrongSlot as error:
+        return [str(error)]
+    asked = request_for(
+        playbook, key, number=entry.entry_id, variation_id=entry.variation_id, asked_at=now, deadline_at=now
+    )
+    text, verdicts = fill(playbook, entry.text, asked, language)
+    if text is None:
+        return ["a slot has no value for this product"]
+    return [f"{verdict.name}: {verdict.detail}" for verdict in verdicts if not verdict.passed]
+
+
+def losing_arms(
+    playbook: Playbook, evidence: Mapping[str, Mapping[str, Mapping[str, ArmStatistics]]]
+) -> frozenset[tuple[str, str, str]]:
+    """(campaign, target group, arm) of every arm that the policy draws less than half as often as equal chances would."""
+    return frozenset(
+        (one.campaign_id, one.target_group, one.arm)
+        for one in standings.standings(evidence, playbook)
+        if one.chance is not None
+        and one.campaign_id in playbook.campaigns
+        and one.chance < _LOSING / len(arms.names(playbook.campaigns[one.campaign_id]))
+    )
+
+
+def rejected(candidate: Candidate) -> bool:
+    """Whether the text is not the LLM's own, or did not pass: then it is not for the pool."""
+    return candidate.generated_by != "llm" or not guardrails.passed(candidate.verdicts)
+
+
+def _chosen(all_there_are: Iterable[str], wanted: Collection[str]) -> list[str]:
+    return [name for name in all_there_are if not wanted or name in wanted]
+
+
+def _digest(*parts: str) -> str:
+    return blake2b("".join(f"{len(part)}:{part}" for part in parts).encode(), digest_size=8).hexdigest()

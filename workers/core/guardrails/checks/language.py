@@ -1,0 +1,83 @@
+"""The text is in the language that was asked for."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable
+from functools import lru_cache
+
+from workers.core.guardrails.grounding.words import latin, neutral_words
+from workers.core.guardrails.subject import Subject
+
+#: Text → primary language tag; None = not sure. Built once outside (adapters.llm.language_detector).
+Language = Callable[[str], str | None]
+
+_MIN_HAN_SHARE = 0.6
+#: Two languages share a third of their frequent words at most.
+_PLAIN_SHARE = 0.8
+#: Shorter texts are judged by script alone [characters].
+_DETECTABLE_LATIN, _DETECTABLE_HAN = 40, 12
+_LATIN = re.compile(r"[A-Za-z]+")
+_OTHER_WORD = re.compile(r"[^\W\d_A-Za-z\u00c0-\u024f\u3400-\u9fff]+")
+_SCRIPTS = {"CJK": "Han", "LATIN": "Latin"}
+
+
+def language(subject: Subject, detect: Language | None) -> str | None:
+    """Script by share of characters (Han for zh, Latin otherwise), then the detector on the whole text.
+
+    Words of the product's own data are in whatever language they are; short texts are judged by script alone.
+    """
+    asked = subject.about.language
+    for name, line in subject.lines.items():
+        if wrong := _script(line, asked, subject.grounds):
+            return f"{name} is not in {asked}: {wrong}"
+    if detect is None:
+        return None
+    known = _own_words(subject.grounds)
+    if _is_plain([word for word in latin(subject.text) if word not in known], asked):
+        return None
+    text = " ".join(word for word in subject.cased.split() if word.strip(".,:;!?").casefold() not in known)
+    if len(text) < (_DETECTABLE_HAN if asked == "zh" else _DETECTABLE_LATIN):
+        return None
+    detected = detect(text)
+    return f"it is in {detected}, not in {asked}" if detected not in (None, asked) else None
+
+
+@lru_cache(maxsize=1024)  # many texts are about one product
+def _own_words(grounds: str) -> frozenset[str]:
+    return frozenset((*_LATIN.findall(grounds), *grounds.split()))
+
+
+def _is_plain(words: list[str], asked: str) -> bool:
+    """Whether the package's own words of the language are nearly all of a text's Latin ones: no need to detect it."""
+    known = neutral_words(asked)
+    return len(words) > 0 and sum(map(known.knows, words)) >= _PLAIN_SHARE * len(words)
+
+
+def _script(text: str, asked: str, grounds: str) -> str | None:
+    if asked != "zh" and text.isascii():
+        return None
+    if strange := set(_OTHER_WORD.findall(text.casefold())).difference(_OTHER_WORD.findall(grounds)):
+        return f'"{min(strange)}" is of another script'
+    han = latin = 0
+    for character in text:
+        if not character.isalpha() or character.casefold() in grounds:
+            # A letter of the product's own data says nothing against the text, but still counts for it.
+            han += _is_han(character)
+            continue
+        script = unicodedata.name(character, "").split(" ")[0]
+        if script not in _SCRIPTS:
+            return f'"{character}" is of another script'
+        if script == "CJK":
+            if asked != "zh":
+                return f'"{character}" is Chinese'
+            han += 1
+    if asked != "zh":
+        return None
+    latin = sum(len(word) for word in _LATIN.findall(text) if word.casefold() not in grounds)
+    return "mostly Latin letters" if han < _MIN_HAN_SHARE * (han + latin) or han == 0 else None
+
+
+def _is_han(character: str) -> bool:
+    return "\u3400" <= character <= "\u9fff"

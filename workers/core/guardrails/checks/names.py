@@ -1,0 +1,115 @@
+"""Names: banned words of the playbook, and brands, products and people that the product's own data does not name."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from ahocorasick_rs import AhoCorasick
+
+from workers.core.common.memoize import remembered
+from workers.core.guardrails.matching.pattern_table import Screen
+from workers.core.guardrails.subject import Subject, normalised
+from workers.core.playbook.playbook import Playbook
+from workers.core.playbook.policy import Policy
+
+_BRANDS = Screen.of(
+    r"\b(?:apple|airpods|iphone|ipad|samsung|galaxy|sony|bose|fitbit|garmin|huawei|xiaomi|redmi|honor|oppo|vivo|jbl|beats|sennheiser|philips"
+    r"|panasonic|lenovo|asus|acer|google|pixel|microsoft|amazon|nike|adidas|casio|polar|whoop|anker|jabra|nokia|motorola|oneplus|realme)\b"
+    r"|苹果|三星|索尼|华为|小米|荣耀|佳明|飞利浦|松下|联想|耐克|阿迪达斯|卡西欧|森海塞尔|谷歌|微软|亚马逊|淘宝|京东|拼多多|抖音"
+)
+_PERSON = Screen.of(r"[\u3400-\u9fff]{1,3}(?:先生|女士|小姐|太太)|\b(?:mr|mrs|ms|dr)\.? [a-z]+")
+_GREETING = re.compile(r"\b(?:Hi|Hello|Hey|Dear)[ ,]+([A-Z][a-z]+)\b")
+_ANYONE = frozenset({"there", "friend", "friends", "you", "again", "customer", "customers", "everyone", "all", "team"})
+_WORD = re.compile(r"[A-Z][A-Za-z]+(?:['-][A-Za-z]+)*")
+#: Behind these a sentence or something quoted may begin; as behind all that is not ASCII.
+_BEFORE_SENTENCES = frozenset('.!?:\n"(-')
+_MONTHS = "january|february|march|april|may|june|july|august|september|october|november|december"
+_DAYS = "monday|tuesday|wednesday|thursday|friday|saturday|sunday"
+_COMMON = re.compile(rf"{_MONTHS}|(?:{_DAYS})s?|bluetooth|i'm|i'll|i've|i'd|ok|ai")
+
+
+def banned_words(subject: Subject) -> str | None:
+    """A word that the playbook's policy bans, in any of its languages."""
+    banned = banned_by(subject.playbook.policy)
+    found = next(filter(None, map(banned.search, subject.readings)), None)
+    return f'"{found.group()}" is a banned word' if found else None
+
+
+@remembered
+def banned_by(policy: Policy) -> Screen:
+    """The policy's banned words of all languages."""
+    return whole_words(tuple(word for _, words in sorted(policy.banned_words.items()) for word in words))
+
+
+@lru_cache(maxsize=64)
+def whole_words(words: tuple[str, ...]) -> Screen:
+    """Looks for words in a normalised, case-folded text: Latin words match whole, Chinese ones anywhere."""
+    folded = sorted({normalised(word).casefold() for word in words}, key=len, reverse=True)
+    return Screen({word: _whole(word) for word in folded})
+
+
+def _whole(word: str) -> str:
+    """A pattern for one word or phrase, with word boundaries where it begins or ends in a Latin letter or digit."""
+    before, after = (r"\b" if end.isascii() and end.isalnum() else "" for end in (word[:1], word[-1:]))
+    return before + r"\s+".join(map(re.escape, word.split())) + after
+
+
+def examples(subject: Subject) -> str | None:
+    """Words of the prompt's own examples: a small model repeats what it should only imitate."""
+    found = whole_words(subject.example_words).search(subject.text)
+    return (
+        f'"{found.group()}" is the example, not this product'
+        if found and found.group() not in subject.grounds
+        else None
+    )
+
+
+def names(subject: Subject) -> str | None:
+    """A brand, another product of the playbook, a person, or (in English) a capitalised name of unknown origin."""
+    for _, found in _BRANDS.every(subject.text):
+        if found.group() not in subject.grounds:
+            return f'"{found.group()}" is not this product'
+    if person := _PERSON.search(subject.text):
+        return f'"{person.group()}" names a person'
+    for greeted in _GREETING.finditer(subject.cased):
+        if greeted.group(1).casefold() not in _ANYONE and greeted.group(1).casefold() not in subject.grounds:
+            return f'"{greeted.group()}" names a person'
+    for name in _product_names(subject.playbook, subject.about.language).find_matches_as_strings(
+        subject.text, overlapping=True
+    ):
+        if name not in subject.grounds:
+            return f'"{name}" is another product'
+    if subject.about.language == "en":
+        for line in subject.lines.values():
+            if (unknown := _unknown_name(line, subject.grounds)) and not _is_title_case(line):
+                return f'"{unknown}" is not a name of this product'
+    return None
+
+
+@remembered
+def _product_names(playbook: Playbook, language: str) -> AhoCorasick:
+    """One pass over a text, however many products the playbook has."""
+    names = (product.name.get(language, "") for product in playbook.products.values())
+    return AhoCorasick(sorted({normalised(name).casefold() for name in names if name}))
+
+
+def _is_title_case(text: str) -> bool:
+    """Every Longer Word Begins Upper Case: then that says nothing about names."""
+    longer = [word for word in re.findall(r"[A-Za-z]+", text) if len(word) > 3]
+    return all(word[0].isupper() for word in longer)
+
+
+def _unknown_name(text: str, grounds: str) -> str | None:
+    """The first capitalised word inside a sentence that the product does not hold. SHOUTED words are no names."""
+    for match in _WORD.finditer(text):
+        word = match.group()
+        if word.isupper() or _COMMON.fullmatch(word.casefold()) or word.casefold().removesuffix("'s") in grounds:
+            continue
+        at = match.start() - 1
+        while at >= 0 and text[at] in " \t":
+            at -= 1
+        before = text[at] if at >= 0 else ""
+        if before and before.isascii() and before not in _BEFORE_SENTENCES:
+            return word
+    return None

@@ -1,0 +1,87 @@
+"""Privacy: no one's personal data in a text, and nothing of what a customer wrote or the prompt says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+
+from workers.core.common.memoize import remembered
+from workers.core.guardrails.matching.pattern_table import Screen
+from workers.core.guardrails.subject import Subject, normalised
+from workers.core.playbook.playbook import Playbook
+
+#: Family names that begin no common word; the frequent ones that do (高, 方, 周 ...) would stop good copy.
+_FAMILY = (
+    "王李张刘陈杨赵吴徐孙朱郭罗郑梁宋唐邓冯韩曹彭蔡潘袁蒋杜苏魏吕丁沈姚卢傅姜崔谭廖汪陆贾韦邱邹孟秦薛阎尹段贺邵钱覃郝龚"
+)
+_NO_NAME = "王者|徐徐|陆续|陈列|段落|贺岁|张开|张弛|汪汪|韩式|韩系|韩版|唐装|宋式|苏打|孙子"
+PERSONAL = Screen.of(
+    r"\b(?:order|tracking|card|account|passport|id|phone|customer|member) ?(?:no\b\.?|numbers?\b|#|id\b)"
+    r"|\bcard ending\b"
+    r"|\bcredit card\b|\bpass(?:word|code)s?\b|\bpin code\b|\bsocial security\b|\bssn\b|\bdate of birth\b"
+    r"|\bborn (?:on|in)\b"
+    r"|\bhome address\b|\b(?:he|she) (?:lives?|bought)\b|\blives (?:at|in)\b"
+    r"|\d{1,9} \w{1,40} (?:street|st|avenue|road|lane|drive)\b"
+    r"|身份证|护照|卡号|订单(?:号|编号)|单号|密码|验证码|住址|家住|住在|手机号|电话(?:是|号)|生日是|出生"
+    r"|收货(?:地址|人)"
+    r"|[\u3400-\u9fff]{2}(?<![城都超股门])[省市][\u3400-\u9fff]{1,6}[区县路街镇]"
+    r"|[\u3400-\u9fff](?:路|街|弄|小区|栋)\d+"
+    rf"|(?<![\u3400-\u9fff])(?!{_NO_NAME})[{_FAMILY}][\u3400-\u9fff]{{1,2}}(?=[,:!]|你好|您好|也?(?:刚|昨天|喜欢|推荐)|说)"
+    rf"|(?!{_NO_NAME})[{_FAMILY}][\u3400-\u9fff]{{1,2}}(?:也?(?:买|订购|下单|收藏)了|的(?:订单|地址|电话|账户|账号|购物车))"
+    r"|[\u3400-\u9fff](?:同学|老师|教授|经理|总监|阿姨|叔叔|师傅)(?=[,:!]|你好|您好|也)"
+)
+_TOKEN = re.compile(r"[a-z0-9']+|[\u3400-\u9fff]")
+_SYSTEM = re.compile(r"^=== *system *===[ \t]*\n(.*?)(?=^=== |\Z)", re.MULTILINE | re.DOTALL)
+#: So many words (Chinese: characters) in a row are no chance.
+_OF_PROMPT, _OF_CUSTOMER = {"zh": 12}, {"zh": 8}
+_OF_PROMPT_LATIN, _OF_CUSTOMER_LATIN = 6, 4
+
+
+def personal_data(subject: Subject) -> str | None:
+    """A person by name, an address, or a number that belongs to one: no message needs any."""
+    # Field by field: a name stands at the start of one, and Chinese lines are joined in `text`.
+    values = (line.casefold() for line in subject.lines.values())
+    for reading in (*values, *subject.readings[1:]):
+        if found := PERSONAL.search(reading):
+            return f'"{found.group()}" may be someone\'s personal data'
+    return None
+
+
+def leaks(subject: Subject) -> str | None:
+    """A passage of the prompt's instructions, or of what the customer wrote (a message may be seen by others)."""
+    tokens = _TOKEN.findall(subject.text)
+    language = subject.about.language
+    size = _OF_PROMPT.get(language, _OF_PROMPT_LATIN)
+    if not _instructions(subject.playbook, language).isdisjoint(_runs(tokens, size)):
+        return "it repeats the instructions"
+    if subject.about.context:
+        size = _OF_CUSTOMER.get(language, _OF_CUSTOMER_LATIN)
+        said = {
+            run
+            for value in subject.about.context.values()
+            for run in _runs(_TOKEN.findall(normalised(value).casefold()), size)
+        }
+        said -= set(_runs(_TOKEN.findall(subject.grounds), size))
+        if not said.isdisjoint(_runs(tokens, size)):
+            return "it repeats what the customer wrote"
+    return None
+
+
+@remembered
+def _instructions(playbook: Playbook, language: str) -> frozenset[tuple[str, ...]]:
+    sources = tuple(prompt.source for (_, spoken), prompt in playbook.prompts.items() if spoken == language)
+    return _runs_of_systems(sources, _OF_PROMPT.get(language, _OF_PROMPT_LATIN))
+
+
+@lru_cache(maxsize=16)
+def _runs_of_systems(sources: tuple[str, ...], size: int) -> frozenset[tuple[str, ...]]:
+    """Every run of the system turns but their examples (lines of JSON), which are copy."""
+    lines = [
+        line for source in sources for turn in _SYSTEM.findall(source) for line in turn.split("\n") if line[:1] != "{"
+    ]
+    return frozenset(run for line in lines for run in _runs(_TOKEN.findall(normalised(line).casefold()), size))
+
+
+def _runs(tokens: list[str], size: int) -> Iterable[tuple[str, ...]]:
+    return (tuple(tokens[start : start + size]) for start in range(len(tokens) - size + 1))

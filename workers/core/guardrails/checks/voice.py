@@ -1,0 +1,13 @@
+"""The brand's own voice: words that it does not use."""
+
+from __future__ import annotations
+
+from workers.core.guardrails.checks.names import whole_words
+from workers.core.guardrails.subject import Subject
+
+
+def voice(subject: Subject) -> str | None:
+    """A word that the playbook's voice avoids."""
+    avoided = whole_words(tuple(subject.playbook.policy.voice.avoid))
+    found = next(filter(None, map(avoided.search, subject.readings)), None)
+    return f'"{found.group()}" is not a word of this brand' if found else None

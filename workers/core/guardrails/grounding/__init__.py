@@ -1,0 +1,1 @@
+"""What a text may claim: vocabulary, predicates, prices."""

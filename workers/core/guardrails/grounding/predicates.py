@@ -1,0 +1,88 @@
+"""Who does what in an English clause: a product and a shop may do only what the lexicon of deeds or the facts say."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import cache
+
+from workers.core.guardrails.grounding.lexicon import grammar
+
+#: What a device does to the things that it watches.
+_WATCHING = re.compile(
+    r"(?:show|tell|track|record|log|monitor|measure|note|count|register|read|document|analyse|follow|captur)(?:e?s|ed)?|knows?"
+)
+#: The third person of a verb (or a plural noun).
+_THIRD = re.compile(r"(?!this|its|perhaps|thanks|always|hours|days|whereas)[a-z]{2,}[^s']s")
+
+
+def foreign_deed(
+    tokens: list[str], names: frozenset[str], allowed: Callable[[str], bool], stated: Callable[[str], bool]
+) -> str | None:
+    """The verb of a clause that its product (`names`: what it is called) or the shop may not do, or the word after a verb
+    of watching if what is watched is no fact.
+
+    `allowed` says whether a form of a verb is a deed of the product, `stated` whether a word is one of its facts.
+
+    >>> foreign_deed("it wakes you gently".split(), frozenset({"band"}), lambda verb: verb == "sits", lambda word: False)
+    'wakes'
+    >>> foreign_deed("it tracks your spending".split(), frozenset(), lambda verb: True, lambda word: word == "sleep")
+    'tracks spending'
+    """
+    kinds, pronouns = grammar("en"), _pronouns()
+    for at, token in enumerate(tokens):
+        pronoun = pronouns.get(token)
+        if pronoun is not None:
+            if at and tokens[at - 1] not in kinds["conjunctions"]:
+                continue
+        elif token not in names or at > 3 or (at and tokens[at - 1] in kinds["prepositions"]):
+            continue
+        verb = _verb(tokens, at + 1, sure=pronoun is not None)
+        if verb is None or (pronoun == "we" and allowed(f"we {verb}")):
+            continue
+        if wrong := _wrong(tokens, verb, at + 1, allowed, stated):
+            return wrong
+    first = next(
+        (at for at, token in enumerate(tokens) if token not in kinds["adverbs"] and token not in ("and", "but", "or")),
+        None,
+    )
+    if first is None or first + 1 >= len(tokens):
+        return None
+    verb = tokens[first]
+    lonely = _THIRD.fullmatch(verb) and verb not in kinds["no verbs"] and tokens[first + 1] in kinds["objects"]
+    return _wrong(tokens, verb, first, allowed, stated) if lonely else None
+
+
+@cache
+def _pronouns() -> dict[str, str]:
+    """How they stand before a verb: they, they'll, they'd → they."""
+    return {f"{pronoun}{rest}": pronoun for pronoun in grammar("en")["pronouns"] for rest in ("", "'ll", "'d")}
+
+
+def _wrong(
+    tokens: list[str], verb: str, start: int, allowed: Callable[[str], bool], stated: Callable[[str], bool]
+) -> str | None:
+    if not allowed(verb):
+        return verb
+    kinds = grammar("en")
+    rest = tokens[tokens.index(verb, start) + 1 :]
+    behind = [token for token in rest if token not in kinds["fillers"]][:3]
+    if behind and rest[0] not in ("it", "them") and _WATCHING.fullmatch(verb) and not any(map(stated, behind)):
+        return " ".join((verb, *behind[:2]))
+    return None
+
+
+def _verb(tokens: list[str], at: int, *, sure: bool) -> str | None:
+    """The verb of a subject that ends before `at`: behind adverbs and modals. None = no verb follows.
+
+    `sure`: a verb must follow (it, they); else it must look like one or have a modal before it.
+    """
+    kinds = grammar("en")
+    while at < len(tokens) and (tokens[at] in kinds["adverbs"] or tokens[at] in kinds["modals"]):
+        sure = sure or tokens[at] in kinds["modals"]
+        at += 1
+    if not sure and at < len(tokens) and not _THIRD.fullmatch(tokens[at]):
+        return None
+    if at >= len(tokens) or tokens[at] in kinds["no verbs"] or "'" in tokens[at]:
+        return None
+    return tokens[at]

@@ -1,0 +1,166 @@
+"""The open check beside the lists of concepts: every word is the product's own, another word for a fact, or neutral.
+
+A list of forbidden claims never ends; the words of honest copy do. What is in neither is a claim that nobody stated: with
+one exception, as no lexicon is whole. One word a line that is in no list at all, and stands where a mere noun stands, is
+let pass.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import zip_longest
+
+from workers.core.guardrails.checks.numbers import spans
+from workers.core.guardrails.grounding.lexicon import Lexicon, grammar, lexicon
+from workers.core.guardrails.grounding.predicates import foreign_deed
+from workers.core.guardrails.grounding.prices import OF_PRICES
+from workers.core.guardrails.grounding.words import Words, fact_words, forms, latin, neutral_words, own_words
+from workers.core.guardrails.matching.pattern_table import blanked
+from workers.core.guardrails.subject import Subject
+
+_HAN = re.compile(r"[\u3400-\u9fff]+")
+#: What no phrase reaches over; hyphens stand within them.
+_BREAK = re.compile(r"[^\w\s'-]")
+_LONGEST_HAN = 10
+#: Will, can, may before what somebody does; not as a part of another word.
+_MODAL = re.compile(
+    r"(?:(?<![智功才性机技潜效动热可只怎万体])能(?![量力够耗源])|(?<![体机约聚开社学晨例早年周午宴茶晚大都班酒舞])会(?![议儿前后客面场员友所谈])"
+    r"|可以|能够)(?P<deed>[\u3400-\u9fff]{1,4})"
+)
+_PREDICATE_BEGINS = re.compile(
+    r"(?:会|能|可|可以|帮你|替你|让你|为你|帮您|替您|让您|为您|帮|让|还|也|支持|助你|不用|无需|不怕|不)$"
+)
+_LONGEST_BEGINNING = 2
+
+
+def unstated(subject: Subject) -> str | None:
+    """The first words that are neither stated nor neutral; None = there are none, or nothing to hold the text against:
+    a product without facts, or a language that the package has no lexicon for.
+    """
+    language = subject.about.language
+    known = lexicon(language)
+    if not known.neutral or not subject.facts.strip():
+        return None
+    words = (own_words(subject), neutral_words(language))
+    text = subject.text
+    if subject.reduction is not None:  # what is said of a lower price is the business of `market`
+        text = OF_PRICES.sub(lambda found: " " * len(found.group()), text)
+    text = blanked(text, spans(text))  # amounts are the business of `numbers`
+    for line in text.split("\n"):
+        doubtful = ""
+        for found, tolerable in _unknown(line, words, subject, known):
+            if doubtful or not tolerable:
+                return found
+            doubtful = found
+    return None
+
+
+def _unknown(line: str, words: tuple[Words, Words], subject: Subject, known: Lexicon) -> Iterator[tuple[str, bool]]:
+    """(words, whether a line may have one of these) of all in a line that is neither the product's nor neutral."""
+    own, language = words[0], subject.about.language
+    facts = fact_words(language, subject.grounds)
+    names = frozenset(latin(subject.about.product.name.casefold())[-1:])
+    for clause in _BREAK.split(line):
+        tokens = latin(clause)
+        if language == "en" and (
+            deed := foreign_deed(
+                tokens,
+                names,
+                lambda verb: verb in known.deeds or own.knows(verb) or any(form in known.deeds for form in forms(verb)),
+                facts.knows,
+            )
+        ):
+            yield deed, False
+        for at in _strangers(tokens, words, known.never.intersection(tokens) - own.single):
+            yield tokens[at], _tolerable_word(tokens, at, language)
+    if not _HAN.search(line):
+        return
+    for claimed in _claiming_han(known.claiming).findall(line):
+        if claimed not in subject.grounds and claimed not in own.single:
+            yield claimed, False
+    for modal in _MODAL.finditer(line):
+        deed = modal["deed"]
+        starts = [deed[:end] for end in range(1, len(deed) + 1)]
+        if deed[:2] not in subject.grounds and not any(start in known.deeds or start in own.single for start in starts):
+            yield modal.group(), False
+    for run in _HAN.finditer(line):
+        for start, end in _strange_runs(run.group(), words, subject.grounds):
+            yield run.group()[start:end], _tolerable_run(run.group(), start, end, known)
+
+
+@lru_cache(maxsize=8)
+def _claiming_han(claiming: frozenset[str]) -> re.Pattern[str]:
+    """The Chinese words of more than one character that claim, wherever they stand."""
+    return re.compile("|".join(sorted(word for word in claiming if len(word) > 1 and _HAN.match(word))) or "(?!)")
+
+
+def _strangers(tokens: list[str], words: tuple[Words, Words], never: frozenset[str]) -> list[int]:
+    """Where the words are that no reading of a clause as known words and phrases covers."""
+    neutral = words[1].single
+    if not never and all(token in neutral or words[1].knows(token) or words[0].knows(token) for token in tokens):
+        return []
+    reached = [True] + [False] * len(tokens)
+    strangers: list[int] = []
+    furthest = 0
+    for at, (token, following) in enumerate(zip_longest(tokens, tokens[1:], fillvalue="")):
+        if not reached[at]:
+            continue
+        if token not in never and (words[0].knows(token) or words[1].knows(token)):
+            reached[at + 1] = True
+        for layer in words:
+            for phrase in layer.phrases.get((token, following), ()):
+                if tuple(tokens[at : at + len(phrase)]) == phrase:
+                    reached[at + len(phrase)] = True
+                    furthest = max(furthest, at + len(phrase))
+        if not reached[at + 1] and furthest <= at:
+            strangers.append(at)
+            reached[at + 1] = True
+    return strangers
+
+
+def _strange_runs(run: str, words: tuple[Words, Words], grounds: str) -> list[tuple[int, int]]:
+    """(start, end) of the characters that the segmentation into known words with the fewest strange ones leaves. Two
+    characters or more that stand together in the product's own data are a word.
+    """
+    size = len(run)
+    cost, came_from = [0] + [size + 1] * size, [0] * (size + 1)
+    for at in range(size):
+        if cost[at] + 1 < cost[at + 1]:
+            cost[at + 1], came_from[at + 1] = cost[at] + 1, -1
+        for end in range(at + 1, min(at + _LONGEST_HAN, size) + 1):
+            if cost[at] >= cost[end]:
+                continue
+            word = run[at:end]
+            if any(word in layer.single for layer in words) or (end - at > 1 and word in grounds):
+                cost[end], came_from[end] = cost[at], at
+    strange: list[tuple[int, int]] = []
+    at = size
+    while cost[at]:
+        if came_from[at] >= 0:
+            at = came_from[at]
+            continue
+        at -= 1
+        end = strange.pop()[1] if strange and strange[-1][0] == at + 1 else at + 1
+        strange.append((at, end))
+    return strange[::-1]
+
+
+def _tolerable_word(tokens: list[str], at: int, language: str) -> bool:
+    """Whether an unknown word may be a mere noun: it is in no list of claims, and does not stand as a verb."""
+    word, before = tokens[at], tokens[at - 1] if at else ""
+    if not word.isalpha() or any(form in lexicon(language).claiming for form in forms(word)):
+        return False
+    if word.endswith(("est", "proof", "less")) or before in grammar(language).get("before verbs", ()):
+        return False
+    return before in grammar(language).get("before nouns", ()) or not (at == 0 or word.endswith(("s", "ed")))
+
+
+def _tolerable_run(run: str, start: int, end: int, known: Lexicon) -> bool:
+    """As above for Chinese: at most two characters, none of which claims, and not after what begins a predicate."""
+    if end - start > 2 or any(character in known.claiming for character in run[start:end]):
+        return False
+    return not _PREDICATE_BEGINS.search(run[max(0, start - _LONGEST_BEGINNING) : start]) and not (
+        start == 0 and run[end : end + 1] in ("你", "您")
+    )

@@ -1,0 +1,126 @@
+"""Which words a product may be spoken of in, beside the neutral ones: its own, other words for its facts, the playbook's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+
+import msgspec
+
+from workers.core.common.memoize import remembered
+from workers.core.guardrails.checks.numbers import bare_words
+from workers.core.guardrails.grounding.lexicon import grammar, lexicon
+from workers.core.guardrails.subject import Subject, normalised
+from workers.core.playbook.playbook import Playbook
+
+#: A word in Latin letters, or a digit with letters (5g); hyphens are spaces by then.
+LATIN = re.compile(r"[^\W\d_\u3400-\u9fff][^\W_\u3400-\u9fff]*(?:'[a-z]+)?|(?<!\d)\d+[^\W\d_\u3400-\u9fff]+")
+#: The same in an ASCII text.
+_LATIN_ASCII = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:'[a-z]+)?|(?<![0-9])[0-9]+[A-Za-z]+")
+_PARTS = {"zh": re.compile(r"[^\w]+")}
+_PARTS_LATIN = re.compile(r"[^\w'-]+")
+
+
+class Words(msgspec.Struct, frozen=True, kw_only=True):
+    """Single words, and phrases by their first two words. Chinese knows no spaces: there all are single."""
+
+    single: frozenset[str]
+    phrases: dict[tuple[str, str], list[tuple[str, ...]]]
+
+    def knows(self, word: str) -> bool:
+        """Whether it or what it is an inflection of is among the single words."""
+        return word in self.single or not self.single.isdisjoint(forms(word))
+
+
+def own_words(subject: Subject) -> Words:
+    """What this product may be described with: its data, other words for its facts, and what the marketer says."""
+    language, playbook = subject.about.language, subject.playbook
+    said = _said(playbook, language)
+    return _own_words(language, subject.grounds, tuple(playbook.policy.neutral_words.get(language, ())), said)
+
+
+@remembered
+def _said(playbook: Playbook, language: str) -> tuple[str, ...]:
+    """What the marketer says of groups, goals and tones."""
+    texts = [text for group in playbook.audiences.target_groups for text in (group.angle, group.name)]
+    texts += [text for campaign in playbook.campaigns.values() for text in (campaign.goal, campaign.cta)]
+    texts += [tone.hint for tone in playbook.tones.values()]
+    return tuple(text.get(language, "") for text in texts)
+
+
+@lru_cache(maxsize=1024)
+def fact_words(language: str, grounds: str) -> Words:
+    """The single words of the product's own data and those for its facts, without grammar."""
+    texts = (*lexicon(language).other_words(grounds), grounds)
+    fillers = grammar(language).get("fillers", frozenset())
+    return _words(word for text in texts for word in latin(text) if len(word) > 2 and word not in fillers)
+
+
+@lru_cache(maxsize=8)
+def neutral_words(language: str) -> Words:
+    """Those of the package."""
+    return _words(lexicon(language).neutral)
+
+
+def latin(text: str) -> list[str]:
+    """The words in Latin letters.
+
+    >>> latin("a two-tone look, isn't it")
+    ['a', 'two', 'tone', 'look', "isn't", 'it']
+    """
+    spaced = text.replace("-", " ")
+    if not spaced.isascii():
+        return LATIN.findall(spaced)
+    words = spaced.split()
+    return words if all(map(str.isalpha, words)) else _LATIN_ASCII.findall(spaced)
+
+
+@lru_cache(maxsize=32768)
+def forms(word: str) -> tuple[str, ...]:
+    """A word and what it may be an inflection of.
+
+    >>> forms("carries"), "record" in forms("recorded"), "run" in forms("running"), "use" in forms("using")
+    (('carries', 'carrie', 'carri', 'carry'), True, True, True)
+    """
+    found = [word]
+    if word.endswith("'s"):
+        word = word[:-2]
+        found.append(word)
+    if word.endswith("s") and not word.endswith("ss"):
+        found.append(word[:-1])
+        if word.endswith("es"):
+            found.append(word[:-2])
+        if word.endswith("ies"):
+            found.append(word[:-3] + "y")
+    for ending in ("ed", "ing"):
+        root = word.removesuffix(ending)
+        if root != word and len(root) > 1:
+            found += (root, root + "e")
+            if root[-1] == root[-2]:
+                found.append(root[:-1])
+            if ending == "ed" and root[-1] == "i":
+                found.append(root[:-1] + "y")
+    return tuple(found)
+
+
+@lru_cache(maxsize=1024)
+def _own_words(language: str, grounds: str, allowed: tuple[str, ...], said: tuple[str, ...]) -> Words:
+    known = lexicon(language)
+    claiming = {word for _, words in known.synonyms for word in words}
+    parts = _PARTS.get(language, _PARTS_LATIN)
+    playbook = {part for text in said for part in parts.split(normalised(text).casefold()) if part not in claiming}
+    own = (*known.other_words(grounds), *latin(grounds), *bare_words(grounds))
+    return _words((*own, *playbook, *(normalised(word).casefold() for word in allowed)))
+
+
+def _words(entries: Iterable[str]) -> Words:
+    single = set()
+    phrases: dict[tuple[str, str], list[tuple[str, ...]]] = {}
+    for entry in entries:
+        first, *rest = entry.replace("-", " ").split() or [""]
+        if rest:
+            phrases.setdefault((first, rest[0]), []).append((first, *rest))
+        else:
+            single.add(first)
+    return Words(single=frozenset(single), phrases=phrases)

@@ -1,0 +1,136 @@
+"""What of a product's and a customer's data may be shown to a model, written in a template, or ground a claim.
+
+Names, brands and categories may come from events, so from anybody. One that carries more than a name is dropped as a
+whole: then no model reads it, no template writes it, and no guardrail takes it for the product's own data.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import msgspec
+
+from schemas.messages import ProductFacts
+from workers.core.common.memoize import remembered
+from workers.core.guardrails.checks.brand_safety import unsafe
+from workers.core.guardrails.checks.contact import reach
+from workers.core.guardrails.checks.model_talk import META, ROLE
+from workers.core.guardrails.checks.names import banned_by
+from workers.core.guardrails.checks.obfuscation import disguised
+from workers.core.guardrails.checks.offers import OFFERS
+from workers.core.guardrails.checks.privacy import PERSONAL
+from workers.core.guardrails.packs import breach
+from workers.core.guardrails.subject import About, normalised
+from workers.core.playbook.playbook import Playbook
+from workers.core.playbook.policy import Policy
+from workers.core.text.confusables import LEET, as_read
+from workers.core.text.sanitize import LOOKED_AT, clean, visible
+
+MAX_NAME_CHARS = 60
+MAX_WORD_CHARS = 30
+_MAX_CATEGORY_CHARS = 80
+#: What a name cannot vouch for (prices, approvals, what others think, services), and what asks a model for something.
+_MORE_THAN_A_NAME = re.compile(
+    r"[¥$€£]\s?\d"
+    r"|\d\s?(?:元|块钱|rmb\b|cny\b|usd\b|eur\b|gbp\b|yuan\b|dollars?\b|euros?\b|bucks\b|%|per ?cent\b|折|off\b)"
+    r"|百分之"
+    r"|\bcertified\b|\bfda\b|\bapproved\b|\bclinical\w*|\bdoctors? (?:recommend|approv|prescri)\w*"
+    r"|\brecommended by\b|\bbest[- ]?sell\w*"
+    r"|\baward\w*|\bwarranty\b|\bmoney[- ]back\b|\brefund\w*|\bshipping\b|\bno\. ?1\b|#1\b|\btop ?1\b"
+    r"|\bnumber 1\b|\bbetter than\b"
+    r"|\b(?:answer|reply|respond|write|translate)\b.{0,20}\b(?:in|into|to|only|with)\b"
+    r"|\b(?:repeat|reveal|print|output|show)\b.{0,20}\b(?:instructions?|prompt|words?|above|rules?)\b"
+    r"|(?:输出|回复|回答|重复|复述|翻译)[^,。]{0,6}(?:你|指令|中文|英文|英语|内容|只)|[用以](?:中文|英文|英语|日语)(?:回答|回复)"
+    r"|认证|医生推荐|专家推荐|热销|畅销|爆款|好评|包退|退款|保修|第1|top1"
+)
+#: Marks of a prompt's own structure, in a text without spaces around it: lines, delimiters, labels, lists.
+_STRUCTURE = re.compile(
+    r"[\n\r\v\f\x85\u2028\u2029]|<{2}|>{2}|={3}|<(?:\||/?s>)|\|>|\[/?inst\]|#{2}|[;；]|<\w+[\s=/]|\bon[a-z]+\s*=|\{[{%#]|\$\{"
+    r"|\b(?:system|user|assistant|human|facts?|tone|product|instructions?|rules?|note)\s*[:：]"
+    r"|(?:系统|用户|助手|特点|语气|产品|名称|类别|标题|正文|目标人群|指令|规则|注意)\s*[:：]",
+    re.IGNORECASE,
+)
+
+
+class _Trusted(msgspec.Struct, frozen=True, kw_only=True):
+    """A request with what of its product is harmless (About)."""
+
+    language: str
+    channel: str
+    product: ProductFacts
+    locale: str
+    context: dict[str, str]
+
+
+def trusted(about: About, playbook: Playbook) -> About:
+    """The same request, its product without the names that carry more than a name; cut as prompts and templates cut them."""
+    product, policy = about.product, playbook.policy
+    category = product.category
+    if category not in playbook.category_names:
+        category = harmless(re.sub(r"[._/>]+", " ", category), _MAX_CATEGORY_CHARS, policy)
+    return _Trusted(
+        language=about.language,
+        channel=about.channel,
+        product=msgspec.structs.replace(
+            product,
+            name=harmless(product.name, MAX_NAME_CHARS, policy),
+            brand=harmless(product.brand, MAX_WORD_CHARS, policy),
+            category=category,
+        ),
+        locale=about.locale,
+        context=about.context,
+    )
+
+
+def harmless(text: str, max_chars: int, policy: Policy) -> str:
+    """`clean(text)`, or "" if it carries a link, code, instruction, structure, offer, promise, insult, disguise, a banned word
+    or one against the rules of any market.
+
+    >>> harmless("Galaxy S10 (128 GB)", 60, Policy()), harmless("Visit www.evil.com now", 60, Policy())
+    ('Galaxy S10 (128 GB)', '')
+    """
+    return _judged(policy, text[: LOOKED_AT * max_chars], max_chars)
+
+
+@remembered
+def _judged(policy: Policy, text: str, max_chars: int) -> str:
+    kept = clean(text, max_chars)
+    if not kept or disguised(kept) or _STRUCTURE.search(normalised(text[: 2 * max_chars]).strip()):
+        return ""
+    rules = dict.fromkeys(pack for market in policy.markets for pack in market.rule_packs)
+    for reading in _readings(text, kept, max_chars):
+        folded = reading.casefold()
+        if (
+            reach(reading, kept)
+            or META.search(folded)
+            or ROLE.search(folded)
+            or OFFERS.ungrounded(folded, "")
+            or _MORE_THAN_A_NAME.search(folded)
+            or PERSONAL.search(folded)
+            or unsafe(folded)
+            or banned_by(policy).search(folded)
+            or breach(rules, folded)
+        ):
+            return ""
+    return kept
+
+
+def context_value(text: str, max_chars: int) -> str:
+    """What a customer did or wrote, cleaned for the prompt's data block; "" if it holds a way to reach someone, or worse."""
+    kept = clean(text, max_chars)
+    for reading in _readings(text, kept, max_chars):
+        folded = reading.casefold()
+        if reach(reading) or PERSONAL.search(folded) or unsafe(folded):
+            return ""
+    return kept
+
+
+def _readings(text: str, kept: str, max_chars: int) -> Iterator[str]:
+    """The ways to read a text: as kept, before markup was taken out, with look-alikes, with digits for letters."""
+    plain = normalised(kept)
+    before = normalised(visible(text[: LOOKED_AT * max_chars])[: 2 * max_chars])
+    yield plain
+    for other in (before, as_read(plain), as_read(before), plain.casefold().translate(LEET)):
+        if other != plain:
+            yield other

@@ -1,0 +1,119 @@
+"""CloudEvents 1.0 over Kafka: binary mode (`ce_` headers, the data as value) and structured mode (one JSON object).
+
+Source: CloudEvents "Kafka Protocol Binding" and "JSON Event Format". The envelope gives id (source + id, by which the
+spec tells duplicates), time and, through the record's key, the customer; the data is mapped by its own format. Data of
+no known format becomes a custom event named by the envelope's `type`.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from datetime import datetime
+
+import msgspec
+
+from schemas.values import Json, absent, instant, person, text
+from workers.core.intake.event_names import of_type
+from workers.core.intake.formats import braze, ga4, segment, snowplow
+from workers.core.intake.rejections import reject
+from workers.core.stream.records import Record
+
+_PREFIX = "ce_"
+_NAMES = segment.NAMES | ga4.NAMES | snowplow.NAMES | braze.NAMES
+#: Text is tried as well: an enriched event of Snowplow is no JSON.
+_JSON_TYPES = frozenset({"", "application/json", "text/json", "text/plain", "text/tab-separated-values"})
+_IDENTITY = ("userId", "anonymousId", "user_id", "anonymous_id")
+
+
+class Envelope(msgspec.Struct, frozen=True, kw_only=True):
+    """What an envelope says, and the bytes of its data."""
+
+    message_id: str
+    type: str
+    occurred_at: datetime | None
+    customer_id: str | None
+    data: bytes
+
+
+def is_binary(record: Record) -> bool:
+    """Whether the record has the headers of binary mode."""
+    return any(name.lower() == "ce_specversion" for name, _ in record.headers)
+
+
+def is_structured(raw: Json) -> bool:
+    """Whether the object is an envelope."""
+    return "specversion" in raw and "source" in raw
+
+
+def binary(record: Record) -> Envelope:
+    """The envelope of a record in binary mode. Raises InvalidEvent when it is not one."""
+    attributes: Json = {}
+    content_type = ""
+    for name, value in record.headers:
+        lowered = name.lower()
+        if lowered.startswith(_PREFIX):
+            attributes[lowered.removeprefix(_PREFIX)] = value.decode("utf-8", "replace")
+        elif lowered == "content-type":
+            content_type = value.decode("utf-8", "replace")
+    if record.value is None:
+        raise reject("null_value", "the record has no value")
+    return _envelope(attributes, content_type, record.value, record.key)
+
+
+def structured(raw: Json, record: Record) -> Envelope:
+    """The envelope of an object in structured mode. Raises InvalidEvent when it is not one."""
+    content_type = text(raw.get("datacontenttype")) or ""
+    if isinstance(encoded := raw.get("data_base64"), str):
+        try:
+            data = b64decode(encoded, validate=True)
+        except ValueError as error:
+            raise reject("broken_encoding", "data_base64") from error
+    elif "data" in raw:
+        given = raw["data"]
+        # Text is an event that was written as text before it was put into the object: no event is a mere text.
+        data = given.encode("utf-8", "replace") if isinstance(given, str) else msgspec.json.encode(given)
+        content_type = ""  # data inside the object is JSON, whatever it was before
+    else:
+        raise reject("missing_field", "data")
+    return _envelope(raw, content_type, data, record.key)
+
+
+def custom(envelope: Envelope, data: Json) -> Json:
+    """A draft for data of no known format."""
+    draft: Json = {"type": "track", "event": _NAMES.get(envelope.type) or of_type(envelope.type)}
+    draft.update((name, data[name]) for name in _IDENTITY if name in data)
+    draft["properties"] = {name: value for name, value in data.items() if name not in _IDENTITY}
+    return draft
+
+
+def _envelope(attributes: Json, content_type: str, data: bytes, key: bytes | None) -> Envelope:
+    found = {name: text(attributes.get(name)) for name in ("specversion", "id", "source", "type", "partitionkey")}
+    for name in ("specversion", "id", "source", "type"):
+        if found[name] is None:
+            raise reject("missing_field", f"CloudEvents attribute {name}")
+    if not f"{found['specversion']}.".startswith("1."):  # 1.0 as a number is 1
+        raise reject("unknown_schema_version", "CloudEvents specversion; this reader knows 1.x")
+    if not _is_json(content_type):
+        raise reject("unknown_format", "the data of the CloudEvents envelope is not JSON")
+    occurred_at = None
+    if not absent(time := attributes.get("time")) and (occurred_at := instant(time)) is None:
+        raise reject("bad_timestamp", "CloudEvents attribute time")
+    return Envelope(
+        message_id=f"{found['source']}|{found['id']}",
+        type=str(found["type"]),
+        occurred_at=occurred_at,
+        customer_id=_person_key(key) or found["partitionkey"],
+        data=data,
+    )
+
+
+def _is_json(content_type: str) -> bool:
+    media = content_type.partition(";")[0].strip().lower()
+    return media in _JSON_TYPES or media.endswith("+json")
+
+
+def _person_key(key: bytes | None) -> str | None:
+    try:
+        return person(key.decode()) if key else None
+    except UnicodeDecodeError:
+        return None

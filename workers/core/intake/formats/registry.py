@@ -1,0 +1,76 @@
+"""Tells the formats apart by the fields that only one of them has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+from schemas.values import Json, rows
+from workers.core.intake.batches import Batch
+from workers.core.intake.canonical import TYPES
+from workers.core.intake.formats import braze, ga4, segment, snowplow
+
+SourceFormat = Literal["auto", "segment", "ga4", "snowplow", "snowplow_tsv", "braze", "cloudevents"]
+
+#: Fewer tabs than this are text, more are meant to be an enriched event.
+_MANY_TABS = 100
+
+
+class Format(NamedTuple):
+    """How one format is read: `split` takes a batch apart (None = single), `draft` maps one event."""
+
+    split: Callable[[Json], Batch | None]
+    draft: Callable[[Json], Json]
+
+
+SEGMENT = Format(segment.split, segment.draft)
+GA4 = Format(ga4.split, ga4.draft)
+SNOWPLOW = Format(snowplow.split, snowplow.draft)
+BRAZE = Format(braze.split, braze.draft)
+
+FORMATS: dict[SourceFormat, Format] = {
+    "segment": SEGMENT,
+    "ga4": GA4,
+    "snowplow": SNOWPLOW,
+    "snowplow_tsv": SNOWPLOW,
+    "braze": BRAZE,
+}
+
+_SEGMENT_IDS = frozenset({"messageId", "message_id", "userId", "anonymousId", "user_id", "anonymous_id"})
+_BRAZE_IDS = frozenset({"external_id", "external_user_id", "braze_id", "user_alias"})
+_GA4_SENDER = frozenset({"client_id", "app_instance_id", "timestamp_micros", "user_properties", "non_personalized_ads"})
+
+
+def looks_like_tsv(value: bytes) -> bool:
+    """Whether a value is an enriched event of Snowplow as text."""
+    return value[:1] not in (b"{", b"[") and value.count(b"\t") >= _MANY_TABS
+
+
+def recognise(raw: Json) -> Format | None:
+    """The format of one JSON object; None if no format has such fields. Envelopes are told before (cloudevents)."""
+    keys = raw.keys()
+    if "collector_tstamp" in keys or ("event_id" in keys and "event_name" in keys):
+        return SNOWPLOW
+    if "event_name" in keys and keys & {"event_timestamp", "event_params", "user_pseudo_id"}:
+        return GA4
+    if isinstance(raw.get("batch"), list):
+        return SEGMENT
+    if any(isinstance(raw.get(name), list) for name in ("events", "purchases", "attributes")):
+        return _recognise_batch(raw)
+    if "name" in keys and isinstance(raw.get("params"), dict):
+        return GA4
+    if "name" in keys and keys & _BRAZE_IDS:
+        return BRAZE
+    kind = raw.get("type")
+    if (isinstance(kind, str) and kind.strip().lower() in TYPES) or ("event" in keys and keys & _SEGMENT_IDS):
+        return SEGMENT
+    return None
+
+
+def _recognise_batch(raw: Json) -> Format | None:
+    items = [item for name in ("events", "purchases", "attributes") for item in rows(raw.get(name))]
+    if raw.keys() & _GA4_SENDER or any("params" in item for item in items):
+        return GA4
+    if any(item.keys() & _BRAZE_IDS for item in items):
+        return BRAZE
+    return None

@@ -1,0 +1,111 @@
+"""Segment: single calls and batches, camelCase as the spec has it, snake_case of home-made clients tolerated.
+
+Source: the Segment Spec and its HTTP Tracking API (`batch`). Names that mean the same are translated (`event_names`);
+every other name is the shop's own and stays.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from functools import lru_cache
+
+from schemas import codec
+from schemas.events import CONSENT_UPDATED, Page, Properties, Screen, Track
+from schemas.values import MAX_ID, NOBODY, NOTHING, Json, absent, first, obj, someone
+from workers.core.intake.batches import Batch
+from workers.core.intake.canonical import EARLIEST, MAX_EVENT_BYTES, PRODUCT_EVENTS, MappedEvent
+from workers.core.intake.commerce import needs_no_cleaning
+from workers.core.intake.event_names import SYNONYMS, spelt
+from workers.core.intake.rejections import reject
+
+NAMES = SYNONYMS
+#: What a batch says for all of its calls, in both spellings.
+_IDS = (("userId", "user_id"), ("anonymousId", "anonymous_id"))
+_SENT = ("sentAt", "sent_at")
+
+
+#: A letter, a digit or "_" that JSON would write as it is.
+_ESCAPED_LETTER = re.compile(rb"\\u00(3[0-9]|[46][1-9a-fA-F]|[57][0-9aA]|5[fF])")
+
+
+def split(raw: Json) -> Batch | None:
+    """The calls of a batch, each with what the batch says for all of them; None if `raw` is a single call."""
+    batch = raw.get("batch")
+    if not isinstance(batch, list):
+        return None
+    shared: Json = {names[0]: found for names in _IDS if (found := someone(raw, *names)) is not None}
+    if (sent_at := first(raw, *_SENT)) is not None:
+        shared["sentAt"] = sent_at
+    context = obj(raw.get("context"))
+    return Batch(batch, shared | {"context": context}, lambda call: _call(call, shared, context))
+
+
+def _call(call: Json, shared: Json, context: Json) -> Json:
+    """One call of a batch. What the call itself says holds; null and blank say nothing."""
+    found = dict(call)
+    for names in _IDS:
+        if names[0] in shared and someone(call, *names) is None:
+            found[names[0]] = shared[names[0]]
+    if "sentAt" in shared and first(call, *_SENT) is None:
+        found["sentAt"] = shared["sentAt"]
+    if context:
+        own = obj(call.get("context"))
+        found["context"] = {**context, **{name: value for name, value in own.items() if not absent(value)}}
+    return found
+
+
+def draft(raw: Json) -> Json:
+    """One call; only names change."""
+    name = raw.get("event")
+    if not isinstance(name, str) or (meant := spelt(name)) == name:
+        return raw
+    return {**raw, "event": meant}
+
+
+def unchanged(value: bytes, latest: datetime) -> MappedEvent | None:
+    """The record as it came, if it already is what customer.events promises; None if it needs work.
+
+    This is the hot way: one decode, no copy. Raises InvalidEvent when its text is not UTF-8.
+    """
+    try:
+        event = codec.decode_event(value)
+    except codec.Malformed:
+        return None
+    if len(value) > MAX_EVENT_BYTES or not EARLIEST <= event.timestamp <= latest:
+        return None
+    if not (_is_id(event.user_id) and _is_id(event.anonymous_id)):
+        return None
+    if event.context.locale in NOTHING or event.context.timezone in NOTHING:
+        return None
+    if b'"user_id"' in value or b'"writeKey"' in value or b'"write_key"' in value:  # `finish` renames or removes them
+        return None
+    if b"\\" in value and _ESCAPED_LETTER.search(value):  # nobody escapes letters but to hide a name
+        return None
+    if isinstance(event, Track) and not _is_settled(event.event, event.properties):
+        return None
+    if isinstance(event, Page | Screen) and not needs_no_cleaning(event.properties):
+        return None
+    if not value.isascii():  # fields that no struct has are skipped, not decoded: their bytes are checked here
+        try:
+            value.decode()
+        except UnicodeDecodeError as error:
+            raise reject("broken_encoding", f"byte {error.start} is not UTF-8") from error
+    return MappedEvent(event.customer_id.encode(), value)
+
+
+def _is_id(found: str | None) -> bool:
+    if found is None:
+        return True
+    return len(found) <= MAX_ID and found == found.strip() and bool(found.strip("0-")) and found.lower() not in NOBODY
+
+
+def _is_settled(name: str, properties: Properties) -> bool:
+    if not _is_settled_name(name) or not needs_no_cleaning(properties):
+        return False
+    return name not in PRODUCT_EVENTS or bool(properties.product_id) or len(properties.products or ()) > 1
+
+
+@lru_cache(maxsize=4096)
+def _is_settled_name(name: str) -> bool:
+    return name != CONSENT_UPDATED and spelt(name) == name == name.strip()

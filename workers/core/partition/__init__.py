@@ -1,0 +1,1 @@
+"""One partition's state: keys, timers, unit of work."""

@@ -1,0 +1,95 @@
+"""The timers of one lane: the committed index in the store plus what this batch has added.
+
+A cancelled timer's index entry may still be seen until the batch is committed; whoever fires one checks the profile.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from heapq import heappop, heappush
+
+from workers.core.partition import keys
+from workers.core.profile.model import Profile
+from workers.core.stream.records import StateStore
+
+#: The kind of those that end the waiting for a request's words, verdict or morning.
+DEADLINE = "deadline"
+
+
+def kind_of(timer_id: str) -> str:
+    """The first part of a timer's id.
+
+    >>> kind_of("trigger|cart-abandonment|c1"), kind_of("view")
+    ('trigger', 'view')
+    """
+    return timer_id.partition("|")[0]
+
+
+class Timers:
+    """One batch's view of the timer index. `puts` and `deletes` are what the store must change when it commits; `moved` is
+    by how many the timers of each kind have become more or fewer.
+    """
+
+    def __init__(self, store: StateStore) -> None:
+        self._store = store
+        self._scan: Iterator[bytes] | None = None
+        self._next_committed: bytes | None = None
+        self._added: list[bytes] = []
+        self.puts: dict[bytes, None] = {}
+        self.deletes: dict[bytes, None] = {}
+        self.moved: Counter[str] = Counter()
+
+    def set(self, profile: Profile, timer_id: str, due_s: float) -> None:
+        """Sets or moves a timer. Due times are kept to the millisecond."""
+        due_s = round(due_s * 1000) / 1000
+        if profile.timers.get(timer_id) == due_s:
+            return
+        self.cancel(profile, timer_id)
+        profile.timers[timer_id] = due_s
+        self.moved[kind_of(timer_id)] += 1
+        key = keys.timer_key(due_s, profile.customer_id, timer_id)
+        self.deletes.pop(key, None)
+        self.puts[key] = None
+        heappush(self._added, key)
+
+    def cancel(self, profile: Profile, timer_id: str) -> None:
+        """Forgets a timer; nothing happens if there is none."""
+        due_s = profile.timers.pop(timer_id, None)
+        if due_s is not None:
+            self.moved[kind_of(timer_id)] -= 1
+            self._drop(keys.timer_key(due_s, profile.customer_id, timer_id))
+
+    def fired(self, profile: Profile, timer_id: str) -> None:
+        """Takes a timer that `pop_due` has given from its profile."""
+        del profile.timers[timer_id]
+        self.moved[kind_of(timer_id)] -= 1
+
+    def pop_due(self, until_s: float) -> tuple[float, str, str] | None:
+        """The earliest entry due at or before `until_s` as (due, customer_id, timer_id), taken out; None if there is none."""
+        if self._scan is None:
+            self._scan = self._store.scan(keys.TIMER)
+            self._next_committed = next(self._scan, None)
+        committed, added = self._next_committed, self._added[0] if self._added else None
+        if committed is None and added is None:
+            return None
+        key = min(entry for entry in (committed, added) if entry is not None)
+        due_s, customer_id, timer_id = keys.parse_timer(key)
+        if due_s > until_s:
+            return None
+        if key == committed:
+            self._next_committed = next(self._scan, None)
+        if key == added:
+            heappop(self._added)
+        self._drop(key)
+        return due_s, customer_id, timer_id
+
+    def _drop(self, key: bytes) -> None:
+        if key in self.puts:
+            del self.puts[key]  # never committed, or overwritten in this batch
+        self.deletes[key] = None
+
+
+def index_keys(profile: Profile) -> list[bytes]:
+    """The index entries of a profile: what a restore writes beside it."""
+    return [keys.timer_key(due_s, profile.customer_id, timer_id) for timer_id, due_s in profile.timers.items()]

@@ -1,0 +1,1 @@
+"""The only writer of a customer: processor, decisions, open requests."""

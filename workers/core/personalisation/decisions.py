@@ -1,0 +1,209 @@
+"""Decides each occurrence once, and asks for the words of what is to be said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+from schemas.base import AbortType
+from schemas.messages import Decision
+from workers.core import triggers
+from workers.core.catalogue import product_facts
+from workers.core.common import ids
+from workers.core.decisioning import policy
+from workers.core.decisioning.channel_rate import Pace
+from workers.core.decisioning.control_state import Guidance
+from workers.core.decisioning.policy import Ruling, Situation
+from workers.core.partition.unit_of_work import Workspace
+from workers.core.personalisation.requests import Closing
+from workers.core.playbook.playbook import Campaign, Playbook
+from workers.core.profile import consent
+from workers.core.profile.fold import instant
+from workers.core.profile.model import OpenRequest, Profile, Send
+from workers.core.publishing import messages
+from workers.core.triggers import Occurrence, Triggers
+
+
+class Deciding:
+    """The decisions of one lane. `salt` makes customer_ref a pseudonym, `seed` decides every draw, `presumed` is for
+    consent.allows, `guidance` tells what is paused and what was learnt; `closing` ends what is begun here.
+    """
+
+    def __init__(
+        self,
+        playbook: Playbook,
+        workspace: Workspace,
+        trigger: Triggers,
+        pace: Pace,
+        closing: Closing,
+        guidance: Callable[[], Guidance],
+        *,
+        salt: str,
+        seed: str,
+        presumed: frozenset[str],
+    ) -> None:
+        self._playbook = playbook
+        self._workspace = workspace
+        self._triggers = trigger
+        self._pace = pace
+        self._closing = closing
+        self._guidance = guidance
+        self._salt = salt
+        self._seed = seed
+        self._presumed = presumed
+
+    def decide(
+        self, profile: Profile, occurrence: Occurrence, now_s: float, timer_due_s: float, *, its_turn: bool
+    ) -> None:
+        """Exactly one ledger record for this occurrence, and a request if the policy says yes.
+
+        Unless it must wait: for the end of the quiet hours, or (when it is not `its_turn` yet) for room on the channel.
+        Then a timer brings it back, and all is checked anew. `timer_due_s` is when it should have been decided.
+        """
+        campaign = occurrence.campaign
+        profile.sends = policy.forget_old_sends(profile.sends, self._playbook.policy.caps, now_s, profile.open)
+        personalised = consent.may_personalise(profile, now_s)
+        situation = Situation(
+            campaign=campaign,
+            decision_id=ids.decision_id(profile.customer_id, campaign.id, occurrence.occurrence_id),
+            now_s=now_s,
+            due_at_s=occurrence.due_at_s,
+            late_s=now_s - timer_due_s,
+            group=(profile.target_group or messages.GENERIC) if personalised else messages.GENERIC,
+            personalised=personalised,
+            guidance=self._guidance(),
+            seed=self._seed,
+            presumed=self._presumed,
+        )
+        ruling = self._ruling(profile, occurrence, situation, its_turn=its_turn)
+        if self._waits(profile, occurrence, ruling):
+            return
+        message_id = None
+        if ruling.channel is not None and ruling.reason in (None, "holdout"):
+            message_id = ids.message_id(profile.customer_id, campaign.id, occurrence.occurrence_id, ruling.channel)
+            kind = "shadow" if ruling.shadow else "holdout" if ruling.reason else "message"
+            profile.sends.append(Send(message_id, now_s, ruling.channel, campaign.category, kind))
+        decision = self._decision(profile, occurrence, situation, ruling, message_id if ruling.asks else None)
+        if message_id is not None and ruling.asks:
+            self._request(profile, message_id, occurrence, situation, ruling)
+        self._triggers.done(profile, occurrence, now_s)
+        self._workspace.put("message.decisions", profile, decision)
+        self._workspace.count("decisions", campaign.id, decision.reason)
+        if ruling.variation_id is not None:
+            self._workspace.count("arms", campaign.id, ruling.variation_id)
+        opened = profile.open.get(message_id) if message_id is not None else None
+        if message_id is not None and opened is not None and self._closing.is_templated(opened):
+            self._closing.templated(profile, message_id, opened, now_s)
+
+    def _ruling(self, profile: Profile, occurrence: Occurrence, situation: Situation, *, its_turn: bool) -> Ruling:
+        objection = occurrence.objection
+        if objection is None and not product_facts.speaks_of(occurrence.line.product_id, self._playbook):
+            objection = "guardrail", f"nobody has described product {occurrence.line.product_id[:64]} (products.yaml)"
+        if objection is None:
+            now_s, turn = situation.now_s, self._pace.turn
+            room = policy.at_once if its_turn else lambda channel: turn(channel, now_s)
+            return policy.rule(profile, self._playbook, situation, room)
+        ruling = Ruling()
+        ruling.failed("occasion", *objection)
+        return ruling
+
+    def _waits(self, profile: Profile, occurrence: Occurrence, ruling: Ruling) -> bool:
+        """Sets the timer of an occurrence that must wait."""
+        if ruling.defer_until_s is None:
+            return False
+        campaign = occurrence.campaign
+        kind = triggers.TURN if ruling.deferred_for == "rate" else triggers.QUIET
+        timer = triggers.timer_id(campaign.id, occurrence.key, kind)
+        self._workspace.timers.set(profile, timer, ruling.defer_until_s)
+        self._workspace.count("deferred", campaign.id, ruling.deferred_for)
+        return True
+
+    def _decision(
+        self, profile: Profile, occurrence: Occurrence, situation: Situation, ruling: Ruling, message_id: str | None
+    ) -> Decision:
+        campaign = occurrence.campaign
+        return Decision(
+            decision_id=situation.decision_id,
+            user_id=profile.customer_id,
+            campaign_id=campaign.id,
+            occurrence_id=occurrence.occurrence_id,
+            trigger=triggers.name(campaign.trigger),
+            decided_at=instant(situation.now_s),
+            reason=_reason(ruling),
+            detail=ruling.checks[-1].detail if ruling.reason else "",
+            checks=ruling.checks,
+            message_id=message_id,
+            channel=ruling.channel,
+            variation_id=ruling.variation_id,
+            experiment_id=_experiment(campaign, ruling),
+            target_group=situation.group,
+            locale=product_facts.language_of(profile, self._playbook)[1],
+            product_id=occurrence.line.product_id,
+            category=campaign.category,
+            mode=campaign.mode,
+            propensity=ruling.propensity,
+            propensities=ruling.chances,
+            holdout_share=self._playbook.policy.holdout if campaign.category == policy.MARKETING else 0.0,
+            due_at=instant(occurrence.due_at_s),
+            policy_version=policy.POLICY_VERSION,
+            playbook_version=self._playbook.version,
+            profile_version=profile.version,
+            snapshot_version=situation.guidance.versions.get(campaign.id, "") if ruling.chances else "",
+            source_event=occurrence.source,
+        )
+
+    def _request(
+        self, profile: Profile, message_id: str, occurrence: Occurrence, situation: Situation, ruling: Ruling
+    ) -> None:
+        """Asks for the words, and sets the deadline after which the template leaves."""
+        campaign, arm, now_s = occurrence.campaign, ruling.arm, situation.now_s
+        language, locale = product_facts.language_of(profile, self._playbook)
+        opened = OpenRequest(
+            decision_id=situation.decision_id,
+            campaign_id=campaign.id,
+            occurrence_id=occurrence.occurrence_id,
+            channel=ruling.channel or "",
+            trigger_key=occurrence.key,
+            locale=locale,
+            language=language,
+            target_group=situation.group,
+            personalised=situation.personalised,
+            product=product_facts.product_facts(occurrence.line, occurrence.currency, self._playbook, language),
+            requested_at=now_s,
+            deadline_at=min(now_s + campaign.deadline_s, occurrence.due_at_s + campaign.ttl_s),
+            expires_at=occurrence.due_at_s + campaign.ttl_s,
+            propensity=ruling.propensity,
+            variation_id=ruling.variation_id,
+            experiment_id=_experiment(campaign, ruling),
+            prompt=arm.prompt if arm is not None else campaign.prompt,
+            tone=arm.tone if arm is not None else None,
+            shadow=ruling.shadow,
+            held_out=ruling.ghost,
+            source=occurrence.source,
+        )
+        self._closing.opened(profile, message_id, opened)
+        if self._closing.is_templated(opened):
+            return  # there are no words to ask for: `decide` ends it
+        request = messages.request(profile, message_id, opened, campaign, self._playbook, self._salt)
+        self._workspace.put("message.requests", profile, request)
+
+    def ask_again(self, customer_id: str) -> None:
+        """Sends a customer's open requests once more: Closing takes one answer of each."""
+        profile = self._workspace.load(customer_id)
+        for message_id, opened in profile.open.items() if profile is not None else ():
+            campaign = self._playbook.campaigns.get(opened.campaign_id)
+            if profile is not None and campaign is not None and opened.held is None:
+                request = messages.request(profile, message_id, opened, campaign, self._playbook, self._salt)
+                self._workspace.put("message.requests", profile, request)
+
+
+def _reason(ruling: Ruling) -> AbortType | Literal["requested"]:
+    """As the ledger has it. Of a campaign in shadow mode nobody hears anything, also where no-send was drawn."""
+    if ruling.shadow and ruling.reason in (None, "no_action_chosen"):
+        return "shadow"
+    return ruling.reason or "requested"
+
+
+def _experiment(campaign: Campaign, ruling: Ruling) -> str | None:
+    """A campaign's arms are one experiment."""
+    return campaign.id if ruling.chances else None

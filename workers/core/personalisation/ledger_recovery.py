@@ -1,0 +1,106 @@
+"""What a lane that has lost its state finds of it in its ledger: whom it wrote to, what it decided, what it still owed an end.
+
+It becomes the first state of the lane: caps hold, no occurrence is decided again, and a request whose words nobody awaits any
+more ends. What customers did is not in the ledger: that comes from the events, as far as these are still there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from schemas import codec
+from schemas.messages import Decision, Outcome
+from workers.core.common import ids
+from workers.core.partition import keys
+from workers.core.profile import model as profiles
+from workers.core.profile.fold import instant
+from workers.core.profile.model import Profile, Send
+from workers.core.stream.published_ids import DECISIONS, OUTCOMES
+from workers.core.stream.records import Output
+from workers.core.triggers import done_key
+
+#: Outcomes behind which a message keeps its place: it was published, or nobody was to hear it.
+_KEEPS_ITS_PLACE = frozenset({"published", "holdout", "shadow"})
+#: Decisions that took a place, and of what kind.
+_KINDS = {"requested": "message", "holdout": "holdout", "shadow": "shadow"}
+LOST = "its lane lost its state before its words came"
+
+
+class Remembered(msgspec.Struct, frozen=True):
+    """One customer: what belongs into the state, and the outcomes that are owed."""
+
+    key: bytes
+    value: bytes
+    owed: list[Output]
+
+
+class Recollection:
+    """Takes one lane's ledger in any order; about 1 KB of memory a decision."""
+
+    def __init__(self) -> None:
+        self._decisions: dict[str, dict[str, Decision]] = {}
+        self._ended: dict[str, str] = {}
+
+    def learn(self, topic: str, value: bytes | None) -> None:
+        """One committed record of the ledger. What cannot be read is not remembered."""
+        try:
+            if topic == DECISIONS:
+                decision = codec.decode(Decision, value)
+                lean = msgspec.structs.replace(decision, checks=[], detail="", propensities={})
+                self._decisions.setdefault(decision.user_id, {})[decision.decision_id] = lean
+            elif topic == OUTCOMES:
+                outcome = codec.decode(Outcome, value)
+                self._ended[outcome.decision_id] = outcome.reason
+        except codec.Malformed:
+            return
+
+    def customers(self, now_s: float) -> Iterator[Remembered]:
+        """Every customer of whom something was decided. What is owed ends at `now_s`, or when it was decided if that is later."""
+        for customer_id, decisions in self._decisions.items():
+            profile = Profile(customer_id=customer_id)
+            owed = []
+            for decision in sorted(decisions.values(), key=lambda one: one.decided_at):
+                at_s, ended = decision.decided_at.timestamp(), self._ended.get(decision.decision_id)
+                profile.done[done_key(decision.campaign_id, decision.occurrence_id)] = at_s
+                if decision.message_id is not None and ended is None:
+                    owed.append(_owed(decision, now_s))
+                    ended = "stale"
+                if (send := _send(decision, ended)) is not None:
+                    profile.sends.append(send)
+                    profile.user_id = customer_id  # nobody else is written to
+                profile.sent += ended == "published"
+            yield Remembered(keys.profile_key(customer_id), profiles.encode_bounded(profile), owed)
+
+
+def _send(decision: Decision, ended: str | None) -> Send | None:
+    """The place that it holds in the caps; None = none."""
+    kind = _KINDS.get(decision.reason)
+    if kind is None or decision.channel is None:
+        return None
+    if kind != "holdout" and ended not in _KEEPS_ITS_PLACE:
+        return None
+    message_id = decision.message_id or ids.message_id(
+        decision.user_id, decision.campaign_id, decision.occurrence_id, decision.channel
+    )
+    return Send(message_id, decision.decided_at.timestamp(), decision.channel, decision.category, kind)
+
+
+def _owed(decision: Decision, now_s: float) -> Output:
+    outcome = Outcome(
+        message_id=decision.message_id or "",
+        decision_id=decision.decision_id,
+        user_id=decision.user_id,
+        campaign_id=decision.campaign_id,
+        channel=decision.channel or "",
+        reason="stale",
+        detail=LOST,
+        locale=decision.locale or "",
+        target_group=decision.target_group or "",
+        product_id=decision.product_id,
+        variation_id=decision.variation_id,
+        requested_at=decision.decided_at,
+        ended_at=max(decision.decided_at, instant(now_s)),
+    )
+    return Output(OUTCOMES, decision.user_id.encode(), codec.encode(outcome))

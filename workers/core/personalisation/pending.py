@@ -1,0 +1,152 @@
+"""What waits in one lane: occasions that are not decided yet, and requests that have not ended; what for, and how many.
+
+It lies in the profile: a timer for each occasion, and `open` for the requests. So it is told from the lane's state, exactly
+and without a record of its own.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Literal, get_args
+
+import msgspec
+
+from schemas.base import Instant
+from workers.core import triggers
+from workers.core.playbook.playbook import Playbook
+from workers.core.profile.fold import instant
+from workers.core.profile.model import OpenRequest, Profile
+from workers.core.triggers import Triggers
+
+#: `delay`: the campaign's own; `quiet_hours`; `rate`: the channel has no room; `words` and `review` of a request;
+#: `release`: its text is ready and waits until it may leave (the end of the night, of a backlog).
+PendingReason = Literal["delay", "quiet_hours", "rate", "words", "review", "release"]
+REASONS: tuple[PendingReason, ...] = get_args(PendingReason)
+_OF_TIMERS: dict[str, PendingReason] = {
+    triggers.TIMER: "delay",
+    triggers.QUIET: "quiet_hours",
+    triggers.TURN: "rate",
+}
+encode_counts = msgspec.msgpack.Encoder().encode
+decode_counts = msgspec.msgpack.Decoder(dict[str, int]).decode
+
+
+class Pending(msgspec.Struct, frozen=True, kw_only=True):
+    """One occasion or request that waits. It is decided, or ends, at `until`, or earlier if what it waits for comes.
+
+    `key`: the cart, product, visit or order it is about. `timezone`: the customer's, where it is known. `idle`: as things
+    stand nothing will come of it, because the campaign's conditions do not hold (any more).
+    """
+
+    reason: PendingReason
+    campaign_id: str
+    trigger: str = ""
+    key: str = ""
+    until: Instant
+    timezone: str | None = None
+    message_id: str | None = None
+    channel: str | None = None
+    idle: bool = False
+
+
+def pending(profile: Profile, playbook: Playbook | None) -> list[Pending]:
+    """Everything that waits for one customer, what comes first first.
+
+    A timer that is due too early stays until it fires (see Triggers): with the `playbook` the time is the one at which it will
+    be decided, and what the customer has settled meanwhile is left out; without it the time is the timer's.
+    """
+    known = Triggers(playbook) if playbook is not None else None
+    occasions: dict[tuple[str, str], Pending] = {}
+    for timer, due_s in profile.timers.items():
+        if (parsed := triggers.parse_timer_id(timer)) is None:
+            continue
+        kind, campaign_id, key = parsed
+        one = Pending(
+            reason=_OF_TIMERS[kind],
+            campaign_id=campaign_id,
+            key=key,
+            until=instant(due_s),
+            timezone=profile.timezone,
+        )
+        if playbook is not None and known is not None:
+            told = _as_it_will_be(profile, playbook, known, one, due_s)
+            if told is None:
+                continue
+            one = told
+        before = occasions.get((campaign_id, key))
+        if before is None or before.until < one.until:  # of two timers the later one decides
+            occasions[campaign_id, key] = one
+    requests = (_of_request(profile, message_id, opened, playbook) for message_id, opened in profile.open.items())
+    return sorted([*occasions.values(), *requests], key=lambda one: (one.until, one.campaign_id, one.key))
+
+
+def _as_it_will_be(
+    profile: Profile, playbook: Playbook, known: Triggers, one: Pending, timer_s: float
+) -> Pending | None:
+    """None = the timer will find nothing to decide."""
+    campaign = playbook.campaigns.get(one.campaign_id)
+    due_s = known.due_at(profile, campaign, one.key) if campaign is not None else None
+    if campaign is None or due_s is None:
+        return None
+    quiet = playbook.policy.quiet_hours
+    return msgspec.structs.replace(
+        one,
+        reason="delay" if due_s > timer_s else one.reason,
+        trigger=triggers.name(campaign.trigger),
+        until=instant(max(due_s, timer_s)),
+        timezone=one.timezone or (quiet.timezone if quiet is not None else None),
+        idle=known.due(profile, campaign, one.key) is None,
+    )
+
+
+def _of_request(profile: Profile, message_id: str, opened: OpenRequest, playbook: Playbook | None) -> Pending:
+    timer_s = next((due_s for timer, due_s in profile.timers.items() if timer.endswith(f"|{message_id}")), None)
+    campaign = playbook.campaigns.get(opened.campaign_id) if playbook is not None else None
+    quiet = playbook.policy.quiet_hours if playbook is not None else None
+    return Pending(
+        reason=reason_of(opened),
+        campaign_id=opened.campaign_id,
+        trigger=triggers.name(campaign.trigger) if campaign is not None else "",
+        key=opened.trigger_key,
+        until=instant(opened.deadline_at if timer_s is None else timer_s),
+        timezone=profile.timezone or (quiet.timezone if quiet is not None else None),
+        message_id=message_id,
+        channel=opened.channel,
+    )
+
+
+def reason_of(opened: OpenRequest) -> PendingReason:
+    """What a request waits for."""
+    if opened.held is None:
+        return "words"
+    return "review" if opened.held.is_in_review else "release"
+
+
+class PendingCounts:
+    """How many wait in a lane, by reason. Moved along with each batch: nothing is scanned but once, at the start."""
+
+    def __init__(self, timers: Mapping[str, int], awaiting: Iterable[Profile]) -> None:
+        """`timers`: committed timers by kind; `awaiting`: the profiles with open requests."""
+        self._timers = Counter(timers)
+        self._requests: Counter[PendingReason] = Counter()
+        self._of_customer: dict[str, Counter[PendingReason]] = {}
+        self.follow(awaiting, {})
+
+    def follow(self, changed: Iterable[Profile], moved: Mapping[str, int]) -> None:
+        """Takes a batch over: the profiles that it changed, and by how many the timers of each kind have become more."""
+        for kind, number in moved.items():
+            self._timers[kind] += number
+        of_customer = self._of_customer
+        for profile in changed:
+            if not profile.open and profile.customer_id not in of_customer:
+                continue
+            self._requests.subtract(of_customer.pop(profile.customer_id, {}))
+            if profile.open:
+                now = of_customer[profile.customer_id] = Counter(map(reason_of, profile.open.values()))
+                self._requests.update(now)
+
+    def by_reason(self) -> dict[str, int]:
+        """Every reason, also those for which nothing waits."""
+        timers = {reason: self._timers[kind] for kind, reason in _OF_TIMERS.items()}
+        return {reason: timers.get(reason, 0) + self._requests[reason] for reason in REASONS}

@@ -1,0 +1,370 @@
+"""personalise: the only writer of a customer. One lane = one partition, in one thread of control.
+
+Events fold into profiles and move timers; timers that fire become occurrences; the policy decides each exactly once;
+candidates are rechecked against the newest profile and published or discarded here, so that neither the recheck nor
+the frequency cap has a race. Feedback that says no (unsubscribed, complained, a dead address) changes the profile here too;
+what another client's partitioner has put into this partition is sent on to that of its customer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import msgspec
+
+from schemas import codec
+from schemas.base import SourceEvent
+from schemas.messages import Candidate, Feedback, ReviewVerdict
+from workers.core import triggers
+from workers.core.catalogue import product_facts
+from workers.core.decisioning.channel_rate import Pace
+from workers.core.decisioning.control_state import NOTHING, Guidance
+from workers.core.errors import InvalidEvent
+from workers.core.partition import keys
+from workers.core.partition.unit_of_work import Workspace
+from workers.core.personalisation.decisions import Deciding
+from workers.core.personalisation.pending import PendingCounts, encode_counts
+from workers.core.personalisation.requests import DEADLINE, Closing
+from workers.core.playbook.playbook import Playbook
+from workers.core.profile import consent, dedupe, public_view
+from workers.core.profile.consent import Rules
+from workers.core.profile.feedback import REFUSALS, hear
+from workers.core.profile.fold import fold, instant
+from workers.core.profile.model import Profile
+from workers.core.segments.conditions import Groups
+from workers.core.stream.dead_letters import dead_letter
+from workers.core.stream.effects import Effects
+from workers.core.stream.records import Output, Record, StateStore
+from workers.core.triggers import Triggers
+
+STAGE = "personalise"
+EVENTS, CANDIDATES, FEEDBACK = "customer.events", "message.candidates", "message.feedback"
+VERDICTS = "message.verdicts"
+#: Header of a control record that ends a replay: the clock may run to this epoch second.
+PUNCTUATION = "attune-punctuation"
+_VIEW = "view"
+#: A timer that, fired, sets itself to a time that has passed comes again so much later: nothing else would move any more [s].
+SPIN_S = 1.0
+_END_OF_TIME_S = 4_102_444_800.0  # 2100-01-01
+
+
+class PersonaliseConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """What a lane must know beside its playbook.
+
+    `clock` `wall`: time is the wall's; `event`: time is that of the events (replay), and stands still while words are
+    awaited, so that the same input gives the same decisions however slow the LLM is. `presumed`: see consent.allows. At
+    most `timers_per_batch` fire in one batch of the live clock, so that a transaction stays small after an outage. `seed`
+    decides every draw; `lanes` share the rate of each channel.
+    """
+
+    clock: Literal["wall", "event"]
+    partition_of: Callable[[bytes], int]
+    salt: str
+    seed: str = "7"
+    lanes: int = 1
+    presumed: frozenset[str] = frozenset()
+    timers_per_batch: int = 1_000
+    cache_size: int = 20_000
+
+
+class Personalise:
+    """One lane. What `apply` returns must be committed before the next call (core.stream.effects.LaneCore)."""
+
+    def __init__(
+        self,
+        config: PersonaliseConfig,
+        playbook: Playbook,
+        store: StateStore,
+        clock_s: float = 0.0,
+        guidance: Callable[[], Guidance] = lambda: NOTHING,
+    ) -> None:
+        self._config = config
+        self._playbook = playbook
+        self._rules = Rules(tuple(playbook.channels), playbook.policy.categories)
+        self._groups = Groups(playbook.audiences, product_facts.reader)
+        self._triggers = Triggers(playbook)
+        self._workspace = Workspace(store, config.cache_size)
+        self._by_event = config.clock == "event"
+        self._closing = Closing(
+            playbook,
+            self._workspace,
+            self._triggers,
+            guidance,
+            seed=config.seed,
+            presumed=config.presumed,
+            live=not self._by_event,
+        )
+        self._deciding = Deciding(
+            playbook,
+            self._workspace,
+            self._triggers,
+            Pace(playbook, self._workspace, config.lanes),
+            self._closing,
+            guidance,
+            salt=config.salt,
+            seed=config.seed,
+            presumed=config.presumed,
+        )
+        awaiting = [*filter(None, map(self._workspace.load, self._workspace.awaiting_at_start))]
+        self._closing.awaited = sum(one.held is None for profile in awaiting for one in profile.open.values())
+        self._pending = PendingCounts(self._workspace.timers_at_start, awaiting)
+        self._clock_s = clock_s
+        self._show: set[str] = set()
+        self._unsorted: set[str] = set()
+        self._asks_again = self._closing.awaited > 0  # the answers of an interrupted replay may be gone
+
+    def apply(self, records: list[Record], wall_s: float, *, caught_up: bool) -> Effects:
+        """See core.stream.effects.LaneCore."""
+        self._workspace.begin()
+        if self._by_event and self._asks_again:
+            self._asks_again = False
+            for customer_id in self._workspace.awaiting_at_start:
+                self._deciding.ask_again(customer_id)
+        if not self._by_event:
+            self._clock_s = max(self._clock_s, wall_s)
+        deferred = self._apply_all(records, wall_s)
+        while deferred and not self._closing.awaited:  # the awaited words were among the records
+            deferred = self._apply_all(deferred, wall_s)
+        if not self._by_event and caught_up:
+            self._advance(self._clock_s)
+        for profile in self._workspace.changed.values():
+            self._refresh(profile)
+        self._count_pending()
+        effects = self._workspace.finish(self._clock_s)
+        effects.deferred = deferred
+        return effects
+
+    def _apply_all(self, records: list[Record], wall_s: float) -> list[Record]:
+        """Applies records in order; returns the events that must wait, in theirs."""
+        deferred: list[Record] = []
+        for record in records:
+            if record.topic == EVENTS and deferred:
+                deferred.append(record)
+                continue
+            try:
+                if not self._apply_one(record):
+                    deferred.append(record)
+            except InvalidEvent as error:
+                letter = dead_letter(record, STAGE, error, instant(wall_s))
+                self._workspace.effects.outputs.append(letter)
+                self._workspace.count("dead_letters", STAGE, error.reason)
+        return deferred
+
+    def _apply_one(self, record: Record) -> bool:
+        """False = not now: the record must come again when the awaited words are here."""
+        match record.topic:
+            case "customer.events":
+                return self._event(record)
+            case "message.candidates":
+                self._candidate(record)
+                return True
+            case "message.feedback":
+                self._feedback(record)
+                return True
+            case "message.verdicts":
+                self._verdict(record)
+                return True
+            case _:
+                raise InvalidEvent("unknown_topic", record.topic)
+
+    # -- events and candidates ---------------------------------------------------------------------------------------
+
+    def _event(self, record: Record) -> bool:
+        if self._by_event and record.value is None and (until_s := _punctuation(record)) is not None:
+            return self._advance(until_s)
+        try:
+            event = codec.decode_event(record.value)
+        except codec.Malformed as error:
+            raise InvalidEvent(error.reason, error.detail) from error
+        customer_id, at_s = event.customer_id, event.timestamp.timestamp()
+        if record.key != customer_id.encode():
+            raise InvalidEvent("key_mismatch", "the record's key is not the customer of its value")
+        if not 0 <= at_s < _END_OF_TIME_S:
+            raise InvalidEvent("bad_timestamp", "before 1970 or after 2100")
+        if self._by_event:
+            if at_s < self._clock_s - dedupe.KEEP_HOURS * 3600:
+                self._workspace.count("events", "late")  # its id may be forgotten: it could be a repetition
+                return True
+            if not self._advance(at_s):
+                return False
+        workspace = self._workspace
+        profile = workspace.load(customer_id)
+        if profile is None:
+            if self._config.partition_of(record.key) != record.partition:
+                raise InvalidEvent("wrong_partition", "the key belongs elsewhere: produce with the murmur2 partitioner")
+            profile = workspace.create(customer_id)
+        if dedupe.is_duplicate(profile, event.message_id, at_s, lambda hour: workspace.event_ids(hour, customer_id)):
+            workspace.count("events", "duplicate")
+            return True
+        source = SourceEvent(record.topic, record.partition, record.offset)
+        known_s = self._known_by(record)
+        if event.received_at is not None and event.received_at.timestamp() >= consent.CLOCK_NEVER_SET_S:
+            known_s = min(known_s, event.received_at.timestamp())
+        folded = fold(profile, event, at_s, source, self._playbook.products, now_s=known_s, rules=self._rules)
+        workspace.touch(profile)
+        if folded.more or self._groups.may_ask_for(folded.counted):
+            self._unsorted.add(customer_id)
+        workspace.count("events", "late" if at_s < self._clock_s - dedupe.KEEP_HOURS * 3600 else "applied")
+        self._triggers.rearm(profile, folded, workspace.timers)
+        if folded.consent:
+            workspace.remember_consent(profile, folded.consent)
+        if folded.consent or folded.traits_changed:
+            self._show.add(customer_id)
+        if profile.published and (folded.consent or folded.traits_changed or folded.carts or folded.orders):
+            self._closing.recall(profile, self._clock_s)
+        return True
+
+    def _known_by(self, record: Record) -> float:
+        """When a word in this record was said at the latest [s]: the log had it then, whatever our own clock says. In a replay
+        the log is of today.
+        """
+        return self._clock_s if self._by_event or record.appended_at_s <= 0 else record.appended_at_s
+
+    def _candidate(self, record: Record) -> None:
+        try:
+            candidate = codec.decode(Candidate, record.value)
+        except codec.Malformed as error:
+            raise InvalidEvent(error.reason, error.detail) from error
+        if record.key != candidate.user_id.encode():
+            raise InvalidEvent("key_mismatch", "the record's key is not the customer of its value")
+        self._closing.candidate(self._workspace.load(candidate.user_id), candidate, self._clock_s)
+
+    def _verdict(self, record: Record) -> None:
+        try:
+            verdict = codec.decode(ReviewVerdict, record.value)
+        except codec.Malformed as error:
+            raise InvalidEvent(error.reason, error.detail) from error
+        if record.key != verdict.user_id.encode():
+            raise InvalidEvent("key_mismatch", "the record's key is not the customer of its value")
+        self._closing.verdict(self._workspace.load(verdict.user_id), verdict, self._clock_s)
+
+    def _feedback(self, record: Record) -> None:
+        try:
+            feedback = codec.decode(Feedback, record.value)
+        except codec.Malformed as error:
+            raise InvalidEvent(error.reason, error.detail) from error
+        key = feedback.user_id.encode()
+        home = self._config.partition_of(key)
+        if home != record.partition:  # other clients' partitioners: the word goes on to where its customer is
+            self._workspace.effects.outputs.append(Output(FEEDBACK, key, record.value, home))
+            self._workspace.count("feedback_misplaced")
+            return
+        profile = self._workspace.load(feedback.user_id)
+        if profile is None:
+            if feedback.status not in REFUSALS:
+                return  # nobody whom we could write to
+            profile = self._workspace.create(feedback.user_id)
+            profile.user_id = feedback.user_id
+        known_s = self._known_by(record) or feedback.timestamp.timestamp()
+        heard = hear(profile, feedback, self._playbook, known_s)
+        if heard.changed:
+            self._workspace.touch(profile)
+            self._closing.recall(profile, self._clock_s)
+        if heard.consent:
+            self._workspace.remember_consent(profile, heard.consent)
+            self._show.add(profile.customer_id)
+
+    # -- time --------------------------------------------------------------------------------------------------------
+
+    def _advance(self, to_s: float) -> bool:
+        """Lets the clock run to `to_s`, firing what is due in order. False = it stopped: words are awaited."""
+        fired = 0
+        while not (self._by_event and self._closing.awaited):
+            if not self._by_event and fired >= self._config.timers_per_batch:
+                self._workspace.effects.more_due = True
+                return False
+            due = self._workspace.timers.pop_due(to_s)
+            if due is None:
+                self._clock_s = max(self._clock_s, to_s)
+                return True
+            due_s, customer_id, timer = due
+            profile = self._workspace.load(customer_id)
+            if profile is None or profile.timers.get(timer) != due_s:
+                continue  # cancelled or moved in this batch
+            if self._by_event:
+                self._clock_s = max(self._clock_s, due_s)
+            fired += 1
+            self._workspace.timers.fired(profile, timer)
+            self._workspace.touch(profile)
+            try:
+                self._fire(profile, timer, due_s)
+            except Exception as error:  # noqa: BLE001 # whatever it is: everybody else's timers wait behind it
+                self._failed(profile, timer, error)
+            for again in triggers.alike(timer):
+                if profile.timers.get(again, _END_OF_TIME_S) <= self._clock_s:
+                    self._workspace.timers.set(profile, again, self._clock_s + SPIN_S)
+        return False
+
+    def _fire(self, profile: Profile, timer: str, due_s: float) -> None:
+        if timer == _VIEW:
+            self._show.add(profile.customer_id)
+        elif timer.startswith(DEADLINE):
+            self._closing.deadline(profile, timer.removeprefix(DEADLINE), self._clock_s)
+        elif (parsed := triggers.parse_timer_id(timer)) is not None:
+            self._occurrence_due(profile, due_s, *parsed)
+
+    def _failed(self, profile: Profile, timer: str, error: Exception) -> None:
+        """A timer has raised: it is gone, and what it was to end ends without a message. No record is to blame, so its dead
+        letter has none; the reason and the kind of timer lead to the fault.
+        """
+        key = profile.customer_id.encode()
+        partition = self._config.partition_of(key)
+        place = Record(topic="personalise-state", partition=partition, offset=0, key=key, value=None, appended_at_s=0.0)
+        detail = f"timer {timer[:200]}: {type(error).__name__}: {error}"
+        letter = dead_letter(place, STAGE, InvalidEvent("timer_failed", detail), instant(self._clock_s), complete=False)
+        self._workspace.effects.outputs.append(letter)
+        self._workspace.count("dead_letters", STAGE, "timer_failed")
+        if timer.startswith(DEADLINE):
+            self._closing.abandon(profile, timer.removeprefix(DEADLINE), self._clock_s)
+
+    def _occurrence_due(self, profile: Profile, timer_due_s: float, kind: str, campaign_id: str, key: str) -> None:
+        campaign = self._playbook.campaigns.get(campaign_id)
+        due_s = self._triggers.due_at(profile, campaign, key) if campaign else None
+        if campaign is None or due_s is None:
+            return
+        if due_s > self._clock_s:  # the customer went on, or the playbook's delay has grown since the timer was set
+            self._workspace.timers.set(profile, triggers.timer_id(campaign_id, key), due_s)
+        elif (occurrence := self._triggers.due(profile, campaign, key)) is not None:
+            if self._sort(profile):
+                self._show.add(profile.customer_id)
+            its_turn = kind == triggers.TURN
+            self._deciding.decide(profile, occurrence, self._clock_s, max(timer_due_s, due_s), its_turn=its_turn)
+
+    def _count_pending(self) -> None:
+        """Brings the counts of what waits up to date; a batch that changes somebody keeps them with the lane's state."""
+        workspace, counts = self._workspace, self._pending
+        counts.follow(workspace.changed.values(), workspace.timers.moved)
+        workspace.effects.pending = counts.by_reason()
+        if workspace.changed:
+            workspace.store(keys.PENDING, encode_counts(workspace.effects.pending))
+
+    # -- what others see ---------------------------------------------------------------------------------------------
+
+    def _sort(self, profile: Profile) -> bool:
+        """Brings target group and segments up to date; True if they changed."""
+        known = product_facts.known(profile, self._clock_s)
+        group, segments = self._groups.target_group(known), self._groups.segments(known)
+        changed = (group, segments) != (profile.target_group, profile.segments)
+        profile.target_group, profile.segments = group, segments
+        self._unsorted.discard(profile.customer_id)
+        return changed
+
+    def _refresh(self, profile: Profile) -> None:
+        """Shows the public view when it is time, in the groups of that time. What only fades is looked at then too."""
+        due_s = profile.viewed_at + public_view.VIEW_INTERVAL_S
+        showing = profile.customer_id in self._show or self._clock_s >= due_s
+        unsorted = showing or profile.target_group is None or profile.customer_id in self._unsorted
+        changed = self._sort(profile) if unsorted else False
+        if changed or showing:
+            self._show.discard(profile.customer_id)
+            profile.viewed_at = self._clock_s
+            self._workspace.timers.cancel(profile, _VIEW)
+            shown = public_view.profile_view(profile, self._playbook.version, self._clock_s)
+            self._workspace.put("customer.profiles", profile, shown)
+        elif _VIEW not in profile.timers:
+            self._workspace.timers.set(profile, _VIEW, due_s)
+
+
+def _punctuation(record: Record) -> float | None:
+    return next((float(value) for name, value in record.headers if name == PUNCTUATION), None)

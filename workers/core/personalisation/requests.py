@@ -1,0 +1,316 @@
+"""Ends each request once: with the words that came, after a person's verdict, or with the template.
+
+Whatever leaves, leaves by one gate (`Closing._leave`), and only when a timer has fired: then all that the log held before is
+applied. Words and verdicts that come are held, with a timer that is due at once; so what a customer has said meanwhile is
+known before anything leaves, be it minutes behind in a backlog. At the gate everything is checked anew, the night included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import inf
+
+import msgspec
+
+from schemas.messages import Candidate, Message, MessageText, Review, ReviewVerdict
+from schemas.topics import message_topic
+from workers.core import guardrails
+from workers.core.decisioning import policy
+from workers.core.decisioning.control_state import Guidance
+from workers.core.generation.templates import Situation, template_text
+from workers.core.partition import timers
+from workers.core.partition.unit_of_work import Workspace
+from workers.core.playbook.playbook import Playbook
+from workers.core.profile.fold import instant
+from workers.core.profile.model import MAX_SKETCHES, Held, OpenRequest, Profile
+from workers.core.publishing import cancellations, messages, review_rules
+from workers.core.text import near_duplicates
+from workers.core.triggers import Objection, Triggers
+
+#: Prefix of the timer that ends the waiting for a request's words, verdict or morning.
+DEADLINE = f"{timers.DEADLINE}|"
+
+
+class Closing:
+    """How the open requests of one lane end. `live` False = a replay: it has no people who look, and no backlog when words come,
+    because its clock stands still for them; the other arguments are those of Deciding.
+
+    `awaited` counts the requests whose words are awaited; who makes one for a lane with open requests sets it.
+    """
+
+    def __init__(
+        self,
+        playbook: Playbook,
+        workspace: Workspace,
+        trigger: Triggers,
+        guidance: Callable[[], Guidance],
+        *,
+        seed: str,
+        presumed: frozenset[str],
+        live: bool,
+    ) -> None:
+        self._playbook = playbook
+        self._workspace = workspace
+        self._triggers = trigger
+        self._guidance = guidance
+        self._seed = seed
+        self._presumed = presumed
+        self._live = live
+        self.awaited = 0
+
+    def opened(self, profile: Profile, message_id: str, request: OpenRequest) -> None:
+        """A request begins: its words are awaited until its deadline, unless a provider's template needs none."""
+        profile.open[message_id] = request
+        self.awaited += 1
+        if not self.is_templated(request):
+            self._workspace.timers.set(profile, DEADLINE + message_id, request.deadline_at)
+
+    def is_templated(self, opened: OpenRequest) -> bool:
+        """Whether a provider's template leaves, so that nobody writes words: `templated` ends it."""
+        channel = self._playbook.channels.get(opened.channel)
+        return channel is not None and channel.is_templated(opened.language)
+
+    def templated(self, profile: Profile, message_id: str, opened: OpenRequest, now_s: float) -> None:
+        """Publishes a provider's template at once: the timer that has decided it opens the gate."""
+        self._leave(profile, message_id, opened, Held(text=MessageText()), now_s)
+
+    def candidate(self, profile: Profile | None, candidate: Candidate, now_s: float) -> None:
+        """The words have come. Those for a request that does not await any (repeated, or too late) change nothing."""
+        opened = profile.open.get(candidate.message_id) if profile is not None else None
+        if profile is None or opened is None or opened.held is not None:
+            self._workspace.count("candidates", "ignored")
+            return
+        self._workspace.count("candidates", "taken")
+        held = Held(text=candidate.text, candidate=candidate)
+        why = self._why_review(candidate, opened)
+        if why and self._objection(profile, opened, now_s) is None:
+            self._ask(profile, candidate.message_id, opened, held, why, now_s)
+        else:
+            self._release(profile, candidate.message_id, opened, held, now_s)
+
+    def verdict(self, profile: Profile | None, verdict: ReviewVerdict, now_s: float) -> None:
+        """A person has looked. A text that nobody was asked about (repeated, too late) and a mere rating change nothing.
+
+        An edited text that the guardrails reject is refused: the review goes on until its end.
+        """
+        opened = profile.open.get(verdict.message_id) if profile is not None else None
+        held = opened.held if opened is not None else None
+        if verdict.verdict == "rate" or profile is None or opened is None or held is None or not held.is_in_review:
+            self._workspace.count("reviews", "rated" if verdict.verdict == "rate" else "ignored")
+            return
+        match verdict.verdict:
+            case "approve":
+                held.reviewed = "approved"
+            case "edit" if (edited := self._edited(held, opened, verdict)) is not None:
+                held = edited
+            case "edit":
+                self._workspace.count("reviews", "refused")
+                return
+            case "reject" if self._playbook.policy.review.on_reject == "template":
+                held = self._template(opened)
+            case "reject":
+                self._workspace.count("reviews", "rejected")
+                reason = f"a reviewer said: {', '.join(verdict.reasons)}" if verdict.reasons else "a reviewer said no"
+                objection = self._objection(profile, opened, now_s) or ("rejected", reason)
+                self._end(profile, verdict.message_id, opened, held, now_s, objection)
+                return
+        self._workspace.count("reviews", held.reviewed or "rejected")
+        self._release(profile, verdict.message_id, opened, held, now_s)
+
+    def deadline(self, profile: Profile, message_id: str, now_s: float) -> None:
+        """The waiting ends, without any help from outside: for words with the template, for people as the playbook says."""
+        opened = profile.open.get(message_id)
+        if opened is None:
+            return
+        held = opened.held
+        if held is None:
+            held = self._template(opened)
+        elif held.is_in_review:
+            self._workspace.count("reviews", "timeout")
+            if (unreviewed := self._unreviewed(opened, held)) is None:
+                self._discard_unreviewed(profile, message_id, opened, held, now_s)
+                return
+            held = unreviewed
+        self._leave(profile, message_id, opened, held, now_s)
+
+    # -- people ------------------------------------------------------------------------------------------------------
+
+    def _why_review(self, candidate: Candidate, opened: OpenRequest) -> str:
+        rules = self._playbook.policy.review
+        if not self._live or opened.channel not in self._playbook.channels:
+            return ""
+        return review_rules.why_review(candidate, opened, rules, self._guidance(), self._seed)
+
+    def _ask(self, profile: Profile, message_id: str, opened: OpenRequest, held: Held, why: str, now_s: float) -> None:
+        """Lets the text wait for a verdict."""
+        until_s = review_rules.ends_at(opened, self._playbook.policy.review, now_s)
+        if until_s <= now_s:
+            self._workspace.count("reviews", "no_time")
+            if (unreviewed := self._unreviewed(opened, held)) is None:
+                self._discard_unreviewed(profile, message_id, opened, held, now_s)
+            else:
+                self._release(profile, message_id, opened, unreviewed, now_s)
+            return
+        self._hold(profile, message_id, opened, held, until_s)
+        candidate = held.candidate
+        review = Review(
+            message_id=message_id,
+            user_id=profile.customer_id,
+            campaign_id=opened.campaign_id,
+            channel=opened.channel,
+            locale=opened.locale,
+            target_group=opened.target_group,
+            product=opened.product,
+            text=held.text,
+            prompt=opened.prompt,
+            language=opened.language,
+            prompt_version=candidate.prompt_version if candidate else "",
+            verdicts=candidate.verdicts if candidate else [],
+            why=why,
+            asked_at=instant(now_s),
+            timeout_at=instant(until_s),
+        )
+        self._workspace.put("message.reviews", profile, review)
+        self._workspace.count("reviews", "asked")
+
+    def _edited(self, held: Held, opened: OpenRequest, verdict: ReviewVerdict) -> Held | None:
+        """The text as the reviewer would have it; None = the guardrails reject it."""
+        if verdict.text is None or held.candidate is None or opened.channel not in self._playbook.channels:
+            return None
+        about = Situation(
+            language=opened.language, channel=opened.channel, product=opened.product, locale=opened.locale
+        )
+        checked = guardrails.check(verdict.text, about, self._playbook)
+        if not guardrails.passed(checked):
+            return None
+        candidate = msgspec.structs.replace(held.candidate, verdicts=checked)
+        return Held(text=verdict.text, candidate=candidate, reviewed="edited")
+
+    def _unreviewed(self, opened: OpenRequest, held: Held) -> Held | None:
+        """What leaves although nobody has looked in time; None = nothing."""
+        match self._playbook.policy.review.on_timeout:
+            case "publish":
+                held.reviewed = "timeout"
+                return held
+            case "template":
+                return self._template(opened)
+            case "discard":
+                return None
+
+    def _discard_unreviewed(
+        self, profile: Profile, message_id: str, opened: OpenRequest, held: Held, now_s: float
+    ) -> None:
+        objection = self._objection(profile, opened, now_s) or ("rejected", "nobody looked at it in time")
+        self._end(profile, message_id, opened, held, now_s, objection)
+
+    # -- the gate ----------------------------------------------------------------------------------------------------
+
+    def _release(self, profile: Profile, message_id: str, opened: OpenRequest, held: Held, now_s: float) -> None:
+        """A text is ready: it leaves as soon as the gate opens. What must not leave ends at once: that needs no gate."""
+        held.released = True
+        if (objection := self._objection(profile, opened, now_s)) is not None:
+            self._end(profile, message_id, opened, held, now_s, objection)
+        elif self._live:
+            self._hold(profile, message_id, opened, held, now_s)
+        else:
+            self._leave(profile, message_id, opened, held, now_s)
+
+    def _leave(self, profile: Profile, message_id: str, opened: OpenRequest, held: Held, now_s: float) -> None:
+        """Publishes or discards what is ready, or lets it wait on until the customer's night is over."""
+        objection = self._objection(profile, opened, now_s)
+        if objection is None:
+            category = self._playbook.campaigns[opened.campaign_id].category
+            awake_s = policy.awake_at(profile, self._playbook, opened.channel, category, now_s)
+            if now_s < awake_s < opened.expires_at:
+                held.released = True
+                self._hold(profile, message_id, opened, held, awake_s)
+                return
+            if awake_s == inf:
+                objection = "missing_timezone", "the customer's time zone is not known any more"
+            elif awake_s > now_s:
+                objection = "quiet_hours", "it was ready at night, and expires before the morning"
+        self._end(profile, message_id, opened, held, now_s, objection)
+
+    def _hold(self, profile: Profile, message_id: str, opened: OpenRequest, held: Held, until_s: float) -> None:
+        """Lets a text wait until `until_s`; a moment that has come is the next one at which timers fire."""
+        self._no_longer_awaited(opened)
+        opened.held = held
+        self._workspace.touch(profile)
+        self._workspace.timers.set(profile, DEADLINE + message_id, until_s)
+
+    # -- the end -----------------------------------------------------------------------------------------------------
+
+    def abandon(self, profile: Profile, message_id: str, now_s: float) -> None:
+        """Ends a request that cannot be ended otherwise: an error of ours. Nothing leaves."""
+        opened = profile.open.get(message_id)
+        if opened is not None:
+            self._end(profile, message_id, opened, Held(text=MessageText()), now_s, ("stale", "it could not be ended"))
+
+    def _template(self, opened: OpenRequest) -> Held:
+        """The hand-written words. Empty if the campaign has left the playbook while the request was open."""
+        campaign = self._playbook.campaigns.get(opened.campaign_id)
+        if campaign is None:
+            return Held(text=MessageText())
+        group = opened.target_group if opened.personalised else None
+        text, version = template_text(
+            self._playbook,
+            campaign.prompt,
+            opened.language,
+            group,
+            opened.channel,
+            opened.product,
+            tone=opened.tone,
+            locale=opened.locale,
+        )
+        return Held(text=text, template_version=version)
+
+    def _objection(self, profile: Profile, opened: OpenRequest, now_s: float) -> Objection | None:
+        return messages.objection(
+            profile, opened, self._playbook, self._triggers, self._guidance(), now_s, self._presumed, self._seed
+        )
+
+    def _end(
+        self,
+        profile: Profile,
+        message_id: str,
+        opened: OpenRequest,
+        held: Held,
+        now_s: float,
+        objection: Objection | None,
+    ) -> None:
+        """Publishes, or discards for the reason given: the one outcome of this request."""
+        workspace, message = self._workspace, None
+        if objection is None:  # first of all: if that raises, the request is still there to be abandoned
+            made = messages.message(profile, message_id, opened, held, self._playbook, now_s)
+            message, objection = (made, None) if isinstance(made, Message) else (None, made)
+        workspace.touch(profile)
+        self._no_longer_awaited(opened)
+        del profile.open[message_id]
+        workspace.timers.cancel(profile, DEADLINE + message_id)
+        if message is not None:
+            self._publish(profile, opened, message, held.text.body, now_s)
+        ended = messages.outcome(profile, message_id, opened, objection, message, now_s)
+        workspace.put("message.outcomes", profile, ended)
+        workspace.count("outcomes", opened.campaign_id, ended.reason)
+        workspace.observe("request_seconds", now_s - opened.requested_at, opened.campaign_id)
+
+    def recall(self, profile: Profile, now_s: float) -> None:
+        """Calls back what was published to this customer and must not be delivered any more."""
+        for cancellation in cancellations.recalls(profile, self._playbook, self._triggers, now_s, self._presumed):
+            self._workspace.put("message.cancellations", profile, cancellation)
+            self._workspace.count("cancellations", cancellation.channel, cancellation.reason)
+
+    def _no_longer_awaited(self, opened: OpenRequest) -> None:
+        """Before its words are held, or it ends."""
+        self.awaited -= opened.held is None
+
+    def _publish(self, profile: Profile, opened: OpenRequest, message: Message, body: str, now_s: float) -> None:
+        self._workspace.put(message_topic(opened.channel), profile, message)
+        profile.sent += 1
+        for send in profile.sends:
+            if send.message_id == message.message_id:
+                send.at = now_s  # from now on the caps count from when it left
+        cancellations.remember(profile, opened, message, now_s)
+        if body:
+            profile.sketches = [*profile.sketches, near_duplicates.sketch(body)][-MAX_SKETCHES:]
+        self._workspace.count("messages", opened.channel, message.provenance.generated_by, opened.language)

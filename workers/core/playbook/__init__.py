@@ -1,0 +1,1 @@
+"""Marketing knowledge as structs: audiences, campaigns, copy, policy."""

@@ -1,0 +1,148 @@
+"""policy.yaml as plain structs: what holds for every campaign of a playbook.
+
+Times are seconds; languages are BCP 47 primary tags (`zh`, `en`).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from schemas.base import Category, Probability
+from schemas.names import normal
+from workers.core.playbook.base import Id, PositiveSeconds, Texts
+from workers.core.playbook.base import Strict as _Strict
+
+#: An ISO 3166-1 country code, or a UN M.49 area (419), as they stand in a locale.
+Region = Annotated[str, Meta(pattern=r"^([A-Z]{2}|[0-9]{3})$")]
+
+
+class Cap(_Strict, frozen=True, kw_only=True):
+    """At most `messages` of a category in any window of `per_s` seconds, over all channels or one."""
+
+    messages: Annotated[int, Meta(ge=1)]
+    per_s: PositiveSeconds
+    category: Category = "marketing"
+    channel: Id | None = None
+
+
+TimeOfDay = Annotated[str, Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
+
+
+class QuietHours(_Strict, frozen=True, kw_only=True):
+    """From `start` to `end` (may pass midnight) in the customer's zone no marketing leaves: it waits for `end`.
+
+    `timezone`: for customers whose zone is not known; None = they get nothing (`missing_timezone`). `channels` None = all.
+    """
+
+    start: TimeOfDay
+    end: TimeOfDay
+    timezone: str | None = None
+    channels: list[Id] | None = None
+
+
+class Rewards(_Strict, frozen=True, kw_only=True):
+    """What became of a decision, as a number to learn from: the sum of what happened, each once."""
+
+    opened: float = 0.0
+    clicked: float = 0.3
+    replied: float = 0.3
+    converted: float = 1.0
+    unsubscribed: float = -1.0
+    complained: float = -2.0
+
+
+class Learning(_Strict, frozen=True, kw_only=True):
+    """How the system learns. `epsilon` of all choices is spread evenly over the arms, so that each stays measurable.
+
+    `attribution_s`: what a customer does that long after a decision counts for it. `metrics_window_s`: decisions of one
+    such window share a record of feedback.metrics. `prior_trials`: how many trials the common prior of all arms weighs.
+    """
+
+    epsilon: Annotated[float, Meta(gt=0, le=1)] = 0.1
+    attribution_s: PositiveSeconds = 86_400.0
+    metrics_window_s: PositiveSeconds = 3600.0
+    prior_trials: Annotated[float, Meta(gt=0)] = 4.0
+    rewards: Rewards = Rewards()
+
+
+class ReviewRules(_Strict, frozen=True, kw_only=True):
+    """Which texts of a model a person must see before they leave, and what becomes of those that nobody looks at.
+
+    `new_prompts`: all texts of a prompt version that nobody has trusted yet (`attune review trust`). `after_reask`: those of
+    which an earlier draft was rejected. `sample`: this share of the others. The wait ends after `timeout_s`, and always
+    before the message expires: then `on_timeout` holds. Templates and texts of the pool are words of people already.
+    """
+
+    new_prompts: bool = False
+    after_reask: bool = False
+    sample: Probability = 0.0
+    timeout_s: PositiveSeconds = 14_400.0
+    on_timeout: Literal["template", "publish", "discard"] = "template"
+    on_reject: Literal["template", "discard"] = "discard"
+
+
+class Market(_Strict, frozen=True, kw_only=True):
+    """A place whose law and custom a text must hold to: customers whose locale names one of its `regions` (core.playbook.markets).
+
+    `rule_packs` are ids of guardrails.packs. `ai_label` goes with the model's texts there, before the policy's own; with
+    `ai_label_required` a label must be there in every language.
+    """
+
+    id: Id
+    regions: list[Region] = []
+    rule_packs: list[Id] = []
+    ai_label: Texts = {}
+    ai_label_required: bool = False
+
+
+class Voice(_Strict, frozen=True, kw_only=True):
+    """How the brand speaks. Prompts see `hint`; no text may hold the words to `avoid`, which match like banned words."""
+
+    hint: Texts = {}
+    avoid: list[Annotated[str, Meta(pattern=r"\S")]] = []
+
+
+Host = Annotated[str, Meta(pattern=r"^(\*\.)?[a-z0-9-]+(\.[a-z0-9-]+)+$")]
+#: A channel with a purpose, a purpose on all channels (which can only be refused so), or `personalisation`.
+ConsentTarget = Annotated[str, Meta(pattern=r"^(([a-z][a-z0-9_-]*:)?(marketing|transactional)|personalisation)$")]
+
+
+class Policy(_Strict, frozen=True, kw_only=True):
+    """policy.yaml: what holds for every campaign. Consent is default deny and cannot be switched off here.
+
+    `holdout`: the share of customers who never hear any marketing, so that its effect can be measured; of what they would
+    have heard, the words of a `ghost_share` are written all the same, for comparison. `allowlist`: the
+    user_ids who hear campaigns of mode `allowlist`. `default_market`: language → the market of customers whose locale
+    names no region, or one of no market. `neutral_words`, per language: words and phrases that claim nothing, beside those
+    of the package. `consent_categories`: what the categories of the shop's own consent dialogue (Segment's
+    `context.consent.categoryPreferences`) allow or refuse.
+
+    `undescribed_products`: of products that only events know, `refuse` sends no message; `unnamed` speaks of them by
+    categories that the playbook names and brands of one word, `named` by what an event calls them as well: only where nobody
+    but the shop can send events. Their links and pictures leave only if they are https on a host of the playbook's own
+    products, or on one of `link_hosts` or its subdomains.
+    """
+
+    caps: list[Cap] = []
+    quiet_hours: QuietHours | None = None
+    holdout: Probability = 0.0
+    ghost_share: Probability = 0.0
+    allowlist: list[str] = []
+    learning: Learning = Learning()
+    review: ReviewRules = ReviewRules()
+    banned_words: dict[str, list[str]] = {}
+    neutral_words: dict[str, list[str]] = {}
+    ai_label: Texts = {}
+    markets: list[Market] = []
+    default_market: dict[str, Id] = {}
+    voice: Voice = Voice()
+    consent_categories: dict[str, list[ConsentTarget]] = {}
+    undescribed_products: Literal["refuse", "unnamed", "named"] = "refuse"
+    link_hosts: list[Host] = []
+
+    @property
+    def categories(self) -> dict[str, tuple[str, ...]]:
+        """`consent_categories` by the normal form of their names."""
+        return {normal(name): tuple(targets) for name, targets in self.consent_categories.items()}

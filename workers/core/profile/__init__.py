@@ -1,0 +1,1 @@
+"""One customer's state, and how events and feedback change it."""

@@ -1,0 +1,220 @@
+"""Consent: default deny, per channel and purpose; the customer's newest word holds, whatever order it arrives in.
+
+A yes must be clear: its status, channel and purpose are names that are known. A no is heard however it is spelt: where its
+channel or purpose means nothing to us it holds for all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+
+import msgspec
+
+from schemas.base import TraitValue
+from schemas.events import SEGMENT_CONSENT_UPDATED, AnyEvent, Properties, Track
+from schemas.names import match, normal
+from schemas.topics import CHANNELS
+from schemas.values import agreed
+from workers.core.profile import ages
+from workers.core.profile.model import Consent, ConsentChange, Profile
+
+PERSONALISATION = "personalisation"
+MARKETING, TRANSACTIONAL = "marketing", "transactional"
+#: Stands for every channel in the key of a no: those that a playbook gets later are refused, too.
+EVERY = "*"
+#: Sources that repeat what they know with every event.
+DIALOGUE, FROM_TRAITS = "consent dialogue", "traits"
+CHOICE = "consent choice"
+STATES = frozenset({DIALOGUE, FROM_TRAITS})
+#: What a clock says that was never set: the year 2000 and before [s since the epoch].
+CLOCK_NEVER_SET_S = 946_684_800.0
+#: Where the customer said it, and which text was shown [characters].
+_MAX_PROOF = 128
+
+_SPELT_PERSONALISATION = frozenset(
+    {"personalisation", "personalization", "personalised", "personalized", "personalise", "personalize", "profiling"}
+    | {"个性化", "个性化推荐"}
+)
+#: Other words for what is refused here. A yes to one of them is no clear yes to marketing.
+_SPELT_MARKETING = frozenset(
+    {
+        "advertising",
+        "advertisement",
+        "advertisements",
+        "ads",
+        "commercial",
+        "directmarketing",
+        "marketingcommunications",
+    }
+    | {"newsletter", "newsletters", "promo", "promotion", "promotions", "promotional", "offers", "营销", "广告"}
+)
+_SPELT_TRANSACTIONAL = frozenset({"transaction", "transactions", "operational", "service", "servicemessages"})
+_SPELT_CHANNELS = {
+    "email": frozenset({"mail", "mails", "emails", "emailaddress", "邮件", "电子邮件", "邮箱"}),
+    "push": frozenset({"pushnotification", "pushnotifications", "mobilepush", "webpush", "apppush", "推送"}),
+    "sms": frozenset({"text", "texts", "textmessage", "textmessages", "shortmessage", "短信"}),
+    "in_app": frozenset({"inappmessage", "inappmessages", "inappmessaging", "应用内", "站内信"}),
+}
+#: Braze's traits, in their normal form.
+_TRAITS = {"emailsubscribe": "email", "pushsubscribe": "push", "smssubscribe": "sms", "inappsubscribe": "in_app"}
+
+
+class Rules(msgspec.Struct, frozen=True, gc=False):
+    """What a playbook says of consent: its `channels`, and what the categories of a shop's own consent dialogue mean.
+
+    `categories`: the normal form of a category's name → the keys that it stands for (`email:marketing`, `marketing`,
+    `personalisation`).
+    """
+
+    channels: Collection[str] = CHANNELS
+    categories: Mapping[str, tuple[str, ...]] = {}
+
+
+NO_RULES = Rules()
+
+
+def consent_key(channel: str, purpose: str = MARKETING) -> str:
+    """The name under which a channel's consent is kept."""
+    return f"{channel}:{purpose}"
+
+
+def from_event(event: AnyEvent, at_s: float, known: Collection[str], rules: Rules = NO_RULES) -> list[ConsentChange]:
+    """The changes that the consent dialogue of the shop asks for (Segment's `context.consent`).
+
+    A category that the playbook does not map says nothing. A no holds whatever event it stands on; a yes counts only on
+    the event that tells of a choice: the others repeat what a device remembers, perhaps from before a later no.
+    """
+    told = event.context.consent
+    if told is None or not told.category_preferences or not rules.categories:
+        return []
+    chosen = isinstance(event, Track) and event.event == SEGMENT_CONSENT_UPDATED
+    changes = []
+    for name, granted in told.category_preferences.items():
+        for target in rules.categories.get(normal(name), ()) if chosen or not granted else ():
+            channel, _, purpose = target.rpartition(":")
+            for key in _keys(channel, purpose, known, rules.channels, granted=granted):
+                changes.append(ConsentChange(key, granted, at_s, CHOICE if chosen else DIALOGUE))  # noqa: PERF401 # reads better
+    return changes
+
+
+def from_properties(
+    properties: Properties, at_s: float, known: Collection[str] = (), channels: Collection[str] = CHANNELS
+) -> list[ConsentChange]:
+    """The changes that a `Consent Updated` event asks for. A status that is not a clear yes counts as no.
+
+    Several channels or purposes are separated by commas. `known`: the keys that the customer has spoken of. Without a
+    channel, or for one that is neither of the playbook's `channels` nor a usual one, a no holds for all, and a yes for none.
+    A yes counts from `captured_at`, a no from `at_s`.
+    """
+    granted = agreed(properties.status)
+    # A word from the future would outlast every later one. A no counts from when it was told: what forms and exports write as
+    # its date may be that of the account, or of a clock that was never set.
+    captured = min(properties.captured_at.timestamp(), at_s) if properties.captured_at and granted else at_s
+    source, text_version = (properties.source or "")[:_MAX_PROOF], (properties.text_version or "")[:_MAX_PROOF]
+    keys = {
+        key: None
+        for channel in _split(properties.channel)
+        for purpose in _split(properties.purpose)
+        for key in _keys(channel, purpose, known, channels, granted=granted)
+    }
+    return [ConsentChange(key, granted, captured, source, text_version) for key in keys]
+
+
+def from_traits(
+    traits: Mapping[str, TraitValue], at_s: float, known: Collection[str] = (), channels: Collection[str] = CHANNELS
+) -> list[ConsentChange]:
+    """Braze's subscription traits: `email_subscribe`, `push_subscribe` = opted_in | subscribed | unsubscribed."""
+    return [
+        ConsentChange(key, granted, at_s, FROM_TRAITS)
+        for name, value in traits.items()
+        if value is not None and (channel := _TRAITS.get(normal(name))) is not None
+        for granted in (not isinstance(value, list) and agreed(value),)
+        for key in _keys(channel, MARKETING, known, channels, granted=granted)
+    ]
+
+
+def refusal(channel: str, known: Collection[str], channels: Collection[str] = CHANNELS) -> list[str]:
+    """The keys of a no to marketing on a channel; "" or a name that means nothing: on all of them."""
+    return list(_keys(channel, MARKETING, known, channels, granted=False))
+
+
+def channel_of(name: str, channels: Collection[str]) -> str | None:
+    """The channel that somebody means who refuses it, one of the playbook's `channels` or a usual one; None = it could be any.
+
+    >>> channel_of(" E-Mail", CHANNELS), channel_of("web push", CHANNELS), channel_of("fax", CHANNELS)
+    ('email', 'push', None)
+    """
+    known = _known(channels)
+    found = match(name, known) if normal(name) else None
+    return found or next((channel for channel in known if normal(name) in _SPELT_CHANNELS.get(channel, ())), None)
+
+
+def _known(channels: Collection[str]) -> list[str]:
+    """The channels that are somebody's word for something here: those of the playbook, and the usual ones that it lacks."""
+    return [*channels, *(channel for channel in CHANNELS if channel not in channels)]
+
+
+def apply(profile: Profile, change: ConsentChange) -> bool:
+    """Takes the change over if it is the newest word on its key; True if the profile changed."""
+    known = profile.consent.get(change.key)
+    if known is not None and known.captured_at > change.captured_at:
+        return False
+    if known is not None and known.captured_at == change.captured_at and not known.granted:
+        return False  # of two words of one instant the no holds
+    profile.consent[change.key] = Consent(change.granted, change.captured_at, change.source, change.text_version)
+    return True
+
+
+def allows(profile: Profile, channel: str, category: str, presumed: Collection[str] = ()) -> bool:
+    """Whether a message of this category may go out on this channel. Transactional messages need no marketing consent,
+    but a channel that the customer refused altogether (`<channel>:transactional`) stays silent.
+
+    `presumed` channels are taken as allowed where the customer has said nothing: replays of history only.
+    """
+    said, everywhere = profile.consent.get(consent_key(channel, category)), profile.consent.get(f"{EVERY}:{category}")
+    if everywhere is not None and (said is None or said.captured_at <= everywhere.captured_at):
+        return False
+    if said is not None:
+        return said.granted
+    return category == TRANSACTIONAL or channel in presumed
+
+
+def may_personalise(profile: Profile, now_s: float) -> bool:
+    """False for those who refused the purpose `personalisation` and for known minors: they get generic words only."""
+    word = profile.consent.get(PERSONALISATION)
+    if (word is not None and not word.granted) or any(adult_at > now_s for _, adult_at in profile.adult_at.values()):
+        return False
+    return not ages.is_minor(profile.traits, now_s)
+
+
+def _split(names: str | None) -> list[str]:
+    """The names of a list that stands in one text; [""] where there is none."""
+    return [name for name in (names or "").replace(";", ",").split(",") if name.strip()] or [""]
+
+
+def _keys(
+    channel: str, purpose: str, known: Collection[str], channels: Collection[str], *, granted: bool
+) -> Iterator[str]:
+    """The keys of one word on one channel and purpose, as they were spelt."""
+    spelt = normal(purpose)
+    if spelt in _SPELT_PERSONALISATION:
+        yield PERSONALISATION
+        return
+    if granted:
+        meant = match(purpose, (MARKETING, TRANSACTIONAL)) if purpose.strip() else MARKETING
+        if meant is not None and normal(channel) and (one := match(channel, _known(channels))) is not None:
+            yield consent_key(one, meant)
+        return
+    if not purpose.strip() or spelt == MARKETING or spelt in _SPELT_MARKETING:
+        purposes: tuple[str, ...] = (MARKETING,)
+    elif spelt == TRANSACTIONAL or spelt in _SPELT_TRANSACTIONAL:
+        purposes = (TRANSACTIONAL,)
+    else:
+        purposes = (MARKETING, TRANSACTIONAL)
+    one = channel_of(channel, channels)
+    every = [EVERY, *_known(channels), *(key.partition(":")[0] for key in known if ":" in key)]
+    for meant in purposes:
+        for name in every if one is None else [one]:
+            yield consent_key(name, meant)
+    if len(purposes) > 1 and one is None:
+        yield PERSONALISATION

@@ -1,0 +1,62 @@
+"""What feedback changes in a profile at once: a no is heard, a dead address is noted, an undelivered message frees its place."""
+
+from __future__ import annotations
+
+import msgspec
+
+from schemas.messages import Feedback
+from workers.core.playbook.playbook import Playbook
+from workers.core.profile import consent
+from workers.core.profile.model import ConsentChange, Profile
+from workers.core.publishing import cancellations
+
+#: What says that nothing more is wanted.
+REFUSALS = frozenset({"unsubscribed", "complained"})
+#: The message did not reach the customer: it counts against no cap.
+_NOT_DELIVERED = frozenset({"bounced", "dropped", "failed", "skipped"})
+
+
+class Heard(msgspec.Struct):
+    """What the caller must react to."""
+
+    consent: list[ConsentChange] = []
+    changed: bool = False
+
+
+def hear(profile: Profile, feedback: Feedback, playbook: Playbook, now_s: float) -> Heard:
+    """Applies one record of message.feedback; a repeated one changes nothing more. A no is honoured whatever message it
+    answers; one from the future, or from a clock that was never set, counts from `now_s`: a later yes can still follow it.
+    """
+    heard = Heard()
+    said_s = feedback.timestamp.timestamp()
+    at_s = min(said_s, now_s) if said_s >= consent.CLOCK_NEVER_SET_S else now_s
+    channels = _channels(profile, feedback, playbook)
+    if feedback.status in REFUSALS:
+        on = "" if feedback.status == "complained" or not channels else channels[0]
+        for key in dict.fromkeys(consent.refusal(on, profile.consent, playbook.channels)):
+            change = ConsentChange(key, False, at_s, f"feedback:{feedback.status}")
+            known = profile.consent.get(change.key)
+            if known is not None and not known.granted and known.captured_at >= change.captured_at:
+                continue
+            if consent.apply(profile, change):
+                heard.consent.append(change)
+    if feedback.status == "bounced" and feedback.bounce_type == "hard":
+        for channel in channels:
+            if at_s > profile.unreachable.get(channel, 0.0):
+                profile.unreachable[channel] = at_s
+                heard.changed = True
+    if feedback.status in _NOT_DELIVERED:
+        kept = [send for send in profile.sends if send.message_id != feedback.message_id]
+        heard.changed |= len(kept) < len(profile.sends)
+        profile.sends = kept
+    heard.changed |= cancellations.settle(profile, feedback.message_id, feedback.status)
+    heard.changed |= bool(heard.consent)
+    return heard
+
+
+def _channels(profile: Profile, feedback: Feedback, playbook: Playbook) -> list[str]:
+    """The channel that a record speaks of: its own word, else that of the message as far as we remember it."""
+    channel = consent.channel_of(feedback.channel, playbook.channels)
+    if channel is not None:
+        return [channel]
+    return [send.channel for send in profile.sends if send.message_id == feedback.message_id][:1]

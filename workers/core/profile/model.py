@@ -1,0 +1,388 @@
+"""The state of one customer, as it lies in RocksDB and in the changelog (msgpack).
+
+Times are seconds since the epoch, UTC. Every collection is bounded, so that no customer's record outgrows its limit;
+the bounds stand beside the fields. Evolution: fields are only added, with defaults (docs/evolution.md).
+
+These structs are trees without cycles: `gc=False` spares the collector tens of thousands of cached profiles.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import msgspec
+
+from schemas.base import SourceEvent, TraitValue
+from schemas.messages import Candidate, MessageText, ProductFacts, Reviewed
+from workers.core.profile.ages import tells_age
+
+MAX_NAMES = 64
+MAX_INTERESTS = 64
+MAX_RECENT = 20
+MAX_CARTS = 10
+MAX_CART_LINES = 30
+MAX_CLOSED_CARTS = 20
+MAX_TRAITS = 64
+MAX_TEXT = 256
+MAX_NAME = 100
+MAX_CURRENCY = 8
+MAX_ANONYMOUS_IDS = 10
+#: Decided occurrences beyond those that could come up again.
+MAX_DONE = 50
+MAX_CONSENT_HISTORY = 100
+MAX_LOOKED = 10
+MAX_LOOKS = 20
+MAX_PURCHASES = 10
+MAX_BOUGHT = 20
+#: Orders that are recognised when they are told again.
+MAX_ORDERED = 32
+#: Messages that are called back when they become wrong; of more, the newest.
+MAX_PUBLISHED = 10
+#: Messages of which the profile remembers what they were like (core.text.near_duplicates).
+MAX_SKETCHES = 5
+#: Counted under this name once MAX_NAMES different event names were seen.
+OTHER_NAMES = "(other)"
+
+
+class CartLine(msgspec.Struct, array_like=True, gc=False):
+    """One product in a cart. `price` per unit, None = unknown."""
+
+    product_id: str
+    quantity: int = 1
+    price: float | None = None
+    name: str = ""
+    category: str = ""
+    brand: str = ""
+    url: str = ""
+    image_url: str = ""
+    added_at: float = 0.0
+
+
+class Cart(msgspec.Struct, array_like=True, gc=False):
+    """One open cart."""
+
+    opened_at: float
+    updated_at: float
+    lines: dict[str, CartLine] = {}
+    currency: str | None = None
+    source: SourceEvent | None = None
+
+    @property
+    def value(self) -> float:
+        """Sum of the known prices."""
+        return sum(line.price * line.quantity for line in self.lines.values() if line.price is not None)
+
+
+class Looked(msgspec.Struct, array_like=True, gc=False):
+    """The looks at one product, with what the last of them said of it. `opened_at` names the run: a purchase, or a week
+    without a look, begins another. `at` holds the newest MAX_LOOKS looks, oldest first.
+    """
+
+    opened_at: float
+    at: list[float]
+    line: CartLine
+    currency: str | None = None
+    source: SourceEvent | None = None
+
+
+class Visit(msgspec.Struct, array_like=True, gc=False):
+    """The products looked at in the running visit. `carted`: something of it went into a cart, or was bought."""
+
+    visit_id: str
+    started_at: float
+    last_look_at: float
+    looks: dict[str, int] = {}
+    carted: bool = False
+
+
+class Purchase(msgspec.Struct, array_like=True, gc=False):
+    """One order, for what goes with it. `product_ids` at most MAX_BOUGHT."""
+
+    at: float
+    product_ids: list[str]
+    source: SourceEvent | None = None
+
+
+class Session(msgspec.Struct, array_like=True, gc=False):
+    """The running visit. `session_id` is the shop's, else the time it began."""
+
+    session_id: str
+    started_at: float
+    last_at: float
+    events: int = 0
+
+
+class Consent(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """The newest word of the customer on one `channel:purpose`, or on `personalisation`."""
+
+    granted: bool
+    captured_at: float
+    source: str = ""
+    text_version: str = ""
+
+
+class Send(msgspec.Struct, array_like=True, gc=False):
+    """One message that counts against the caps: reserved at the decision, kept when published, removed when discarded or
+    not delivered. `kind` is `message`, `holdout` (a virtual send: it counts like a real one), or `shadow` (it counts only
+    against other shadow decisions).
+    """
+
+    message_id: str
+    at: float
+    channel: str
+    category: str
+    kind: str = "message"
+
+
+class Held(msgspec.Struct, array_like=True, gc=False):
+    """A text that is ready and waits: for a verdict (`reviewed` is "" so far), then for the gate (core.personalisation.requests): until all
+    that the customer did is known, and the night is over.
+
+    `candidate` None = a template, of `template_version`. `released`: nobody has to look at it.
+    """
+
+    text: MessageText
+    candidate: Candidate | None = None
+    template_version: str = ""
+    reviewed: Reviewed = ""
+    released: bool = False
+
+    @property
+    def is_in_review(self) -> bool:
+        """Whether a verdict is still awaited; else the text waits for the gate alone."""
+        return self.candidate is not None and not self.reviewed and not self.released
+
+
+class OpenRequest(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
+    """A text that was asked for and has neither been published nor discarded.
+
+    Nobody hears it if its campaign is in `shadow` mode or its customer is `held_out`.
+    """
+
+    decision_id: str
+    campaign_id: str
+    occurrence_id: str
+    channel: str
+    trigger_key: str = ""
+    locale: str
+    language: str
+    target_group: str
+    personalised: bool = True
+    product: ProductFacts
+    requested_at: float
+    deadline_at: float
+    expires_at: float
+    propensity: float = 1.0
+    variation_id: str | None = None
+    experiment_id: str | None = None
+    prompt: str = ""
+    tone: str | None = None
+    shadow: bool = False
+    held_out: bool = False
+    source: SourceEvent | None = None
+    held: Held | None = None
+
+    @property
+    def is_ghost(self) -> bool:
+        """Whether the words are for looking at only."""
+        return self.shadow or self.held_out
+
+
+class Published(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """A message that its sender has and may not have delivered yet: what must be known to call it back."""
+
+    campaign_id: str
+    occurrence_id: str
+    trigger_key: str
+    product_id: str
+    channel: str
+    category: str
+    personalised: bool
+    requested_at: float
+    expires_at: float
+
+
+class Profile(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
+    """One customer: the hot record.
+
+    `adult_at`: for the newest `age` and `birthday` when it was told, and when the customer comes of age by it; it
+    outlives the traits. `looked`, `purchases` and `carts` are by product, order and cart id. `unreachable`: channels
+    whose address bounced, and when. `published`: by message_id what a sender may still deliver. `ordered`: hashes of
+    the newest order ids, with the time at which each was first told. `counts` are exact; `decayed` and `interests` are
+    forward-decayed sums with the landmark `landmark` (core.profile.decay). `seen` maps an hour of event time to the hashes of
+    the message ids in it (core.profile.dedupe).
+    """
+
+    customer_id: str
+    user_id: str | None = None
+    anonymous_ids: list[str] = []
+    traits: dict[str, TraitValue] = {}
+    adult_at: dict[str, tuple[float, float]] = {}
+    locale: str | None = None
+    timezone: str | None = None
+
+    version: int = 0
+    events: int = 0
+    counts: dict[str, int] = {}
+    landmark: float = 0.0
+    decayed: dict[str, float] = {}
+    interests: dict[str, float] = {}
+    first_seen: float = 0.0
+    last_seen: float = 0.0
+    hours: dict[int, int] = {}
+    recent: list[tuple[float, str]] = []
+    price_min: float | None = None
+    price_max: float | None = None
+    session: Session | None = None
+    sessions: int = 0
+
+    carts: dict[str, Cart] = {}
+    closed_carts: dict[str, float] = {}
+    looked: dict[str, Looked] = {}
+    visit: Visit | None = None
+    purchases: dict[str, Purchase] = {}
+    ordered: dict[int, float] = {}
+    orders: int = 0
+    revenue: dict[str, float] = {}
+    last_order_at: float | None = None
+
+    consent: dict[str, Consent] = {}
+    unreachable: dict[str, float] = {}
+    target_group: str | None = None
+    segments: list[str] = []
+
+    sends: list[Send] = []
+    sent: int = 0
+    sketches: list[list[int]] = []
+    open: dict[str, OpenRequest] = {}
+    published: dict[str, Published] = {}
+    done: dict[str, float] = {}
+    timers: dict[str, float] = {}
+    viewed_at: float = 0.0
+
+    seen: dict[int, list[int]] = {}
+    spilled: list[int] = []
+
+
+class ConsentChange(msgspec.Struct, array_like=True, frozen=True):
+    """One line of the consent history."""
+
+    key: str
+    granted: bool
+    captured_at: float
+    source: str = ""
+    text_version: str = ""
+
+
+class ColdProfile(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What is seldom needed, in a record of its own that is written only when it changes."""
+
+    consent_history: list[ConsentChange] = []
+
+
+encode = msgspec.msgpack.Encoder().encode
+decode = msgspec.msgpack.Decoder(Profile).decode
+decode_cold = msgspec.msgpack.Decoder(ColdProfile).decode
+
+
+K = TypeVar("K")
+
+
+def remember(mapping: dict[K, float], key: K, at: float, limit: int) -> None:
+    """Keeps `key` with its time; the oldest leaves when there are more than `limit`."""
+    mapping[key] = at
+    while len(mapping) > limit:
+        del mapping[min(mapping, key=mapping.__getitem__)]
+
+
+#: Largest hot record [bytes].
+MAX_BYTES = 32 * 1024
+#: A yes that is kept when nothing else is: a customer has said it for so many channels at most.
+MAX_ALLOWED = 16
+
+
+def encode_bounded(profile: Profile) -> bytes:
+    """The hot record, at most MAX_BYTES beside the open requests: what is worth least leaves first, and a no never does."""
+    encoded = encode(profile)
+    for evict in _EVICTIONS:
+        if len(encoded) <= MAX_BYTES:
+            break
+        evict(profile)
+        encoded = encode(profile)
+    return encoded
+
+
+def _evict_cart_texts(profile: Profile) -> None:
+    lines = [line for cart in profile.carts.values() for line in cart.lines.values()]
+    for line in [*lines, *(looked.line for looked in profile.looked.values())]:
+        line.url = line.image_url = ""
+
+
+def _evict_old_carts(profile: Profile) -> None:
+    newest = max(profile.carts, key=lambda cart_id: profile.carts[cart_id].updated_at, default=None)
+    profile.carts = {cart_id: cart for cart_id, cart in profile.carts.items() if cart_id == newest}
+
+
+def _evict_traits(profile: Profile) -> None:
+    by_size = sorted(profile.traits, key=lambda name: (not tells_age(name), len(encode(profile.traits[name]))))
+    profile.traits = {name: profile.traits[name] for name in by_size[: MAX_TRAITS // 4]}
+
+
+def _evict_interests(profile: Profile) -> None:
+    kept = sorted(profile.interests, key=profile.interests.__getitem__, reverse=True)[: MAX_INTERESTS // 4]
+    profile.interests = {name: profile.interests[name] for name in kept}
+    profile.recent = profile.recent[-MAX_RECENT // 4 :]
+    newest_looked = sorted(profile.looked, key=lambda product_id: profile.looked[product_id].at[-1])[-2:]
+    profile.looked = {product_id: profile.looked[product_id] for product_id in newest_looked}
+    newest = sorted(profile.closed_carts, key=profile.closed_carts.__getitem__)[-MAX_CLOSED_CARTS // 4 :]
+    profile.closed_carts = {cart_id: profile.closed_carts[cart_id] for cart_id in newest}
+
+
+def _evict_lines(profile: Profile) -> None:
+    for cart in profile.carts.values():
+        cart.lines = dict(list(cart.lines.items())[-3:])
+
+
+def _evict_counters(profile: Profile) -> None:
+    kept = sorted(profile.counts, key=profile.counts.__getitem__, reverse=True)[: MAX_NAMES // 4]
+    profile.counts = {name: profile.counts[name] for name in kept}
+    profile.decayed = {name: profile.decayed[name] for name in kept if name in profile.decayed}
+    profile.anonymous_ids = profile.anonymous_ids[-1:]
+
+
+def _evict_purchases(profile: Profile) -> None:
+    """Products of older orders, and where and under which text the customer spoke of consent: the history has it."""
+    newest = sorted(profile.purchases, key=lambda order_id: profile.purchases[order_id].at)[-2:]
+    profile.purchases = {order_id: profile.purchases[order_id] for order_id in newest}
+    for purchase in profile.purchases.values():
+        purchase.product_ids = purchase.product_ids[:5]
+    for key, word in profile.consent.items():
+        profile.consent[key] = Consent(word.granted, word.captured_at)
+
+
+def _evict_rest(profile: Profile) -> None:
+    """Everything but who it is, what was said of consent and age, what was sent and is open, and the newest decisions."""
+    profile.traits = {name: value for name, value in profile.traits.items() if tells_age(name)}
+    profile.carts, profile.looked, profile.purchases, profile.closed_carts = {}, {}, {}, {}
+    profile.counts, profile.decayed, profile.interests, profile.recent = {}, {}, {}, []
+    profile.visit = profile.session = None
+    profile.published = dict(list(profile.published.items())[-MAX_PUBLISHED // 5 :])
+    newest = sorted(profile.done, key=lambda key: (profile.done[key], key))[-MAX_DONE // 10 :]
+    profile.done = {key: profile.done[key] for key in newest}
+    profile.timers = {timer: due for timer, due in profile.timers.items() if timer.startswith("deadline|")}
+    refused = {key: word for key, word in profile.consent.items() if not word.granted}
+    allowed = {key: word for key, word in profile.consent.items() if word.granted}
+    profile.consent = {**refused, **dict(list(allowed.items())[-MAX_ALLOWED:])}
+
+
+#: In the order in which they are tried.
+_EVICTIONS = (
+    _evict_cart_texts,
+    _evict_old_carts,
+    _evict_traits,
+    _evict_counters,
+    _evict_interests,
+    _evict_lines,
+    _evict_purchases,
+    _evict_rest,
+)

@@ -1,0 +1,81 @@
+"""What a customer looks at: runs of looks at one product, and the visit that is going on."""
+
+from __future__ import annotations
+
+from schemas.base import SourceEvent
+from schemas.events import Properties
+from workers.core.profile.carts import known_price, products_of
+from workers.core.profile.model import MAX_CURRENCY, MAX_LOOKED, MAX_LOOKS, MAX_TEXT, CartLine, Looked, Profile, Visit
+
+#: After so long without a look at a product, the next one begins another run [s].
+RUN_GAP_S = 7 * 86_400.0
+
+
+def fold(profile: Profile, properties: Properties, at_s: float, source: SourceEvent) -> tuple[list[str], list[str]]:
+    """Applies a look at one or more products. Returns the ids of the products and of the visits that changed."""
+    products, visits = [], []
+    for product in products_of(properties)[:MAX_LOOKED]:
+        product_id = product.product_id[:MAX_TEXT]
+        looked = profile.looked.get(product_id)
+        if looked is None or _ended(profile, looked, at_s):
+            line = CartLine(product_id, added_at=at_s)
+            looked = profile.looked[product_id] = Looked(at_s, [], line)
+        looked.at = sorted([*looked.at, at_s])[-MAX_LOOKS:]
+        if at_s >= looked.at[-1]:
+            line = looked.line
+            line.added_at = at_s
+            line.price = product.price if known_price(product.price) else line.price
+            line.name = (product.name or line.name)[:MAX_TEXT]
+            line.category = (product.category or line.category)[:MAX_TEXT]
+            line.brand = (product.brand or line.brand)[:MAX_TEXT]
+            line.url = (product.url or line.url)[:MAX_TEXT]
+            line.image_url = (product.image_url or line.image_url)[:MAX_TEXT]
+            looked.currency = (properties.currency or "")[:MAX_CURRENCY] or looked.currency
+            looked.source = source
+        products.append(product_id)
+        visits.extend(_visit(profile, product_id, at_s))
+    while len(profile.looked) > MAX_LOOKED:
+        oldest = min(profile.looked, key=lambda product_id: profile.looked[product_id].at[-1])
+        del profile.looked[oldest]
+        products.append(oldest)
+    return products, list(dict.fromkeys(visits))
+
+
+def carted(profile: Profile, at_s: float) -> list[str]:
+    """Something went into a cart, or was bought: the visit is no longer one without result. Returns what changed."""
+    visit = profile.visit
+    if visit is None or visit.carted or at_s < visit.started_at or not _is_running(profile, visit):
+        return []
+    visit.carted = True
+    return [visit.visit_id]
+
+
+def bought(profile: Profile) -> list[str]:
+    """The products whose looks an order has answered: triggers look at them again."""
+    return list(profile.looked)
+
+
+def _ended(profile: Profile, looked: Looked, at_s: float) -> bool:
+    """Whether a new look begins another run. A late look belongs to the run that is known."""
+    last = looked.at[-1]
+    return at_s > last and (at_s - last > RUN_GAP_S or last < (profile.last_order_at or 0.0) <= at_s)
+
+
+def _visit(profile: Profile, product_id: str, at_s: float) -> list[str]:
+    session, visit = profile.session, profile.visit
+    if session is None or at_s < session.started_at:
+        return []  # late: of a visit before
+    changed = []
+    if visit is None or not _is_running(profile, visit):
+        if visit is not None:
+            changed.append(visit.visit_id)
+        visit = profile.visit = Visit(session.session_id, session.started_at, at_s)
+    if product_id in visit.looks or len(visit.looks) < MAX_LOOKED:
+        visit.looks[product_id] = visit.looks.get(product_id, 0) + 1
+    visit.last_look_at = max(visit.last_look_at, at_s)
+    return [*changed, visit.visit_id]
+
+
+def _is_running(profile: Profile, visit: Visit) -> bool:
+    session = profile.session
+    return session is not None and (session.session_id, session.started_at) == (visit.visit_id, visit.started_at)

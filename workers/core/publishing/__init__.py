@@ -1,0 +1,1 @@
+"""What leaves: messages, their last check, cancellations, review."""

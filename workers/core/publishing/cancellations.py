@@ -1,0 +1,99 @@
+"""Calls back what was published and became wrong before its sender has delivered it: bought, or no longer wanted.
+
+A profile remembers its newest messages until they expire, or until feedback says that they were delivered or given up.
+Between a message and its recall there is no order for a sender that has delivered already: it says so, and nothing is lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from schemas.messages import Cancellation, FeedbackStatus, Message, ProductFacts
+from workers.core.decisioning.policy import is_reachable
+from workers.core.playbook.playbook import Playbook
+from workers.core.profile import consent
+from workers.core.profile.fold import instant
+from workers.core.profile.model import MAX_PUBLISHED, OpenRequest, Profile, Published
+from workers.core.profile.orders import bought_since
+from workers.core.triggers import Objection, Triggers
+
+#: Feedback behind which a sender delivers nothing any more.
+SETTLED: frozenset[FeedbackStatus] = frozenset(
+    {"sent", "delivered", "opened", "clicked", "replied", "bounced", "complained", "dropped", "failed", "skipped"}
+)
+
+
+def remember(profile: Profile, opened: OpenRequest, message: Message, now_s: float) -> None:
+    """A message has left; the oldest of too many is forgotten, and what has expired."""
+    kept = {known: one for known, one in profile.published.items() if one.expires_at > now_s}
+    kept[message.message_id] = Published(
+        campaign_id=opened.campaign_id,
+        occurrence_id=opened.occurrence_id,
+        trigger_key=opened.trigger_key,
+        product_id=opened.product.product_id,
+        channel=opened.channel,
+        category=message.category,
+        personalised=opened.personalised,
+        requested_at=opened.requested_at,
+        expires_at=opened.expires_at,
+    )
+    profile.published = dict(list(kept.items())[-MAX_PUBLISHED:])
+
+
+def settle(profile: Profile, message_id: str, status: str) -> bool:
+    """A sender has said what became of a message; True if it was remembered, and no longer is."""
+    return status in SETTLED and profile.published.pop(message_id, None) is not None
+
+
+def recalls(
+    profile: Profile, playbook: Playbook, triggers: Triggers, now_s: float, presumed: Collection[str]
+) -> Iterator[Cancellation]:
+    """Every message that must not be delivered any more, each once: it is forgotten with that."""
+    for message_id, one in list(profile.published.items()):
+        if one.expires_at <= now_s:
+            del profile.published[message_id]
+        elif (wrong := _wrong(profile, one, playbook, triggers, now_s, presumed)) is not None:
+            del profile.published[message_id]
+            yield Cancellation(
+                message_id=message_id,
+                user_id=profile.customer_id,
+                channel=one.channel,
+                reason=wrong[0],
+                cancelled_at=instant(now_s),
+            )
+
+
+def _wrong(
+    profile: Profile, one: Published, playbook: Playbook, triggers: Triggers, now_s: float, presumed: Collection[str]
+) -> Objection | None:
+    campaign = playbook.campaigns.get(one.campaign_id)
+    if campaign is not None:
+        if (overtaken := triggers.objection(profile, campaign, _request(one))) is not None:
+            return overtaken
+    elif bought_since(profile, one.product_id, one.requested_at):  # all that can be said without the campaign's trigger
+        return "converted", "the product was bought meanwhile"
+    if not is_reachable(profile, one.channel):
+        return "missing_identifier", f"the address bounced on {one.channel}"
+    if not consent.allows(profile, one.channel, one.category, presumed):
+        return "consent", f"consent for {one.channel} was withdrawn"
+    if one.personalised and not consent.may_personalise(profile, now_s):
+        return "consent", "consent to personalisation was withdrawn"
+    return None
+
+
+def _request(one: Published) -> OpenRequest:
+    """As the triggers know it."""
+    return OpenRequest(
+        decision_id="",
+        campaign_id=one.campaign_id,
+        occurrence_id=one.occurrence_id,
+        channel=one.channel,
+        trigger_key=one.trigger_key,
+        locale="",
+        language="",
+        target_group="",
+        product=ProductFacts(product_id=one.product_id),
+        requested_at=one.requested_at,
+        deadline_at=one.requested_at,
+        expires_at=one.expires_at,
+    )

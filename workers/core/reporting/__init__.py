@@ -1,0 +1,1 @@
+"""For people: decision traces, standings, the run report."""

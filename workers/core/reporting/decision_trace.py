@@ -1,0 +1,250 @@
+"""The chain behind a message, or behind silence: from the event over the text to the customer's answer, in its order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+
+import msgspec
+
+from schemas.base import Instant
+from schemas.messages import (
+    Cancellation,
+    Candidate,
+    Decision,
+    Feedback,
+    Message,
+    MessageRequest,
+    MessageText,
+    Outcome,
+    PolicyCheck,
+    Review,
+    ReviewVerdict,
+)
+from workers.core.personalisation.pending import Pending
+from workers.core.playbook.policy import Learning
+from workers.core.reporting import feedback_trace
+from workers.core.reporting import labels as words
+
+_NEVER = datetime.max.replace(tzinfo=UTC)
+
+#: Topics that tell a story, by logical name; messages.* come on top.
+TOPICS = (
+    "message.decisions",
+    "message.requests",
+    "message.candidates",
+    "message.reviews",
+    "message.verdicts",
+    "message.outcomes",
+    "message.cancellations",
+    "message.feedback",
+)
+
+
+class Story(msgspec.Struct):
+    """Everything about one trigger occurrence; the parts that did not happen are None or empty.
+
+    `pending`: what it waits for now; `decision` is None as long as it waits to be decided. `not_counted`: feedback that counts
+    nowhere, event_id → why.
+    """
+
+    decision: Decision | None = None
+    request: MessageRequest | None = None
+    candidates: list[Candidate] = []
+    review: Review | None = None
+    verdicts: list[ReviewVerdict] = []
+    outcome: Outcome | None = None
+    message: Message | None = None
+    cancellation: Cancellation | None = None
+    feedback: list[Feedback] = []
+    pending: Pending | None = None
+    not_counted: dict[str, str] = {}
+
+
+def stories(records: Iterable[object], waiting: Iterable[Pending] = ()) -> list[Story]:
+    """Puts decoded records together, whatever their order, oldest occurrence first; feedback by its own time, each once.
+
+    What is `waiting` stands in the story of its message, or begins one of its own, after the others.
+    """
+    records = list(records)
+    by_decision: dict[str, Story] = {}
+    by_message: dict[str, Story] = {}
+    for record in records:
+        if isinstance(record, Decision):
+            story = by_decision[record.decision_id] = Story(record)
+            if record.message_id:
+                by_message[record.message_id] = story
+    for record in records:
+        found = by_message.get(getattr(record, "message_id", None) or "")
+        if found is None:
+            continue
+        match record:
+            case MessageRequest():
+                found.request = record
+            case Candidate():
+                found.candidates.append(record)
+            case Review():
+                found.review = record
+            case ReviewVerdict() if all(known.verdict_id != record.verdict_id for known in found.verdicts):
+                found.verdicts.append(record)
+            case Outcome():
+                found.outcome = record
+            case Message():
+                found.message = record
+            case Cancellation():
+                found.cancellation = record
+            case Feedback() if all(known.event_id != record.event_id for known in found.feedback):
+                found.feedback.append(record)
+            case _:
+                pass
+    for story in by_message.values():
+        story.feedback.sort(key=lambda back: back.timestamp)
+        story.verdicts.sort(key=lambda verdict: verdict.decided_at)
+    told = sorted(by_decision.values(), key=lambda story: story.decision.decided_at if story.decision else _NEVER)
+    undecided = []
+    for one in waiting:
+        if one.message_id is None:
+            undecided.append(Story(pending=one))
+        elif one.message_id in by_message:
+            by_message[one.message_id].pending = one
+    return [*told, *undecided]
+
+
+def judge(told: Iterable[Story], appended_at_s: Mapping[str, float], learning: Learning) -> None:
+    """Notes in each story which feedback counts nowhere; the arguments are those of story_feedback.refused."""
+    for story in told:
+        if story.decision is not None and story.feedback:
+            known = story.decision, story.outcome, story.feedback
+            story.not_counted = feedback_trace.refused(*known, appended_at_s, learning)
+
+
+def strays(records: Iterable[object], told: Iterable[Story]) -> list[str]:
+    """Feedback about messages of which no story tells, one line each: it counts nowhere."""
+    known = {story.decision.message_id for story in told if story.decision is not None}
+    foreign = {one.event_id: one for one in records if isinstance(one, Feedback) and one.message_id not in known}
+    return [
+        f"{words.utc(back.timestamp)} feedback about message {back.message_id}: {words.feedback(back)}"
+        + feedback_trace.words(back, "unknown_message")
+        for back in sorted(foreign.values(), key=lambda one: one.timestamp)
+    ]
+
+
+def explain(story: Story, now: Instant | None = None) -> list[str]:
+    """The story in sentences, one a line; no word of the inside that a marketer would not know.
+
+    `now` tells what is overdue.
+    """
+    decision = story.decision
+    if decision is None:
+        return _undecided(story.pending, now) if story.pending is not None else []
+    lines = [f"{words.utc(decision.decided_at)} {decision.campaign_id}: {words.trigger(decision.trigger)}"]
+    if decision.source_event is not None:
+        source = decision.source_event
+        lines.append(f"  began with {source.topic} partition {source.partition} offset {source.offset}")
+    product = f", product {decision.product_id}" if decision.product_id else ""
+    lines.append(f"  customer {decision.user_id}: target group {decision.target_group}, {decision.locale}{product}")
+    lines.extend(f"  {_check(check)}" for check in decision.checks)
+    if len(decision.propensities) > 1:
+        lines.append(f"  {_choice(decision)}")
+    lines.append(f"  decided: {words.reason(decision.reason)}")
+    for candidate in story.candidates:
+        lines.extend(f"  {line}" for line in _candidate(candidate))
+    lines.extend(f"  {line}" for line in _reviewed(story))
+    if story.outcome is not None:
+        detail = f": {story.outcome.detail}" if story.outcome.detail else ""
+        lines.append(f"  ended: {words.reason(story.outcome.reason)}{detail}")
+    elif story.pending is not None:
+        lines.append(f"  not ended yet: {_waits(story.pending, now)}")
+    elif decision.message_id is not None:
+        awaited = "a person's verdict is" if story.review is not None else "the words are"
+        lines.append(f"  not ended yet: {awaited} awaited")
+    lines.extend(f"  {line}" for line in _heard(story))
+    return lines
+
+
+def _undecided(pending: Pending, now: Instant | None) -> list[str]:
+    """An occasion that waits to be decided."""
+    what = f"{words.trigger(pending.trigger)} " if pending.trigger else ""
+    lines = [f"not decided yet, {pending.campaign_id}: {what}({pending.key})", f"  {_waits(pending, now)}"]
+    if pending.idle:
+        lines.append("  as things stand nothing comes of it: not all conditions of the campaign hold")
+    return lines
+
+
+def _waits(pending: Pending, now: Instant | None) -> str:
+    """Until when, for what, and what then."""
+    until = words.local(pending.until, pending.timezone)
+    if now is not None and pending.until < now:
+        return f"due since {until}: `personalise` does not run, or reads older events first ({pending.reason})"
+    return f"waits until {until} {words.PENDING[pending.reason]} ({pending.reason})"
+
+
+def _check(check: PolicyCheck) -> str:
+    question = words.CHECKS.get(check.name)
+    rest = " ".join(filter(None, (question, check.detail)))
+    return f"{'yes' if check.passed else 'NO '} {check.name}{': ' + rest if rest else ''}"
+
+
+def _choice(decision: Decision) -> str:
+    """Which arm was drawn (for the control group: would have been), and what else was possible, the likeliest first."""
+    chosen = decision.variation_id or ""
+    others = sorted((-chance, arm) for arm, chance in decision.propensities.items() if arm != chosen and chance > 0)
+    experiment = f" in the experiment {decision.experiment_id}" if decision.experiment_id else ""
+    learnt = (
+        f", as learnt by {decision.snapshot_version}" if decision.snapshot_version else ", before anything is learnt"
+    )
+    drawn = "would have been chosen" if decision.reason == "holdout" else "chosen"
+    line = f"{drawn}{experiment}{learnt}: {words.arm(chosen)} {words.percent(decision.propensity)}"
+    rest = ", ".join(f"{words.arm(arm)} {words.percent(-chance)}" for chance, arm in others)
+    return f"{line}; could have been: {rest}" if rest else line
+
+
+def _candidate(candidate: Candidate) -> list[str]:
+    model = f" {candidate.usage.model}, {candidate.usage.calls} call(s)" if candidate.usage.calls else ""
+    entry = f" (entry {candidate.pool_entry_id})" if candidate.pool_entry_id else ""
+    lines = [f"words by {candidate.generated_by}{entry}{model}, prompt {candidate.prompt_version}"]
+    if candidate.failure:
+        lines.append(f"the LLM's own words were not taken: {candidate.failure}")
+    lines.extend(
+        f"  {verdict.name}: {verdict.detail or 'rejected'}" for verdict in candidate.verdicts if not verdict.passed
+    )
+    return lines
+
+
+def _reviewed(story: Story) -> list[str]:
+    """Who was asked to look, why, and what they said."""
+    if story.review is None:
+        return []
+    review = story.review
+    lines = [f"a person was asked to look at it until {words.utc(review.timeout_at)}: {review.why}"]
+    lines.extend(f"{words.utc(verdict.decided_at)} {words.verdict(verdict)}" for verdict in story.verdicts)
+    return lines
+
+
+def _heard(story: Story) -> list[str]:
+    """The words, who heard them, and the customer's answer."""
+    message = story.message
+    if message is None:
+        written = [said for candidate in story.candidates if (said := _said(candidate.text))]
+        ended = story.outcome is not None and story.outcome.reason != "published"
+        unheard = [f"the words that nobody heard: {said}" for said in written[-1:]] if ended else []
+        return [*unheard, *_answers(story)]
+    lines = [f"{message.channel} message {message.message_id}: {_said(message)}"]
+    if story.cancellation is not None:
+        cancelled = story.cancellation
+        lines.append(f"called back {words.utc(cancelled.cancelled_at)}: {words.reason(cancelled.reason)}")
+    return [*lines, *(_answers(story) or ["nothing has come back from the sender so far"])]
+
+
+def _answers(story: Story) -> list[str]:
+    """What came back, and what of it counts nowhere."""
+    lines = []
+    for back in story.feedback:
+        reason = story.not_counted.get(back.event_id)
+        not_counted = feedback_trace.words(back, reason) if reason else ""
+        lines.append(f"came back {words.utc(back.timestamp)}: {words.feedback(back)}{not_counted}")
+    return lines
+
+
+def _said(text: Message | MessageText) -> str:
+    return " / ".join(filter(None, [text.title, text.email_subject, text.preheader, text.body]))

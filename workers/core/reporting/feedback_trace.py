@@ -1,0 +1,56 @@
+"""Which feedback counts nowhere, by the rules of `learn`: a story says so beside what came back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from schemas.messages import Decision, Feedback, Outcome
+from workers.core.attribution import attribution, joins, model, validation
+from workers.core.errors import InvalidEvent
+from workers.core.playbook.policy import Learning
+
+#: Why feedback counts nowhere, in words; the reasons are those of feedback.metrics and docs/learning.md.
+WORDS = {
+    "future": "its time lies in the future",
+    "before_message": "its time lies before the message",
+    "before_delivery": "its time lies before the delivery",
+    "expired": "it came too late to count",
+    "not_published": "the message never left",
+    "revenue_without_currency": "the amount has no currency",
+    "bad_revenue": "no order has such an amount",
+    "no_rating": "there is no rating in it",
+    "bad_timestamp": "its time is before 1970 or after 2100",
+    "wrong_customer": "the message was somebody else's",
+    "unknown_message": "nobody knows the message, or it is older than 28 days",
+}
+#: A no is honoured whatever its clock says, and so is a dead address.
+_HEARD = frozenset({"unsubscribed", "complained", "bounced"})
+
+
+def refused(
+    decision: Decision,
+    outcome: Outcome | None,
+    feedback: list[Feedback],
+    appended_at_s: Mapping[str, float],
+    learning: Learning,
+) -> dict[str, str]:
+    """event_id → why it counts nowhere, for one message. `appended_at_s`: event_id → when Kafka took the record."""
+    if decision.reason not in model.EXPOSURES:
+        return {}
+    exposure = joins.exposure(decision, learning)
+    exposure.outcome = outcome.reason if outcome is not None else ""
+    found: dict[str, str] = {}
+    for number, back in enumerate(feedback):
+        if back.status not in validation.STATUSES:
+            continue
+        try:
+            exposure.facts[number] = validation.fact(back, appended_at_s.get(back.event_id))
+        except InvalidEvent as error:
+            found[back.event_id] = error.reason
+    return found | {feedback[number].event_id: reason for number, reason in attribution.refusals(exposure).items()}
+
+
+def words(back: Feedback, reason: str) -> str:
+    """What is said of feedback that counts nowhere, with the word of the contract."""
+    heard = ", but it is honoured" if back.status in _HEARD else ""
+    return f"; it is not counted{heard}: {WORDS.get(reason, reason)} ({reason})"

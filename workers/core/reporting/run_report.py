@@ -1,0 +1,146 @@
+"""Adds up what the topics say: the closing report of a replay and of the demo. An independent reader, not the workers' word."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from schemas import codec
+from schemas.messages import Decision, Feedback, Message, MessageRequest, Outcome
+from schemas.profiles import ProfileView
+from workers.core.experimentation.off_policy import Comparison, Point, Refused, Scored, by_arm
+from workers.core.stream.records import Record
+
+#: The topics that a report reads, by logical name; messages.* come on top, and message.feedback where there is any.
+TOPICS = ("customer.profiles", "message.decisions", "message.requests", "message.outcomes", "dead.letters")
+
+
+class Report:
+    """Feed it records of TOPICS and messages.*, in any order; `as_dict` at any time.
+
+    Latency is from the request's append to the outcome's append on the broker [ms]: the way through the LLM and back.
+    """
+
+    def __init__(self) -> None:
+        self.events = 0
+        self.decisions: Counter[str] = Counter()
+        self.outcomes: Counter[str] = Counter()
+        self.feedback: Counter[str] = Counter()
+        self.by: dict[str, Counter[str]] = {
+            name: Counter() for name in ("channel", "generated_by", "locale", "target_group", "product", "campaign")
+        }
+        self.by_language: dict[str, Counter[str]] = {}
+        self.dead_letters: Counter[str] = Counter()
+        self._asked: set[str] = set()
+        self.messages: list[Message] = []
+        self.profiles: dict[str, ProfileView] = {}
+        self._requested_at_s: dict[str, float] = {}
+        self.latencies_ms: list[float] = []
+
+    def add(self, record: Record) -> Any:
+        """Takes one record in; returns the decoded value."""
+        value = codec.decode_topic(record.topic, record.value)
+        match value:
+            case ProfileView():
+                self.profiles[value.customer_id] = value
+            case Decision():
+                self.decisions[value.reason] += 1
+            case MessageRequest():
+                self._asked.add(value.message_id)
+                self._requested_at_s.setdefault(value.message_id, record.appended_at_s)
+            case Outcome():
+                self.outcomes[value.reason] += 1
+                asked_s = self._requested_at_s.pop(value.message_id, None)
+                if asked_s is not None:
+                    self.latencies_ms.append((record.appended_at_s - asked_s) * 1000)
+            case Message():
+                self._message(value)
+            case Feedback():
+                self.feedback[value.status] += 1
+            case _:
+                self.dead_letters[value.reason] += 1
+        return value
+
+    @property
+    def requests(self) -> int:
+        """Requests, each once: one that is asked again after an interruption is the same."""
+        return len(self._asked)
+
+    def _message(self, message: Message) -> None:
+        self.messages.append(message)
+        generated_by = message.provenance.generated_by
+        language = message.locale.split("-")[0]
+        for name, label in (
+            ("channel", message.channel),
+            ("generated_by", generated_by),
+            ("locale", message.locale),
+            ("target_group", message.target_group),
+            ("product", message.product_id or ""),
+            ("campaign", message.campaign_id),
+        ):
+            self.by[name][label] += 1
+        self.by_language.setdefault(language, Counter())[generated_by] += 1
+
+    def llm_share(self) -> dict[str, float]:
+        """Per language, which part of the published texts the LLM wrote."""
+        return {
+            language: round(counts["llm"] / counts.total(), 3) for language, counts in sorted(self.by_language.items())
+        }
+
+    def as_dict(self, elapsed_s: float) -> dict[str, Any]:
+        """The report, ready for JSON. `elapsed_s` is the wall time that the events took."""
+        return {
+            "events": self.events,
+            "profiles": len(self.profiles),
+            "triggers": self.decisions.total(),
+            "decisions": dict(self.decisions),
+            "requests": self.requests,
+            "outcomes": dict(self.outcomes),
+            "feedback": dict(self.feedback),
+            "messages": {
+                "total": len(self.messages),
+                **{name: dict(counts) for name, counts in self.by.items()},
+                "generated_by_language": {language: dict(counts) for language, counts in self.by_language.items()},
+            },
+            "llm_share": self.llm_share(),
+            "dead_letters": self.dead_letters.total(),
+            "dead_letter_reasons": dict(self.dead_letters),
+            "elapsed_s": round(elapsed_s, 3),
+            "events_per_s": round(self.events / elapsed_s, 1) if elapsed_s > 0 else 0.0,
+            "latency_ms": percentiles(self.latencies_ms),
+        }
+
+
+def learning(scored: Sequence[Scored], found: Comparison | Refused, points: Sequence[Point]) -> dict[str, Any]:
+    """What was learnt, ready for JSON: learnt arms against equal chances (or why that is not said), arms, the way there.
+
+    `difference` is per decision, with its 95 % interval; `points` become its `series`, in seconds since the first decision.
+    """
+    said = {"refused": found.reason} if isinstance(found, Refused) else msgspec.to_builtins(found)
+    return {
+        "decisions": found.decisions,
+        "ess": found.ess,
+        **said,
+        "arms": msgspec.to_builtins(by_arm(scored)),
+        "series": msgspec.to_builtins(points),
+    }
+
+
+def percentiles(values: list[float]) -> dict[str, float | None]:
+    """p50, p95 and p99 by nearest rank; None without values.
+
+    >>> percentiles([3.0, 1.0, 2.0])
+    {'p50': 2.0, 'p95': 3.0, 'p99': 3.0}
+    """
+    ordered = sorted(values)
+
+    def rank(share: float) -> float | None:
+        return round(ordered[min(int(share * len(ordered)), len(ordered) - 1)], 1) if ordered else None
+
+    return {"p50": rank(0.50), "p95": rank(0.95), "p99": rank(0.99)}
+
+
+encode_report = msgspec.json.encode

@@ -1,0 +1,1 @@
+"""Circuit breaker, concurrency limit, load balancer and priority queue for calls to servers."""

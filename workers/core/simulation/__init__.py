@@ -1,0 +1,1 @@
+"""Simulated shoppers and how they respond."""

@@ -1,0 +1,1 @@
+"""Records in, records out: effects, decoding, dead letters, published IDs."""

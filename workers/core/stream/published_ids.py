@@ -1,0 +1,65 @@
+"""What a lane has told the world before, for one that begins anew: its state is gone, and the ledger is not.
+
+What the lane decides a second time has the same ids (it remembers most of what it decided: core.personalisation.ledger_recovery). What is known by
+its id is not published again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from workers.core.common.ids import event_hash
+from workers.core.stream.records import Output
+
+DECISIONS, REQUESTS, REVIEWS, OUTCOMES = "message.decisions", "message.requests", "message.reviews", "message.outcomes"
+MESSAGES = "messages."
+#: The topics from which all is known; each holds every id once.
+LEDGER = (DECISIONS, REVIEWS, OUTCOMES)
+
+
+class _Ids(msgspec.Struct):
+    decision_id: str = ""
+    message_id: str | None = None
+
+
+_ids = msgspec.json.Decoder(_Ids).decode
+
+
+class Told:
+    """The ids of one lane's ledger, 64 bits of each."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, set[int]] = {topic: set() for topic in LEDGER}
+
+    def __len__(self) -> int:
+        return sum(map(len, self._known.values()))
+
+    def learn(self, topic: str, value: bytes | None) -> None:
+        """One committed record of a topic of LEDGER. What cannot be read names nothing."""
+        try:
+            ids = _ids(value or b"{}")
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return
+        if name := ids.decision_id if topic == DECISIONS else ids.message_id:
+            self._known[topic].add(event_hash(name))
+
+    def news(self, outputs: Iterable[Output]) -> list[Output]:
+        """The outputs without those that the world has.
+
+        A request stands for its decision, a message for its outcome: each pair was written by one transaction.
+        """
+        return [output for output in outputs if not self._has(output)]
+
+    def _has(self, output: Output) -> bool:
+        topic = output.topic
+        if topic in (DECISIONS, REQUESTS):
+            return self._knows(DECISIONS, _ids(output.value or b"{}").decision_id)
+        if topic in (REVIEWS, OUTCOMES) or topic.startswith(MESSAGES):
+            message_id = _ids(output.value or b"{}").message_id
+            return self._knows(OUTCOMES, message_id) or (topic == REVIEWS and self._knows(REVIEWS, message_id))
+        return False
+
+    def _knows(self, topic: str, name: str | None) -> bool:
+        return bool(name) and event_hash(name or "") in self._known[topic]

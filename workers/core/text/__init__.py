@@ -1,0 +1,1 @@
+"""Text as such: normalization, sanitizing, near-duplicates, SMS, length limits."""

@@ -1,0 +1,75 @@
+"""cross_sell, keyed by order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+from schemas.catalogue import CatalogueProduct
+from workers.core.playbook.playbook import Campaign, CrossSell, Trigger
+from workers.core.profile.model import CartLine, OpenRequest, Profile, Purchase
+from workers.core.profile.orders import bought_since
+from workers.core.triggers.base import Objection, Occurrence, occurrence_id
+
+
+class Purchases:
+    """Something that goes with what was bought. `speaks_of`: whether a message may be about a product."""
+
+    def __init__(self, products: Mapping[str, CatalogueProduct], speaks_of: Callable[[str], bool]) -> None:
+        self._speaks_of = speaks_of
+        self._accessories: dict[str, list[CatalogueProduct]] = {}
+        for product in products.values():
+            for other in product.accessory_of:
+                self._accessories.setdefault(other, []).append(product)
+
+    def due_at(self, profile: Profile, trigger: Trigger, key: str) -> float | None:
+        """See Kind."""
+        purchase = profile.purchases.get(key)
+        return None if purchase is None else purchase.at + trigger.delay_s
+
+    def occurrence_id(self, profile: Profile, key: str) -> str:
+        """See Kind."""
+        return occurrence_id(key, profile.purchases[key].at)
+
+    def keys(self, profile: Profile) -> list[str]:
+        """See Kind."""
+        return list(profile.purchases)
+
+    def occurrence(self, profile: Profile, campaign: Campaign, key: str, due_at_s: float) -> Occurrence | None:
+        """See Kind. The first product that was not bought itself and lies in no cart."""
+        purchase = profile.purchases[key]
+        taken = {product_id for other in profile.purchases.values() for product_id in other.product_ids}
+        taken |= {product_id for cart in profile.carts.values() for product_id in cart.lines}
+        for line, currency in self._offers(profile, purchase, campaign.trigger):
+            if line.product_id not in taken:
+                return Occurrence(
+                    campaign=campaign,
+                    key=key,
+                    occurrence_id=self.occurrence_id(profile, key),
+                    due_at_s=due_at_s,
+                    line=line,
+                    currency=currency,
+                    source=purchase.source,
+                )
+        return None
+
+    def objection(self, profile: Profile, opened: OpenRequest) -> Objection | None:
+        """See Kind."""
+        if opened.trigger_key not in profile.purchases:
+            return "stale", "the order was cancelled or refunded meanwhile"
+        if bought_since(profile, opened.product.product_id, opened.requested_at):
+            return "converted", "the product was bought meanwhile"
+        return None
+
+    def _offers(self, profile: Profile, purchase: Purchase, trigger: Trigger) -> Iterator[tuple[CartLine, str | None]]:
+        """What could be offered, the best first: accessories in the order of the catalogue, looked-at products newest first."""
+        sources = trigger.offer if isinstance(trigger, CrossSell) else []
+        for source in sources:
+            if source == "accessories":
+                for product_id in purchase.product_ids:
+                    for product in self._accessories.get(product_id, []):
+                        yield CartLine(product.product_id, price=product.price), product.currency
+            else:
+                newest = sorted(profile.looked.values(), key=lambda looked: (looked.at[-1], looked.line.product_id))
+                for looked in reversed(newest):
+                    if self._speaks_of(looked.line.product_id):
+                        yield looked.line, looked.currency

@@ -1,0 +1,112 @@
+"""repeat_view, keyed by product; browse_abandonment, keyed by visit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from workers.core.playbook.playbook import BrowseAbandonment, Campaign, RepeatView, Trigger
+from workers.core.profile.model import Looked, OpenRequest, Profile, Visit
+from workers.core.triggers.base import Objection, Occurrence, occurrence_id
+
+
+class RepeatViews:
+    """One product looked at again and again."""
+
+    def due_at(self, profile: Profile, trigger: Trigger, key: str) -> float | None:
+        """See Kind."""
+        looked = profile.looked.get(key)
+        if looked is None or not isinstance(trigger, RepeatView):
+            return None
+        since = looked.at[-1] - trigger.within_s
+        if sum(at >= since for at in looked.at) < trigger.views or _answered(profile, looked.at[-1]):
+            return None
+        return looked.at[-1] + trigger.delay_s
+
+    def occurrence_id(self, profile: Profile, key: str) -> str:
+        """See Kind. One run of looks is one occurrence, however long it goes on."""
+        return occurrence_id(key, profile.looked[key].opened_at)
+
+    def keys(self, profile: Profile) -> list[str]:
+        """See Kind."""
+        return list(profile.looked)
+
+    def occurrence(self, profile: Profile, campaign: Campaign, key: str, due_at_s: float) -> Occurrence | None:
+        """See Kind. What lies in a cart is the cart's matter."""
+        if _in_cart(profile, key):
+            return None
+        return _about(profile.looked[key], campaign, key, self.occurrence_id(profile, key), due_at_s)
+
+    def objection(self, profile: Profile, opened: OpenRequest) -> Objection | None:
+        """See Kind."""
+        return _overtaken(profile, opened)
+
+
+class Visits:
+    """A visit that ended without a cart. `speaks_of`: whether a message may be about a product."""
+
+    def __init__(self, speaks_of: Callable[[str], bool]) -> None:
+        self._speaks_of = speaks_of
+
+    def due_at(self, profile: Profile, trigger: Trigger, key: str) -> float | None:
+        """See Kind."""
+        visit = profile.visit
+        if visit is None or visit.visit_id != key or visit.carted or not isinstance(trigger, BrowseAbandonment):
+            return None
+        if sum(visit.looks.values()) < trigger.views or _answered(profile, visit.started_at):
+            return None
+        return visit.last_look_at + trigger.delay_s
+
+    def occurrence_id(self, profile: Profile, key: str) -> str:
+        """See Kind."""
+        return occurrence_id(key, profile.visit.started_at if profile.visit is not None else 0.0)
+
+    def keys(self, profile: Profile) -> list[str]:
+        """See Kind."""
+        return [] if profile.visit is None else [profile.visit.visit_id]
+
+    def occurrence(self, profile: Profile, campaign: Campaign, key: str, due_at_s: float) -> Occurrence | None:
+        """See Kind. The message is about the product that was looked at most, then last, of those that it may be about."""
+        visit = profile.visit
+        looked = [] if visit is None else [product_id for product_id in visit.looks if product_id in profile.looked]
+        free = [product_id for product_id in looked if not _in_cart(profile, product_id)]
+        if visit is None or not free:
+            return None
+        best = max(free, key=lambda product_id: (self._speaks_of(product_id), *_weight(profile, visit, product_id)))
+        return _about(profile.looked[best], campaign, key, self.occurrence_id(profile, key), due_at_s)
+
+    def objection(self, profile: Profile, opened: OpenRequest) -> Objection | None:
+        """See Kind."""
+        return _overtaken(profile, opened)
+
+
+def _weight(profile: Profile, visit: Visit, product_id: str) -> tuple[int, float, str]:
+    return visit.looks[product_id], profile.looked[product_id].at[-1], product_id
+
+
+def _about(looked: Looked, campaign: Campaign, key: str, occurrence: str, due_at_s: float) -> Occurrence:
+    return Occurrence(
+        campaign=campaign,
+        key=key,
+        occurrence_id=occurrence,
+        due_at_s=due_at_s,
+        line=looked.line,
+        currency=looked.currency,
+        source=looked.source,
+    )
+
+
+def _answered(profile: Profile, since_s: float) -> bool:
+    """Whether the customer has bought something since: then looking was not in vain."""
+    return profile.last_order_at is not None and profile.last_order_at >= since_s
+
+
+def _in_cart(profile: Profile, product_id: str) -> bool:
+    return any(product_id in cart.lines for cart in profile.carts.values())
+
+
+def _overtaken(profile: Profile, opened: OpenRequest) -> Objection | None:
+    if _answered(profile, opened.requested_at):
+        return "converted", "the customer bought something meanwhile"
+    if _in_cart(profile, opened.product.product_id):
+        return "converted", "the product went into the cart meanwhile"
+    return None

@@ -1,0 +1,1 @@
+"""One file a provider protocol: SMTP, FCM, web push, webhooks."""

@@ -1,0 +1,128 @@
+"""One URL that takes POSTs, and what every HTTP service means by "not now"."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import io
+import re
+import socket
+import time
+from collections.abc import Callable, Mapping
+from urllib.parse import urlsplit
+
+import msgspec
+
+from workers.delivery.deadline import Deadline
+from workers.delivery.ports import Later
+from workers.delivery.retry_after import retry_after_s
+
+#: More of an answer is not read [bytes].
+_MOST_BYTES = 65_536
+_URL = re.compile(r"[!-~]+")  # ASCII without spaces
+_HEADER_SAFE = re.compile(r"[A-Za-z0-9_-]{1,128}")
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """A status of HTTP, the other side's wish when to come again, and the beginning of what it said."""
+
+    status: int
+    retry_after_s: float | None = None
+    body: bytes = b""
+
+
+class Unreachable(Exception):
+    """No connection: the other side has surely not got it."""
+
+
+class NoAnswer(Exception):
+    """The connection ended after the request had gone out: the other side may have got it."""
+
+
+Post = Callable[[bytes, Mapping[str, str]], Answer]
+
+
+class Endpoint:
+    """POSTs JSON to one URL; follows no redirect. Raises ValueError for what is not an http(s) URL.
+
+    `timeout_s`: for one request in full, from the connection to the end of the answer, however slowly that comes.
+    """
+
+    def __init__(self, url: str, timeout_s: float = 30.0, now_s: Callable[[], float] = time.monotonic) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or not _URL.fullmatch(url):
+            raise ValueError("not an http(s) URL")
+        self._connect = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        self._host, self._port = parts.hostname, parts.port
+        self._path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        self._timeout_s = timeout_s
+        self._now_s = now_s
+
+    def post(self, body: bytes, headers: Mapping[str, str]) -> Answer:
+        """One request on a connection of its own. Raises Unreachable or NoAnswer."""
+        deadline = Deadline(self._now_s)
+        deadline.begin(self._timeout_s)
+        connection = self._connect(self._host, self._port, timeout=self._timeout_s)
+        try:
+            connection.connect()
+        except OSError as error:
+            raise Unreachable(type(error).__name__) from error
+        sock = connection.sock
+        connection.sock = _Timed(sock, deadline)
+        try:
+            connection.request("POST", self._path, body, {"Content-Type": "application/json", **headers})
+            response = connection.getresponse()
+            said = response.read(_MOST_BYTES)
+        except (OSError, http.client.HTTPException) as error:
+            raise NoAnswer(type(error).__name__) from error
+        finally:
+            connection.close()
+            sock.close()
+        wish_s = retry_after_s(response.headers.get("Retry-After"), response.headers.get("Date"))
+        return Answer(response.status, wish_s, said)
+
+
+class _Timed:
+    """What http.client needs of a socket, under one deadline."""
+
+    def __init__(self, sock: socket.socket, deadline: Deadline) -> None:
+        self._sock = sock
+        self._deadline = deadline
+
+    def sendall(self, data: bytes) -> None:
+        self._deadline.send(self._sock, data)
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        return self._deadline.reader(self._sock)
+
+    def close(self) -> None:
+        """http.client closes before the body is read; the socket's owner closes it afterwards."""
+
+
+def not_now(answer: Answer) -> Later | None:
+    """Whether to come again; None = the status is about this message. With `everyone` the service itself is the reason.
+
+    >>> not_now(Answer(429, 7.0))
+    Later(reason='HTTP 429', after_s=7.0, everyone=True)
+    >>> not_now(Answer(500)).everyone, not_now(Answer(400))
+    (False, None)
+    """
+    match answer.status:
+        case 401 | 429 | 502 | 503 | 504:  # our credentials, its limits, or it is away
+            everyone = True
+        case status if 300 <= status < 400:  # it has moved: a matter of our configuration
+            everyone = True
+        case status if status in (408, 425) or status >= 500:  # may be the fault of this one
+            everyone = False
+        case _:
+            return None
+    return Later(f"HTTP {answer.status}", answer.retry_after_s, everyone=everyone)
+
+
+def header_key(key: str) -> str:
+    """A key that may stand in a header: itself, or its digest when it holds more than letters, digits, `_` and `-`.
+
+    >>> header_key("5f0c-1"), len(header_key("cart 1\\r\\nHost: evil.example"))
+    ('5f0c-1', 64)
+    """
+    return key if _HEADER_SAFE.fullmatch(key) else hashlib.sha256(key.encode()).hexdigest()

@@ -1,0 +1,88 @@
+"""The push channel: a gateway that takes JSON over HTTP, and what each status means for the message."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Protocol
+
+import msgspec
+
+from schemas.messages import Message
+from workers.delivery.ports import Bounced, Failed, Later, Result, Sent, Unknown
+from workers.delivery.transports.http import Answer, Endpoint, NoAnswer, Unreachable, header_key, not_now
+
+
+class Notification(msgspec.Struct, frozen=True, kw_only=True):
+    """What the gateway gets. Two with one `collapse_key` are one on the device: that makes sending again harmless."""
+
+    token: str
+    title: str
+    body: str
+    link: str
+    image_url: str
+    collapse_key: str
+    ttl_s: int
+    ai_label: str
+
+
+class PushGateway(Protocol):
+    """FCM, APNs or whatever stands before them."""
+
+    def post(self, notification: Notification) -> Answer:
+        """Hands one notification over. Raises Unreachable or NoAnswer."""
+
+
+class HttpPushGateway:
+    """POSTs to one URL, with a bearer token if there is one. Raises ValueError for what is not an http(s) URL."""
+
+    def __init__(self, url: str, token: str = "", timeout_s: float = 30.0) -> None:
+        self._endpoint = Endpoint(url, timeout_s)
+        self._token = token
+
+    def post(self, notification: Notification) -> Answer:
+        headers = {"Idempotency-Key": header_key(notification.collapse_key)}
+        if self._token:
+            headers["Authorization"] = f"Bearer {self._token}"
+        return self._endpoint.post(msgspec.json.encode(notification), headers)
+
+
+class PushChannel:
+    """One request a message."""
+
+    def __init__(self, gateway: PushGateway) -> None:
+        self._gateway = gateway
+
+    def send(self, message: Message, address: str, now: datetime) -> Result:
+        try:
+            answer = self._gateway.post(notification(message, address, now))
+        except Unreachable as error:
+            return Later(str(error), everyone=True)
+        except NoAnswer as error:
+            return Unknown(str(error))
+        reason = f"HTTP {answer.status}"
+        match answer.status:
+            case 200 | 201 | 202 | 204:
+                return Sent()
+            case 404 | 410:  # the app is gone from that device
+                return Bounced(reason)
+            case 403:  # our credentials: no fault of this message
+                return Later(reason, everyone=True)
+            case _:
+                return not_now(answer) or Failed(reason)
+
+    def close(self) -> None:
+        """Nothing stays open."""
+
+
+def notification(message: Message, token: str, now: datetime) -> Notification:
+    """The fields of a message that a device shows. `ttl_s`: a phone that wakes up later shows nothing."""
+    return Notification(
+        token=token,
+        title=message.title,
+        body=message.body,
+        link=message.cta.link_url,
+        image_url=message.image_url,
+        collapse_key=message.idempotency_key,
+        ttl_s=max(0, int((message.expires_at - now).total_seconds())),
+        ai_label=message.ai_label,
+    )

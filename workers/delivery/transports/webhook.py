@@ -1,0 +1,77 @@
+"""The webhook channel: the message as it stands on its topic, signed, to one URL of a program that resolves the customer itself.
+
+Signed as Standard Webhooks 1.0 (standardwebhooks.com) has it, so that receivers need not write the check themselves.
+"""
+
+from __future__ import annotations
+
+import binascii
+import hmac
+from base64 import b64decode, b64encode
+from datetime import datetime
+
+from schemas import codec
+from schemas.messages import Message
+from workers.delivery.ports import Failed, Later, Result, Sent, Unknown
+from workers.delivery.transports.http import NoAnswer, Post, Unreachable, header_key, not_now
+
+_PREFIX = "whsec_"
+
+
+class WebhookChannel:
+    """One request a message; 2xx = the receiver has taken it over. Two with one `webhook-id` are the same message."""
+
+    def __init__(self, post: Post, secret: bytes) -> None:
+        self._post = post
+        self._secret = secret
+
+    def send(self, message: Message, address: str, now: datetime) -> Result:
+        del address  # the receiver knows user_id
+        body = codec.encode(message)
+        key, timestamp = header_key(message.idempotency_key), str(int(now.timestamp()))
+        headers = {
+            "webhook-id": key,
+            "webhook-timestamp": timestamp,
+            "webhook-signature": signature(key, timestamp, body, self._secret),
+        }
+        try:
+            answer = self._post(body, headers)
+        except Unreachable as error:
+            return Later(str(error), everyone=True)
+        except NoAnswer as error:
+            return Unknown(str(error))
+        if 200 <= answer.status < 300:
+            return Sent()
+        return not_now(answer) or Failed(f"HTTP {answer.status}")
+
+    def close(self) -> None:
+        """Nothing stays open."""
+
+
+def signature(key: str, timestamp: str, body: bytes, secret: bytes) -> str:
+    """`v1,` and the base64 of HMAC-SHA256 over `<webhook-id>.<webhook-timestamp>.<body>`."""
+    signed = f"{key}.{timestamp}.".encode() + body
+    return "v1," + b64encode(hmac.digest(secret, signed, "sha256")).decode()
+
+
+def secret_of(text: str) -> bytes:
+    """The key in `whsec_<base64>`. Raises ValueError unless it holds 24 to 64 bytes.
+
+    >>> len(secret_of("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"))
+    24
+    """
+    try:
+        secret = b64decode(text.removeprefix(_PREFIX), validate=True)
+    except binascii.Error as error:
+        raise ValueError("not base64") from error
+    if not text.startswith(_PREFIX) or not 24 <= len(secret) <= 64:
+        raise ValueError("not whsec_ and the base64 of 24 to 64 bytes")
+    return secret
+
+
+class KnownThere:
+    """The address book where the other side knows the customers: the address is the user_id."""
+
+    def address(self, user_id: str, channel: str) -> str | None:
+        del channel
+        return user_id

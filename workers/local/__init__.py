@@ -1,0 +1,1 @@
+"""The one-machine installation: local servers and supervised workers; the only room that imports infra."""

@@ -1,0 +1,93 @@
+"""Reaches the Kafka of this folder, for commands that only look: running, or started for as long as they look."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from pathlib import Path
+from typing import Any, ParamSpec, TypedDict, TypeVar
+
+import click
+import msgspec
+
+from infra.kafka.embedded import EmbeddedKafka
+from workers.core.errors import Unavailable
+from workers.settings import Settings, load
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Where(TypedDict):
+    """Which installation is meant, as a command line says it; None = as the settings do."""
+
+    brokers: str | None
+    prefix: str | None
+    data_dir: str | None
+
+
+_OPTIONS = {
+    "data_dir": click.option("--data-dir", help="Folder of state and of the embedded Kafka; default: ATTUNE_DATA_DIR."),
+    "prefix": click.option("--prefix", help="Prefix of the installation, or of a replay; default: ATTUNE_PREFIX."),
+    "brokers": click.option("--brokers", help="host:port; default: ATTUNE_BROKERS."),
+}
+
+
+def installation_options(*names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Gives a command the options that say which installation is meant, as keyword arguments: all, or those of these names.
+
+    Every command has them under the same names (tests/unit/test_command_line.py).
+    """
+
+    def with_options(command: Callable[P, R]) -> Callable[P, R]:
+        for name, option in _OPTIONS.items():
+            if not names or name in names:
+                command = option(command)
+        return command
+
+    return with_options
+
+
+def on_installation(command: Callable[..., R]) -> Callable[..., R]:
+    """Gives a command the options --brokers, --prefix and --data-dir, as settings in its first argument."""
+
+    @wraps(command)
+    def wrapped(brokers: str | None, prefix: str | None, data_dir: str | None, **kwargs: Any) -> R:
+        return command(load(brokers=brokers, prefix=prefix, data_dir=data_dir), **kwargs)
+
+    return installation_options()(wrapped)
+
+
+@contextmanager
+def reachable(settings: Settings) -> Iterator[Settings]:
+    """Settings with an address inside the block.
+
+    `embedded` is the Kafka that `attune up`, `demo` or `replay` keeps in this data folder; if it has stopped, it is started
+    on its data and stopped again. Raises Unavailable when none has ever run here.
+    """
+    if settings.brokers != "embedded":
+        yield settings
+        return
+    folder = Path(settings.data_dir) / "kafka"
+    port_file = folder / "port"
+    if not port_file.exists():
+        raise Unavailable(
+            f"no embedded Kafka has run in {folder}.",
+            "`attune up` first; if it runs, say --data-dir or ATTUNE_DATA_DIR as it was told, or set ATTUNE_BROKERS",
+        )
+    address = ("127.0.0.1", int(port_file.read_text()))
+    if _answers(address):
+        yield msgspec.structs.replace(settings, brokers=f"{address[0]}:{address[1]}")
+        return
+    with EmbeddedKafka(folder) as kafka:
+        yield msgspec.structs.replace(settings, brokers=kafka.bootstrap)
+
+
+def _answers(address: tuple[str, int]) -> bool:
+    try:
+        with socket.create_connection(address, timeout=1.0):
+            return True
+    except OSError:
+        return False

@@ -1,0 +1,56 @@
+"""What must run before the workers: a Kafka and an LLM, ours if the settings say `embedded`; then the topics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import msgspec
+
+from infra.kafka.embedded import EmbeddedKafka
+from infra.llm.locate import LlmServer
+from workers.adapters.kafka import topic_admin
+from workers.settings import Settings
+
+#: SmolLM2 knows no Chinese: asking it would only cost time.
+_OUR_MODEL_WRITES = "en"
+Say = Callable[[str], None]
+
+
+@contextmanager
+def servers(settings: Settings, say: Say, *, llm: bool = True) -> Iterator[Settings]:
+    """Starts what is embedded and yields settings with real addresses; on leaving, what was started is stopped.
+
+    Raises Unavailable or Misconfigured with the cure before anything half-started is left behind.
+    """
+    with ExitStack() as stack:
+        if settings.brokers == "embedded":
+            say("starting Kafka")
+            kafka = stack.enter_context(EmbeddedKafka(Path(settings.data_dir) / "kafka"))
+            settings = msgspec.structs.replace(settings, brokers=kafka.bootstrap)
+        if llm:
+            settings = stack.enter_context(llm_server(settings, say))
+        say("creating topics")
+        topic_admin.apply(settings)
+        yield settings
+
+
+@contextmanager
+def llm_server(settings: Settings, say: Say) -> Iterator[Settings]:
+    """Starts the LLM if it is ours, and yields settings with its URL and the languages that it writes; `off` stays off.
+
+    Raises Unavailable.
+    """
+    if settings.llm == "off":
+        yield settings
+        return
+    if settings.llm in ("embedded", "vllm-cpu"):
+        say(f"starting the LLM ({settings.llm})")
+    with LlmServer.start(settings) as server:
+        yield msgspec.structs.replace(settings, llm=server.base_url, llm_languages=writes_in(settings))
+
+
+def writes_in(settings: Settings) -> str:
+    """The setting `llm_languages`; where it is empty, what the models that come with us write. "" = any language."""
+    return settings.llm_languages or (_OUR_MODEL_WRITES if settings.llm in ("embedded", "vllm-cpu") else "")

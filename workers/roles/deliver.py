@@ -1,0 +1,113 @@
+"""The role `deliver`, for installations without senders of their own: a thread, a ledger and a consumer group a channel."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+from confluent_kafka import KafkaException
+
+from workers.adapters.delivery_channels import Port
+from workers.adapters.observability.metrics import WorkerMetrics
+from workers.adapters.process.exit_codes import Exit, code_of
+from workers.adapters.process.watchdog import ASSIGNMENT
+from workers.delivery.sender import Plan, Sender
+from workers.settings import Settings
+
+log = logging.getLogger(__name__)
+
+ROLE = "deliver"
+_STATUSES = ("sent", "bounced", "failed", "dropped", "skipped", "later")
+#: The gauge of lateness is set this often [s].
+_LOOK_EVERY_S = 5.0
+
+
+class Deliver:
+    """Runs the senders, each in the thread that makes it: a slow mail server holds up no push."""
+
+    def __init__(
+        self, makers: Mapping[str, Callable[[], Sender]], metrics: WorkerMetrics, clock: Callable[[], datetime]
+    ) -> None:
+        """`makers`: channel → how its sender is made. Nothing connects before `run`."""
+        self._makers = makers
+        self._metrics = metrics
+        self._clock = clock
+        self._stopping = threading.Event()
+        self._code = Exit.OK
+        metrics.pulse.awaits(ASSIGNMENT, "")
+        for channel in makers:
+            metrics.pulse.awaits(channel, "not assigned yet")
+            for status in _STATUSES:
+                metrics.count("deliveries", channel, status, amount=0)
+
+    def stop(self) -> None:
+        """Each sender finishes the message in hand, commits and leaves. From any thread, or a signal's handler."""
+        self._stopping.set()
+
+    def run(self) -> Exit:
+        """Until `stop`, or until one sender fails: then all stop, and the code says why."""
+        threads = [threading.Thread(target=self._work, args=(channel,), name=channel) for channel in self._makers]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return self._code
+
+    def _work(self, channel: str) -> None:
+        pulse, looked_s = self._metrics.pulse, 0.0
+        pulse.working(channel, "not assigned yet")
+        try:
+            sender = self._makers[channel]()
+            while not self._stopping.is_set():
+                sender.step()
+                pulse.beat(channel)
+                pulse.awaits(channel, sender.awaits)
+                now_s = self._clock().timestamp()
+                if now_s - looked_s >= _LOOK_EVERY_S:
+                    self._metrics.gauge("delivery_late_seconds", sender.late_s(), channel)
+                    looked_s = now_s
+            sender.close()
+        except Exception as error:  # whatever it is, the others must stop cleanly
+            self._code = _code_of(error)
+            log.critical("%s ends the worker: %s", channel, error, exc_info=error)
+            self.stop()
+        pulse.idle(channel)
+
+
+def build(
+    settings: Settings,
+    ports: Mapping[str, Port],
+    client_config: Mapping[str, str | int],
+    metrics: WorkerMetrics,
+    clock: Callable[[], datetime],
+) -> Deliver:
+    """The role. `ports`: channel → where its messages go."""
+    folder = Path(settings.data_dir) / ROLE
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def make(channel: str, port: Port) -> Sender:
+        plan = Plan(
+            channel=channel,
+            prefix=settings.prefix,
+            group=f"{ROLE}-{channel}",
+            instance=settings.instance,
+            ledger=str(folder / f"{settings.prefix}{channel}.sqlite"),
+            rules=port.rules,
+        )
+        told = partial(metrics.count, "deliveries", channel)
+        log.info("%s goes to %s", channel, port.where)
+        return Sender(plan, client_config, port.channel, port.addresses(), clock, told)
+
+    return Deliver({channel: partial(make, channel, port) for channel, port in ports.items()}, metrics, clock)
+
+
+def _code_of(error: Exception) -> Exit:
+    """Kafka's and SQLite's errors as the exit codes have them."""
+    if isinstance(error, KafkaException):
+        return Exit.FENCED if "fenced" in str(error) else Exit.FAILED  # librdkafka wraps it: its code only says "fatal"
+    return Exit.FAILED if isinstance(error, sqlite3.OperationalError) else code_of(error)

@@ -1,0 +1,167 @@
+"""The role `generate`: turns requests into candidates, many at a time, acknowledged in order.
+
+At-least-once: a crash may repeat an LLM call; `personalise` takes one candidate per open request, so a message never repeats.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections import deque
+from typing import Any, Protocol
+
+import faust
+
+from schemas import codec
+from schemas.messages import Candidate, MessageRequest
+from workers.adapters.lanes.faust_app import make_app, raw_topic
+from workers.adapters.lanes.faust_transport import CommittedTransport
+from workers.adapters.observability.metrics import WorkerMetrics
+from workers.adapters.process import clock
+from workers.adapters.process.watchdog import ASSIGNMENT
+from workers.core.errors import InvalidEvent, Misconfigured, Unavailable
+from workers.core.resilience.priority_queue import ROOM_PER_SLOT
+from workers.core.stream.dead_letters import dead_letter
+from workers.core.stream.records import Record
+from workers.roles.text_writer import Writer
+from workers.settings import Settings
+
+log = logging.getLogger(__name__)
+
+ROLE = "generate"
+REQUESTS, CANDIDATES, DEAD_LETTERS = "message.requests", "message.candidates", "dead.letters"
+#: Texts take much longer; many of them in one request to the broker cost less than each in its own [s].
+_LINGER_S = 0.02
+
+
+class Checked(Protocol):
+    """A model that can say at the start whether it will answer, and that can be closed."""
+
+    async def check(self) -> str:
+        """The name of the model. Raises Misconfigured or Unavailable."""
+        ...
+
+    async def close(self) -> None:
+        """Closes its connections."""
+        ...
+
+
+def build(settings: Settings, writer: Writer, model: Checked, metrics: WorkerMetrics) -> faust.App:
+    """The app of this role. It stays up without an LLM: texts then end as templates."""
+    app = make_app(settings, ROLE, CommittedTransport, wait_empty=True, linger_s=_LINGER_S)
+    window = Window(settings, writer, app, metrics)
+
+    @app.agent(raw_topic(app, settings.topic(REQUESTS)), concurrency=1)
+    async def generate(stream: Any) -> None:  # Faust types the stream without `noack`
+        async for event in stream.noack().events():
+            await window.take(event)
+
+    pulse = metrics.pulse
+    pulse.awaits("LLM", "is being checked")
+
+    async def check_model() -> None:
+        try:
+            log.info("the LLM is %s; %s", await model.check(), await writer.check_prompts())
+        except Misconfigured as error:
+            log.critical("%s", error)
+            os._exit(78)  # a wrong model, key or prompt: starting again does not help
+        except Unavailable as error:
+            log.warning("%s Templates leave until it is there.", error)
+        pulse.awaits("LLM", "")
+
+    async def assigned(*_: object, **__: object) -> None:
+        pulse.awaits(ASSIGNMENT, "")
+
+    async def revoked(*_: object, **__: object) -> None:
+        pulse.awaits(ASSIGNMENT, "being handed over")
+
+    async def close_model(*_: object, **__: object) -> None:
+        await model.close()
+
+    app.task(check_model)
+    app.on_partitions_assigned.connect(assigned)
+    app.on_partitions_revoked.connect(revoked)
+    app.on_before_shutdown.connect(close_model)
+
+    return app
+
+
+class Window:
+    """Requests in work, finished in any order, acknowledged in the order of their offsets.
+
+    As many as the LLM servers take and their waiting room holds: among those the most important go first. The rest waits
+    in Kafka; taking more would send some away only because the room is full.
+    Out of order acks make Faust's committer skip what is still open, so an event is acked only when all before it are.
+    """
+
+    def __init__(self, settings: Settings, writer: Writer, app: faust.App, metrics: WorkerMetrics) -> None:
+        self._settings = settings
+        self._writer = writer
+        self._app = app
+        self._metrics = metrics
+        in_flight = settings.llm_in_flight * max(1, len(settings.llm_urls))
+        self._slots = asyncio.Semaphore(in_flight * (ROOM_PER_SLOT + 1))
+        self._in_order: dict[int, deque[tuple[faust.EventT[bytes], asyncio.Task[None]]]] = {}
+        self._in_work = 0
+        metrics.watch("in_flight", lambda: self._in_work)
+
+    async def take(self, event: faust.EventT[bytes]) -> None:
+        """Waits for a free slot, then works on the request in the background."""
+        await self._slots.acquire()
+        task = asyncio.create_task(self._work(event))
+        self._in_work += 1
+        partition = event.message.partition
+        self._metrics.pulse.working(f"requests of partition {partition}")
+        self._in_order.setdefault(partition, deque()).append((event, task))
+        task.add_done_callback(lambda _task: self._finished(partition))
+
+    def _finished(self, partition: int) -> None:
+        self._slots.release()
+        self._in_work -= 1
+        queue = self._in_order[partition]
+        while queue and queue[0][1].done():
+            event, task = queue.popleft()
+            if task.cancelled():
+                return  # stopping: the request is not acked and comes again
+            if (error := task.exception()) is not None:
+                log.critical("generate ends the worker: %s", error, exc_info=error)
+                os._exit(70)  # not a clean stop: that would acknowledge
+            event.ack()
+            self._metrics.pulse.beat(f"requests of partition {partition}")
+        if not queue:
+            self._metrics.pulse.idle(f"requests of partition {partition}")
+
+    async def _work(self, event: faust.EventT[bytes]) -> None:
+        message = event.message
+        key: bytes | None = message.key
+        try:
+            request = codec.decode(MessageRequest, message.value)
+        except codec.Malformed as error:
+            await self._refuse(event, InvalidEvent(error.reason, error.detail))
+            return
+        candidate: Candidate = await self._writer.write(request)
+        await self._send(CANDIDATES, key, codec.encode(candidate), message.partition)
+
+    async def _refuse(self, event: faust.EventT[bytes], error: InvalidEvent) -> None:
+        message = event.message
+        record = Record(
+            topic=REQUESTS,
+            partition=message.partition,
+            offset=message.offset,
+            key=message.key,
+            value=message.value,
+            appended_at_s=message.timestamp,
+        )
+        letter = dead_letter(record, ROLE, error, clock.utc_now())
+        self._metrics.count("dead_letters", ROLE, error.reason)
+        await self._send(DEAD_LETTERS, letter.key, letter.value, message.partition)
+
+    async def _send(self, topic: str, key: bytes | None, value: bytes | None, partition: int) -> None:
+        """Returns when every replica has the record: only then may the request be acknowledged.
+
+        By the app's producer itself: what Faust's topic does to bytes on top of it costs as much as the sending.
+        """
+        producer = self._app.producer
+        await producer.maybe_start()
+        await (await producer.send(self._settings.topic(topic), key, value, partition, None, None))

@@ -1,0 +1,29 @@
+"""The role `intake`: one lane per partition of each source topic."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import faust
+
+from workers.adapters.lanes.manager import lanes_app
+from workers.adapters.lanes.spec import LaneSpec
+from workers.adapters.observability.metrics import WorkerMetrics
+from workers.core.intake.mapping import Intake
+from workers.core.intake.processor import IntakeLane
+from workers.settings import Settings
+
+ROLE = "intake"
+
+
+def build(settings: Settings, client_config: Mapping[str, str | int], metrics: WorkerMetrics) -> faust.App:
+    """The app of this role. Progress is the group's offsets: source topics belong to others and have any partition count."""
+    spec = LaneSpec(
+        role=ROLE,
+        group=settings.prefix + ROLE,
+        sources=tuple(name.strip() for name in settings.source_topics.split(",") if name.strip()),
+        changelog=None,
+        lane_of=lambda topic, partition: f"{topic}-{partition}",
+        core=lambda _store, _clock_s: IntakeLane(Intake(settings.source_format)),
+    )
+    return lanes_app(spec, settings, client_config, metrics)

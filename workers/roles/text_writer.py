@@ -1,0 +1,144 @@
+"""Writes one text within its deadline: the draft's calls to the LLM, with the only retry loop there is."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import msgspec
+
+from schemas.messages import Candidate, MessageRequest
+from workers.adapters.observability.metrics import WorkerMetrics
+from workers.adapters.process import clock
+from workers.core.errors import Misconfigured, Refused, Retryable
+from workers.core.generation.draft import Draft, Language
+from workers.core.generation.pool.selection import Pooled
+from workers.core.generation.prompt_budget import longest, too_long
+from workers.core.playbook.playbook import Playbook
+from workers.core.resilience.priority_queue import patience_s
+from workers.core.stream.records import Completion, CompletionRequest, LanguageModel
+from workers.settings import Settings
+
+log = logging.getLogger(__name__)
+
+_FIRST_PAUSE_S = 0.2
+_LONGEST_PAUSE_S = 2.0
+
+
+class Writer:
+    """Turns requests into candidates. Always gives one: if the LLM cannot, it is the template, and says why.
+
+    With `pooled`, the words of pooled campaigns come from there, without a call; without it they are written like all others.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        playbook: Playbook,
+        model: LanguageModel,
+        language: Language,
+        metrics: WorkerMetrics,
+        pooled: Pooled | None = None,
+    ) -> None:
+        self._settings = settings
+        self._playbook = playbook
+        self._model = model
+        self._language = language
+        self._metrics = metrics
+        self._pooled = pooled
+        self._languages = frozenset(filter(None, map(str.strip, settings.llm_languages.split(","))))
+
+    async def check_prompts(self) -> str:
+        """Proves at the start that every prompt fits the model's context together with its answer. Returns what it found.
+
+        Raises Misconfigured naming those that do not fit.
+        """
+        if self._settings.llm == "off":
+            return "prompts: not used"
+        sizes = []
+        for question in longest(self._playbook, self._languages):
+            size = await self._model.size(question.call)
+            if size is None:
+                return "prompts: nobody can say how many tokens they take; one that is too long ends as its template"
+            sizes.append((question, size))
+        if wrong := too_long(sizes, self._settings.llm_max_tokens):
+            cure = "shorten the prompts, or start the server with a longer context (vLLM: --max-model-len)"
+            raise Misconfigured(f"Prompts do not fit the model: {'; '.join(wrong)}.", cure)
+        if not sizes:
+            return "prompts: no product and no language to try them with"
+        taken = [size.tokens for _, size in sizes]
+        return f"prompts: {min(taken)} to {max(taken)} tokens of a context of {sizes[0][1].context_tokens}"
+
+    async def write(self, request: MessageRequest) -> Candidate:
+        """One candidate within `llm_deadline_s`, or before the request's own deadline if that is nearer.
+
+        A request whose deadline has passed costs no call. In a replay the deadline counts from now: its time stands still.
+        """
+        if (ready := self._from_pool(request)) is not None:
+            return ready
+        live = self._settings.clock == "wall"
+        own_s = (request.deadline_at - (clock.utc_now() if live else request.requested_at)).total_seconds()
+        ends_at_s = clock.monotonic_s() + min(self._settings.llm_deadline_s, own_s)
+        draft = Draft(
+            self._playbook,
+            request,
+            self._language,
+            attempts=0 if self._settings.llm == "off" else 2,
+            max_tokens=self._settings.llm_max_tokens,
+            languages=self._languages,
+        )
+        while (call := draft.next_call()) is not None:
+            answer = await self._call(call, ends_at_s)
+            if isinstance(answer, Completion):
+                draft.answer(answer)
+            else:
+                draft.failed(answer)
+        candidate = draft.result(clock.utc_now())
+        self._metrics.count("texts", request.language, candidate.generated_by, candidate.failure)
+        for verdict in draft.rejections:
+            self._metrics.count("guardrails", verdict.name, request.language)
+        return candidate
+
+    def _from_pool(self, request: MessageRequest) -> Candidate | None:
+        """The words of a pooled campaign, or its template when it has none; None = they are to be written now."""
+        now = clock.utc_now()
+        drawn = self._pooled.draw(request, now) if self._pooled is not None else None
+        if drawn is None:
+            return None
+        self._metrics.count("pool", request.campaign_id, drawn.result)
+        if drawn.worn:
+            self._metrics.count("pool_worn", request.campaign_id)
+            log.warning("pool entry %s of campaign %s is worn: top the pool up", drawn.worn, request.campaign_id)
+        candidate = drawn.candidate
+        if candidate is None:
+            if self._playbook.campaigns[request.campaign_id].pool_miss == "fresh":
+                return None
+            template = Draft(self._playbook, request, attempts=0).result(now)
+            candidate = msgspec.structs.replace(template, failure="pool_miss")
+        self._metrics.count("texts", request.language, candidate.generated_by, candidate.failure)
+        return candidate
+
+    async def _call(self, call: CompletionRequest, ends_at_s: float) -> Completion | str:
+        """The answer, or in one word why there is none. Retries what may pass, with growing pauses, until the deadline.
+
+        While no server works, a text waits for the next attempt only as long as its priority allows.
+        """
+        pause_s = _FIRST_PAUSE_S
+        while (left_s := ends_at_s - clock.monotonic_s()) > 0:
+            try:
+                return await self._model.complete(call, left_s)
+            except Refused as error:
+                log.warning("the LLM refused a request: %s", error)
+                return "refused"
+            except Retryable as error:
+                if error.reason == "shed":
+                    return error.reason
+                left_s = ends_at_s - clock.monotonic_s()
+                pause = max(pause_s, error.retry_after_s or 0.0)
+                if error.reason == "unavailable" and pause >= patience_s(call.priority, left_s):
+                    return error.reason
+                if pause >= left_s:
+                    return "deadline"
+                await asyncio.sleep(pause)
+                pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+        return "deadline"
