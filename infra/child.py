@@ -35,7 +35,7 @@ def start_child(
 
     def keep() -> None:
         try:
-            from infra.private import UMASK, private_open  # noqa: PLC0415 - this file also runs as a script, without its package
+            from workers.private_files import UMASK, private_open  # noqa: PLC0415 - this file also runs as a script, without its package
 
             with private_open(output, "w") as file:
                 process = subprocess.Popen(  # noqa: S603 - the caller's own arguments, no shell

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, NoReturn
 import faust
 import mode.loop
 
-from infra.private import UMASK
 from workers.adapters.delivery_channels import ports
 from workers.adapters.kafka.broadcast_state import Follower, follow_pool
 from workers.adapters.kafka.config import client_config
@@ -28,6 +27,7 @@ from workers.core.generation.pool.entries import Shelf
 from workers.core.playbook.playbook import Playbook
 from workers.core.playbook.time_scaling import accelerate
 from workers.core.stream.records import LanguageModel
+from workers.private_files import UMASK
 from workers.roles import deliver, intake, learn, personalise
 from workers.settings import Settings
 

@@ -34,8 +34,8 @@ from infra.kafka.ports import is_free, pick_port
 from infra.kafka.properties import HOST, Forwarded, render, server_properties
 from infra.kafka.startup import NotUp, start_failure, wait_until_it_answers
 from infra.kafka.storage import cluster_id, format_storage
-from infra.private import private_folder, private_text
 from workers.core.errors import AttuneError, Misconfigured, Unavailable
+from workers.private_files import private_folder, private_text
 
 LOGGING = Path(__file__).with_name("log4j2.properties")
 #: The first compiler alone: half the broker's CPU of the default in runs of minutes, which two cores feel.

@@ -19,8 +19,8 @@ from typing import Self
 
 from infra.child import start_child
 from infra.llm import process
-from infra.private import new_folder, private_folder
 from workers.core.errors import Unavailable
+from workers.private_files import new_folder, private_folder
 from workers.secrets import shown, without_login
 from workers.settings import Settings
 

@@ -20,8 +20,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from infra.llm import process, weights
-from infra.private import UMASK, private_folder
 from workers.core.errors import Fatal, Misconfigured, Unavailable
+from workers.private_files import UMASK, private_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = "ATTUNE_VLLM_PYTHON"

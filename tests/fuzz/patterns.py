@@ -19,7 +19,7 @@ import workers
 from tests.support_playbooks import REES46, SMART_DEVICES, playbook
 from workers.core.guardrails import packs
 from workers.core.guardrails.checks.names import banned_by, whole_words
-from workers.core.guardrails.checks.numbers import _HOURS
+from workers.core.guardrails.grounding.amounts import _HOURS
 from workers.core.guardrails.grounding.concepts import Concepts
 from workers.core.guardrails.grounding.lexicon import lexicon
 from workers.core.guardrails.grounding.vocabulary import _claiming_han

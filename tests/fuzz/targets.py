@@ -18,22 +18,22 @@ from tests.fuzz.seeds import SEEDS
 from tests.support_intake import NOW
 from tests.support_playbooks import playbook, request
 from workers.adapters.llm import vllm_load, wire
-from workers.adapters.playbook.yaml_documents import Document, Problem, plain
+from workers.adapters.playbook.documents.yaml_documents import Document, Problem, plain
 from workers.adapters.sources.event_files import open_events
 from workers.core import guardrails
 from workers.core.errors import InvalidEvent, Misconfigured, Refused, Retryable
 from workers.core.generation import answer_parsing, prompts
 from workers.core.generation.rendering import compiled
 from workers.core.guardrails.checks.obfuscation import disguised
-from workers.core.guardrails.subject import normalised
 from workers.core.guardrails.trusted_input import context_value, harmless
 from workers.core.intake.mapping import OUTPUT_BYTES, Intake, SourceFormat
 from workers.core.profile import consent
 from workers.core.stream.dead_letters import dead_letter
 from workers.core.stream.records import Record
 from workers.core.text import length_limits, sanitize, sms
-from workers.core.text.amounts import plain_amounts
 from workers.core.text.confusables import as_read
+from workers.core.text.money import plain_amounts
+from workers.core.text.normalize import normalised
 from workers.delivery import replies, unsubscribe
 from workers.delivery.email_address import mailbox
 from workers.delivery.retry_after import retry_after_s

@@ -11,8 +11,7 @@ from confluent_kafka.cimpl import NewTopic
 
 from infra.kafka.embedded import EmbeddedKafka
 from tests.support import wait_until
-from workers.adapters.kafka.group_offsets import GroupOffsets
-from workers.adapters.lanes.intake_progress import Place
+from workers.adapters.kafka.group_offsets import GroupOffsets, Place
 from workers.core.errors import Unavailable
 from workers.settings import Settings
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from schemas import codec
 from tests.support import examples
 from tests.support_intake import NOW
-from workers.core.intake.canonical import MAX_EVENT_BYTES
+from workers.core.intake.canonical.finish import MAX_EVENT_BYTES
+from workers.core.intake.canonical.rejections import REASONS
 from workers.core.intake.formats.snowplow_columns import COLUMNS
 from workers.core.intake.mapping import Intake, Mapped, SourceFormat
-from workers.core.intake.rejections import REASONS
 from workers.core.stream.dead_letters import dead_letter
 from workers.core.stream.records import Record
 

@@ -13,10 +13,9 @@ from schemas.control import DeadLetter
 from schemas.messages import Feedback
 from tests.support_core import NOON, LaneHarness, make_playbook
 from workers.core.personalisation.processor import FEEDBACK
-from workers.core.profile import consent
+from workers.core.profile import consent, feedback
 from workers.core.profile.feedback import hear
 from workers.core.profile.model import Consent, Profile, Send
-from workers.core.publishing import cancellations
 
 DUE_S = NOON + 1800
 
@@ -147,7 +146,7 @@ def test_other_feedback_changes_nothing_but_that_the_message_need_not_be_called_
     lane = published()
     before = lane.profile()
     lane.run([lane.feedback(lane.messages[0], status, DUE_S + 60, rating=5)], DUE_S + 59)
-    expected = {} if status in cancellations.SETTLED else before.published
+    expected = {} if status in feedback.SETTLED else before.published
     assert lane.profile() == msgspec.structs.replace(before, published=expected)
 
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from tests.support_intake import record
-from workers.core.intake.event_names import SYNONYMS
+from workers.core.intake.canonical.event_names import SYNONYMS
+from workers.core.intake.canonical.rejections import REASONS
 from workers.core.intake.mapping import Intake
-from workers.core.intake.rejections import REASONS
 
 PAGE = Path("docs/intake.md").read_text()
 EXAMPLES = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)

@@ -9,8 +9,8 @@ import pytest
 
 from schemas.events import CONSENT_UPDATED
 from tests.support_intake import NOW, map_all, map_one, reasons, record
+from workers.core.intake.canonical.rejections import REASONS
 from workers.core.intake.mapping import Intake, SourceFormat
-from workers.core.intake.rejections import REASONS
 
 TRACK: dict[str, Any] = {"type": "track", "event": "X", "userId": "u", "timestamp": "2024-05-01T10:00:00Z"}
 

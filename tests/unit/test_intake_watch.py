@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
-from workers.adapters.lanes.intake_progress import Place
+from workers.adapters.kafka.group_offsets import Place
 from workers.adapters.lanes.intake_watch import _EARLIEST, IntakeWatch, _Unseen
 from workers.adapters.observability.metrics import WorkerMetrics
 from workers.adapters.process import clock

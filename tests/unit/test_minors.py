@@ -72,7 +72,7 @@ def test_a_minor_is_known_however_the_age_is_told(traits: dict[str, Any]) -> Non
 
 
 def _flat(traits: dict[str, Any]) -> dict[str, Any]:
-    from workers.core.intake import commerce
+    from workers.core.intake.canonical import commerce
 
     return commerce.traits(traits)
 

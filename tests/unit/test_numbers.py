@@ -8,8 +8,9 @@ import pytest
 
 from schemas.messages import MessageText, ProductFacts
 from tests.support_playbooks import playbook, request
-from workers.core.guardrails.checks.numbers import bare_words, numbers, spans
-from workers.core.guardrails.subject import subject
+from workers.core.guardrails.checks.numbers import numbers
+from workers.core.guardrails.grounding.amounts import bare_words, spans
+from workers.core.guardrails.grounding.subject import subject
 
 FACTS = [
     "up to 7 days of battery life",

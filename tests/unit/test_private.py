@@ -13,12 +13,12 @@ import pytest
 from infra.child import start_child
 from infra.kafka.properties import server_properties
 from infra.llm import locate, process
-from infra.private import new_folder, private_folder, private_text
 from infra.vllm import server as vllm
 from workers.adapters.playbook.check_cache import Stamps
 from workers.commands.run.up import pid_file
 from workers.core.errors import Misconfigured, Unavailable
 from workers.local.supervisor import worker_command
+from workers.private_files import new_folder, private_folder, private_text
 from workers.settings import Settings
 
 

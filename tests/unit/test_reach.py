@@ -12,8 +12,8 @@ from schemas.messages import MessageText, ProductFacts
 from tests.support_playbooks import playbook, request
 from workers.core.guardrails.checks.contact import contact, reach
 from workers.core.guardrails.checks.privacy import PERSONAL, leaks, personal_data
+from workers.core.guardrails.grounding.subject import Subject, subject
 from workers.core.guardrails.matching.pattern_table import Screen
-from workers.core.guardrails.subject import Subject, subject
 from workers.core.playbook.playbook import Prompt
 
 REACH = {

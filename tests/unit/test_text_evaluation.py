@@ -11,7 +11,8 @@ from tests.support_playbooks import NOW, playbook
 from tests.unit.labelled_texts import push
 from workers.core.experimentation import arms
 from workers.core.generation.evaluation.group_recovery import Labelled, recover
-from workers.core.generation.evaluation.pass_rates import Scope, Written, evaluate, requests
+from workers.core.generation.evaluation.pass_rates import Written, evaluate
+from workers.core.generation.sample_requests import Scope, requests
 
 GOOD = push("Your Smart Band", "Your Smart Band with sleep tracking is still in your cart.")
 GROUPS = ("young", "sports", "business")

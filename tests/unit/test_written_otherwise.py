@@ -7,7 +7,7 @@ import pytest
 from schemas.messages import MessageText, ProductFacts
 from tests.support_playbooks import language, playbook, request
 from workers.core import guardrails
-from workers.core.text.amounts import plain_amounts
+from workers.core.text.money import plain_amounts
 
 BAND = ProductFacts(
     product_id="x", name="Smart Band", facts=["7-day battery", "soft strap"], price=1299.0, currency="EUR"

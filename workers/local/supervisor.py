@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Self
 
 from infra.child import start_child
-from infra.private import private_folder
 from workers.adapters.process import clock
 from workers.adapters.process.exit_codes import Exit, in_words
 from workers.core.errors import CURE, Unavailable
+from workers.private_files import private_folder
 from workers.settings import Settings, to_environment
 
 _FIRST_PAUSE_S = 0.5

@@ -12,10 +12,11 @@ import kafka.errors as kafka_errors
 from kafka.admin import KafkaAdminClient
 
 from workers.adapters.kafka.config import kafka_python_config
-from workers.adapters.lanes.intake_progress import Place
 from workers.core.errors import Misconfigured, Unavailable
 from workers.settings import Settings
 
+#: (topic on the cluster, partition)
+Place = tuple[str, int]
 _TIMEOUT_S = 10.0
 
 

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 
 import msgspec
 
-#: (topic on the cluster, partition)
-Place = tuple[str, int]
+from workers.adapters.kafka.group_offsets import Place
+
 #: So many ends wait to be covered, evenly over twice the time that intake may be behind; and so many pairs to be asked for.
 _MOST = 64
 

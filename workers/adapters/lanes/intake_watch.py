@@ -14,9 +14,9 @@ from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec  # where the library defines it
 
-from workers.adapters.kafka.group_offsets import GroupOffsets
+from workers.adapters.kafka.group_offsets import GroupOffsets, Place
 from workers.adapters.kafka.preflight import partitions_of
-from workers.adapters.lanes.intake_progress import MappedUntil, Place
+from workers.adapters.lanes.intake_progress import MappedUntil
 from workers.adapters.observability.metrics import WorkerMetrics
 from workers.adapters.process import clock, failpoints
 from workers.core.errors import Misconfigured, Unavailable

@@ -10,7 +10,7 @@ from pathlib import Path
 import jinja2
 
 import schemas
-from infra.private import private_folder
+from workers.private_files import private_folder
 
 _HERE = Path(__file__).resolve().parent
 _CORE = _HERE.parents[1] / "core"

@@ -15,7 +15,7 @@ import msgspec
 
 from workers.adapters.playbook.check_cache import Stamps
 from workers.adapters.playbook.checks import copy, provider_templates, references
-from workers.adapters.playbook.parts import (
+from workers.adapters.playbook.documents.parts import (
     CampaignsFile,
     ChannelsFile,
     CopyFile,
@@ -26,8 +26,8 @@ from workers.adapters.playbook.parts import (
     TemplateFile,
     TemplatesFile,
 )
-from workers.adapters.playbook.yaml_documents import Document, Problem, read_text
-from workers.adapters.playbook.yaml_structs import did_you_mean, read_struct
+from workers.adapters.playbook.documents.yaml_documents import Document, Problem, read_text
+from workers.adapters.playbook.documents.yaml_structs import did_you_mean, read_struct
 from workers.core.errors import Misconfigured
 from workers.core.playbook.playbook import GENERIC_GROUP, Audiences, Decoding, Playbook, Prompt, Template
 from workers.core.playbook.policy import Policy

@@ -17,6 +17,7 @@ import yaml
 from workers.adapters.sources.csv_rows import CsvRows
 from workers.adapters.sources.file_kinds import LOOK_BYTES, check_kind, separator_of
 from workers.core.errors import Misconfigured
+from workers.core.intake.canonical.rejections import reject
 from workers.core.intake.event_files import (
     FILE_FORMATS,
     REES46_COLUMNS,
@@ -29,7 +30,6 @@ from workers.core.intake.event_files import (
 )
 from workers.core.intake.formats.registry import SourceFormat
 from workers.core.intake.mapping import Mapped
-from workers.core.intake.rejections import reject
 
 _GZIP = b"\x1f\x8b"
 #: A line longer than this is no event; the rest of it is skipped.

@@ -16,9 +16,9 @@ from pathlib import Path
 import msgspec
 import rocksdict
 
-from infra.private import private_folder
 from workers.adapters.process import clock
 from workers.core.errors import Fatal
+from workers.private_files import private_folder
 
 log = logging.getLogger(__name__)
 

@@ -20,7 +20,8 @@ from workers.adapters.process import clock
 from workers.commands.terminal import err, one_line_errors, out
 from workers.core.errors import Misconfigured
 from workers.core.generation import prompts
-from workers.core.generation.evaluation.pass_rates import Evaluation, Scope, Written, evaluate, requests
+from workers.core.generation.evaluation.pass_rates import Evaluation, Written, evaluate
+from workers.core.generation.sample_requests import Scope, requests
 from workers.core.playbook.playbook import Playbook
 from workers.local.installation import installation_options
 from workers.local.servers import writes_in

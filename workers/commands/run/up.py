@@ -13,7 +13,6 @@ from typing import Unpack
 
 import click
 
-from infra.private import new_folder, private_open
 from workers.adapters.delivery_channels import configured, ports
 from workers.adapters.playbook.loader import load_for as load_playbook
 from workers.commands.terminal import one_line_errors, say, stopping
@@ -21,6 +20,7 @@ from workers.core.errors import Misconfigured, Unavailable
 from workers.local.installation import Where, installation_options
 from workers.local.servers import servers
 from workers.local.supervisor import Supervisor
+from workers.private_files import new_folder, private_open
 from workers.settings import Settings, load
 
 ROLES = ("intake", "personalise", "generate", "learn")

@@ -10,7 +10,7 @@ import msgspec
 from workers.core.catalogue import product_facts
 from workers.core.experimentation import arms
 from workers.core.generation.draft import Draft
-from workers.core.generation.evaluation.pass_rates import Scope, requests
+from workers.core.generation.sample_requests import Scope, requests
 from workers.core.playbook.playbook import Playbook
 from workers.core.stream.records import CompletionRequest, PromptSize
 

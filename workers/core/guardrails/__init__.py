@@ -26,7 +26,7 @@ from workers.core.guardrails.checks.offers import offers
 from workers.core.guardrails.checks.privacy import leaks, personal_data
 from workers.core.guardrails.checks.relevance import relevance
 from workers.core.guardrails.checks.voice import voice
-from workers.core.guardrails.subject import About, Subject, subject
+from workers.core.guardrails.grounding.subject import About, Subject, subject
 from workers.core.guardrails.trusted_input import trusted
 from workers.core.playbook.playbook import Playbook
 from workers.core.text.sanitize import visible

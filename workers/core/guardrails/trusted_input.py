@@ -20,11 +20,12 @@ from workers.core.guardrails.checks.names import banned_by
 from workers.core.guardrails.checks.obfuscation import disguised
 from workers.core.guardrails.checks.offers import OFFERS
 from workers.core.guardrails.checks.privacy import PERSONAL
+from workers.core.guardrails.grounding.subject import About
 from workers.core.guardrails.packs import breach
-from workers.core.guardrails.subject import About, normalised
 from workers.core.playbook.playbook import Playbook
 from workers.core.playbook.policy import Policy
 from workers.core.text.confusables import LEET, as_read
+from workers.core.text.normalize import normalised
 from workers.core.text.sanitize import LOOKED_AT, clean, visible
 
 MAX_NAME_CHARS = 60

@@ -17,10 +17,10 @@ from msgspec import Meta
 from schemas.events import ORDER_COMPLETED, PRODUCT_ADDED, PRODUCT_REMOVED, PRODUCT_VIEWED, Properties
 from schemas.values import NOTHING, Json, drop_none, price, text
 from workers.core.errors import InvalidEvent, Misconfigured
-from workers.core.intake.canonical import Origin, digest, finish
+from workers.core.intake.canonical.finish import Origin, digest, finish
+from workers.core.intake.canonical.rejections import reject
 from workers.core.intake.formats.registry import SourceFormat
 from workers.core.intake.mapping import Intake, Mapped
-from workers.core.intake.rejections import reject
 from workers.core.stream.records import Record
 
 CsvFormat = Literal["rees46", "csv"]

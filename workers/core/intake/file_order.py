@@ -16,9 +16,9 @@ import msgspec
 
 from schemas import codec
 from schemas.values import Json
-from workers.core.intake.canonical import MappedEvent, is_refusal
+from workers.core.intake.canonical.finish import MappedEvent, is_refusal
+from workers.core.intake.canonical.rejections import reject
 from workers.core.intake.mapping import Mapped
-from workers.core.intake.rejections import reject
 
 #: An event may be so far ahead of the rows around it, as it may be ahead of the wall clock when it comes live [s].
 MAX_AHEAD_S = 86_400.0

@@ -16,11 +16,11 @@ import msgspec
 
 from schemas.values import Json, obj
 from workers.core.errors import InvalidEvent
-from workers.core.intake.canonical import MAX_EVENT_BYTES, MappedEvent, Origin, finish
+from workers.core.intake.canonical.finish import MAX_EVENT_BYTES, MappedEvent, Origin, finish
+from workers.core.intake.canonical.rejections import reject, together, within
 from workers.core.intake.formats import cloudevents, segment, snowplow
 from workers.core.intake.formats.cloudevents import Envelope
 from workers.core.intake.formats.registry import FORMATS, Format, SourceFormat, looks_like_tsv, recognise
-from workers.core.intake.rejections import reject, together, within
 from workers.core.stream.records import Record
 
 __all__ = ["Intake", "Mapped", "MappedEvent", "SourceFormat"]

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
-from schemas.messages import Feedback
+from schemas.messages import Feedback, FeedbackStatus
 from workers.core.playbook.playbook import Playbook
 from workers.core.profile import consent
 from workers.core.profile.model import ConsentChange, Profile
-from workers.core.publishing import cancellations
 
 #: What says that nothing more is wanted.
 REFUSALS = frozenset({"unsubscribed", "complained"})
@@ -49,7 +48,7 @@ def hear(profile: Profile, feedback: Feedback, playbook: Playbook, now_s: float)
         kept = [send for send in profile.sends if send.message_id != feedback.message_id]
         heard.changed |= len(kept) < len(profile.sends)
         profile.sends = kept
-    heard.changed |= cancellations.settle(profile, feedback.message_id, feedback.status)
+    heard.changed |= settle(profile, feedback.message_id, feedback.status)
     heard.changed |= bool(heard.consent)
     return heard
 
@@ -60,3 +59,14 @@ def _channels(profile: Profile, feedback: Feedback, playbook: Playbook) -> list[
     if channel is not None:
         return [channel]
     return [send.channel for send in profile.sends if send.message_id == feedback.message_id][:1]
+
+
+#: Feedback behind which a sender delivers nothing any more.
+SETTLED: frozenset[FeedbackStatus] = frozenset(
+    {"sent", "delivered", "opened", "clicked", "replied", "bounced", "complained", "dropped", "failed", "skipped"}
+)
+
+
+def settle(profile: Profile, message_id: str, status: str) -> bool:
+    """A sender has said what became of a message; True if it was remembered, and no longer is."""
+    return status in SETTLED and profile.published.pop(message_id, None) is not None

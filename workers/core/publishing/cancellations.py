@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from schemas.messages import Cancellation, FeedbackStatus, Message, ProductFacts
+from schemas.messages import Cancellation, Message, ProductFacts
 from workers.core.decisioning.policy import is_reachable
 from workers.core.playbook.playbook import Playbook
 from workers.core.profile import consent
@@ -16,11 +16,6 @@ from workers.core.profile.fold import instant
 from workers.core.profile.model import MAX_PUBLISHED, OpenRequest, Profile, Published
 from workers.core.profile.orders import bought_since
 from workers.core.triggers import Objection, Triggers
-
-#: Feedback behind which a sender delivers nothing any more.
-SETTLED: frozenset[FeedbackStatus] = frozenset(
-    {"sent", "delivered", "opened", "clicked", "replied", "bounced", "complained", "dropped", "failed", "skipped"}
-)
 
 
 def remember(profile: Profile, opened: OpenRequest, message: Message, now_s: float) -> None:
@@ -38,11 +33,6 @@ def remember(profile: Profile, opened: OpenRequest, message: Message, now_s: flo
         expires_at=opened.expires_at,
     )
     profile.published = dict(list(kept.items())[-MAX_PUBLISHED:])
-
-
-def settle(profile: Profile, message_id: str, status: str) -> bool:
-    """A sender has said what became of a message; True if it was remembered, and no longer is."""
-    return status in SETTLED and profile.published.pop(message_id, None) is not None
 
 
 def recalls(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from schemas.messages import MessageText
-from workers.core.guardrails.subject import normalised
+from workers.core.text.normalize import normalised
 
 _GRAM = 5
 #: From this share of common 5-grams on, two texts are taken for one.

@@ -7,8 +7,8 @@ from itertools import product
 import msgspec
 
 from workers.adapters.playbook.checks.findings import reference, texts, unique
-from workers.adapters.playbook.parts import Parts
-from workers.adapters.playbook.yaml_documents import Document, FieldPath
+from workers.adapters.playbook.documents.parts import Parts
+from workers.adapters.playbook.documents.yaml_documents import Document, FieldPath
 from workers.core import triggers
 from workers.core.experimentation.arms import NO_SEND
 from workers.core.playbook.playbook import Campaign, CrossSell

@@ -8,8 +8,8 @@ from schemas.messages import MessageText
 from schemas.topics import CHANNELS
 from workers.adapters.playbook.checks import provider_templates
 from workers.adapters.playbook.checks.findings import reference, texts, unique
-from workers.adapters.playbook.parts import Parts
-from workers.adapters.playbook.yaml_documents import Document, FieldPath
+from workers.adapters.playbook.documents.parts import Parts
+from workers.adapters.playbook.documents.yaml_documents import Document, FieldPath
 from workers.core.playbook.channels import Channel, FieldLimit, Maximum
 from workers.core.text import length_limits
 

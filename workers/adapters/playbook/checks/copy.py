@@ -15,9 +15,9 @@ from jinja2 import meta, nodes
 from schemas.messages import GuardrailVerdict, MessageText, ProductFacts
 from workers.adapters.playbook.checks.campaigns import prompts_of
 from workers.adapters.playbook.checks.findings import reference
-from workers.adapters.playbook.parts import Parts, PromptFile, TemplateFile
-from workers.adapters.playbook.yaml_documents import FieldPath, Problem
-from workers.adapters.playbook.yaml_structs import did_you_mean
+from workers.adapters.playbook.documents.parts import Parts, PromptFile, TemplateFile
+from workers.adapters.playbook.documents.yaml_documents import FieldPath, Problem
+from workers.adapters.playbook.documents.yaml_structs import did_you_mean
 from workers.core import guardrails
 from workers.core.catalogue.product_facts import facts_of
 from workers.core.generation import prompts, templates

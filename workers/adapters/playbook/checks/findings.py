@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from workers.adapters.playbook.yaml_documents import Document, FieldPath, Problem
-from workers.adapters.playbook.yaml_structs import did_you_mean
+from workers.adapters.playbook.documents.yaml_documents import Document, FieldPath, Problem
+from workers.adapters.playbook.documents.yaml_structs import did_you_mean
 from workers.core.playbook.base import Texts
 
 

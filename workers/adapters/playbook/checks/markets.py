@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from workers.adapters.playbook.checks.findings import reference, texts, unique
-from workers.adapters.playbook.parts import PolicyFile
-from workers.adapters.playbook.yaml_documents import Document, FieldPath
+from workers.adapters.playbook.documents.parts import PolicyFile
+from workers.adapters.playbook.documents.yaml_documents import Document, FieldPath
 from workers.core.guardrails.packs import PACKS
 from workers.core.playbook.policy import Market
 

@@ -6,9 +6,9 @@ from zoneinfo import available_timezones
 
 from workers.adapters.playbook.checks import markets
 from workers.adapters.playbook.checks.findings import reference, texts, unique
-from workers.adapters.playbook.parts import Parts
-from workers.adapters.playbook.yaml_documents import Document, FieldPath
-from workers.adapters.playbook.yaml_structs import did_you_mean
+from workers.adapters.playbook.documents.parts import Parts
+from workers.adapters.playbook.documents.yaml_documents import Document, FieldPath
+from workers.adapters.playbook.documents.yaml_structs import did_you_mean
 from workers.core.playbook.policy import QuietHours
 
 

@@ -10,8 +10,8 @@ from msgspec.structs import replace
 
 from schemas.messages import ProductFacts
 from workers.adapters.playbook.checks.findings import reference, unique
-from workers.adapters.playbook.parts import Parts
-from workers.adapters.playbook.yaml_documents import Document, FieldPath
+from workers.adapters.playbook.documents.parts import Parts
+from workers.adapters.playbook.documents.yaml_documents import Document, FieldPath
 from workers.core.catalogue.product_facts import facts_of
 from workers.core.playbook.channels import Channel, Param, ProviderTemplate, Source
 from workers.core.playbook.playbook import Campaign, Playbook

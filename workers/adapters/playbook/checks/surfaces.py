@@ -5,8 +5,8 @@ from __future__ import annotations
 from workers.adapters.playbook.checks.campaigns import prompts_of
 from workers.adapters.playbook.checks.channels import fields
 from workers.adapters.playbook.checks.findings import missing_file, texts, unique
-from workers.adapters.playbook.parts import Parts
-from workers.adapters.playbook.yaml_documents import Document, FieldPath
+from workers.adapters.playbook.documents.parts import Parts
+from workers.adapters.playbook.documents.yaml_documents import Document, FieldPath
 from workers.core.generation.copy_surfaces import as_channel
 from workers.core.playbook.playbook import Surface
 

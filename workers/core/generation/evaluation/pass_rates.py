@@ -3,77 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
 from schemas.learning import Estimate
 from schemas.messages import Candidate, MessageRequest, MessageText
 from workers.core import guardrails
-from workers.core.catalogue import product_facts
-from workers.core.experimentation import arms
 from workers.core.experimentation.intervals import wilson
 from workers.core.generation.evaluation.group_recovery import Labelled, Recovery, recover
 from workers.core.guardrails import Language
 from workers.core.playbook.playbook import Playbook
-from workers.core.profile.model import CartLine
-
-
-class Scope(msgspec.Struct, frozen=True, kw_only=True):
-    """What to try; an empty collection = everything that the playbook has, of channels those of each campaign. `each`:
-    texts per combination; those of a language and channel take the campaign's arms in turn.
-    """
-
-    campaigns: Collection[str] = ()
-    products: Collection[str] = ()
-    groups: Collection[str] = ()
-    languages: Collection[str] = ()
-    channels: Collection[str] = ()
-    each: int = 2
-
-
-def requests(playbook: Playbook, scope: Scope, now: datetime, deadline_s: float) -> Iterator[MessageRequest]:
-    """One request per campaign × product × target group × language × channel × number, always the same for a playbook."""
-    campaigns = [one for one in playbook.campaigns.values() if not scope.campaigns or one.id in scope.campaigns]
-    for campaign in campaigns:
-        speaking = list(arms.speaking(campaign).values())
-        written = Counter[tuple[str, str]]()  # each language and channel has the arms in turn
-        for product in playbook.products.values():
-            for group in playbook.audiences.target_groups:
-                for language in playbook.languages:
-                    chosen = (product.product_id, group.id, language)
-                    wanted = (scope.products, scope.groups, scope.languages)
-                    if any(some and one not in some for one, some in zip(chosen, wanted, strict=True)):
-                        continue
-                    for channel in scope.channels or campaign.channels:
-                        if playbook.channels[channel].is_templated(language):
-                            continue  # a provider's template leaves, nobody writes
-                        line = CartLine(product.product_id)
-                        known = product_facts.product_facts(line, product.currency, playbook, language)
-                        for number in range(scope.each):
-                            arm = speaking[written[language, channel] % len(speaking)]
-                            written[language, channel] += 1
-                            key = "/".join((campaign.id, *chosen, channel, arm.id, str(number)))
-                            yield MessageRequest(
-                                message_id=f"eval/{key}",
-                                decision_id=f"eval/{key}",
-                                user_id="eval",
-                                customer_ref="eval",
-                                campaign_id=campaign.id,
-                                channel=channel,
-                                language=language,
-                                locale=language,
-                                target_group=group.id,
-                                prompt=arm.prompt,
-                                prompt_version=playbook.prompts[arm.prompt, language].version,
-                                template=campaign.prompt,
-                                tone=arm.tone,
-                                variation_id=arm.id,
-                                product=known,
-                                requested_at=now,
-                                deadline_at=now + timedelta(seconds=deadline_s),
-                            )
 
 
 class Written(msgspec.Struct, frozen=True):

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
+from workers.core.guardrails.grounding.subject import Subject
 from workers.core.guardrails.matching.pattern_table import Screen
-from workers.core.guardrails.subject import Subject
 
 #: Kind → (whole words of Latin script, Chinese words).
 UNSAFE = {

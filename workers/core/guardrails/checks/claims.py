@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from workers.core.guardrails.grounding.concepts import Concepts
 from workers.core.guardrails.grounding.overstated import OVERSTATED
+from workers.core.guardrails.grounding.subject import Subject
 from workers.core.guardrails.grounding.vocabulary import unstated
-from workers.core.guardrails.subject import Subject
 
 _SPORTS = (
     "soccer|football|basketball|tennis|badminton|baseball|golf|rowing|skiing|boxing|dancing|hiking|climbing"

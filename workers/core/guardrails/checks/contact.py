@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from workers.core.guardrails.grounding.subject import Subject
 from workers.core.guardrails.matching.pattern_table import Screen
-from workers.core.guardrails.subject import Subject
 
 #: Top-level domains that are no words of copy may stand apart from their dot: `evil . com`; words only where no sentence begins.
 _APART = r"(?:com|net|org|cn|io|xyz|ru|biz|vip|cc)"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from workers.core.guardrails.subject import Subject
+from workers.core.guardrails.grounding.subject import Subject
 from workers.core.text.near_duplicates import closest
 
 #: From this share of common 5-grams on two texts are the same to their reader.

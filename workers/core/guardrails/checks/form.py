@@ -7,8 +7,8 @@ import unicodedata
 from collections import Counter
 from collections.abc import Mapping
 
+from workers.core.guardrails.grounding.subject import About, Subject
 from workers.core.guardrails.matching.pattern_table import Screen
-from workers.core.guardrails.subject import About, Subject
 from workers.core.playbook.playbook import Playbook
 from workers.core.text import length_limits
 

@@ -7,8 +7,8 @@ import unicodedata
 from collections.abc import Callable
 from functools import lru_cache
 
+from workers.core.guardrails.grounding.subject import Subject
 from workers.core.guardrails.grounding.words import latin, neutral_words
-from workers.core.guardrails.subject import Subject
 
 #: Text → primary language tag; None = not sure. Built once outside (adapters.llm.language_detector).
 Language = Callable[[str], str | None]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from workers.core.guardrails import packs
 from workers.core.guardrails.grounding import prices
-from workers.core.guardrails.subject import Subject
+from workers.core.guardrails.grounding.subject import Subject
 
 
 def market(subject: Subject) -> str | None:

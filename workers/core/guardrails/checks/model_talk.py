@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
+from workers.core.guardrails.grounding.subject import Subject
 from workers.core.guardrails.matching.pattern_table import Screen
-from workers.core.guardrails.subject import Subject
 
 META = Screen.of(
     r"\bas an? (?:ai|artificial|language model|assistant)\b|language model|\b(?:chatgpt|openai|gpt-?\d|smollm|qwen"

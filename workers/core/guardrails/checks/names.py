@@ -8,10 +8,11 @@ from functools import lru_cache
 from ahocorasick_rs import AhoCorasick
 
 from workers.core.common.memoize import remembered
+from workers.core.guardrails.grounding.subject import Subject
 from workers.core.guardrails.matching.pattern_table import Screen
-from workers.core.guardrails.subject import Subject, normalised
 from workers.core.playbook.playbook import Playbook
 from workers.core.playbook.policy import Policy
+from workers.core.text.normalize import normalised
 
 _BRANDS = Screen.of(
     r"\b(?:apple|airpods|iphone|ipad|samsung|galaxy|sony|bose|fitbit|garmin|huawei|xiaomi|redmi|honor|oppo|vivo|jbl|beats|sennheiser|philips"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from workers.core.guardrails.subject import Subject
+from workers.core.guardrails.grounding.subject import Subject
 from workers.core.text.sanitize import UNSEEN
 
 _USUAL = (

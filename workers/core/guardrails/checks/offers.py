@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from workers.core.guardrails.grounding.concepts import Concepts
 from workers.core.guardrails.grounding.prices import ANNOUNCED
-from workers.core.guardrails.subject import Subject
+from workers.core.guardrails.grounding.subject import Subject
 
 OFFERS = Concepts(
     {

@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from workers.core.common.memoize import remembered
+from workers.core.guardrails.grounding.subject import Subject
 from workers.core.guardrails.matching.pattern_table import Screen
-from workers.core.guardrails.subject import Subject, normalised
 from workers.core.playbook.playbook import Playbook
+from workers.core.text.normalize import normalised
 
 #: Family names that begin no common word; the frequent ones that do (高, 方, 周 ...) would stop good copy.
 _FAMILY = (

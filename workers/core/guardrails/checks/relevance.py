@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from workers.core.guardrails.subject import Subject
+from workers.core.guardrails.grounding.subject import Subject
 
 _LATIN_WORD = re.compile(r"[a-z]{3,}|\d+")
 _HAN = re.compile(r"[\u3400-\u9fff]{2,}")

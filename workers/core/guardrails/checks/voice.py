@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from workers.core.guardrails.checks.names import whole_words
-from workers.core.guardrails.subject import Subject
+from workers.core.guardrails.grounding.subject import Subject
 
 
 def voice(subject: Subject) -> str | None:

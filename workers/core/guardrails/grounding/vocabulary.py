@@ -12,13 +12,13 @@ from collections.abc import Iterator
 from functools import lru_cache
 from itertools import zip_longest
 
-from workers.core.guardrails.checks.numbers import spans
+from workers.core.guardrails.grounding.amounts import spans
 from workers.core.guardrails.grounding.lexicon import Lexicon, grammar, lexicon
 from workers.core.guardrails.grounding.predicates import foreign_deed
 from workers.core.guardrails.grounding.prices import OF_PRICES
+from workers.core.guardrails.grounding.subject import Subject
 from workers.core.guardrails.grounding.words import Words, fact_words, forms, latin, neutral_words, own_words
 from workers.core.guardrails.matching.pattern_table import blanked
-from workers.core.guardrails.subject import Subject
 
 _HAN = re.compile(r"[\u3400-\u9fff]+")
 #: What no phrase reaches over; hyphens stand within them.

@@ -9,10 +9,11 @@ from functools import lru_cache
 import msgspec
 
 from workers.core.common.memoize import remembered
-from workers.core.guardrails.checks.numbers import bare_words
+from workers.core.guardrails.grounding.amounts import bare_words
 from workers.core.guardrails.grounding.lexicon import grammar, lexicon
-from workers.core.guardrails.subject import Subject, normalised
+from workers.core.guardrails.grounding.subject import Subject
 from workers.core.playbook.playbook import Playbook
+from workers.core.text.normalize import normalised
 
 #: A word in Latin letters, or a digit with letters (5g); hyphens are spaces by then.
 LATIN = re.compile(r"[^\W\d_\u3400-\u9fff][^\W_\u3400-\u9fff]*(?:'[a-z]+)?|(?<!\d)\d+[^\W\d_\u3400-\u9fff]+")

@@ -19,8 +19,8 @@ from schemas.events import (
     PRODUCT_VIEWED,
 )
 from schemas.values import Json, absent, drop_none, number, obj, rows, someone, text
-from workers.core.intake.batches import Batch
-from workers.core.intake.event_names import spelt
+from workers.core.intake.canonical.batches import Batch
+from workers.core.intake.canonical.event_names import spelt
 
 NAMES = {
     "ecommerce.product_viewed": PRODUCT_VIEWED,

@@ -13,9 +13,9 @@ from datetime import datetime
 import msgspec
 
 from schemas.values import Json, absent, instant, person, text
-from workers.core.intake.event_names import of_type
+from workers.core.intake.canonical.event_names import of_type
+from workers.core.intake.canonical.rejections import reject
 from workers.core.intake.formats import braze, ga4, segment, snowplow
-from workers.core.intake.rejections import reject
 from workers.core.stream.records import Record
 
 _PREFIX = "ce_"

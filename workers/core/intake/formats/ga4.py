@@ -17,9 +17,9 @@ from schemas.events import (
     PRODUCTS_SEARCHED,
 )
 from schemas.values import Json, absent, drop_none, first, obj, rows, setting, someone, text
-from workers.core.intake.batches import Batch
-from workers.core.intake.canonical import digest
-from workers.core.intake.event_names import spelt
+from workers.core.intake.canonical.batches import Batch
+from workers.core.intake.canonical.event_names import spelt
+from workers.core.intake.canonical.finish import digest
 
 NAMES = {
     "view_item": PRODUCT_VIEWED,

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 from schemas.values import Json, rows
-from workers.core.intake.batches import Batch
-from workers.core.intake.canonical import TYPES
+from workers.core.intake.canonical.batches import Batch
+from workers.core.intake.canonical.finish import TYPES
 from workers.core.intake.formats import braze, ga4, segment, snowplow
 
 SourceFormat = Literal["auto", "segment", "ga4", "snowplow", "snowplow_tsv", "braze", "cloudevents"]

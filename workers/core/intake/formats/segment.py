@@ -13,11 +13,11 @@ from functools import lru_cache
 from schemas import codec
 from schemas.events import CONSENT_UPDATED, Page, Properties, Screen, Track
 from schemas.values import MAX_ID, NOBODY, NOTHING, Json, absent, first, obj, someone
-from workers.core.intake.batches import Batch
-from workers.core.intake.canonical import EARLIEST, MAX_EVENT_BYTES, PRODUCT_EVENTS, MappedEvent
-from workers.core.intake.commerce import needs_no_cleaning
-from workers.core.intake.event_names import SYNONYMS, spelt
-from workers.core.intake.rejections import reject
+from workers.core.intake.canonical.batches import Batch
+from workers.core.intake.canonical.commerce import needs_no_cleaning
+from workers.core.intake.canonical.event_names import SYNONYMS, spelt
+from workers.core.intake.canonical.finish import EARLIEST, MAX_EVENT_BYTES, PRODUCT_EVENTS, MappedEvent
+from workers.core.intake.canonical.rejections import reject
 
 NAMES = SYNONYMS
 #: What a batch says for all of its calls, in both spellings.

@@ -36,11 +36,11 @@ from schemas.values import (
     someone,
     text,
 )
-from workers.core.intake.batches import Batch
-from workers.core.intake.canonical import EARLIEST
-from workers.core.intake.event_names import spelt
+from workers.core.intake.canonical.batches import Batch
+from workers.core.intake.canonical.event_names import spelt
+from workers.core.intake.canonical.finish import EARLIEST
+from workers.core.intake.canonical.rejections import reject
 from workers.core.intake.formats.snowplow_columns import COLUMNS, JSON_COLUMNS
-from workers.core.intake.rejections import reject
 
 NAMES = {
     "product_view": PRODUCT_VIEWED,

@@ -15,8 +15,8 @@ from schemas import codec
 from schemas.events import CONSENT_UPDATED, PRODUCT_ADDED, PRODUCT_REMOVED, PRODUCT_VIEWED, REFUSALS
 from schemas.values import MAX_ID, Json, absent, agreed, identifier, instant, obj, person, text
 from workers.core.errors import InvalidEvent
-from workers.core.intake import commerce
-from workers.core.intake.rejections import reject
+from workers.core.intake.canonical import commerce
+from workers.core.intake.canonical.rejections import reject
 
 MAX_EVENT_BYTES = 256 * 1024
 #: What a wrong clock writes (1970, 1980) is not a time at which a customer of ours did something.

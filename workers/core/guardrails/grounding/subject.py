@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Protocol
@@ -15,12 +13,8 @@ from workers.core.guardrails.grounding.prices import ANNOUNCED, Reduction, speak
 from workers.core.playbook.markets import market_of
 from workers.core.playbook.playbook import Playbook
 from workers.core.playbook.policy import Market
-from workers.core.text.amounts import plain_amounts
 from workers.core.text.confusables import as_read
-
-#: Apostrophes and hyphens that keyboards, languages and models write for ' and -.
-_WRITTEN_OTHERWISE = str.maketrans(dict.fromkeys("’ʼ‛ʹ", "'") | dict.fromkeys("‐‑", "-"))
-_BETWEEN_HAN = re.compile(r"(?<=[\u3400-\u9fff])\s+(?=[\u3400-\u9fff])")
+from workers.core.text.normalize import normalised
 
 
 class About(Protocol):
@@ -115,14 +109,3 @@ def subject(
 def _own_data(texts: tuple[str, ...]) -> str:
     """Normalised one by one: the end of one and the beginning of the next are no word."""
     return "\n".join(map(normalised, texts))
-
-
-def normalised(text: str) -> str:
-    """NFKC, no spaces between Chinese characters (最 佳 hides nothing), one kind of apostrophe and hyphen, and plain amounts.
-
-    >>> normalised("最 佳 ＦＲＥＥ"), normalised("it\u02bcs a 7\u2011day band"), normalised("1\u202f299,90\u00a0€")
-    ('最佳 FREE', "it's a 7-day band", '1299.90 €')
-    """
-    if not text.isascii():
-        text = _BETWEEN_HAN.sub("", unicodedata.normalize("NFKC", text)).translate(_WRITTEN_OTHERWISE)
-    return plain_amounts(text)

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from schemas.catalogue import CatalogueProduct
-from workers.adapters.playbook.yaml_documents import Document, Problem
+from workers.adapters.playbook.documents.yaml_documents import Document, Problem
 from workers.core.playbook.base import Texts
 from workers.core.playbook.channels import Channel, FieldLimit
 from workers.core.playbook.playbook import Audiences, Campaign, Prompt, Surface, Tone

@@ -12,7 +12,7 @@ import msgspec
 import yaml
 from msgspec import inspect
 
-from workers.adapters.playbook.yaml_documents import Document, FieldPath, plain
+from workers.adapters.playbook.documents.yaml_documents import Document, FieldPath, plain
 
 T = TypeVar("T")
 
