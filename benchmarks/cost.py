@@ -23,7 +23,8 @@ from schemas import codec
 from workers.adapters.kafka.config import client_config
 from workers.adapters.lanes.transactions import LaneProducer
 from workers.adapters.playbook.loader import load_for as load_playbook
-from workers.adapters.state.rocksdb import Marker, Progress, RocksStore
+from workers.adapters.state.checkpoint import Marker, Progress
+from workers.adapters.state.rocksdb import RocksStore
 from workers.core.partition.unit_of_work import Workspace
 from workers.core.personalisation import processor
 from workers.core.personalisation.processor import EVENTS, Personalise, PersonaliseConfig
@@ -31,7 +32,7 @@ from workers.core.profile import dedupe, model, public_view
 from workers.core.segments.conditions import Groups
 from workers.core.stream.effects import Effects
 from workers.core.stream.records import Record
-from workers.core.triggers import Triggers
+from workers.core.triggers.registry import Triggers
 from workers.settings import Settings
 
 #: 2024-03-04 12:00:00 UTC

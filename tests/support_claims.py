@@ -8,7 +8,7 @@ import msgspec
 
 from schemas.messages import MessageText
 from tests.support_playbooks import playbook, request
-from workers.core import guardrails
+from workers.core.guardrails.check import GROUNDING, check
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -47,8 +47,8 @@ def reason(claim: Claim) -> str | None:
     """Why a grounding guardrail rejects a claim; None = it passes. It is the body of a push that is named after the product."""
     about = request(claim.product, language=claim.language, message_id=claim.id)
     text = MessageText(title=about.product.name, body=claim.text)
-    for verdict in guardrails.check(text, about, playbook()):
-        if verdict.name in guardrails.GROUNDING and not verdict.passed:
+    for verdict in check(text, about, playbook()):
+        if verdict.name in GROUNDING and not verdict.passed:
             return f"{verdict.name}: {verdict.detail}"
     return None
 

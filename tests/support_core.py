@@ -34,17 +34,11 @@ from workers.core.personalisation.processor import (
     Personalise,
     PersonaliseConfig,
 )
+from workers.core.playbook.audiences import Audiences, Condition, TargetGroup
+from workers.core.playbook.campaigns import Campaign, CartAbandonment
 from workers.core.playbook.channels import Channel, FieldLimit
-from workers.core.playbook.playbook import (
-    Audiences,
-    Campaign,
-    CartAbandonment,
-    Condition,
-    Playbook,
-    Prompt,
-    TargetGroup,
-    Template,
-)
+from workers.core.playbook.copy import Prompt, Template
+from workers.core.playbook.playbook import Playbook
 from workers.core.playbook.policy import Cap, Policy
 from workers.core.profile import model as profiles
 from workers.core.profile.model import Profile

@@ -22,8 +22,9 @@ from schemas import codec
 from tests.support import wait_until
 from tests.support_workers import read
 from workers.adapters.kafka.config import client_config
+from workers.adapters.state.checkpoint import Marker
 from workers.adapters.state.recovery import MARKER_KEY
-from workers.adapters.state.rocksdb import Marker, RocksStore
+from workers.adapters.state.rocksdb import RocksStore
 from workers.core.partition import keys
 from workers.core.profile import model as profiles
 from workers.core.profile.model import Profile

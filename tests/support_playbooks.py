@@ -12,7 +12,7 @@ from workers.adapters.llm.language_detector import detector
 from workers.adapters.playbook.check_cache import Stamps
 from workers.adapters.playbook.loader import load
 from workers.core.catalogue.product_facts import facts_of
-from workers.core.guardrails import Language
+from workers.core.guardrails.checks.language import Language
 from workers.core.playbook.playbook import Playbook
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -23,10 +23,10 @@ from workers.adapters.playbook.loader import load_for as load_playbook
 from workers.adapters.process import clock
 from workers.adapters.process.watchdog import Watchdog
 from workers.core.errors import Misconfigured
+from workers.core.generation.llm import LanguageModel
 from workers.core.generation.pool.entries import Shelf
 from workers.core.playbook.playbook import Playbook
 from workers.core.playbook.time_scaling import accelerate
-from workers.core.stream.records import LanguageModel
 from workers.private_files import UMASK
 from workers.roles import deliver, intake, learn, personalise
 from workers.settings import Settings

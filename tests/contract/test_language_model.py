@@ -11,7 +11,7 @@ import pytest
 
 from workers.adapters.llm.client import OpenAiModel
 from workers.core.errors import Misconfigured, Refused, Retryable
-from workers.core.stream.records import ChatMessage, Completion, CompletionRequest, PromptSize
+from workers.core.generation.llm import ChatMessage, Completion, CompletionRequest, PromptSize
 from workers.settings import Settings
 
 T = TypeVar("T")

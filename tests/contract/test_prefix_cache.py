@@ -14,7 +14,7 @@ from tests.support_playbooks import facts, playbook, request
 from workers.adapters.llm.client import OpenAiModel
 from workers.core.experimentation import arms
 from workers.core.generation.draft import Draft
-from workers.core.stream.records import CompletionRequest
+from workers.core.generation.llm import CompletionRequest
 from workers.settings import Settings
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(480)]

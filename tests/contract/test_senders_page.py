@@ -18,7 +18,7 @@ from schemas.messages import Cancellation, Feedback, FeedbackStatus, Message
 from schemas.topics import BY_NAME
 from tests.support_workers import ROOT
 from workers.adapters.kafka.partitioner import partition_of
-from workers.adapters.observability.metrics import as_markdown
+from workers.adapters.observability.metric_catalogue import as_markdown
 from workers.settings import Settings
 
 PAGE = (ROOT / "docs" / "senders.md").read_text()

@@ -22,7 +22,7 @@ from tests.support_workers import read
 from workers.adapters.kafka.config import client_config
 from workers.adapters.lanes.transactions import IN_DOUBT_S, LaneProducer
 from workers.adapters.process import failpoints
-from workers.adapters.state.rocksdb import Marker
+from workers.adapters.state.checkpoint import Marker
 from workers.core.errors import Fatal, Fenced
 from workers.core.stream.records import Output
 from workers.settings import Settings

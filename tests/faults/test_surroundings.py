@@ -30,7 +30,7 @@ from tests.support_service import clean_row
 from tests.support_workers import ROOT, prepare, produce, read, worker
 from workers.adapters.process.exit_codes import Exit
 from workers.core.partition import keys
-from workers.core.profile.model import MAX_BYTES
+from workers.core.profile.eviction import MAX_BYTES
 from workers.settings import Settings
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(180)]

@@ -20,10 +20,10 @@ from tests.support_playbooks import playbook, request
 from workers.adapters.llm import vllm_load, wire
 from workers.adapters.playbook.documents.yaml_documents import Document, Problem, plain
 from workers.adapters.sources.event_files import open_events
-from workers.core import guardrails
 from workers.core.errors import InvalidEvent, Misconfigured, Refused, Retryable
 from workers.core.generation import answer_parsing, prompts
 from workers.core.generation.rendering import compiled
+from workers.core.guardrails.check import check
 from workers.core.guardrails.checks.obfuscation import disguised
 from workers.core.guardrails.trusted_input import context_value, harmless
 from workers.core.intake.mapping import OUTPUT_BYTES, Intake, SourceFormat
@@ -130,7 +130,7 @@ def _checked(language: str, channel: str) -> Callable[[bytes], tuple[bool, int]]
     def call(data: bytes) -> tuple[bool, int]:
         parts = _text(data).split("\n", len(names) - 1)
         text = MessageText(**dict(zip(names, parts, strict=False)))
-        verdicts = guardrails.check(text, about, known)
+        verdicts = check(text, about, known)
         return len(verdicts) > 1, _size(verdict.detail for verdict in verdicts)
 
     return call

@@ -20,8 +20,8 @@ from schemas.profiles import ProfileView
 from tests.support import wait_until
 from tests.support_workers import committed_profiles, prepare, produce, read, worker
 from workers.adapters.process.failpoints import EXIT_CODE
+from workers.adapters.state.checkpoint import Marker
 from workers.adapters.state.recovery import MARKER_KEY
-from workers.adapters.state.rocksdb import Marker
 from workers.core.profile.fold import fold
 from workers.core.profile.model import Profile
 from workers.core.stream.records import Record

@@ -17,8 +17,8 @@ from workers.adapters.llm.client import OpenAiModel
 from workers.adapters.llm.language_detector import detector
 from workers.adapters.observability.metrics import WorkerMetrics
 from workers.adapters.playbook.loader import load as load_playbook
-from workers.core import guardrails
 from workers.core.catalogue import product_facts
+from workers.core.guardrails.check import check, passed
 from workers.core.playbook.playbook import Playbook
 from workers.core.profile.model import CartLine
 from workers.roles.text_writer import Writer
@@ -112,7 +112,7 @@ def test_a_fair_share_of_english_texts_is_the_models_own_and_all_pass(
     said = [(candidate.failure, candidate.text) for candidate in candidates]
     assert len(written) >= LEAST_SHARE * len(candidates), said
     for candidate, about in zip(candidates, requests, strict=True):
-        assert guardrails.passed(guardrails.check(candidate.text, about, playbook)), candidate.text
+        assert passed(check(candidate.text, about, playbook)), candidate.text
 
 
 def test_a_language_that_the_model_does_not_write_costs_no_call(settings: Settings, playbook: Playbook) -> None:

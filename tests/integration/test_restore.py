@@ -18,8 +18,9 @@ from tests.support_workers import ROOT, produce
 from workers.adapters.kafka.config import client_config
 from workers.adapters.lanes.lost_state import proof_of_past
 from workers.adapters.process.failpoints import EXIT_CODE
+from workers.adapters.state.checkpoint import Marker, Progress
 from workers.adapters.state.recovery import MARKER_KEY, restore
-from workers.adapters.state.rocksdb import Marker, Progress, RocksStore
+from workers.adapters.state.rocksdb import RocksStore
 from workers.core.errors import Fatal, Misconfigured
 from workers.settings import Settings
 

@@ -14,7 +14,7 @@ from tests.support import examples, hit_rate
 from tests.support_core import DELAY_S, NOON, LaneHarness
 from workers.core.intake.mapping import Intake
 from workers.core.partition import keys
-from workers.core.profile import model
+from workers.core.profile import eviction, model
 from workers.core.stream.records import Record
 
 RECEIVED = datetime.fromtimestamp(NOON, UTC)
@@ -117,7 +117,7 @@ def test_no_event_stops_the_lane_and_every_output_decodes(steps: list[Any]) -> N
         codec.decode_topic(output.topic, output.value)
     for key, value in lane.store.values.items():
         if key.startswith(keys.PROFILE):
-            assert len(value) <= model.MAX_BYTES
+            assert len(value) <= eviction.MAX_BYTES
             model.decode(value)
     assert len(lane.requests) == len(lane.outcomes)
     published = [outcome.message_id for outcome in lane.outcomes if outcome.reason == "published"]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.support import examples, hit_rate
 from tests.support_core import DELAY_S, NOON, LaneHarness
-from workers.core.profile import decay
+from workers.core.profile import decay, eviction
 from workers.core.profile import model as profiles
 from workers.core.profile.model import Profile
 from workers.core.stream.records import Record
@@ -219,4 +219,4 @@ def test_no_customer_outgrows_the_limit(traits: dict[str, str], carts: int) -> N
     lane = LaneHarness()
     lane.run([lane.raw({"type": "identify", "traits": traits})])
     lane.run([lane.add(f"cart-{'x' * 200}-{number}", name="n" * 500, url="u" * 500) for number in range(carts)])
-    assert len(profiles.encode(lane.profile())) <= profiles.MAX_BYTES
+    assert len(profiles.encode(lane.profile())) <= eviction.MAX_BYTES

@@ -18,7 +18,7 @@ from tests.simulation.run import play
 from tests.simulation.world import Switches, World
 from workers.adapters.lanes.poison_records import Isolated
 from workers.core.attribution import validation
-from workers.core.decisioning import policy, quiet_hours
+from workers.core.decisioning import frequency_caps, policy, quiet_hours
 from workers.core.decisioning.policy import Ruling, Situation
 from workers.core.personalisation import processor
 from workers.core.personalisation.decisions import Deciding
@@ -28,10 +28,11 @@ from workers.core.playbook.playbook import Playbook
 from workers.core.playbook.policy import QuietHours
 from workers.core.profile import carts, dedupe
 from workers.core.profile.model import Held, OpenRequest, Profile
-from workers.core.publishing import messages, review_rules
+from workers.core.publishing import messages, recheck, review_rules
 from workers.core.stream.effects import Effects
 from workers.core.stream.records import Record
-from workers.core.triggers import Objection, Occurrence, Triggers
+from workers.core.triggers.base import Objection, Occurrence
+from workers.core.triggers.registry import Triggers
 
 SEEDS = 2_000
 Patch = Callable[[], Any]
@@ -165,7 +166,7 @@ def _hold_out_at_random(profile: Profile, playbook: Playbook, situation: Situati
 
 
 _decode_event = codec.decode_event
-_hold_out_now, _objection_now, _exceeded_now = policy._hold_out, messages.objection, policy.exceeded_cap
+_hold_out_now, _objection_now, _exceeded_now = policy._hold_out, recheck.objection, frequency_caps.exceeded_cap
 _ruling_now, _opened_now, _apply_now = Deciding._ruling, Closing.opened, Isolated.apply
 _caught_up: dict[int, bool] = {}
 

@@ -9,8 +9,9 @@ import msgspec
 
 from schemas.catalogue import CatalogueProduct
 from tests.support_core import make_playbook
+from workers.core.playbook.campaigns import Campaign, CartAbandonment, Variant
 from workers.core.playbook.channels import Channel, FieldLimit
-from workers.core.playbook.playbook import Campaign, CartAbandonment, Playbook, Variant
+from workers.core.playbook.playbook import Playbook
 from workers.core.playbook.policy import Cap, Learning, Policy, QuietHours, ReviewRules
 
 HOUR = 3600.0

@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from tests.support_playbooks import playbook
-from workers.core.playbook.playbook import BrowseAbandonment, CartAbandonment, CrossSell, Playbook, RepeatView, Trigger
+from workers.core.playbook.campaigns import BrowseAbandonment, CartAbandonment, CrossSell, RepeatView, Trigger
+from workers.core.playbook.playbook import Playbook
 from workers.core.playbook.policy import Learning, QuietHours
 from workers.core.playbook.time_scaling import accelerate
 

@@ -15,10 +15,11 @@ from schemas import codec
 from schemas.learning import ArmStatistics
 from schemas.messages import Decision, Feedback, Message, Provenance
 from tests.support_playbooks import playbook
-from workers.core.experimentation.bandit import choose, probabilities
+from workers.core.common.timestamps import instant
+from workers.core.experimentation.bandit import probabilities
 from workers.core.experimentation.off_policy import Comparison, Evaluation, compare
+from workers.core.experimentation.sampling import choose
 from workers.core.playbook.policy import Rewards
-from workers.core.profile.fold import instant
 from workers.core.simulation.responses import Answer, Carts, answer, appeal
 from workers.core.simulation.shoppers import KINDS, Crowd, behave
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from schemas.topics import BY_NAME, TOPICS
-from workers.adapters.observability.metrics import CATALOGUE
+from workers.adapters.observability.metric_catalogue import CATALOGUE
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -24,12 +24,12 @@ from tests.support_attacks import (
     violations,
 )
 from tests.support_playbooks import CAMPAIGN, NOW, REES46, SMART_DEVICES, language, playbook
-from workers.core import guardrails
 from workers.core.generation import answer_parsing, prompts
 from workers.core.generation.draft import Draft
+from workers.core.generation.llm import Completion, CompletionUsage
 from workers.core.generation.rendering import product_words
 from workers.core.generation.templates import template_text
-from workers.core.stream.records import Completion, CompletionUsage
+from workers.core.guardrails.check import check
 
 ATTACKS = attacks()
 LOOKALIKES = lookalikes()
@@ -146,7 +146,7 @@ def test_an_answer_that_obeys_would_break_the_same_checks_without_guardrails(att
 @each_attack
 def test_a_harmless_answer_to_an_attacked_request_is_accepted(attack: Attack) -> None:
     request = asked(attack.language, attack.where, attack.payload * attack.times, attack.key)
-    checked = guardrails.check(harmless(attack.language), request, playbook(), language())
+    checked = check(harmless(attack.language), request, playbook(), language())
     # A name that is none, but harmless, may be missed in the text.
     assert [verdict for verdict in checked if not verdict.passed and verdict.name != "relevance"] == []
 

@@ -10,15 +10,8 @@ from statistics import NormalDist
 import pytest
 
 from schemas.learning import ArmStatistics
-from workers.core.experimentation.bandit import (
-    Posterior,
-    add_up,
-    chances_to_be_best,
-    choose,
-    posteriors,
-    probabilities,
-    uniform,
-)
+from workers.core.experimentation.bandit import Posterior, add_up, chances_to_be_best, posteriors, probabilities
+from workers.core.experimentation.sampling import choose, uniform
 
 
 def arm(name: str, trials: float, rewards: float, squares: float | None = None, context: str = "") -> ArmStatistics:

@@ -12,7 +12,7 @@ from schemas.messages import MessageText, ProductFacts
 from tests.support_claims import Claim, load, measure
 from tests.support_playbooks import SMART_DEVICES, copy_of, playbook, request
 from workers.adapters.playbook.loader import examine
-from workers.core import guardrails
+from workers.core.guardrails.check import check
 from workers.core.guardrails.checks.claims import CLAIMS as CLAIM_TABLE
 from workers.core.guardrails.grounding.lexicon import lexicon
 
@@ -28,7 +28,7 @@ def reason(text: str, product: ProductFacts | str = "smart-band", language: str 
         policy = msgspec.structs.replace(marketing.policy, neutral_words={language: [words]})
         marketing = msgspec.structs.replace(marketing, policy=policy)
     about = request(product, language=language)
-    verdicts = guardrails.check(MessageText(title=about.product.name or "Hello", body=text), about, marketing)
+    verdicts = check(MessageText(title=about.product.name or "Hello", body=text), about, marketing)
     return next(verdict.detail for verdict in verdicts if verdict.name == "claims")
 
 
@@ -100,15 +100,13 @@ def test_a_product_of_which_no_fact_is_known_and_a_language_without_lexicon_are_
     assert lexicon("de").neutral == frozenset()
     about = request(known, language="de")
     text = MessageText(title="Gartenhandschuhe", body="Gartenhandschuhe tanzen im mondhellen Obstgarten.")
-    assert all(
-        verdict.passed for verdict in guardrails.check(text, about, playbook()) if verdict.name in ("claims", "offers")
-    )
+    assert all(verdict.passed for verdict in check(text, about, playbook()) if verdict.name in ("claims", "offers"))
 
 
 def test_the_end_of_one_field_and_the_beginning_of_the_next_are_no_word() -> None:
     about = request("wireless-earphones", language="zh")
     text = MessageText(title="看看无线耳机", body="会根据心情选歌。")
-    assert any("会根据" in verdict.detail for verdict in guardrails.check(text, about, playbook()))
+    assert any("会根据" in verdict.detail for verdict in check(text, about, playbook()))
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
@@ -139,5 +137,5 @@ def test_neutral_words_of_an_unknown_language_are_a_mistake(tmp_path: Path) -> N
     ],
 )
 def test_a_right_number_on_the_wrong_thing_is_rejected(body: str, passes: bool) -> None:
-    checked = guardrails.check(MessageText(title="Smart Band", body=body), request(), playbook())
+    checked = check(MessageText(title="Smart Band", body=body), request(), playbook())
     assert next(verdict for verdict in checked if verdict.name == "numbers").passed is passes

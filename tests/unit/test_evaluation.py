@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from schemas import codec
 from schemas.messages import Decision, Feedback, FeedbackStatus
+from workers.core.common.timestamps import instant
 from workers.core.experimentation.off_policy import (
     Comparison,
     Evaluation,
@@ -22,7 +23,6 @@ from workers.core.experimentation.off_policy import (
     series,
 )
 from workers.core.playbook.policy import Rewards
-from workers.core.profile.fold import instant
 
 NOW_S = 1_790_000_000.0
 #: Chance of a reward of 1 per arm; equal chances earn their mean.

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from schemas.messages import MessageText, ProductFacts
 from tests.support import examples
 from tests.support_playbooks import CAMPAIGN, REES46, SMART_DEVICES, facts, language, playbook, request
-from workers.core import guardrails
 from workers.core.generation.templates import template_text
+from workers.core.guardrails.check import check
 from workers.core.playbook.playbook import Playbook
 
 STRANGERS = {
@@ -48,9 +48,7 @@ def rejections(text: MessageText, spoken: str, channel: str, product: ProductFac
     """What the guardrails, the language detector included, say against a text."""
     about = request(product, language=spoken, channel=channel)
     return [
-        f"{verdict.name}: {verdict.detail}"
-        for verdict in guardrails.check(text, about, known, language())
-        if not verdict.passed
+        f"{verdict.name}: {verdict.detail}" for verdict in check(text, about, known, language()) if not verdict.passed
     ]
 
 
@@ -154,5 +152,5 @@ def test_no_product_data_breaks_a_text(name: str, brand: str, category: str) -> 
         for spoken in ("zh", "en"):
             text, version = template_text(playbook(folder), CAMPAIGN, spoken, group, "push", product)
             assert version
-            shape = guardrails.check(text, request(product, language=spoken), playbook(folder))
+            shape = check(text, request(product, language=spoken), playbook(folder))
             assert {verdict.name for verdict in shape if not verdict.passed} <= {"relevance"}

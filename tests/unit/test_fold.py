@@ -23,9 +23,10 @@ from schemas.events import (
     Screen,
     Track,
 )
+from workers.core.common.timestamps import instant
 from workers.core.profile import decay
 from workers.core.profile.consent import Rules
-from workers.core.profile.fold import SESSION_GAP_S, Folded, fold, instant
+from workers.core.profile.fold import SESSION_GAP_S, Folded, fold
 from workers.core.profile.model import (
     MAX_ANONYMOUS_IDS,
     MAX_INTERESTS,

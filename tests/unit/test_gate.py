@@ -18,7 +18,6 @@ from schemas.topics import BY_NAME
 from schemas.values import instant
 from tests.support_core import DELAY_S, NOON, LaneHarness, make_playbook
 from tests.support_intake import NOW, map_one
-from workers.core import triggers
 from workers.core.decisioning import quiet_hours
 from workers.core.decisioning.control_state import Guidance
 from workers.core.errors import InvalidEvent
@@ -26,6 +25,7 @@ from workers.core.personalisation.requests import Closing
 from workers.core.playbook.playbook import Playbook
 from workers.core.playbook.policy import Cap, QuietHours, ReviewRules
 from workers.core.publishing import messages
+from workers.core.triggers import registry
 
 DUE_S = NOON + DELAY_S
 HOUR_S = 3600.0
@@ -433,14 +433,14 @@ def test_a_yes_of_a_clock_that_was_never_set_undoes_no_no() -> None:
 
 
 def test_a_timer_that_raises_stops_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = triggers.Triggers.due
+    real = registry.Triggers.due
 
     def due(self, profile, campaign, key):  # type: ignore[no-untyped-def]
         if profile.customer_id == "ana":
             raise InvalidEvent("broken", "a fault of ours")
         return real(self, profile, campaign, key)
 
-    monkeypatch.setattr(triggers.Triggers, "due", due)
+    monkeypatch.setattr(registry.Triggers, "due", due)
     lane = LaneHarness()
     lane.run([record for user in ("ana", "bo") for record in (*lane.allow("push", user=user), lane.add(user=user))])
     lane.run([], DUE_S)

@@ -11,7 +11,7 @@ from tests.fuzz.worst import cpu_s
 from tests.support import slowness
 from tests.support_playbooks import language, playbook, request
 from tests.unit.labelled_texts import BAD, GOOD, Labelled, push
-from workers.core import guardrails
+from workers.core.guardrails.check import LONGEST_MESSAGE, NAMES, check
 
 LABELLED = [*GOOD, *BAD]
 
@@ -19,8 +19,8 @@ LABELLED = [*GOOD, *BAD]
 def verdicts(labelled: Labelled) -> dict[str, str]:
     """Guardrail → reason, of those that say no."""
     about = request(labelled.product, language=labelled.language, channel=labelled.channel)
-    checked = guardrails.check(labelled.text, about, playbook(), language())
-    assert [verdict.name for verdict in checked] == list(guardrails.NAMES)
+    checked = check(labelled.text, about, playbook(), language())
+    assert [verdict.name for verdict in checked] == list(NAMES)
     return {verdict.name: verdict.detail for verdict in checked if not verdict.passed}
 
 
@@ -38,7 +38,7 @@ def test_the_labelled_texts_cover_both_languages_and_every_guardrail() -> None:
     assert len(LABELLED) >= 60
     languages = Counter((item.language, bool(item.rejected_by)) for item in LABELLED)
     assert min(languages[spoken, bad] for spoken in ("zh", "en") for bad in (False, True)) >= 10
-    assert {item.rejected_by for item in BAD} == set(guardrails.NAMES) - {
+    assert {item.rejected_by for item in BAD} == set(NAMES) - {
         "examples",
         "duplicate",
     }  # they need more than a text
@@ -73,7 +73,7 @@ def test_numbers_are_those_of_facts_price_and_quantity(body: str, passes: bool) 
         currency="CNY",
         quantity=2,
     )
-    checked = guardrails.check(push("Your Smart Band", body), request(product), playbook())
+    checked = check(push("Your Smart Band", body), request(product), playbook())
     assert next(verdict for verdict in checked if verdict.name == "numbers").passed is passes
 
 
@@ -95,7 +95,7 @@ def test_numbers_are_those_of_facts_price_and_quantity(body: str, passes: bool) 
     ],
 )
 def test_chinese_numbers_are_read_in_characters_and_digits(body: str, passes: bool) -> None:
-    checked = guardrails.check(push("智能手环在等你", body), request(language="zh"), playbook())
+    checked = check(push("智能手环在等你", body), request(language="zh"), playbook())
     assert next(verdict for verdict in checked if verdict.name == "numbers").passed is passes
 
 
@@ -119,7 +119,7 @@ def test_a_model_number_in_the_name_is_no_coupon_code() -> None:
 
 def test_words_of_the_prompts_examples_are_stopped() -> None:
     text = push("Your Smart Band", "Your Smart Band gives warm light at night.")
-    checked = guardrails.check(text, request(), playbook(), None, ("warm light",))
+    checked = check(text, request(), playbook(), None, ("warm light",))
     assert [verdict.name for verdict in checked if not verdict.passed] == ["examples"]
 
 
@@ -130,7 +130,7 @@ def test_a_product_of_which_nothing_is_known_may_be_spoken_of_in_general() -> No
 
 def rejected_by(text: MessageText, product: ProductFacts) -> set[str]:
     """The guardrails that say no to an English push message."""
-    checked = guardrails.check(text, request(product), playbook(), language())
+    checked = check(text, request(product), playbook(), language())
     return {verdict.name for verdict in checked if not verdict.passed}
 
 
@@ -149,20 +149,14 @@ HOSTILE = {
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_a_text_far_too_long_is_refused_by_its_length_alone_and_at_once(words: str, language: str) -> None:
     about = request(language=language)
-    checked = guardrails.check(push("Your Smart Band", words), about, playbook())
+    checked = check(push("Your Smart Band", words), about, playbook())
     assert [(verdict.name, verdict.passed) for verdict in checked] == [("length", False)]
-    assert (
-        cpu_s(lambda text: guardrails.check(text, about, playbook()), push("Your Smart Band", words), 3)
-        < 0.05 * slowness()
-    )
+    assert cpu_s(lambda text: check(text, about, playbook()), push("Your Smart Band", words), 3) < 0.05 * slowness()
 
 
 @pytest.mark.parametrize("words", HOSTILE.values(), ids=HOSTILE)
 def test_a_text_as_long_as_texts_are_looked_at_whole_takes_milliseconds(words: str) -> None:
-    body = words[: guardrails.LONGEST_MESSAGE - 20]
-    checked = guardrails.check(push("Your Smart Band", body), request(), playbook())
-    assert [verdict.name for verdict in checked] == list(guardrails.NAMES)
-    assert (
-        cpu_s(lambda text: guardrails.check(text, request(), playbook()), push("Your Smart Band", body), 3)
-        < 0.05 * slowness()
-    )
+    body = words[: LONGEST_MESSAGE - 20]
+    checked = check(push("Your Smart Band", body), request(), playbook())
+    assert [verdict.name for verdict in checked] == list(NAMES)
+    assert cpu_s(lambda text: check(text, request(), playbook()), push("Your Smart Band", body), 3) < 0.05 * slowness()

@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from workers.adapters.observability.metrics import WorkerMetrics
-from workers.adapters.process.watchdog import ASSIGNMENT, Pulse
+from workers.adapters.process.liveness import ASSIGNMENT, Pulse
 from workers.core.errors import Misconfigured
 
 

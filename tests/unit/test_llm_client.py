@@ -14,7 +14,7 @@ from tests.support_llm import MODEL, FakeLlm, Fault
 from workers.adapters.llm import wire
 from workers.adapters.llm.client import OpenAiModel
 from workers.core.errors import Misconfigured, Refused, Retryable, Unavailable
-from workers.core.stream.records import ChatMessage, Completion, CompletionRequest
+from workers.core.generation.llm import ChatMessage, Completion, CompletionRequest
 from workers.settings import Settings
 
 T = TypeVar("T")

@@ -16,9 +16,9 @@ from workers.adapters.llm.client import OpenAiModel
 from workers.adapters.observability.metrics import WorkerMetrics
 from workers.adapters.process.clock import monotonic_s
 from workers.core.errors import Misconfigured, Retryable, Unavailable
+from workers.core.generation.llm import ChatMessage, Completion, CompletionRequest
 from workers.core.resilience.circuit_breaker import BreakerRule
 from workers.core.resilience.priority_queue import GHOST, ROOM_PER_SLOT
-from workers.core.stream.records import ChatMessage, Completion, CompletionRequest
 from workers.settings import Settings
 
 T = TypeVar("T")

@@ -7,7 +7,8 @@ import urllib.request
 from collections import Counter
 from pathlib import Path
 
-from workers.adapters.observability.metrics import CATALOGUE, WorkerMetrics, as_markdown
+from workers.adapters.observability.metric_catalogue import CATALOGUE, as_markdown
+from workers.adapters.observability.metrics import WorkerMetrics
 from workers.core.stream.effects import Effects
 
 ROOT = Path(__file__).resolve().parents[2]

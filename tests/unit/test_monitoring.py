@@ -12,7 +12,7 @@ import yaml
 from infra.grafana import panels
 from infra.grafana.dashboard import FILE, ROWS, render
 from tests.support_prometheus import FOLDER, PanelQuery, panel_queries
-from workers.adapters.observability.metrics import CATALOGUE
+from workers.adapters.observability.metric_catalogue import CATALOGUE
 
 RULES = [rule for group in yaml.safe_load((FOLDER / "rules.yml").read_text())["groups"] for rule in group["rules"]]
 ALERTS = [rule for rule in RULES if "alert" in rule]

@@ -14,7 +14,8 @@ from schemas.messages import ReviewVerdict
 from tests.support_core import DELAY_S, NOON, LaneHarness, make_playbook
 from workers.core.partition import keys
 from workers.core.personalisation.pending import REASONS, Pending, decode_counts, pending
-from workers.core.playbook.playbook import CartAbandonment, Playbook
+from workers.core.playbook.campaigns import CartAbandonment
+from workers.core.playbook.playbook import Playbook
 from workers.core.playbook.policy import Policy, QuietHours, ReviewRules
 from workers.core.profile import model as profiles
 from workers.core.reporting.decision_trace import explain, stories

@@ -12,7 +12,7 @@ from schemas.control import DeadLetter
 from schemas.profiles import ProfileView
 from tests.support_core import CAP, DELAY_S, NOON, LaneHarness
 from workers.core.partition import keys
-from workers.core.profile import dedupe
+from workers.core.profile import dedupe, eviction
 from workers.core.profile import model as profiles
 
 LATER = NOON + DELAY_S + 1
@@ -417,7 +417,7 @@ def test_huge_product_ids_stay_within_the_limit() -> None:
     lane = LaneHarness()
     for number in range(8):
         lane.run([lane.add(product_id=f"{number}" + "x" * 250_000)])
-    assert len(profiles.encode(lane.profile())) <= profiles.MAX_BYTES
+    assert len(profiles.encode(lane.profile())) <= eviction.MAX_BYTES
 
 
 def test_interests_in_chinese_stay_within_the_limit() -> None:
@@ -429,7 +429,7 @@ def test_interests_in_chinese_stay_within_the_limit() -> None:
         for n in range(200)
     ]
     lane.run(viewed)
-    assert len(lane.store.values[keys.profile_key("ana")]) <= profiles.MAX_BYTES
+    assert len(lane.store.values[keys.profile_key("ana")]) <= eviction.MAX_BYTES
 
 
 def test_a_yes_from_the_future_does_not_outlast_a_later_no() -> None:

@@ -12,7 +12,8 @@ from schemas.learning import ArmStatistics
 from tests.support_core import NOON, LaneHarness, make_playbook
 from tests.timeline import Timeline
 from workers.core.decisioning.control_state import Guidance
-from workers.core.playbook.playbook import Campaign, Playbook, Tone
+from workers.core.playbook.campaigns import Campaign, Tone
+from workers.core.playbook.playbook import Playbook
 from workers.core.playbook.policy import Cap, Policy, QuietHours
 
 CAP = Cap(messages=2, per_s=7 * 86_400.0)

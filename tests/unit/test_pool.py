@@ -17,13 +17,13 @@ from tests.support_playbooks import CAMPAIGN, NOW, facts, language, playbook, re
 from tests.support_pool import TEXTS, entry, pool_of, pooled_playbook, record
 from workers.adapters.llm.min_temperature import Varied
 from workers.adapters.observability.metrics import WorkerMetrics
-from workers.core import guardrails
+from workers.core.generation.llm import Completion, CompletionRequest, PromptSize
 from workers.core.generation.pool.entries import Pool, Shelf, key_for, key_of
 from workers.core.generation.pool.selection import Pooled
 from workers.core.generation.pool.slots import SLOTS, WrongSlot, filled, opened, slots_of, values_for
 from workers.core.generation.rendering import product_words
 from workers.core.generation.templates import template_text
-from workers.core.stream.records import Completion, CompletionRequest, PromptSize
+from workers.core.guardrails.check import NAMES, passed
 from workers.core.text.near_duplicates import sketch
 from workers.roles.text_writer import Writer
 from workers.settings import Settings
@@ -153,8 +153,8 @@ def test_a_request_gets_an_approved_text_with_its_slots_filled_and_checked() -> 
     )
     assert (candidate.generated_by, candidate.pool_entry_id, candidate.failure) == ("pool", "e0", "")
     assert (candidate.usage.model, candidate.usage.calls, candidate.prompt_version) == ("tiny", 0, "p-1")
-    assert [verdict.name for verdict in candidate.verdicts] == list(guardrails.NAMES)
-    assert guardrails.passed(candidate.verdicts)
+    assert [verdict.name for verdict in candidate.verdicts] == list(NAMES)
+    assert passed(candidate.verdicts)
     assert (candidate.message_id, candidate.user_id, candidate.generated_at) == ("m-1", "ana", NOW)
 
 

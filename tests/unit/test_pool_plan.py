@@ -16,8 +16,9 @@ from tests.support_pool import TEXTS, entry, pool_of, pooled_playbook
 from workers.commands.content.pool_filler import Filling, Row
 from workers.core.experimentation import arms
 from workers.core.generation.pool.entries import key_of
-from workers.core.generation.pool.planning import Gap, Wanted, entry_of, gaps, losing_arms, objections, request_for
+from workers.core.generation.pool.planning import Gap, Wanted, entry_of, gaps, objections, request_for
 from workers.core.generation.pool.selection import Pooled
+from workers.core.reporting.standings import losing_arms
 from workers.core.text.similarity import is_near, similarity
 
 ONE = Wanted(channels=["push"], languages=["en"], groups=["sports"], products=["smart-band"])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.support import examples
 from tests.support_core import NOON, LaneHarness
 from workers.core.partition import keys
-from workers.core.profile.model import MAX_BYTES
+from workers.core.profile.eviction import MAX_BYTES
 
 #: As long as intake lets through, and of four bytes a character where it hurts most.
 LONG = st.sampled_from(["x", "€", "语", "\U0001f600"]).map(lambda character: character * 250)

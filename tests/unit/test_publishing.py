@@ -10,15 +10,15 @@ import pytest
 from schemas.base import SourceEvent
 from schemas.messages import Candidate, LlmUsage, Message, MessageText, ProductFacts
 from tests.support_core import NOON, make_playbook
+from workers.core.common.timestamps import instant
 from workers.core.decisioning.control_state import NOTHING, Guidance
 from workers.core.playbook.channels import Channel, FieldLimit, Param, ProviderTemplate, Vendor
 from workers.core.playbook.playbook import Playbook
 from workers.core.playbook.policy import Market
-from workers.core.profile.fold import instant
 from workers.core.profile.model import Cart, CartLine, Consent, Held, OpenRequest, Profile
-from workers.core.publishing import messages
-from workers.core.triggers import Triggers
+from workers.core.publishing import messages, recheck
 from workers.core.triggers.base import occurrence_id
+from workers.core.triggers.registry import Triggers
 
 HOUR = 3600.0
 
@@ -67,9 +67,7 @@ def objection(
     presumed: tuple[str, ...] = (),
 ) -> str | None:
     book = playbook or make_playbook()
-    found = messages.objection(
-        profile, request, book, Triggers(book), guidance=guidance, now_s=now_s, presumed=presumed
-    )
+    found = recheck.objection(profile, request, book, Triggers(book), guidance=guidance, now_s=now_s, presumed=presumed)
     assert found is None or found[1], "each no has its words"
     return found[0] if found else None
 

@@ -14,7 +14,7 @@ from workers.core.guardrails.checks.contact import contact, reach
 from workers.core.guardrails.checks.privacy import PERSONAL, leaks, personal_data
 from workers.core.guardrails.grounding.subject import Subject, subject
 from workers.core.guardrails.matching.pattern_table import Screen
-from workers.core.playbook.playbook import Prompt
+from workers.core.playbook.copy import Prompt
 
 REACH = {
     "a link": [

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from schemas.base import TraitValue
 from tests.support_playbooks import REES46, playbook
-from workers.core.playbook.playbook import Audiences, Condition, Segment, TargetGroup
+from workers.core.playbook.audiences import Audiences, Condition, Segment, TargetGroup
 from workers.core.segments.conditions import Groups, Lookup, by_lookup, compile_condition, mistakes
 
 VALUES: dict[str, TraitValue] = {

@@ -12,17 +12,11 @@ from schemas.learning import ArmStatistics
 from tests.support_core import NOON, make_playbook
 from workers.core.decisioning import policy
 from workers.core.decisioning.control_state import NOTHING, Guidance
-from workers.core.decisioning.policy import (
-    Ruling,
-    Situation,
-    awake_at,
-    exceeded_cap,
-    forget_old_sends,
-    is_reachable,
-    rule,
-)
-from workers.core.experimentation.bandit import uniform
-from workers.core.playbook.playbook import Playbook, Tone
+from workers.core.decisioning.frequency_caps import exceeded_cap, forget_old_sends
+from workers.core.decisioning.policy import Ruling, Situation, awake_at, is_reachable, rule
+from workers.core.experimentation.sampling import uniform
+from workers.core.playbook.campaigns import Tone
+from workers.core.playbook.playbook import Playbook
 from workers.core.playbook.policy import Cap, Policy, QuietHours
 from workers.core.profile.model import Consent, Profile, Send
 

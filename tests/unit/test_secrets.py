@@ -24,7 +24,7 @@ from workers.adapters.kafka.config import client_config, kafka_python_config
 from workers.adapters.llm.client import OpenAiModel
 from workers.cli import main
 from workers.core.errors import AttuneError, Misconfigured, Unavailable
-from workers.core.stream.records import ChatMessage, CompletionRequest
+from workers.core.generation.llm import ChatMessage, CompletionRequest
 from workers.secrets import Secret, SecretUrl, reveal, without_login
 from workers.settings import SECRET_URLS, SECRETS, Settings, load, to_environment
 

@@ -10,7 +10,7 @@ import pytest
 from schemas.messages import MessageText
 from tests.support_playbooks import playbook, request
 from tests.unit.labelled_texts import push
-from workers.core import guardrails
+from workers.core.guardrails.check import check
 from workers.core.text.near_duplicates import closest, similarity, sketch
 
 
@@ -54,7 +54,7 @@ def test_the_closest_of_several_counts() -> None:
 )
 def test_the_guardrail_stops_what_the_customer_was_told_before(text: MessageText, passes: bool) -> None:
     told = [sketch("Your Smart Band with sleep tracking is still in your cart.")]
-    checked = guardrails.check(text, request(), playbook(), sketches=told)
+    checked = check(text, request(), playbook(), sketches=told)
     verdict = next(one for one in checked if one.name == "duplicate")
     assert verdict.passed is passes
     assert passes or "before" in verdict.detail

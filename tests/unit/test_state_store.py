@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from workers.adapters.state.rocksdb import Marker, Progress, RocksStore
+from workers.adapters.state.checkpoint import Marker, Progress
+from workers.adapters.state.rocksdb import RocksStore
 
 ENTRIES = 40_000
 

@@ -11,7 +11,8 @@ import pytest
 from schemas.learning import ArmStatistics, FeedbackMetrics
 from tests.support_core import make_playbook
 from workers.core.experimentation import bandit
-from workers.core.playbook.playbook import Playbook, Variant
+from workers.core.playbook.campaigns import Variant
+from workers.core.playbook.playbook import Playbook
 from workers.core.reporting.standings import By, rows, standings
 
 NOON = datetime(2024, 3, 4, 12, tzinfo=UTC)

@@ -24,7 +24,7 @@ from schemas.messages import (
 )
 from schemas.profiles import CartLine, CartView, ConsentView, Features, ProfileView
 from workers.core.attribution.validation import STATUSES
-from workers.core.playbook.playbook import Trigger
+from workers.core.playbook.campaigns import Trigger
 from workers.core.playbook.policy import Learning
 from workers.core.reporting import labels as words
 from workers.core.reporting.decision_trace import Story, explain, judge, stories, strays

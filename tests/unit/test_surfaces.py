@@ -18,9 +18,9 @@ from tests.support_playbooks import NOW, REES46, SMART_DEVICES, copy_of, languag
 from tests.support_pool import chat
 from workers.adapters.playbook.loader import examine
 from workers.commands.content.copywriting import copy
-from workers.core import guardrails
 from workers.core.generation import copy_surfaces, prompts
 from workers.core.generation.templates import template_text
+from workers.core.guardrails.check import NAMES, check
 from workers.core.playbook.playbook import Playbook
 
 GROUPS = ("young", "sports", "business")
@@ -48,7 +48,7 @@ def test_every_product_and_group_has_hand_written_copy_that_passes(kind: str, sp
     for product, group in product_of(playbook().products, GROUPS):
         request = asked(kind, product, group, spoken)
         text, version = template_text(view, request.prompt, spoken, group, kind, request.product)
-        verdicts = guardrails.check(text, request, view, language())
+        verdicts = check(text, request, view, language())
         assert [verdict for verdict in verdicts if not verdict.passed] == [], (product, group, text)
         assert version == view.templates[request.prompt, spoken, group, kind].version
         assert bool(text.title) == (kind == "ad")
@@ -75,9 +75,7 @@ def test_copy_is_brand_neutral() -> None:
     known = msgspec.structs.replace(playbook(), products={"smart-band": band})
     request = asked("ad", "smart-band", "young", "en", known)
     text = MessageText(title="Smart Band, your style", body="Sleep tracking by Acme, in a style that is all you.")
-    failed = [
-        verdict.name for verdict in guardrails.check(text, request, copy_surfaces.for_copy(known)) if not verdict.passed
-    ]
+    failed = [verdict.name for verdict in check(text, request, copy_surfaces.for_copy(known)) if not verdict.passed]
     assert failed == ["names"]
 
 
@@ -212,11 +210,11 @@ def test_a_text_of_the_llm_that_passes_is_printed_with_its_model_tokens_and_verd
         f"title: {GOOD['title']}",
         f"body: {GOOD['body']}",
         "  by llm (fake-1, 1 call(s), 100 + 20 tokens)",
-        f"  guardrails: all {len(guardrails.NAMES)} passed",
+        f"  guardrails: all {len(NAMES)} passed",
     ]
     [found] = json.loads(shown.stdout)
     assert (found["kind"], found["text"], found["generated_by"]) == ("ad", GOOD, "llm")
-    assert [verdict["passed"] for verdict in found["verdicts"]] == [True] * len(guardrails.NAMES)
+    assert [verdict["passed"] for verdict in found["verdicts"]] == [True] * len(NAMES)
     assert found["usage"]["input_tokens"] == 100
     assert found["playbook_version"] == playbook().version
 
@@ -228,7 +226,7 @@ def test_when_the_text_of_the_llm_does_not_pass_the_hand_written_one_stands_in_a
     assert result.exit_code == 0, result.output
     assert "50%" not in result.stdout
     assert "by template (fake-1, 2 call(s), 200 + 40 tokens); the LLM's text was not taken: guardrail" in result.stdout
-    assert f"all {len(guardrails.NAMES)} passed" in result.stdout
+    assert f"all {len(NAMES)} passed" in result.stdout
 
 
 def test_texts_that_are_nearly_the_same_are_printed_once(tmp_path: Path) -> None:

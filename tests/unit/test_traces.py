@@ -16,9 +16,9 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 
 from tests.support_llm import MODEL, FakeLlm, Fault
 from workers.adapters.llm.client import OpenAiModel
-from workers.adapters.observability.traces import traces_of
+from workers.adapters.observability.trace_factory import traces_of
 from workers.core.errors import Misconfigured, Retryable
-from workers.core.stream.records import ChatMessage, CompletionRequest
+from workers.core.generation.llm import ChatMessage, CompletionRequest
 from workers.settings import Settings
 
 TEXT = "Alice likes lamps"

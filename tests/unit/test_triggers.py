@@ -8,7 +8,8 @@ import pytest
 from schemas.catalogue import CatalogueProduct
 from tests.support_core import NOON, LaneHarness, make_playbook
 from tests.timeline import Timeline
-from workers.core.playbook.playbook import BrowseAbandonment, CartAbandonment, CrossSell, Playbook, RepeatView, Trigger
+from workers.core.playbook.campaigns import BrowseAbandonment, CartAbandonment, CrossSell, RepeatView, Trigger
+from workers.core.playbook.playbook import Playbook
 from workers.core.playbook.policy import Policy
 
 MINUTES = 60.0

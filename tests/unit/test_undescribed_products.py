@@ -10,7 +10,8 @@ from schemas.catalogue import CatalogueProduct
 from schemas.messages import ProductFacts
 from tests.support_core import DELAY_S, NOON, LaneHarness, make_playbook
 from workers.core.catalogue import links
-from workers.core.playbook.playbook import BrowseAbandonment, Campaign, CrossSell, Playbook, RepeatView
+from workers.core.playbook.campaigns import BrowseAbandonment, Campaign, CrossSell, RepeatView
+from workers.core.playbook.playbook import Playbook
 from workers.core.playbook.policy import Policy
 
 PHISHING = {

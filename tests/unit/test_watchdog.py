@@ -13,7 +13,8 @@ import pytest
 
 from tests.support import wait_until
 from workers.adapters.process.exit_codes import Exit
-from workers.adapters.process.watchdog import ASSIGNMENT, Pulse, Watchdog
+from workers.adapters.process.liveness import ASSIGNMENT, Pulse
+from workers.adapters.process.watchdog import Watchdog
 
 ROOT = Path(__file__).resolve().parents[2]
 LOOP_S, STALL_S, STOP_S = 15.0, 60.0, 25.0

@@ -11,11 +11,11 @@ import pytest
 from schemas.messages import MessageRequest
 from tests.support_playbooks import NOW, facts, language, playbook, request
 from tests.unit.recorded_answers import CHINESE
-from workers.core import guardrails
 from workers.core.generation.draft import FAILURES, Draft
+from workers.core.generation.llm import Completion, CompletionUsage
 from workers.core.generation.templates import template_text
-from workers.core.playbook.playbook import Decoding
-from workers.core.stream.records import Completion, CompletionUsage
+from workers.core.guardrails.check import NAMES, passed
+from workers.core.playbook.copy import Decoding
 
 GOOD = json.dumps(
     {"title": "Your Smart Band is waiting", "body": "Heart-rate monitoring and sleep tracking, in your cart."}
@@ -62,8 +62,8 @@ def test_a_good_answer_is_the_candidate() -> None:
     candidate = writing.result(NOW + timedelta(seconds=3))
     assert candidate.generated_by == "llm"
     assert candidate.text.title == "Your Smart Band is waiting"
-    assert [verdict.name for verdict in candidate.verdicts] == list(guardrails.NAMES)
-    assert guardrails.passed(candidate.verdicts)
+    assert [verdict.name for verdict in candidate.verdicts] == list(NAMES)
+    assert passed(candidate.verdicts)
     assert candidate.usage.calls == 1
     assert candidate.usage.model == "tiny"
     assert (candidate.message_id, candidate.user_id) == ("m-1", "ana")
@@ -172,7 +172,7 @@ def test_a_failed_call_after_a_rejected_answer_keeps_what_was_said_against_it() 
     writing.failed("refused")
     candidate = writing.result(NOW)
     assert candidate.failure == "refused"
-    assert not guardrails.passed(candidate.verdicts)
+    assert not passed(candidate.verdicts)
 
 
 @pytest.mark.parametrize("attempts", [1, 2, 3])

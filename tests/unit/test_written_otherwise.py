@@ -6,7 +6,7 @@ import pytest
 
 from schemas.messages import MessageText, ProductFacts
 from tests.support_playbooks import language, playbook, request
-from workers.core import guardrails
+from workers.core.guardrails.check import check
 from workers.core.text.money import plain_amounts
 
 BAND = ProductFacts(
@@ -16,9 +16,7 @@ BAND = ProductFacts(
 
 def wrong(body: str, product: ProductFacts = BAND) -> dict[str, str]:
     """Guardrail → reason of those that reject an English push message."""
-    checked = guardrails.check(
-        MessageText(title="Your Smart Band", body=body), request(product), playbook(), language()
-    )
+    checked = check(MessageText(title="Your Smart Band", body=body), request(product), playbook(), language())
     return {verdict.name: verdict.detail for verdict in checked if not verdict.passed}
 
 
@@ -72,7 +70,7 @@ def test_a_lower_price_is_read_with_commas_too() -> None:
     about = request(lower)
     text = MessageText(title="Your Smart Band", body="Smart Band: was €29,90, now €19,90.")
     plain = MessageText(title="Your Smart Band", body="Smart Band: was €29.90, now €19.90.")
-    assert guardrails.check(text, about, playbook()) == guardrails.check(plain, about, playbook())
+    assert check(text, about, playbook()) == check(plain, about, playbook())
 
 
 @pytest.mark.parametrize(

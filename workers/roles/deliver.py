@@ -15,7 +15,7 @@ from confluent_kafka import KafkaException
 from workers.adapters.delivery_channels import Port
 from workers.adapters.observability.metrics import WorkerMetrics
 from workers.adapters.process.exit_codes import Exit, code_of
-from workers.adapters.process.watchdog import ASSIGNMENT
+from workers.adapters.process.liveness import ASSIGNMENT
 from workers.delivery.sender import Plan, Sender
 from workers.settings import Settings
 

@@ -19,7 +19,7 @@ from workers.adapters.lanes.faust_app import make_app, raw_topic
 from workers.adapters.lanes.faust_transport import CommittedTransport
 from workers.adapters.observability.metrics import WorkerMetrics
 from workers.adapters.process import clock
-from workers.adapters.process.watchdog import ASSIGNMENT
+from workers.adapters.process.liveness import ASSIGNMENT
 from workers.core.errors import InvalidEvent, Misconfigured, Unavailable
 from workers.core.resilience.priority_queue import ROOM_PER_SLOT
 from workers.core.stream.dead_letters import dead_letter

@@ -12,11 +12,11 @@ from workers.adapters.observability.metrics import WorkerMetrics
 from workers.adapters.process import clock
 from workers.core.errors import Misconfigured, Refused, Retryable
 from workers.core.generation.draft import Draft, Language
+from workers.core.generation.llm import Completion, CompletionRequest, LanguageModel
 from workers.core.generation.pool.selection import Pooled
 from workers.core.generation.prompt_budget import longest, too_long
 from workers.core.playbook.playbook import Playbook
 from workers.core.resilience.priority_queue import patience_s
-from workers.core.stream.records import Completion, CompletionRequest, LanguageModel
 from workers.settings import Settings
 
 log = logging.getLogger(__name__)

@@ -32,8 +32,9 @@ from workers.adapters.lanes.standby import Standby
 from workers.adapters.lanes.transactions import LaneProducer
 from workers.adapters.observability.metrics import WorkerMetrics
 from workers.adapters.process import clock, exit_codes, failpoints
+from workers.adapters.state.checkpoint import Marker, Progress
 from workers.adapters.state.recovery import restore
-from workers.adapters.state.rocksdb import Marker, NoStore, Progress, RocksStore
+from workers.adapters.state.rocksdb import NoStore, RocksStore
 from workers.core.errors import Fatal, Unavailable
 from workers.core.personalisation.ledger_recovery import Recollection
 from workers.core.stream.dead_letter_limits import Limits

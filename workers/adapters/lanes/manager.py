@@ -21,7 +21,7 @@ from workers.adapters.lanes.standby import Standby
 from workers.adapters.observability.metrics import WorkerMetrics
 from workers.adapters.process import clock
 from workers.adapters.process.exit_codes import Exit
-from workers.adapters.process.watchdog import ASSIGNMENT
+from workers.adapters.process.liveness import ASSIGNMENT
 from workers.core.errors import Misconfigured, Unavailable
 from workers.settings import Settings
 

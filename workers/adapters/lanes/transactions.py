@@ -25,8 +25,8 @@ from confluent_kafka import (
 
 from schemas.topics import SINGLE
 from workers.adapters.process import clock, failpoints
+from workers.adapters.state.checkpoint import Marker
 from workers.adapters.state.recovery import MARKER_KEY, encode_marker
-from workers.adapters.state.rocksdb import Marker
 from workers.core.errors import Fatal, Fenced, Misconfigured, Unavailable
 from workers.core.stream.records import Output
 

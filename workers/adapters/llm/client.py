@@ -15,13 +15,13 @@ from typing import Self
 from workers.adapters.llm import wire
 from workers.adapters.llm.endpoint import Endpoint, Turn
 from workers.adapters.observability.metrics import WorkerMetrics
-from workers.adapters.observability.traces import traces_of
+from workers.adapters.observability.trace_factory import traces_of
 from workers.adapters.process.clock import monotonic_s
 from workers.core.errors import Misconfigured, Refused, Retryable, Unavailable
+from workers.core.generation.llm import Completion, CompletionRequest, PromptSize
 from workers.core.resilience import load_balancer
 from workers.core.resilience.circuit_breaker import BreakerRule
 from workers.core.resilience.priority_queue import GHOST, ROOM_PER_SLOT, Place, ShedReason, WaitingLine
-from workers.core.stream.records import Completion, CompletionRequest, PromptSize
 from workers.settings import Settings
 
 POLL_S = 2.0

@@ -13,9 +13,9 @@ from workers.adapters.llm.server import ChatServer
 from workers.adapters.observability.metrics import WorkerMetrics
 from workers.adapters.observability.traces import Traces
 from workers.core.errors import Refused, Retryable
+from workers.core.generation.llm import Completion, CompletionRequest
 from workers.core.resilience.circuit_breaker import BreakerRule, State
 from workers.core.resilience.load_balancer import EndpointState
-from workers.core.stream.records import Completion, CompletionRequest
 from workers.secrets import without_login
 from workers.settings import Settings
 

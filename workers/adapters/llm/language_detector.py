@@ -8,7 +8,7 @@ from lingua import IsoCode639_1, LanguageDetectorBuilder
 from lingua import Language as Spoken
 
 from workers.core.errors import Misconfigured
-from workers.core.guardrails import Language
+from workers.core.guardrails.checks.language import Language
 
 #: Not only the playbook's own: among zh and en alone, French would be English.
 _NEIGHBOURS = ("zh", "en", "fr", "de", "es", "it", "pt", "nl")

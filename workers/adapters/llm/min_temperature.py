@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from workers.core.stream.records import Completion, CompletionRequest, LanguageModel, PromptSize
+from workers.core.generation.llm import Completion, CompletionRequest, LanguageModel, PromptSize
 
 
 class Varied:

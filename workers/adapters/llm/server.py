@@ -14,8 +14,8 @@ from workers.adapters.llm import wire
 from workers.adapters.llm.vllm_load import MAX_PAGE_BYTES, parse_load
 from workers.adapters.process.clock import monotonic_s
 from workers.core.errors import Misconfigured, Refused, Retryable, Unavailable
+from workers.core.generation.llm import ChatMessage, Completion, CompletionRequest, PromptSize
 from workers.core.resilience.concurrency_limit import ServerLoad
-from workers.core.stream.records import ChatMessage, Completion, CompletionRequest, PromptSize
 from workers.secrets import Secret, reveal, shown, without_login
 
 MAX_ANSWER_BYTES = 256 * 1024  # 4096 tokens are about 16 KB; what is longer is cut off and counts as a failed answer

@@ -12,8 +12,8 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from workers.core.errors import Refused, Retryable
+from workers.core.generation.llm import ChatMessage, Completion, CompletionRequest, CompletionUsage, PromptSize
 from workers.core.resilience.priority_queue import HIGHEST
-from workers.core.stream.records import ChatMessage, Completion, CompletionRequest, CompletionUsage, PromptSize
 from workers.delivery.retry_after import retry_after_s
 
 S = TypeVar("S", bound=Struct)

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from workers.core.errors import Misconfigured
-from workers.core.stream.records import Completion, CompletionRequest
-from workers.settings import Settings
+from workers.core.generation.llm import Completion, CompletionRequest
 
 
 class CallTrace(Protocol):
@@ -33,20 +31,6 @@ class Traces(Protocol):
     async def close(self) -> None:
         """Sends what is left, for a moment. May be called twice."""
         ...
-
-
-def traces_of(settings: Settings) -> Traces:
-    """As the setting `traces_url` says. Raises Misconfigured when OpenTelemetry is not installed."""
-    if not settings.traces_url:
-        return NoTraces()
-    try:
-        from workers.adapters.observability.traces_otlp import OtlpTraces  # noqa: PLC0415 - an extra
-
-        return OtlpTraces(settings.traces_url, settings.traces_share)
-    except ImportError as error:
-        raise Misconfigured(
-            f"traces_url is set, and {error.name} is not installed.", 'pip install "attune[traces]", or unset it'
-        ) from error
 
 
 class NoTraces:

@@ -22,7 +22,7 @@ from opentelemetry.sdk.trace.sampling import TraceIdRatioBased
 from opentelemetry.trace import Span, SpanKind, StatusCode
 
 from workers.adapters.observability.traces import CallTrace
-from workers.core.stream.records import Completion, CompletionRequest
+from workers.core.generation.llm import Completion, CompletionRequest
 from workers.secrets import without_login
 
 #: A collector that does not answer must hold up nothing: spans are dropped instead [s].

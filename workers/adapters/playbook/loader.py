@@ -29,7 +29,9 @@ from workers.adapters.playbook.documents.parts import (
 from workers.adapters.playbook.documents.yaml_documents import Document, Problem, read_text
 from workers.adapters.playbook.documents.yaml_structs import did_you_mean, read_struct
 from workers.core.errors import Misconfigured
-from workers.core.playbook.playbook import GENERIC_GROUP, Audiences, Decoding, Playbook, Prompt, Template
+from workers.core.playbook.audiences import Audiences
+from workers.core.playbook.copy import Decoding, Prompt, Template
+from workers.core.playbook.playbook import GENERIC_GROUP, Playbook
 from workers.core.playbook.policy import Policy
 from workers.settings import Settings
 

@@ -17,7 +17,8 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from workers.adapters.kafka.preflight import topic_id
 from workers.adapters.process import failpoints
 from workers.adapters.process.clock import monotonic_s
-from workers.adapters.state.rocksdb import Marker, Progress, RocksStore
+from workers.adapters.state.checkpoint import Marker, Progress
+from workers.adapters.state.rocksdb import RocksStore
 from workers.core.errors import Misconfigured, Unavailable
 
 log = logging.getLogger(__name__)

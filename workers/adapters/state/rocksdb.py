@@ -17,6 +17,7 @@ import msgspec
 import rocksdict
 
 from workers.adapters.process import clock
+from workers.adapters.state.checkpoint import Progress
 from workers.core.errors import Fatal
 from workers.private_files import private_folder
 
@@ -32,26 +33,6 @@ _NOT_OURS = (
     *("While lock file", "lock hold by", "Permission denied", "Read-only file system"),
     *("Too many open files", "Cannot allocate memory"),
 )
-
-
-class Marker(msgspec.Struct, frozen=True, kw_only=True):
-    """What a transaction says of its lane: the next source offset of each topic, and the partition clock [s].
-
-    `source_ids`: the id of the topic that an offset is of; a marker of before there were any has none.
-    `anew_at_s`: when it last began without state though its ledger was not empty (0 = never).
-    """
-
-    offsets: dict[str, int] = {}
-    clock_s: float = 0.0
-    anew_at_s: float = 0.0
-    source_ids: dict[str, str] = {}
-
-
-class Progress(msgspec.Struct, frozen=True, kw_only=True):
-    """How far the local copy is: the next changelog offset to read, and the newest marker before it."""
-
-    changelog_offset: int = 0
-    marker: Marker = Marker()
 
 
 _encode = msgspec.msgpack.Encoder().encode

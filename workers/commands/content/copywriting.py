@@ -19,11 +19,12 @@ from workers.adapters.observability.metrics import WorkerMetrics
 from workers.adapters.playbook.loader import load_for as load_playbook
 from workers.adapters.process import clock
 from workers.commands.terminal import err, one_line_errors, out, say
-from workers.core import guardrails
 from workers.core.errors import Misconfigured
 from workers.core.generation import copy_surfaces
-from workers.core.guardrails import Language
-from workers.core.playbook.playbook import Playbook, Surface
+from workers.core.guardrails.check import check
+from workers.core.guardrails.checks.language import Language
+from workers.core.playbook.copy import Surface
+from workers.core.playbook.playbook import Playbook
 from workers.core.text.similarity import is_near
 from workers.local.installation import installation_options
 from workers.local.servers import llm_server
@@ -154,7 +155,7 @@ def _copy(view: Playbook, surface: Surface, request: MessageRequest, candidate: 
         text=candidate.text,
         generated_by=candidate.generated_by,
         failure=candidate.failure,
-        verdicts=guardrails.check(candidate.text, request, view, language),
+        verdicts=check(candidate.text, request, view, language),
         usage=candidate.usage,
         prompt_version=candidate.prompt_version,
         playbook_version=view.version,

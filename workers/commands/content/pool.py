@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from schemas.learning import PoolEntry
+from workers.adapters.kafka.pool_topic import read_pool
 from workers.adapters.kafka.publisher import Statement, audit, person, say
 from workers.adapters.kafka.reader import TopicReader
 from workers.adapters.llm.language_detector import detector
@@ -17,9 +18,10 @@ from workers.adapters.process import clock
 from workers.commands.terminal import FAILED, err, one_line_errors, out
 from workers.core.decisioning.control_state import SNAPSHOTS, Directions
 from workers.core.errors import Misconfigured
-from workers.core.generation.pool.entries import POOL, Pool
-from workers.core.generation.pool.planning import losing_arms, objections
+from workers.core.generation.pool.entries import POOL
+from workers.core.generation.pool.planning import objections
 from workers.core.playbook.playbook import Playbook
+from workers.core.reporting.standings import losing_arms
 from workers.local.installation import on_installation, reachable
 from workers.settings import Settings
 
@@ -109,15 +111,6 @@ def about(entry: PoolEntry) -> tuple[str, ...]:
         entry.product_id,
         entry.variation_id,
     )
-
-
-def read_pool(settings: Settings) -> Pool:
-    """Everything in the pool. Raises Unavailable without a broker, Misconfigured without the topic."""
-    found = Pool()
-    with TopicReader(settings, [POOL]) as reader:
-        for record in reader.read_to_end():
-            found.take(record)
-    return found
 
 
 def _change(settings: Settings, action: str, entry_ids: tuple[str, ...], by: str, reason: str) -> bool:

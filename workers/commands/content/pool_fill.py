@@ -13,6 +13,7 @@ import msgspec
 from rich.table import Table
 
 from schemas.learning import PoolEntry
+from workers.adapters.kafka.pool_topic import read_pool
 from workers.adapters.kafka.publisher import Statement, say
 from workers.adapters.llm.client import OpenAiModel
 from workers.adapters.llm.language_detector import detector
@@ -20,7 +21,6 @@ from workers.adapters.llm.min_temperature import Varied
 from workers.adapters.observability.metrics import WorkerMetrics
 from workers.adapters.playbook.loader import load_for as load_playbook
 from workers.adapters.process import clock
-from workers.commands.content.pool import read_pool
 from workers.commands.content.pool_filler import PATIENCE, Filling, Row
 from workers.commands.terminal import err, one_line_errors, out, stopping
 from workers.commands.terminal import say as progress
@@ -28,7 +28,8 @@ from workers.core.errors import Misconfigured, Unavailable
 from workers.core.generation.pool import planning
 from workers.core.generation.pool.entries import POOL
 from workers.core.generation.pool.planning import Gap, Wanted
-from workers.core.playbook.playbook import Campaign, Playbook
+from workers.core.playbook.campaigns import Campaign
+from workers.core.playbook.playbook import Playbook
 from workers.local.installation import Where, installation_options, reachable
 from workers.local.servers import llm_server
 from workers.settings import Settings, load

@@ -14,7 +14,7 @@ from schemas.messages import Candidate, MessageRequest, MessageText
 from workers.adapters.process import clock
 from workers.core.generation.pool import planning
 from workers.core.generation.pool.planning import Gap
-from workers.core.guardrails import Language
+from workers.core.guardrails.checks.language import Language
 from workers.core.playbook.playbook import Playbook
 from workers.core.text.similarity import is_near
 

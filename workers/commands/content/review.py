@@ -18,10 +18,10 @@ from workers.adapters.playbook.loader import load_for as load_playbook
 from workers.adapters.process import clock
 from workers.commands.content.review_view import as_table, proposals, shown
 from workers.commands.terminal import one_line_errors, out
-from workers.core import guardrails
 from workers.core.decisioning.control_state import SWITCHES, prompt_scope
 from workers.core.errors import Misconfigured
 from workers.core.generation.templates import Situation
+from workers.core.guardrails.check import check
 from workers.core.playbook.playbook import Playbook
 from workers.core.publishing.review_queue import Reviewed
 from workers.local.installation import on_installation, reachable
@@ -276,6 +276,6 @@ def _must_pass(asked: Review, text: MessageText, playbook: Playbook) -> None:
     if asked.channel not in playbook.channels:
         raise Misconfigured(f"the playbook has no channel {asked.channel} any more.", "reject the text")
     about = Situation(language=asked.language, channel=asked.channel, product=asked.product, locale=asked.locale)
-    checked = guardrails.check(text, about, playbook, detector(playbook.languages))
+    checked = check(text, about, playbook, detector(playbook.languages))
     if failed := [f"{one.name}: {one.detail}" for one in checked if not one.passed]:
         raise Misconfigured(f"the text may not leave: {'; '.join(failed)}.", "correct it")

@@ -12,7 +12,7 @@ from schemas import codec
 from schemas.topics import BY_NAME
 from workers.adapters.kafka.reader import TopicReader
 from workers.commands.terminal import one_line_errors, out, stopping
-from workers.core.profile.fold import instant
+from workers.core.common.timestamps import instant
 from workers.core.stream.records import Record
 from workers.local.installation import on_installation, reachable
 from workers.settings import Settings

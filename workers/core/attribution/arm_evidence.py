@@ -12,8 +12,8 @@ from schemas.learning import ArmStatistics, PolicySnapshot
 from workers.core.attribution import reward_delays
 from workers.core.attribution.model import Contribution
 from workers.core.attribution.rewards import worth
+from workers.core.common.timestamps import instant
 from workers.core.playbook.policy import Learning
-from workers.core.profile.fold import instant
 
 
 class ArmEvidence(msgspec.Struct, array_like=True):

@@ -8,7 +8,7 @@ from schemas.learning import FeedbackMetrics
 from workers.core.attribution.keys import row_key
 from workers.core.attribution.metrics import FLAGS, with_rates
 from workers.core.attribution.model import HOLDOUT, MONEY_UNIT, REQUESTED, Contribution, Exposure
-from workers.core.profile.fold import instant
+from workers.core.common.timestamps import instant
 
 
 class Counts(msgspec.Struct, array_like=True):

@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
-
-from schemas import codec
 from schemas.events import ORDER_COMPLETED, Track
-from schemas.messages import Decision, Outcome
+from schemas.messages import Decision
 from workers.core.attribution import counters, model, validation
 from workers.core.attribution.attribution import is_within, refusal
 from workers.core.attribution.model import PUBLISHED, Customer, Exposure, Fact, Order, Waiting
 from workers.core.attribution.rewards import earning_bits
 from workers.core.common.ids import event_hash
-from workers.core.errors import InvalidEvent
 from workers.core.experimentation import uplift
 from workers.core.playbook.policy import Learning
-from workers.core.stream.records import Record
 
 _LONGEST_GRACE_S = 86_400.0
-S = TypeVar("S", Decision, Outcome)
-
-
-def read(struct: type[S], record: Record) -> S:
-    """One record about a message. Raises InvalidEvent if it is malformed or its key is not its customer."""
-    try:
-        value = codec.decode(struct, record.value)
-    except codec.Malformed as error:
-        raise InvalidEvent(error.reason, error.detail) from error
-    if record.key != value.user_id.encode():
-        raise InvalidEvent("key_mismatch", "the record's key is not the customer of its value")
-    return value
 
 
 def grace_s(learning: Learning) -> float:

@@ -20,9 +20,10 @@ from workers.core.attribution.attribution import contributions
 from workers.core.attribution.model import Customer, Exposure
 from workers.core.attribution.unit_of_work import Memory, Whereabouts, first_exposure
 from workers.core.common.ids import event_hash
+from workers.core.common.timestamps import instant
 from workers.core.errors import InvalidEvent
 from workers.core.playbook.policy import Learning
-from workers.core.profile.fold import instant
+from workers.core.stream import decoding
 from workers.core.stream.dead_letters import dead_letter
 from workers.core.stream.effects import Effects
 from workers.core.stream.records import Record, StateStore
@@ -127,7 +128,7 @@ class Learn:
     # -- records -----------------------------------------------------------------------------------------------------
 
     def _decision(self, record: Record) -> None:
-        decision = joins.read(Decision, record)
+        decision = decoding.read(Decision, record)
         decided_at, digest = validation.time_of(decision.decided_at.timestamp()), event_hash(decision.decision_id)
         self._saw(decided_at)
         exposure = joins.exposure(decision, self._learning)
@@ -151,7 +152,7 @@ class Learn:
             joins.attach(customer, exposure, digest, customer.waiting.pop(digest).fact)
 
     def _outcome(self, record: Record) -> None:
-        outcome = joins.read(Outcome, record)
+        outcome = decoding.read(Outcome, record)
         self._saw(validation.time_of(outcome.ended_at.timestamp()))
         customer = self._memory.of(outcome.user_id)
         exposure = customer.exposures.get(outcome.decision_id)

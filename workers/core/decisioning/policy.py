@@ -20,12 +20,14 @@ from schemas.learning import ArmStatistics
 from schemas.messages import PolicyCheck
 from workers.core.decisioning import quiet_hours
 from workers.core.decisioning.control_state import Guidance, paused_by
-from workers.core.experimentation import arms, bandit
+from workers.core.decisioning.frequency_caps import exceeded_cap
+from workers.core.experimentation import arms, bandit, sampling
 from workers.core.experimentation.arms import Arm
-from workers.core.playbook.playbook import Campaign, Playbook
+from workers.core.playbook.campaigns import Campaign
+from workers.core.playbook.playbook import Playbook
 from workers.core.playbook.policy import Cap, QuietHours
 from workers.core.profile import consent
-from workers.core.profile.model import Profile, Send
+from workers.core.profile.model import Profile
 
 #: Changes whenever the same inputs would be decided otherwise; stamped on every decision.
 POLICY_VERSION = "3"
@@ -145,7 +147,7 @@ def outside_rollout(profile: Profile, playbook: Playbook, campaign: Campaign, se
     if campaign.mode == "allowlist" and profile.user_id not in playbook.policy.allowlist:
         return "the campaign is let out to the allowlist only"
     if campaign.mode == "ramp":
-        place = bandit.uniform(seed, "rollout", campaign.id, profile.customer_id) * 100
+        place = sampling.uniform(seed, "rollout", campaign.id, profile.customer_id) * 100
         if place >= campaign.ramp_percent:
             return f"the campaign is let out to {campaign.ramp_percent:g} % of customers"
     return None
@@ -209,42 +211,6 @@ def _under_caps(
         detail = f"{full.messages} {full.category} messages in {days} are sent or reserved"
         ruling.failed("caps", "frequency_capped", detail)
     return free
-
-
-def exceeded_cap(
-    sends: list[Send],
-    caps: list[Cap],
-    channel: str,
-    category: str,
-    now_s: float,
-    *,
-    shadow: bool = False,
-    open_ids: Collection[str] = (),
-) -> Cap | None:
-    """The first cap that one more message would break; shadow ones count only for shadow.
-
-    A message counts from when it left, and before that, however long its words or its verdict take, as one that leaves now
-    (`open_ids`).
-    """
-    for cap in caps:
-        if cap.category != category or cap.channel not in (None, channel):
-            continue
-        counted = sum(
-            send.category == category
-            and cap.channel in (None, send.channel)
-            and (send.at > now_s - cap.per_s or send.message_id in open_ids)
-            and (shadow or send.kind != "shadow")
-            for send in sends
-        )
-        if counted >= cap.messages:
-            return cap
-    return None
-
-
-def forget_old_sends(sends: list[Send], caps: list[Cap], now_s: float, open_ids: Collection[str] = ()) -> list[Send]:
-    """Drops what no cap can count any more."""
-    window = max((cap.per_s for cap in caps), default=0.0)
-    return [send for send in sends if send.at > now_s - window or send.message_id in open_ids]
 
 
 def _awake(
@@ -321,7 +287,7 @@ def _choose_words(situation: Situation, playbook: Playbook, ruling: Ruling) -> N
         return
     evidence: Mapping[str, ArmStatistics] = situation.guidance.evidence.get(campaign.id, {}).get(situation.group, {})
     ruling.chances = bandit.probabilities(evidence, every, learning.epsilon, learning.prior_trials)
-    ruling.variation_id = bandit.choose(ruling.chances, situation.seed, situation.decision_id)
+    ruling.variation_id = sampling.choose(ruling.chances, situation.seed, situation.decision_id)
     ruling.arm = speaking.get(ruling.variation_id)
     drawn = f"{ruling.variation_id} of {len(every)}, drawn with probability {ruling.propensity:.2f}"
     if ruling.arm is None:
@@ -333,9 +299,9 @@ def _choose_words(situation: Situation, playbook: Playbook, ruling: Ruling) -> N
 def _hold_out(profile: Profile, playbook: Playbook, situation: Situation, ruling: Ruling) -> None:
     if ruling.reason is not None or ruling.shadow or situation.campaign.category != MARKETING:
         return
-    if bandit.uniform(situation.seed, "holdout", profile.customer_id) < playbook.policy.holdout:
+    if sampling.uniform(situation.seed, "holdout", profile.customer_id) < playbook.policy.holdout:
         ruling.failed("holdout", "holdout", f"in the control group of {playbook.policy.holdout * 100:g} %")
-        ruling.ghost = bandit.uniform(situation.seed, "ghost", situation.decision_id) < playbook.policy.ghost_share
+        ruling.ghost = sampling.uniform(situation.seed, "ghost", situation.decision_id) < playbook.policy.ghost_share
     else:
         ruling.passed("holdout")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from workers.core.playbook.playbook import Campaign
+from workers.core.playbook.campaigns import Campaign
 
 #: The arm that says nothing.
 NO_SEND = "no-send"

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from hashlib import blake2b
 from statistics import NormalDist
 
 import msgspec
@@ -98,27 +97,6 @@ def _probabilities(known: tuple[ArmStatistics, ...], epsilon: float, prior_trial
     statistics = {arm.arm: arm for arm in known}
     best = chances_to_be_best(posteriors(statistics, list(statistics), prior_trials))
     return {arm: (1 - epsilon) * chance + epsilon / len(known) for arm, chance in best.items()}
-
-
-def choose(chances: Mapping[str, float], *parts: str) -> str:
-    """One arm with the given probabilities, drawn by a hash of `parts`: the same parts give the same arm.
-
-    >>> choose({"a": 1.0}, "7", "decision-1")
-    'a'
-    """
-    position, chosen = uniform(*parts), ""
-    for arm in sorted(chances):
-        chosen = arm
-        position -= chances[arm]
-        if position < 0:
-            break
-    return chosen
-
-
-def uniform(*parts: str) -> float:
-    """A number in [0, 1) that only these parts decide, spread evenly over different parts."""
-    text = "".join(f"{len(part)}:{part}" for part in parts)
-    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big") / 2**64
 
 
 def add_up(statistics: Iterable[ArmStatistics]) -> dict[str, dict[str, ArmStatistics]]:

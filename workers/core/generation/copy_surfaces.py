@@ -9,7 +9,8 @@ import msgspec
 from schemas.messages import MessageRequest
 from workers.core.catalogue.product_facts import facts_of
 from workers.core.playbook.channels import Channel
-from workers.core.playbook.playbook import Playbook, Surface
+from workers.core.playbook.copy import Surface
+from workers.core.playbook.playbook import Playbook
 
 
 def for_copy(playbook: Playbook) -> Playbook:

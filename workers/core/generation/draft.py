@@ -11,13 +11,13 @@ import msgspec
 
 from schemas.base import GeneratedBy
 from schemas.messages import Candidate, GuardrailVerdict, LlmUsage, MessageRequest, MessageText
-from workers.core import guardrails
 from workers.core.generation import answer_parsing, prompts
+from workers.core.generation.llm import ChatMessage, Completion, CompletionRequest
 from workers.core.generation.templates import template_text
-from workers.core.guardrails import Language
+from workers.core.guardrails.check import check, passed
+from workers.core.guardrails.checks.language import Language
 from workers.core.playbook.playbook import GENERIC_GROUP, Playbook
 from workers.core.resilience.priority_queue import GHOST
-from workers.core.stream.records import ChatMessage, Completion, CompletionRequest
 
 __all__ = ["FAILURES", "Draft", "Language"]
 
@@ -104,7 +104,7 @@ class Draft:
         for answer in (completion.text, *completion.others):
             text = answer_parsing.parse(answer, channel.fields)
             verdicts = [_malformed(text)] if isinstance(text, str) else self._judge(text)
-            if not isinstance(text, str) and guardrails.passed(verdicts):
+            if not isinstance(text, str) and passed(verdicts):
                 self._text, self._verdicts, self._failure, self._done = text, verdicts, "", True
                 return
             judged.append(("malformed" if isinstance(text, str) else "guardrail", verdicts))
@@ -112,7 +112,7 @@ class Draft:
 
     def _judge(self, text: MessageText) -> list[GuardrailVerdict]:
         prompt = self._playbook.prompts[self._request.prompt, self._request.language]
-        return guardrails.check(
+        return check(
             text,
             self._request,
             self._playbook,

@@ -10,9 +10,9 @@ import msgspec
 from workers.core.catalogue import product_facts
 from workers.core.experimentation import arms
 from workers.core.generation.draft import Draft
+from workers.core.generation.llm import CompletionRequest, PromptSize
 from workers.core.generation.sample_requests import Scope, requests
 from workers.core.playbook.playbook import Playbook
-from workers.core.stream.records import CompletionRequest, PromptSize
 
 #: Tokens for what is not known beforehand: the reason of a re-ask, and what a shop's events call its things.
 SPARE_TOKENS = 400

@@ -15,11 +15,11 @@ from jinja2 import meta
 
 from schemas.messages import MessageRequest, ProductFacts
 from workers.core.common.memoize import remembered
+from workers.core.generation.llm import ChatMessage
 from workers.core.generation.rendering import ENVIRONMENT, compiled, product_words
 from workers.core.guardrails.trusted_input import context_value
 from workers.core.playbook.channels import Channel
 from workers.core.playbook.playbook import Playbook
-from workers.core.stream.records import ChatMessage
 from workers.core.text import length_limits
 
 ROLES = ("system", "user", "assistant")

@@ -12,9 +12,10 @@ import jinja2
 import msgspec
 
 from schemas.messages import MessageText, ProductFacts
-from workers.core import guardrails
 from workers.core.generation.rendering import ProductWords, compiled, product_words, spaced
-from workers.core.playbook.playbook import GENERIC_GROUP, Playbook, Template
+from workers.core.guardrails.check import check, passed
+from workers.core.playbook.copy import Template
+from workers.core.playbook.playbook import GENERIC_GROUP, Playbook
 
 
 class Situation(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,7 +49,7 @@ def template_text(
         except jinja2.TemplateError:
             continue  # checked with sample data only; the generic one has no data to fail on
         about = Situation(language=language, channel=channel, product=known, locale=locale)
-        if template.target_group is None or guardrails.passed(guardrails.check(text, about, playbook)):
+        if template.target_group is None or passed(check(text, about, playbook)):
             return text, template.version
     return MessageText(), ""
 

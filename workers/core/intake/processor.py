@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from workers.core.common.timestamps import instant
 from workers.core.errors import InvalidEvent
 from workers.core.intake.mapping import Intake
-from workers.core.profile.fold import instant
 from workers.core.stream.dead_letters import dead_letter
 from workers.core.stream.effects import Effects
 from workers.core.stream.records import Output, Record

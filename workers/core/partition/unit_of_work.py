@@ -10,7 +10,7 @@ import msgspec
 from schemas import codec
 from workers.core.partition import keys
 from workers.core.partition.timers import DEADLINE, Timers, kind_of
-from workers.core.profile import dedupe
+from workers.core.profile import dedupe, eviction
 from workers.core.profile import model as profiles
 from workers.core.profile.model import ColdProfile, ConsentChange, Profile
 from workers.core.stream.effects import Effects
@@ -116,7 +116,7 @@ class Workspace:
             for hour, digests in dedupe.forget_and_spill(profile, clock_s).items():
                 self.event_ids(hour, customer_id).extend(digests)
                 self._changed_pages.add((hour, customer_id))
-            puts.append((keys.profile_key(customer_id), profiles.encode_bounded(profile)))
+            puts.append((keys.profile_key(customer_id), eviction.encode_bounded(profile)))
         puts.extend((keys.cold_key(customer_id), profiles.encode(cold)) for customer_id, cold in self._cold.items())
         for hour, customer_id in self._changed_pages:
             page = self._pages[hour, customer_id][-dedupe.PAGE_IDS :]

@@ -7,21 +7,23 @@ from typing import Literal
 
 from schemas.base import AbortType
 from schemas.messages import Decision
-from workers.core import triggers
 from workers.core.catalogue import product_facts
 from workers.core.common import ids
-from workers.core.decisioning import policy
+from workers.core.common.timestamps import instant
+from workers.core.decisioning import frequency_caps, policy
 from workers.core.decisioning.channel_rate import Pace
 from workers.core.decisioning.control_state import Guidance
 from workers.core.decisioning.policy import Ruling, Situation
 from workers.core.partition.unit_of_work import Workspace
 from workers.core.personalisation.requests import Closing
-from workers.core.playbook.playbook import Campaign, Playbook
+from workers.core.playbook.campaigns import Campaign
+from workers.core.playbook.playbook import Playbook
 from workers.core.profile import consent
-from workers.core.profile.fold import instant
 from workers.core.profile.model import OpenRequest, Profile, Send
 from workers.core.publishing import messages
-from workers.core.triggers import Occurrence, Triggers
+from workers.core.triggers import registry
+from workers.core.triggers.base import Occurrence
+from workers.core.triggers.registry import Triggers
 
 
 class Deciding:
@@ -61,7 +63,7 @@ class Deciding:
         Then a timer brings it back, and all is checked anew. `timer_due_s` is when it should have been decided.
         """
         campaign = occurrence.campaign
-        profile.sends = policy.forget_old_sends(profile.sends, self._playbook.policy.caps, now_s, profile.open)
+        profile.sends = frequency_caps.forget_old_sends(profile.sends, self._playbook.policy.caps, now_s, profile.open)
         personalised = consent.may_personalise(profile, now_s)
         situation = Situation(
             campaign=campaign,
@@ -112,8 +114,8 @@ class Deciding:
         if ruling.defer_until_s is None:
             return False
         campaign = occurrence.campaign
-        kind = triggers.TURN if ruling.deferred_for == "rate" else triggers.QUIET
-        timer = triggers.timer_id(campaign.id, occurrence.key, kind)
+        kind = registry.TURN if ruling.deferred_for == "rate" else registry.QUIET
+        timer = registry.timer_id(campaign.id, occurrence.key, kind)
         self._workspace.timers.set(profile, timer, ruling.defer_until_s)
         self._workspace.count("deferred", campaign.id, ruling.deferred_for)
         return True
@@ -127,7 +129,7 @@ class Deciding:
             user_id=profile.customer_id,
             campaign_id=campaign.id,
             occurrence_id=occurrence.occurrence_id,
-            trigger=triggers.name(campaign.trigger),
+            trigger=registry.name(campaign.trigger),
             decided_at=instant(situation.now_s),
             reason=_reason(ruling),
             detail=ruling.checks[-1].detail if ruling.reason else "",

@@ -13,13 +13,13 @@ import msgspec
 from schemas import codec
 from schemas.messages import Decision, Outcome
 from workers.core.common import ids
+from workers.core.common.timestamps import instant
 from workers.core.partition import keys
-from workers.core.profile import model as profiles
-from workers.core.profile.fold import instant
+from workers.core.profile import eviction
 from workers.core.profile.model import Profile, Send
 from workers.core.stream.published_ids import DECISIONS, OUTCOMES
 from workers.core.stream.records import Output
-from workers.core.triggers import done_key
+from workers.core.triggers.registry import done_key
 
 #: Outcomes behind which a message keeps its place: it was published, or nobody was to hear it.
 _KEEPS_ITS_PLACE = frozenset({"published", "holdout", "shadow"})
@@ -71,7 +71,7 @@ class Recollection:
                     profile.sends.append(send)
                     profile.user_id = customer_id  # nobody else is written to
                 profile.sent += ended == "published"
-            yield Remembered(keys.profile_key(customer_id), profiles.encode_bounded(profile), owed)
+            yield Remembered(keys.profile_key(customer_id), eviction.encode_bounded(profile), owed)
 
 
 def _send(decision: Decision, ended: str | None) -> Send | None:

@@ -13,20 +13,20 @@ from typing import Literal, get_args
 import msgspec
 
 from schemas.base import Instant
-from workers.core import triggers
+from workers.core.common.timestamps import instant
 from workers.core.playbook.playbook import Playbook
-from workers.core.profile.fold import instant
 from workers.core.profile.model import OpenRequest, Profile
-from workers.core.triggers import Triggers
+from workers.core.triggers import registry
+from workers.core.triggers.registry import Triggers
 
 #: `delay`: the campaign's own; `quiet_hours`; `rate`: the channel has no room; `words` and `review` of a request;
 #: `release`: its text is ready and waits until it may leave (the end of the night, of a backlog).
 PendingReason = Literal["delay", "quiet_hours", "rate", "words", "review", "release"]
 REASONS: tuple[PendingReason, ...] = get_args(PendingReason)
 _OF_TIMERS: dict[str, PendingReason] = {
-    triggers.TIMER: "delay",
-    triggers.QUIET: "quiet_hours",
-    triggers.TURN: "rate",
+    registry.TIMER: "delay",
+    registry.QUIET: "quiet_hours",
+    registry.TURN: "rate",
 }
 encode_counts = msgspec.msgpack.Encoder().encode
 decode_counts = msgspec.msgpack.Decoder(dict[str, int]).decode
@@ -59,7 +59,7 @@ def pending(profile: Profile, playbook: Playbook | None) -> list[Pending]:
     known = Triggers(playbook) if playbook is not None else None
     occasions: dict[tuple[str, str], Pending] = {}
     for timer, due_s in profile.timers.items():
-        if (parsed := triggers.parse_timer_id(timer)) is None:
+        if (parsed := registry.parse_timer_id(timer)) is None:
             continue
         kind, campaign_id, key = parsed
         one = Pending(
@@ -93,7 +93,7 @@ def _as_it_will_be(
     return msgspec.structs.replace(
         one,
         reason="delay" if due_s > timer_s else one.reason,
-        trigger=triggers.name(campaign.trigger),
+        trigger=registry.name(campaign.trigger),
         until=instant(max(due_s, timer_s)),
         timezone=one.timezone or (quiet.timezone if quiet is not None else None),
         idle=known.due(profile, campaign, one.key) is None,
@@ -107,7 +107,7 @@ def _of_request(profile: Profile, message_id: str, opened: OpenRequest, playbook
     return Pending(
         reason=reason_of(opened),
         campaign_id=opened.campaign_id,
-        trigger=triggers.name(campaign.trigger) if campaign is not None else "",
+        trigger=registry.name(campaign.trigger) if campaign is not None else "",
         key=opened.trigger_key,
         until=instant(opened.deadline_at if timer_s is None else timer_s),
         timezone=profile.timezone or (quiet.timezone if quiet is not None else None),

@@ -16,8 +16,7 @@ import msgspec
 from schemas import codec
 from schemas.base import SourceEvent
 from schemas.messages import Candidate, Feedback, ReviewVerdict
-from workers.core import triggers
-from workers.core.catalogue import product_facts
+from workers.core.common.timestamps import instant
 from workers.core.decisioning.channel_rate import Pace
 from workers.core.decisioning.control_state import NOTHING, Guidance
 from workers.core.errors import InvalidEvent
@@ -30,13 +29,15 @@ from workers.core.playbook.playbook import Playbook
 from workers.core.profile import consent, dedupe, public_view
 from workers.core.profile.consent import Rules
 from workers.core.profile.feedback import REFUSALS, hear
-from workers.core.profile.fold import fold, instant
+from workers.core.profile.fold import fold
 from workers.core.profile.model import Profile
+from workers.core.segments import features
 from workers.core.segments.conditions import Groups
 from workers.core.stream.dead_letters import dead_letter
 from workers.core.stream.effects import Effects
 from workers.core.stream.records import Output, Record, StateStore
-from workers.core.triggers import Triggers
+from workers.core.triggers import registry
+from workers.core.triggers.registry import Triggers
 
 STAGE = "personalise"
 EVENTS, CANDIDATES, FEEDBACK = "customer.events", "message.candidates", "message.feedback"
@@ -82,7 +83,7 @@ class Personalise:
         self._config = config
         self._playbook = playbook
         self._rules = Rules(tuple(playbook.channels), playbook.policy.categories)
-        self._groups = Groups(playbook.audiences, product_facts.reader)
+        self._groups = Groups(playbook.audiences, features.reader)
         self._triggers = Triggers(playbook)
         self._workspace = Workspace(store, config.cache_size)
         self._by_event = config.clock == "event"
@@ -291,7 +292,7 @@ class Personalise:
                 self._fire(profile, timer, due_s)
             except Exception as error:  # noqa: BLE001 # whatever it is: everybody else's timers wait behind it
                 self._failed(profile, timer, error)
-            for again in triggers.alike(timer):
+            for again in registry.alike(timer):
                 if profile.timers.get(again, _END_OF_TIME_S) <= self._clock_s:
                     self._workspace.timers.set(profile, again, self._clock_s + SPIN_S)
         return False
@@ -301,7 +302,7 @@ class Personalise:
             self._show.add(profile.customer_id)
         elif timer.startswith(DEADLINE):
             self._closing.deadline(profile, timer.removeprefix(DEADLINE), self._clock_s)
-        elif (parsed := triggers.parse_timer_id(timer)) is not None:
+        elif (parsed := registry.parse_timer_id(timer)) is not None:
             self._occurrence_due(profile, due_s, *parsed)
 
     def _failed(self, profile: Profile, timer: str, error: Exception) -> None:
@@ -324,11 +325,11 @@ class Personalise:
         if campaign is None or due_s is None:
             return
         if due_s > self._clock_s:  # the customer went on, or the playbook's delay has grown since the timer was set
-            self._workspace.timers.set(profile, triggers.timer_id(campaign_id, key), due_s)
+            self._workspace.timers.set(profile, registry.timer_id(campaign_id, key), due_s)
         elif (occurrence := self._triggers.due(profile, campaign, key)) is not None:
             if self._sort(profile):
                 self._show.add(profile.customer_id)
-            its_turn = kind == triggers.TURN
+            its_turn = kind == registry.TURN
             self._deciding.decide(profile, occurrence, self._clock_s, max(timer_due_s, due_s), its_turn=its_turn)
 
     def _count_pending(self) -> None:
@@ -343,7 +344,7 @@ class Personalise:
 
     def _sort(self, profile: Profile) -> bool:
         """Brings target group and segments up to date; True if they changed."""
-        known = product_facts.known(profile, self._clock_s)
+        known = features.known(profile, self._clock_s)
         group, segments = self._groups.target_group(known), self._groups.segments(known)
         changed = (group, segments) != (profile.target_group, profile.segments)
         profile.target_group, profile.segments = group, segments

@@ -14,18 +14,19 @@ import msgspec
 
 from schemas.messages import Candidate, Message, MessageText, Review, ReviewVerdict
 from schemas.topics import message_topic
-from workers.core import guardrails
+from workers.core.common.timestamps import instant
 from workers.core.decisioning import policy
 from workers.core.decisioning.control_state import Guidance
 from workers.core.generation.templates import Situation, template_text
+from workers.core.guardrails.check import check, passed
 from workers.core.partition import timers
 from workers.core.partition.unit_of_work import Workspace
 from workers.core.playbook.playbook import Playbook
-from workers.core.profile.fold import instant
 from workers.core.profile.model import MAX_SKETCHES, Held, OpenRequest, Profile
-from workers.core.publishing import cancellations, messages, review_rules
+from workers.core.publishing import cancellations, messages, recheck, review_rules
 from workers.core.text import near_duplicates
-from workers.core.triggers import Objection, Triggers
+from workers.core.triggers.base import Objection
+from workers.core.triggers.registry import Triggers
 
 #: Prefix of the timer that ends the waiting for a request's words, verdict or morning.
 DEADLINE = f"{timers.DEADLINE}|"
@@ -180,8 +181,8 @@ class Closing:
         about = Situation(
             language=opened.language, channel=opened.channel, product=opened.product, locale=opened.locale
         )
-        checked = guardrails.check(verdict.text, about, self._playbook)
-        if not guardrails.passed(checked):
+        checked = check(verdict.text, about, self._playbook)
+        if not passed(checked):
             return None
         candidate = msgspec.structs.replace(held.candidate, verdicts=checked)
         return Held(text=verdict.text, candidate=candidate, reviewed="edited")
@@ -265,7 +266,7 @@ class Closing:
         return Held(text=text, template_version=version)
 
     def _objection(self, profile: Profile, opened: OpenRequest, now_s: float) -> Objection | None:
-        return messages.objection(
+        return recheck.objection(
             profile, opened, self._playbook, self._triggers, self._guidance(), now_s, self._presumed, self._seed
         )
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from workers.core.playbook.playbook import Campaign, Playbook, RepeatView, Trigger
+from workers.core.playbook.campaigns import Campaign, RepeatView, Trigger
+from workers.core.playbook.playbook import Playbook
 from workers.core.playbook.policy import Cap
 
 #: A delay of a trigger counts for no more than this [s]: what follows an order by days would not be seen otherwise.

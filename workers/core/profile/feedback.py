@@ -13,6 +13,10 @@ from workers.core.profile.model import ConsentChange, Profile
 REFUSALS = frozenset({"unsubscribed", "complained"})
 #: The message did not reach the customer: it counts against no cap.
 _NOT_DELIVERED = frozenset({"bounced", "dropped", "failed", "skipped"})
+#: Feedback behind which a sender delivers nothing any more.
+SETTLED: frozenset[FeedbackStatus] = frozenset(
+    {"sent", "delivered", "opened", "clicked", "replied", "bounced", "complained", "dropped", "failed", "skipped"}
+)
 
 
 class Heard(msgspec.Struct):
@@ -59,12 +63,6 @@ def _channels(profile: Profile, feedback: Feedback, playbook: Playbook) -> list[
     if channel is not None:
         return [channel]
     return [send.channel for send in profile.sends if send.message_id == feedback.message_id][:1]
-
-
-#: Feedback behind which a sender delivers nothing any more.
-SETTLED: frozenset[FeedbackStatus] = frozenset(
-    {"sent", "delivered", "opened", "clicked", "replied", "bounced", "complained", "dropped", "failed", "skipped"}
-)
 
 
 def settle(profile: Profile, message_id: str, status: str) -> bool:

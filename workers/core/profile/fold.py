@@ -7,7 +7,6 @@ nor, where nothing is removed, for which carts are open: each part is a sum, a m
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from zoneinfo import available_timezones
 
 import msgspec
@@ -318,12 +317,3 @@ def _bounded(value: TraitValue) -> TraitValue:
     if isinstance(value, list):
         return [item[:MAX_TEXT] for item in value[:20]]
     return value
-
-
-def instant(at_s: float) -> datetime:
-    """Seconds since the epoch as an aware datetime.
-
-    >>> instant(0.0).isoformat()
-    '1970-01-01T00:00:00+00:00'
-    """
-    return datetime.fromtimestamp(at_s, UTC)

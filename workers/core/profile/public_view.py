@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from schemas.profiles import CartLine, CartView, ConsentView, Features, ProfileView
+from workers.core.common.timestamps import instant
 from workers.core.profile import decay
-from workers.core.profile.fold import instant
 from workers.core.profile.model import Profile
 
 #: A change of counters alone is shown at most this often [s].

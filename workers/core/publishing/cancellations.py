@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from schemas.messages import Cancellation, Message, ProductFacts
+from workers.core.common.timestamps import instant
 from workers.core.decisioning.policy import is_reachable
 from workers.core.playbook.playbook import Playbook
 from workers.core.profile import consent
-from workers.core.profile.fold import instant
 from workers.core.profile.model import MAX_PUBLISHED, OpenRequest, Profile, Published
 from workers.core.profile.orders import bought_since
-from workers.core.triggers import Objection, Triggers
+from workers.core.triggers.base import Objection
+from workers.core.triggers.registry import Triggers
 
 
 def remember(profile: Profile, opened: OpenRequest, message: Message, now_s: float) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from schemas.messages import (
@@ -15,17 +14,16 @@ from schemas.messages import (
 )
 from workers.core.catalogue import links
 from workers.core.common import ids
-from workers.core.decisioning.control_state import Guidance, paused_by
-from workers.core.decisioning.policy import POLICY_VERSION, is_reachable, outside_rollout
+from workers.core.common.timestamps import instant
+from workers.core.decisioning.policy import POLICY_VERSION
 from workers.core.playbook import markets
+from workers.core.playbook.campaigns import Campaign
 from workers.core.playbook.channels import Channel
-from workers.core.playbook.playbook import GENERIC_GROUP, Campaign, Playbook
-from workers.core.profile import consent
-from workers.core.profile.fold import instant
+from workers.core.playbook.playbook import GENERIC_GROUP, Playbook
 from workers.core.profile.model import Held, OpenRequest, Profile
 from workers.core.publishing import provider_templates
 from workers.core.text import length_limits
-from workers.core.triggers import Objection, Triggers
+from workers.core.triggers.base import Objection
 
 #: The target group of texts that use nothing of the customer.
 GENERIC = GENERIC_GROUP
@@ -61,47 +59,6 @@ def request(
         deadline_at=instant(opened.deadline_at),
         playbook_version=playbook.version,
     )
-
-
-def objection(
-    profile: Profile,
-    opened: OpenRequest,
-    playbook: Playbook,
-    triggers: Triggers,
-    guidance: Guidance,
-    now_s: float,
-    presumed: Collection[str] = (),
-    seed: str = "",
-) -> Objection | None:
-    """Why a message that was asked for must not leave now, checked against the newest profile and playbook; None = it may.
-
-    `seed` decides who is inside of a ramp, as at the decision. What nobody was ever to hear says so first.
-    """
-    campaign = playbook.campaigns.get(opened.campaign_id)
-    if campaign is None or opened.channel not in playbook.channels:
-        return "stale", "its campaign or channel is no longer in the playbook"
-    if opened.language not in playbook.languages:  # neither label nor template would be in it
-        return "stale", "its language is no longer in the playbook"
-    overtaken = triggers.objection(profile, campaign, opened)
-    if overtaken is not None:
-        return overtaken
-    if (scope := paused_by(guidance, opened.campaign_id, opened.channel)) is not None:
-        return "paused", f"{scope} is paused"
-    if not is_reachable(profile, opened.channel):
-        return "missing_identifier", f"the address bounced on {opened.channel} meanwhile"
-    if not consent.allows(profile, opened.channel, campaign.category, presumed):
-        return "consent", f"consent for {opened.channel} was withdrawn meanwhile"
-    if opened.personalised and not consent.may_personalise(profile, now_s):
-        return "consent", "consent to personalisation was withdrawn meanwhile"
-    if now_s >= opened.expires_at:
-        return "expired", "the words came too late"
-    if opened.shadow or campaign.mode == "shadow":
-        return "shadow", "the campaign is in shadow mode: nobody hears it"
-    if opened.held_out:
-        return "holdout", "the customer is in the control group: the words were written for comparison"
-    if (outside := outside_rollout(profile, playbook, campaign, seed)) is not None:
-        return "not_in_rollout", f"{outside} meanwhile"
-    return None
 
 
 def message(

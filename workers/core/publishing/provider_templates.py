@@ -12,11 +12,12 @@ from math import isfinite
 import msgspec
 
 from schemas.messages import MessageText, ProductFacts
-from workers.core import guardrails
 from workers.core.generation.rendering import product_words
 from workers.core.generation.templates import Situation
+from workers.core.guardrails.check import check
+from workers.core.playbook.campaigns import Campaign
 from workers.core.playbook.channels import Channel, Param, ProviderTemplate
-from workers.core.playbook.playbook import GENERIC_GROUP, Campaign, Playbook
+from workers.core.playbook.playbook import GENERIC_GROUP, Playbook
 from workers.core.profile.model import OpenRequest
 from workers.core.text.sanitize import clean
 from workers.core.triggers.base import Objection
@@ -93,7 +94,7 @@ def values(
         if len(value) > param.max_chars:
             return f"{name} has {len(value)} characters ({param.source or 'fixed'}), allowed are {param.max_chars}"
         if param.source != "product.price":  # a long number is no telephone number
-            for verdict in guardrails.check(MessageText(body=value), about, playbook):
+            for verdict in check(MessageText(body=value), about, playbook):
                 if verdict.name in _GUARDS and not verdict.passed:
                     return f"{name} breaks the guardrail {verdict.name}: {verdict.detail}"
         found[name] = value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from schemas.messages import Candidate
 from workers.core.decisioning.control_state import Guidance, prompt_scope
-from workers.core.experimentation import bandit
+from workers.core.experimentation import sampling
 from workers.core.playbook.policy import ReviewRules
 from workers.core.profile.model import OpenRequest
 
@@ -25,7 +25,7 @@ def why_review(candidate: Candidate, opened: OpenRequest, rules: ReviewRules, gu
         return f"nobody has trusted this version of the prompt yet ({scope})"
     if rules.after_reask and candidate.usage.calls > 1:
         return "an earlier draft was rejected"
-    if rules.sample and bandit.uniform(seed, "review", candidate.message_id) < rules.sample:
+    if rules.sample and sampling.uniform(seed, "review", candidate.message_id) < rules.sample:
         return f"a sample of {rules.sample:.1%} is looked at"
     return ""
 

@@ -99,3 +99,20 @@ def _standing(one: ArmStatistics, campaign_id: str, group: str, chances: Mapping
         mean_reward=one.rewards / one.trials if one.trials > 0 else None,
         chance=chances.get(one.arm, 0.0) if chances else None,
     )
+
+
+#: An arm that is drawn less than half as often as equal chances would is losing.
+_LOSING = 0.5
+
+
+def losing_arms(
+    playbook: Playbook, evidence: Mapping[str, Mapping[str, Mapping[str, ArmStatistics]]]
+) -> frozenset[tuple[str, str, str]]:
+    """(campaign, target group, arm) of every arm that the policy draws less than half as often as equal chances would."""
+    return frozenset(
+        (one.campaign_id, one.target_group, one.arm)
+        for one in standings(evidence, playbook)
+        if one.chance is not None
+        and one.campaign_id in playbook.campaigns
+        and one.chance < _LOSING / len(arms.names(playbook.campaigns[one.campaign_id]))
+    )

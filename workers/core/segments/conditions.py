@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 
 from schemas.base import TraitValue
 from schemas.numerals import number
-from workers.core.playbook.playbook import Audiences, Condition
+from workers.core.playbook.audiences import Audiences, Condition
 
 #: Reads one customer: (root, name) → value; name is "" for roots that have none.
 Lookup = Callable[[str, str], TraitValue]

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from schemas.catalogue import CatalogueProduct
 from schemas.messages import Feedback, FeedbackStatus, Message
-from workers.core.experimentation.bandit import uniform
-from workers.core.profile.fold import instant
+from workers.core.common.timestamps import instant
+from workers.core.experimentation.sampling import uniform
 from workers.core.simulation.shoppers import Event, Persona
 
 #: (seconds from now, what happens then: feedback of a sender, or something that the shopper does)

@@ -17,7 +17,7 @@ import msgspec
 
 from schemas.catalogue import CatalogueProduct
 from schemas.events import CONSENT_UPDATED, ORDER_COMPLETED, PRODUCT_ADDED, PRODUCT_VIEWED
-from workers.core.profile.fold import instant
+from workers.core.common.timestamps import instant
 
 Event = dict[str, Any]
 Planned = tuple[float, Event]

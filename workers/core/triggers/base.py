@@ -10,7 +10,7 @@ import msgspec
 
 from schemas.base import AbortType, SourceEvent
 from workers.core.common.ids import key_digest
-from workers.core.playbook.playbook import Campaign, Trigger
+from workers.core.playbook.campaigns import Campaign, Trigger
 from workers.core.profile.model import MAX_TEXT, CartLine, OpenRequest, Profile
 
 #: Why something must not be said, as the ledger calls it and in words.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from workers.core.playbook.playbook import Campaign, CartAbandonment, Trigger
+from workers.core.playbook.campaigns import Campaign, CartAbandonment, Trigger
 from workers.core.profile.model import Cart, CartLine, OpenRequest, Profile
 from workers.core.profile.orders import bought_since
 from workers.core.triggers.base import Objection, Occurrence, occurrence_id

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from schemas.catalogue import CatalogueProduct
-from workers.core.playbook.playbook import Campaign, CrossSell, Trigger
+from workers.core.playbook.campaigns import Campaign, CrossSell, Trigger
 from workers.core.profile.model import CartLine, OpenRequest, Profile, Purchase
 from workers.core.profile.orders import bought_since
 from workers.core.triggers.base import Objection, Occurrence, occurrence_id

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from workers.core.playbook.playbook import BrowseAbandonment, Campaign, RepeatView, Trigger
+from workers.core.playbook.campaigns import BrowseAbandonment, Campaign, RepeatView, Trigger
 from workers.core.profile.model import Looked, OpenRequest, Profile, Visit
 from workers.core.triggers.base import Objection, Occurrence, occurrence_id
 

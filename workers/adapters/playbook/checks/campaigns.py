@@ -9,9 +9,9 @@ import msgspec
 from workers.adapters.playbook.checks.findings import reference, texts, unique
 from workers.adapters.playbook.documents.parts import Parts
 from workers.adapters.playbook.documents.yaml_documents import Document, FieldPath
-from workers.core import triggers
 from workers.core.experimentation.arms import NO_SEND
-from workers.core.playbook.playbook import Campaign, CrossSell
+from workers.core.playbook.campaigns import Campaign, CrossSell
+from workers.core.triggers import registry
 
 _DEFAULTS = {field.name: field.default for field in msgspec.structs.fields(Campaign)}
 
@@ -36,7 +36,7 @@ def check(parts: Parts) -> None:
         if campaign.category != "marketing":
             document.report(
                 (*path, "category"),
-                f"`{campaign.category}` does not fit the trigger `{triggers.name(campaign.trigger)}`: consent, quiet hours, "
+                f"`{campaign.category}` does not fit the trigger `{registry.name(campaign.trigger)}`: consent, quiet hours, "
                 "caps, control group and unsubscribe link would be off",
                 "marketing, or no such field",
             )

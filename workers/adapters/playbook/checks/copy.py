@@ -18,12 +18,14 @@ from workers.adapters.playbook.checks.findings import reference
 from workers.adapters.playbook.documents.parts import Parts, PromptFile, TemplateFile
 from workers.adapters.playbook.documents.yaml_documents import FieldPath, Problem
 from workers.adapters.playbook.documents.yaml_structs import did_you_mean
-from workers.core import guardrails
 from workers.core.catalogue.product_facts import facts_of
 from workers.core.generation import prompts, templates
 from workers.core.generation.copy_surfaces import for_copy
 from workers.core.generation.rendering import ENVIRONMENT, ProductWords, compiled, product_words
-from workers.core.playbook.playbook import GENERIC_GROUP, Campaign, Playbook, Template
+from workers.core.guardrails.check import check, market_verdict
+from workers.core.playbook.campaigns import Campaign
+from workers.core.playbook.copy import Template
+from workers.core.playbook.playbook import GENERIC_GROUP, Playbook
 from workers.core.text.template_sandbox import RenderError
 
 _PRODUCT = [field.name for field in msgspec.structs.fields(ProductWords)]
@@ -279,9 +281,7 @@ def _verdicts(
     text: MessageText, about: templates.Situation, playbook: Playbook, *, only_market: bool
 ) -> list[GuardrailVerdict]:
     """What is wrong; of a text that the other guardrails have seen in another market only what this one says."""
-    verdicts = (
-        [guardrails.market_verdict(text, about, playbook)] if only_market else guardrails.check(text, about, playbook)
-    )
+    verdicts = [market_verdict(text, about, playbook)] if only_market else check(text, about, playbook)
     return [verdict for verdict in verdicts if not verdict.passed]
 
 

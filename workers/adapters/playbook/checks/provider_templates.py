@@ -13,8 +13,9 @@ from workers.adapters.playbook.checks.findings import reference, unique
 from workers.adapters.playbook.documents.parts import Parts
 from workers.adapters.playbook.documents.yaml_documents import Document, FieldPath
 from workers.core.catalogue.product_facts import facts_of
+from workers.core.playbook.campaigns import Campaign
 from workers.core.playbook.channels import Channel, Param, ProviderTemplate, Source
-from workers.core.playbook.playbook import Campaign, Playbook
+from workers.core.playbook.playbook import Playbook
 from workers.core.publishing import provider_templates
 from workers.core.publishing.provider_templates import Filled
 

@@ -7,7 +7,8 @@ from workers.adapters.playbook.checks.campaigns import prompts_of
 from workers.adapters.playbook.checks.findings import missing_file, reference, texts, unique
 from workers.adapters.playbook.documents.parts import Parts
 from workers.adapters.playbook.documents.yaml_documents import Document, FieldPath
-from workers.core.playbook.playbook import GENERIC_GROUP, Condition
+from workers.core.playbook.audiences import Condition
+from workers.core.playbook.playbook import GENERIC_GROUP
 from workers.core.segments import conditions
 
 

@@ -8,7 +8,7 @@ from workers.adapters.playbook.checks.findings import missing_file, texts, uniqu
 from workers.adapters.playbook.documents.parts import Parts
 from workers.adapters.playbook.documents.yaml_documents import Document, FieldPath
 from workers.core.generation.copy_surfaces import as_channel
-from workers.core.playbook.playbook import Surface
+from workers.core.playbook.copy import Surface
 
 
 def check(parts: Parts) -> None:

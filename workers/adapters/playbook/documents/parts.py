@@ -9,9 +9,11 @@ from msgspec import Meta
 
 from schemas.catalogue import CatalogueProduct
 from workers.adapters.playbook.documents.yaml_documents import Document, Problem
+from workers.core.playbook.audiences import Audiences
 from workers.core.playbook.base import Texts
+from workers.core.playbook.campaigns import Campaign, Tone
 from workers.core.playbook.channels import Channel, FieldLimit
-from workers.core.playbook.playbook import Audiences, Campaign, Prompt, Surface, Tone
+from workers.core.playbook.copy import Prompt, Surface
 from workers.core.playbook.policy import Policy
 
 Language = Annotated[str, Meta(pattern=r"^[a-z]{2,3}$")]

@@ -9,10 +9,10 @@ import msgspec
 
 from schemas.learning import Estimate
 from schemas.messages import Candidate, MessageRequest, MessageText
-from workers.core import guardrails
 from workers.core.experimentation.intervals import wilson
 from workers.core.generation.evaluation.group_recovery import Labelled, Recovery, recover
-from workers.core.guardrails import Language
+from workers.core.guardrails.check import check, passed
+from workers.core.guardrails.checks.language import Language
 from workers.core.playbook.playbook import Playbook
 
 
@@ -104,8 +104,8 @@ def _rows(written: Sequence[Written]) -> Iterator[Row]:
 
 
 def _fit(one: Written, playbook: Playbook, detect: Language | None) -> bool:
-    checked = guardrails.check(one.candidate.text, one.request, playbook, detect)
-    return guardrails.passed(checked)
+    checked = check(one.candidate.text, one.request, playbook, detect)
+    return passed(checked)
 
 
 def _recovered(playbook: Playbook, own: Sequence[Written], language: str) -> Recovery | None:

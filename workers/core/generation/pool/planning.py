@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from hashlib import blake2b
 
 import msgspec
 
-from schemas.learning import ArmStatistics, PoolEntry
+from schemas.learning import PoolEntry
 from schemas.messages import Candidate, MessageRequest, MessageText
-from workers.core import guardrails
 from workers.core.catalogue.product_facts import facts_of
 from workers.core.experimentation import arms
 from workers.core.experimentation.arms import Arm
 from workers.core.generation.pool.entries import Key, key_of
 from workers.core.generation.pool.selection import fill
 from workers.core.generation.pool.slots import WrongSlot, opened, slots_of
-from workers.core.guardrails import Language
-from workers.core.playbook.playbook import Campaign, Playbook
-from workers.core.reporting import standings
+from workers.core.guardrails.check import passed
+from workers.core.guardrails.checks.language import Language
+from workers.core.playbook.campaigns import Campaign
+from workers.core.playbook.playbook import Playbook
 
 #: A text that a person has taken, or may still take.
 _COUNTS = ("draft", "approved")
-#: An arm that is drawn less than half as often as equal chances would is losing.
-_LOSING = 0.5
 
 
 class Gap(msgspec.Struct, frozen=True, kw_only=True):
@@ -172,22 +170,9 @@ def objections(playbook: Playbook, entry: PoolEntry, now: datetime, language: La
     return [f"{verdict.name}: {verdict.detail}" for verdict in verdicts if not verdict.passed]
 
 
-def losing_arms(
-    playbook: Playbook, evidence: Mapping[str, Mapping[str, Mapping[str, ArmStatistics]]]
-) -> frozenset[tuple[str, str, str]]:
-    """(campaign, target group, arm) of every arm that the policy draws less than half as often as equal chances would."""
-    return frozenset(
-        (one.campaign_id, one.target_group, one.arm)
-        for one in standings.standings(evidence, playbook)
-        if one.chance is not None
-        and one.campaign_id in playbook.campaigns
-        and one.chance < _LOSING / len(arms.names(playbook.campaigns[one.campaign_id]))
-    )
-
-
 def rejected(candidate: Candidate) -> bool:
     """Whether the text is not the LLM's own, or did not pass: then it is not for the pool."""
-    return candidate.generated_by != "llm" or not guardrails.passed(candidate.verdicts)
+    return candidate.generated_by != "llm" or not passed(candidate.verdicts)
 
 
 def _chosen(all_there_are: Iterable[str], wanted: Collection[str]) -> list[str]:

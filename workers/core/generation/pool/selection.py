@@ -11,12 +11,13 @@ import msgspec
 from schemas import codec
 from schemas.learning import PoolEntry
 from schemas.messages import Candidate, GuardrailVerdict, LlmUsage, MessageRequest, MessageText
-from workers.core import guardrails
 from workers.core.generation.pool.entries import Shelf, key_for
 from workers.core.generation.pool.slots import filled, values_for
-from workers.core.guardrails import Language
+from workers.core.guardrails.check import check, passed
 from workers.core.guardrails.checks.duplicate import SAME
-from workers.core.playbook.playbook import GENERIC_GROUP, Campaign, Playbook
+from workers.core.guardrails.checks.language import Language
+from workers.core.playbook.campaigns import Campaign
+from workers.core.playbook.playbook import GENERIC_GROUP, Playbook
 from workers.core.text.near_duplicates import similarity, sketch
 
 #: How a draw ends: with a text; nobody has approved one for this; none of those approved fits this request.
@@ -49,7 +50,7 @@ class _Checked(msgspec.Struct, frozen=True):
 
     def fits(self, last: list[list[int]]) -> bool:
         """Whether it may leave, also to a customer whose last messages were like that (guardrail `duplicate`)."""
-        return guardrails.passed(self.verdicts) and all(similarity(self.sketch, one) < SAME for one in last)
+        return passed(self.verdicts) and all(similarity(self.sketch, one) < SAME for one in last)
 
 
 class Pooled:
@@ -123,7 +124,7 @@ def fill(
         return None, []
     prompt = playbook.prompts.get((request.prompt, request.language))
     example_words = tuple(prompt.decoding.example_words) if prompt else ()
-    return done, guardrails.check(done, request, playbook, language, example_words)
+    return done, check(done, request, playbook, language, example_words)
 
 
 def _candidate(

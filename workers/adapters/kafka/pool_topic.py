@@ -1,0 +1,16 @@
+"""Reads the approved texts of copy.pool."""
+
+from __future__ import annotations
+
+from workers.adapters.kafka.reader import TopicReader
+from workers.core.generation.pool.entries import POOL, Pool
+from workers.settings import Settings
+
+
+def read_pool(settings: Settings) -> Pool:
+    """Everything in the pool. Raises Unavailable without a broker, Misconfigured without the topic."""
+    found = Pool()
+    with TopicReader(settings, [POOL]) as reader:
+        for record in reader.read_to_end():
+            found.take(record)
+    return found

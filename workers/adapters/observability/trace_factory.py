@@ -1,0 +1,21 @@
+"""Chooses what traces are sent to, by the settings."""
+
+from __future__ import annotations
+
+from workers.adapters.observability.traces import NoTraces, Traces
+from workers.core.errors import Misconfigured
+from workers.settings import Settings
+
+
+def traces_of(settings: Settings) -> Traces:
+    """As the setting `traces_url` says. Raises Misconfigured when OpenTelemetry is not installed."""
+    if not settings.traces_url:
+        return NoTraces()
+    try:
+        from workers.adapters.observability.traces_otlp import OtlpTraces  # noqa: PLC0415 - an extra
+
+        return OtlpTraces(settings.traces_url, settings.traces_share)
+    except ImportError as error:
+        raise Misconfigured(
+            f"traces_url is set, and {error.name} is not installed.", 'pip install "attune[traces]", or unset it'
+        ) from error

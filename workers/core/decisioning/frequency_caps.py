@@ -1,0 +1,44 @@
+"""Frequency caps: which one a further message would exceed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from workers.core.playbook.policy import Cap
+from workers.core.profile.model import Send
+
+
+def exceeded_cap(
+    sends: list[Send],
+    caps: list[Cap],
+    channel: str,
+    category: str,
+    now_s: float,
+    *,
+    shadow: bool = False,
+    open_ids: Collection[str] = (),
+) -> Cap | None:
+    """The first cap that one more message would break; shadow ones count only for shadow.
+
+    A message counts from when it left, and before that, however long its words or its verdict take, as one that leaves now
+    (`open_ids`).
+    """
+    for cap in caps:
+        if cap.category != category or cap.channel not in (None, channel):
+            continue
+        counted = sum(
+            send.category == category
+            and cap.channel in (None, send.channel)
+            and (send.at > now_s - cap.per_s or send.message_id in open_ids)
+            and (shadow or send.kind != "shadow")
+            for send in sends
+        )
+        if counted >= cap.messages:
+            return cap
+    return None
+
+
+def forget_old_sends(sends: list[Send], caps: list[Cap], now_s: float, open_ids: Collection[str] = ()) -> list[Send]:
+    """Drops what no cap can count any more."""
+    window = max((cap.per_s for cap in caps), default=0.0)
+    return [send for send in sends if send.at > now_s - window or send.message_id in open_ids]

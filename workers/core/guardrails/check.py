@@ -1,0 +1,104 @@
+"""Runs every guardrail on a text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from schemas.messages import GuardrailVerdict, MessageText
+from workers.core.guardrails.checks.brand_safety import brand_safety
+from workers.core.guardrails.checks.claims import claims
+from workers.core.guardrails.checks.contact import contact
+from workers.core.guardrails.checks.duplicate import duplicate
+from workers.core.guardrails.checks.form import length, markup, repetition, structure, too_long
+from workers.core.guardrails.checks.language import Language, language
+from workers.core.guardrails.checks.market import market
+from workers.core.guardrails.checks.model_talk import meta
+from workers.core.guardrails.checks.names import banned_words, examples, names
+from workers.core.guardrails.checks.numbers import numbers
+from workers.core.guardrails.checks.obfuscation import disguise
+from workers.core.guardrails.checks.offers import offers
+from workers.core.guardrails.checks.privacy import leaks, personal_data
+from workers.core.guardrails.checks.relevance import relevance
+from workers.core.guardrails.checks.voice import voice
+from workers.core.guardrails.grounding.subject import About, Subject, subject
+from workers.core.guardrails.trusted_input import trusted
+from workers.core.playbook.playbook import Playbook
+from workers.core.text.sanitize import visible
+
+#: In the order in which a reason is given: what makes a text no copy at all comes first.
+_CHECKS: tuple[Callable[[Subject], str | None], ...] = (
+    structure,
+    length,
+    meta,
+    leaks,
+    markup,
+    disguise,
+    contact,
+    personal_data,
+    brand_safety,
+    banned_words,
+    numbers,
+    claims,
+    offers,
+    market,
+    voice,
+    names,
+    examples,
+    relevance,
+    repetition,
+    duplicate,
+)
+#: Longer texts are looked at by the other guardrails only where a channel takes them [characters of all fields].
+LONGEST_MESSAGE = 2_000
+NAMES: tuple[str, ...] = (*(guardrail.__name__ for guardrail in _CHECKS), language.__name__)
+#: Those that say no to a claim which the product's own data does not state.
+GROUNDING: tuple[str, ...] = tuple(
+    guardrail.__name__ for guardrail in (banned_words, numbers, claims, offers, market, names, relevance)
+)
+
+
+def check(
+    text: MessageText,
+    about: About,
+    playbook: Playbook,
+    detect: Language | None = None,
+    example_words: tuple[str, ...] = (),
+    sketches: Sequence[list[int]] = (),
+) -> list[GuardrailVerdict]:
+    """One verdict of every guardrail, in the order of NAMES. `detect` None = the script decides the language alone.
+
+    `about` is the request (or anything with its language, channel and product); its channel must be in the playbook.
+    `example_words` are those of the prompt's examples, `sketches` those of the customer's last messages (core.text.near_duplicates). What
+    the product is called counts as its own data only where that is no more than a name (harmless.py). A detail is one
+    visible line of at most 200 characters.
+
+    Of a text that is too long for its channel, and longer than any message, the verdict of `length` is the only one: what
+    no channel takes is not worth the rest.
+    """
+    fields = {name: value for name, value in msgspec.structs.asdict(text).items() if value}
+    if sum(map(len, fields.values())) > LONGEST_MESSAGE and (detail := too_long(fields, about, playbook)) is not None:
+        return [GuardrailVerdict(name=length.__name__, passed=False, detail=_shown(detail))]
+    looked_at = subject(text, trusted(about, playbook), playbook, example_words, sketches)
+    details = [guardrail(looked_at) for guardrail in _CHECKS]
+    details.append(language(looked_at, detect))
+    return [
+        GuardrailVerdict(name=name, passed=detail is None, detail=_shown(detail))
+        for name, detail in zip(NAMES, details, strict=True)
+    ]
+
+
+def _shown(detail: str | None) -> str:
+    return " ".join(visible(detail).split())[:200] if detail else ""
+
+
+def market_verdict(text: MessageText, about: About, playbook: Playbook) -> GuardrailVerdict:
+    """What the guardrail `market` alone says: for a text that the others have seen, in another market."""
+    detail = market(subject(text, trusted(about, playbook), playbook))
+    return GuardrailVerdict(name=market.__name__, passed=detail is None, detail=detail or "")
+
+
+def passed(verdicts: list[GuardrailVerdict]) -> bool:
+    """Whether every guardrail passed."""
+    return all(verdict.passed for verdict in verdicts)

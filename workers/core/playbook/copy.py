@@ -1,0 +1,69 @@
+"""What is written for whom: surfaces, prompts, templates."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from workers.core.playbook.base import Id, Texts
+from workers.core.playbook.base import Strict as _Strict
+from workers.core.playbook.channels import FieldLimit
+
+
+class Surface(_Strict, frozen=True, kw_only=True):
+    """A place for copy that is no message to a customer: a product page, an ad. `fields` as a channel's.
+
+    `prompt` names the prompts and templates of this surface; campaigns cannot use them.
+    """
+
+    id: Id
+    name: Texts
+    prompt: Id
+    fields: dict[str, dict[str, FieldLimit]]
+
+
+class Decoding(_Strict, frozen=True, kw_only=True):
+    """How the model samples for one prompt, in the head of its file between two lines `---`.
+
+    `samples` answers are asked for in one call, and the first that passes is taken; `frequency_penalty` above 0 keeps a
+    small model from repeating itself.
+    `example_words` are those of the prompt's examples that must not come back in an answer (the example's product).
+    `model` names a LoRA adapter that the server offers; where it does not, its own model answers.
+    """
+
+    temperature: Annotated[float, Meta(ge=0, le=2)] = 0.7
+    top_p: Annotated[float, Meta(gt=0, le=1)] = 0.95
+    frequency_penalty: Annotated[float, Meta(ge=-2, le=2)] = 0.0
+    samples: Annotated[int, Meta(ge=1, le=8)] = 1
+    max_tokens: Annotated[int, Meta(ge=16, le=4096)] = 240
+    example_words: list[str] = []
+    model: Annotated[str, Meta(max_length=200)] = ""
+
+
+class Prompt(msgspec.Struct, frozen=True, kw_only=True):
+    """One prompt in one language: Jinja source and the version that is stamped on what it wrote.
+
+    The source is cut into turns by lines `=== system ===`, `=== user ===`, `=== assistant ===`.
+    """
+
+    id: str
+    language: str
+    source: str
+    version: str
+    decoding: Decoding = Decoding()
+
+
+class Template(msgspec.Struct, frozen=True, kw_only=True):
+    """Hand-written words in one language, for when no model's text passes. Jinja sources by MessageText field.
+
+    `target_group` None = the generic template, for customers who refused personalisation.
+    """
+
+    prompt: str
+    language: str
+    target_group: str | None
+    channel: str
+    fields: dict[str, str]
+    version: str

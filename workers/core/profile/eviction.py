@@ -1,0 +1,109 @@
+"""Keeps a profile within its size: what is dropped first."""
+
+from __future__ import annotations
+
+from workers.core.profile.ages import tells_age
+from workers.core.profile.model import (
+    MAX_CLOSED_CARTS,
+    MAX_DONE,
+    MAX_INTERESTS,
+    MAX_NAMES,
+    MAX_PUBLISHED,
+    MAX_RECENT,
+    MAX_TRAITS,
+    Consent,
+    Profile,
+    encode,
+)
+
+#: Largest hot record [bytes].
+MAX_BYTES = 32 * 1024
+#: A yes that is kept when nothing else is: a customer has said it for so many channels at most.
+MAX_ALLOWED = 16
+
+
+def encode_bounded(profile: Profile) -> bytes:
+    """The hot record, at most MAX_BYTES beside the open requests: what is worth least leaves first, and a no never does."""
+    encoded = encode(profile)
+    for evict in _EVICTIONS:
+        if len(encoded) <= MAX_BYTES:
+            break
+        evict(profile)
+        encoded = encode(profile)
+    return encoded
+
+
+def _evict_cart_texts(profile: Profile) -> None:
+    lines = [line for cart in profile.carts.values() for line in cart.lines.values()]
+    for line in [*lines, *(looked.line for looked in profile.looked.values())]:
+        line.url = line.image_url = ""
+
+
+def _evict_old_carts(profile: Profile) -> None:
+    newest = max(profile.carts, key=lambda cart_id: profile.carts[cart_id].updated_at, default=None)
+    profile.carts = {cart_id: cart for cart_id, cart in profile.carts.items() if cart_id == newest}
+
+
+def _evict_traits(profile: Profile) -> None:
+    by_size = sorted(profile.traits, key=lambda name: (not tells_age(name), len(encode(profile.traits[name]))))
+    profile.traits = {name: profile.traits[name] for name in by_size[: MAX_TRAITS // 4]}
+
+
+def _evict_interests(profile: Profile) -> None:
+    kept = sorted(profile.interests, key=profile.interests.__getitem__, reverse=True)[: MAX_INTERESTS // 4]
+    profile.interests = {name: profile.interests[name] for name in kept}
+    profile.recent = profile.recent[-MAX_RECENT // 4 :]
+    newest_looked = sorted(profile.looked, key=lambda product_id: profile.looked[product_id].at[-1])[-2:]
+    profile.looked = {product_id: profile.looked[product_id] for product_id in newest_looked}
+    newest = sorted(profile.closed_carts, key=profile.closed_carts.__getitem__)[-MAX_CLOSED_CARTS // 4 :]
+    profile.closed_carts = {cart_id: profile.closed_carts[cart_id] for cart_id in newest}
+
+
+def _evict_lines(profile: Profile) -> None:
+    for cart in profile.carts.values():
+        cart.lines = dict(list(cart.lines.items())[-3:])
+
+
+def _evict_counters(profile: Profile) -> None:
+    kept = sorted(profile.counts, key=profile.counts.__getitem__, reverse=True)[: MAX_NAMES // 4]
+    profile.counts = {name: profile.counts[name] for name in kept}
+    profile.decayed = {name: profile.decayed[name] for name in kept if name in profile.decayed}
+    profile.anonymous_ids = profile.anonymous_ids[-1:]
+
+
+def _evict_purchases(profile: Profile) -> None:
+    """Products of older orders, and where and under which text the customer spoke of consent: the history has it."""
+    newest = sorted(profile.purchases, key=lambda order_id: profile.purchases[order_id].at)[-2:]
+    profile.purchases = {order_id: profile.purchases[order_id] for order_id in newest}
+    for purchase in profile.purchases.values():
+        purchase.product_ids = purchase.product_ids[:5]
+    for key, word in profile.consent.items():
+        profile.consent[key] = Consent(word.granted, word.captured_at)
+
+
+def _evict_rest(profile: Profile) -> None:
+    """Everything but who it is, what was said of consent and age, what was sent and is open, and the newest decisions."""
+    profile.traits = {name: value for name, value in profile.traits.items() if tells_age(name)}
+    profile.carts, profile.looked, profile.purchases, profile.closed_carts = {}, {}, {}, {}
+    profile.counts, profile.decayed, profile.interests, profile.recent = {}, {}, {}, []
+    profile.visit = profile.session = None
+    profile.published = dict(list(profile.published.items())[-MAX_PUBLISHED // 5 :])
+    newest = sorted(profile.done, key=lambda key: (profile.done[key], key))[-MAX_DONE // 10 :]
+    profile.done = {key: profile.done[key] for key in newest}
+    profile.timers = {timer: due for timer, due in profile.timers.items() if timer.startswith("deadline|")}
+    refused = {key: word for key, word in profile.consent.items() if not word.granted}
+    allowed = {key: word for key, word in profile.consent.items() if word.granted}
+    profile.consent = {**refused, **dict(list(allowed.items())[-MAX_ALLOWED:])}
+
+
+#: In the order in which they are tried.
+_EVICTIONS = (
+    _evict_cart_texts,
+    _evict_old_carts,
+    _evict_traits,
+    _evict_counters,
+    _evict_interests,
+    _evict_lines,
+    _evict_purchases,
+    _evict_rest,
+)

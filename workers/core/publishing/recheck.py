@@ -1,0 +1,54 @@
+"""The last check before a message leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from workers.core.decisioning.control_state import Guidance, paused_by
+from workers.core.decisioning.policy import is_reachable, outside_rollout
+from workers.core.playbook.playbook import Playbook
+from workers.core.profile import consent
+from workers.core.profile.model import OpenRequest, Profile
+from workers.core.triggers.base import Objection
+from workers.core.triggers.registry import Triggers
+
+
+def objection(
+    profile: Profile,
+    opened: OpenRequest,
+    playbook: Playbook,
+    triggers: Triggers,
+    guidance: Guidance,
+    now_s: float,
+    presumed: Collection[str] = (),
+    seed: str = "",
+) -> Objection | None:
+    """Why a message that was asked for must not leave now, checked against the newest profile and playbook; None = it may.
+
+    `seed` decides who is inside of a ramp, as at the decision. What nobody was ever to hear says so first.
+    """
+    campaign = playbook.campaigns.get(opened.campaign_id)
+    if campaign is None or opened.channel not in playbook.channels:
+        return "stale", "its campaign or channel is no longer in the playbook"
+    if opened.language not in playbook.languages:  # neither label nor template would be in it
+        return "stale", "its language is no longer in the playbook"
+    overtaken = triggers.objection(profile, campaign, opened)
+    if overtaken is not None:
+        return overtaken
+    if (scope := paused_by(guidance, opened.campaign_id, opened.channel)) is not None:
+        return "paused", f"{scope} is paused"
+    if not is_reachable(profile, opened.channel):
+        return "missing_identifier", f"the address bounced on {opened.channel} meanwhile"
+    if not consent.allows(profile, opened.channel, campaign.category, presumed):
+        return "consent", f"consent for {opened.channel} was withdrawn meanwhile"
+    if opened.personalised and not consent.may_personalise(profile, now_s):
+        return "consent", "consent to personalisation was withdrawn meanwhile"
+    if now_s >= opened.expires_at:
+        return "expired", "the words came too late"
+    if opened.shadow or campaign.mode == "shadow":
+        return "shadow", "the campaign is in shadow mode: nobody hears it"
+    if opened.held_out:
+        return "holdout", "the customer is in the control group: the words were written for comparison"
+    if (outside := outside_rollout(profile, playbook, campaign, seed)) is not None:
+        return "not_in_rollout", f"{outside} meanwhile"
+    return None
