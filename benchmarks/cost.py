@@ -25,9 +25,9 @@ from workers.adapters.lanes.transactions import LaneProducer
 from workers.adapters.playbook.loader import load_for as load_playbook
 from workers.adapters.state.checkpoint import Marker, Progress
 from workers.adapters.state.rocksdb import RocksStore
-from workers.core.partition.unit_of_work import Workspace
+from workers.core.partition.unit_of_work import UnitOfWork
 from workers.core.personalisation import processor
-from workers.core.personalisation.processor import EVENTS, Personalise, PersonaliseConfig
+from workers.core.personalisation.processor import EVENTS, PersonalisationConfig, PersonalisationProcessor
 from workers.core.profile import dedupe, model, public_view
 from workers.core.segments.conditions import Groups
 from workers.core.stream.effects import Effects
@@ -43,12 +43,12 @@ _REPEATS = 3
 #: step -> the functions that are it, as (owner, attribute)
 STEPS: dict[str, tuple[tuple[Any, str], ...]] = {
     "decode the event": ((codec, "decode_event"),),
-    "load the profile": ((Workspace, "load"), (Workspace, "create")),
+    "load the profile": ((UnitOfWork, "load"), (UnitOfWork, "create")),
     "recognise repetitions": ((dedupe, "is_duplicate"), (dedupe, "forget_and_spill")),
     "fold": ((processor, "fold"),),
     "triggers: set and cancel timers": ((Triggers, "rearm"),),
     "rules: target group, segments": ((Groups, "target_group"), (Groups, "segments")),
-    "public view, with its encoding": ((public_view, "profile_view"), (Workspace, "put")),
+    "public view, with its encoding": ((public_view, "profile_view"), (UnitOfWork, "put")),
     "encode the profile": ((model, "encode_bounded"),),
 }
 
@@ -152,8 +152,8 @@ def _run(
 ) -> tuple[float, list[Effects]]:
     """Seconds in the core for the batches behind the warm ones, and their effects."""
     store = MemoryStore()
-    config = PersonaliseConfig(clock="wall", partition_of=lambda _key: 0, salt="bench", cache_size=20_000)
-    core = Personalise(config, load_playbook(settings), store)
+    config = PersonalisationConfig(clock="wall", partition_of=lambda _key: 0, salt="bench", cache_size=20_000)
+    core = PersonalisationProcessor(config, load_playbook(settings), store)
     spent_s, counted = 0.0, []
     for number, batch in enumerate(batches):
         if number == warm:

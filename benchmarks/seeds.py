@@ -12,7 +12,7 @@ from schemas.topics import COMPACTION
 from workers.adapters.kafka.partitioner import partition_of
 from workers.adapters.playbook.loader import load_for as load_playbook
 from workers.core.partition import keys
-from workers.core.personalisation.processor import EVENTS, Personalise, PersonaliseConfig
+from workers.core.personalisation.processor import EVENTS, PersonalisationConfig, PersonalisationProcessor
 from workers.core.profile import model as profiles
 from workers.core.stream.records import Record
 from workers.settings import Settings
@@ -52,8 +52,8 @@ def _create(settings: Settings, topic: str) -> None:
 
 def _real_profiles(settings: Settings) -> list[profiles.Profile]:
     now_s, store = time.time(), MemoryStore()
-    config = PersonaliseConfig(clock="wall", partition_of=lambda _key: 0, salt="bench")
-    core = Personalise(config, load_playbook(settings), store)
+    config = PersonalisationConfig(clock="wall", partition_of=lambda _key: 0, salt="bench")
+    core = PersonalisationProcessor(config, load_playbook(settings), store)
     made = load.make_events(_REAL_KINDS * _HISTORY, _REAL_KINDS, seed=0)
     records = [
         Record(topic=EVENTS, partition=0, offset=offset, key=key, value=value, appended_at_s=now_s)

@@ -31,8 +31,8 @@ from workers.core.personalisation.processor import (
     FEEDBACK,
     PUNCTUATION,
     VERDICTS,
-    Personalise,
-    PersonaliseConfig,
+    PersonalisationConfig,
+    PersonalisationProcessor,
 )
 from workers.core.playbook.audiences import Audiences, Condition, TargetGroup
 from workers.core.playbook.campaigns import Campaign, CartAbandonment
@@ -73,8 +73,8 @@ class LaneHarness:
     def restart(self) -> None:
         """A new lane on what was committed."""
         values: dict[str, Any] = {"clock": self._clock, "partition_of": lambda _key: 0, "salt": "salt"} | self._config
-        config = PersonaliseConfig(**values)
-        self.core = Personalise(config, self.playbook, self.store, self.clock_s, lambda: self.guidance)
+        config = PersonalisationConfig(**values)
+        self.core = PersonalisationProcessor(config, self.playbook, self.store, self.clock_s, lambda: self.guidance)
 
     def run(self, records: Iterable[Record], wall_s: float = NOON, *, caught_up: bool = True) -> Effects:
         """One batch, committed."""

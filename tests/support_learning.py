@@ -14,7 +14,14 @@ from schemas.control import DeadLetter
 from schemas.events import Properties, Track
 from schemas.learning import FeedbackMetrics, PolicySnapshot
 from schemas.messages import Decision, Feedback, Outcome
-from workers.core.attribution.processor import DECISIONS, EVENTS, FEEDBACK, OUTCOMES, Learn, LearnConfig
+from workers.core.attribution.processor import (
+    DECISIONS,
+    EVENTS,
+    FEEDBACK,
+    OUTCOMES,
+    AttributionConfig,
+    AttributionProcessor,
+)
 from workers.core.attribution.reward_delays import share_within
 from workers.core.playbook.policy import Learning
 from workers.core.stream.effects import Effects
@@ -106,14 +113,14 @@ class LearnHarness:
         self.wall_s = NOON
         self._learning = learning
         values: dict[str, Any] = {"clock": clock, "partition_of": lambda _key: 3} | config
-        self._config = LearnConfig(**values)
+        self._config = AttributionConfig(**values)
         self._clock_s = 0.0
         self._offset = 0
         self.restart()
 
     def restart(self) -> None:
         """A new lane on what was committed."""
-        self.core = Learn(self._config, self._learning, self.store, self._clock_s)
+        self.core = AttributionProcessor(self._config, self._learning, self.store, self._clock_s)
 
     def run(self, *values: Fed | Record, caught_up: bool = True) -> Effects:
         """One batch, committed."""

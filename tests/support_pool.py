@@ -13,7 +13,7 @@ from schemas import codec
 from schemas.learning import PoolEntry
 from schemas.messages import MessageText
 from tests.support_playbooks import CAMPAIGN, NOW, playbook
-from workers.core.generation.pool.entries import POOL, Pool
+from workers.core.generation.pool.entries import POOL, TextPool
 from workers.core.playbook.playbook import Playbook
 from workers.core.stream.records import Record
 
@@ -60,9 +60,9 @@ def record(value: PoolEntry, offset: int = 0) -> Record:
     )
 
 
-def pool_of(entries: Iterable[PoolEntry]) -> Pool:
+def pool_of(entries: Iterable[PoolEntry]) -> TextPool:
     """A pool that has read these."""
-    pool = Pool()
+    pool = TextPool()
     for value in entries:
         pool.take(record(value))
     return pool

@@ -24,7 +24,7 @@ from workers.adapters.process import clock
 from workers.adapters.process.watchdog import Watchdog
 from workers.core.errors import Misconfigured
 from workers.core.generation.llm import LanguageModel
-from workers.core.generation.pool.entries import Shelf
+from workers.core.generation.pool.entries import ApprovedTexts
 from workers.core.playbook.playbook import Playbook
 from workers.core.playbook.time_scaling import accelerate
 from workers.private_files import UMASK
@@ -118,7 +118,7 @@ def writer(
     playbook: Playbook,
     model: LanguageModel,
     metrics: WorkerMetrics,
-    shelf: Callable[[], Shelf] | None = None,
+    shelf: Callable[[], ApprovedTexts] | None = None,
 ) -> Writer:
     """What turns requests into texts, for `generate` and for commands that write. `shelf`: what of the pool is approved now."""
     # Language models take memory and a second to import: only those who write pay for them.
@@ -141,7 +141,7 @@ def _generate(settings: Settings, metrics: WorkerMetrics) -> faust.App:
     return generate.build(settings, words, model, metrics)
 
 
-def _shelf(settings: Settings, playbook: Playbook) -> Callable[[], Shelf] | None:
+def _shelf(settings: Settings, playbook: Playbook) -> Callable[[], ApprovedTexts] | None:
     """Follows the pool where a campaign needs it; what is approved is known before the first request."""
     if all(campaign.strategy != "pooled" for campaign in playbook.campaigns.values()):
         return None

@@ -20,7 +20,7 @@ from workers.adapters.lanes.manager import lanes_app
 from workers.adapters.lanes.spec import LaneSpec
 from workers.adapters.observability.metrics import WorkerMetrics
 from workers.adapters.state.recovery import MARKER_KEY
-from workers.core.stream.effects import Effects, LaneCore
+from workers.core.stream.effects import Effects, Processor
 from workers.core.stream.records import Output, Record, StateStore
 from workers.settings import Settings, load
 
@@ -114,7 +114,7 @@ def run(job: Job, progress: Progress) -> None:
     """The work unit in lanes."""
     settings = settings_of(job)
 
-    def core(store: StateStore, clock_s: float) -> LaneCore:
+    def core(store: StateStore, clock_s: float) -> Processor:
         del clock_s
         return WorkUnitCore(store, settings.profile_cache, job.output)
 

@@ -24,7 +24,7 @@ from workers.core.guardrails.grounding.concepts import Concepts
 from workers.core.guardrails.grounding.lexicon import lexicon
 from workers.core.guardrails.grounding.vocabulary import _claiming_han
 from workers.core.guardrails.matching.alternatives import letter_first
-from workers.core.guardrails.matching.pattern_table import Screen
+from workers.core.guardrails.matching.pattern_table import PatternTable
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = (schemas, workers, infra)
@@ -97,7 +97,7 @@ def _of_value(place: str, name: str, value: object) -> Iterator[Known]:
     match value:
         case re.Pattern():
             yield Known(name=place, pattern=value, methods=_usage().get(name, ("search",)))
-        case Screen():
+        case PatternTable():
             yield from _of_screen(place, value)
         case Concepts():
             yield from _of_screen(place, value._screen)
@@ -111,7 +111,7 @@ def _of_value(place: str, name: str, value: object) -> Iterator[Known]:
                 yield from _of_value(place, name, inner)
 
 
-def _of_screen(place: str, screen: Screen) -> Iterator[Known]:
+def _of_screen(place: str, screen: PatternTable) -> Iterator[Known]:
     for number, source in screen._parts.table:
         pattern = re.compile(letter_first(source), screen._flags)
         yield Known(name=f"{place}[{screen._names[number]}]", pattern=pattern, methods=("finditer",))

@@ -20,7 +20,7 @@ from workers.adapters.lanes.spec import LaneSpec
 from workers.adapters.lanes.standby import Standby
 from workers.adapters.observability.metrics import WorkerMetrics
 from workers.adapters.state.rocksdb import RocksStore
-from workers.core.stream.effects import LaneCore
+from workers.core.stream.effects import Processor
 from workers.core.stream.records import StateStore
 from workers.settings import Settings
 
@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.kafka, pytest.mark.timeout(180)]
 PARTITIONS = 2
 
 
-def never(_store: StateStore, _clock_s: float) -> LaneCore:
+def never(_store: StateStore, _clock_s: float) -> Processor:
     raise AssertionError("no lane is opened here")
 
 

@@ -34,7 +34,7 @@ from workers.commands.inspect.why import why
 from workers.core.decisioning.control_state import SNAPSHOTS
 from workers.core.personalisation.pending import encode_counts
 from workers.core.profile import model as profiles
-from workers.core.profile.model import Cart, CartLine, Held, OpenRequest, Profile
+from workers.core.profile.model import Cart, CartLine, OpenRequest, PendingText, Profile
 from workers.core.reporting import labels as words
 from workers.settings import Settings, to_environment
 
@@ -163,7 +163,7 @@ def held_back(**fields: Any) -> Profile:
         requested_at=NOON.timestamp(),
         deadline_at=NOON.timestamp() + 20,
         expires_at=SOON_S + 86_400,
-        held=Held(text=MessageText(body="It waits."), candidate=CANDIDATE),
+        held=PendingText(text=MessageText(body="It waits."), candidate=CANDIDATE),
     )
     values: dict[str, Any] = {
         "customer_id": "ana",

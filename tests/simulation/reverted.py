@@ -16,18 +16,18 @@ from tests.simulation import faults
 from tests.simulation.plan import Plan
 from tests.simulation.run import play
 from tests.simulation.world import Switches, World
-from workers.adapters.lanes.poison_records import Isolated
+from workers.adapters.lanes.poison_records import PoisonRecordGuard
 from workers.core.attribution import validation
 from workers.core.decisioning import frequency_caps, policy, quiet_hours
-from workers.core.decisioning.policy import Ruling, Situation
+from workers.core.decisioning.policy import DecisionContext, PolicyDecision
 from workers.core.personalisation import processor
-from workers.core.personalisation.decisions import Deciding
-from workers.core.personalisation.processor import Personalise
-from workers.core.personalisation.requests import Closing
+from workers.core.personalisation.decisions import DecisionMaker
+from workers.core.personalisation.processor import PersonalisationProcessor
+from workers.core.personalisation.requests import OpenRequests
 from workers.core.playbook.playbook import Playbook
 from workers.core.playbook.policy import QuietHours
 from workers.core.profile import carts, dedupe
-from workers.core.profile.model import Held, OpenRequest, Profile
+from workers.core.profile.model import OpenRequest, PendingText, Profile
 from workers.core.publishing import messages, recheck, review_rules
 from workers.core.stream.effects import Effects
 from workers.core.stream.records import Record
@@ -77,7 +77,9 @@ def _minute(time: str) -> int:
     return int(hours) * 60 + int(minutes)
 
 
-def _release(self: Closing, profile: Profile, message_id: str, opened: OpenRequest, held: Held, now_s: float) -> None:
+def _release(
+    self: OpenRequests, profile: Profile, message_id: str, opened: OpenRequest, held: PendingText, now_s: float
+) -> None:
     """What is ready leaves at once, whatever of the log its lane has read."""
     held.released = True
     self._leave(profile, message_id, opened, held, now_s)
@@ -93,12 +95,12 @@ def _as_told(value: bytes | None) -> AnyEvent:
     return msgspec.structs.replace(_decode_event(value), received_at=None)
 
 
-def _by_processing(self: Personalise, record: Record) -> float:
+def _by_processing(self: PersonalisationProcessor, record: Record) -> float:
     """A word was said at the latest when it is read."""
     return self._clock_s
 
 
-def _hold_out(profile: Profile, playbook: Playbook, situation: Situation, ruling: Ruling) -> None:
+def _hold_out(profile: Profile, playbook: Playbook, situation: DecisionContext, ruling: PolicyDecision) -> None:
     """The control group of every campaign, shadows or not."""
     is_shadow, ruling.shadow = ruling.shadow, False
     _hold_out_now(profile, playbook, situation, ruling)
@@ -106,8 +108,8 @@ def _hold_out(profile: Profile, playbook: Playbook, situation: Situation, ruling
 
 
 def _ruling(
-    self: Deciding, profile: Profile, occurrence: Occurrence, situation: Situation, *, its_turn: bool
-) -> Ruling:
+    self: DecisionMaker, profile: Profile, occurrence: Occurrence, situation: DecisionContext, *, its_turn: bool
+) -> PolicyDecision:
     """Draws first, and then waits for a turn, to draw again: what says nothing waits for none."""
     ruling = _ruling_now(self, profile, occurrence, situation, its_turn=True)
     if ruling.defer_until_s is None and ruling.reason is None and ruling.channel is not None and not its_turn:
@@ -125,23 +127,23 @@ def _objection(profile: Profile, opened: OpenRequest, *rest: Any) -> Objection |
     return ("holdout", "") if opened.held_out else None
 
 
-def _opened(self: Closing, profile: Profile, message_id: str, request: OpenRequest) -> None:
+def _opened(self: OpenRequests, profile: Profile, message_id: str, request: OpenRequest) -> None:
     """A message is worth something for so long after its decision."""
     request.expires_at = request.requested_at + self._playbook.campaigns[request.campaign_id].ttl_s
     _opened_now(self, profile, message_id, request)
 
 
-def _raises(self: Personalise, profile: Profile, timer: str, error: Exception) -> None:
+def _raises(self: PersonalisationProcessor, profile: Profile, timer: str, error: Exception) -> None:
     """A timer that raises ends its lane."""
     raise error
 
 
-async def _noting(self: Isolated, records: list[Record], wall_s: float, *, caught_up: bool) -> Effects:
+async def _noting(self: PoisonRecordGuard, records: list[Record], wall_s: float, *, caught_up: bool) -> Effects:
     _caught_up[id(self)] = caught_up
     return await _apply_now(self, records, wall_s, caught_up=caught_up)
 
 
-def _up_to_the_first(self: Isolated, records: list[Record], wall_s: float, error: Exception) -> Effects:
+def _up_to_the_first(self: PoisonRecordGuard, records: list[Record], wall_s: float, error: Exception) -> Effects:
     """What stands before a record that raises is applied as if nothing stood behind it."""
     place = next((place for place, record in enumerate(records) if faults.POISON.encode() in (record.value or b"")), -1)
     if place < 0:
@@ -158,7 +160,9 @@ def _with_shadows(*args: Any, **named: Any) -> Any:
     return _exceeded_now(*args, **{**named, "shadow": True})
 
 
-def _hold_out_at_random(profile: Profile, playbook: Playbook, situation: Situation, ruling: Ruling) -> None:
+def _hold_out_at_random(
+    profile: Profile, playbook: Playbook, situation: DecisionContext, ruling: PolicyDecision
+) -> None:
     """The control group is drawn for each decision anew."""
     customer_id, profile.customer_id = profile.customer_id, situation.decision_id
     _hold_out_now(profile, playbook, situation, ruling)
@@ -167,7 +171,7 @@ def _hold_out_at_random(profile: Profile, playbook: Playbook, situation: Situati
 
 _decode_event = codec.decode_event
 _hold_out_now, _objection_now, _exceeded_now = policy._hold_out, recheck.objection, frequency_caps.exceeded_cap
-_ruling_now, _opened_now, _apply_now = Deciding._ruling, Closing.opened, Isolated.apply
+_ruling_now, _opened_now, _apply_now = DecisionMaker._ruling, OpenRequests.opened, PoisonRecordGuard.apply
 _caught_up: dict[int, bool] = {}
 
 
@@ -179,7 +183,7 @@ REVERTED = (
     Reverted(
         name="words that come leave at once",
         rules=("consent", "bought"),
-        patches=(_put(Closing, "_release", _release),),
+        patches=(_put(OpenRequests, "_release", _release),),
     ),
     Reverted(
         name="what is ready is not asked for the hour",
@@ -199,7 +203,7 @@ REVERTED = (
     Reverted(
         name="a word about consent counts from when it is read, however far its clock was ahead",
         rules=("consent", "profile"),
-        patches=(_put(Personalise, "_known_by", _by_processing), _put(codec, "decode_event", _as_told)),
+        patches=(_put(PersonalisationProcessor, "_known_by", _by_processing), _put(codec, "decode_event", _as_told)),
     ),
     Reverted(
         name="a lane's clock is its worker's, however far that has jumped",
@@ -214,17 +218,20 @@ REVERTED = (
     Reverted(
         name="the arm is drawn before the turn is taken, and drawn again",
         rules=("propensity",),
-        patches=(_put(Deciding, "_ruling", _ruling),),
+        patches=(_put(DecisionMaker, "_ruling", _ruling),),
     ),
     Reverted(
         name="a timer that raises ends its lane",
         rules=("stuck",),
-        patches=(_put(Personalise, "_failed", _raises),),
+        patches=(_put(PersonalisationProcessor, "_failed", _raises),),
     ),
     Reverted(
         name="what stands before a record that raises is applied as caught up",
         rules=("consent", "bought"),
-        patches=(_put(Isolated, "apply", _noting), _put(Isolated, "_without_poison", _up_to_the_first)),
+        patches=(
+            _put(PoisonRecordGuard, "apply", _noting),
+            _put(PoisonRecordGuard, "_without_poison", _up_to_the_first),
+        ),
     ),
     Reverted(
         name="the mode of a campaign is not asked again when a text leaves",
@@ -234,12 +241,12 @@ REVERTED = (
     Reverted(
         name="a message expires so long after its decision",
         rules=("expiry",),
-        patches=(_put(Closing, "opened", _opened),),
+        patches=(_put(OpenRequests, "opened", _opened),),
     ),
     Reverted(
         name="what was published is never called back",
         rules=("cancellation",),
-        patches=(_put(Closing, "recall", lambda _self, _profile, _now_s: None),),
+        patches=(_put(OpenRequests, "recall", lambda _self, _profile, _now_s: None),),
     ),
     Reverted(
         name="caps are not asked",

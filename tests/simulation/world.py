@@ -25,15 +25,15 @@ from tests.simulation.person import PERSONAL
 from tests.simulation.plan import ALL, Plan, Step
 from tests.simulation.rules import CART, HOUR, LEARNING, SHADE, Shop, playbook
 from workers.adapters.lanes.broker_time import BrokerTime
-from workers.adapters.lanes.poison_records import Isolated
-from workers.core.attribution.processor import Learn, LearnConfig
-from workers.core.decisioning.control_state import Guidance
+from workers.adapters.lanes.poison_records import PoisonRecordGuard
+from workers.core.attribution.processor import AttributionConfig, AttributionProcessor
+from workers.core.decisioning.control_state import ControlState
 from workers.core.intake.mapping import Intake
-from workers.core.intake.processor import IntakeLane
+from workers.core.intake.processor import IntakeProcessor
 from workers.core.partition import keys
-from workers.core.personalisation.processor import Personalise, PersonaliseConfig
+from workers.core.personalisation.processor import PersonalisationConfig, PersonalisationProcessor
 from workers.core.profile import model as profiles
-from workers.core.stream.effects import Effects, LaneCore
+from workers.core.stream.effects import Effects, Processor
 from workers.core.stream.records import Record, StateStore
 
 SOURCE, EVENTS, FEEDBACK = "shop.events", "customer.events", "message.feedback"
@@ -75,7 +75,7 @@ class Lane:
         self.store = MemoryStore()
         self.clock_s = 0.0
         self.applied: dict[str, int] = dict.fromkeys(topics, 0)
-        self._build: Callable[[Lane], Isolated] = build
+        self._build: Callable[[Lane], PoisonRecordGuard] = build
         self.begin()
 
     def begin(self) -> None:
@@ -110,13 +110,13 @@ class World:
         self._zones = dict(plan.users)
         self._home = {name: number % plan.partitions for number, (name, _) in enumerate(plan.users)}
         self.log = Log(self._broker_s)
-        self._intake = IntakeLane(Intake("segment"))
+        self._intake = IntakeProcessor(Intake("segment"))
         self._mapped = [0] * plan.sources
         self._open: dict[int, tuple[Transaction, int]] = {}
         self._playbook = playbook(self.shop)
         self._was_without_cart = False
         self._was_right = True
-        self._guidance = Guidance()
+        self._guidance = ControlState()
         self._sent: list[tuple[bytes, int, bool]] = []
         #: When the shop's topic had what an event was made of.
         self._received_s: dict[tuple[str, int, int], float] = {}
@@ -139,8 +139,8 @@ class World:
     def _partition_of(self, key: bytes) -> int:
         return self._home.get(key.decode(), crc32(key) % self.plan.partitions)
 
-    def _personalise(self, lane: Lane) -> Isolated:
-        config = PersonaliseConfig(
+    def _personalise(self, lane: Lane) -> PoisonRecordGuard:
+        config = PersonalisationConfig(
             clock="wall",
             partition_of=self._partition_of,
             salt="salt",
@@ -149,18 +149,18 @@ class World:
             timers_per_batch=TIMERS_PER_BATCH,
         )
 
-        def build(store: StateStore) -> LaneCore:
-            return Personalise(config, self._playbook, store, lane.clock_s, lambda: self._guidance)
+        def build(store: StateStore) -> Processor:
+            return PersonalisationProcessor(config, self._playbook, store, lane.clock_s, lambda: self._guidance)
 
-        return Isolated(build, lane.store, "personalise")
+        return PoisonRecordGuard(build, lane.store, "personalise")
 
-    def _learn(self, lane: Lane) -> Isolated:
-        config = LearnConfig(clock="wall", partition_of=self._partition_of)
+    def _learn(self, lane: Lane) -> PoisonRecordGuard:
+        config = AttributionConfig(clock="wall", partition_of=self._partition_of)
 
-        def build(store: StateStore) -> LaneCore:
-            return Learn(config, LEARNING, store, lane.clock_s)
+        def build(store: StateStore) -> Processor:
+            return AttributionProcessor(config, LEARNING, store, lane.clock_s)
 
-        return Isolated(build, lane.store, "learn")
+        return PoisonRecordGuard(build, lane.store, "learn")
 
     def _broker_s(self) -> float:
         return floor((self.now_s + self._broker_skew_s) * 1000) / 1000

@@ -17,7 +17,7 @@ from schemas.messages import Decision, Feedback, Message, Provenance
 from tests.support_playbooks import playbook
 from workers.core.common.timestamps import instant
 from workers.core.experimentation.bandit import probabilities
-from workers.core.experimentation.off_policy import Comparison, Evaluation, compare
+from workers.core.experimentation.off_policy import Comparison, LoggedFeedback, compare
 from workers.core.experimentation.sampling import choose
 from workers.core.playbook.policy import Rewards
 from workers.core.simulation.responses import Answer, Carts, answer, appeal
@@ -126,7 +126,7 @@ class SmallDemo:
 
     def __init__(self, seed: int, shoppers: int, seconds: float, loop_s: float = 2.0) -> None:
         self.crowd = Crowd(PRODUCTS, seed, 1.0)
-        self.evaluation = Evaluation(Rewards(), 240.0)
+        self.evaluation = LoggedFeedback(Rewards(), 240.0)
         self.reasons: Counter[str] = Counter()
         self.campaigns: Counter[str] = Counter()
         self._carts, self._rng, self._seed, self._loop_s = Carts(), Random(seed), seed, loop_s

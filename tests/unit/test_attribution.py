@@ -22,7 +22,7 @@ from workers.core.attribution.attribution import (
     refusals,
 )
 from workers.core.attribution.metrics import FLAGS
-from workers.core.attribution.model import Contribution, Customer, Exposure, Fact, Order, Told
+from workers.core.attribution.model import Contribution, Customer, Exposure, Fact, Order, OrderRecord
 from workers.core.attribution.reward_delays import bucket, slot_ms
 from workers.core.attribution.rewards import BITS
 from workers.core.playbook.policy import Learning
@@ -59,7 +59,9 @@ def facts(*told: tuple[str, float], **fields: Any) -> dict[int, Fact]:
 
 
 def found(*exposures: Exposure, orders: tuple[tuple[float, int | None, str], ...] = ()) -> dict[str, Contribution]:
-    told = {f"o{n}": Told(Order(NOON + at_s, amount, currency)) for n, (at_s, amount, currency) in enumerate(orders)}
+    told = {
+        f"o{n}": OrderRecord(Order(NOON + at_s, amount, currency)) for n, (at_s, amount, currency) in enumerate(orders)
+    }
     return contributions(Customer("ana", {one.decision_id: one for one in exposures}, told))
 
 

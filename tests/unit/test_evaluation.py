@@ -13,9 +13,9 @@ from schemas.messages import Decision, Feedback, FeedbackStatus
 from workers.core.common.timestamps import instant
 from workers.core.experimentation.off_policy import (
     Comparison,
-    Evaluation,
-    Refused,
-    Scored,
+    LoggedDecision,
+    LoggedFeedback,
+    TooFewData,
     by_arm,
     compare,
     effective_sample_size,
@@ -30,7 +30,9 @@ TRUTH = {"a": 0.10, "b": 0.30, "c": 0.60}
 UNIFORM = sum(TRUTH.values()) / len(TRUTH)
 
 
-def world(seed: int, customers: int = 150, chances: dict[str, float] | None = None) -> tuple[list[Scored], float]:
+def world(
+    seed: int, customers: int = 150, chances: dict[str, float] | None = None
+) -> tuple[list[LoggedDecision], float]:
     """Decisions by a policy that gets better on its way, and its true mean reward. Customers differ, and come twice or so."""
     rng = Random(seed)
     scored, truth = [], 0.0
@@ -47,8 +49,8 @@ def world(seed: int, customers: int = 150, chances: dict[str, float] | None = No
     return scored, truth / len(scored)
 
 
-def one(user: str, arm: str, reward: float, chances: dict[str, float], at_s: float = NOW_S) -> Scored:
-    return Scored(
+def one(user: str, arm: str, reward: float, chances: dict[str, float], at_s: float = NOW_S) -> LoggedDecision:
+    return LoggedDecision(
         user_id=user,
         campaign_id="cart-abandonment",
         target_group="young",
@@ -86,12 +88,12 @@ def test_a_policy_of_equal_chances_is_no_better_than_itself() -> None:
 def test_too_small_a_sample_is_refused_with_the_reason() -> None:
     few = [one(f"c-{number}", "a", 1.0, {"a": 0.5, "b": 0.5}) for number in range(29)]
     refused = compare(few, Random(0))
-    assert isinstance(refused, Refused)
+    assert isinstance(refused, TooFewData)
     assert "29.0" in refused.reason
     heavy = [*few, one("c-x", "b", 1.0, {"a": 0.999, "b": 0.001})]
     assert effective_sample_size(heavy) < 2
-    assert isinstance(compare(heavy, Random(0)), Refused)
-    assert isinstance(compare([], Random(0)), Refused)
+    assert isinstance(compare(heavy, Random(0)), TooFewData)
+    assert isinstance(compare([], Random(0)), TooFewData)
 
 
 def test_the_same_seed_gives_the_same_interval() -> None:
@@ -191,7 +193,7 @@ def order(at_s: float, order_id: str = "order-1", event_name: str = "Order Compl
 
 
 def earned(*values: Any, attribution_s: float = 60.0) -> dict[str, float]:
-    evaluation = Evaluation(Rewards(opened=0.1), attribution_s)
+    evaluation = LoggedFeedback(Rewards(opened=0.1), attribution_s)
     for value in values:
         evaluation.add(value)
     return {f"{one.arm}@{one.decided_at_s - NOW_S:g}": one.reward for one in evaluation.scored()}
@@ -233,7 +235,7 @@ def test_decisions_that_chose_nothing_do_not_count() -> None:
 
 
 def test_only_the_newest_decisions_are_kept() -> None:
-    evaluation = Evaluation(Rewards(), 60.0, keep=10)
+    evaluation = LoggedFeedback(Rewards(), 60.0, keep=10)
     for number in range(25):
         evaluation.add(decision(number, NOW_S + number))
         evaluation.add(feedback(number, "clicked"))

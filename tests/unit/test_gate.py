@@ -19,9 +19,9 @@ from schemas.values import instant
 from tests.support_core import DELAY_S, NOON, LaneHarness, make_playbook
 from tests.support_intake import NOW, map_one
 from workers.core.decisioning import quiet_hours
-from workers.core.decisioning.control_state import Guidance
+from workers.core.decisioning.control_state import ControlState
 from workers.core.errors import InvalidEvent
-from workers.core.personalisation.requests import Closing
+from workers.core.personalisation.requests import OpenRequests
 from workers.core.playbook.playbook import Playbook
 from workers.core.playbook.policy import Cap, QuietHours, ReviewRules
 from workers.core.publishing import messages
@@ -101,9 +101,9 @@ def test_held_words_survive_a_restart_and_leave_once_the_end_is_reached() -> Non
 def test_words_that_come_while_it_is_paused_are_never_sent_though_the_gate_opens_later(reviewed: bool) -> None:
     # paused ── words ── resumed ── the gate opens: nothing of the pause is sent later, and nothing unreviewed
     lane = asked(with_policy(review=ReviewRules(new_prompts=reviewed)))
-    lane.guidance = Guidance(paused=frozenset({"all"}))
+    lane.guidance = ControlState(paused=frozenset({"all"}))
     lane.run([lane.candidate(lane.requests[0])], DUE_S + 1, caught_up=False)
-    lane.guidance = Guidance()
+    lane.guidance = ControlState()
     lane.run([], DUE_S + 2)
     assert (lane.messages, lane.reviews) == ([], [])
     assert [outcome.reason for outcome in lane.outcomes] == ["paused"]
@@ -197,14 +197,14 @@ def test_a_message_is_worthless_a_ttl_after_its_occasion_however_long_it_waited_
     assert reasons.total() == reasons["expired"] + reasons["requested"]
 
 
-def evidence(learnt: dict[str, tuple[float, float]]) -> Guidance:
+def evidence(learnt: dict[str, tuple[float, float]]) -> ControlState:
     """What was learnt in every group: arm -> (trials, rewards)."""
     arms = {
         arm: ArmStatistics(arm=arm, trials=trials, rewards=rewards, reward_squares=rewards)
         for arm, (trials, rewards) in learnt.items()
     }
     groups = [*(group.id for group in make_playbook().audiences.target_groups), "generic"]
-    return Guidance(evidence={"cart-abandonment": dict.fromkeys(groups, arms)})
+    return ControlState(evidence={"cart-abandonment": dict.fromkeys(groups, arms)})
 
 
 # -- the control group ------------------------------------------------------------------------------------------------------
@@ -449,7 +449,7 @@ def test_a_timer_that_raises_stops_nobody_else(monkeypatch: pytest.MonkeyPatch) 
     assert [(one.reason, one.complete) for one in lane.of("dead.letters", DeadLetter)] == [("timer_failed", False)]
 
 
-@pytest.mark.parametrize(("owner", "name"), [(Closing, "_template"), (messages, "message")])
+@pytest.mark.parametrize(("owner", "name"), [(OpenRequests, "_template"), (messages, "message")])
 def test_a_deadline_that_raises_ends_its_request(monkeypatch: pytest.MonkeyPatch, owner: object, name: str) -> None:
     lane = asked()
 

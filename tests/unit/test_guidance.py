@@ -10,7 +10,14 @@ import pytest
 from schemas import codec
 from schemas.control import ControlSwitch
 from schemas.learning import ArmStatistics, PolicySnapshot
-from workers.core.decisioning.control_state import NOTHING, SNAPSHOTS, SWITCHES, Directions, Guidance, paused_by
+from workers.core.decisioning.control_state import (
+    NOTHING,
+    SNAPSHOTS,
+    SWITCHES,
+    ControlState,
+    ControlStateReducer,
+    paused_by,
+)
 from workers.core.stream.records import Record
 
 NOON = datetime(2024, 3, 4, 12, tzinfo=UTC)
@@ -33,15 +40,15 @@ def snapshot(campaign: str, partition: int, second: int = 0, **trials: float) ->
     return record(SNAPSHOTS, f"{campaign}|{partition}".encode(), codec.encode(value))
 
 
-def after(*records: Record) -> Guidance:
-    directions = Directions()
+def after(*records: Record) -> ControlState:
+    directions = ControlStateReducer()
     for each in records:
         assert directions.take(each)
     return directions.current
 
 
 def test_nothing_heard_is_nothing_paused() -> None:
-    assert Directions().current is NOTHING
+    assert ControlStateReducer().current is NOTHING
 
 
 def test_the_newest_switch_of_each_scope_holds() -> None:
@@ -80,7 +87,7 @@ def test_a_tombstone_takes_a_partition_back() -> None:
 
 
 def test_other_campaigns_keep_what_they_have() -> None:
-    directions = Directions()
+    directions = ControlStateReducer()
     directions.take(snapshot("a", 0, warm=5))
     before = directions.current
     directions.take(snapshot("b", 0, warm=5))
@@ -89,7 +96,7 @@ def test_other_campaigns_keep_what_they_have() -> None:
 
 
 def test_what_changes_nothing_leaves_the_same_object() -> None:
-    directions = Directions()
+    directions = ControlStateReducer()
     directions.take(switch("all", "paused"))
     directions.take(snapshot("c", 0, warm=5))
     before = directions.current
@@ -121,7 +128,7 @@ _SNAPSHOT = codec.encode(PolicySnapshot(campaign_id="c", partition=0, taken_at=N
     ],
 )
 def test_what_is_not_usable_is_counted_and_changes_nothing(garbage: Record) -> None:
-    directions = Directions()
+    directions = ControlStateReducer()
     assert not directions.take(garbage)
     assert directions.ignored == 1
     assert directions.current is NOTHING
@@ -140,4 +147,4 @@ def test_what_is_not_usable_is_counted_and_changes_nothing(garbage: Record) -> N
     ],
 )
 def test_the_widest_scope_that_pauses_is_named(paused: set[str], channel: str | None, scope: str | None) -> None:
-    assert paused_by(Guidance(paused=frozenset(paused)), "a", channel) == scope
+    assert paused_by(ControlState(paused=frozenset(paused)), "a", channel) == scope

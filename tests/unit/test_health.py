@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from workers.adapters.observability.metrics import WorkerMetrics
-from workers.adapters.process.liveness import ASSIGNMENT, Pulse
+from workers.adapters.process.liveness import ASSIGNMENT, Liveness
 from workers.core.errors import Misconfigured
 
 
@@ -21,7 +21,7 @@ class Probe:
         self.port = self.metrics.serve(0)
 
     @property
-    def pulse(self) -> Pulse:
+    def pulse(self) -> Liveness:
         return self.metrics.pulse
 
     def ask(self, path: str, method: str = "GET") -> tuple[int, str]:

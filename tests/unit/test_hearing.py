@@ -15,7 +15,7 @@ from tests.support_core import NOON, LaneHarness, make_playbook
 from workers.core.personalisation.processor import FEEDBACK
 from workers.core.profile import consent, feedback
 from workers.core.profile.feedback import hear
-from workers.core.profile.model import Consent, Profile, Send
+from workers.core.profile.model import CapReservation, Consent, Profile
 
 DUE_S = NOON + 1800
 
@@ -199,7 +199,10 @@ BOOK = make_playbook()
 
 def profile(**fields: Any) -> Profile:
     """ana was sent a push (m1) and an e-mail (m2); the profile has forgotten everything before."""
-    sends = [Send("m1", NOON - 60, "push", "marketing"), Send("m2", NOON - 60, "email", "marketing")]
+    sends = [
+        CapReservation("m1", NOON - 60, "push", "marketing"),
+        CapReservation("m2", NOON - 60, "email", "marketing"),
+    ]
     return Profile(customer_id="ana", **({"user_id": "ana", "sends": sends} | fields))
 
 

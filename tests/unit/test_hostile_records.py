@@ -14,7 +14,7 @@ from tests.support import slowness
 from tests.support_intake import NOW, map_all, record
 from workers.core.errors import InvalidEvent
 from workers.core.intake.mapping import MAX_PARTS, MAX_TOLD, OUTPUT_BYTES, OUTPUT_FACTOR, Intake, Mapped
-from workers.core.intake.processor import MAX_BATCH_BYTES, IntakeLane
+from workers.core.intake.processor import MAX_BATCH_BYTES, IntakeProcessor
 from workers.core.stream.dead_letters import dead_letter
 from workers.core.stream.effects import Effects
 from workers.core.stream.records import Record
@@ -24,7 +24,7 @@ VIEW = {"type": "track", "event": "Product Viewed", "userId": "ana", "timestamp"
 
 def apply(*records: Record) -> Effects:
     received = [msgspec.structs.replace(one, appended_at_s=NOW.timestamp()) for one in records]
-    return IntakeLane(Intake()).apply(received, NOW.timestamp(), caught_up=True)
+    return IntakeProcessor(Intake()).apply(received, NOW.timestamp(), caught_up=True)
 
 
 def letters(effects: Effects) -> list[DeadLetter]:

@@ -14,11 +14,11 @@ from benchmarks.memory_store import MemoryStore
 from schemas import codec
 from schemas.control import DeadLetter
 from workers.adapters.lanes import trial
-from workers.adapters.lanes.poison_records import Isolated
+from workers.adapters.lanes.poison_records import PoisonRecordGuard
 from workers.core.errors import Fatal
 from workers.core.partition import keys
 from workers.core.stream.dead_letter_limits import WINDOW, Limits
-from workers.core.stream.effects import Effects, LaneCore
+from workers.core.stream.effects import Effects, Processor
 from workers.core.stream.records import Output, Record, StateStore
 
 POISON, LATE_POISON = b"poison", b"late poison"
@@ -60,18 +60,18 @@ class Run:
     """A lane with an isolated core; each batch is committed before the next."""
 
     def __init__(
-        self, build: Callable[[StateStore], LaneCore] = Sum, limits: Limits | None = None, **more: object
+        self, build: Callable[[StateStore], Processor] = Sum, limits: Limits | None = None, **more: object
     ) -> None:
         self.store = MemoryStore()
         self.builds = 0
         self.letters: list[DeadLetter] = []
         self.turns: list[tuple[int, bool]] = []
 
-        def counted(store: StateStore) -> LaneCore:
+        def counted(store: StateStore) -> Processor:
             self.builds += store is self.store
             return build(store)
 
-        self.core = Isolated(counted, self.store, "personalise", limits=limits, **more)  # type: ignore[arg-type]
+        self.core = PoisonRecordGuard(counted, self.store, "personalise", limits=limits, **more)  # type: ignore[arg-type]
 
     def apply(self, waiting: list[Record], *, caught_up: bool = True) -> Effects:
         effects = asyncio.run(self.core.apply(waiting, 2.0, caught_up=caught_up))
@@ -290,8 +290,8 @@ class Strict(Sum):
 
 
 def test_what_is_no_event_stops_the_worker_only_where_somebody_wanted_that() -> None:
-    def core(limits: Limits) -> Isolated:
-        return Isolated(Strict, MemoryStore(), "personalise", limits=limits)
+    def core(limits: Limits) -> PoisonRecordGuard:
+        return PoisonRecordGuard(Strict, MemoryStore(), "personalise", limits=limits)
 
     bad, good = records(*[b"{"] * (WINDOW // 2)), records(*[b"1"] * (WINDOW // 2))
 

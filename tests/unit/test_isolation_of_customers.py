@@ -9,9 +9,9 @@ import pytest
 
 from schemas.control import DeadLetter
 from tests.support_core import DELAY_S, NOON, LaneHarness
-from workers.adapters.lanes.poison_records import Isolated
+from workers.adapters.lanes.poison_records import PoisonRecordGuard
 from workers.adapters.process import failpoints
-from workers.core.personalisation.processor import Personalise, PersonaliseConfig
+from workers.core.personalisation.processor import PersonalisationConfig, PersonalisationProcessor
 from workers.core.stream.effects import Effects
 from workers.core.stream.records import Record, StateStore
 
@@ -22,12 +22,12 @@ class Lane(LaneHarness):
     """A harness whose core is isolated, as lanes have it."""
 
     def restart(self) -> None:
-        config = PersonaliseConfig(clock="wall", partition_of=lambda _key: 0, salt="salt")
+        config = PersonalisationConfig(clock="wall", partition_of=lambda _key: 0, salt="salt")
 
-        def build(store: StateStore) -> Personalise:
-            return Personalise(config, self.playbook, store, self.clock_s, lambda: self.guidance)
+        def build(store: StateStore) -> PersonalisationProcessor:
+            return PersonalisationProcessor(config, self.playbook, store, self.clock_s, lambda: self.guidance)
 
-        isolated = Isolated(build, self.store, "personalise")
+        isolated = PoisonRecordGuard(build, self.store, "personalise")
 
         class Core:
             def apply(self, records: list[Record], wall_s: float, *, caught_up: bool) -> Effects:

@@ -12,12 +12,12 @@ from confluent_kafka import TopicPartition
 from workers.adapters.lanes.horizon import NEVER_S
 from workers.adapters.lanes.lane import Lane
 from workers.adapters.lanes.lane_clock import LaneClock
-from workers.adapters.lanes.pacing import Rhythm
+from workers.adapters.lanes.pacing import CommitPacing
 from workers.adapters.lanes.spec import LaneSpec, TopicPartitionKey
 from workers.adapters.lanes.standby import Standby
 from workers.adapters.observability.metrics import WorkerMetrics
 from workers.adapters.process import clock
-from workers.core.stream.effects import Effects, LaneCore
+from workers.core.stream.effects import Effects, Processor
 from workers.core.stream.records import Output, Record, StateStore
 from workers.settings import Settings
 
@@ -61,7 +61,7 @@ class Standing:
         return self.handed.get(source)
 
 
-def never(_store: StateStore, _clock_s: float) -> LaneCore:
+def never(_store: StateStore, _clock_s: float) -> Processor:
     raise AssertionError("the lane is not opened here")
 
 
@@ -90,7 +90,7 @@ def lane(metrics: WorkerMetrics, standing: Standing) -> Lane:
     )
     standby = Standby(spec, settings, {}, metrics)
     found = Lane(
-        "0", [EVENTS, CANDIDATES], spec, settings, {}, standing, metrics, standby, asyncio.Semaphore(1), Rhythm()
+        "0", [EVENTS, CANDIDATES], spec, settings, {}, standing, metrics, standby, asyncio.Semaphore(1), CommitPacing()
     )
     found.ready = True
     return found

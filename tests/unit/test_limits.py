@@ -9,7 +9,7 @@ import pytest
 from schemas.messages import MessageText, ProductFacts
 from tests.support_core import make_playbook
 from workers.core.generation.prompts import schema_for
-from workers.core.generation.templates import Situation
+from workers.core.generation.templates import TextContext
 from workers.core.guardrails.check import check
 from workers.core.playbook.channels import Channel, FieldLimit, Maximum, Vendor
 from workers.core.text import length_limits
@@ -140,7 +140,7 @@ def test_a_payload_is_measured_as_json_in_utf8() -> None:
 
 def judged(sms: Channel, body: str, language: str = "en") -> str:
     """What the guardrail `length` says of the body of an SMS."""
-    about = Situation(language=language, channel="sms", product=ProductFacts(product_id="a"))
+    about = TextContext(language=language, channel="sms", product=ProductFacts(product_id="a"))
     verdicts = check(MessageText(body=body), about, make_playbook(channels={"sms": sms}))
     return next(verdict.detail for verdict in verdicts if verdict.name == "length")
 

@@ -18,7 +18,7 @@ from workers.core.playbook.campaigns import CartAbandonment
 from workers.core.playbook.playbook import Playbook
 from workers.core.playbook.policy import Policy, QuietHours, ReviewRules
 from workers.core.profile import model as profiles
-from workers.core.reporting.decision_trace import explain, stories
+from workers.core.reporting.decision_trace import build_traces, describe
 
 #: From 11:00 to 14:00 UTC in a zone without summer time, so that NOON lies in it.
 SIESTA = QuietHours(start="11:00", end="14:00", timezone="Africa/Accra")
@@ -48,7 +48,7 @@ def told(lane: LaneHarness, user: str = "ana", now_s: float = NOON) -> str:
     records = [*lane.decisions, *lane.requests, *lane.reviews, *lane.outcomes, *lane.messages]
     waiting = pending(lane.profile(user), lane.playbook)
     now = datetime.fromtimestamp(now_s, UTC)
-    return "\n".join(line for story in stories(records, waiting) for line in explain(story, now))
+    return "\n".join(line for story in build_traces(records, waiting) for line in describe(story, now))
 
 
 def begun(made: Playbook) -> LaneHarness:
@@ -155,7 +155,7 @@ def test_without_a_playbook_the_timers_are_told() -> None:
     lane = begun(playbook())
     (one,) = pending(lane.profile(), None)
     assert one == Pending(reason="delay", campaign_id=CAMPAIGN, key="cart-1", until=one.until)
-    assert "not decided yet, cart-abandonment: (cart-1)" in explain(stories([], [one])[0])
+    assert "not decided yet, cart-abandonment: (cart-1)" in describe(build_traces([], [one])[0])
 
 
 def test_a_campaign_that_left_the_playbook_waits_for_nothing() -> None:
@@ -223,4 +223,4 @@ def test_a_verdict_is_no_pending_record() -> None:
     )
     soon = datetime.fromtimestamp(NOON, UTC) + timedelta(minutes=1)
     stray = Pending(reason="words", campaign_id="c", until=soon, message_id="m")
-    assert stories([said], [stray]) == []
+    assert build_traces([said], [stray]) == []

@@ -11,7 +11,7 @@ import pytest
 from schemas.learning import ArmStatistics
 from tests.support_core import NOON, LaneHarness, make_playbook
 from tests.timeline import Timeline
-from workers.core.decisioning.control_state import Guidance
+from workers.core.decisioning.control_state import ControlState
 from workers.core.playbook.campaigns import Campaign, Tone
 from workers.core.playbook.playbook import Playbook
 from workers.core.playbook.policy import Cap, Policy, QuietHours
@@ -669,7 +669,7 @@ def test_shadow_sends_take_no_place_of_real_ones() -> None:
 # -- arms -------------------------------------------------------------------------------------------------------------
 
 
-def decide_for(customers: int, guidance: Guidance, **campaign: Any) -> LaneHarness:
+def decide_for(customers: int, guidance: ControlState, **campaign: Any) -> LaneHarness:
     """One open cart for each of many customers, decided under the same evidence."""
     lane = LaneHarness(playbook(**campaign))
     lane.guidance = guidance
@@ -680,17 +680,17 @@ def decide_for(customers: int, guidance: Guidance, **campaign: Any) -> LaneHarne
     return lane
 
 
-def learnt(**rewards: tuple[float, float]) -> Guidance:
+def learnt(**rewards: tuple[float, float]) -> ControlState:
     """Evidence for the group `young`: arm=(trials, rewards)."""
     arms = {
         name: ArmStatistics(arm=name, context="young", trials=trials, rewards=total, reward_squares=total)
         for name, (trials, total) in ((name.replace("_", "."), value) for name, value in rewards.items())
     }
-    return Guidance(evidence={"cart-abandonment": {"young": arms}}, versions={"cart-abandonment": "s1"})
+    return ControlState(evidence={"cart-abandonment": {"young": arms}}, versions={"cart-abandonment": "s1"})
 
 
 def test_without_evidence_all_arms_are_drawn_alike_and_saying_nothing_is_one() -> None:
-    lane = decide_for(300, Guidance(), tones=["warm", "brisk"], no_send=True)
+    lane = decide_for(300, ControlState(), tones=["warm", "brisk"], no_send=True)
     drawn = [decision.variation_id for decision in lane.decisions]
     assert set(drawn) == {"base.warm", "base.brisk", "no-send"}
     for arm in set(drawn):

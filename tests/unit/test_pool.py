@@ -15,10 +15,10 @@ from schemas.learning import PoolEntry
 from schemas.messages import Candidate, MessageRequest, MessageText, ProductFacts
 from tests.support_playbooks import CAMPAIGN, NOW, facts, language, playbook, request
 from tests.support_pool import TEXTS, entry, pool_of, pooled_playbook, record
-from workers.adapters.llm.min_temperature import Varied
+from workers.adapters.llm.min_temperature import MinimumTemperature
 from workers.adapters.observability.metrics import WorkerMetrics
 from workers.core.generation.llm import Completion, CompletionRequest, PromptSize
-from workers.core.generation.pool.entries import Pool, Shelf, key_for, key_of
+from workers.core.generation.pool.entries import ApprovedTexts, TextPool, key_for, key_of
 from workers.core.generation.pool.selection import Pooled
 from workers.core.generation.pool.slots import SLOTS, WrongSlot, filled, opened, slots_of, values_for
 from workers.core.generation.rendering import product_words
@@ -340,12 +340,16 @@ def test_customers_without_personalisation_get_the_generic_template_of_a_pooled_
 @pytest.mark.parametrize(("asked", "least", "used"), [(0.3, 0.7, 0.7), (0.9, 0.7, 0.9), (0.3, 0.0, 0.3)])
 def test_texts_that_should_differ_are_sampled_warmer(asked: float, least: float, used: float) -> None:
     model = Model()
-    asyncio.run(Varied(model, least).complete(CompletionRequest(messages=(), temperature=asked), 1.0))
+    asyncio.run(MinimumTemperature(model, least).complete(CompletionRequest(messages=(), temperature=asked), 1.0))
     assert [call.temperature for call in model.asked] == [used]
 
 
 def test_an_empty_shelf_has_no_order() -> None:
-    assert list(Shelf().order(key_for(request()), "m")) == list(Pool().current.order(key_for(request()), "m")) == []
+    assert (
+        list(ApprovedTexts().order(key_for(request()), "m"))
+        == list(TextPool().current.order(key_for(request()), "m"))
+        == []
+    )
 
 
 def test_every_text_of_these_tests_would_be_approved() -> None:

@@ -16,12 +16,12 @@ from tests.support_pool import TEXTS, entry, pool_of, pooled_playbook
 from workers.commands.content.pool_filler import Filling, Row
 from workers.core.experimentation import arms
 from workers.core.generation.pool.entries import key_of
-from workers.core.generation.pool.planning import Gap, Wanted, entry_of, gaps, objections, request_for
+from workers.core.generation.pool.planning import PoolFilter, PoolGap, entry_of, gaps, objections, request_for
 from workers.core.generation.pool.selection import Pooled
 from workers.core.reporting.standings import losing_arms
 from workers.core.text.similarity import is_near, similarity
 
-ONE = Wanted(channels=["push"], languages=["en"], groups=["sports"], products=["smart-band"])
+ONE = PoolFilter(channels=["push"], languages=["en"], groups=["sports"], products=["smart-band"])
 BODIES = (
     "Workout recording and sleep tracking: your Smart Band is still in your cart.",
     "Your Smart Band is waiting in the cart, with heart-rate monitoring and a comfortable fit.",
@@ -30,7 +30,7 @@ BODIES = (
 )
 
 
-def missing(entries: list[PoolEntry] | None = None, wanted: Wanted = ONE) -> list[Gap]:
+def missing(entries: list[PoolEntry] | None = None, wanted: PoolFilter = ONE) -> list[PoolGap]:
     """The gaps of the pooled campaign."""
     known = pooled_playbook()
     return gaps(known, [known.campaigns[CAMPAIGN]], wanted, entries or [])
@@ -38,7 +38,7 @@ def missing(entries: list[PoolEntry] | None = None, wanted: Wanted = ONE) -> lis
 
 def test_every_combination_that_the_campaign_can_ask_for_is_a_key() -> None:
     known = pooled_playbook()
-    found = missing(wanted=Wanted())
+    found = missing(wanted=PoolFilter())
     expected = 2 * len(known.campaigns[CAMPAIGN].channels) * 2 * 3 * len(known.products)
     assert len(found) == len({gap.key for gap in found}) == expected
     assert {gap.arm.id for gap in found} == {"plain", "question"}
@@ -78,7 +78,7 @@ def test_a_request_asks_for_what_its_key_says_at_the_lowest_priority() -> None:
     assert len({asked_for(gap, number).message_id for gap in missing() for number in "12"}) == 4
 
 
-def asked_for(gap: Gap, number: str) -> MessageRequest:
+def asked_for(gap: PoolGap, number: str) -> MessageRequest:
     return request_for(
         pooled_playbook(), gap.key, number=number, variation_id=gap.arm.id, asked_at=NOW, deadline_at=NOW
     )
@@ -176,7 +176,7 @@ class Pen:
         return candidate(body, asked) if isinstance(body, str) else body
 
 
-def filled(pen: Pen, found: list[Gap], count: int = 2, **options: Any) -> tuple[list[PoolEntry], Filling]:
+def filled(pen: Pen, found: list[PoolGap], count: int = 2, **options: Any) -> tuple[list[PoolEntry], Filling]:
     """What filling wrote."""
     entries: list[PoolEntry] = []
 
@@ -221,7 +221,7 @@ def test_a_key_that_gets_no_text_is_given_up_and_said_to_be_short() -> None:
 
 def test_a_dead_llm_ends_the_filling_after_a_few_texts() -> None:
     pen = Pen(candidate(BODIES[0], generated_by="template", failure="deadline"))
-    _, filling = filled(pen, missing(wanted=Wanted()), count=5)
+    _, filling = filled(pen, missing(wanted=PoolFilter()), count=5)
     assert filling.dead
     assert len(pen.asked) == 5
 

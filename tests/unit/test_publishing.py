@@ -11,11 +11,11 @@ from schemas.base import SourceEvent
 from schemas.messages import Candidate, LlmUsage, Message, MessageText, ProductFacts
 from tests.support_core import NOON, make_playbook
 from workers.core.common.timestamps import instant
-from workers.core.decisioning.control_state import NOTHING, Guidance
+from workers.core.decisioning.control_state import NOTHING, ControlState
 from workers.core.playbook.channels import Channel, FieldLimit, Param, ProviderTemplate, Vendor
 from workers.core.playbook.playbook import Playbook
 from workers.core.playbook.policy import Market
-from workers.core.profile.model import Cart, CartLine, Consent, Held, OpenRequest, Profile
+from workers.core.profile.model import Cart, CartLine, Consent, OpenRequest, PendingText, Profile
 from workers.core.publishing import messages, recheck
 from workers.core.triggers.base import occurrence_id
 from workers.core.triggers.registry import Triggers
@@ -63,7 +63,7 @@ def objection(
     request: OpenRequest,
     now_s: float = NOON + 60,
     playbook: Playbook | None = None,
-    guidance: Guidance = NOTHING,
+    guidance: ControlState = NOTHING,
     presumed: tuple[str, ...] = (),
 ) -> str | None:
     book = playbook or make_playbook()
@@ -135,7 +135,7 @@ def test_what_is_asked_again_before_a_message_leaves(
     ],
 )
 def test_a_pause_holds_back_what_was_asked_for_before(paused: str, reason: str | None) -> None:
-    assert objection(ana(), opened(), guidance=Guidance(paused=frozenset({paused}))) == reason
+    assert objection(ana(), opened(), guidance=ControlState(paused=frozenset({paused}))) == reason
 
 
 def test_consent_may_be_presumed_where_nothing_was_said() -> None:
@@ -164,26 +164,26 @@ def written(**fields: Any) -> Candidate:
     return Candidate(**(values | fields))
 
 
-def made(held: Held, playbook: Playbook | None = None, **request: Any) -> Message | tuple[str, str]:
+def made(held: PendingText, playbook: Playbook | None = None, **request: Any) -> Message | tuple[str, str]:
     return messages.message(ana(), "m1", opened(**request), held, playbook or make_playbook(), NOON + 60)
 
 
-def left(held: Held, playbook: Playbook | None = None, **request: Any) -> Message:
+def left(held: PendingText, playbook: Playbook | None = None, **request: Any) -> Message:
     found = made(held, playbook, **request)
     assert isinstance(found, Message), found
     return found
 
 
 def test_an_empty_body_never_leaves() -> None:
-    assert left(Held(words())).body == "It is here."
+    assert left(PendingText(words())).body == "It is here."
     for text in (MessageText(), words(body="")):
-        found = made(Held(text, written()))
+        found = made(PendingText(text, written()))
         assert not isinstance(found, Message)
         assert found[0] == "stale"
 
 
 def test_what_leaves_says_where_it_comes_from() -> None:
-    message = left(Held(words(), written(), reviewed="approved"))
+    message = left(PendingText(words(), written(), reviewed="approved"))
     assert (message.message_id, message.idempotency_key, message.user_id) == ("m1", "m1", "ana")
     assert (message.send_at, message.expires_at) == (instant(NOON + 60), instant(NOON + HOUR))
     assert (message.title, message.body, message.product_id) == ("Still thinking?", "It is here.", "smart-band")
@@ -198,13 +198,13 @@ def test_what_leaves_says_where_it_comes_from() -> None:
 def test_a_template_is_no_words_of_a_machine() -> None:
     book = make_playbook()
     labelled = msgspec.structs.replace(book, policy=msgspec.structs.replace(book.policy, ai_label={"en": "Made by AI"}))
-    for held, label in ((Held(words(), written()), "Made by AI"), (Held(words(), None, "t1"), "")):
+    for held, label in ((PendingText(words(), written()), "Made by AI"), (PendingText(words(), None, "t1"), "")):
         message = left(held, labelled)
         assert (message.ai_label, message.ai_generated) == (label, bool(label))
-    template = left(Held(words(), None, "t1"))
+    template = left(PendingText(words(), None, "t1"))
     assert (template.provenance.prompt_version, template.provenance.generated_by) == ("t1", "template")
     assert (template.provenance.model, template.provenance.verdicts) == ("", [])
-    of_candidate = left(Held(words(), written(generated_by="template", prompt_version="t2")))
+    of_candidate = left(PendingText(words(), written(generated_by="template", prompt_version="t2")))
     assert (of_candidate.ai_generated, of_candidate.provenance.prompt_version) == (False, "t2")
 
 
@@ -214,18 +214,18 @@ def test_the_label_of_a_market_goes_before_the_policys_own() -> None:
     other = Market(id="us", regions=["US"])
     rules = msgspec.structs.replace(book.policy, ai_label={"en": "Made by AI"}, markets=[market, other])
     book = msgspec.structs.replace(book, policy=rules)
-    assert left(Held(words(), written()), book).ai_label == "AI"
-    assert left(Held(words(), written()), book, locale="en-US").ai_label == "Made by AI"
+    assert left(PendingText(words(), written()), book).ai_label == "AI"
+    assert left(PendingText(words(), written()), book, locale="en-US").ai_label == "Made by AI"
 
 
 def test_the_call_to_action_is_the_texts_own_else_the_campaigns() -> None:
     book = make_playbook()
     named = msgspec.structs.replace(book.campaigns["cart-abandonment"], cta={"en": "To the cart"}, name={"en": "Cart"})
     book = msgspec.structs.replace(book, campaigns={"cart-abandonment": named})
-    message = left(Held(words()), book)
+    message = left(PendingText(words()), book)
     assert (message.cta.text, message.campaign_name) == ("To the cart", "Cart")
-    assert left(Held(words(cta_text="See it")), book).cta.text == "See it"
-    assert left(Held(words()), book, language="zh").campaign_name == ""
+    assert left(PendingText(words(cta_text="See it")), book).cta.text == "See it"
+    assert left(PendingText(words()), book, language="zh").campaign_name == ""
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,7 @@ def test_what_a_vendor_would_refuse_does_not_leave(most: int, *, fits: bool) -> 
     book = make_playbook()
     field = {"en": FieldLimit(max_chars=200)}
     narrow = Channel(id="push", fields={"body": field}, vendors={"apns": Vendor(payload_bytes=most)})
-    found = made(Held(words()), msgspec.structs.replace(book, channels={"push": narrow}))
+    found = made(PendingText(words()), msgspec.structs.replace(book, channels={"push": narrow}))
     assert isinstance(found, Message) == fits
     assert isinstance(found, Message) or found[0] == "guardrail"
 
@@ -261,7 +261,7 @@ def test_links_tell_where_they_were_pressed(url: str, link: str) -> None:
 
 
 def test_the_outcome_says_how_it_ended() -> None:
-    message = left(Held(words(), written()))
+    message = left(PendingText(words(), written()))
     ended = messages.outcome(ana(), "m1", opened(), None, message, NOON + 60)
     assert (ended.reason, ended.detail, ended.generated_by) == ("published", "", "llm")
     assert (ended.requested_at, ended.ended_at) == (instant(NOON), instant(NOON + 60))
@@ -296,22 +296,23 @@ FIXED = ProviderTemplate(
 
 
 def test_where_a_provider_has_the_words_none_of_ours_go_with_them() -> None:
-    for held in (Held(words(cta_text="See it"), written()), Held(MessageText())):
+    for held in (PendingText(words(cta_text="See it"), written()), PendingText(MessageText())):
         message = left(held, templated(FIXED))
         assert (message.provider_template_id, message.params) == ("SMS_1", {"item": "band"})
         assert (message.title, message.body, message.cta.text) == ("", "", "")
         assert (message.ai_generated, message.provenance.generated_by) == (False, "template")
         assert (message.provenance.prompt_version, message.provenance.model) == ("SMS_1", "")
-    plain = left(Held(words(), written()))
+    plain = left(PendingText(words(), written()))
     assert (plain.provider_template_id, plain.params) == (None, {})
 
 
 def test_a_provider_template_that_does_not_fit_does_not_leave() -> None:
     found = made(
-        Held(words()), templated(msgspec.structs.replace(FIXED, params={"item": Param(fixed="band", max_chars=3)}))
+        PendingText(words()),
+        templated(msgspec.structs.replace(FIXED, params={"item": Param(fixed="band", max_chars=3)})),
     )
     assert not isinstance(found, Message)
     assert found[0] == "guardrail"
-    gone = made(Held(words()), templated(msgspec.structs.replace(FIXED, campaigns=["welcome"])))
+    gone = made(PendingText(words()), templated(msgspec.structs.replace(FIXED, campaigns=["welcome"])))
     assert not isinstance(gone, Message)
     assert gone[0] == "stale"

@@ -13,7 +13,7 @@ from tests.support_playbooks import playbook, request
 from workers.core.guardrails.checks.contact import contact, reach
 from workers.core.guardrails.checks.privacy import PERSONAL, leaks, personal_data
 from workers.core.guardrails.grounding.subject import Subject, subject
-from workers.core.guardrails.matching.pattern_table import Screen
+from workers.core.guardrails.matching.pattern_table import PatternTable
 from workers.core.playbook.copy import Prompt
 
 REACH = {
@@ -193,7 +193,7 @@ def judged(
     return subject(MessageText(body=body), about, playbook())
 
 
-def screens() -> list[tuple[str, Screen, list[str]]]:
+def screens() -> list[tuple[str, PatternTable, list[str]]]:
     """Each table of patterns, and the texts in which something of it must be found, as it looks at them."""
     of_contact = importlib.import_module("workers.core.guardrails.checks.contact")
     texts = [text for found in REACH.values() for text in found]
@@ -207,7 +207,9 @@ def screens() -> list[tuple[str, Screen, list[str]]]:
 @pytest.mark.parametrize(
     ("name", "screen", "texts"), screens(), ids=lambda value: value if isinstance(value, str) else ""
 )
-def test_every_alternative_is_the_only_one_that_finds_some_text(name: str, screen: Screen, texts: list[str]) -> None:
+def test_every_alternative_is_the_only_one_that_finds_some_text(
+    name: str, screen: PatternTable, texts: list[str]
+) -> None:
     expressions = [source for _, source in screen._parts.table]
     alone = set()
     for text in texts:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 
-from workers.core.common.memoize import remembered
+from workers.core.common.memoize import memoize_by_identity
 
 
 class Thing:
@@ -19,7 +19,7 @@ class Thing:
 def test_each_thing_and_question_is_asked_once() -> None:
     asked: list[tuple[str, int]] = []
 
-    @remembered
+    @memoize_by_identity
     def answer(thing: Thing, number: int) -> str:
         asked.append((thing.name, number))
         return f"{thing.name}{number}"
@@ -31,7 +31,7 @@ def test_each_thing_and_question_is_asked_once() -> None:
 
 
 def test_a_thing_in_the_place_of_one_that_is_gone_is_not_taken_for_it() -> None:
-    @remembered
+    @memoize_by_identity
     def name(thing: Thing) -> str:
         return thing.name
 
@@ -41,7 +41,7 @@ def test_a_thing_in_the_place_of_one_that_is_gone_is_not_taken_for_it() -> None:
 
 
 def test_what_is_remembered_is_bounded() -> None:
-    @remembered
+    @memoize_by_identity
     def name(thing: Thing, number: int) -> list[int]:
         return [number]
 

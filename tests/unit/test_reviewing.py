@@ -10,13 +10,13 @@ import pytest
 
 from schemas.messages import MessageText
 from tests.support_core import DELAY_S, NOON, LaneHarness, make_playbook
-from workers.core.decisioning.control_state import Guidance
+from workers.core.decisioning.control_state import ControlState
 from workers.core.playbook.policy import Cap, Policy, QuietHours, ReviewRules
 
 LATER = NOON + DELAY_S + 1
 HOUR_S = 3600.0
 GOOD = MessageText(title="Sleep tracking", body="Your Smart Band with sleep tracking is still here.")
-TRUSTED = Guidance(trusted=frozenset({"prompt:cart-abandonment/en@p1"}))
+TRUSTED = ControlState(trusted=frozenset({"prompt:cart-abandonment/en@p1"}))
 
 
 def lane_with(rules: ReviewRules, quiet: QuietHours | None = None, **config: Any) -> LaneHarness:
@@ -63,7 +63,7 @@ def test_a_trusted_version_of_a_prompt_needs_no_look_and_its_next_version_does()
     lane.run([lane.candidate(lane.requests[0])], wall_s=LATER)
     assert reasons(lane) == ["published"]
     lane = lane_with(ReviewRules(new_prompts=True))
-    lane.guidance = Guidance(trusted=frozenset({"prompt:cart-abandonment/en@p0"}))
+    lane.guidance = ControlState(trusted=frozenset({"prompt:cart-abandonment/en@p0"}))
     lane.run([lane.candidate(lane.requests[0])], wall_s=LATER)
     assert len(lane.reviews) == 1
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from workers.adapters.lanes.faust_transport import let_gather
-from workers.adapters.lanes.pacing import Rhythm
+from workers.adapters.lanes.pacing import CommitPacing
 
 
 @pytest.mark.parametrize(
@@ -18,23 +18,23 @@ from workers.adapters.lanes.pacing import Rhythm
 def test_a_lane_with_little_to_do_rests_for_a_share_of_the_time_that_its_commit_took(
     records: int, commit_s: float, expected_s: float
 ) -> None:
-    assert Rhythm().committed(records, commit_s) == expected_s
+    assert CommitPacing().committed(records, commit_s) == expected_s
 
 
 def test_a_lane_rests_until_much_waits_for_it() -> None:
-    assert [Rhythm.rests(waiting) for waiting in (0, 199, 200)] == [True, True, False]
+    assert [CommitPacing.rests(waiting) for waiting in (0, 199, 200)] == [True, True, False]
 
 
 @pytest.mark.parametrize(("commit_s", "expected_s"), [(0.0005, 0.004), (0.004, 0.0064), (0.01, 0.016), (0.5, 0.02)])
 def test_records_gather_as_long_as_a_turn_takes(commit_s: float, expected_s: float) -> None:
-    rhythm = Rhythm()
+    rhythm = CommitPacing()
     for _ in range(200):
         rhythm.committed(3, commit_s)
     assert rhythm.gather_s == pytest.approx(expected_s, rel=0.01)
 
 
 def test_one_slow_commit_changes_little_and_a_large_batch_nothing() -> None:
-    rhythm = Rhythm()
+    rhythm = CommitPacing()
     for _ in range(200):
         rhythm.committed(3, 0.005)
     before_s = rhythm.gather_s

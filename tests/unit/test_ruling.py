@@ -11,14 +11,14 @@ import pytest
 from schemas.learning import ArmStatistics
 from tests.support_core import NOON, make_playbook
 from workers.core.decisioning import policy
-from workers.core.decisioning.control_state import NOTHING, Guidance
+from workers.core.decisioning.control_state import NOTHING, ControlState
 from workers.core.decisioning.frequency_caps import exceeded_cap, forget_old_sends
-from workers.core.decisioning.policy import Ruling, Situation, awake_at, is_reachable, rule
+from workers.core.decisioning.policy import DecisionContext, PolicyDecision, awake_at, is_reachable, rule
 from workers.core.experimentation.sampling import uniform
 from workers.core.playbook.campaigns import Tone
 from workers.core.playbook.playbook import Playbook
 from workers.core.playbook.policy import Cap, Policy, QuietHours
-from workers.core.profile.model import Consent, Profile, Send
+from workers.core.profile.model import CapReservation, Consent, Profile
 
 DAY = 86_400.0
 CAP = Cap(messages=2, per_s=7 * DAY)
@@ -39,7 +39,7 @@ def ana(**fields: Any) -> Profile:
 
 def ruled(
     profile: Profile | None = None, playbook: Playbook | None = None, now_s: float = NOON, **situation: Any
-) -> Ruling:
+) -> PolicyDecision:
     found = playbook or book()
     values: dict[str, Any] = {
         "campaign": found.campaigns["cart-abandonment"],
@@ -52,10 +52,10 @@ def ruled(
         "guidance": NOTHING,
         "seed": "7",
     }
-    return rule(profile or ana(), found, Situation(**(values | situation)))
+    return rule(profile or ana(), found, DecisionContext(**(values | situation)))
 
 
-def lines(ruling: Ruling) -> list[tuple[str, bool]]:
+def lines(ruling: PolicyDecision) -> list[tuple[str, bool]]:
     return [(check.name, check.passed) for check in ruling.checks]
 
 
@@ -78,8 +78,8 @@ def test_what_passes_every_check_is_asked_for() -> None:
 
 
 def test_a_no_ends_the_ruling_at_its_check_and_says_why() -> None:
-    cases: list[tuple[str, str, Ruling]] = [
-        ("paused", "pause", ruled(guidance=Guidance(paused=frozenset({"all"})))),
+    cases: list[tuple[str, str, PolicyDecision]] = [
+        ("paused", "pause", ruled(guidance=ControlState(paused=frozenset({"all"})))),
         ("stale", "age", ruled(late_s=3_600.1)),
         ("not_in_rollout", "rollout", ruled(playbook=book(mode="allowlist"))),
         ("missing_identifier", "identifiers", ruled(ana(user_id=None))),
@@ -116,14 +116,14 @@ def test_how_late_it_is_is_told_in_minutes_and_hours() -> None:
     ],
 )
 def test_pauses(paused: set[str], reason: str | None, channel: str | None) -> None:
-    ruling = ruled(guidance=Guidance(paused=frozenset(paused)))
+    ruling = ruled(guidance=ControlState(paused=frozenset(paused)))
     assert (ruling.reason, ruling.channel) == (reason, channel)
     if reason:
         assert ruling.checks[-1].detail.split(" is ")[0] == sorted(paused)[-1], "of several the first channel's"
 
 
 def test_a_pause_of_the_only_channel_that_is_allowed() -> None:
-    guidance = Guidance(paused=frozenset({"channel:push"}))
+    guidance = ControlState(paused=frozenset({"channel:push"}))
     ruling = ruled(ana(consent={"push:marketing": YES}), guidance=guidance)
     assert (ruling.reason, ruling.checks[-1].name) == ("paused", "pause")
 
@@ -199,10 +199,12 @@ def test_the_first_reachable_allowed_channel_is_taken() -> None:
 # -- caps ----------------------------------------------------------------------------------------------------------------
 
 
-def sends(text: str, *, at_s: float = NOON - 1, category: str = "marketing", kind: str = "message") -> list[Send]:
+def sends(
+    text: str, *, at_s: float = NOON - 1, category: str = "marketing", kind: str = "message"
+) -> list[CapReservation]:
     """p = push, e = email, each one message."""
     names = {"p": "push", "e": "email"}
-    return [Send(f"m{number}", at_s, names[letter], category, kind) for number, letter in enumerate(text)]
+    return [CapReservation(f"m{number}", at_s, names[letter], category, kind) for number, letter in enumerate(text)]
 
 
 PUSH_CAP = Cap(messages=2, per_s=DAY, channel="push")
@@ -229,7 +231,7 @@ PUSH_CAP = Cap(messages=2, per_s=DAY, channel="push")
         ([Cap(messages=1, per_s=DAY, category="transactional")], sends("pp"), "push", None),
     ],
 )
-def test_caps(caps: list[Cap], sent: list[Send], channel: str, exceeded: Cap | None) -> None:
+def test_caps(caps: list[Cap], sent: list[CapReservation], channel: str, exceeded: Cap | None) -> None:
     assert exceeded_cap(sent, caps, channel, "marketing", NOON) == exceeded
 
 
@@ -250,9 +252,12 @@ def test_a_cap_of_the_first_channel_leaves_the_second() -> None:
 
 
 def test_what_no_cap_counts_is_forgotten() -> None:
-    sent = [Send("old", NOON - 7 * DAY, "push", "marketing"), Send("new", NOON - 7 * DAY + 1, "push", "marketing")]
+    sent = [
+        CapReservation("old", NOON - 7 * DAY, "push", "marketing"),
+        CapReservation("new", NOON - 7 * DAY + 1, "push", "marketing"),
+    ]
     assert [send.message_id for send in forget_old_sends(sent, [PUSH_CAP, CAP], NOON)] == ["new"]
-    assert forget_old_sends([*sent, Send("now", NOON - 0.5, "push", "marketing")], [], NOON) == []
+    assert forget_old_sends([*sent, CapReservation("now", NOON - 0.5, "push", "marketing")], [], NOON) == []
 
 
 # -- the night -----------------------------------------------------------------------------------------------------------
@@ -333,7 +338,7 @@ def test_of_several_arms_one_is_drawn_with_its_probability() -> None:
         name: ArmStatistics(arm=name, context="young", trials=400, rewards=400 * share, reward_squares=400 * share)
         for name, share in (("base.warm", 0.1), ("base.brisk", 0.12))
     }
-    guidance = Guidance(evidence={"cart-abandonment": {"young": rewards}})
+    guidance = ControlState(evidence={"cart-abandonment": {"young": rewards}})
     two = book(tones=["warm", "brisk"])
     drawn = [ruled(playbook=two, guidance=guidance, decision_id=f"d{number}") for number in range(600)]
     assert all(ruling.propensity == ruling.chances[ruling.variation_id or ""] for ruling in drawn)

@@ -16,16 +16,16 @@ from workers.core import guardrails
 from workers.core.guardrails import packs
 from workers.core.guardrails.grounding.concepts import Concepts
 from workers.core.guardrails.matching.alternatives import alternatives, letter_first
-from workers.core.guardrails.matching.pattern_table import Screen
-from workers.core.guardrails.matching.required_literals import _digits, folded, needed_besides, needed_words
+from workers.core.guardrails.matching.pattern_table import PatternTable
+from workers.core.guardrails.matching.required_literals import _digits, folded, needed_besides, required_literals
 
 
-def screens() -> Iterator[tuple[str, Screen]]:
+def screens() -> Iterator[tuple[str, PatternTable]]:
     """Every screen of the product, by module and name."""
     for module in pkgutil.walk_packages(guardrails.__path__, f"{guardrails.__name__}."):
         for name, value in vars(importlib.import_module(module.name)).items():
             screen = value._screen if isinstance(value, Concepts) else value
-            if isinstance(screen, Screen):
+            if isinstance(screen, PatternTable):
                 yield f"{module.name}.{name}", screen
     for pack in packs.PACKS:
         yield pack, packs._rules((pack,))[1]
@@ -61,7 +61,7 @@ def test_what_an_alternative_matches_is_found(name: str, data: st.DataObject) ->
 @pytest.mark.parametrize("name", TABLES)
 def test_it_finds_what_the_patterns_find_and_where(name: str) -> None:
     table, screen = TABLES[name]
-    words = [word.lstrip("\b") for _, source in table for word in sorted(needed_words(source, screen._flags))[:8]]
+    words = [word.lstrip("\b") for _, source in table for word in sorted(required_literals(source, screen._flags))[:8]]
     words += [word for _, source in table for word in sorted(needed_besides(source, screen._flags))]
     words += [" ", " you ", "不", "7", "’s ", "\n"] * (len(words) // 6)
     whole = [(name, re.compile(p, screen._flags)) for name, p in zip(screen._names, screen._patterns, strict=True)]
@@ -101,7 +101,7 @@ def test_alternatives_of_groups_and_classes_are_left_together() -> None:
     ],
 )
 def test_the_words_that_are_needed(pattern: str, words: set[str]) -> None:
-    assert needed_words(pattern) == words
+    assert required_literals(pattern) == words
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_the_words_that_are_needed_besides(pattern: str, words: set[str]) -> Non
 
 
 def test_what_lacks_the_words_that_are_needed_besides_is_not_tried() -> None:
-    screen = Screen.of(r"\b(?:sleep|rest)s? (?:well|deeply)|now")
+    screen = PatternTable.of(r"\b(?:sleep|rest)s? (?:well|deeply)|now")
     assert [screen._tried(text) for text in ("it rests", "it rests well", "well")] == [[], [0], []]
 
 
@@ -144,12 +144,12 @@ def test_a_letter_is_put_before_what_must_not_stand_there(alternative: str, rewr
 )
 def test_a_word_within_another_does_not_count(text: str, is_tried: bool) -> None:
     """Where nobody can tell (folded text is longer, other letters before it), it is tried."""
-    assert Screen.of(r"\banc\b|now")._tried(text) == [0] * is_tried
+    assert PatternTable.of(r"\banc\b|now")._tried(text) == [0] * is_tried
 
 
 def test_digits_of_all_scripts_are_digits() -> None:
-    assert "٣" in needed_words(r"\d\d")
-    assert Screen.of(r"\d{3}").search("٣٣٣")
+    assert "٣" in required_literals(r"\d\d")
+    assert PatternTable.of(r"\d{3}").search("٣٣٣")
 
 
 def test_letters_are_the_same_where_ignoring_case_takes_them_for_the_same() -> None:
@@ -160,14 +160,14 @@ def test_letters_are_the_same_where_ignoring_case_takes_them_for_the_same() -> N
     for letter in cased:
         for same in re.findall(re.escape(letter), "".join(cased), re.IGNORECASE):
             assert folded(letter) == folded(same)
-    assert Screen.of("visit", re.IGNORECASE).search("VİSıT")
+    assert PatternTable.of("visit", re.IGNORECASE).search("VİSıT")
 
 
 def test_what_matches_is_blanked() -> None:
-    screen = Screen.of("half price|price cut|cut")
+    screen = PatternTable.of("half price|price cut|cut")
     assert screen.without("a half price cut, so") == "a               , so"
     assert screen.without("nothing") == "nothing"
 
 
 def test_an_empty_table_finds_nothing() -> None:
-    assert Screen({}).first("anything") is None
+    assert PatternTable({}).first("anything") is None

@@ -27,7 +27,7 @@ from workers.core.attribution.validation import STATUSES
 from workers.core.playbook.campaigns import Trigger
 from workers.core.playbook.policy import Learning
 from workers.core.reporting import labels as words
-from workers.core.reporting.decision_trace import Story, explain, judge, stories, strays
+from workers.core.reporting.decision_trace import DecisionTrace, build_traces, describe, judge, strays
 from workers.core.reporting.profile_summary import portray
 
 NOON = datetime(2024, 3, 4, 12, tzinfo=UTC)
@@ -100,8 +100,8 @@ def feedback(status: FeedbackStatus, minute: int = 0, **fields: Any) -> Feedback
 
 
 def told(*records: object) -> str:
-    (story,) = stories(records)
-    return "\n".join(explain(story))
+    (story,) = build_traces(records)
+    return "\n".join(describe(story))
 
 
 def test_every_reason_of_the_contract_has_words() -> None:
@@ -257,9 +257,9 @@ def test_times_of_other_zones_are_converted_wherever_they_stand(written: str, sh
 
 def judged(*backs: Feedback, reason: AbortType | str = "published", came_s: float | None = None) -> str:
     """The story of a message with these answers, which Kafka took at `came_s` (default: when they say)."""
-    (story,) = stories([decision(), MESSAGE, outcome(reason=reason), *backs])
+    (story,) = build_traces([decision(), MESSAGE, outcome(reason=reason), *backs])
     judge([story], {back.event_id: came_s or back.timestamp.timestamp() for back in backs}, Learning())
-    return "\n".join(explain(story))
+    return "\n".join(describe(story))
 
 
 def test_an_opening_in_the_future_is_said_not_to_count() -> None:
@@ -293,10 +293,10 @@ def test_what_learn_ignores_is_said_with_its_reason(backs: list[Feedback], reaso
 
 
 def test_feedback_about_a_message_that_never_left_is_said_not_to_count() -> None:
-    (story,) = stories([decision(), outcome(reason="expired"), feedback("opened", 1)])
+    (story,) = build_traces([decision(), outcome(reason="expired"), feedback("opened", 1)])
     judge([story], {}, Learning())
     assert story.not_counted == {"opened1": "not_published"}
-    assert explain(story)[-1] == (
+    assert describe(story)[-1] == (
         "  came back 2024-03-04 12:01:00 UTC: opened by the customer; "
         "it is not counted: the message never left (not_published)"
     )
@@ -312,7 +312,7 @@ def test_good_feedback_is_said_to_count_as_learn_counts_it(status: FeedbackStatu
 def test_feedback_about_a_message_that_nobody_knows_is_told_behind_the_stories() -> None:
     known, stray = feedback("clicked", 1), feedback("bounced", 2, message_id="m9", event_id="e9")
     records = [decision(), MESSAGE, known, stray, stray]
-    (line,) = strays(records, stories(records))
+    (line,) = strays(records, build_traces(records))
     assert line == (
         "2024-03-04 12:02:00 UTC feedback about message m9: could not be delivered; it is not counted, but it is honoured: "
         "nobody knows the message, or it is older than 28 days (unknown_message)"
@@ -321,11 +321,13 @@ def test_feedback_about_a_message_that_nobody_knows_is_told_behind_the_stories()
 
 def test_stories_are_told_in_the_order_of_their_decisions_and_do_not_mix() -> None:
     later = decision(decision_id="d2", message_id="m2", decided_at=NOON + timedelta(hours=1))
-    first, second = stories([later, outcome(message_id="m2", reason="expired"), decision(), feedback("sent"), MESSAGE])
+    first, second = build_traces(
+        [later, outcome(message_id="m2", reason="expired"), decision(), feedback("sent"), MESSAGE]
+    )
     assert [story.decision.message_id for story in (first, second) if story.decision] == ["m1", "m2"]
     assert (len(first.feedback), first.outcome, second.feedback) == (1, None, [])
-    assert stories([feedback("sent"), MESSAGE]) == []
-    assert Story(later).feedback is not Story(later).feedback
+    assert build_traces([feedback("sent"), MESSAGE]) == []
+    assert DecisionTrace(later).feedback is not DecisionTrace(later).feedback
 
 
 def view(**fields: Any) -> ProfileView:

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from workers.core.stream.published_ids import LEDGER, Told
+from workers.core.stream.published_ids import LEDGER, PublishedIds
 from workers.core.stream.records import Output
 
 
@@ -14,8 +14,8 @@ def output(topic: str, **ids: str) -> Output:
     return Output(topic=topic, key=b"ana", value=json.dumps(ids).encode())
 
 
-def told(*records: tuple[str, dict[str, str]]) -> Told:
-    known = Told()
+def told(*records: tuple[str, dict[str, str]]) -> PublishedIds:
+    known = PublishedIds()
     for topic, ids in records:
         known.learn(topic, json.dumps(ids).encode())
     return known
@@ -61,7 +61,7 @@ def test_a_decision_without_a_message_is_known_by_its_own_id() -> None:
 
 @pytest.mark.parametrize("value", [None, b"", b"\xff", b"no json", b"[]", b'{"decision_id": 7}', b"{}"])
 def test_what_cannot_be_read_names_nothing(value: bytes | None) -> None:
-    known = Told()
+    known = PublishedIds()
     for topic in LEDGER:
         known.learn(topic, value)
     assert not known

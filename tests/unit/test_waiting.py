@@ -10,14 +10,14 @@ import pytest
 from workers.adapters.llm import vllm_load
 from workers.core.resilience import load_balancer, priority_queue
 from workers.core.resilience.load_balancer import Capacity
-from workers.core.resilience.priority_queue import GHOST, WaitingLine, patience_s
+from workers.core.resilience.priority_queue import GHOST, CallQueue, patience_s
 
 ROOM = 100
 #: Two calls a second, one second each.
 SLOW = Capacity(2.0, 1.0)
 
 
-def order(line: WaitingLine) -> list[int]:
+def order(line: CallQueue) -> list[int]:
     """The priorities, first to last."""
     found = []
     while (place := line.first()) is not None:
@@ -27,14 +27,14 @@ def order(line: WaitingLine) -> list[int]:
 
 
 def test_the_most_important_goes_first() -> None:
-    line = WaitingLine(ROOM)
+    line = CallQueue(ROOM)
     for priority in (5, GHOST, 9, 0, 7):
         line.join(priority, 0.0, 20.0)
     assert order(line) == [9, 7, 5, 0, GHOST]
 
 
 def test_among_equals_the_nearest_end_goes_first_then_who_came_first() -> None:
-    line = WaitingLine(ROOM)
+    line = CallQueue(ROOM)
     later, first, second = (line.join(5, 0.0, left_s) for left_s in (20.0, 8.0, 8.0))
     for expected in (first, second, later):
         assert line.first() is expected
@@ -51,7 +51,7 @@ def test_patience_grows_with_priority_from_nothing_to_all(priority: int) -> None
 
 
 def test_whose_turn_would_come_too_late_goes_at_once_and_the_others_stay() -> None:
-    line = WaitingLine(ROOM)
+    line = CallQueue(ROOM)
     places = [line.join(3, 0.0, 20.0) for _ in range(30)]  # each has 8 s of patience: 16 calls
     gone = line.shed(0.0, SLOW)
     assert [place for place, _ in gone] == places[16:]
@@ -61,7 +61,7 @@ def test_whose_turn_would_come_too_late_goes_at_once_and_the_others_stay() -> No
 
 
 def test_with_less_time_passing_everybody_stays_and_with_more_some_go() -> None:
-    line = WaitingLine(ROOM)
+    line = CallQueue(ROOM)
     for _ in range(16):
         line.join(3, 0.0, 20.0)
     assert line.shed(0.0, SLOW) == []
@@ -69,7 +69,7 @@ def test_with_less_time_passing_everybody_stays_and_with_more_some_go() -> None:
 
 
 def test_an_important_newcomer_moves_less_important_ones_out() -> None:
-    line = WaitingLine(ROOM)
+    line = CallQueue(ROOM)
     low = [line.join(3, 0.0, 20.0) for _ in range(16)]
     high = line.join(9, 0.0, 20.0)
     assert [place for place, _ in line.shed(0.0, SLOW)] == [low[-1]]
@@ -77,7 +77,7 @@ def test_an_important_newcomer_moves_less_important_ones_out() -> None:
 
 
 def test_the_call_itself_must_fit_before_the_end() -> None:
-    line = WaitingLine(ROOM)
+    line = CallQueue(ROOM)
     line.join(9, 0.0, 1.4)  # its turn comes after 0.5 s, the answer after 1.5 s
     assert [why for _, why in line.shed(0.0, SLOW)] == ["late"]
     line.join(9, 0.0, 1.6)
@@ -85,27 +85,27 @@ def test_the_call_itself_must_fit_before_the_end() -> None:
 
 
 def test_a_ghost_never_waits() -> None:
-    line = WaitingLine(ROOM)
+    line = CallQueue(ROOM)
     line.join(GHOST, 0.0, 20.0)
     assert [why for _, why in line.shed(0.0, None)] == ["late"]
 
 
 def test_beyond_the_room_the_least_important_and_latest_goes() -> None:
-    line = WaitingLine(3)
+    line = CallQueue(3)
     places = [line.join(priority, 0.0, 20.0) for priority in (5, 2, 2, 5, 9)]
     assert [(place, why) for place, why in line.shed(0.0, None)] == [(places[1], "full"), (places[2], "full")]
     assert order(line) == [9, 5, 5]
 
 
 def test_nothing_is_known_of_the_servers_then_nobody_is_late() -> None:
-    line = WaitingLine(ROOM)
+    line = CallQueue(ROOM)
     for _ in range(ROOM):
         line.join(0, 0.0, 20.0)
     assert line.shed(0.0, None) == []
 
 
 def test_in_a_replay_all_wait_until_their_end() -> None:
-    line = WaitingLine(None)
+    line = CallQueue(None)
     place = line.join(GHOST, 0.0, 20.0)
     for _ in range(1_000):
         line.join(5, 0.0, 20.0)

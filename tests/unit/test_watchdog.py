@@ -13,7 +13,7 @@ import pytest
 
 from tests.support import wait_until
 from workers.adapters.process.exit_codes import Exit
-from workers.adapters.process.liveness import ASSIGNMENT, Pulse
+from workers.adapters.process.liveness import ASSIGNMENT, Liveness
 from workers.adapters.process.watchdog import Watchdog
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,7 +24,7 @@ class Watched:
     """A watchdog that is looked after by the test's clock; `codes` are the ends it wanted."""
 
     def __init__(self) -> None:
-        self.pulse = Pulse()
+        self.pulse = Liveness()
         self.codes: list[int] = []
         self.watchdog = Watchdog(
             self.pulse,
@@ -144,7 +144,7 @@ def test_a_loop_that_runs_answers_every_look(watched: Watched, monkeypatch: pyte
 
 
 def test_the_thread_looks_again_and_again_at_a_loop_that_runs() -> None:
-    pulse, codes, looks = Pulse(), list[int](), 0
+    pulse, codes, looks = Liveness(), list[int](), 0
     loops: list[asyncio.AbstractEventLoop] = []
 
     class Counting(Watchdog):
@@ -218,7 +218,7 @@ def test_a_real_process_ends_with_its_code_one_line_and_the_stacks(kind: str, co
 
 
 def test_readiness_names_what_is_awaited() -> None:
-    pulse = Pulse()
+    pulse = Liveness()
     assert pulse.waiting == [f"{ASSIGNMENT}: not assigned yet"]
     pulse.awaits(ASSIGNMENT, "")
     pulse.working("lane 2", "340,000 of 1,000,000 records")

@@ -10,7 +10,7 @@ from workers.adapters.lanes.manager import lanes_app
 from workers.adapters.lanes.spec import LaneSpec
 from workers.adapters.observability.metrics import WorkerMetrics
 from workers.core.intake.mapping import Intake
-from workers.core.intake.processor import IntakeLane
+from workers.core.intake.processor import IntakeProcessor
 from workers.settings import Settings
 
 ROLE = "intake"
@@ -24,6 +24,6 @@ def build(settings: Settings, client_config: Mapping[str, str | int], metrics: W
         sources=tuple(name.strip() for name in settings.source_topics.split(",") if name.strip()),
         changelog=None,
         lane_of=lambda topic, partition: f"{topic}-{partition}",
-        core=lambda _store, _clock_s: IntakeLane(Intake(settings.source_format)),
+        core=lambda _store, _clock_s: IntakeProcessor(Intake(settings.source_format)),
     )
     return lanes_app(spec, settings, client_config, metrics)

@@ -10,10 +10,17 @@ from workers.adapters.kafka.partitioner import partition_of
 from workers.adapters.lanes.manager import lanes_app
 from workers.adapters.lanes.spec import LaneSpec
 from workers.adapters.observability.metrics import WorkerMetrics
-from workers.core.attribution.processor import DECISIONS, EVENTS, FEEDBACK, OUTCOMES, Learn, LearnConfig
+from workers.core.attribution.processor import (
+    DECISIONS,
+    EVENTS,
+    FEEDBACK,
+    OUTCOMES,
+    AttributionConfig,
+    AttributionProcessor,
+)
 from workers.core.attribution.unit_of_work import index_keys
 from workers.core.playbook.policy import Learning
-from workers.core.stream.effects import LaneCore
+from workers.core.stream.effects import Processor
 from workers.core.stream.records import StateStore
 from workers.settings import Settings
 
@@ -31,15 +38,15 @@ def build(
 
 def lane_spec(settings: Settings, learning: Learning) -> LaneSpec:
     """What a lane of learn is. Its timers wait for the backlog of every source: nothing is sealed before it is read."""
-    config = LearnConfig(
+    config = AttributionConfig(
         clock=settings.clock,
         partition_of=lambda key: partition_of(key, settings.partitions),
         snapshot_interval_s=settings.snapshot_interval_s,
         cache_size=settings.profile_cache,
     )
 
-    def core(store: StateStore, clock_s: float) -> LaneCore:
-        return Learn(config, learning, store, clock_s)
+    def core(store: StateStore, clock_s: float) -> Processor:
+        return AttributionProcessor(config, learning, store, clock_s)
 
     return LaneSpec(
         role=ROLE,

@@ -10,7 +10,7 @@ from workers.adapters.kafka.partitioner import partition_of
 from workers.adapters.lanes.manager import lanes_app
 from workers.adapters.lanes.spec import LaneSpec
 from workers.adapters.observability.metrics import WorkerMetrics
-from workers.core.decisioning.control_state import Guidance
+from workers.core.decisioning.control_state import ControlState
 from workers.core.partition import keys
 from workers.core.partition.timers import index_keys
 from workers.core.personalisation.processor import (
@@ -18,12 +18,12 @@ from workers.core.personalisation.processor import (
     EVENTS,
     FEEDBACK,
     VERDICTS,
-    Personalise,
-    PersonaliseConfig,
+    PersonalisationConfig,
+    PersonalisationProcessor,
 )
 from workers.core.playbook.playbook import Playbook
 from workers.core.profile import model as profiles
-from workers.core.stream.effects import LaneCore
+from workers.core.stream.effects import Processor
 from workers.core.stream.published_ids import LEDGER
 from workers.core.stream.records import StateStore
 from workers.settings import Settings
@@ -35,7 +35,7 @@ CHANGELOG = "personalise-state"
 def build(
     settings: Settings,
     playbook: Playbook,
-    guidance: Callable[[], Guidance],
+    guidance: Callable[[], ControlState],
     client_config: Mapping[str, str | int],
     metrics: WorkerMetrics,
 ) -> faust.App:
@@ -43,9 +43,9 @@ def build(
     return lanes_app(lane_spec(settings, playbook, guidance), settings, client_config, metrics)
 
 
-def lane_spec(settings: Settings, playbook: Playbook, guidance: Callable[[], Guidance]) -> LaneSpec:
+def lane_spec(settings: Settings, playbook: Playbook, guidance: Callable[[], ControlState]) -> LaneSpec:
     """What a lane of personalise is."""
-    config = PersonaliseConfig(
+    config = PersonalisationConfig(
         clock=settings.clock,
         partition_of=lambda key: partition_of(key, settings.partitions),
         salt=f"{settings.prefix}{settings.seed}",
@@ -55,8 +55,8 @@ def lane_spec(settings: Settings, playbook: Playbook, guidance: Callable[[], Gui
         cache_size=settings.profile_cache,
     )
 
-    def core(store: StateStore, clock_s: float) -> LaneCore:
-        return Personalise(config, playbook, store, clock_s, guidance)
+    def core(store: StateStore, clock_s: float) -> Processor:
+        return PersonalisationProcessor(config, playbook, store, clock_s, guidance)
 
     return LaneSpec(
         role=ROLE,

@@ -12,9 +12,9 @@ from typing import Generic, Protocol, Self, TypeVar
 from workers.adapters.kafka.reader import TopicReader
 from workers.adapters.kafka.topic_watch import TopicWatch
 from workers.adapters.process import clock, exit_codes
-from workers.core.decisioning.control_state import SNAPSHOTS, SWITCHES, Directions, Guidance
+from workers.core.decisioning.control_state import SNAPSHOTS, SWITCHES, ControlState, ControlStateReducer
 from workers.core.errors import Misconfigured, Unavailable
-from workers.core.generation.pool.entries import POOL, Pool, Shelf
+from workers.core.generation.pool.entries import POOL, ApprovedTexts, TextPool
 from workers.core.stream.records import Record
 from workers.settings import Settings
 
@@ -32,7 +32,7 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 
-class Told(Protocol[T_co]):
+class Reducer(Protocol[T_co]):
     """What is built from the records of the topics; `current` is replaced, never changed."""
 
     def take(self, record: Record) -> bool:
@@ -58,7 +58,7 @@ class Broadcast(Generic[T]):
         self,
         settings: Settings,
         topics: Iterable[str],
-        told: Told[T],
+        told: Reducer[T],
         *,
         on_change: Callable[[T], None] | None = None,
         end_process: Callable[[int], object] = os._exit,
@@ -175,7 +175,7 @@ class Broadcast(Generic[T]):
         """What a person who reads the log must know of a change."""
 
 
-class Follower(Broadcast[Guidance]):
+class Follower(Broadcast[ControlState]):
     """What is paused, and what was learnt of each arm: the guidance of an installation."""
 
     def __init__(
@@ -183,13 +183,13 @@ class Follower(Broadcast[Guidance]):
         settings: Settings,
         topics: Iterable[str] = (SWITCHES, SNAPSHOTS),
         *,
-        on_change: Callable[[Guidance], None] | None = None,
+        on_change: Callable[[ControlState], None] | None = None,
         end_process: Callable[[int], object] = os._exit,
         gone_limit_s: float = GONE_LIMIT_S,
     ) -> None:
         """See Broadcast."""
         super().__init__(
-            *(settings, topics, Directions()),
+            *(settings, topics, ControlStateReducer()),
             on_change=on_change,
             end_process=end_process,
             gone_limit_s=gone_limit_s,
@@ -199,7 +199,7 @@ class Follower(Broadcast[Guidance]):
     def _heard(self) -> str:
         return "what is paused"
 
-    def _say(self, before: Guidance, now: Guidance) -> None:
+    def _say(self, before: ControlState, now: ControlState) -> None:
         if before.paused != now.paused:
             log.info("paused now: %s", ", ".join(sorted(now.paused)) or "nothing")
 
@@ -209,6 +209,6 @@ def follow_pool(
     *,
     end_process: Callable[[int], object] = os._exit,
     gone_limit_s: float = GONE_LIMIT_S,
-) -> Broadcast[Shelf]:
+) -> Broadcast[ApprovedTexts]:
     """The approved texts of an installation's pool; connects nowhere yet. See Broadcast."""
-    return Broadcast(settings, (POOL,), Pool(), end_process=end_process, gone_limit_s=gone_limit_s)
+    return Broadcast(settings, (POOL,), TextPool(), end_process=end_process, gone_limit_s=gone_limit_s)

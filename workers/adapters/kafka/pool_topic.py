@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from workers.adapters.kafka.reader import TopicReader
-from workers.core.generation.pool.entries import POOL, Pool
+from workers.core.generation.pool.entries import POOL, TextPool
 from workers.settings import Settings
 
 
-def read_pool(settings: Settings) -> Pool:
+def read_pool(settings: Settings) -> TextPool:
     """Everything in the pool. Raises Unavailable without a broker, Misconfigured without the topic."""
-    found = Pool()
+    found = TextPool()
     with TopicReader(settings, [POOL]) as reader:
         for record in reader.read_to_end():
             found.take(record)

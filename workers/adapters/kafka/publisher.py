@@ -21,7 +21,7 @@ AUDIT = "audit.trail"
 _TIMEOUT_S = 20.0
 
 
-class Statement(msgspec.Struct, frozen=True):
+class OperatorRecord(msgspec.Struct, frozen=True):
     """One record. It goes to the partition of its key, as the workers' own records do; `value` None = a tombstone."""
 
     topic: str
@@ -37,16 +37,16 @@ def person() -> str:
         return "unknown"
 
 
-def audit(actor: str, action: str, subject: str, detail: str, at: datetime) -> Statement:
+def audit(actor: str, action: str, subject: str, detail: str, at: datetime) -> OperatorRecord:
     """A line of the audit trail: who did what to what, when and why."""
     digest = blake2b("|".join((actor, action, subject, at.isoformat())).encode(), digest_size=16)
     record = AuditRecord(
         audit_id=digest.hexdigest(), actor=actor, action=action, subject=subject, detail=detail, happened_at=at
     )
-    return Statement(AUDIT, subject, record)
+    return OperatorRecord(AUDIT, subject, record)
 
 
-def say(settings: Settings, statements: list[Statement], action: str, cure: str) -> None:
+def publish(settings: Settings, statements: list[OperatorRecord], action: str, cure: str) -> None:
     """Returns when every replica has all records. `action` and `cure` are for the message of a failure.
 
     Raises Unavailable: some of them may be there, so each must be one that can be said again.

@@ -10,7 +10,7 @@ import msgspec
 
 from schemas import codec
 from schemas.messages import Outcome, ReviewVerdict
-from workers.adapters.kafka.publisher import Statement, audit
+from workers.adapters.kafka.publisher import OperatorRecord, audit
 from workers.adapters.kafka.reader import TopicReader
 from workers.core.errors import Misconfigured
 from workers.core.publishing.review_queue import REVIEWS, VERDICTS, Reviewed, queue
@@ -44,10 +44,10 @@ def customer_of(settings: Settings, message_id: str) -> str:
     raise Misconfigured(f"no message {message_id} has ended here.", "is the id whole? `attune why --user U` shows it")
 
 
-def verdict_statements(said: ReviewVerdict) -> list[Statement]:
+def verdict_statements(said: ReviewVerdict) -> list[OperatorRecord]:
     """The verdict under an id of its own, and its line of the audit trail."""
     parts = (said.message_id, said.verdict, said.reviewer, said.decided_at.isoformat())
     verdict_id = blake2b("|".join(parts).encode(), digest_size=16).hexdigest()
     verdict = msgspec.structs.replace(said, verdict_id=verdict_id)
     line = audit(said.reviewer, f"review {said.verdict}", said.message_id, "; ".join(said.reasons), said.decided_at)
-    return [Statement(VERDICTS, said.user_id, verdict), line]
+    return [OperatorRecord(VERDICTS, said.user_id, verdict), line]

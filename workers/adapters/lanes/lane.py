@@ -25,8 +25,8 @@ from workers.adapters.kafka.reader import TopicReader
 from workers.adapters.kafka.topic_ids import is_another
 from workers.adapters.lanes.lane_clock import Ask, LaneClock
 from workers.adapters.lanes.lost_state import proof_of_past
-from workers.adapters.lanes.pacing import Rhythm
-from workers.adapters.lanes.poison_records import Isolated
+from workers.adapters.lanes.pacing import CommitPacing
+from workers.adapters.lanes.poison_records import PoisonRecordGuard
 from workers.adapters.lanes.spec import LaneSpec, TopicPartitionKey
 from workers.adapters.lanes.standby import Standby
 from workers.adapters.lanes.transactions import LaneProducer
@@ -38,8 +38,8 @@ from workers.adapters.state.rocksdb import NoStore, RocksStore
 from workers.core.errors import Fatal, Unavailable
 from workers.core.personalisation.ledger_recovery import Recollection
 from workers.core.stream.dead_letter_limits import Limits
-from workers.core.stream.effects import Effects, LaneCore
-from workers.core.stream.published_ids import Told
+from workers.core.stream.effects import Effects, Processor
+from workers.core.stream.published_ids import PublishedIds
 from workers.core.stream.records import Record, StateStore, append_time_s
 from workers.settings import Settings
 
@@ -120,7 +120,7 @@ class Lane:
         metrics: WorkerMetrics,
         standby: Standby,
         restores: asyncio.Semaphore,
-        rhythm: Rhythm,
+        rhythm: CommitPacing,
         *,
         source_ids: Callable[[], Mapping[str, str]] = dict,
         mapped: Callable[[float], bool] = lambda _horizon_s: True,
@@ -172,7 +172,7 @@ class Lane:
         self._store: RocksStore | None = None
         changelog = settings.topic(spec.changelog) if spec.changelog is not None else None
         self._clock = LaneClock(name, changelog, settings)
-        self._told: Told | None = None
+        self._told: PublishedIds | None = None
         self._recollection = Recollection()
 
     # -- feeding -----------------------------------------------------------------------------------------------------
@@ -310,16 +310,18 @@ class Lane:
             self._pulse.beat(self._part)
         await self._blocking(producer.close)
 
-    def _isolated(self, store: StateStore) -> Isolated:
+    def _isolated(self, store: StateStore) -> PoisonRecordGuard:
         settings, beat = self._settings, partial(self._pulse.beat, self._part)
         limits = Limits(
             raised=settings.raised_ratio,
             raised_in_a_row=settings.raised_in_a_row,
             dead_letters=settings.dead_letter_ratio,
         )
-        return Isolated(self._build_core, store, self._spec.role, limits=limits, blocking=self._blocking, beat=beat)
+        return PoisonRecordGuard(
+            self._build_core, store, self._spec.role, limits=limits, blocking=self._blocking, beat=beat
+        )
 
-    def _build_core(self, store: StateStore) -> LaneCore:
+    def _build_core(self, store: StateStore) -> Processor:
         return self._spec.core(store, self._progress.marker.clock_s)
 
     async def _open(self) -> StateStore:
@@ -404,7 +406,7 @@ class Lane:
             return
         if not failpoints.minds_ledger():
             return
-        told, partitions = Told(), {topic: [self._partition] for topic in self._spec.ledger}
+        told, partitions = PublishedIds(), {topic: [self._partition] for topic in self._spec.ledger}
         with TopicReader(self._settings, self._spec.ledger, partitions=partitions) as reader:
             for record in reader.read_to_end():
                 told.learn(record.topic, record.value)
@@ -475,7 +477,7 @@ class Lane:
 
     # -- one batch ---------------------------------------------------------------------------------------------------
 
-    async def _turn(self, core: Isolated, producer: LaneProducer) -> None:
+    async def _turn(self, core: PoisonRecordGuard, producer: LaneProducer) -> None:
         if not self._waiting and not self._more_due:
             self._arrived.clear()
             with suppress(TimeoutError):

@@ -15,7 +15,7 @@ from workers.adapters.lanes.faust_app import make_app, raw_topic
 from workers.adapters.lanes.faust_transport import LaneTransport
 from workers.adapters.lanes.intake_watch import IntakeWatch
 from workers.adapters.lanes.lane import EVENTS, FetchedRecord, Lane, Positions
-from workers.adapters.lanes.pacing import Rhythm
+from workers.adapters.lanes.pacing import CommitPacing
 from workers.adapters.lanes.spec import LaneSpec, TopicPartitionKey
 from workers.adapters.lanes.standby import Standby
 from workers.adapters.observability.metrics import WorkerMetrics
@@ -56,7 +56,7 @@ class Lanes:
         self._ending: dict[str, asyncio.Task[None]] = {}
         self._positions: Positions | None = None
         self._restores = asyncio.Semaphore(_RESTORES)
-        self._rhythm = Rhythm()
+        self._rhythm = CommitPacing()
         self._intake = IntakeWatch(settings, client_config, metrics)
         self._source_ids = SourceIds(client_config, map(settings.topic, spec.sources))
         self._rejoined_s = float("-inf")

@@ -16,7 +16,7 @@ _SHORTEST_S, _LONGEST_S = 0.004, 0.02
 _NEWS = 0.05
 
 
-class Rhythm:
+class CommitPacing:
     """Shared by the lanes of a process, which tell it of each batch, and by its consumer, which lets records gather."""
 
     def __init__(self) -> None:

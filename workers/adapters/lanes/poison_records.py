@@ -18,7 +18,7 @@ from workers.adapters.process import failpoints
 from workers.core.errors import Fatal, InvalidEvent
 from workers.core.stream.dead_letter_limits import Limits, Tolerance
 from workers.core.stream.dead_letters import dead_letter
-from workers.core.stream.effects import Effects, LaneCore
+from workers.core.stream.effects import Effects, Processor
 from workers.core.stream.records import Record, StateStore
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ async def _here(call: Callable[[], Effects]) -> Effects:
     return call()
 
 
-class Isolated:
+class PoisonRecordGuard:
     """A lane's core that survives records which raise: the others are applied, and each of them is a dead letter.
 
     `build` makes a core from what is committed in `store`; `stage` names who could not use the record.
@@ -52,7 +52,7 @@ class Isolated:
         self._build, self._store, self._stage = build, store, stage
         self._blocking, self._beat = blocking, beat
         self._tolerance = Tolerance(limits or Limits())
-        self._core: LaneCore | None = build(store)
+        self._core: Processor | None = build(store)
 
     async def apply(self, records: list[Record], wall_s: float, *, caught_up: bool) -> Effects:
         """See core.stream.effects.LaneCore. Comes back at once unless a record raises.
@@ -81,8 +81,8 @@ class Isolated:
         """The newest effects are not committed: the next batch begins with what is."""
         self._core = None
 
-    async def _built(self) -> LaneCore:
-        built: list[LaneCore] = []
+    async def _built(self) -> Processor:
+        built: list[Processor] = []
 
         def build() -> Effects:
             built.append(self._build(self._store))

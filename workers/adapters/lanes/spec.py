@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from workers.adapters.state.recovery import IndexOf
-from workers.core.stream.effects import LaneCore
+from workers.core.stream.effects import Processor
 from workers.core.stream.records import StateStore
 from workers.settings import Settings
 
@@ -32,7 +32,7 @@ class LaneSpec(msgspec.Struct, frozen=True, kw_only=True):
     sources: tuple[str, ...]
     changelog: str | None
     lane_of: Callable[[str, int], str]
-    core: Callable[[StateStore, float], LaneCore]
+    core: Callable[[StateStore, float], Processor]
     index_of: IndexOf = lambda _key, _value: []
     paced_by: tuple[str, ...] = ()
     waits_for: str | None = None

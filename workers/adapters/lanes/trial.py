@@ -12,10 +12,10 @@ from heapq import merge
 from workers.adapters.process import failpoints
 from workers.core.errors import Fatal
 from workers.core.partition import keys
-from workers.core.stream.effects import Effects, LaneCore
+from workers.core.stream.effects import Effects, Processor
 from workers.core.stream.records import Record, StateStore
 
-Build = Callable[[StateStore], LaneCore]
+Build = Callable[[StateStore], Processor]
 #: What no record can cause: a broken disk, a state that is damaged, memory that is short. Anything else is a mistake of ours.
 OUTSIDE = (Fatal, OSError, MemoryError)
 #: Of one batch so many records are found at most; what lies behind them comes again.
@@ -59,7 +59,7 @@ def search_in_full(
     return [] if effects is None else [good]
 
 
-def attempt(core: LaneCore, records: list[Record], wall_s: float) -> Effects | None:
+def attempt(core: Processor, records: list[Record], wall_s: float) -> Effects | None:
     """What a core makes of records while nothing else is done; None = it raises, and is of no use any more."""
     try:
         return core.apply(records, wall_s, caught_up=False)
@@ -71,7 +71,7 @@ def attempt(core: LaneCore, records: list[Record], wall_s: float) -> Effects | N
 
 def _longest_good(
     build: Build, layer: StateStore, records: _Watched, wall_s: float, beat: Callable[[], None]
-) -> tuple[int, Effects | None, LaneCore]:
+) -> tuple[int, Effects | None, Processor]:
     """(how many records from the first do not raise, their effects, the core that has them); None = not even none does.
 
     The record that was in hand when it raised is asked first; what raises at the end of a batch is found by halving.

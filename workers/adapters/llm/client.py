@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from workers.adapters.llm import wire
-from workers.adapters.llm.endpoint import Endpoint, Turn
+from workers.adapters.llm.endpoint import Endpoint, Slot
 from workers.adapters.observability.metrics import WorkerMetrics
 from workers.adapters.observability.trace_factory import traces_of
 from workers.adapters.process.clock import monotonic_s
@@ -21,7 +21,7 @@ from workers.core.errors import Misconfigured, Refused, Retryable, Unavailable
 from workers.core.generation.llm import Completion, CompletionRequest, PromptSize
 from workers.core.resilience import load_balancer
 from workers.core.resilience.circuit_breaker import BreakerRule
-from workers.core.resilience.priority_queue import GHOST, ROOM_PER_SLOT, Place, ShedReason, WaitingLine
+from workers.core.resilience.priority_queue import GHOST, ROOM_PER_SLOT, CallQueue, QueuedCall, ShedReason
 from workers.settings import Settings
 
 POLL_S = 2.0
@@ -76,9 +76,9 @@ class OpenAiModel:
         ]
         self._states = [endpoint.state for endpoint in self._endpoints]
         room = ROOM_PER_SLOT * settings.llm_in_flight * len(self._endpoints)
-        self._line = WaitingLine(room if settings.clock == "wall" else None)
+        self._line = CallQueue(room if settings.clock == "wall" else None)
         metrics.watch("llm_waiting", lambda: len(self._line))
-        self._waiting: dict[int, tuple[str, asyncio.Future[Turn]]] = {}
+        self._waiting: dict[int, tuple[str, asyncio.Future[Slot]]] = {}
         self._metrics = metrics
         self._now_s = now_s
         self._poller: asyncio.Task[None] | None = None
@@ -181,7 +181,7 @@ class OpenAiModel:
             await asyncio.sleep(POLL_S)
             await self.poll()
 
-    async def _turn(self, request: CompletionRequest, left_s: float) -> Turn:
+    async def _turn(self, request: CompletionRequest, left_s: float) -> Slot:
         """A place at a server, which the caller releases. Raises Retryable `unavailable` or `shed`."""
         now_s = self._now_s()
         if not self._line and (endpoint := self._choose(request.affinity, now_s)) is not None:
@@ -189,7 +189,7 @@ class OpenAiModel:
         if (pause_s := load_balancer.wait_s(self._states, now_s)) > 0:
             raise _unavailable(pause_s)
         place = self._line.join(request.priority, now_s, left_s)
-        turn: asyncio.Future[Turn] = asyncio.get_running_loop().create_future()
+        turn: asyncio.Future[Slot] = asyncio.get_running_loop().create_future()
         self._waiting[place.number] = request.affinity, turn
         self._next()
         try:
@@ -232,7 +232,7 @@ class OpenAiModel:
         for place, why in self._line.shed(now_s, load_balancer.capacity(self._states, now_s)):
             self._end(place, _Shed(why))
 
-    def _end(self, place: Place, error: Retryable) -> None:
+    def _end(self, place: QueuedCall, error: Retryable) -> None:
         self._line.leave(place)
         turn = self._waiting[place.number][1]
         if not turn.done():

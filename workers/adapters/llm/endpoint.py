@@ -59,13 +59,13 @@ class Endpoint:
         metrics.watch("llm_endpoint_limit", lambda: self.state.limiter.limit, self._label)
         metrics.watch("llm_endpoint_in_flight", lambda: self.state.in_flight, self._label)
 
-    def take(self, now_s: float) -> Turn:
+    def take(self, now_s: float) -> Slot:
         """Counts a call that is about to begin; `release` ends it."""
         token = self.state.breaker.begin(now_s)
         self.state.in_flight += 1
-        return Turn(self, token)
+        return Slot(self, token)
 
-    def release(self, turn: Turn) -> None:
+    def release(self, turn: Slot) -> None:
         """The call is over, or was never made."""
         self.state.in_flight -= 1
         self.state.breaker.abandoned(turn.token, self._now_s())  # no effect when it has said something
@@ -75,7 +75,7 @@ class Endpoint:
         self.state.breaker.trip(self._now_s())
 
     async def call(
-        self, turn: Turn, request: CompletionRequest, ends_at_s: float, expected: str, *, alone: bool
+        self, turn: Slot, request: CompletionRequest, ends_at_s: float, expected: str, *, alone: bool
     ) -> Completion:
         """One call, until `ends_at_s` at most; what it says of the server is kept.
 
@@ -154,14 +154,14 @@ class Endpoint:
         self._list_at_s = min(self._list_at_s, max(now_s, self._listed_at_s + ASK_AGAIN_S))
         return ""
 
-    def _answered(self, turn: Turn, latency_s: float | None) -> None:
+    def _answered(self, turn: Slot, latency_s: float | None) -> None:
         now_s = self._now_s()
         if self.state.breaker.succeeded(turn.token, now_s):
             self.state.limiter.restarted()
         if latency_s is not None:
             self.state.limiter.succeeded(now_s, latency_s, self.state.in_flight)
 
-    def _failed(self, turn: Turn, error: Retryable, given_s: float) -> None:
+    def _failed(self, turn: Slot, error: Retryable, given_s: float) -> None:
         now_s, limiter = self._now_s(), self.state.limiter
         timed_out = error.reason == "timeout"
         if timed_out and given_s < max(TELLING_S, limiter.service_s or 0.0):
@@ -175,7 +175,7 @@ class Endpoint:
         self._metrics.count("llm_calls", self._label, error_type)
 
 
-class Turn(msgspec.Struct, frozen=True, eq=False):
+class Slot(msgspec.Struct, frozen=True, eq=False):
     """One call's place at a server. `token` tells the breaker when it began."""
 
     endpoint: Endpoint

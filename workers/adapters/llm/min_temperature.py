@@ -7,7 +7,7 @@ import msgspec
 from workers.core.generation.llm import Completion, CompletionRequest, LanguageModel, PromptSize
 
 
-class Varied:
+class MinimumTemperature:
     """Implements ports.LanguageModel on another one, so that the same prompt does not always give the same words.
 
     No call samples with a temperature below `least_temperature`; 0 changes nothing.

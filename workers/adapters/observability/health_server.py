@@ -14,7 +14,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
-from workers.adapters.process.liveness import Pulse
+from workers.adapters.process.liveness import Liveness
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -24,14 +24,14 @@ UNWELL_AFTER_S = 5.0
 _REASONS_SHOWN = 8
 
 
-def health(pulse: Pulse) -> tuple[bool, str]:
+def health(pulse: Liveness) -> tuple[bool, str]:
     """Whether the event loop answers, and one line that says so or why not."""
     if pulse.silent_s >= UNWELL_AFTER_S:
         return False, f"the event loop has not answered for {pulse.silent_s:.0f} s"
     return True, "alive"
 
 
-def readiness(pulse: Pulse) -> tuple[bool, str]:
+def readiness(pulse: Liveness) -> tuple[bool, str]:
     """Whether this worker does its share of the work, and one line that says so or what it waits for."""
     alive, why = health(pulse)
     if not alive:
@@ -42,7 +42,7 @@ def readiness(pulse: Pulse) -> tuple[bool, str]:
     return True, "ready"
 
 
-def application(pulse: Pulse, registry: CollectorRegistry) -> WSGIApplication:
+def application(pulse: Liveness, registry: CollectorRegistry) -> WSGIApplication:
     """The three pages: 200, or 503 with the reason; other paths are 404, other methods than GET and HEAD 405."""
     metrics = make_wsgi_app(registry)
     probes = {"/healthz": health, "/readyz": readiness}

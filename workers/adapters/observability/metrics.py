@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from workers.adapters.observability.health_server import application, serve
 from workers.adapters.observability.metric_catalogue import CATALOGUE
-from workers.adapters.process.liveness import Pulse
+from workers.adapters.process.liveness import Liveness
 from workers.core.errors import Misconfigured
 from workers.core.stream.effects import Effects
 
@@ -25,7 +25,7 @@ class WorkerMetrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.pulse = Pulse()
+        self.pulse = Liveness()
         self._counters: dict[str, Counter] = {}
         self._gauges: dict[str, Gauge] = {}
         self._histograms: dict[str, Histogram] = {}

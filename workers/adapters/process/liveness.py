@@ -8,7 +8,7 @@ import itertools
 ASSIGNMENT = "partitions"
 
 
-class Pulse:
+class Liveness:
     """What the parts of a process say of themselves; from any thread, and cheap enough for every batch.
 
     A part that is `working` must `beat` whenever it has moved, until it is `idle`. What a part `awaits` is why the process

@@ -22,7 +22,7 @@ from collections.abc import Callable
 
 from workers.adapters.process import clock
 from workers.adapters.process.exit_codes import Exit
-from workers.adapters.process.liveness import Pulse
+from workers.adapters.process.liveness import Liveness
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class Watchdog:
 
     def __init__(
         self,
-        pulse: Pulse,
+        pulse: Liveness,
         *,
         loop_limit_s: float,
         stall_limit_s: float,

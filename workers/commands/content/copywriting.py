@@ -14,7 +14,7 @@ from schemas.base import GeneratedBy
 from schemas.messages import Candidate, GuardrailVerdict, LlmUsage, MessageRequest, MessageText
 from workers.adapters.llm.client import NoModel, OpenAiModel
 from workers.adapters.llm.language_detector import detector
-from workers.adapters.llm.min_temperature import Varied
+from workers.adapters.llm.min_temperature import MinimumTemperature
 from workers.adapters.observability.metrics import WorkerMetrics
 from workers.adapters.playbook.loader import load_for as load_playbook
 from workers.adapters.process import clock
@@ -119,7 +119,7 @@ async def _write(settings: Settings, playbook: Playbook, requests: list[MessageR
 
     free = asyncio.Semaphore(settings.llm_in_flight)
     model = NoModel() if settings.llm == "off" else OpenAiModel(settings)
-    varied = Varied(model, _LEAST_TEMPERATURE if len(requests) > 1 else 0.0)
+    varied = MinimumTemperature(model, _LEAST_TEMPERATURE if len(requests) > 1 else 0.0)
     words = writer(settings, copy_surfaces.for_copy(playbook), varied, WorkerMetrics())
 
     async def one(request: MessageRequest) -> Candidate:

@@ -10,13 +10,13 @@ import msgspec
 
 from schemas.learning import PoolEntry
 from workers.adapters.kafka.pool_topic import read_pool
-from workers.adapters.kafka.publisher import Statement, audit, person, say
+from workers.adapters.kafka.publisher import OperatorRecord, audit, person, publish
 from workers.adapters.kafka.reader import TopicReader
 from workers.adapters.llm.language_detector import detector
 from workers.adapters.playbook.loader import load_for as load_playbook
 from workers.adapters.process import clock
 from workers.commands.terminal import FAILED, err, one_line_errors, out
-from workers.core.decisioning.control_state import SNAPSHOTS, Directions
+from workers.core.decisioning.control_state import SNAPSHOTS, ControlStateReducer
 from workers.core.errors import Misconfigured
 from workers.core.generation.pool.entries import POOL
 from workers.core.generation.pool.planning import objections
@@ -123,7 +123,7 @@ def _change(settings: Settings, action: str, entry_ids: tuple[str, ...], by: str
         raise Misconfigured(f"the pool has no entry {', '.join(unknown)}.", "`attune pool list` shows them")
     playbook = load_playbook(settings) if action == "approve" else None
     language = detector(playbook.languages) if playbook is not None else None
-    statements: list[Statement] = []
+    statements: list[OperatorRecord] = []
     changed = refused = 0
     for entry in (entries[entry_id] for entry_id in entry_ids):
         now = max(clock.utc_now(), entry.updated_at + timedelta(microseconds=1))
@@ -133,10 +133,10 @@ def _change(settings: Settings, action: str, entry_ids: tuple[str, ...], by: str
         elif entry.status != _BECOMES[action]:
             changed += 1
             after = msgspec.structs.replace(entry, status=_BECOMES[action], reviewer=by, updated_at=now)
-            statements.append(Statement(POOL, entry.entry_id, after))
+            statements.append(OperatorRecord(POOL, entry.entry_id, after))
             statements.append(audit(by, action, f"pool:{entry.entry_id}", reason, now))
     if statements:
-        say(settings, statements, action, _CURE)
+        publish(settings, statements, action, _CURE)
     unchanged = len(entry_ids) - changed - refused
     was = f", {unchanged} were so already" if unchanged else ""
     out.print(f"{changed} {_BECOMES[action]}{was}{f', {refused} refused' if refused else ''}")
@@ -150,7 +150,7 @@ def _losing(settings: Settings) -> frozenset[tuple[str, str, str]]:
     except Misconfigured as error:
         err.print(f"attune: which arms lose is not shown: {error}")
         return frozenset()
-    directions = Directions()
+    directions = ControlStateReducer()
     with TopicReader(settings, [SNAPSHOTS]) as reader:
         for record in reader.read_to_end():
             directions.take(record)

@@ -14,10 +14,10 @@ from rich.table import Table
 
 from schemas.learning import PoolEntry
 from workers.adapters.kafka.pool_topic import read_pool
-from workers.adapters.kafka.publisher import Statement, say
+from workers.adapters.kafka.publisher import OperatorRecord, publish
 from workers.adapters.llm.client import OpenAiModel
 from workers.adapters.llm.language_detector import detector
-from workers.adapters.llm.min_temperature import Varied
+from workers.adapters.llm.min_temperature import MinimumTemperature
 from workers.adapters.observability.metrics import WorkerMetrics
 from workers.adapters.playbook.loader import load_for as load_playbook
 from workers.adapters.process import clock
@@ -27,7 +27,7 @@ from workers.commands.terminal import say as progress
 from workers.core.errors import Misconfigured, Unavailable
 from workers.core.generation.pool import planning
 from workers.core.generation.pool.entries import POOL
-from workers.core.generation.pool.planning import Gap, Wanted
+from workers.core.generation.pool.planning import PoolFilter, PoolGap
 from workers.core.playbook.campaigns import Campaign
 from workers.core.playbook.playbook import Playbook
 from workers.local.installation import Where, installation_options, reachable
@@ -78,7 +78,7 @@ def fill(
         raise Misconfigured("the LLM is off, and only it can fill the pool.", "set ATTUNE_LLM, or --llm")
     playbook = load_playbook(settings)
     chosen = _campaigns(playbook, _names(campaigns))
-    wanted = Wanted(
+    wanted = PoolFilter(
         products=_known("product", _names(products), playbook.products),
         groups=_known("target group", _names(groups), [group.id for group in playbook.audiences.target_groups]),
         languages=_known("language", _names(languages), playbook.languages),
@@ -111,7 +111,7 @@ def fill(
 async def _run(
     settings: Settings,
     playbook: Playbook,
-    gaps: list[Gap],
+    gaps: list[PoolGap],
     count: int,
     in_flight: int,
     least_temperature: float,
@@ -120,14 +120,14 @@ async def _run(
     from workers.main import writer  # noqa: PLC0415 # Faust takes a second to import; --help must not wait for it
 
     async def put(entries: list[PoolEntry]) -> None:
-        statements = [Statement(POOL, entry.entry_id, entry) for entry in entries]
-        await asyncio.to_thread(say, settings, statements, "fill", "say the same again: what is there counts")
+        statements = [OperatorRecord(POOL, entry.entry_id, entry) for entry in entries]
+        await asyncio.to_thread(publish, settings, statements, "fill", "say the same again: what is there counts")
 
     async with OpenAiModel(settings) as model:
         await model.check()
         filling = Filling(
             playbook,
-            writer(settings, playbook, Varied(model, least_temperature), WorkerMetrics()).write,
+            writer(settings, playbook, MinimumTemperature(model, least_temperature), WorkerMetrics()).write,
             put,
             detector(playbook.languages),
             count=count,
@@ -162,7 +162,7 @@ def _campaigns(playbook: Playbook, names: list[str]) -> list[Campaign]:
     return pooled
 
 
-def _written_by_the_model(settings: Settings, gaps: list[Gap]) -> list[Gap]:
+def _written_by_the_model(settings: Settings, gaps: list[PoolGap]) -> list[PoolGap]:
     """Leaves out the languages that the model does not write, and says so."""
     able = list(filter(None, map(str.strip, settings.llm_languages.split(","))))
     foreign = sorted({gap.key.language for gap in gaps if able and gap.key.language not in able})

@@ -13,7 +13,7 @@ from schemas.learning import PoolEntry
 from schemas.messages import Candidate, MessageRequest, MessageText
 from workers.adapters.process import clock
 from workers.core.generation.pool import planning
-from workers.core.generation.pool.planning import Gap
+from workers.core.generation.pool.planning import PoolGap
 from workers.core.guardrails.checks.language import Language
 from workers.core.playbook.playbook import Playbook
 from workers.core.text.similarity import is_near
@@ -68,7 +68,7 @@ class Filling:
         self._stopped = stopped
         self._unanswered = 0
 
-    async def run(self, gaps: Iterable[Gap], started_at: datetime) -> None:
+    async def run(self, gaps: Iterable[PoolGap], started_at: datetime) -> None:
         """Ends when every key has enough, was given up, somebody has asked to stop or the LLM is dead; what is in work is
         finished. The same `started_at` asks for the same words.
 
@@ -81,7 +81,7 @@ class Filling:
         """Whether the LLM has answered nothing for too long."""
         return self._unanswered >= PATIENCE
 
-    async def _fill(self, gap: Gap, started_at: datetime) -> None:
+    async def _fill(self, gap: PoolGap, started_at: datetime) -> None:
         row = self.rows.setdefault((gap.key.campaign_id, gap.key.language, gap.key.channel), Row())
         texts, missing = list(gap.texts), self._count - gap.have
         for round_ in range(_ROUNDS):
@@ -99,7 +99,7 @@ class Filling:
             missing -= len(written)
         row.short += missing > 0
 
-    async def _ask(self, gap: Gap, number: str, row: Row) -> Candidate | None:
+    async def _ask(self, gap: PoolGap, number: str, row: Row) -> Candidate | None:
         async with self._free:
             if self._ended:
                 return None
@@ -119,7 +119,7 @@ class Filling:
         row.output_tokens += candidate.usage.output_tokens
         return candidate
 
-    def _entry(self, gap: Gap, candidate: Candidate, texts: list[MessageText], row: Row) -> PoolEntry | None:
+    def _entry(self, gap: PoolGap, candidate: Candidate, texts: list[MessageText], row: Row) -> PoolEntry | None:
         """The draft; None = its text did not pass, or there is one like it, be it one that a person has rejected."""
         if planning.rejected(candidate):
             self.rejections[candidate.failure] += 1

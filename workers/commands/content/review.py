@@ -11,7 +11,7 @@ import msgspec
 
 from schemas.control import ControlSwitch
 from schemas.messages import MessageText, Review, ReviewVerdict
-from workers.adapters.kafka.publisher import Statement, audit, person, say
+from workers.adapters.kafka.publisher import OperatorRecord, audit, person, publish
 from workers.adapters.kafka.review_topics import VerdictKind, customer_of, read_queue, verdict_statements
 from workers.adapters.llm.language_detector import detector
 from workers.adapters.playbook.loader import load_for as load_playbook
@@ -20,7 +20,7 @@ from workers.commands.content.review_view import as_table, proposals, shown
 from workers.commands.terminal import one_line_errors, out
 from workers.core.decisioning.control_state import SWITCHES, prompt_scope
 from workers.core.errors import Misconfigured
-from workers.core.generation.templates import Situation
+from workers.core.generation.templates import TextContext
 from workers.core.guardrails.check import check
 from workers.core.playbook.playbook import Playbook
 from workers.core.publishing.review_queue import Reviewed
@@ -163,10 +163,10 @@ def trust(settings: Settings, prompt: str, language: str | None, revoke: bool, b
     for one in wanted:
         scope = prompt_scope(one.id, one.language, one.version)
         switch = ControlSwitch(scope=scope, state="running", reason=reason, changed_by=actor, changed_at=now)
-        said.append(Statement(SWITCHES, scope, None if revoke else switch))
+        said.append(OperatorRecord(SWITCHES, scope, None if revoke else switch))
         said.append(audit(actor, "revoke trust" if revoke else "trust", scope, reason, now))
     with reachable(settings) as running:
-        say(running, said, "trust", "say it again")
+        publish(running, said, "trust", "say it again")
     for one in wanted:
         state = "needs a look again" if revoke else "is trusted"
         out.print(f"{one.id} {one.language} ({one.version}) {state}")
@@ -254,7 +254,7 @@ def _write(
         reviewer=opinion.by,
         decided_at=clock.utc_now(),
     )
-    say(settings, verdict_statements(said), "verdict", _CURE)
+    publish(settings, verdict_statements(said), "verdict", _CURE)
 
 
 def _changed(text: MessageText, changes: tuple[str, ...]) -> MessageText:
@@ -275,7 +275,7 @@ def _must_pass(asked: Review, text: MessageText, playbook: Playbook) -> None:
     """Raises Misconfigured with what the guardrails say: personalise would refuse the text for the same reasons."""
     if asked.channel not in playbook.channels:
         raise Misconfigured(f"the playbook has no channel {asked.channel} any more.", "reject the text")
-    about = Situation(language=asked.language, channel=asked.channel, product=asked.product, locale=asked.locale)
+    about = TextContext(language=asked.language, channel=asked.channel, product=asked.product, locale=asked.locale)
     checked = check(text, about, playbook, detector(playbook.languages))
     if failed := [f"{one.name}: {one.detail}" for one in checked if not one.passed]:
         raise Misconfigured(f"the text may not leave: {'; '.join(failed)}.", "correct it")

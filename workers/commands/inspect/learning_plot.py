@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from rich.table import Table
 from rich.text import Text
 
-from workers.core.experimentation.off_policy import Comparison, Point, Refused
+from workers.core.experimentation.off_policy import Comparison, Point, TooFewData
 
 LEARNT, UNIFORM = "green", "bright_black"
 #: Colours of the arms, in the order of their names.
@@ -67,13 +67,13 @@ def colours_of(names: Iterable[str], colours: Sequence[str] = _COLOURS) -> dict[
     return {name: colours[index % len(colours)] for index, name in enumerate(sorted(set(names)))}
 
 
-def sentence(found: Comparison | Refused) -> str:
+def sentence(found: Comparison | TooFewData) -> str:
     """What the comparison says, in plain words.
 
     >>> sentence(Refused(decisions=3, ess=3.0, reason="too few"))
     'whether learning pays cannot be said yet: too few'
     """
-    if isinstance(found, Refused):
+    if isinstance(found, TooFewData):
         return f"whether learning pays cannot be said yet: {found.reason}"
     gain = found.difference
     return (

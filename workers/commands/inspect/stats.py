@@ -18,7 +18,7 @@ from workers.adapters.kafka.reader import TopicReader, other_prefixes
 from workers.adapters.playbook.loader import load_for as load_playbook
 from workers.adapters.state.changelog_reader import LaneStates
 from workers.commands.terminal import Terminal, err, one_line_errors, out
-from workers.core.decisioning.control_state import SNAPSHOTS, Directions, Guidance
+from workers.core.decisioning.control_state import SNAPSHOTS, ControlState, ControlStateReducer
 from workers.core.errors import Misconfigured, Unavailable
 from workers.core.playbook.playbook import Playbook
 from workers.core.reporting import labels as words
@@ -108,10 +108,10 @@ def _playbook(settings: Settings) -> Playbook | None:
         return None
 
 
-def _read(settings: Settings) -> tuple[list[FeedbackMetrics], Guidance]:
+def _read(settings: Settings) -> tuple[list[FeedbackMetrics], ControlState]:
     """The newest record of each key, and the evidence; what is not readable counts nowhere."""
     newest: dict[bytes | None, FeedbackMetrics] = {}
-    directions = Directions()
+    directions = ControlStateReducer()
     with TopicReader(settings, [METRICS, SNAPSHOTS]) as reader:
         for record in reader.read_to_end():
             if record.topic == SNAPSHOTS:

@@ -23,7 +23,7 @@ from workers.core.personalisation.pending import Pending, pending
 from workers.core.playbook.playbook import Playbook
 from workers.core.playbook.policy import Learning
 from workers.core.playbook.time_scaling import accelerate
-from workers.core.reporting.decision_trace import TOPICS, explain, judge, stories, strays
+from workers.core.reporting.decision_trace import TOPICS, build_traces, describe, judge, strays
 from workers.core.reporting.profile_summary import portray
 from workers.local.installation import on_installation, reachable
 from workers.settings import Settings
@@ -52,8 +52,10 @@ def why(settings: Settings, user: str | None, message_id: str | None, as_json: b
     playbook = _playbook(settings)
     with reachable(settings) as running:
         found = _read(running, user, message_id)
-        customers = {user} if user else {story.decision.user_id for story in stories(found.records) if story.decision}
-        told = stories(found.records, _waiting(running, customers, message_id, playbook))
+        customers = (
+            {user} if user else {story.decision.user_id for story in build_traces(found.records) if story.decision}
+        )
+        told = build_traces(found.records, _waiting(running, customers, message_id, playbook))
         silence = _silence(running, user) if user and not as_json and all(one.decision is None for one in told) else []
     judge(told, found.appended_at_s, playbook.policy.learning if playbook is not None else Learning())
     if as_json:
@@ -62,7 +64,7 @@ def why(settings: Settings, user: str | None, message_id: str | None, as_json: b
     if all(story.decision is None for story in told):
         out.lines([_nothing(user, message_id, bool(told))])
     now = clock.utc_now()
-    out.lines(line for story in told for line in explain(story, now))
+    out.lines(line for story in told for line in describe(story, now))
     out.lines(silence)
     out.lines(strays(found.records, told))
     for topic, number in found.unreadable.items():

@@ -9,12 +9,18 @@ from typing import Literal, ParamSpec, TypeVar, Unpack
 import click
 
 from schemas.control import ControlSwitch
-from workers.adapters.kafka.publisher import Statement, audit, person, say
+from workers.adapters.kafka.publisher import OperatorRecord, audit, person, publish
 from workers.adapters.kafka.reader import TopicReader
 from workers.adapters.playbook.loader import load_for as load_playbook
 from workers.adapters.process import clock
 from workers.commands.terminal import err, one_line_errors, out
-from workers.core.decisioning.control_state import EVERYTHING, SWITCHES, Directions, campaign_scope, channel_scope
+from workers.core.decisioning.control_state import (
+    EVERYTHING,
+    SWITCHES,
+    ControlStateReducer,
+    campaign_scope,
+    channel_scope,
+)
 from workers.core.errors import Misconfigured
 from workers.core.reporting.labels import utc
 from workers.local.installation import Where, installation_options, reachable
@@ -112,7 +118,7 @@ def _must_be_known(settings: Settings, campaign: str | None, channel: str | None
 
 
 def _switches(settings: Settings) -> dict[str, ControlSwitch]:
-    directions = Directions()
+    directions = ControlStateReducer()
     with TopicReader(settings, [SWITCHES]) as reader:
         for record in reader.read_to_end():
             directions.take(record)
@@ -131,10 +137,10 @@ def _say(settings: Settings, switch: ControlSwitch) -> None:
     """Writes the switch and its line of the audit trail; returns when every replica has both. Raises Unavailable."""
     action = "pause" if switch.state == "paused" else "resume"
     said = [
-        Statement(SWITCHES, switch.scope, switch),
+        OperatorRecord(SWITCHES, switch.scope, switch),
         audit(switch.changed_by, action, switch.scope, switch.reason, switch.changed_at),
     ]
-    say(settings, said, action, "`attune pause --list` shows what holds; say it again")
+    publish(settings, said, action, "`attune pause --list` shows what holds; say it again")
 
 
 def _is_paused(switch: ControlSwitch | None) -> bool:

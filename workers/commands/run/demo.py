@@ -26,7 +26,7 @@ from workers.commands.inspect.learning_svg import picture as draw
 from workers.commands.run.demo_view import DemoView
 from workers.commands.run.up import ROLES, pid_file
 from workers.commands.terminal import Stop, err, one_line_errors, out, say, stopping
-from workers.core.experimentation.off_policy import Evaluation, Scored, by_arm, compare, series
+from workers.core.experimentation.off_policy import LoggedDecision, LoggedFeedback, by_arm, compare, series
 from workers.core.playbook.playbook import Playbook
 from workers.core.playbook.time_scaling import accelerate
 from workers.core.reporting.run_report import TOPICS, Report, learning
@@ -93,7 +93,7 @@ def demo(
     )
     settings = msgspec.structs.replace(settings, **_free_ports(usual))
     knowledge = accelerate(load_playbook(settings), _SPEEDUP)  # a mistake in it is said before all else
-    evaluation = Evaluation(knowledge.policy.learning.rewards, knowledge.policy.learning.attribution_s)
+    evaluation = LoggedFeedback(knowledge.policy.learning.rewards, knowledge.policy.learning.attribution_s)
     with stopping() as stop, pid_file(settings):
         for leftover in ("kafka", "state", "faust", "logs"):  # each demo begins anew
             shutil.rmtree(Path(settings.data_dir) / leftover, ignore_errors=True)
@@ -110,7 +110,7 @@ def _free_ports(usual: Settings) -> dict[str, int]:
 
 
 def _close(
-    result: dict[str, Any], scored: list[Scored], rng: Random, report: Path | None, picture: Path | None
+    result: dict[str, Any], scored: list[LoggedDecision], rng: Random, report: Path | None, picture: Path | None
 ) -> None:
     """Says what happened and what was learnt; keeps the report and the picture where they are wanted."""
     found = compare(scored, rng)
@@ -133,7 +133,7 @@ def _run(
     stop: Stop,
     knowledge: Playbook,
     shoppers: int,
-    evaluation: Evaluation,
+    evaluation: LoggedFeedback,
     duration: float | None,
     began_s: float,
 ) -> dict[str, Any]:
@@ -196,7 +196,7 @@ def _showing() -> Iterator[Live | None]:
         yield live
 
 
-def _take(record: Record, totals: Report, evaluation: Evaluation) -> None:
+def _take(record: Record, totals: Report, evaluation: LoggedFeedback) -> None:
     """One record of any topic, into the counts and the evaluation."""
     if record.topic == _EVENTS:
         totals.events += 1

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from schemas.messages import Message
 from workers.commands.inspect import learning_plot
-from workers.core.experimentation.off_policy import Evaluation, Point, effective_sample_size, newest_chances, series
+from workers.core.experimentation.off_policy import LoggedFeedback, Point, effective_sample_size, newest_chances, series
 from workers.core.reporting.run_report import Report, percentiles
 
 _NEWEST = 5
@@ -27,7 +27,9 @@ _ANSWERED_AFTER_S = 10.0
 class DemoView:
     """Renders a report and an evaluation; `tick` keeps the event rate of the last seconds."""
 
-    def __init__(self, report: Report, evaluation: Evaluation, metrics: Callable[[], Mapping[str, str | None]]) -> None:
+    def __init__(
+        self, report: Report, evaluation: LoggedFeedback, metrics: Callable[[], Mapping[str, str | None]]
+    ) -> None:
         """`metrics`: where each role serves its metrics; None = it has not said so yet."""
         self._report = report
         self._evaluation = evaluation

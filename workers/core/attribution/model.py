@@ -60,7 +60,7 @@ class Refund(msgspec.Struct, frozen=True, array_like=True):
     cancelled: bool = False
 
 
-class Told(msgspec.Struct, array_like=True):
+class OrderRecord(msgspec.Struct, array_like=True):
     """An order as the event told it and as feedback claimed it; the event's word counts where it says something.
     `refunds`: hash of an event's id → what it took back.
     """
@@ -173,7 +173,7 @@ class Customer(msgspec.Struct, array_like=True):
 
     customer_id: str
     exposures: dict[str, Exposure] = {}
-    orders: dict[str, Told] = {}
+    orders: dict[str, OrderRecord] = {}
     waiting: dict[int, Waiting] = {}
     ended: dict[str, Ended] = {}
     settled: dict[int, float] = {}
@@ -212,20 +212,22 @@ def add_fact(facts: dict[int, Fact], digest: int, fact: Fact) -> bool:
     return True
 
 
-def add_order(orders: dict[str, Told], key: str, *, event: Order | None = None, claim: Order | None = None) -> bool:
+def add_order(
+    orders: dict[str, OrderRecord], key: str, *, event: Order | None = None, claim: Order | None = None
+) -> bool:
     """Adds what an event or a feedback says of an order; False = that changes nothing. The earliest word of each counts."""
-    told = orders.setdefault(key, Told())
+    told = orders.setdefault(key, OrderRecord())
     before = (told.event, told.claim)
     told.event, told.claim = _earlier(told.event, event), _earlier(told.claim, claim)
     _keep_newest(orders)
     return (told.event, told.claim) != before
 
 
-def add_refund(orders: dict[str, Told], key: str, digest: int, refund: Refund) -> Told:
+def add_refund(orders: dict[str, OrderRecord], key: str, digest: int, refund: Refund) -> OrderRecord:
     """Adds what was given back for an order, under the hash of the event's id. Of two that share an id one wins, always the
     same. Returns what is now known of the order.
     """
-    told = orders.setdefault(key, Told())
+    told = orders.setdefault(key, OrderRecord())
     known = told.refunds.get(digest)
     told.refunds[digest] = refund if known is None else min(known, refund, key=_order_of_refund)
     while len(told.refunds) > MAX_REFUNDS:
@@ -260,7 +262,7 @@ def _earlier(one: Order | None, other: Order | None) -> Order | None:
     return min(one, other, key=lambda said: (said.at, -1 if said.amount is None else said.amount, said.currency))
 
 
-def _keep_newest(orders: dict[str, Told]) -> None:
+def _keep_newest(orders: dict[str, OrderRecord]) -> None:
     while len(orders) > MAX_ORDERS:
         del orders[min(orders, key=lambda known: (orders[known].at, known))]
 

@@ -18,7 +18,7 @@ from workers.core.attribution import joins, keys, model, validation
 from workers.core.attribution.aggregates import Sums
 from workers.core.attribution.attribution import contributions
 from workers.core.attribution.model import Customer, Exposure
-from workers.core.attribution.unit_of_work import Memory, Whereabouts, first_exposure
+from workers.core.attribution.unit_of_work import UnitOfWork, Whereabouts, first_exposure
 from workers.core.common.ids import event_hash
 from workers.core.common.timestamps import instant
 from workers.core.errors import InvalidEvent
@@ -37,7 +37,7 @@ REMEMBER_S = 28 * 86_400.0
 _HOUR_S = 3600.0
 
 
-class LearnConfig(msgspec.Struct, frozen=True, kw_only=True):
+class AttributionConfig(msgspec.Struct, frozen=True, kw_only=True):
     """What a lane must know beside its playbook.
 
     `clock` `wall`: time is the wall's; `event`: the newest time of a decision, an outcome or an order (replay). What has
@@ -63,14 +63,14 @@ class LaneState(msgspec.Struct, frozen=True, array_like=True):
 _decode_state = msgspec.msgpack.Decoder(LaneState).decode
 
 
-class Learn:
+class AttributionProcessor:
     """One lane. What `apply` returns must be committed before the next call (core.stream.effects.LaneCore)."""
 
-    def __init__(self, config: LearnConfig, learning: Learning, store: StateStore, clock_s: float = 0.0) -> None:
+    def __init__(self, config: AttributionConfig, learning: Learning, store: StateStore, clock_s: float = 0.0) -> None:
         self._config = config
         self._learning = learning
         self._grace_s = joins.grace_s(learning)
-        self._memory = Memory(store, learning.attribution_s + self._grace_s, config.cache_size)
+        self._memory = UnitOfWork(store, learning.attribution_s + self._grace_s, config.cache_size)
         self._sums = Sums(store, learning)
         stored = store.get(keys.LANE)
         self._state = _decode_state(stored) if stored is not None else LaneState()

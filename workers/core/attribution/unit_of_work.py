@@ -24,7 +24,7 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Whereabouts).decode
 
 
-class Memory:
+class UnitOfWork:
     """Customers stay cached between batches. `keep_s`: an order is known so long, if no exposure needs it longer [s]."""
 
     def __init__(self, store: StateStore, keep_s: float, cache_size: int) -> None:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from schemas.messages import ProductFacts
-from workers.core.common.memoize import remembered
+from workers.core.common.memoize import memoize_by_identity
 from workers.core.playbook.playbook import Playbook
 
 #: What browsers read as something else than it looks: blanks, controls, backslashes, quotes, markup.
@@ -16,7 +16,7 @@ _HOST = re.compile(r"[a-z0-9.-]+")
 _ODD = re.compile(r"[\s\x00-\x20\x7f-\xa0\\\"'<>`{}|^]")
 
 
-@remembered
+@memoize_by_identity
 def hosts(playbook: Playbook) -> tuple[frozenset[str], tuple[str, ...]]:
     """(hosts of the playbook's own products, its `link_hosts`, of which subdomains count too); lower case."""
     urls = (url for product in playbook.products.values() for url in (product.url, product.image_url))

@@ -13,7 +13,7 @@ R = TypeVar("R")
 _MOST = 10_000
 
 
-def remembered(call: Callable[Concatenate[T, P], R]) -> Callable[Concatenate[T, P], R]:
+def memoize_by_identity(call: Callable[Concatenate[T, P], R]) -> Callable[Concatenate[T, P], R]:
     """Asks once per object (the first argument, by identity) and other arguments, which are hashable.
 
     The object must never change, nor may the result. At most 10,000 results are kept, then all are forgotten.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from workers.core.partition import keys
-from workers.core.partition.unit_of_work import Workspace
+from workers.core.partition.unit_of_work import UnitOfWork
 from workers.core.playbook.playbook import Playbook
 
 #: So much may leave at once before the rest waits [s of the rate].
@@ -18,10 +18,10 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(float).decode
 
 
-class Pace:
+class ChannelRateLimiter:
     """The pace of every channel in one lane. What is taken is part of the lane's state."""
 
-    def __init__(self, playbook: Playbook, workspace: Workspace, lanes: int) -> None:
+    def __init__(self, playbook: Playbook, workspace: UnitOfWork, lanes: int) -> None:
         self._workspace = workspace
         self._interval_s = {
             channel.id: lanes / channel.rate_per_s

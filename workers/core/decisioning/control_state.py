@@ -19,7 +19,7 @@ EVERYTHING = "all"
 _PROMPT = "prompt:"
 
 
-class Guidance(msgspec.Struct, frozen=True, kw_only=True):
+class ControlState(msgspec.Struct, frozen=True, kw_only=True):
     """What holds at one moment; never changed afterwards, so that any thread may read it.
 
     `paused`: scopes of control.switches in state paused. `trusted`: those of prompts (prompt_scope) in state running.
@@ -34,10 +34,10 @@ class Guidance(msgspec.Struct, frozen=True, kw_only=True):
 
 
 #: Nothing is paused and nothing has been learnt.
-NOTHING = Guidance()
+NOTHING = ControlState()
 
 
-class Directions:
+class ControlStateReducer:
     """Builds the guidance from records of control.switches and policy.snapshots, in the order of their topics.
 
     Taking the same records again, or only the newest of each key (compaction), leads to the same guidance. `ignored`
@@ -64,7 +64,7 @@ class Directions:
         return self._switches
 
     @property
-    def current(self) -> Guidance:
+    def current(self) -> ControlState:
         """What holds after all records so far; the same object as long as nothing has changed."""
         if self._switched:
             paused = frozenset(scope for scope, switch in self._switches.items() if switch.state == "paused")
@@ -157,7 +157,7 @@ def prompt_scope(prompt: str, language: str, version: str) -> str:
     return f"{_PROMPT}{prompt}/{language}@{version}"
 
 
-def paused_by(guidance: Guidance, campaign_id: str, channel: str | None = None) -> str | None:
+def paused_by(guidance: ControlState, campaign_id: str, channel: str | None = None) -> str | None:
     """The scope that pauses this campaign on this channel (None = on whichever), the widest first; None = nothing does.
 
     >>> paused_by(Guidance(paused=frozenset({"channel:push"})), "welcome", "push")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from workers.core.playbook.policy import Cap
-from workers.core.profile.model import Send
+from workers.core.profile.model import CapReservation
 
 
 def exceeded_cap(
-    sends: list[Send],
+    sends: list[CapReservation],
     caps: list[Cap],
     channel: str,
     category: str,
@@ -38,7 +38,9 @@ def exceeded_cap(
     return None
 
 
-def forget_old_sends(sends: list[Send], caps: list[Cap], now_s: float, open_ids: Collection[str] = ()) -> list[Send]:
+def forget_old_sends(
+    sends: list[CapReservation], caps: list[Cap], now_s: float, open_ids: Collection[str] = ()
+) -> list[CapReservation]:
     """Drops what no cap can count any more."""
     window = max((cap.per_s for cap in caps), default=0.0)
     return [send for send in sends if send.at > now_s - window or send.message_id in open_ids]

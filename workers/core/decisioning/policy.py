@@ -19,7 +19,7 @@ from schemas.base import AbortType
 from schemas.learning import ArmStatistics
 from schemas.messages import PolicyCheck
 from workers.core.decisioning import quiet_hours
-from workers.core.decisioning.control_state import Guidance, paused_by
+from workers.core.decisioning.control_state import ControlState, paused_by
 from workers.core.decisioning.frequency_caps import exceeded_cap
 from workers.core.experimentation import arms, bandit, sampling
 from workers.core.experimentation.arms import Arm
@@ -41,7 +41,7 @@ def at_once(_channel: str) -> float:
     return 0.0
 
 
-class Situation(msgspec.Struct, frozen=True, kw_only=True):
+class DecisionContext(msgspec.Struct, frozen=True, kw_only=True):
     """What a decision is about, beside the profile and the playbook.
 
     `due_at_s`: when the occurrence came about; `late_s`: how long after its time it is decided; `group`: the target group
@@ -56,12 +56,12 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     late_s: float
     group: str
     personalised: bool
-    guidance: Guidance
+    guidance: ControlState
     seed: str
     presumed: Collection[str] = ()
 
 
-class Ruling(msgspec.Struct, kw_only=True):
+class PolicyDecision(msgspec.Struct, kw_only=True):
     """What the policy says, and the checks in their order.
 
     `reason` None = ask for a message on `channel` in the words of `arm`; `shadow` = so that nobody hears it. With
@@ -102,9 +102,9 @@ class Ruling(msgspec.Struct, kw_only=True):
         return self.chances.get(self.variation_id or "", 1.0)
 
 
-def rule(profile: Profile, playbook: Playbook, situation: Situation, room: Room = at_once) -> Ruling:
+def rule(profile: Profile, playbook: Playbook, situation: DecisionContext, room: Room = at_once) -> PolicyDecision:
     """Applies the policy to one occurrence. Pure but for `room`, which takes a place: the caller reserves and records."""
-    ruling = Ruling()
+    ruling = PolicyDecision()
     if not _is_let_out(profile, playbook, situation, ruling):
         return ruling
     channels = _channels(profile, playbook, situation, ruling)
@@ -118,7 +118,7 @@ def rule(profile: Profile, playbook: Playbook, situation: Situation, room: Room 
 # -- may this campaign speak at all ---------------------------------------------------------------------------------------
 
 
-def _is_let_out(profile: Profile, playbook: Playbook, situation: Situation, ruling: Ruling) -> bool:
+def _is_let_out(profile: Profile, playbook: Playbook, situation: DecisionContext, ruling: PolicyDecision) -> bool:
     campaign = situation.campaign
     open_channels = [c for c in campaign.channels if paused_by(situation.guidance, campaign.id, c) is None]
     if not open_channels:
@@ -156,7 +156,7 @@ def outside_rollout(profile: Profile, playbook: Playbook, campaign: Campaign, se
 # -- on which channel -----------------------------------------------------------------------------------------------------
 
 
-def _channels(profile: Profile, playbook: Playbook, situation: Situation, ruling: Ruling) -> list[str]:
+def _channels(profile: Profile, playbook: Playbook, situation: DecisionContext, ruling: PolicyDecision) -> list[str]:
     """The channels on which the message may leave now, in the campaign's order; [] = the ruling says why not."""
     campaign = situation.campaign
     if profile.user_id is None:
@@ -192,7 +192,7 @@ def is_reachable(profile: Profile, channel: str) -> bool:
 
 
 def _under_caps(
-    profile: Profile, playbook: Playbook, situation: Situation, channels: list[str], ruling: Ruling
+    profile: Profile, playbook: Playbook, situation: DecisionContext, channels: list[str], ruling: PolicyDecision
 ) -> list[str]:
     category, shadow, now_s = situation.campaign.category, ruling.shadow, situation.now_s
     full: Cap | None = None
@@ -214,7 +214,7 @@ def _under_caps(
 
 
 def _awake(
-    profile: Profile, playbook: Playbook, situation: Situation, channels: list[str], ruling: Ruling
+    profile: Profile, playbook: Playbook, situation: DecisionContext, channels: list[str], ruling: PolicyDecision
 ) -> list[str]:
     """The channels that are not in their quiet hours."""
     quiet, campaign = playbook.policy.quiet_hours, situation.campaign
@@ -242,7 +242,7 @@ def _awake(
     return awake
 
 
-def _has_room(channel: str, situation: Situation, room: Room, ruling: Ruling) -> bool:
+def _has_room(channel: str, situation: DecisionContext, room: Room, ruling: PolicyDecision) -> bool:
     """Takes a place on the channel; what nobody hears needs none. False = the ruling says until when it waits, or why not."""
     turn_s = situation.now_s if ruling.shadow else room(channel)
     if turn_s <= situation.now_s:
@@ -277,7 +277,7 @@ def _zone(profile: Profile, quiet: QuietHours) -> str | None:
 # -- in which words, and whether at all --------------------------------------------------------------------------------
 
 
-def _choose_words(situation: Situation, playbook: Playbook, ruling: Ruling) -> None:
+def _choose_words(situation: DecisionContext, playbook: Playbook, ruling: PolicyDecision) -> None:
     """Draws the arm. Those for whom nothing may be personalised are no trial: they hear the first arm."""
     campaign, learning = situation.campaign, playbook.policy.learning
     speaking, every = arms.speaking(campaign), arms.names(campaign)
@@ -296,7 +296,7 @@ def _choose_words(situation: Situation, playbook: Playbook, ruling: Ruling) -> N
         ruling.passed("arm", drawn)
 
 
-def _hold_out(profile: Profile, playbook: Playbook, situation: Situation, ruling: Ruling) -> None:
+def _hold_out(profile: Profile, playbook: Playbook, situation: DecisionContext, ruling: PolicyDecision) -> None:
     if ruling.reason is not None or ruling.shadow or situation.campaign.category != MARKETING:
         return
     if sampling.uniform(situation.seed, "holdout", profile.customer_id) < playbook.policy.holdout:

@@ -28,7 +28,7 @@ LEAST_ESS = 30.0
 _Z = 1.96
 
 
-class Scored(msgspec.Struct, frozen=True, kw_only=True):
+class LoggedDecision(msgspec.Struct, frozen=True, kw_only=True):
     """One decision among at least two arms and what it earned; `propensities` of every arm, summing to 1."""
 
     user_id: str
@@ -59,7 +59,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     difference: Estimate
 
 
-class Refused(msgspec.Struct, frozen=True, kw_only=True):
+class TooFewData(msgspec.Struct, frozen=True, kw_only=True):
     """Why there is no comparison."""
 
     decisions: int
@@ -88,7 +88,7 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
     uniform: float
 
 
-class Evaluation:
+class LoggedFeedback:
     """Joins decisions with what became of them. Feed it values of the topics in any order; repetitions change nothing.
 
     Only decisions that chose count: `requested` and `no_action_chosen`, with two arms or more, of a campaign that is not in
@@ -126,12 +126,12 @@ class Evaluation:
             case _:
                 pass
 
-    def scored(self) -> list[Scored]:
+    def scored(self) -> list[LoggedDecision]:
         """Every decision that counts with what it has earned so far, in the order of time."""
         ordered = sorted(self._decisions.values(), key=lambda decision: (decision.decided_at, decision.decision_id))
         converted = self._converted(ordered)
         return [
-            Scored(
+            LoggedDecision(
                 user_id=decision.user_id,
                 campaign_id=decision.campaign_id,
                 target_group=decision.target_group or "",
@@ -167,7 +167,7 @@ class Evaluation:
         return found
 
 
-def compare(scored: Sequence[Scored], rng: Random, resamples: int = 1000) -> Comparison | Refused:
+def compare(scored: Sequence[LoggedDecision], rng: Random, resamples: int = 1000) -> Comparison | TooFewData:
     """Learnt arms against equal chances, with a 95 % bootstrap interval of the difference.
 
     Customers are drawn, not decisions: those of one customer are not independent. Refuses below LEAST_ESS.
@@ -175,7 +175,7 @@ def compare(scored: Sequence[Scored], rng: Random, resamples: int = 1000) -> Com
     ess = effective_sample_size(scored)
     if ess < LEAST_ESS:
         reason = f"the effective sample size is {ess:.1f}, and {LEAST_ESS:g} is the least to go by"
-        return Refused(decisions=len(scored), ess=ess, reason=reason)
+        return TooFewData(decisions=len(scored), ess=ess, reason=reason)
     sums: dict[str, tuple[float, float, float, float]] = {}
     for one in scored:
         weight = one.weight
@@ -199,7 +199,7 @@ def compare(scored: Sequence[Scored], rng: Random, resamples: int = 1000) -> Com
     )
 
 
-def effective_sample_size(scored: Iterable[Scored]) -> float:
+def effective_sample_size(scored: Iterable[LoggedDecision]) -> float:
     """How many equally weighted decisions would be as telling (Kish): square of the sum by the sum of squares."""
     weights = [one.weight for one in scored]
     return sum(weights) ** 2 / sum(weight * weight for weight in weights) if weights else 0.0
@@ -216,7 +216,7 @@ def _difference(sums: Sequence[tuple[float, float, float, float]]) -> float:
 
 
 def series(
-    scored: Sequence[Scored],
+    scored: Sequence[LoggedDecision],
     step_s: float = 5.0,
     window_s: float = 20.0,
     until_s: float = float("inf"),
@@ -238,12 +238,12 @@ def series(
     return points
 
 
-def newest_chances(scored: Iterable[Scored]) -> dict[tuple[str, str], dict[str, float]]:
+def newest_chances(scored: Iterable[LoggedDecision]) -> dict[tuple[str, str], dict[str, float]]:
     """(campaign, target group) → probability of each arm now. `scored` in the order of time."""
     return {(one.campaign_id, one.target_group): one.propensities for one in scored}
 
 
-def by_arm(scored: Sequence[Scored]) -> list[ArmResult]:
+def by_arm(scored: Sequence[LoggedDecision]) -> list[ArmResult]:
     """Mean reward of every arm that was possible, per campaign and target group, with a normal 95 % interval.
 
     Decisions of one customer are not independent: the variance is that of customers' sums.

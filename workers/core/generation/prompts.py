@@ -14,7 +14,7 @@ import msgspec
 from jinja2 import meta
 
 from schemas.messages import MessageRequest, ProductFacts
-from workers.core.common.memoize import remembered
+from workers.core.common.memoize import memoize_by_identity
 from workers.core.generation.llm import ChatMessage
 from workers.core.generation.rendering import ENVIRONMENT, compiled, product_words
 from workers.core.guardrails.trusted_input import context_value
@@ -72,7 +72,7 @@ def _names(source: str) -> frozenset[str]:
     return frozenset(meta.find_undeclared_variables(ENVIRONMENT.parse(source)))
 
 
-@remembered
+@memoize_by_identity
 def _shared_turn(
     playbook: Playbook, source: str, language: str, channel: str, target_group: str, campaign_id: str, tone: str | None
 ) -> str:
@@ -145,7 +145,7 @@ def variables(
     }
 
 
-@remembered
+@memoize_by_identity
 def _of_many(
     playbook: Playbook, language: str, channel: str, target_group: str, campaign_id: str, tone: str | None
 ) -> dict[str, object]:

@@ -17,7 +17,7 @@ from jinja2.runtime import Context
 
 from schemas.messages import ProductFacts
 from workers.core.guardrails.grounding.prices import amount, speakable
-from workers.core.guardrails.trusted_input import MAX_NAME_CHARS, MAX_WORD_CHARS, harmless
+from workers.core.guardrails.trusted_input import MAX_NAME_CHARS, MAX_WORD_CHARS, cleared
 from workers.core.playbook.playbook import Playbook
 from workers.core.text.sanitize import LOOKED_AT, clean
 from workers.core.text.template_sandbox import BoundedEnvironment
@@ -54,9 +54,9 @@ def product_words(playbook: Playbook, language: str, product: ProductFacts, loca
     A name that carries a link, code, instruction, or a word that is banned or against the rules of any market is dropped.
     """
     policy = playbook.policy
-    name = harmless(product.name, MAX_NAME_CHARS, policy)
-    brand = _brand(harmless(product.brand, MAX_WORD_CHARS, policy))
-    category = harmless(_category(playbook, language, product.category), MAX_WORD_CHARS, policy)
+    name = cleared(product.name, MAX_NAME_CHARS, policy)
+    brand = _brand(cleared(product.brand, MAX_WORD_CHARS, policy))
+    category = cleared(_category(playbook, language, product.category), MAX_WORD_CHARS, policy)
     lower = speakable(policy, language, locale, product)
     between = "" if language == "zh" and not brand[-1:].isascii() else " "
     return ProductWords(

@@ -18,7 +18,7 @@ from workers.core.playbook.copy import Template
 from workers.core.playbook.playbook import GENERIC_GROUP, Playbook
 
 
-class Situation(msgspec.Struct, frozen=True, kw_only=True):
+class TextContext(msgspec.Struct, frozen=True, kw_only=True):
     """What guardrails must know of a text that was not asked of a model (guardrails.About)."""
 
     language: str
@@ -48,7 +48,7 @@ def template_text(
             text = render(playbook, template, product_words(playbook, language, known, locale), tone)
         except jinja2.TemplateError:
             continue  # checked with sample data only; the generic one has no data to fail on
-        about = Situation(language=language, channel=channel, product=known, locale=locale)
+        about = TextContext(language=language, channel=channel, product=known, locale=locale)
         if template.target_group is None or passed(check(text, about, playbook)):
             return text, template.version
     return MessageText(), ""

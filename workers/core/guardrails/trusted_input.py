@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import msgspec
 
 from schemas.messages import ProductFacts
-from workers.core.common.memoize import remembered
+from workers.core.common.memoize import memoize_by_identity
 from workers.core.guardrails.checks.brand_safety import unsafe
 from workers.core.guardrails.checks.contact import reach
 from workers.core.guardrails.checks.model_talk import META, ROLE
@@ -69,14 +69,14 @@ def trusted(about: About, playbook: Playbook) -> About:
     product, policy = about.product, playbook.policy
     category = product.category
     if category not in playbook.category_names:
-        category = harmless(re.sub(r"[._/>]+", " ", category), _MAX_CATEGORY_CHARS, policy)
+        category = cleared(re.sub(r"[._/>]+", " ", category), _MAX_CATEGORY_CHARS, policy)
     return _Trusted(
         language=about.language,
         channel=about.channel,
         product=msgspec.structs.replace(
             product,
-            name=harmless(product.name, MAX_NAME_CHARS, policy),
-            brand=harmless(product.brand, MAX_WORD_CHARS, policy),
+            name=cleared(product.name, MAX_NAME_CHARS, policy),
+            brand=cleared(product.brand, MAX_WORD_CHARS, policy),
             category=category,
         ),
         locale=about.locale,
@@ -84,7 +84,7 @@ def trusted(about: About, playbook: Playbook) -> About:
     )
 
 
-def harmless(text: str, max_chars: int, policy: Policy) -> str:
+def cleared(text: str, max_chars: int, policy: Policy) -> str:
     """`clean(text)`, or "" if it carries a link, code, instruction, structure, offer, promise, insult, disguise, a banned word
     or one against the rules of any market.
 
@@ -94,7 +94,7 @@ def harmless(text: str, max_chars: int, policy: Policy) -> str:
     return _judged(policy, text[: LOOKED_AT * max_chars], max_chars)
 
 
-@remembered
+@memoize_by_identity
 def _judged(policy: Policy, text: str, max_chars: int) -> str:
     kept = clean(text, max_chars)
     if not kept or disguised(kept) or _STRUCTURE.search(normalised(text[: 2 * max_chars]).strip()):

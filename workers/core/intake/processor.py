@@ -17,7 +17,7 @@ EVENTS = "customer.events"
 MAX_BATCH_BYTES = 32 << 20
 
 
-class IntakeLane:
+class IntakeProcessor:
     """Stateless; implements core.stream.effects.LaneCore."""
 
     def __init__(self, intake: Intake) -> None:

@@ -17,7 +17,7 @@ from workers.core.stream.effects import Effects
 from workers.core.stream.records import Output, StateStore
 
 
-class Workspace:
+class UnitOfWork:
     """Profiles stay cached between batches; `begin` starts a batch and `finish` turns what changed into effects."""
 
     def __init__(self, store: StateStore, cache_size: int) -> None:

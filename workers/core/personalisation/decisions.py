@@ -11,22 +11,22 @@ from workers.core.catalogue import product_facts
 from workers.core.common import ids
 from workers.core.common.timestamps import instant
 from workers.core.decisioning import frequency_caps, policy
-from workers.core.decisioning.channel_rate import Pace
-from workers.core.decisioning.control_state import Guidance
-from workers.core.decisioning.policy import Ruling, Situation
-from workers.core.partition.unit_of_work import Workspace
-from workers.core.personalisation.requests import Closing
+from workers.core.decisioning.channel_rate import ChannelRateLimiter
+from workers.core.decisioning.control_state import ControlState
+from workers.core.decisioning.policy import DecisionContext, PolicyDecision
+from workers.core.partition.unit_of_work import UnitOfWork
+from workers.core.personalisation.requests import OpenRequests
 from workers.core.playbook.campaigns import Campaign
 from workers.core.playbook.playbook import Playbook
 from workers.core.profile import consent
-from workers.core.profile.model import OpenRequest, Profile, Send
+from workers.core.profile.model import CapReservation, OpenRequest, Profile
 from workers.core.publishing import messages
 from workers.core.triggers import registry
 from workers.core.triggers.base import Occurrence
 from workers.core.triggers.registry import Triggers
 
 
-class Deciding:
+class DecisionMaker:
     """The decisions of one lane. `salt` makes customer_ref a pseudonym, `seed` decides every draw, `presumed` is for
     consent.allows, `guidance` tells what is paused and what was learnt; `closing` ends what is begun here.
     """
@@ -34,11 +34,11 @@ class Deciding:
     def __init__(
         self,
         playbook: Playbook,
-        workspace: Workspace,
+        workspace: UnitOfWork,
         trigger: Triggers,
-        pace: Pace,
-        closing: Closing,
-        guidance: Callable[[], Guidance],
+        pace: ChannelRateLimiter,
+        closing: OpenRequests,
+        guidance: Callable[[], ControlState],
         *,
         salt: str,
         seed: str,
@@ -65,7 +65,7 @@ class Deciding:
         campaign = occurrence.campaign
         profile.sends = frequency_caps.forget_old_sends(profile.sends, self._playbook.policy.caps, now_s, profile.open)
         personalised = consent.may_personalise(profile, now_s)
-        situation = Situation(
+        situation = DecisionContext(
             campaign=campaign,
             decision_id=ids.decision_id(profile.customer_id, campaign.id, occurrence.occurrence_id),
             now_s=now_s,
@@ -84,7 +84,7 @@ class Deciding:
         if ruling.channel is not None and ruling.reason in (None, "holdout"):
             message_id = ids.message_id(profile.customer_id, campaign.id, occurrence.occurrence_id, ruling.channel)
             kind = "shadow" if ruling.shadow else "holdout" if ruling.reason else "message"
-            profile.sends.append(Send(message_id, now_s, ruling.channel, campaign.category, kind))
+            profile.sends.append(CapReservation(message_id, now_s, ruling.channel, campaign.category, kind))
         decision = self._decision(profile, occurrence, situation, ruling, message_id if ruling.asks else None)
         if message_id is not None and ruling.asks:
             self._request(profile, message_id, occurrence, situation, ruling)
@@ -97,7 +97,9 @@ class Deciding:
         if message_id is not None and opened is not None and self._closing.is_templated(opened):
             self._closing.templated(profile, message_id, opened, now_s)
 
-    def _ruling(self, profile: Profile, occurrence: Occurrence, situation: Situation, *, its_turn: bool) -> Ruling:
+    def _ruling(
+        self, profile: Profile, occurrence: Occurrence, situation: DecisionContext, *, its_turn: bool
+    ) -> PolicyDecision:
         objection = occurrence.objection
         if objection is None and not product_facts.speaks_of(occurrence.line.product_id, self._playbook):
             objection = "guardrail", f"nobody has described product {occurrence.line.product_id[:64]} (products.yaml)"
@@ -105,11 +107,11 @@ class Deciding:
             now_s, turn = situation.now_s, self._pace.turn
             room = policy.at_once if its_turn else lambda channel: turn(channel, now_s)
             return policy.rule(profile, self._playbook, situation, room)
-        ruling = Ruling()
+        ruling = PolicyDecision()
         ruling.failed("occasion", *objection)
         return ruling
 
-    def _waits(self, profile: Profile, occurrence: Occurrence, ruling: Ruling) -> bool:
+    def _waits(self, profile: Profile, occurrence: Occurrence, ruling: PolicyDecision) -> bool:
         """Sets the timer of an occurrence that must wait."""
         if ruling.defer_until_s is None:
             return False
@@ -121,7 +123,12 @@ class Deciding:
         return True
 
     def _decision(
-        self, profile: Profile, occurrence: Occurrence, situation: Situation, ruling: Ruling, message_id: str | None
+        self,
+        profile: Profile,
+        occurrence: Occurrence,
+        situation: DecisionContext,
+        ruling: PolicyDecision,
+        message_id: str | None,
     ) -> Decision:
         campaign = occurrence.campaign
         return Decision(
@@ -155,7 +162,12 @@ class Deciding:
         )
 
     def _request(
-        self, profile: Profile, message_id: str, occurrence: Occurrence, situation: Situation, ruling: Ruling
+        self,
+        profile: Profile,
+        message_id: str,
+        occurrence: Occurrence,
+        situation: DecisionContext,
+        ruling: PolicyDecision,
     ) -> None:
         """Asks for the words, and sets the deadline after which the template leaves."""
         campaign, arm, now_s = occurrence.campaign, ruling.arm, situation.now_s
@@ -199,13 +211,13 @@ class Deciding:
                 self._workspace.put("message.requests", profile, request)
 
 
-def _reason(ruling: Ruling) -> AbortType | Literal["requested"]:
+def _reason(ruling: PolicyDecision) -> AbortType | Literal["requested"]:
     """As the ledger has it. Of a campaign in shadow mode nobody hears anything, also where no-send was drawn."""
     if ruling.shadow and ruling.reason in (None, "no_action_chosen"):
         return "shadow"
     return ruling.reason or "requested"
 
 
-def _experiment(campaign: Campaign, ruling: Ruling) -> str | None:
+def _experiment(campaign: Campaign, ruling: PolicyDecision) -> str | None:
     """A campaign's arms are one experiment."""
     return campaign.id if ruling.chances else None

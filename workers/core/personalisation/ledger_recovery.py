@@ -16,7 +16,7 @@ from workers.core.common import ids
 from workers.core.common.timestamps import instant
 from workers.core.partition import keys
 from workers.core.profile import eviction
-from workers.core.profile.model import Profile, Send
+from workers.core.profile.model import CapReservation, Profile
 from workers.core.stream.published_ids import DECISIONS, OUTCOMES
 from workers.core.stream.records import Output
 from workers.core.triggers.registry import done_key
@@ -74,7 +74,7 @@ class Recollection:
             yield Remembered(keys.profile_key(customer_id), eviction.encode_bounded(profile), owed)
 
 
-def _send(decision: Decision, ended: str | None) -> Send | None:
+def _send(decision: Decision, ended: str | None) -> CapReservation | None:
     """The place that it holds in the caps; None = none."""
     kind = _KINDS.get(decision.reason)
     if kind is None or decision.channel is None:
@@ -84,7 +84,7 @@ def _send(decision: Decision, ended: str | None) -> Send | None:
     message_id = decision.message_id or ids.message_id(
         decision.user_id, decision.campaign_id, decision.occurrence_id, decision.channel
     )
-    return Send(message_id, decision.decided_at.timestamp(), decision.channel, decision.category, kind)
+    return CapReservation(message_id, decision.decided_at.timestamp(), decision.channel, decision.category, kind)
 
 
 def _owed(decision: Decision, now_s: float) -> Output:

@@ -17,14 +17,14 @@ from schemas import codec
 from schemas.base import SourceEvent
 from schemas.messages import Candidate, Feedback, ReviewVerdict
 from workers.core.common.timestamps import instant
-from workers.core.decisioning.channel_rate import Pace
-from workers.core.decisioning.control_state import NOTHING, Guidance
+from workers.core.decisioning.channel_rate import ChannelRateLimiter
+from workers.core.decisioning.control_state import NOTHING, ControlState
 from workers.core.errors import InvalidEvent
 from workers.core.partition import keys
-from workers.core.partition.unit_of_work import Workspace
-from workers.core.personalisation.decisions import Deciding
+from workers.core.partition.unit_of_work import UnitOfWork
+from workers.core.personalisation.decisions import DecisionMaker
 from workers.core.personalisation.pending import PendingCounts, encode_counts
-from workers.core.personalisation.requests import DEADLINE, Closing
+from workers.core.personalisation.requests import DEADLINE, OpenRequests
 from workers.core.playbook.playbook import Playbook
 from workers.core.profile import consent, dedupe, public_view
 from workers.core.profile.consent import Rules
@@ -50,7 +50,7 @@ SPIN_S = 1.0
 _END_OF_TIME_S = 4_102_444_800.0  # 2100-01-01
 
 
-class PersonaliseConfig(msgspec.Struct, frozen=True, kw_only=True):
+class PersonalisationConfig(msgspec.Struct, frozen=True, kw_only=True):
     """What a lane must know beside its playbook.
 
     `clock` `wall`: time is the wall's; `event`: time is that of the events (replay), and stands still while words are
@@ -69,25 +69,25 @@ class PersonaliseConfig(msgspec.Struct, frozen=True, kw_only=True):
     cache_size: int = 20_000
 
 
-class Personalise:
+class PersonalisationProcessor:
     """One lane. What `apply` returns must be committed before the next call (core.stream.effects.LaneCore)."""
 
     def __init__(
         self,
-        config: PersonaliseConfig,
+        config: PersonalisationConfig,
         playbook: Playbook,
         store: StateStore,
         clock_s: float = 0.0,
-        guidance: Callable[[], Guidance] = lambda: NOTHING,
+        guidance: Callable[[], ControlState] = lambda: NOTHING,
     ) -> None:
         self._config = config
         self._playbook = playbook
         self._rules = Rules(tuple(playbook.channels), playbook.policy.categories)
         self._groups = Groups(playbook.audiences, features.reader)
         self._triggers = Triggers(playbook)
-        self._workspace = Workspace(store, config.cache_size)
+        self._workspace = UnitOfWork(store, config.cache_size)
         self._by_event = config.clock == "event"
-        self._closing = Closing(
+        self._closing = OpenRequests(
             playbook,
             self._workspace,
             self._triggers,
@@ -96,11 +96,11 @@ class Personalise:
             presumed=config.presumed,
             live=not self._by_event,
         )
-        self._deciding = Deciding(
+        self._deciding = DecisionMaker(
             playbook,
             self._workspace,
             self._triggers,
-            Pace(playbook, self._workspace, config.lanes),
+            ChannelRateLimiter(playbook, self._workspace, config.lanes),
             self._closing,
             guidance,
             salt=config.salt,

@@ -16,13 +16,13 @@ from schemas.messages import Candidate, Message, MessageText, Review, ReviewVerd
 from schemas.topics import message_topic
 from workers.core.common.timestamps import instant
 from workers.core.decisioning import policy
-from workers.core.decisioning.control_state import Guidance
-from workers.core.generation.templates import Situation, template_text
+from workers.core.decisioning.control_state import ControlState
+from workers.core.generation.templates import TextContext, template_text
 from workers.core.guardrails.check import check, passed
 from workers.core.partition import timers
-from workers.core.partition.unit_of_work import Workspace
+from workers.core.partition.unit_of_work import UnitOfWork
 from workers.core.playbook.playbook import Playbook
-from workers.core.profile.model import MAX_SKETCHES, Held, OpenRequest, Profile
+from workers.core.profile.model import MAX_SKETCHES, OpenRequest, PendingText, Profile
 from workers.core.publishing import cancellations, messages, recheck, review_rules
 from workers.core.text import near_duplicates
 from workers.core.triggers.base import Objection
@@ -32,7 +32,7 @@ from workers.core.triggers.registry import Triggers
 DEADLINE = f"{timers.DEADLINE}|"
 
 
-class Closing:
+class OpenRequests:
     """How the open requests of one lane end. `live` False = a replay: it has no people who look, and no backlog when words come,
     because its clock stands still for them; the other arguments are those of Deciding.
 
@@ -42,9 +42,9 @@ class Closing:
     def __init__(
         self,
         playbook: Playbook,
-        workspace: Workspace,
+        workspace: UnitOfWork,
         trigger: Triggers,
-        guidance: Callable[[], Guidance],
+        guidance: Callable[[], ControlState],
         *,
         seed: str,
         presumed: frozenset[str],
@@ -73,7 +73,7 @@ class Closing:
 
     def templated(self, profile: Profile, message_id: str, opened: OpenRequest, now_s: float) -> None:
         """Publishes a provider's template at once: the timer that has decided it opens the gate."""
-        self._leave(profile, message_id, opened, Held(text=MessageText()), now_s)
+        self._leave(profile, message_id, opened, PendingText(text=MessageText()), now_s)
 
     def candidate(self, profile: Profile | None, candidate: Candidate, now_s: float) -> None:
         """The words have come. Those for a request that does not await any (repeated, or too late) change nothing."""
@@ -82,7 +82,7 @@ class Closing:
             self._workspace.count("candidates", "ignored")
             return
         self._workspace.count("candidates", "taken")
-        held = Held(text=candidate.text, candidate=candidate)
+        held = PendingText(text=candidate.text, candidate=candidate)
         why = self._why_review(candidate, opened)
         if why and self._objection(profile, opened, now_s) is None:
             self._ask(profile, candidate.message_id, opened, held, why, now_s)
@@ -142,7 +142,9 @@ class Closing:
             return ""
         return review_rules.why_review(candidate, opened, rules, self._guidance(), self._seed)
 
-    def _ask(self, profile: Profile, message_id: str, opened: OpenRequest, held: Held, why: str, now_s: float) -> None:
+    def _ask(
+        self, profile: Profile, message_id: str, opened: OpenRequest, held: PendingText, why: str, now_s: float
+    ) -> None:
         """Lets the text wait for a verdict."""
         until_s = review_rules.ends_at(opened, self._playbook.policy.review, now_s)
         if until_s <= now_s:
@@ -174,20 +176,20 @@ class Closing:
         self._workspace.put("message.reviews", profile, review)
         self._workspace.count("reviews", "asked")
 
-    def _edited(self, held: Held, opened: OpenRequest, verdict: ReviewVerdict) -> Held | None:
+    def _edited(self, held: PendingText, opened: OpenRequest, verdict: ReviewVerdict) -> PendingText | None:
         """The text as the reviewer would have it; None = the guardrails reject it."""
         if verdict.text is None or held.candidate is None or opened.channel not in self._playbook.channels:
             return None
-        about = Situation(
+        about = TextContext(
             language=opened.language, channel=opened.channel, product=opened.product, locale=opened.locale
         )
         checked = check(verdict.text, about, self._playbook)
         if not passed(checked):
             return None
         candidate = msgspec.structs.replace(held.candidate, verdicts=checked)
-        return Held(text=verdict.text, candidate=candidate, reviewed="edited")
+        return PendingText(text=verdict.text, candidate=candidate, reviewed="edited")
 
-    def _unreviewed(self, opened: OpenRequest, held: Held) -> Held | None:
+    def _unreviewed(self, opened: OpenRequest, held: PendingText) -> PendingText | None:
         """What leaves although nobody has looked in time; None = nothing."""
         match self._playbook.policy.review.on_timeout:
             case "publish":
@@ -199,14 +201,14 @@ class Closing:
                 return None
 
     def _discard_unreviewed(
-        self, profile: Profile, message_id: str, opened: OpenRequest, held: Held, now_s: float
+        self, profile: Profile, message_id: str, opened: OpenRequest, held: PendingText, now_s: float
     ) -> None:
         objection = self._objection(profile, opened, now_s) or ("rejected", "nobody looked at it in time")
         self._end(profile, message_id, opened, held, now_s, objection)
 
     # -- the gate ----------------------------------------------------------------------------------------------------
 
-    def _release(self, profile: Profile, message_id: str, opened: OpenRequest, held: Held, now_s: float) -> None:
+    def _release(self, profile: Profile, message_id: str, opened: OpenRequest, held: PendingText, now_s: float) -> None:
         """A text is ready: it leaves as soon as the gate opens. What must not leave ends at once: that needs no gate."""
         held.released = True
         if (objection := self._objection(profile, opened, now_s)) is not None:
@@ -216,7 +218,7 @@ class Closing:
         else:
             self._leave(profile, message_id, opened, held, now_s)
 
-    def _leave(self, profile: Profile, message_id: str, opened: OpenRequest, held: Held, now_s: float) -> None:
+    def _leave(self, profile: Profile, message_id: str, opened: OpenRequest, held: PendingText, now_s: float) -> None:
         """Publishes or discards what is ready, or lets it wait on until the customer's night is over."""
         objection = self._objection(profile, opened, now_s)
         if objection is None:
@@ -232,7 +234,7 @@ class Closing:
                 objection = "quiet_hours", "it was ready at night, and expires before the morning"
         self._end(profile, message_id, opened, held, now_s, objection)
 
-    def _hold(self, profile: Profile, message_id: str, opened: OpenRequest, held: Held, until_s: float) -> None:
+    def _hold(self, profile: Profile, message_id: str, opened: OpenRequest, held: PendingText, until_s: float) -> None:
         """Lets a text wait until `until_s`; a moment that has come is the next one at which timers fire."""
         self._no_longer_awaited(opened)
         opened.held = held
@@ -245,13 +247,15 @@ class Closing:
         """Ends a request that cannot be ended otherwise: an error of ours. Nothing leaves."""
         opened = profile.open.get(message_id)
         if opened is not None:
-            self._end(profile, message_id, opened, Held(text=MessageText()), now_s, ("stale", "it could not be ended"))
+            self._end(
+                profile, message_id, opened, PendingText(text=MessageText()), now_s, ("stale", "it could not be ended")
+            )
 
-    def _template(self, opened: OpenRequest) -> Held:
+    def _template(self, opened: OpenRequest) -> PendingText:
         """The hand-written words. Empty if the campaign has left the playbook while the request was open."""
         campaign = self._playbook.campaigns.get(opened.campaign_id)
         if campaign is None:
-            return Held(text=MessageText())
+            return PendingText(text=MessageText())
         group = opened.target_group if opened.personalised else None
         text, version = template_text(
             self._playbook,
@@ -263,7 +267,7 @@ class Closing:
             tone=opened.tone,
             locale=opened.locale,
         )
-        return Held(text=text, template_version=version)
+        return PendingText(text=text, template_version=version)
 
     def _objection(self, profile: Profile, opened: OpenRequest, now_s: float) -> Objection | None:
         return recheck.objection(
@@ -275,7 +279,7 @@ class Closing:
         profile: Profile,
         message_id: str,
         opened: OpenRequest,
-        held: Held,
+        held: PendingText,
         now_s: float,
         objection: Objection | None,
     ) -> None:

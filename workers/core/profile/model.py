@@ -72,7 +72,7 @@ class Cart(msgspec.Struct, array_like=True, gc=False):
         return sum(line.price * line.quantity for line in self.lines.values() if line.price is not None)
 
 
-class Looked(msgspec.Struct, array_like=True, gc=False):
+class ProductViews(msgspec.Struct, array_like=True, gc=False):
     """The looks at one product, with what the last of them said of it. `opened_at` names the run: a purchase, or a week
     without a look, begins another. `at` holds the newest MAX_LOOKS looks, oldest first.
     """
@@ -120,7 +120,7 @@ class Consent(msgspec.Struct, array_like=True, frozen=True, gc=False):
     text_version: str = ""
 
 
-class Send(msgspec.Struct, array_like=True, gc=False):
+class CapReservation(msgspec.Struct, array_like=True, gc=False):
     """One message that counts against the caps: reserved at the decision, kept when published, removed when discarded or
     not delivered. `kind` is `message`, `holdout` (a virtual send: it counts like a real one), or `shadow` (it counts only
     against other shadow decisions).
@@ -133,7 +133,7 @@ class Send(msgspec.Struct, array_like=True, gc=False):
     kind: str = "message"
 
 
-class Held(msgspec.Struct, array_like=True, gc=False):
+class PendingText(msgspec.Struct, array_like=True, gc=False):
     """A text that is ready and waits: for a verdict (`reviewed` is "" so far), then for the gate (core.personalisation.requests): until all
     that the customer did is known, and the night is over.
 
@@ -179,7 +179,7 @@ class OpenRequest(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     shadow: bool = False
     held_out: bool = False
     source: SourceEvent | None = None
-    held: Held | None = None
+    held: PendingText | None = None
 
     @property
     def is_ghost(self) -> bool:
@@ -237,7 +237,7 @@ class Profile(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
 
     carts: dict[str, Cart] = {}
     closed_carts: dict[str, float] = {}
-    looked: dict[str, Looked] = {}
+    looked: dict[str, ProductViews] = {}
     visit: Visit | None = None
     purchases: dict[str, Purchase] = {}
     ordered: dict[int, float] = {}
@@ -250,7 +250,7 @@ class Profile(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     target_group: str | None = None
     segments: list[str] = []
 
-    sends: list[Send] = []
+    sends: list[CapReservation] = []
     sent: int = 0
     sketches: list[list[int]] = []
     open: dict[str, OpenRequest] = {}

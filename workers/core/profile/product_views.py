@@ -5,7 +5,16 @@ from __future__ import annotations
 from schemas.base import SourceEvent
 from schemas.events import Properties
 from workers.core.profile.carts import known_price, products_of
-from workers.core.profile.model import MAX_CURRENCY, MAX_LOOKED, MAX_LOOKS, MAX_TEXT, CartLine, Looked, Profile, Visit
+from workers.core.profile.model import (
+    MAX_CURRENCY,
+    MAX_LOOKED,
+    MAX_LOOKS,
+    MAX_TEXT,
+    CartLine,
+    ProductViews,
+    Profile,
+    Visit,
+)
 
 #: After so long without a look at a product, the next one begins another run [s].
 RUN_GAP_S = 7 * 86_400.0
@@ -19,7 +28,7 @@ def fold(profile: Profile, properties: Properties, at_s: float, source: SourceEv
         looked = profile.looked.get(product_id)
         if looked is None or _ended(profile, looked, at_s):
             line = CartLine(product_id, added_at=at_s)
-            looked = profile.looked[product_id] = Looked(at_s, [], line)
+            looked = profile.looked[product_id] = ProductViews(at_s, [], line)
         looked.at = sorted([*looked.at, at_s])[-MAX_LOOKS:]
         if at_s >= looked.at[-1]:
             line = looked.line
@@ -55,7 +64,7 @@ def bought(profile: Profile) -> list[str]:
     return list(profile.looked)
 
 
-def _ended(profile: Profile, looked: Looked, at_s: float) -> bool:
+def _ended(profile: Profile, looked: ProductViews, at_s: float) -> bool:
     """Whether a new look begins another run. A late look belongs to the run that is known."""
     last = looked.at[-1]
     return at_s > last and (at_s - last > RUN_GAP_S or last < (profile.last_order_at or 0.0) <= at_s)

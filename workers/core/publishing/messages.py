@@ -20,7 +20,7 @@ from workers.core.playbook import markets
 from workers.core.playbook.campaigns import Campaign
 from workers.core.playbook.channels import Channel
 from workers.core.playbook.playbook import GENERIC_GROUP, Playbook
-from workers.core.profile.model import Held, OpenRequest, Profile
+from workers.core.profile.model import OpenRequest, PendingText, Profile
 from workers.core.publishing import provider_templates
 from workers.core.text import length_limits
 from workers.core.triggers.base import Objection
@@ -65,7 +65,7 @@ def message(
     profile: Profile,
     message_id: str,
     opened: OpenRequest,
-    held: Held,
+    held: PendingText,
     playbook: Playbook,
     now_s: float,
 ) -> Message | Objection:

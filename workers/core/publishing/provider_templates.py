@@ -13,7 +13,7 @@ import msgspec
 
 from schemas.messages import MessageText, ProductFacts
 from workers.core.generation.rendering import product_words
-from workers.core.generation.templates import Situation
+from workers.core.generation.templates import TextContext
 from workers.core.guardrails.check import check
 from workers.core.playbook.campaigns import Campaign
 from workers.core.playbook.channels import Channel, Param, ProviderTemplate
@@ -85,7 +85,7 @@ def values(
     product: ProductFacts,
 ) -> dict[str, str] | str:
     """The value of every parameter, or (a str) why the template does not fit. No value is ever shortened to fit."""
-    about = Situation(language=template.language, channel=channel.id, product=product)
+    about = TextContext(language=template.language, channel=channel.id, product=product)
     found = {}
     for name, param in template.params.items():
         value = _value(playbook, param, campaign, template.language, target_group, product)

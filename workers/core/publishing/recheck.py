@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from workers.core.decisioning.control_state import Guidance, paused_by
+from workers.core.decisioning.control_state import ControlState, paused_by
 from workers.core.decisioning.policy import is_reachable, outside_rollout
 from workers.core.playbook.playbook import Playbook
 from workers.core.profile import consent
@@ -18,7 +18,7 @@ def objection(
     opened: OpenRequest,
     playbook: Playbook,
     triggers: Triggers,
-    guidance: Guidance,
+    guidance: ControlState,
     now_s: float,
     presumed: Collection[str] = (),
     seed: str = "",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from schemas.messages import Candidate
-from workers.core.decisioning.control_state import Guidance, prompt_scope
+from workers.core.decisioning.control_state import ControlState, prompt_scope
 from workers.core.experimentation import sampling
 from workers.core.playbook.policy import ReviewRules
 from workers.core.profile.model import OpenRequest
@@ -12,7 +12,7 @@ from workers.core.profile.model import OpenRequest
 MARGIN_S = 60.0
 
 
-def why_review(candidate: Candidate, opened: OpenRequest, rules: ReviewRules, guidance: Guidance, seed: str) -> str:
+def why_review(candidate: Candidate, opened: OpenRequest, rules: ReviewRules, guidance: ControlState, seed: str) -> str:
     """Why a person must see this text first, in words for that person; "" = nobody must.
 
     Only a model's own text: templates and texts of the pool are words of people already, and a ghost is heard by nobody.

@@ -41,7 +41,7 @@ TOPICS = (
 )
 
 
-class Story(msgspec.Struct):
+class DecisionTrace(msgspec.Struct):
     """Everything about one trigger occurrence; the parts that did not happen are None or empty.
 
     `pending`: what it waits for now; `decision` is None as long as it waits to be decided. `not_counted`: feedback that counts
@@ -61,17 +61,17 @@ class Story(msgspec.Struct):
     not_counted: dict[str, str] = {}
 
 
-def stories(records: Iterable[object], waiting: Iterable[Pending] = ()) -> list[Story]:
+def build_traces(records: Iterable[object], waiting: Iterable[Pending] = ()) -> list[DecisionTrace]:
     """Puts decoded records together, whatever their order, oldest occurrence first; feedback by its own time, each once.
 
     What is `waiting` stands in the story of its message, or begins one of its own, after the others.
     """
     records = list(records)
-    by_decision: dict[str, Story] = {}
-    by_message: dict[str, Story] = {}
+    by_decision: dict[str, DecisionTrace] = {}
+    by_message: dict[str, DecisionTrace] = {}
     for record in records:
         if isinstance(record, Decision):
-            story = by_decision[record.decision_id] = Story(record)
+            story = by_decision[record.decision_id] = DecisionTrace(record)
             if record.message_id:
                 by_message[record.message_id] = story
     for record in records:
@@ -104,13 +104,13 @@ def stories(records: Iterable[object], waiting: Iterable[Pending] = ()) -> list[
     undecided = []
     for one in waiting:
         if one.message_id is None:
-            undecided.append(Story(pending=one))
+            undecided.append(DecisionTrace(pending=one))
         elif one.message_id in by_message:
             by_message[one.message_id].pending = one
     return [*told, *undecided]
 
 
-def judge(told: Iterable[Story], appended_at_s: Mapping[str, float], learning: Learning) -> None:
+def judge(told: Iterable[DecisionTrace], appended_at_s: Mapping[str, float], learning: Learning) -> None:
     """Notes in each story which feedback counts nowhere; the arguments are those of story_feedback.refused."""
     for story in told:
         if story.decision is not None and story.feedback:
@@ -118,7 +118,7 @@ def judge(told: Iterable[Story], appended_at_s: Mapping[str, float], learning: L
             story.not_counted = feedback_trace.refused(*known, appended_at_s, learning)
 
 
-def strays(records: Iterable[object], told: Iterable[Story]) -> list[str]:
+def strays(records: Iterable[object], told: Iterable[DecisionTrace]) -> list[str]:
     """Feedback about messages of which no story tells, one line each: it counts nowhere."""
     known = {story.decision.message_id for story in told if story.decision is not None}
     foreign = {one.event_id: one for one in records if isinstance(one, Feedback) and one.message_id not in known}
@@ -129,7 +129,7 @@ def strays(records: Iterable[object], told: Iterable[Story]) -> list[str]:
     ]
 
 
-def explain(story: Story, now: Instant | None = None) -> list[str]:
+def describe(story: DecisionTrace, now: Instant | None = None) -> list[str]:
     """The story in sentences, one a line; no word of the inside that a marketer would not know.
 
     `now` tells what is overdue.
@@ -211,7 +211,7 @@ def _candidate(candidate: Candidate) -> list[str]:
     return lines
 
 
-def _reviewed(story: Story) -> list[str]:
+def _reviewed(story: DecisionTrace) -> list[str]:
     """Who was asked to look, why, and what they said."""
     if story.review is None:
         return []
@@ -221,7 +221,7 @@ def _reviewed(story: Story) -> list[str]:
     return lines
 
 
-def _heard(story: Story) -> list[str]:
+def _heard(story: DecisionTrace) -> list[str]:
     """The words, who heard them, and the customer's answer."""
     message = story.message
     if message is None:
@@ -236,7 +236,7 @@ def _heard(story: Story) -> list[str]:
     return [*lines, *(_answers(story) or ["nothing has come back from the sender so far"])]
 
 
-def _answers(story: Story) -> list[str]:
+def _answers(story: DecisionTrace) -> list[str]:
     """What came back, and what of it counts nowhere."""
     lines = []
     for back in story.feedback:

@@ -11,7 +11,7 @@ import msgspec
 from schemas import codec
 from schemas.messages import Decision, Feedback, Message, MessageRequest, Outcome
 from schemas.profiles import ProfileView
-from workers.core.experimentation.off_policy import Comparison, Point, Refused, Scored, by_arm
+from workers.core.experimentation.off_policy import Comparison, LoggedDecision, Point, TooFewData, by_arm
 from workers.core.stream.records import Record
 
 #: The topics that a report reads, by logical name; messages.* come on top, and message.feedback where there is any.
@@ -114,12 +114,14 @@ class Report:
         }
 
 
-def learning(scored: Sequence[Scored], found: Comparison | Refused, points: Sequence[Point]) -> dict[str, Any]:
+def learning(
+    scored: Sequence[LoggedDecision], found: Comparison | TooFewData, points: Sequence[Point]
+) -> dict[str, Any]:
     """What was learnt, ready for JSON: learnt arms against equal chances (or why that is not said), arms, the way there.
 
     `difference` is per decision, with its 95 % interval; `points` become its `series`, in seconds since the first decision.
     """
-    said = {"refused": found.reason} if isinstance(found, Refused) else msgspec.to_builtins(found)
+    said = {"refused": found.reason} if isinstance(found, TooFewData) else msgspec.to_builtins(found)
     return {
         "decisions": found.decisions,
         "ess": found.ess,

@@ -22,7 +22,7 @@ ROOM_PER_SLOT = 16
 ShedReason = Literal["late", "full", "waited"]
 
 
-class Place(msgspec.Struct, eq=False, kw_only=True):
+class QueuedCall(msgspec.Struct, eq=False, kw_only=True):
     """One waiting request. `begins_by_s`: when its call must have begun; `ends_by_s`: when it must have ended [s]."""
 
     priority: int
@@ -45,22 +45,22 @@ def patience_s(priority: int, left_s: float) -> float:
     return left_s * (min(max(priority, GHOST), HIGHEST) + 1) / (HIGHEST + 1)
 
 
-class WaitingLine:
+class CallQueue:
     """All that wait, in order. `room` None: nobody is shed, all wait until their end (a replay, whose time stands still)."""
 
     def __init__(self, room: int | None) -> None:
         self._room = room
-        self._places: list[Place] = []
+        self._places: list[QueuedCall] = []
         self._joined = 0
 
     def __len__(self) -> int:
         return len(self._places)
 
-    def join(self, priority: int, now_s: float, left_s: float) -> Place:
+    def join(self, priority: int, now_s: float, left_s: float) -> QueuedCall:
         """A place in the line for a request that has `left_s` for all: waiting and the call."""
         self._joined += 1
         patience = left_s if self._room is None else patience_s(priority, left_s)
-        place = Place(
+        place = QueuedCall(
             priority=priority,
             begins_by_s=now_s + patience,
             ends_by_s=now_s + left_s,
@@ -69,16 +69,16 @@ class WaitingLine:
         insort(self._places, place, key=lambda waiting: waiting.rank)
         return place
 
-    def leave(self, place: Place) -> None:
+    def leave(self, place: QueuedCall) -> None:
         """Served, shed or gone. May be called twice."""
         if place in self._places:
             self._places.remove(place)
 
-    def first(self) -> Place | None:
+    def first(self) -> QueuedCall | None:
         """Whose turn it is."""
         return self._places[0] if self._places else None
 
-    def shed(self, now_s: float, capacity: Capacity | None) -> list[tuple[Place, ShedReason]]:
+    def shed(self, now_s: float, capacity: Capacity | None) -> list[tuple[QueuedCall, ShedReason]]:
         """Takes out whoever cannot be served in time: position times recent service time, against its patience and its end.
 
         With `capacity` None nothing is known of the servers yet: then only what lies beyond the room goes, the least
@@ -86,8 +86,8 @@ class WaitingLine:
         """
         if self._room is None:
             return []
-        gone: list[tuple[Place, ShedReason]] = [(place, "full") for place in self._places[self._room :]]
-        kept: list[Place] = []
+        gone: list[tuple[QueuedCall, ShedReason]] = [(place, "full") for place in self._places[self._room :]]
+        kept: list[QueuedCall] = []
         for place in self._places[: self._room]:
             if _too_late(place, len(kept), now_s, capacity):
                 gone.append((place, "late"))
@@ -97,7 +97,7 @@ class WaitingLine:
         return gone
 
 
-def _too_late(place: Place, ahead: int, now_s: float, capacity: Capacity | None) -> bool:
+def _too_late(place: QueuedCall, ahead: int, now_s: float, capacity: Capacity | None) -> bool:
     if capacity is None:
         return now_s >= place.begins_by_s
     turn_s = now_s + (ahead + 1) / capacity.calls_per_s

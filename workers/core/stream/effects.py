@@ -40,7 +40,7 @@ class Effects(msgspec.Struct, kw_only=True):
         return not (self.outputs or self.puts or self.index_puts or self.index_deletes)
 
 
-class LaneCore(Protocol):
+class Processor(Protocol):
     """The pure part of a lane. One instance a lane; it may cache what it has read, because a batch whose commit fails
     takes the lane down with it.
     """

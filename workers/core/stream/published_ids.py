@@ -27,7 +27,7 @@ class _Ids(msgspec.Struct):
 _ids = msgspec.json.Decoder(_Ids).decode
 
 
-class Told:
+class PublishedIds:
     """The ids of one lane's ledger, 64 bits of each."""
 
     def __init__(self) -> None:

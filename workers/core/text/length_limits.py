@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from workers.core.common.memoize import remembered
+from workers.core.common.memoize import memoize_by_identity
 from workers.core.playbook.channels import Channel, Maximum
 from workers.core.text import sms
 
@@ -37,7 +37,7 @@ class Room(msgspec.Struct, frozen=True, kw_only=True):
     bound: Bound
 
 
-@remembered
+@memoize_by_identity
 def bounds(channel: Channel, name: str, language: str) -> tuple[Bound, ...]:
     """What limits one field, at most one of each unit; () = nothing does."""
     own = channel.fields.get(name, {}).get(language)
@@ -58,7 +58,7 @@ def bounds(channel: Channel, name: str, language: str) -> tuple[Bound, ...]:
     return tuple(found)
 
 
-@remembered
+@memoize_by_identity
 def room(channel: Channel, name: str, language: str) -> Room | None:
     """The characters that fit whatever they are (for a script of another width: as it is usually written); None = no limit.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from workers.core.playbook.campaigns import BrowseAbandonment, Campaign, RepeatView, Trigger
-from workers.core.profile.model import Looked, OpenRequest, Profile, Visit
+from workers.core.profile.model import OpenRequest, ProductViews, Profile, Visit
 from workers.core.triggers.base import Objection, Occurrence, occurrence_id
 
 
@@ -83,7 +83,7 @@ def _weight(profile: Profile, visit: Visit, product_id: str) -> tuple[int, float
     return visit.looks[product_id], profile.looked[product_id].at[-1], product_id
 
 
-def _about(looked: Looked, campaign: Campaign, key: str, occurrence: str, due_at_s: float) -> Occurrence:
+def _about(looked: ProductViews, campaign: Campaign, key: str, occurrence: str, due_at_s: float) -> Occurrence:
     return Occurrence(
         campaign=campaign,
         key=key,

@@ -246,7 +246,7 @@ def _broken(playbook: Playbook, template: Template) -> Iterator[str]:
         except RenderError as error:
             yield f"Jinja: {error} (with {name})"
             return
-        about = templates.Situation(
+        about = templates.TextContext(
             language=template.language, channel=template.channel, product=product, locale=locale
         )
         known = (sample, text, words.reference_price)
@@ -278,7 +278,7 @@ def _markets(playbook: Playbook, language: str) -> list[tuple[str, str]]:
 
 
 def _verdicts(
-    text: MessageText, about: templates.Situation, playbook: Playbook, *, only_market: bool
+    text: MessageText, about: templates.TextContext, playbook: Playbook, *, only_market: bool
 ) -> list[GuardrailVerdict]:
     """What is wrong; of a text that the other guardrails have seen in another market only what this one says."""
     verdicts = [market_verdict(text, about, playbook)] if only_market else check(text, about, playbook)

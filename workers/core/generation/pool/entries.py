@@ -54,7 +54,7 @@ def key_for(request: MessageRequest) -> Key:
     )
 
 
-class Shelf(msgspec.Struct, frozen=True):
+class ApprovedTexts(msgspec.Struct, frozen=True):
     """The approved entries at one moment, by key, in the order of their ids; never changed afterwards."""
 
     entries: Mapping[Key, tuple[PoolEntry, ...]] = {}
@@ -71,7 +71,7 @@ class Shelf(msgspec.Struct, frozen=True):
             yield left.pop(place)
 
 
-class Pool:
+class TextPool:
     """Builds the shelf from records of copy.pool, in the order of their topic.
 
     The newest word on an entry holds; taking the same records again, or only the newest of each key (compaction), leads to
@@ -83,7 +83,7 @@ class Pool:
         self.ignored = 0
         self._entries: dict[str, PoolEntry] = {}
         self._approved: dict[Key, dict[str, PoolEntry]] = {}
-        self._current = Shelf()
+        self._current = ApprovedTexts()
         self._changed: set[Key] = set()
 
     def take(self, record: Record) -> bool:
@@ -98,7 +98,7 @@ class Pool:
         return self._entries
 
     @property
-    def current(self) -> Shelf:
+    def current(self) -> ApprovedTexts:
         """What is approved after all records so far; the same object as long as nothing has changed."""
         if self._changed:
             shelf = dict(self._current.entries)
@@ -107,7 +107,7 @@ class Pool:
                 if approved := self._approved.get(key):
                     shelf[key] = tuple(entry for _, entry in sorted(approved.items()))
             self._changed = set()
-            self._current = Shelf(shelf)
+            self._current = ApprovedTexts(shelf)
         return self._current
 
     def _take(self, record: Record) -> bool:

@@ -25,7 +25,7 @@ from workers.core.playbook.playbook import Playbook
 _COUNTS = ("draft", "approved")
 
 
-class Gap(msgspec.Struct, frozen=True, kw_only=True):
+class PoolGap(msgspec.Struct, frozen=True, kw_only=True):
     """One key of the pool: it has `have` texts that are approved or wait for it. `texts` are all that it ever had."""
 
     key: Key
@@ -34,7 +34,7 @@ class Gap(msgspec.Struct, frozen=True, kw_only=True):
     texts: tuple[MessageText, ...] = ()
 
 
-class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+class PoolFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which keys are to be filled; empty = all that there are."""
 
     channels: Collection[str] = ()
@@ -43,7 +43,9 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     products: Collection[str] = ()
 
 
-def gaps(playbook: Playbook, campaigns: Iterable[Campaign], wanted: Wanted, entries: Iterable[PoolEntry]) -> list[Gap]:
+def gaps(
+    playbook: Playbook, campaigns: Iterable[Campaign], wanted: PoolFilter, entries: Iterable[PoolEntry]
+) -> list[PoolGap]:
     """Every key that the campaigns can ask for, with what `entries` (the newest of each id) hold for it.
 
     Products are those of the playbook: of others only events know what may be said. Where a channel sends a provider's
@@ -74,7 +76,7 @@ def gaps(playbook: Playbook, campaigns: Iterable[Campaign], wanted: Wanted, entr
                             there = known.get(key, [])
                             have = sum(entry.status in _COUNTS for entry in there)
                             texts = tuple(entry.text for entry in there)
-                            found.append(Gap(key=key, arm=arm, have=have, texts=texts))
+                            found.append(PoolGap(key=key, arm=arm, have=have, texts=texts))
     return found
 
 
@@ -112,7 +114,7 @@ def request_for(
     )
 
 
-def entry_of(playbook: Playbook, gap: Gap, candidate: Candidate, now: datetime) -> PoolEntry:
+def entry_of(playbook: Playbook, gap: PoolGap, candidate: Candidate, now: datetime) -> PoolEntry:
     """A candidate of the LLM as a draft. The product's name becomes a slot; the same text always has the same id."""
     key = gap.key
     text = opened(candidate.text, playbook.products[key.product_id].name.get(key.language, ""))

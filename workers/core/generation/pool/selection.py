@@ -11,7 +11,7 @@ import msgspec
 from schemas import codec
 from schemas.learning import PoolEntry
 from schemas.messages import Candidate, GuardrailVerdict, LlmUsage, MessageRequest, MessageText
-from workers.core.generation.pool.entries import Shelf, key_for
+from workers.core.generation.pool.entries import ApprovedTexts, key_for
 from workers.core.generation.pool.slots import filled, values_for
 from workers.core.guardrails.check import check, passed
 from workers.core.guardrails.checks.duplicate import SAME
@@ -61,7 +61,9 @@ class Pooled:
     Whether this customer was told the same before is looked at each time.
     """
 
-    def __init__(self, playbook: Playbook, shelf: Callable[[], Shelf], language: Language | None = None) -> None:
+    def __init__(
+        self, playbook: Playbook, shelf: Callable[[], ApprovedTexts], language: Language | None = None
+    ) -> None:
         self._playbook = playbook
         self._shelf = shelf
         self._language = language

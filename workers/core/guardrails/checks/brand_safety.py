@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from workers.core.guardrails.grounding.subject import Subject
-from workers.core.guardrails.matching.pattern_table import Screen
+from workers.core.guardrails.matching.pattern_table import PatternTable
 
 #: Kind → (whole words of Latin script, Chinese words).
 UNSAFE = {
@@ -59,7 +59,7 @@ UNSAFE = {
         ),
     ),
 }
-_SCREEN = Screen({kind: rf"\b(?:{latin})\b|{han}" for kind, (latin, han) in UNSAFE.items()})
+_SCREEN = PatternTable({kind: rf"\b(?:{latin})\b|{han}" for kind, (latin, han) in UNSAFE.items()})
 
 
 def brand_safety(subject: Subject) -> str | None:

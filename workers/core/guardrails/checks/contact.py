@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 
 from workers.core.guardrails.grounding.subject import Subject
-from workers.core.guardrails.matching.pattern_table import Screen
+from workers.core.guardrails.matching.pattern_table import PatternTable
 
 #: Top-level domains that are no words of copy may stand apart from their dot: `evil . com`; words only where no sentence begins.
 _APART = r"(?:com|net|org|cn|io|xyz|ru|biz|vip|cc)"
@@ -23,7 +23,7 @@ _CODE = "a coupon code"
 
 
 #: Looked for in the case-folded text.
-_FOLDED = Screen(
+_FOLDED = PatternTable(
     {
         "a link": (
             r"\w\s?:\s?[/\\]{2}|(?<!\w)//?\w{2,}|\\\\\w|\bh\W{0,2}[tx]\W{0,2}[tx]\W{0,2}ps?\b|\bw\W?w\W?w\b"
@@ -57,7 +57,7 @@ _FOLDED = Screen(
     }
 )
 #: Looked for in the text as it is written.
-_CASED = Screen(
+_CASED = PatternTable(
     {
         "a link": rf"(?i:{_LABEL}\.{_TLD}(?![a-z0-9-]))",
         _CODE: (

@@ -8,16 +8,16 @@ from collections import Counter
 from collections.abc import Mapping
 
 from workers.core.guardrails.grounding.subject import About, Subject
-from workers.core.guardrails.matching.pattern_table import Screen
+from workers.core.guardrails.matching.pattern_table import PatternTable
 from workers.core.playbook.playbook import Playbook
 from workers.core.text import length_limits
 
-_PLACEHOLDER = Screen.of(
+_PLACEHOLDER = PatternTable.of(
     r"\{|\}|\[[^\]]*\]?|<<|>>|%\w+%|\bx{3,}\b|\b(?:todo|tbd|lorem ipsum|n/a|null|none|undefined|nan)\b|\b(?:your"
     r"|product|customer|first|brand|company)[ _]name\b"
     r"|(?:产品|客户|用户|品牌|商品|你的)(?:名称|名字)|某某|××+|_{2,}"
 )
-_MARKUP = Screen.of(
+_MARKUP = PatternTable.of(
     r"</?[a-z!][^>]*>?|&(?:[a-z]{2,8}|#x?[0-9a-f]+);|\*\*?|`|\]\(|^[^\S\n]*+(?:#{1,6}|[-*+>]|\d+\.)\s|~~|\\[nrtux\"]|#\w|[<>=]|&#|---",
     re.MULTILINE,
 )

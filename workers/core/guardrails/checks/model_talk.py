@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 from workers.core.guardrails.grounding.subject import Subject
-from workers.core.guardrails.matching.pattern_table import Screen
+from workers.core.guardrails.matching.pattern_table import PatternTable
 
-META = Screen.of(
+META = PatternTable.of(
     r"\bas an? (?:ai|artificial|language model|assistant)\b|language model|\b(?:chatgpt|openai|gpt-?\d|smollm|qwen"
     r"|llama)\b|system prompt"
     r"|(?:ignore|disregard|forget|override)\b.{0,20}\b(?:instruction|prompt|rule|above|previous|prior)s?|\b(?:my"

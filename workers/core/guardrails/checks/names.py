@@ -7,19 +7,19 @@ from functools import lru_cache
 
 from ahocorasick_rs import AhoCorasick
 
-from workers.core.common.memoize import remembered
+from workers.core.common.memoize import memoize_by_identity
 from workers.core.guardrails.grounding.subject import Subject
-from workers.core.guardrails.matching.pattern_table import Screen
+from workers.core.guardrails.matching.pattern_table import PatternTable
 from workers.core.playbook.playbook import Playbook
 from workers.core.playbook.policy import Policy
 from workers.core.text.normalize import normalised
 
-_BRANDS = Screen.of(
+_BRANDS = PatternTable.of(
     r"\b(?:apple|airpods|iphone|ipad|samsung|galaxy|sony|bose|fitbit|garmin|huawei|xiaomi|redmi|honor|oppo|vivo|jbl|beats|sennheiser|philips"
     r"|panasonic|lenovo|asus|acer|google|pixel|microsoft|amazon|nike|adidas|casio|polar|whoop|anker|jabra|nokia|motorola|oneplus|realme)\b"
     r"|苹果|三星|索尼|华为|小米|荣耀|佳明|飞利浦|松下|联想|耐克|阿迪达斯|卡西欧|森海塞尔|谷歌|微软|亚马逊|淘宝|京东|拼多多|抖音"
 )
-_PERSON = Screen.of(r"[\u3400-\u9fff]{1,3}(?:先生|女士|小姐|太太)|\b(?:mr|mrs|ms|dr)\.? [a-z]+")
+_PERSON = PatternTable.of(r"[\u3400-\u9fff]{1,3}(?:先生|女士|小姐|太太)|\b(?:mr|mrs|ms|dr)\.? [a-z]+")
 _GREETING = re.compile(r"\b(?:Hi|Hello|Hey|Dear)[ ,]+([A-Z][a-z]+)\b")
 _ANYONE = frozenset({"there", "friend", "friends", "you", "again", "customer", "customers", "everyone", "all", "team"})
 _WORD = re.compile(r"[A-Z][A-Za-z]+(?:['-][A-Za-z]+)*")
@@ -37,17 +37,17 @@ def banned_words(subject: Subject) -> str | None:
     return f'"{found.group()}" is a banned word' if found else None
 
 
-@remembered
-def banned_by(policy: Policy) -> Screen:
+@memoize_by_identity
+def banned_by(policy: Policy) -> PatternTable:
     """The policy's banned words of all languages."""
     return whole_words(tuple(word for _, words in sorted(policy.banned_words.items()) for word in words))
 
 
 @lru_cache(maxsize=64)
-def whole_words(words: tuple[str, ...]) -> Screen:
+def whole_words(words: tuple[str, ...]) -> PatternTable:
     """Looks for words in a normalised, case-folded text: Latin words match whole, Chinese ones anywhere."""
     folded = sorted({normalised(word).casefold() for word in words}, key=len, reverse=True)
-    return Screen({word: _whole(word) for word in folded})
+    return PatternTable({word: _whole(word) for word in folded})
 
 
 def _whole(word: str) -> str:
@@ -88,7 +88,7 @@ def names(subject: Subject) -> str | None:
     return None
 
 
-@remembered
+@memoize_by_identity
 def _product_names(playbook: Playbook, language: str) -> AhoCorasick:
     """One pass over a text, however many products the playbook has."""
     names = (product.name.get(language, "") for product in playbook.products.values())

@@ -9,14 +9,14 @@ from schemas.messages import ProductFacts
 from workers.core.guardrails.grounding.amount_use import LONGEST_CLAUSE, misused
 from workers.core.guardrails.grounding.amounts import UNCOUNTED, Amount, amounts, bare_values
 from workers.core.guardrails.grounding.subject import Subject
-from workers.core.guardrails.matching.pattern_table import Screen
+from workers.core.guardrails.matching.pattern_table import PatternTable
 
 #: "Under 300 yuan" is true of a price of 299: a round number above it, at most this share away.
 _LONGEST_BELOW = 20  # characters
 _BELOW, _NEAR = re.compile(r"(?:less than|under|below|不到|低于)\s?[a-z¥€$£]{0,4}\s?$"), 0.1
 
 #: Amounts in words that are no numeral.
-_VAGUE = Screen.of(
+_VAGUE = PatternTable.of(
     r"\ban? (?:hour|minute|day|month|year) (?:on|of|to|at) (?:the |a |full )?(?:charg|batter|power)"
     r"|charg\w{0,8}[^,.]{0,20}\ban? (?:hour|minute)\b"
     r"|\b(?:weeks? and a half|(?:for|lasts?|within|in|after) (?:a|one|another) (?:month|year|decade)|fortnights?"

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 
-from workers.core.common.memoize import remembered
+from workers.core.common.memoize import memoize_by_identity
 from workers.core.guardrails.grounding.subject import Subject
-from workers.core.guardrails.matching.pattern_table import Screen
+from workers.core.guardrails.matching.pattern_table import PatternTable
 from workers.core.playbook.playbook import Playbook
 from workers.core.text.normalize import normalised
 
@@ -17,7 +17,7 @@ _FAMILY = (
     "王李张刘陈杨赵吴徐孙朱郭罗郑梁宋唐邓冯韩曹彭蔡潘袁蒋杜苏魏吕丁沈姚卢傅姜崔谭廖汪陆贾韦邱邹孟秦薛阎尹段贺邵钱覃郝龚"
 )
 _NO_NAME = "王者|徐徐|陆续|陈列|段落|贺岁|张开|张弛|汪汪|韩式|韩系|韩版|唐装|宋式|苏打|孙子"
-PERSONAL = Screen.of(
+PERSONAL = PatternTable.of(
     r"\b(?:order|tracking|card|account|passport|id|phone|customer|member) ?(?:no\b\.?|numbers?\b|#|id\b)"
     r"|\bcard ending\b"
     r"|\bcredit card\b|\bpass(?:word|code)s?\b|\bpin code\b|\bsocial security\b|\bssn\b|\bdate of birth\b"
@@ -69,7 +69,7 @@ def leaks(subject: Subject) -> str | None:
     return None
 
 
-@remembered
+@memoize_by_identity
 def _instructions(playbook: Playbook, language: str) -> frozenset[tuple[str, ...]]:
     sources = tuple(prompt.source for (_, spoken), prompt in playbook.prompts.items() if spoken == language)
     return _runs_of_systems(sources, _OF_PROMPT.get(language, _OF_PROMPT_LATIN))

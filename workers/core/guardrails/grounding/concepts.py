@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 
 from workers.core.guardrails.matching.alternatives import alternatives
-from workers.core.guardrails.matching.pattern_table import Screen
+from workers.core.guardrails.matching.pattern_table import PatternTable
 
 _HAN = re.compile(r"[\u3400-\u9fff]")
 _ENDLESS = re.compile(r"\\([wd])([*+])")
@@ -23,7 +23,7 @@ class Concepts:
 
     def __init__(self, table: dict[str, str], grounded_by: dict[str, str] | None = None) -> None:
         self._stated_by = {name: _bounded(pattern) for name, pattern in (table | (grounded_by or {})).items()}
-        self._screen = Screen({name: _of_words(_bounded(pattern)) for name, pattern in table.items()})
+        self._screen = PatternTable({name: _of_words(_bounded(pattern)) for name, pattern in table.items()})
 
     def ungrounded(self, text: str, grounds: str) -> tuple[str, str] | None:
         """(concept, the words found) of the first in a case-folded text that is not in `grounds`; None = all are grounded."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import msgspec
 
 from schemas.messages import ProductFacts
-from workers.core.guardrails.matching.pattern_table import Screen
+from workers.core.guardrails.matching.pattern_table import PatternTable
 from workers.core.guardrails.packs import price_rules
 from workers.core.playbook.markets import market_of
 from workers.core.playbook.policy import Policy
@@ -22,7 +22,7 @@ _MONEY = r"(?:[¥$€£]\s*\d|(?:cny|rmb|usd|eur|gbp) \d|\d[\d.,]{0,24}\s*(?:cny
 _PERCENT = r"(?:%|percent|per cent)"
 _ZHE = r"(?:\d{1,4}(?:\.\d{1,4})?|[一二三四五六七八九]{1,2})\s*折(?![叠腾磨射返])"
 #: Any word that tells a customer of a lower price than before, a sale as well (Commission notice 2021/C 526/02, 1.1).
-ANNOUNCED = Screen.of(
+ANNOUNCED = PatternTable.of(
     rf"\b(?:was|were|previously|formerly|originally|used to (?:be|cost)|instead of|rather than|regularly)"
     rf" (?:only |just )?{_MONEY}"
     r"|\b(?:was|were) (?:only |just )?\d[\d.,]*\b.{0,20}\bnow\b.{0,12}\d"

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import msgspec
 
-from workers.core.common.memoize import remembered
+from workers.core.common.memoize import memoize_by_identity
 from workers.core.guardrails.grounding.amounts import bare_words
 from workers.core.guardrails.grounding.lexicon import grammar, lexicon
 from workers.core.guardrails.grounding.subject import Subject
@@ -41,7 +41,7 @@ def own_words(subject: Subject) -> Words:
     return _own_words(language, subject.grounds, tuple(playbook.policy.neutral_words.get(language, ())), said)
 
 
-@remembered
+@memoize_by_identity
 def _said(playbook: Playbook, language: str) -> tuple[str, ...]:
     """What the marketer says of groups, goals and tones."""
     texts = [text for group in playbook.audiences.target_groups for text in (group.angle, group.name)]

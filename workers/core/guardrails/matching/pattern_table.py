@@ -16,7 +16,7 @@ import msgspec
 from ahocorasick_rs import AhoCorasick
 
 from workers.core.guardrails.matching.alternatives import flat, letter_first
-from workers.core.guardrails.matching.required_literals import START, folded, needed_besides, needed_words
+from workers.core.guardrails.matching.required_literals import START, folded, needed_besides, required_literals
 
 
 class _Alternatives(msgspec.Struct, frozen=True):
@@ -33,7 +33,7 @@ class _Alternatives(msgspec.Struct, frozen=True):
     automaton: AhoCorasick
 
 
-class Screen:
+class PatternTable:
     """A table of name → pattern. Patterns have no groups that anybody asks for, and no references to groups.
 
     >>> screen = Screen({"money": r"\\bcash\\b|\\bcoupons?", "time": r"now|soon"})
@@ -45,7 +45,7 @@ class Screen:
         self._names, self._patterns, self._flags = tuple(table), tuple(table.values()), flags
 
     @classmethod
-    def of(cls, pattern: str, flags: re.RegexFlag = re.NOFLAG) -> Screen:
+    def of(cls, pattern: str, flags: re.RegexFlag = re.NOFLAG) -> PatternTable:
         """A table of one pattern."""
         return cls({"": pattern}, flags)
 
@@ -105,7 +105,7 @@ class Screen:
         table = [(place, part) for place, pattern in enumerate(self._patterns) for part in flat(pattern)]
         always, anywhere, at_start = list[int](), dict[str, list[int]](), dict[str, list[int]]()
         for number, (_, source) in enumerate(table):
-            needed = needed_words(source, self._flags)
+            needed = required_literals(source, self._flags)
             if not needed:
                 always.append(number)
             for word in needed:

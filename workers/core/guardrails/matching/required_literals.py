@@ -37,7 +37,7 @@ def folded(text: str) -> str:
     return text.lower() if text.isascii() else text.replace("İ", "i").casefold().replace("ı", "i")
 
 
-def needed_words(pattern: str, flags: re.RegexFlag = re.NOFLAG) -> frozenset[str]:
+def required_literals(pattern: str, flags: re.RegexFlag = re.NOFLAG) -> frozenset[str]:
     r"""Folded words of which every text has one that the pattern matches; empty = none can be named.
 
     Before a word with a leading "\b" stands no small Latin letter.

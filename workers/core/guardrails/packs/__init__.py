@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import msgspec
 
-from workers.core.guardrails.matching.pattern_table import Screen
+from workers.core.guardrails.matching.pattern_table import PatternTable
 from workers.core.guardrails.packs import cn, eu, gb, medical, us
 from workers.core.guardrails.packs.rules import Pack, PriceRule, Rule
 
@@ -55,6 +55,6 @@ def price_rules(pack_ids: Iterable[str]) -> list[tuple[str, PriceRule]]:
 
 
 @lru_cache(maxsize=64)
-def _rules(pack_ids: tuple[str, ...]) -> tuple[dict[str, Rule], Screen]:
+def _rules(pack_ids: tuple[str, ...]) -> tuple[dict[str, Rule], PatternTable]:
     rules = {f"{pack.id}.{rule.id}": rule for pack in map(PACKS.__getitem__, pack_ids) for rule in pack.rules}
-    return rules, Screen({name: rule.pattern for name, rule in rules.items()})
+    return rules, PatternTable({name: rule.pattern for name, rule in rules.items()})
