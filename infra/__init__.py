@@ -1,0 +1,1 @@
+"""Servers of the embedded installation and files for deployment."""

@@ -1,0 +1,1 @@
+"""A real Kafka broker as a Java process of ours."""

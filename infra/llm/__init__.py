@@ -1,0 +1,1 @@
+"""The embedded LLM server, and how a server is found or started."""

@@ -1,0 +1,1 @@
+"""vLLM's CPU build as a local server."""

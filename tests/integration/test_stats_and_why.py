@@ -31,11 +31,11 @@ from workers.adapters.state.changelog_reader import CHANGELOG as LANE_STATE
 from workers.adapters.state.changelog_reader import LaneStates
 from workers.commands.inspect.stats import METRICS, stats
 from workers.commands.inspect.why import why
+from workers.core.common import timestamps
 from workers.core.decisioning.control_state import SNAPSHOTS
 from workers.core.personalisation.pending import encode_counts
 from workers.core.profile import model as profiles
 from workers.core.profile.model import Cart, CartLine, OpenRequest, PendingText, Profile
-from workers.core.reporting import labels as words
 from workers.settings import Settings, to_environment
 
 pytestmark = pytest.mark.kafka
@@ -197,7 +197,7 @@ def test_why_tells_what_waits_and_until_when(settings: Settings) -> None:
     assert ana.startswith(
         "Nothing is decided for customer ana yet; this waits:\n"
         "not decided yet, cart-abandonment: left a cart alone (c1)\n"
-        f"  waits until {words.local(SOON, 'Europe/Berlin')} for the end of the customer's quiet hours"
+        f"  waits until {timestamps.local(SOON, 'Europe/Berlin')} for the end of the customer's quiet hours"
     )
     decision = Decision(
         decision_id="d1",

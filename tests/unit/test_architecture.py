@@ -13,44 +13,384 @@ from workers.adapters.observability.metric_catalogue import CATALOGUE
 
 ROOT = Path(__file__).resolve().parents[2]
 
-#: package → what it may import of ours; the longest matching package of a module counts
-MAY_IMPORT = {
-    "schemas": {"schemas"},
-    "workers.core.errors": set(),
-    "workers.core.stream.records": {"schemas"},
+#: folder → the other folders of ours that its modules may import; a module at the top of `workers` stands for itself
+MAY_IMPORT: dict[str, set[str]] = {
+    # -- The contract, and what everything may read
+    "schemas": set(),
     "workers.secrets": set(),
-    "workers.settings": {"workers.core.errors", "workers.secrets"},
-    # Other teams copy it: nothing else of ours may be needed.
-    "workers.delivery": {"schemas", "workers.delivery"},
-    "workers.core": {"schemas", "workers.core", "workers.core.stream.records", "workers.core.errors"},
-    "workers.adapters": {
+    "workers.private_files": set(),
+    "workers.settings": {"workers.core", "workers.secrets"},
+    # -- The pure core: from the rooms that know nothing to those that know most
+    "workers.core": set(),
+    "workers.core.common": set(),
+    "workers.core.guardrails.grounding.lexicon": set(),
+    "workers.core.guardrails.matching": set(),
+    "workers.core.playbook": {"schemas"},
+    "workers.core.resilience": set(),
+    "workers.core.experimentation": {"schemas", "workers.core.playbook"},
+    "workers.core.guardrails.packs": {"workers.core.guardrails.matching"},
+    "workers.core.intake.canonical": {"schemas", "workers.core"},
+    "workers.core.profile": {"schemas", "workers.core.common", "workers.core.playbook"},
+    "workers.core.stream": {"schemas", "workers.core", "workers.core.common"},
+    "workers.core.text": {"schemas", "workers.core.common", "workers.core.playbook"},
+    "workers.core.attribution": {
         "schemas",
-        "workers.delivery",
-        "workers.adapters",
         "workers.core",
-        "workers.core.stream.records",
-        "workers.core.errors",
+        "workers.core.common",
+        "workers.core.experimentation",
+        "workers.core.playbook",
+        "workers.core.profile",
+        "workers.core.stream",
+    },
+    "workers.core.catalogue": {"schemas", "workers.core.common", "workers.core.playbook", "workers.core.profile"},
+    "workers.core.guardrails.grounding": {
+        "schemas",
+        "workers.core.common",
+        "workers.core.guardrails.grounding.lexicon",
+        "workers.core.guardrails.matching",
+        "workers.core.guardrails.packs",
+        "workers.core.playbook",
+        "workers.core.text",
+    },
+    "workers.core.intake.formats": {"schemas", "workers.core.intake.canonical", "workers.core.stream"},
+    "workers.core.partition": {"schemas", "workers.core.profile", "workers.core.stream"},
+    "workers.core.segments": {"schemas", "workers.core.playbook", "workers.core.profile"},
+    "workers.core.simulation": {"schemas", "workers.core.common", "workers.core.experimentation"},
+    "workers.core.decisioning": {
+        "schemas",
+        "workers.core.experimentation",
+        "workers.core.partition",
+        "workers.core.playbook",
+        "workers.core.profile",
+        "workers.core.stream",
+    },
+    "workers.core.guardrails.checks": {
+        "schemas",
+        "workers.core.common",
+        "workers.core.guardrails.grounding",
+        "workers.core.guardrails.matching",
+        "workers.core.guardrails.packs",
+        "workers.core.playbook",
+        "workers.core.text",
+    },
+    "workers.core.intake": {
+        "schemas",
+        "workers.core",
+        "workers.core.common",
+        "workers.core.intake.canonical",
+        "workers.core.intake.formats",
+        "workers.core.stream",
+    },
+    "workers.core.triggers": {
+        "schemas",
+        "workers.core.catalogue",
+        "workers.core.common",
+        "workers.core.partition",
+        "workers.core.playbook",
+        "workers.core.profile",
+    },
+    "workers.core.guardrails": {
+        "schemas",
+        "workers.core.common",
+        "workers.core.guardrails.checks",
+        "workers.core.guardrails.grounding",
+        "workers.core.guardrails.packs",
+        "workers.core.playbook",
+        "workers.core.text",
+    },
+    "workers.core.generation": {
+        "schemas",
+        "workers.core.catalogue",
+        "workers.core.common",
+        "workers.core.experimentation",
+        "workers.core.guardrails",
+        "workers.core.guardrails.checks",
+        "workers.core.guardrails.grounding",
+        "workers.core.playbook",
+        "workers.core.profile",
+        "workers.core.resilience",
+        "workers.core.text",
+    },
+    "workers.core.generation.evaluation": {
+        "schemas",
+        "workers.core.experimentation",
+        "workers.core.guardrails",
+        "workers.core.guardrails.checks",
+        "workers.core.playbook",
+    },
+    "workers.core.generation.pool": {
+        "schemas",
+        "workers.core.catalogue",
+        "workers.core.experimentation",
+        "workers.core.generation",
+        "workers.core.guardrails",
+        "workers.core.guardrails.checks",
+        "workers.core.playbook",
+        "workers.core.stream",
+        "workers.core.text",
+    },
+    "workers.core.publishing": {
+        "schemas",
+        "workers.core.catalogue",
+        "workers.core.common",
+        "workers.core.decisioning",
+        "workers.core.experimentation",
+        "workers.core.generation",
+        "workers.core.guardrails",
+        "workers.core.playbook",
+        "workers.core.profile",
+        "workers.core.text",
+        "workers.core.triggers",
+    },
+    "workers.core.personalisation": {
+        "schemas",
+        "workers.core",
+        "workers.core.catalogue",
+        "workers.core.common",
+        "workers.core.decisioning",
+        "workers.core.generation",
+        "workers.core.guardrails",
+        "workers.core.partition",
+        "workers.core.playbook",
+        "workers.core.profile",
+        "workers.core.publishing",
+        "workers.core.segments",
+        "workers.core.stream",
+        "workers.core.text",
+        "workers.core.triggers",
+    },
+    "workers.core.reporting": {
+        "schemas",
+        "workers.core",
+        "workers.core.attribution",
+        "workers.core.common",
+        "workers.core.experimentation",
+        "workers.core.personalisation",
+        "workers.core.playbook",
+        "workers.core.profile",
+        "workers.core.stream",
+    },
+    # -- What touches the outside
+    "workers.adapters": {
+        "workers.core",
+        "workers.delivery",
+        "workers.delivery.transports",
         "workers.secrets",
         "workers.settings",
-        "infra",
     },
+    "workers.adapters.kafka": {
+        "schemas",
+        "workers.adapters.process",
+        "workers.core",
+        "workers.core.decisioning",
+        "workers.core.generation.pool",
+        "workers.core.publishing",
+        "workers.core.stream",
+        "workers.secrets",
+        "workers.settings",
+    },
+    "workers.adapters.lanes": {
+        "schemas",
+        "workers.adapters.kafka",
+        "workers.adapters.observability",
+        "workers.adapters.process",
+        "workers.adapters.state",
+        "workers.core",
+        "workers.core.common",
+        "workers.core.partition",
+        "workers.core.personalisation",
+        "workers.core.stream",
+        "workers.secrets",
+        "workers.settings",
+    },
+    "workers.adapters.llm": {
+        "workers.adapters.observability",
+        "workers.adapters.process",
+        "workers.core",
+        "workers.core.generation",
+        "workers.core.guardrails.checks",
+        "workers.core.resilience",
+        "workers.delivery",
+        "workers.secrets",
+        "workers.settings",
+    },
+    "workers.adapters.observability": {
+        "workers.adapters.process",
+        "workers.core",
+        "workers.core.generation",
+        "workers.core.stream",
+        "workers.secrets",
+        "workers.settings",
+    },
+    "workers.adapters.playbook": {
+        "schemas",
+        "workers.adapters.playbook.checks",
+        "workers.adapters.playbook.documents",
+        "workers.core",
+        "workers.core.playbook",
+        "workers.private_files",
+        "workers.settings",
+    },
+    "workers.adapters.playbook.checks": {
+        "schemas",
+        "workers.adapters.playbook.documents",
+        "workers.core.catalogue",
+        "workers.core.experimentation",
+        "workers.core.generation",
+        "workers.core.guardrails",
+        "workers.core.guardrails.packs",
+        "workers.core.playbook",
+        "workers.core.publishing",
+        "workers.core.segments",
+        "workers.core.text",
+        "workers.core.triggers",
+    },
+    "workers.adapters.playbook.documents": {"schemas", "workers.core.playbook"},
+    "workers.adapters.process": {"workers.core", "workers.core.stream"},
+    "workers.adapters.sources": {
+        "schemas",
+        "workers.adapters.kafka",
+        "workers.adapters.process",
+        "workers.core",
+        "workers.core.intake",
+        "workers.core.intake.canonical",
+        "workers.core.intake.formats",
+        "workers.core.personalisation",
+        "workers.core.simulation",
+        "workers.core.stream",
+        "workers.settings",
+    },
+    "workers.adapters.state": {
+        "workers.adapters.kafka",
+        "workers.adapters.process",
+        "workers.core",
+        "workers.core.partition",
+        "workers.core.personalisation",
+        "workers.core.profile",
+        "workers.private_files",
+        "workers.settings",
+    },
+    # -- Other teams copy it: nothing else of ours may be needed
+    "workers.delivery": {"schemas"},
+    "workers.delivery.transports": {"schemas", "workers.delivery"},
+    # -- What runs
     "workers.roles": {
         "schemas",
-        "workers.roles",
-        "workers.delivery",
         "workers.adapters",
+        "workers.adapters.kafka",
+        "workers.adapters.lanes",
+        "workers.adapters.observability",
+        "workers.adapters.process",
         "workers.core",
-        "workers.core.stream.records",
-        "workers.core.errors",
-        "workers.secrets",
+        "workers.core.attribution",
+        "workers.core.decisioning",
+        "workers.core.generation",
+        "workers.core.generation.pool",
+        "workers.core.intake",
+        "workers.core.partition",
+        "workers.core.personalisation",
+        "workers.core.playbook",
+        "workers.core.profile",
+        "workers.core.resilience",
+        "workers.core.stream",
+        "workers.delivery",
         "workers.settings",
     },
-    "infra": {"infra", "workers.core.errors", "workers.secrets", "workers.settings"},
+    "workers.local": {
+        "infra",
+        "infra.kafka",
+        "infra.llm",
+        "workers.adapters.kafka",
+        "workers.adapters.process",
+        "workers.core",
+        "workers.private_files",
+        "workers.settings",
+    },
+    "workers.commands": {"workers.core"},
+    "workers.commands.content": {
+        "schemas",
+        "workers.adapters.kafka",
+        "workers.adapters.llm",
+        "workers.adapters.observability",
+        "workers.adapters.playbook",
+        "workers.adapters.playbook.checks",
+        "workers.adapters.process",
+        "workers.commands",
+        "workers.core",
+        "workers.core.common",
+        "workers.core.decisioning",
+        "workers.core.generation",
+        "workers.core.generation.evaluation",
+        "workers.core.generation.pool",
+        "workers.core.guardrails",
+        "workers.core.guardrails.checks",
+        "workers.core.playbook",
+        "workers.core.publishing",
+        "workers.core.reporting",
+        "workers.core.text",
+        "workers.local",
+        "workers.main",
+        "workers.settings",
+    },
+    "workers.commands.inspect": {
+        "schemas",
+        "workers.adapters.kafka",
+        "workers.adapters.playbook",
+        "workers.adapters.process",
+        "workers.adapters.state",
+        "workers.commands",
+        "workers.core",
+        "workers.core.common",
+        "workers.core.decisioning",
+        "workers.core.experimentation",
+        "workers.core.personalisation",
+        "workers.core.playbook",
+        "workers.core.reporting",
+        "workers.core.stream",
+        "workers.local",
+        "workers.settings",
+    },
+    "workers.commands.operate": {
+        "schemas",
+        "workers.adapters.kafka",
+        "workers.adapters.playbook",
+        "workers.adapters.process",
+        "workers.commands",
+        "workers.core",
+        "workers.core.common",
+        "workers.core.decisioning",
+        "workers.local",
+        "workers.settings",
+    },
+    "workers.commands.run": {
+        "schemas",
+        "workers.adapters",
+        "workers.adapters.kafka",
+        "workers.adapters.playbook",
+        "workers.adapters.process",
+        "workers.adapters.sources",
+        "workers.commands",
+        "workers.commands.inspect",
+        "workers.core",
+        "workers.core.experimentation",
+        "workers.core.personalisation",
+        "workers.core.playbook",
+        "workers.core.reporting",
+        "workers.core.simulation",
+        "workers.core.stream",
+        "workers.local",
+        "workers.main",
+        "workers.private_files",
+        "workers.settings",
+    },
+    # -- Servers of the embedded installation
+    "infra": {"workers.private_files"},
+    "infra.kafka": {"infra", "workers.core", "workers.private_files", "workers.settings"},
+    "infra.llm": {"infra", "workers.core", "workers.private_files", "workers.secrets", "workers.settings"},
+    "infra.vllm": {"infra.llm", "workers.core", "workers.private_files"},
 }
-#: What people and the composition root start: it sees everything.
-MAY_IMPORT_ANYTHING = {"workers.cli", "workers.commands", "workers.console", "workers.main", "workers.training"}
-#: Only the composition root may build agents.
-ONLY_MAIN = {"workers.roles"}
+#: The composition root and the entry point: they see everything.
+MAY_IMPORT_ANYTHING = {"workers.main", "workers.cli"}
 #: Nothing of the outside in the pure core.
 FORBIDDEN_IN_CORE = {
     "faust",
@@ -72,6 +412,34 @@ def modules() -> Iterator[tuple[str, Path]]:
             yield ".".join(part for part in parts if part != "__init__"), path
 
 
+PATHS = dict(modules())
+
+
+def folder_of(module: str) -> str:
+    """The row of MAY_IMPORT in which a module stands."""
+    if PATHS[module].name == "__init__.py" or module in MAY_IMPORT or module in MAY_IMPORT_ANYTHING:
+        return module
+    return module.rpartition(".")[0]
+
+
+def imported_from(module: str) -> set[str]:
+    """The folders of ours that a module imports from, `tests` and `benchmarks` among them."""
+    found = set()
+    for node in ast.walk(ast.parse(PATHS[module].read_text())):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        for name in names:
+            known = next((one for one in (name, name.rpartition(".")[0]) if one in PATHS), None)
+            if known is not None:
+                found.add(folder_of(known))
+            elif name.split(".")[0] in ("schemas", "workers", "infra", "tests", "benchmarks"):
+                found.add(name)
+    return found - {folder_of(module)}
+
+
 def imports(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -85,36 +453,61 @@ def is_in(module: str, package: str) -> bool:
     return module == package or module.startswith(package + ".")
 
 
-PLACED = [(module, path) for module, path in modules() if any(is_in(module, package) for package in MAY_IMPORT)]
+BY_FOLDER: dict[str, list[str]] = {}
+for _module in PATHS:
+    BY_FOLDER.setdefault(folder_of(_module), []).append(_module)
+#: Folders without code of their own, whose only line says what is in them.
+BARE = {"workers", "infra.grafana", "infra.setup"}
 
 
-def test_what_has_no_place_of_its_own_puts_the_others_together() -> None:
-    placed = {module for module, _ in PLACED}
-    free = {module for module, _ in modules()} - placed - {"workers"}
-    assert len(placed) > 200
-    assert {module for module in free if not any(is_in(module, package) for package in MAY_IMPORT_ANYTHING)} == set()
-    assert {package for package in MAY_IMPORT_ANYTHING if not any(is_in(module, package) for module in free)} == set()
+def test_every_folder_has_its_row() -> None:
+    assert BY_FOLDER.keys() - BARE == MAY_IMPORT.keys() | MAY_IMPORT_ANYTHING
+    assert len(PATHS) > 300
 
 
-@pytest.mark.parametrize(("module", "path"), PLACED, ids=lambda value: value if isinstance(value, str) else "")
-def test_a_module_imports_only_what_its_place_allows(module: str, path: Path) -> None:
-    place = max((package for package in MAY_IMPORT if is_in(module, package)), key=len)
-    ours = [name for name in imports(path) if name.split(".")[0] in ("schemas", "workers", "infra", "tests")]
-    wrong = [
-        name
-        for name in ours
-        if name != "workers" and not any(is_in(name, allowed) or is_in(allowed, name) for allowed in MAY_IMPORT[place])
-    ]
-    assert wrong == []
+@pytest.mark.parametrize("folder", MAY_IMPORT)
+def test_a_folder_imports_what_its_row_allows_and_nothing_else(folder: str) -> None:
+    found = set[str]().union(*map(imported_from, BY_FOLDER[folder]))
+    assert found - MAY_IMPORT[folder] == set(), "is not allowed"
+    assert MAY_IMPORT[folder] - found == set(), "is allowed and not needed"
+
+
+def test_no_two_folders_need_each_other() -> None:
+    done: set[str] = set()
+    while ready := {folder for folder in MAY_IMPORT.keys() - done if MAY_IMPORT[folder] - MAY_IMPORT_ANYTHING <= done}:
+        done |= ready
+    assert MAY_IMPORT.keys() - done == set(), "these stand in a circle, or behind one"
+
+
+def test_only_the_local_installation_knows_infra() -> None:
+    assert {folder for folder, allowed in MAY_IMPORT.items() if any(is_in(one, "infra") for one in allowed)} <= {
+        "workers.local",
+        *(folder for folder in MAY_IMPORT if is_in(folder, "infra")),
+    }
+
+
+def test_the_core_has_nothing_at_its_top_but_its_errors() -> None:
+    top = {module for module in BY_FOLDER["workers.core"] if module != "workers.core"}
+    assert top == {"workers.core.errors"}
+
+
+@pytest.mark.parametrize(
+    "folder", [folder for folder in BY_FOLDER if (ROOT / folder.replace(".", "/") / "__init__.py").exists()]
+)
+def test_a_folder_says_its_purpose_in_a_line(folder: str) -> None:
+    tree = ast.parse((ROOT / folder.replace(".", "/") / "__init__.py").read_text())
+    purpose = (ast.get_docstring(tree) or "").splitlines()
+    assert purpose, "it says nothing"
+    assert len(purpose[0]) <= 130
 
 
 @pytest.mark.parametrize("module", [module for module, _ in modules() if is_in(module, "workers.core")])
 def test_the_core_touches_nothing_outside(module: str) -> None:
-    path = dict(modules())[module]
+    path = PATHS[module]
     assert {name.split(".")[0] for name in imports(path)} & FORBIDDEN_IN_CORE == set()
 
 
-def test_only_the_composition_root_imports_agents() -> None:
+def test_only_the_composition_root_imports_roles() -> None:
     importers = {
         module
         for module, path in modules()
@@ -162,8 +555,7 @@ ROLE_MODULES = {
 
 @pytest.mark.parametrize("role", list(ROLE_MODULES))
 def test_a_role_opens_only_topics_that_list_it(role: str) -> None:
-    paths = dict(modules())
-    named = {name for module in ROLE_MODULES[role] for name in topic_names_in(paths[module])}
+    named = {name for module in ROLE_MODULES[role] for name in topic_names_in(PATHS[module])}
     assert named, "the role names its topics"
     assert [name for name in sorted(named) if role not in BY_NAME[name].writers + BY_NAME[name].readers] == []
 

@@ -178,7 +178,7 @@ def test_instants_are_shown_by_one_function() -> None:
         for path in (ROOT / "workers").rglob("*.py")
         if "%H:%M" in path.read_text() and "core/intake" not in path.as_posix()
     }
-    assert shows == {"workers/core/reporting/labels.py"}
+    assert shows == {"workers/core/common/timestamps.py"}
 
 
 # -- the demo beside something else ---------------------------------------------------------------------------------------

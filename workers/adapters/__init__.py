@@ -1,0 +1,1 @@
+"""Everything that touches the outside: Kafka, RocksDB, LLM servers, files, clocks."""

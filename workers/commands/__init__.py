@@ -1,0 +1,1 @@
+"""The commands of `attune`, in rooms by who uses them."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from workers.core.common.timestamps import utc
 from workers.core.errors import Misconfigured
-from workers.core.reporting.labels import utc
 
 #: A wall clock that the broker contradicts is compared again this often, by a commit that changes nothing [s].
 ASK_AGAIN_S = 10.0

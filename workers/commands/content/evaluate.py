@@ -10,7 +10,6 @@ import jinja2
 import msgspec
 from rich.table import Table
 
-from infra.llm.locate import LlmServer
 from schemas.messages import MessageRequest
 from workers.adapters.llm.client import OpenAiModel
 from workers.adapters.llm.language_detector import detector
@@ -24,7 +23,7 @@ from workers.core.generation.evaluation.pass_rates import Evaluation, Written, e
 from workers.core.generation.sample_requests import Scope, requests
 from workers.core.playbook.playbook import Playbook
 from workers.local.installation import installation_options
-from workers.local.servers import writes_in
+from workers.local.servers import llm_server
 from workers.main import writer
 from workers.settings import Settings, load
 
@@ -83,8 +82,7 @@ def text(
     )
     asked = list(requests(known, scope, clock.utc_now(), settings.llm_deadline_s))
     _render(known, asked)
-    with LlmServer.start(settings) as server:
-        running = msgspec.structs.replace(settings, llm=server.base_url, llm_languages=writes_in(settings))
+    with llm_server(settings, lambda _: None) as running:
         written = asyncio.run(_write(running, known, asked))
     if texts_file is not None:
         texts_file.write_bytes(b"".join(msgspec.json.encode(one) + b"\n" for one in written))

@@ -8,8 +8,8 @@ import msgspec
 from rich.table import Table
 
 from schemas.messages import MessageText
+from workers.core.common.timestamps import utc
 from workers.core.publishing.review_queue import Reviewed, trust
-from workers.core.reporting.labels import utc
 
 #: From so many approvals of one version of a prompt on, and nothing else, it is proposed to trust it.
 ENOUGH = 10

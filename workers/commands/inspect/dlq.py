@@ -15,8 +15,8 @@ from schemas.control import DeadLetter
 from workers.adapters.kafka.config import quiet_config
 from workers.adapters.kafka.reader import TopicReader
 from workers.commands.terminal import err, one_line_errors, out
+from workers.core.common.timestamps import utc
 from workers.core.errors import Misconfigured, Unavailable
-from workers.core.reporting.labels import utc
 from workers.local.installation import Where, installation_options, on_installation, reachable
 from workers.settings import Settings
 

@@ -14,6 +14,7 @@ from workers.adapters.kafka.reader import TopicReader
 from workers.adapters.playbook.loader import load_for as load_playbook
 from workers.adapters.process import clock
 from workers.commands.terminal import err, one_line_errors, out
+from workers.core.common.timestamps import utc
 from workers.core.decisioning.control_state import (
     EVERYTHING,
     SWITCHES,
@@ -22,7 +23,6 @@ from workers.core.decisioning.control_state import (
     channel_scope,
 )
 from workers.core.errors import Misconfigured
-from workers.core.reporting.labels import utc
 from workers.local.installation import Where, installation_options, reachable
 from workers.settings import Settings, load
 

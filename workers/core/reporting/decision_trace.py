@@ -21,6 +21,7 @@ from schemas.messages import (
     Review,
     ReviewVerdict,
 )
+from workers.core.common import timestamps
 from workers.core.personalisation.pending import Pending
 from workers.core.playbook.policy import Learning
 from workers.core.reporting import feedback_trace
@@ -123,7 +124,7 @@ def strays(records: Iterable[object], told: Iterable[DecisionTrace]) -> list[str
     known = {story.decision.message_id for story in told if story.decision is not None}
     foreign = {one.event_id: one for one in records if isinstance(one, Feedback) and one.message_id not in known}
     return [
-        f"{words.utc(back.timestamp)} feedback about message {back.message_id}: {words.feedback(back)}"
+        f"{timestamps.utc(back.timestamp)} feedback about message {back.message_id}: {words.feedback(back)}"
         + feedback_trace.words(back, "unknown_message")
         for back in sorted(foreign.values(), key=lambda one: one.timestamp)
     ]
@@ -137,7 +138,7 @@ def describe(story: DecisionTrace, now: Instant | None = None) -> list[str]:
     decision = story.decision
     if decision is None:
         return _undecided(story.pending, now) if story.pending is not None else []
-    lines = [f"{words.utc(decision.decided_at)} {decision.campaign_id}: {words.trigger(decision.trigger)}"]
+    lines = [f"{timestamps.utc(decision.decided_at)} {decision.campaign_id}: {words.trigger(decision.trigger)}"]
     if decision.source_event is not None:
         source = decision.source_event
         lines.append(f"  began with {source.topic} partition {source.partition} offset {source.offset}")
@@ -173,7 +174,7 @@ def _undecided(pending: Pending, now: Instant | None) -> list[str]:
 
 def _waits(pending: Pending, now: Instant | None) -> str:
     """Until when, for what, and what then."""
-    until = words.local(pending.until, pending.timezone)
+    until = timestamps.local(pending.until, pending.timezone)
     if now is not None and pending.until < now:
         return f"due since {until}: `personalise` does not run, or reads older events first ({pending.reason})"
     return f"waits until {until} {words.PENDING[pending.reason]} ({pending.reason})"
@@ -216,8 +217,8 @@ def _reviewed(story: DecisionTrace) -> list[str]:
     if story.review is None:
         return []
     review = story.review
-    lines = [f"a person was asked to look at it until {words.utc(review.timeout_at)}: {review.why}"]
-    lines.extend(f"{words.utc(verdict.decided_at)} {words.verdict(verdict)}" for verdict in story.verdicts)
+    lines = [f"a person was asked to look at it until {timestamps.utc(review.timeout_at)}: {review.why}"]
+    lines.extend(f"{timestamps.utc(verdict.decided_at)} {words.verdict(verdict)}" for verdict in story.verdicts)
     return lines
 
 
@@ -232,7 +233,7 @@ def _heard(story: DecisionTrace) -> list[str]:
     lines = [f"{message.channel} message {message.message_id}: {_said(message)}"]
     if story.cancellation is not None:
         cancelled = story.cancellation
-        lines.append(f"called back {words.utc(cancelled.cancelled_at)}: {words.reason(cancelled.reason)}")
+        lines.append(f"called back {timestamps.utc(cancelled.cancelled_at)}: {words.reason(cancelled.reason)}")
     return [*lines, *(_answers(story) or ["nothing has come back from the sender so far"])]
 
 
@@ -242,7 +243,7 @@ def _answers(story: DecisionTrace) -> list[str]:
     for back in story.feedback:
         reason = story.not_counted.get(back.event_id)
         not_counted = feedback_trace.words(back, reason) if reason else ""
-        lines.append(f"came back {words.utc(back.timestamp)}: {words.feedback(back)}{not_counted}")
+        lines.append(f"came back {timestamps.utc(back.timestamp)}: {words.feedback(back)}{not_counted}")
     return lines
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from schemas.profiles import CartView, ProfileView
+from workers.core.common.timestamps import utc
 from workers.core.profile.consent import PERSONALISATION, consent_key
-from workers.core.reporting.labels import utc
 
 _MOST_EVENTS = 6
 
