@@ -105,8 +105,8 @@ class PolicySnapshot(Wire, frozen=True, kw_only=True):
 class PoolEntry(Wire, frozen=True, kw_only=True):
     """copy.pool: a text written ahead for campaign × variation × channel × language × target group × product.
 
-    Slots are `{name}`, of the closed set of workers/core/generation/pool/slots.py. `prompt` and `tone` are what a request says of its
-    variation; `variation_id` is the arm's name for people. `verdicts` and `playbook_version` are of when it was written.
+    Slots are `{name}`, of the closed set of workers/core/generation/pool/slots.py. `prompt` and `tone` are what a request says
+    of its variation; `variation_id` is the arm's name for people. `verdicts` and `playbook_version` are of when it was written.
     """
 
     entry_id: Identifier

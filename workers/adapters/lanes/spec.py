@@ -20,11 +20,11 @@ class LaneSpec(msgspec.Struct, frozen=True, kw_only=True):
     """What the lanes of one role are.
 
     With a `changelog` the lane has state, its progress is the marker in there, and outputs stay in the lane's partition;
-    without, progress is the group's committed offsets (written in the same transaction) and outputs go by key.
-    `lane_of` names the lane of a source partition; `core` builds the pure part from state and clock. `paced_by`: timers
-    wait for the backlog of these topics; `waits_for`: deferred records wait for this one, so a full lane still takes it.
-    `ledger`: topics from which a lane that has lost its changelog learns what it has published (core.stream.published_ids). `left_in`: topics
-    in which no lane that has worked before has left nothing.
+    without, progress is the group's committed offsets (written in the same transaction) and outputs go by key. `lane_of` names
+    the lane of a source partition; `core` builds the pure part from state and clock. `paced_by`: timers wait for the backlog of
+    these topics; `waits_for`: deferred records wait for this one, so a full lane still takes it. `ledger`: topics from which a
+    lane that has lost its changelog learns what it has published (core.stream.published_ids). `left_in`: topics in which no
+    lane that has worked before has left nothing.
     """
 
     role: str

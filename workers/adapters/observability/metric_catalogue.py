@@ -333,7 +333,7 @@ def as_markdown() -> str:
         "",
         "Each role serves Prometheus metrics on loopback: `http://127.0.0.1:PORT/metrics`, with the ports",
         "`ATTUNE_METRICS_PORT_INTAKE` (9101), `..._PERSONALISE` (9102), `..._GENERATE` (9103), `..._LEARN` (9104) and",
-        "`..._DELIVER` (9105). What a batch counts becomes visible with its commit. Made from `workers/adapters/observability/metrics.py`.",
+        "`..._DELIVER` (9105). What a batch counts becomes visible with its commit. Made from `metric_catalogue.py`.",
         "",
         "| name | kind | labels | meaning |",
         "| --- | --- | --- | --- |",

@@ -1,6 +1,7 @@
 """channels.yaml as structs: the ways to reach a customer, what fits on each, and the texts that a provider has registered.
 
-How the limits work together is in `core/text/length_limits.py`, how a provider's text is filled in `core/publishing/provider_templates.py`.
+How the limits work together is in `core/text/length_limits.py`, how a provider's text is filled in
+`core/publishing/provider_templates.py`.
 """
 
 from __future__ import annotations

@@ -84,7 +84,7 @@ class ReviewRules(_Strict, frozen=True, kw_only=True):
 
 
 class Market(_Strict, frozen=True, kw_only=True):
-    """A place whose law and custom a text must hold to: customers whose locale names one of its `regions` (core.playbook.markets).
+    """A place whose law and custom a text must hold to: customers whose locale names one of its `regions` (markets.py).
 
     `rule_packs` are ids of guardrails.packs. `ai_label` goes with the model's texts there, before the policy's own; with
     `ai_label_required` a label must be there in every language.

@@ -134,8 +134,8 @@ class CapReservation(msgspec.Struct, array_like=True, gc=False):
 
 
 class PendingText(msgspec.Struct, array_like=True, gc=False):
-    """A text that is ready and waits: for a verdict (`reviewed` is "" so far), then for the gate (core.personalisation.requests): until all
-    that the customer did is known, and the night is over.
+    """A text that is ready and waits: for a verdict (`reviewed` is "" so far), then for the gate
+    (core.personalisation.requests): until all that the customer did is known, and the night is over.
 
     `candidate` None = a template, of `template_version`. `released`: nobody has to look at it.
     """

@@ -16,7 +16,8 @@ from workers.core.playbook.audiences import Audiences, Condition
 #: Reads one customer: (root, name) → value; name is "" for roots that have none.
 Lookup = Callable[[str, str], TraitValue]
 S = TypeVar("S")
-#: For one field the function that reads it, found once and not for each customer: core.catalogue.product_facts.reader, or `by_lookup`.
+#: For one field the function that reads it, found once and not for each customer: core.catalogue.product_facts.reader, or
+#: `by_lookup`.
 Reader = Callable[[str, str], Callable[[S], TraitValue]]
 Predicate = Callable[[S], bool]
 #: Where in a condition something is wrong, and what: (("any", 0, "field"), "...; allowed: ...").

@@ -1,7 +1,7 @@
 """What a lane has told the world before, for one that begins anew: its state is gone, and the ledger is not.
 
-What the lane decides a second time has the same ids (it remembers most of what it decided: core.personalisation.ledger_recovery). What is known by
-its id is not published again.
+What the lane decides a second time has the same ids (it remembers most of what it decided:
+core.personalisation.ledger_recovery). What is known by its id is not published again.
 """
 
 from __future__ import annotations
