@@ -52,7 +52,7 @@ class _ForeignBatch:
         return getattr(self._batch, name)
 
     def __iter__(self) -> Iterator[Any]:
-        return self._read(iter(self._batch))  # unpacks here, where unpacking.py awaits it
+        return self._read(iter(self._batch))  # unpacks here, where decompression.py awaits it
 
     def _read(self, records: Iterator[Any]) -> Iterator[Any]:
         read = 0

@@ -1,6 +1,6 @@
 """Lanes: all records of one partition number meet in one coroutine, batch by batch, each batch one transaction.
 
-Greedy: a lane takes what is there and never waits for more. While a batch commits, the next one gathers (rhythm.py).
+Greedy: a lane takes what is there and never waits for more. While a batch commits, the next one gathers (pacing.py).
 """
 
 from __future__ import annotations

@@ -72,7 +72,7 @@ def check(
     `about` is the request (or anything with its language, channel and product); its channel must be in the playbook.
     `example_words` are those of the prompt's examples, `sketches` those of the customer's last messages
     (core.text.near_duplicates). What the product is called counts as its own data only where that is no more than a name
-    (harmless.py). A detail is one visible line of at most 200 characters.
+    (trusted_input.py). A detail is one visible line of at most 200 characters.
 
     Of a text that is too long for its channel, and longer than any message, the verdict of `length` is the only one: what
     no channel takes is not worth the rest.

@@ -1,7 +1,7 @@
 """Simulated shoppers: personas who look, fill carts, buy or leave, and say what they allow. For demos and tests.
 
 Pure and seeded: the same seed gives the same shoppers doing the same things. Events are Segment JSON objects, as a shop
-would send them. What a message makes of them is in answers.py.
+would send them. What a message makes of them is in responses.py.
 """
 
 from __future__ import annotations
