@@ -206,7 +206,7 @@ def test_the_real_clickstream(running: Settings, tmp_path: Path) -> None:
     assert occasions(ledger(under(running, "segment."))) == occasions(decisions)
     without_sends = comparable(committed_profiles(under(running, "segment.")))
     for user, profile in before[0].items():
-        for name in ("sends", "sent", "sketches"):
+        for name in ("sends", "sent", "sketches", "published"):
             profile.pop(name, None)
         assert without_sends[user] == profile, user
 

@@ -17,6 +17,7 @@ from workers.adapters.lanes.spec import LaneSpec, TopicPartitionKey
 from workers.adapters.lanes.standby import Standby
 from workers.adapters.observability.metrics import WorkerMetrics
 from workers.adapters.process import clock
+from workers.core.errors import Fatal, Misconfigured
 from workers.core.stream.effects import Effects, Processor
 from workers.core.stream.records import Output, Record, StateStore
 from workers.settings import Settings
@@ -223,6 +224,29 @@ def test_what_must_come_again_is_not_read_and_what_is_no_record_is_passed_over_b
 
     asyncio.run(turns())
     assert producer.read_to == [1, 2, 5]
+
+
+@pytest.mark.parametrize(("now", "error"), [("new", Fatal), ("old", Misconfigured)])
+def test_a_source_that_ends_too_early_is_looked_at_again_before_it_is_called_damaged(
+    lane: Lane, standing: Standing, now: str, error: type[Fatal]
+) -> None:
+    # the topic is deleted and made anew between the first question (which may be answered from memory) and the seek
+    asked: list[float] = []
+
+    def ids(age_s: float) -> dict[str, str]:
+        asked.append(age_s)
+        return {EVENTS[0]: "old" if len(asked) == 1 else now}
+
+    async def seek_lane(*_: object) -> None:
+        raise Misconfigured("it ends at 0, but 200 records of it were applied before.", "bring them back")
+
+    lane._remember = lambda _producer: None  # type: ignore[method-assign, assignment] # no broker is asked here
+    standing.seek_lane = seek_lane  # type: ignore[method-assign, assignment]
+    lane._ask_ids, lane._ids = ids, {EVENTS[0]: "old"}
+    with pytest.raises(Fatal) as raised:
+        asyncio.run(lane._take_up(None))  # type: ignore[arg-type]
+    assert type(raised.value) is error
+    assert asked == [1.0, 0.0]
 
 
 @pytest.mark.parametrize(

@@ -29,12 +29,14 @@ class SourceIds:
         self._first: dict[str, str] = {}
         self._asked_s = float("-inf")
 
-    def current(self) -> Mapping[str, str]:
-        """Topic → id, without the topics that there are not, at most a second old. Raises Unavailable without a broker."""
+    def current(self, age_s: float = _FRESH_S) -> Mapping[str, str]:
+        """Topic → id, without the topics that there are not; the answer is at most `age_s` old. Raises Unavailable without a
+        broker.
+        """
         if not failpoints.minds_sources():
             return {}
         with self._lock:
-            if clock.monotonic_s() - self._asked_s > _FRESH_S:
+            if clock.monotonic_s() - self._asked_s >= age_s:
                 self._admin = self._admin or AdminClient(dict(self._config))
                 self._found = ids_of(self._admin, self._topics)
                 self._first = {**self._found, **self._first}

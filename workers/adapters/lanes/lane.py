@@ -35,7 +35,7 @@ from workers.adapters.process import clock, exit_codes, failpoints
 from workers.adapters.state.checkpoint import Marker, Progress
 from workers.adapters.state.recovery import restore
 from workers.adapters.state.rocksdb import NoStore, RocksStore
-from workers.core.errors import Fatal, Unavailable
+from workers.core.errors import Fatal, Misconfigured, Unavailable
 from workers.core.personalisation.ledger_recovery import Recollection
 from workers.core.stream.dead_letter_limits import Limits
 from workers.core.stream.effects import Effects, Processor
@@ -58,6 +58,8 @@ _ANEW_S = 30 * 86_400.0
 _REMEMBERED = 5_000
 #: Keys and values that wait for one lane before its fetching pauses, however few the records are [bytes].
 _BUFFER_BYTES = 64 << 20
+#: How old an answer may be that says which topics the sources are: many lanes open at once [s].
+_IDS_AGE_S = 1.0
 
 
 class FetchedRecord(Protocol):
@@ -122,12 +124,12 @@ class Lane:
         restores: asyncio.Semaphore,
         rhythm: CommitPacing,
         *,
-        source_ids: Callable[[], Mapping[str, str]] = dict,
+        source_ids: Callable[[float], Mapping[str, str]] = lambda _age_s: {},
         mapped: Callable[[float], bool] = lambda _horizon_s: True,
     ) -> None:
-        """`restores` bounds how many lanes of the process restore at a time; `rhythm` is that of all of them. `source_ids`
-        asks the broker which topics the sources are now (source_ids.SourceIds); `mapped` knows whether whoever knows
-        `customer.events` up to a moment knows what shops have sent (intake_watch.IntakeWatch).
+        """`restores` bounds how many lanes of the process restore at a time; `rhythm` is that of all of them. `source_ids` asks
+        the broker which topics the sources are now, or were so many seconds ago (source_ids.SourceIds); `mapped` knows whether
+        whoever knows `customer.events` up to a moment knows what shops have sent (intake_watch.IntakeWatch).
         """
         self.name = name
         self.sources = sources
@@ -277,13 +279,21 @@ class Lane:
         if self._committed_next and self._store is not None:  # its memory must not be older than what is committed
             await self._undisturbed(self._commit_nothing, producer)
         self._fetched_next = {}
+        await self._look_whether_remade(_IDS_AGE_S)
+        offsets = {source: self._next.get(source) for source in self.sources}
+        try:
+            await self._positions.seek_lane(offsets, lambda: not self._closing and not self._held, self._set_ready)
+        except Misconfigured:  # it ends before what was applied: it may have been made anew this very moment
+            await self._look_whether_remade(0.0)
+            raise
+
+    async def _look_whether_remade(self, age_s: float) -> None:
+        """Asks which topics the sources are now, or were at most `age_s` ago. Raises Fatal when one is another."""
         with suppress(Unavailable):  # then nothing can be fetched either
-            now = await self._blocking(self._ask_ids)
+            now = await self._blocking(self._ask_ids, age_s)
             remade = [topic for topic, known in self._ids.items() if is_another(known, now.get(topic, ""))]
             self._remade = self._remade or ", ".join(remade)
         self._refuse_remade()
-        offsets = {source: self._next.get(source) for source in self.sources}
-        await self._positions.seek_lane(offsets, lambda: not self._closing and not self._held, self._set_ready)
 
     async def _work(self) -> None:
         identity = f"{self._spec.group}-{self.name}"
@@ -327,7 +337,11 @@ class Lane:
     async def _open(self) -> StateStore:
         """The state as it was committed; less when the lane is closed meanwhile."""
         topics = {topic for topic, _ in self.sources}
-        self._ids = {topic: found for topic, found in (await self._blocking(self._ask_ids)).items() if topic in topics}
+        self._ids = {
+            topic: found
+            for topic, found in (await self._blocking(self._ask_ids, _IDS_AGE_S)).items()
+            if topic in topics
+        }
         if self._spec.changelog is None:
             for source, (offset, source_id) in (await self._blocking(self._committed)).items():
                 self._begin_at(source, offset, source_id)
