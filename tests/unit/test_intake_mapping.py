@@ -15,7 +15,9 @@ from workers.core.intake.mapping import Intake, SourceFormat
 TRACK: dict[str, Any] = {"type": "track", "event": "X", "userId": "u", "timestamp": "2024-05-01T10:00:00Z"}
 
 
-@pytest.mark.parametrize("module", ["commerce", "event_names", "reasons", "files"])
+@pytest.mark.parametrize(
+    "module", ["canonical.commerce", "canonical.event_names", "canonical.rejections", "event_files"]
+)
 def test_the_examples_in_the_docstrings_hold(module: str) -> None:
     found = doctest.testmod(import_module(f"workers.core.intake.{module}"))
     assert (found.failed, found.attempted > 0) == (0, True)

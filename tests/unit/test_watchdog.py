@@ -170,11 +170,12 @@ def test_the_thread_looks_again_and_again_at_a_loop_that_runs() -> None:
 
 HANGING = """
 import asyncio, logging, sys, threading, time
-from workers.adapters.watchdog import Pulse, Watchdog
+from workers.adapters.process.liveness import Liveness
+from workers.adapters.process.watchdog import Watchdog
 logging.basicConfig(format="%(levelname)s %(message)s")
 kind = sys.argv[1]
 async def main():
-    pulse = Pulse()
+    pulse = Liveness()
     watchdog = Watchdog(pulse, loop_limit_s=0.5, stall_limit_s=0.5, stop_limit_s=0.5)
     watchdog.watch(asyncio.get_running_loop())
     if kind == "mute":  # nobody reads the log, and it is locked

@@ -70,7 +70,7 @@ def colours_of(names: Iterable[str], colours: Sequence[str] = _COLOURS) -> dict[
 def sentence(found: Comparison | TooFewData) -> str:
     """What the comparison says, in plain words.
 
-    >>> sentence(Refused(decisions=3, ess=3.0, reason="too few"))
+    >>> sentence(TooFewData(decisions=3, ess=3.0, reason="too few"))
     'whether learning pays cannot be said yet: too few'
     """
     if isinstance(found, TooFewData):

@@ -19,7 +19,7 @@ def memoize_by_identity(call: Callable[Concatenate[T, P], R]) -> Callable[Concat
     The object must never change, nor may the result. At most 10,000 results are kept, then all are forgotten.
 
     >>> asked = []
-    >>> length = remembered(lambda things, less: asked.append(less) or len(things) - less)
+    >>> length = memoize_by_identity(lambda things, less: asked.append(less) or len(things) - less)
     >>> three = ["a", "b", "c"]
     >>> length(three, 1), length(three, 1), length(three, 2), asked
     (2, 2, 1, [1, 2])

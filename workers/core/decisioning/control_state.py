@@ -160,7 +160,7 @@ def prompt_scope(prompt: str, language: str, version: str) -> str:
 def paused_by(guidance: ControlState, campaign_id: str, channel: str | None = None) -> str | None:
     """The scope that pauses this campaign on this channel (None = on whichever), the widest first; None = nothing does.
 
-    >>> paused_by(Guidance(paused=frozenset({"channel:push"})), "welcome", "push")
+    >>> paused_by(ControlState(paused=frozenset({"channel:push"})), "welcome", "push")
     'channel:push'
     >>> paused_by(NOTHING, "welcome", "push") is None
     True

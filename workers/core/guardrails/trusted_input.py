@@ -88,7 +88,7 @@ def cleared(text: str, max_chars: int, policy: Policy) -> str:
     """`clean(text)`, or "" if it carries a link, code, instruction, structure, offer, promise, insult, disguise, a banned word
     or one against the rules of any market.
 
-    >>> harmless("Galaxy S10 (128 GB)", 60, Policy()), harmless("Visit www.evil.com now", 60, Policy())
+    >>> cleared("Galaxy S10 (128 GB)", 60, Policy()), cleared("Visit www.evil.com now", 60, Policy())
     ('Galaxy S10 (128 GB)', '')
     """
     return _judged(policy, text[: LOOKED_AT * max_chars], max_chars)

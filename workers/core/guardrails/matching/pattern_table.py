@@ -1,8 +1,8 @@
 r"""Tables of long patterns, looked for quickly: of their alternatives only those are tried that a text has the words for.
 
-Python's `re` tries one alternative after the other at every place of a text; hundreds of words take it a millisecond. Here
-each alternative is read once for words of which it needs one (required_literals.py), and whether a word of the text must begin with it. A
-single pass over a text (Aho-Corasick) tells which of all these it has: mostly none. An alternative that needs no word
+Python's `re` tries one alternative after the other at every place of a text; hundreds of words take it a millisecond. Here each
+alternative is read once for words of which it needs one (required_literals.py), and whether a word of the text must begin with
+it. A single pass over a text (Aho-Corasick) tells which of all these it has: mostly none. An alternative that needs no word
 (`\w{3,}`) is always tried.
 """
 
@@ -36,7 +36,7 @@ class _Alternatives(msgspec.Struct, frozen=True):
 class PatternTable:
     """A table of name → pattern. Patterns have no groups that anybody asks for, and no references to groups.
 
-    >>> screen = Screen({"money": r"\\bcash\\b|\\bcoupons?", "time": r"now|soon"})
+    >>> screen = PatternTable({"money": r"\\bcash\\b|\\bcoupons?", "time": r"now|soon"})
     >>> [(name, found.group()) for name, found in screen.found("come soon, the coupon ends")]
     [('money', 'coupon'), ('time', 'soon')]
     """

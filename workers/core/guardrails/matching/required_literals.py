@@ -42,14 +42,16 @@ def required_literals(pattern: str, flags: re.RegexFlag = re.NOFLAG) -> frozense
 
     Before a word with a leading "\b" stands no small Latin letter.
 
-    >>> sorted(needed_words(r"\bcoupons?\b")), sorted(needed_words(r"\bsave (?:cash|money)\b")), sorted(needed_words(r"\w+@?"))
-    (['\x08coupon'], ['\x08save cash', '\x08save money'], [])
+    >>> sorted(required_literals(r"\bcoupons?\b")), sorted(required_literals(r"\w+@?"))
+    (['\x08coupon'], [])
+    >>> sorted(required_literals(r"\bsave (?:cash|money)\b"))
+    ['\x08save cash', '\x08save money']
     """
     return _of_sequence(_parser.parse(pattern, flags))
 
 
 def needed_besides(pattern: str, flags: re.RegexFlag = re.NOFLAG) -> frozenset[str]:
-    r"""Folded words of which such a text has one beside `needed_words`, which stand elsewhere in the pattern; empty = none.
+    r"""Folded words of which such a text has one beside `required_literals`, which stand elsewhere in the pattern; empty = none.
 
     >>> sorted(needed_besides(r"\b(?:save|keep) (?:cash|money)\b")), sorted(needed_besides(r"\bcash\b"))
     (['keep', 'save'], [])
