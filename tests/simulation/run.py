@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from math import sqrt
 from multiprocessing import get_context
 
@@ -18,14 +19,36 @@ from tests.simulation.shrink import shorten, timeline
 from tests.simulation.world import World
 
 Make = Callable[[Plan], World]
-#: A mean that is so many of its standard errors from 1 is no chance, however often one looks.
-_ERRORS = 5.0
-#: Fewer draws are too few for a mean that is nearly normal.
-_LEAST_VARIANCE = 50.0
+#: A mean so far from 1 that chance alone goes so far less than once in e^20 looks is not chance.
+_UNLIKELY = 20.0
 #: The rule that no single world can break.
 PROPENSITY = "propensity"
 #: So many worlds at a time for each process.
 _CHUNK = 100
+
+
+@dataclass
+class Sums:
+    """1[arm] / propensity of one arm, added up; its mean is 1 where the propensities in the ledger are true."""
+
+    number: int = 0
+    total: float = 0.0
+    variance: float = 0.0
+    largest: float = 0.0
+
+    def add(self, other: Sums) -> None:
+        """Takes over what is in another."""
+        self.number += other.number
+        self.total += other.total
+        self.variance += other.variance
+        self.largest = max(self.largest, other.largest)
+
+    def unlikely(self) -> float:
+        """-log of a bound on the chance of a total so far from its mean (Bernstein's inequality): a rare arm that is taken
+        once is no proof, however far it moves a mean of few.
+        """
+        off = abs(self.total - self.number)
+        return off * off / 2 / (self.variance + self.largest * off / 3) if off else 0.0
 
 
 class Tally:
@@ -36,7 +59,7 @@ class Tally:
         self.hits: Counter[str] = Counter()
         self.broken: dict[str, int] = {}
         self.how_often: Counter[str] = Counter()
-        self._sums: dict[tuple[str, bool], list[float]] = {}
+        self._sums: dict[tuple[str, bool], Sums] = {}
 
     def add(self, seed: int, judge: Judge) -> None:
         """One world."""
@@ -47,10 +70,11 @@ class Tally:
             self.how_often[rule] += 1
         for chances, taken, rated in judge.draws:
             for arm, chance in chances.items():
-                sums = self._sums.setdefault((arm, rated), [0.0, 0.0, 0.0])
-                sums[0] += 1.0
-                sums[1] += (arm == taken) / chance
-                sums[2] += 1 / chance - 1
+                sums = self._sums.setdefault((arm, rated), Sums())
+                sums.number += 1
+                sums.total += (arm == taken) / chance
+                sums.variance += 1 / chance - 1
+                sums.largest = max(sums.largest, 1 / chance)
         self._weigh(seed)
 
     def merge(self, other: Tally) -> None:
@@ -61,25 +85,25 @@ class Tally:
         for rule, seed in other.broken.items():
             self.broken.setdefault(rule, seed)
         for key, theirs in other._sums.items():
-            self._sums[key] = [mine + more for mine, more in zip(self._sums.get(key, [0.0] * 3), theirs, strict=True)]
+            self._sums.setdefault(key, Sums()).add(theirs)
         self._weigh(max(other.broken.values(), default=0))
 
     def _weigh(self, seed: int) -> None:
-        for (arm, rated), (_, _, variance) in self._sums.items():
-            if variance > _LEAST_VARIANCE and abs(self.error(arm, rated=rated)) > _ERRORS:
-                self.broken.setdefault(PROPENSITY, seed)
+        if any(sums.unlikely() > _UNLIKELY for sums in self._sums.values()):
+            self.broken.setdefault(PROPENSITY, seed)
 
     def error(self, arm: str, *, rated: bool) -> float:
         """How many standard errors the mean of 1[arm] / propensity is from 1; `rated`: where a rate makes decisions wait."""
-        number, total, variance = self._sums[arm, rated]
-        return (total - number) / sqrt(variance)
+        sums = self._sums[arm, rated]
+        return (sums.total - sums.number) / sqrt(sums.variance)
 
     def means(self) -> Iterator[str]:
         """The mean of 1[arm] / propensity, line by line."""
-        for (arm, rated), (number, total, _) in sorted(self._sums.items()):
+        for (arm, rated), sums in sorted(self._sums.items()):
             where = "with a rate" if rated else "without"
             off = self.error(arm, rated=rated)
-            yield f"{arm} {where}: {total / number:.3f} over {number:.0f} decisions, {off:+.1f} standard errors"
+            mean = sums.total / sums.number
+            yield f"{arm} {where}: {mean:.3f} over {sums.number} decisions, {off:+.1f} standard errors"
 
 
 def play(first: int, seeds: int, make: Make = World, *, stop: Callable[[Tally], bool] = lambda _: False) -> Tally:
@@ -100,7 +124,8 @@ def play_all(first: int, seeds: int, jobs: int) -> Tally:
         for done, part in enumerate(pool.map(_play_chunk, chunks), start=1):
             whole.merge(part)
             if done % 20 == 0:
-                print(f"{whole.seeds:,} of {seeds:,} seeds, {len(whole.broken)} rules broken", flush=True)
+                found = ", ".join(f"{rule} (seed {seed})" for rule, seed in whole.broken.items()) or "no rule"
+                print(f"{whole.seeds:,} of {seeds:,} seeds, broken: {found}", flush=True)
     return whole
 
 

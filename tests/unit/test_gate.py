@@ -422,6 +422,24 @@ def test_a_no_of_a_clock_that_was_never_set_holds(
     assert lane.profile().consent["push:marketing"].granted is True, "a later yes follows it"
 
 
+@pytest.mark.parametrize("heard", ["event", "feedback"])
+def test_a_no_after_a_yes_is_not_older_because_the_brokers_clock_went_back(heard: str) -> None:
+    # the log: a yes appended 12:00 ── the broker's clock goes back an hour ── a no of a device ahead, appended "11:00", said
+    # 13:00
+    lane = LaneHarness()
+    (yes,) = lane.allow("push")
+    if heard == "event":
+        (no,) = lane.allow("push", at_s=NOON + HOUR_S, status="unsubscribed")
+    else:
+        no = lane.feedback("m", "unsubscribed", NOON + HOUR_S, channel="push")
+    words = ((yes, NOON), (no, NOON - HOUR_S))
+    lane.run([msgspec.structs.replace(word, appended_at_s=at_s) for word, at_s in words], NOON)
+    assert lane.profile().consent["push:marketing"].granted is False
+    (again,) = lane.allow("push", at_s=NOON + 60)
+    lane.run([msgspec.structs.replace(again, appended_at_s=NOON + 60)], NOON + 60)
+    assert lane.profile().consent["push:marketing"].granted is True
+
+
 def test_a_yes_of_a_clock_that_was_never_set_undoes_no_no() -> None:
     lane = LaneHarness()
     no, yes = lane.allow("push", at_s=NOON - HOUR_S, status="unsubscribed")[0], lane.allow("push", at_s=0.0)[0]

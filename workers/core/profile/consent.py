@@ -154,6 +154,22 @@ def _known(channels: Collection[str]) -> list[str]:
     return [*channels, *(channel for channel in CHANNELS if channel not in channels)]
 
 
+def dated(change: ConsentChange, known: Consent | None, said_s: float, now_s: float) -> ConsentChange:
+    """When a no counts from, if not from `change.captured_at`; a yes stays as it is. `said_s`: by the clock of whoever said
+    it, `now_s`: when the log had it, at the latest; `known`: the word before it in the log [s].
+
+    From a clock that was never set it counts from `now_s`. A yes before it in the log is not newer because the broker's
+    clock went back between the two.
+    """
+    if change.granted:
+        return change
+    if said_s < CLOCK_NEVER_SET_S or change.captured_at < CLOCK_NEVER_SET_S:
+        return msgspec.structs.replace(change, captured_at=now_s)
+    if known is not None and known.granted and change.captured_at < known.captured_at <= said_s:
+        return msgspec.structs.replace(change, captured_at=known.captured_at)
+    return change
+
+
 def apply(profile: Profile, change: ConsentChange) -> bool:
     """Takes the change over if it is the newest word on its key; True if the profile changed."""
     known = profile.consent.get(change.key)

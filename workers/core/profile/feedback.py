@@ -37,8 +37,9 @@ def hear(profile: Profile, feedback: Feedback, playbook: Playbook, now_s: float)
     if feedback.status in REFUSALS:
         on = "" if feedback.status == "complained" or not channels else channels[0]
         for key in dict.fromkeys(consent.refusal(on, profile.consent, playbook.channels)):
-            change = ConsentChange(key, False, at_s, f"feedback:{feedback.status}")
-            known = profile.consent.get(change.key)
+            known = profile.consent.get(key)
+            change = ConsentChange(key, False, min(said_s, now_s), f"feedback:{feedback.status}")
+            change = consent.dated(change, known, said_s, now_s)
             if known is not None and not known.granted and known.captured_at >= change.captured_at:
                 continue
             if consent.apply(profile, change):

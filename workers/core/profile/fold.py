@@ -107,7 +107,7 @@ def fold(
     if event.context.traits:
         _traits(profile, event.context.traits, at_s, now_s, rules, folded)
     if event.context.consent is not None:
-        _say(profile, consent.from_event(event, min(at_s, now_s), profile.consent, rules), now_s, folded)
+        _say(profile, consent.from_event(event, min(at_s, now_s), profile.consent, rules), at_s, now_s, folded)
     folded.more |= folded.traits_changed
     profile.version += 1
     return folded
@@ -167,7 +167,7 @@ def _track(
     _session(profile, properties.session_id, at_s)
     if event.event == CONSENT_UPDATED:
         words = consent.from_properties(properties, min(at_s, now_s), profile.consent, rules.channels)
-        _say(profile, words, now_s, folded)
+        _say(profile, words, at_s, now_s, folded)
         return
     if event.event == ORDER_COMPLETED and (first_at_s := orders.told_at(profile, properties)) is not None:
         orders.told_earlier(profile, properties.order_id or "", at_s)
@@ -175,7 +175,8 @@ def _track(
         return
     if (refused := REFUSALS.get(event.event)) is not None:
         keys = consent.refusal(refused, profile.consent, rules.channels)
-        _say(profile, [ConsentChange(key, False, min(at_s, now_s), event.event) for key in keys], now_s, folded)
+        noes = [ConsentChange(key, False, min(at_s, now_s), event.event) for key in keys]
+        _say(profile, noes, at_s, now_s, folded)
         return
     interest = _INTEREST.get(event.event)
     if interest is not None:
@@ -250,15 +251,14 @@ def _order(profile: Profile, properties: Properties, at_s: float) -> None:
             profile.revenue[currency] = profile.revenue.get(currency, 0.0) + (revenue or 0.0)
 
 
-def _say(profile: Profile, changes: Iterable[ConsentChange], now_s: float, folded: Folded) -> None:
+def _say(profile: Profile, changes: Iterable[ConsentChange], at_s: float, now_s: float, folded: Folded) -> None:
     """Takes over what the customer said of consent, unless a newer word is known.
 
     What is told as a state, again and again, is one line of the history, and its yes undoes no word that was said elsewhere.
     """
     for said in changes:
-        never_set = not said.granted and said.captured_at < consent.CLOCK_NEVER_SET_S
-        change = msgspec.structs.replace(said, captured_at=now_s) if never_set else said
-        known = profile.consent.get(change.key)
+        known = profile.consent.get(said.key)
+        change = consent.dated(said, known, at_s, now_s)
         if known is not None and change.source in consent.STATES:
             if change.granted and known.source != change.source:
                 continue  # what a device or a form repeats is older than what the customer said elsewhere
@@ -288,7 +288,7 @@ def _traits(
             bounded = _bounded(value)
             folded.traits_changed |= profile.traits.get(name) != bounded
             profile.traits[name] = bounded
-    _say(profile, consent.from_traits(traits, said_s, profile.consent, rules.channels), now_s, folded)
+    _say(profile, consent.from_traits(traits, said_s, profile.consent, rules.channels), at_s, now_s, folded)
     locale = traits.get("locale") or traits.get("language")
     if isinstance(locale, str) and profile.locale is None:
         profile.locale = locale[:MAX_TEXT]
