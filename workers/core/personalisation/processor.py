@@ -199,10 +199,11 @@ class PersonalisationProcessor:
             workspace.count("events", "duplicate")
             return True
         source = SourceEvent(record.topic, record.partition, record.offset)
-        known_s = self._known_by(record)
+        known_s = logged_s = self._known_by(record)
         if event.received_at is not None and event.received_at.timestamp() >= consent.CLOCK_NEVER_SET_S:
             known_s = min(known_s, event.received_at.timestamp())
-        folded = fold(profile, event, at_s, source, self._playbook.products, now_s=known_s, rules=self._rules)
+        products = self._playbook.products
+        folded = fold(profile, event, at_s, source, products, now_s=known_s, logged_s=logged_s, rules=self._rules)
         workspace.touch(profile)
         if folded.more or self._groups.may_ask_for(folded.counted):
             self._unsorted.add(customer_id)

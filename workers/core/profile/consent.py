@@ -154,18 +154,32 @@ def _known(channels: Collection[str]) -> list[str]:
     return [*channels, *(channel for channel in CHANNELS if channel not in channels)]
 
 
-def dated(change: ConsentChange, known: Consent | None, said_s: float, now_s: float) -> ConsentChange:
-    """When a no counts from, if not from `change.captured_at`; a yes stays as it is. `said_s`: by the clock of whoever said
-    it, `now_s`: when the log had it, at the latest; `known`: the word before it in the log [s].
+class Heard(msgspec.Struct, frozen=True, gc=False):
+    """When a word was said, by three clocks [s since the epoch]: `said_s` by that of whoever said it, `known_s` when the first
+    of our logs had it, `logged_s` when the log had it from which it is read: both by the broker's.
+    """
 
-    From a clock that was never set it counts from `now_s`. A yes before it in the log is not newer because the broker's
-    clock went back between the two.
+    said_s: float
+    known_s: float
+    logged_s: float
+
+    @property
+    def at_s(self) -> float:
+        """A word is never newer than its record."""
+        return min(self.said_s, self.known_s)
+
+
+def dated(change: ConsentChange, known: Consent | None, heard: Heard) -> ConsentChange:
+    """A no with the time from which it counts; a yes as it is. `known`: the word before it in the log.
+
+    From a clock that was never set a no counts from when it was known. A yes that was read before it is not newer because
+    the broker's clock went back between the two.
     """
     if change.granted:
         return change
-    if said_s < CLOCK_NEVER_SET_S or change.captured_at < CLOCK_NEVER_SET_S:
-        return msgspec.structs.replace(change, captured_at=now_s)
-    if known is not None and known.granted and change.captured_at < known.captured_at <= said_s:
+    if min(heard.said_s, change.captured_at) < CLOCK_NEVER_SET_S:
+        return msgspec.structs.replace(change, captured_at=heard.known_s)
+    if known is not None and known.granted and heard.logged_s < known.captured_at <= heard.said_s:
         return msgspec.structs.replace(change, captured_at=known.captured_at)
     return change
 

@@ -33,13 +33,14 @@ def hear(profile: Profile, feedback: Feedback, playbook: Playbook, now_s: float)
     heard = Heard()
     said_s = feedback.timestamp.timestamp()
     at_s = min(said_s, now_s) if said_s >= consent.CLOCK_NEVER_SET_S else now_s
+    when = consent.Heard(said_s, now_s, now_s)
     channels = _channels(profile, feedback, playbook)
     if feedback.status in REFUSALS:
         on = "" if feedback.status == "complained" or not channels else channels[0]
         for key in dict.fromkeys(consent.refusal(on, profile.consent, playbook.channels)):
             known = profile.consent.get(key)
-            change = ConsentChange(key, False, min(said_s, now_s), f"feedback:{feedback.status}")
-            change = consent.dated(change, known, said_s, now_s)
+            change = ConsentChange(key, False, when.at_s, f"feedback:{feedback.status}")
+            change = consent.dated(change, known, when)
             if known is not None and not known.granted and known.captured_at >= change.captured_at:
                 continue
             if consent.apply(profile, change):

@@ -31,7 +31,7 @@ from schemas.events import (
     Track,
 )
 from workers.core.profile import ages, carts, consent, decay, orders, product_views
-from workers.core.profile.consent import NO_RULES, Rules
+from workers.core.profile.consent import NO_RULES, Heard, Rules
 from workers.core.profile.model import (
     MAX_ANONYMOUS_IDS,
     MAX_INTERESTS,
@@ -79,24 +79,27 @@ def fold(
     products: Mapping[str, CatalogueProduct],
     *,
     now_s: float,
+    logged_s: float | None = None,
     rules: Rules = NO_RULES,
 ) -> Folded:
-    """Applies one event, once (the caller has checked for duplicates). `at_s` is its timestamp, `now_s` the partition's
-    clock [s since the epoch], `products` the playbook's catalogue, `rules` what it says of consent.
+    """Applies one event, once (the caller has checked for duplicates). `at_s` is its timestamp, `products` the playbook's
+    catalogue, `rules` what it says of consent.
 
-    What it says of consent counts from `now_s` at the latest: a word from a clock that is ahead would outlast later ones. A no
-    from a clock that was never set counts from `now_s` too: dated as told, it would be older than any yes.
+    What the event says of consent counts from `now_s` at the latest, when a log of ours had it: a word from a clock that is
+    ahead would outlast later ones. `logged_s`: when the log had it from which it is read, by default the same (see
+    consent.dated) [s since the epoch].
     """
     folded = Folded()
+    heard = Heard(at_s, now_s, now_s if logged_s is None else logged_s)
     _identity(profile, event)
     folded.more = _see(profile, event, at_s)
     match event:
         case Track():
             folded.counted = _count(profile, event.event, at_s)
-            _track(profile, event, at_s, now_s, source, products, rules, folded)
+            _track(profile, event, heard, source, products, rules, folded)
         case Identify():
             folded.counted = _count(profile, "identify", at_s)
-            _traits(profile, event.traits, at_s, now_s, rules, folded)
+            _traits(profile, event.traits, heard, rules, folded)
         case Page() | Screen():
             folded.counted = _count(profile, event.name or event.category or "page", at_s)
             _session(profile, event.properties.session_id, at_s)
@@ -105,9 +108,9 @@ def fold(
         case Alias():
             folded.counted = _count(profile, "alias", at_s)
     if event.context.traits:
-        _traits(profile, event.context.traits, at_s, now_s, rules, folded)
+        _traits(profile, event.context.traits, heard, rules, folded)
     if event.context.consent is not None:
-        _say(profile, consent.from_event(event, min(at_s, now_s), profile.consent, rules), at_s, now_s, folded)
+        _say(profile, consent.from_event(event, heard.at_s, profile.consent, rules), heard, folded)
     folded.more |= folded.traits_changed
     profile.version += 1
     return folded
@@ -156,18 +159,17 @@ def _count(profile: Profile, name: str, at_s: float) -> str:
 def _track(
     profile: Profile,
     event: Track,
-    at_s: float,
-    now_s: float,
+    heard: Heard,
     source: SourceEvent,
     products: Mapping[str, CatalogueProduct],
     rules: Rules,
     folded: Folded,
 ) -> None:
-    properties = event.properties
+    properties, at_s = event.properties, heard.said_s
     _session(profile, properties.session_id, at_s)
     if event.event == CONSENT_UPDATED:
-        words = consent.from_properties(properties, min(at_s, now_s), profile.consent, rules.channels)
-        _say(profile, words, at_s, now_s, folded)
+        words = consent.from_properties(properties, heard.at_s, profile.consent, rules.channels)
+        _say(profile, words, heard, folded)
         return
     if event.event == ORDER_COMPLETED and (first_at_s := orders.told_at(profile, properties)) is not None:
         orders.told_earlier(profile, properties.order_id or "", at_s)
@@ -175,8 +177,8 @@ def _track(
         return
     if (refused := REFUSALS.get(event.event)) is not None:
         keys = consent.refusal(refused, profile.consent, rules.channels)
-        noes = [ConsentChange(key, False, min(at_s, now_s), event.event) for key in keys]
-        _say(profile, noes, at_s, now_s, folded)
+        noes = [ConsentChange(key, False, heard.at_s, event.event) for key in keys]
+        _say(profile, noes, heard, folded)
         return
     interest = _INTEREST.get(event.event)
     if interest is not None:
@@ -251,14 +253,14 @@ def _order(profile: Profile, properties: Properties, at_s: float) -> None:
             profile.revenue[currency] = profile.revenue.get(currency, 0.0) + (revenue or 0.0)
 
 
-def _say(profile: Profile, changes: Iterable[ConsentChange], at_s: float, now_s: float, folded: Folded) -> None:
+def _say(profile: Profile, changes: Iterable[ConsentChange], heard: Heard, folded: Folded) -> None:
     """Takes over what the customer said of consent, unless a newer word is known.
 
     What is told as a state, again and again, is one line of the history, and its yes undoes no word that was said elsewhere.
     """
     for said in changes:
         known = profile.consent.get(said.key)
-        change = consent.dated(said, known, at_s, now_s)
+        change = consent.dated(said, known, heard)
         if known is not None and change.source in consent.STATES:
             if change.granted and known.source != change.source:
                 continue  # what a device or a form repeats is older than what the customer said elsewhere
@@ -270,13 +272,11 @@ def _say(profile: Profile, changes: Iterable[ConsentChange], at_s: float, now_s:
             folded.consent.append(change)
 
 
-def _traits(
-    profile: Profile, traits: Mapping[str, TraitValue], at_s: float, now_s: float, rules: Rules, folded: Folded
-) -> None:
+def _traits(profile: Profile, traits: Mapping[str, TraitValue], heard: Heard, rules: Rules, folded: Folded) -> None:
     """Newer values replace older ones; None removes. What reaches or identifies a person is not ours to keep, and an age
     that was told holds for the protection of minors whatever becomes of its trait.
     """
-    said_s = min(at_s, now_s)
+    said_s = heard.at_s
     for name, value in traits.items():
         if len(name) > MAX_TEXT or not may_keep(name, value):
             continue
@@ -288,7 +288,7 @@ def _traits(
             bounded = _bounded(value)
             folded.traits_changed |= profile.traits.get(name) != bounded
             profile.traits[name] = bounded
-    _say(profile, consent.from_traits(traits, said_s, profile.consent, rules.channels), at_s, now_s, folded)
+    _say(profile, consent.from_traits(traits, said_s, profile.consent, rules.channels), heard, folded)
     locale = traits.get("locale") or traits.get("language")
     if isinstance(locale, str) and profile.locale is None:
         profile.locale = locale[:MAX_TEXT]
