@@ -33,6 +33,7 @@ from workers.core.profile.fold import fold
 from workers.core.profile.model import Profile
 from workers.core.segments import features
 from workers.core.segments.conditions import Groups
+from workers.core.stream import decoding
 from workers.core.stream.dead_letters import dead_letter
 from workers.core.stream.effects import Effects
 from workers.core.stream.records import Output, Record, StateStore
@@ -113,6 +114,12 @@ class PersonalisationProcessor:
         self._clock_s = clock_s
         self._show: set[str] = set()
         self._unsorted: set[str] = set()
+        #: Topics whose records are always applied at once; an event may have to come again.
+        self._handlers: dict[str, Callable[[Record], None]] = {
+            CANDIDATES: self._candidate,
+            FEEDBACK: self._feedback,
+            VERDICTS: self._verdict,
+        }
         self._asks_again = self._closing.awaited > 0  # the answers of an interrupted replay may be gone
 
     def apply(self, records: list[Record], wall_s: float, *, caught_up: bool) -> Effects:
@@ -154,20 +161,13 @@ class PersonalisationProcessor:
 
     def _apply_one(self, record: Record) -> bool:
         """False = not now: the record must come again when the awaited words are here."""
-        match record.topic:
-            case "customer.events":
-                return self._event(record)
-            case "message.candidates":
-                self._candidate(record)
-                return True
-            case "message.feedback":
-                self._feedback(record)
-                return True
-            case "message.verdicts":
-                self._verdict(record)
-                return True
-            case _:
-                raise InvalidEvent("unknown_topic", record.topic)
+        if record.topic == EVENTS:
+            return self._event(record)
+        handle = self._handlers.get(record.topic)
+        if handle is None:
+            raise InvalidEvent("unknown_topic", record.topic)
+        handle(record)
+        return True
 
     # -- events and candidates ---------------------------------------------------------------------------------------
 
@@ -224,28 +224,15 @@ class PersonalisationProcessor:
         return self._clock_s if self._by_event or record.appended_at_s <= 0 else record.appended_at_s
 
     def _candidate(self, record: Record) -> None:
-        try:
-            candidate = codec.decode(Candidate, record.value)
-        except codec.Malformed as error:
-            raise InvalidEvent(error.reason, error.detail) from error
-        if record.key != candidate.user_id.encode():
-            raise InvalidEvent("key_mismatch", "the record's key is not the customer of its value")
+        candidate = decoding.read(Candidate, record)
         self._closing.candidate(self._workspace.load(candidate.user_id), candidate, self._clock_s)
 
     def _verdict(self, record: Record) -> None:
-        try:
-            verdict = codec.decode(ReviewVerdict, record.value)
-        except codec.Malformed as error:
-            raise InvalidEvent(error.reason, error.detail) from error
-        if record.key != verdict.user_id.encode():
-            raise InvalidEvent("key_mismatch", "the record's key is not the customer of its value")
+        verdict = decoding.read(ReviewVerdict, record)
         self._closing.verdict(self._workspace.load(verdict.user_id), verdict, self._clock_s)
 
     def _feedback(self, record: Record) -> None:
-        try:
-            feedback = codec.decode(Feedback, record.value)
-        except codec.Malformed as error:
-            raise InvalidEvent(error.reason, error.detail) from error
+        feedback = decoding.decode(Feedback, record)
         key = feedback.user_id.encode()
         home = self._config.partition_of(key)
         if home != record.partition:  # other clients' partitioners: the word goes on to where its customer is

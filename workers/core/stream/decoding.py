@@ -5,19 +5,24 @@ from __future__ import annotations
 from typing import TypeVar
 
 from schemas import codec
-from schemas.messages import Decision, Outcome
+from schemas.messages import Candidate, Decision, Feedback, Outcome, ReviewVerdict
 from workers.core.errors import InvalidEvent
 from workers.core.stream.records import Record
 
-S = TypeVar("S", Decision, Outcome)
+T = TypeVar("T", Candidate, Decision, Feedback, Outcome, ReviewVerdict)
 
 
-def read(struct: type[S], record: Record) -> S:
-    """One record about a message. Raises InvalidEvent if it is malformed or its key is not its customer."""
+def decode(struct: type[T], record: Record) -> T:
+    """Returns the record's value. Raises InvalidEvent if it is malformed."""
     try:
-        value = codec.decode(struct, record.value)
+        return codec.decode(struct, record.value)
     except codec.Malformed as error:
         raise InvalidEvent(error.reason, error.detail) from error
+
+
+def read(struct: type[T], record: Record) -> T:
+    """Returns the value of a record about one customer. Raises InvalidEvent if it is malformed or has another key."""
+    value = decode(struct, record)
     if record.key != value.user_id.encode():
         raise InvalidEvent("key_mismatch", "the record's key is not the customer of its value")
     return value
