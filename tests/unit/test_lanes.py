@@ -13,6 +13,7 @@ from workers.adapters.lanes.horizon import NEVER_S
 from workers.adapters.lanes.lane import Lane
 from workers.adapters.lanes.lane_clock import LaneClock
 from workers.adapters.lanes.pacing import CommitPacing
+from workers.adapters.lanes.source_progress import SourceProgress
 from workers.adapters.lanes.spec import LaneSpec, TopicPartitionKey
 from workers.adapters.lanes.standby import Standby
 from workers.adapters.observability.metrics import WorkerMetrics
@@ -110,21 +111,21 @@ def test_few_large_records_fill_a_lane_too(lane: Lane) -> None:
     assert lane.wants(EVENTS)
     lane.deliver(EVENTS, [Fetched(1, bytes(30 << 20))])
     assert not lane.wants(EVENTS)
-    assert len(list(lane._take())) == 2
+    assert len(lane._buffer.take(100)) == 2
     assert lane.wants(EVENTS), "there is room again"
 
 
 def test_records_that_must_come_again_take_room_too(lane: Lane) -> None:
     lane.deliver(EVENTS, [Fetched(0, bytes(40 << 20)), Fetched(1, bytes(30 << 20))])
-    lane._defer(list(lane._take()))
+    lane._buffer.defer(lane._buffer.take(100))
     assert not lane.wants(EVENTS)
-    lane._defer([])
+    lane._buffer.defer([])
     assert lane.wants(EVENTS)
 
 
 def test_a_header_without_a_value_is_an_empty_one(lane: Lane) -> None:
     lane.deliver(EVENTS, [Fetched(0, b"{}", headers=[("traceparent", None), ("ce_id", b"1")])])
-    (taken,) = lane._take()
+    (taken,) = lane._buffer.take(100)
     assert taken.headers == (("traceparent", b""), ("ce_id", b"1"))
 
 
@@ -183,7 +184,7 @@ def test_a_lane_that_is_to_rest_while_it_searches_for_a_bad_record_writes_nothin
     for offset, meanwhile in enumerate((hold, lane.close)):
         core = asyncio.run(turn(offset, meanwhile))
         assert core.discarded == 1
-        assert lane._next == {}, "the records come again"
+        assert lane._progress.next == {}, "the records come again"
         lane._held = False
 
 
@@ -235,18 +236,19 @@ def test_a_source_that_ends_too_early_is_looked_at_again_before_it_is_called_dam
 
     def ids(age_s: float) -> dict[str, str]:
         asked.append(age_s)
-        return {EVENTS[0]: "old" if len(asked) == 1 else now}
+        return {EVENTS[0]: "old" if len(asked) <= 2 else now}
 
     async def seek_lane(*_: object) -> None:
         raise Misconfigured("it ends at 0, but 200 records of it were applied before.", "bring them back")
 
     lane._remember = lambda _producer: None  # type: ignore[method-assign, assignment] # no broker is asked here
     standing.seek_lane = seek_lane  # type: ignore[method-assign, assignment]
-    lane._ask_ids, lane._ids = ids, {EVENTS[0]: "old"}
+    lane._progress = SourceProgress([EVENTS], "t.", ids)
+    lane._progress.ask_ids()
     with pytest.raises(Fatal) as raised:
         asyncio.run(lane._take_up(None))  # type: ignore[arg-type]
     assert type(raised.value) is error
-    assert asked == [1.0, 0.0]
+    assert asked == [1.0, 1.0, 0.0], "the last answer is not one from memory"
 
 
 @pytest.mark.parametrize(
@@ -269,7 +271,7 @@ def test_a_lane_is_caught_up_when_it_knows_what_was_in_the_log_a_moment_ago(
 def test_records_that_wait_in_the_lane_are_a_backlog_however_young_they_are(lane: Lane) -> None:
     lane.deliver(EVENTS, [Fetched(0, b"{}", timestamp=int(clock.now_s() * 1000))])
     assert not lane._caught_up()
-    assert len(list(lane._take())) == 1
+    assert len(lane._buffer.take(100)) == 1
     assert lane._caught_up()
 
 
@@ -278,5 +280,5 @@ def test_the_times_of_records_say_nothing_about_a_backlog(lane: Lane, standing: 
     for horizon_s, caught_up in ((clock.monotonic_s(), True), (clock.monotonic_s() - 60.0, False)):
         standing.horizons[EVENTS] = horizon_s
         lane.deliver(EVENTS, [Fetched(0, b"{}", timestamp=int((clock.now_s() + skew_s) * 1000))])
-        assert len(list(lane._take())) == 1
+        assert len(lane._buffer.take(100)) == 1
         assert lane._caught_up() == caught_up

@@ -8,25 +8,23 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
-from heapq import merge
-from itertools import islice
 from typing import ParamSpec, Protocol, TypeVar
 
 import msgspec
 from confluent_kafka import Consumer, TopicPartition
 
 from schemas.topics import SINGLE
-from workers.adapters.kafka.reader import TopicReader
-from workers.adapters.kafka.topic_ids import is_another
+from workers.adapters.lanes.buffer import FetchedRecord, RecordBuffer
 from workers.adapters.lanes.lane_clock import Ask, LaneClock
+from workers.adapters.lanes.ledger import LedgerHistory
 from workers.adapters.lanes.lost_state import proof_of_past
 from workers.adapters.lanes.pacing import CommitPacing
 from workers.adapters.lanes.poison_records import PoisonRecordGuard
+from workers.adapters.lanes.source_progress import SourceProgress
 from workers.adapters.lanes.spec import LaneSpec, TopicPartitionKey
 from workers.adapters.lanes.standby import Standby
 from workers.adapters.lanes.transactions import LaneProducer
@@ -36,11 +34,9 @@ from workers.adapters.state.checkpoint import Marker, Progress
 from workers.adapters.state.recovery import restore
 from workers.adapters.state.rocksdb import NoStore, RocksStore
 from workers.core.errors import Fatal, Misconfigured, Unavailable
-from workers.core.personalisation.ledger_recovery import Recollection
 from workers.core.stream.dead_letter_limits import Limits
 from workers.core.stream.effects import Effects, Processor
-from workers.core.stream.published_ids import PublishedIds
-from workers.core.stream.records import Record, StateStore, append_time_s
+from workers.core.stream.records import StateStore
 from workers.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -52,24 +48,6 @@ _TICK_S = 0.25
 EVENTS = "customer.events"
 #: The same mistake of a sender is told in the log this often [s].
 _TELL_AGAIN_S = 60.0
-#: So long a lane that has begun anew looks into its ledger at every start: the oldest occasion is decided by then [s].
-_ANEW_S = 30 * 86_400.0
-#: Customers of one transaction in which a lane remembers what its ledger tells.
-_REMEMBERED = 5_000
-#: Keys and values that wait for one lane before its fetching pauses, however few the records are [bytes].
-_BUFFER_BYTES = 64 << 20
-#: How old an answer may be that says which topics the sources are: many lanes open at once [s].
-_IDS_AGE_S = 1.0
-
-
-class FetchedRecord(Protocol):
-    """What the consumer gives (aiokafka's ConsumerRecord)."""
-
-    offset: int
-    key: bytes | None
-    value: bytes | None
-    timestamp: int
-    headers: Sequence[tuple[str, bytes | None]]
 
 
 class Positions(Protocol):
@@ -142,18 +120,14 @@ class Lane:
         self._standby = standby
         self._restores = restores
         self._rhythm = rhythm
-        self._ask_ids, self._mapped = source_ids, mapped
-        self._ids: dict[str, str] = {}  # topic on the cluster → id
-        self._elsewhere = Marker()  # what the marker says of topics that are not among the sources now
+        self._mapped = mapped
+        self._progress = SourceProgress(sources, settings.prefix, source_ids)
+        self._buffer = RecordBuffer(settings.lane_buffer_records)
         # One of its own: whatever other lanes do, a commit does not wait for a thread.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"lane-{name}")
         self._part, self._pulse = f"lane {name}", metrics.pulse
         self._pulse.working(self._part, "is being opened")
         self._partition = sources[0][1]
-        self._waiting: deque[Record] = deque()
-        self._waiting_bytes = 0
-        self._deferred: list[Record] = []
-        self._deferred_bytes = 0
         self._arrived = asyncio.Event()
         self._closing = self._held = False
         self._rested_at_s = 0.0
@@ -162,20 +136,16 @@ class Lane:
         self._quiet.set()
         self._released = asyncio.Event()
         self._released.set()
-        self._next: dict[TopicPartitionKey, int] = {}
         self._committed_next: dict[TopicPartitionKey, int] = {}
         self._hinted: dict[TopicPartitionKey, int] = {}
-        self._fetched_next: dict[TopicPartitionKey, int] = {}
-        self._remade = ""
         self._group: object = None
         self._more_due = False
-        self._progress = Progress()
+        self._state = Progress()
         self._restored_records = 0
         self._store: RocksStore | None = None
         changelog = settings.topic(spec.changelog) if spec.changelog is not None else None
         self._clock = LaneClock(name, changelog, settings)
-        self._told: PublishedIds | None = None
-        self._recollection = Recollection()
+        self._ledger = LedgerHistory(name, self._partition, spec, settings, partial(self._pulse.beat, self._part))
 
     # -- feeding -----------------------------------------------------------------------------------------------------
 
@@ -183,11 +153,7 @@ class Lane:
         """Whether records of this source may be fetched. A full lane still takes what its waiting events wait for."""
         if not self.ready:
             return False
-        full = (
-            len(self._waiting) + len(self._deferred) >= self._settings.lane_buffer_records
-            or self._waiting_bytes + self._deferred_bytes >= _BUFFER_BYTES
-        )
-        return not full or (
+        return not self._buffer.is_full or (
             self._spec.waits_for is not None and source[0] == self._settings.topic(self._spec.waits_for)
         )
 
@@ -195,27 +161,12 @@ class Lane:
         """Takes fetched records; those that were applied before (a fetch from an old position) are dropped."""
         topic, partition = source
         name = topic.removeprefix(self._settings.prefix)
-        expected = self._next.get(source, 0)
-        if batch and batch[0].offset < self._fetched_next.get(source, 0):
-            self._remade = (
-                f"{topic}[{partition}]"  # nobody sought: the consumer has begun at the start of another topic
-            )
-        self._fetched_next[source] = batch[-1].offset + 1 if batch else self._fetched_next.get(source, 0)
+        expected = self._progress.next.get(source, 0)
+        if batch:
+            self._progress.fetched(source, batch[0].offset, batch[-1].offset)
         for fetched in batch:
-            if fetched.offset < expected:
-                continue
-            self._waiting_bytes += _size(fetched)
-            self._waiting.append(
-                Record(
-                    topic=name,
-                    partition=partition,
-                    offset=fetched.offset,
-                    key=fetched.key,
-                    value=fetched.value,
-                    appended_at_s=append_time_s(fetched.timestamp),
-                    headers=_headers(fetched.headers) if fetched.headers else (),
-                )
-            )
+            if fetched.offset >= expected:
+                self._buffer.add(name, partition, fetched)
         self._arrived.set()
 
     # -- life --------------------------------------------------------------------------------------------------------
@@ -269,31 +220,21 @@ class Lane:
 
     async def _take_up(self, producer: LaneProducer) -> None:
         """Waits until the lane is not held, then begins behind its last commit; had somebody else had it, it ends fenced."""
-        self._waiting.clear()  # what was fetched and not applied comes again
-        self._waiting_bytes = 0
-        self._defer([])
+        self._buffer.clear()  # what was fetched and not applied comes again
         await self._until_released("sets its position")
         if self._closing:
             return
         await self._undisturbed(self._remember, producer)
         if self._committed_next and self._store is not None:  # its memory must not be older than what is committed
             await self._undisturbed(self._commit_nothing, producer)
-        self._fetched_next = {}
-        await self._look_whether_remade(_IDS_AGE_S)
-        offsets = {source: self._next.get(source) for source in self.sources}
+        self._progress.sought()
+        await self._blocking(self._progress.check_ids)
+        offsets = {source: self._progress.next.get(source) for source in self.sources}
         try:
             await self._positions.seek_lane(offsets, lambda: not self._closing and not self._held, self._set_ready)
         except Misconfigured:  # it ends before what was applied: it may have been made anew this very moment
-            await self._look_whether_remade(0.0)
+            await self._blocking(self._progress.check_ids, 0.0)
             raise
-
-    async def _look_whether_remade(self, age_s: float) -> None:
-        """Asks which topics the sources are now, or were at most `age_s` ago. Raises Fatal when one is another."""
-        with suppress(Unavailable):  # then nothing can be fetched either
-            now = await self._blocking(self._ask_ids, age_s)
-            remade = [topic for topic, known in self._ids.items() if is_another(known, now.get(topic, ""))]
-            self._remade = self._remade or ", ".join(remade)
-        self._refuse_remade()
 
     async def _work(self) -> None:
         identity = f"{self._spec.group}-{self.name}"
@@ -304,14 +245,14 @@ class Lane:
         self._pulse.beat(self._part)
         store = await self._open()
         if not self._closing:
-            await self._blocking(self._read_ledger)
+            self._set_marker(await self._blocking(self._ledger.read, self._state.marker))
             await self._start_clock(partial(self._undisturbed, self._commit_nothing, producer))
         if not self._closing:
             core = await self._blocking(self._isolated, store)
             for topic, _ in self.sources:
                 log.info("lane %s owns %s", self.name, topic)
             took_s, read = clock.monotonic_s() - started, f"{self._restored_records} records of its changelog"
-            log.info("lane %s is open after %.2f s and %s, resumes at %s", self.name, took_s, read, self._next)
+            log.info("lane %s is open after %.2f s and %s, resumes at %s", self.name, took_s, read, self._progress.next)
         while not self._closing:
             if self.ready:
                 await self._turn(core, producer)
@@ -332,52 +273,21 @@ class Lane:
         )
 
     def _build_core(self, store: StateStore) -> Processor:
-        return self._spec.core(store, self._progress.marker.clock_s)
+        return self._spec.core(store, self._state.marker.clock_s)
 
     async def _open(self) -> StateStore:
         """The state as it was committed; less when the lane is closed meanwhile."""
-        topics = {topic for topic, _ in self.sources}
-        self._ids = {
-            topic: found
-            for topic, found in (await self._blocking(self._ask_ids, _IDS_AGE_S)).items()
-            if topic in topics
-        }
+        await self._blocking(self._progress.ask_ids)
         if self._spec.changelog is None:
             for source, (offset, source_id) in (await self._blocking(self._committed)).items():
-                self._begin_at(source, offset, source_id)
+                self._progress.begin_at(source, offset, source_id)
             return NoStore()
         self._pulse.idle(self._part, "waits for its turn to restore")
         async with self._restores:
             self._pulse.working(self._part, "is being restored")
             await self._blocking(self._restore, self._spec.changelog)
-        marker = self._progress.marker
-        names = {source: source[0].removeprefix(self._settings.prefix) for source in self.sources}
-        for source, name in names.items():
-            self._begin_at(source, marker.offsets.get(name), marker.source_ids.get(name, ""))
-        elsewhere = {name: offset for name, offset in marker.offsets.items() if name not in names.values()}
-        ids = {name: source_id for name, source_id in marker.source_ids.items() if name not in names.values()}
-        self._elsewhere = Marker(offsets=elsewhere, source_ids=ids)
+        self._progress.begin_from(self._state.marker)
         return self._store or NoStore()
-
-    def _begin_at(self, source: TopicPartitionKey, offset: int | None, source_id: str) -> None:
-        """Goes on behind what was applied of a source, unless that was of another topic of the same name."""
-        topic, partition = source
-        if offset is None:
-            return
-        if is_another(source_id, self._ids.get(topic, "")):
-            log.error(
-                "%s[%d] was deleted and made anew: it is read from its beginning, after %d records of the one before",
-                *(topic, partition, offset),
-            )
-            return
-        self._next[source] = offset
-
-    def _refuse_remade(self) -> None:
-        """Raises Fatal when a source was deleted and made anew: the next start finds out where to begin."""
-        if self._remade:
-            raise Fatal(
-                f"{self._remade} was deleted and made anew.", "the next start reads it from its beginning by itself"
-            )
 
     async def _start_clock(self, ask: Ask) -> None:
         """Refuses a state from the future, or sets its clock back. Nothing is written while the lane is held."""
@@ -385,16 +295,18 @@ class Lane:
             await self._until_released("asks the broker for its time")
         if self._closing or self._store is None:
             return
-        began_s = await self._clock.start_s(self._progress.marker.clock_s, ask)
-        marker = msgspec.structs.replace(self._progress.marker, clock_s=began_s)
-        self._progress = msgspec.structs.replace(self._progress, marker=marker)
+        began_s = await self._clock.start_s(self._state.marker.clock_s, ask)
+        self._set_marker(msgspec.structs.replace(self._state.marker, clock_s=began_s))
+
+    def _set_marker(self, marker: Marker) -> None:
+        self._state = msgspec.structs.replace(self._state, marker=marker)
 
     def _restore(self, changelog: str) -> None:
         if self._closing:
             return
         self._standby.take(self.name)
         self._store = RocksStore(self._spec.state_folder(self._settings, self.name))
-        self._progress = restore(
+        self._state = restore(
             *(self._store, self._settings.topic(changelog), self._partition, self._client_config, self._spec.index_of),
             sources=self.sources,
             past=self._past,
@@ -412,44 +324,10 @@ class Lane:
         ]
         return proof_of_past(self._client_config, self._spec.group, self.sources, left_in)
 
-    def _read_ledger(self) -> None:
-        """Finds out what the world was told already, if the state does not know it: somebody deleted its changelog."""
-        marker, now_s = self._progress.marker, clock.now_s()
-        begins_anew = not marker.offsets
-        if not self._spec.ledger or not (begins_anew or now_s - marker.anew_at_s < _ANEW_S):
-            return
-        if not failpoints.minds_ledger():
-            return
-        told, partitions = PublishedIds(), {topic: [self._partition] for topic in self._spec.ledger}
-        with TopicReader(self._settings, self._spec.ledger, partitions=partitions) as reader:
-            for record in reader.read_to_end():
-                told.learn(record.topic, record.value)
-                if begins_anew:
-                    self._recollection.learn(record.topic, record.value)
-                self._pulse.beat(self._part)
-        if not told:
-            return
-        self._told = told
-        if begins_anew:
-            changed = msgspec.structs.replace(marker, anew_at_s=now_s)
-            self._progress = msgspec.structs.replace(self._progress, marker=changed)
-        log.warning(
-            "lane %s has begun anew: what stands in its ledger (%d ids) is not said again", self.name, len(told)
-        )
-
     def _remember(self, producer: LaneProducer) -> None:
         """Makes what the ledger tells the first state of a lane that begins anew, in transactions like any other."""
-        now_s = clock.now_s() if self._settings.clock == "wall" else 0.0
-        remembered, self._recollection = self._recollection.customers(now_s), Recollection()
-        while customers := list(islice(remembered, _REMEMBERED)):
-            effects = Effects(clock_s=self._progress.marker.clock_s)
-            effects.puts = [(one.key, one.value) for one in customers]
-            effects.outputs = [output for one in customers for output in one.owed]
+        for effects in self._ledger.first_state(self._state.marker.clock_s):
             self._commit(producer, effects)
-            self._pulse.beat(self._part)
-            for output in effects.outputs:
-                if self._told is not None:
-                    self._told.learn(output.topic, output.value)
 
     async def _blocking(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs a call that blocks in the lane's own thread."""
@@ -458,8 +336,10 @@ class Lane:
     async def _undisturbed(self, call: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
         """The same, and no partition changes hands before it is done."""
         self._quiet.clear()
-        await self._blocking(call, *args, **kwargs)
-        self._quiet.set()
+        try:
+            await self._blocking(call, *args, **kwargs)
+        finally:
+            self._quiet.set()
 
     def _restored(self, done: int, total: int) -> None:
         """A restore moves: it may take as long as it must."""
@@ -492,19 +372,19 @@ class Lane:
     # -- one batch ---------------------------------------------------------------------------------------------------
 
     async def _turn(self, core: PoisonRecordGuard, producer: LaneProducer) -> None:
-        if not self._waiting and not self._more_due:
+        if not self._buffer and not self._more_due:
             self._arrived.clear()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._arrived.wait(), _TICK_S)
-        if (left_s := self._rested_at_s - clock.monotonic_s()) > 0 and self._rhythm.rests(len(self._waiting)):
+        if (left_s := self._rested_at_s - clock.monotonic_s()) > 0 and self._rhythm.rests(len(self._buffer)):
             await asyncio.sleep(left_s)
         if not self._may_write():
             return
-        self._refuse_remade()
+        self._progress.refuse_remade()
         now_s = await self._clock.now_s(partial(self._undisturbed, self._commit_nothing, producer))
         if not self._may_write():
             return
-        records = [*self._deferred, *self._take()]
+        records = self._buffer.take(self._settings.batch_records)
         waited_s = now_s - records[0].appended_at_s if records else 0.0
         self._metrics.gauge("lag_seconds", waited_s, self._spec.role, self.name)
         if records:
@@ -513,10 +393,9 @@ class Lane:
         if not self._may_write():  # to find records that raise took its time: nothing is written any more
             core.discard()
             return
-        if self._told is not None:
-            effects.outputs = self._told.news(effects.outputs)
-        advanced = self._advance(records, effects)
-        self._defer(effects.deferred)
+        effects.outputs = self._ledger.news(effects.outputs)
+        advanced = self._progress.advance(records, effects)
+        self._buffer.defer(effects.deferred)
         passed = self._pass_over()
         self._more_due = effects.more_due
         if effects.empty and not advanced and not passed:
@@ -527,7 +406,7 @@ class Lane:
         await self._undisturbed(self._commit, producer, effects)
         took_s = clock.monotonic_s() - started
         self._rested_at_s = clock.monotonic_s() + self._rhythm.committed(len(records), took_s)
-        self._committed_next = dict(self._next)
+        self._committed_next = dict(self._progress.next)
         self._metrics.batch(self._spec.role, len(advanced), took_s, effects)
         self._metrics.pending(self.name, effects.pending)
         self._tell_misplaced(effects)
@@ -543,24 +422,11 @@ class Lane:
                 *(self.name, moved),
             )
 
-    def _take(self) -> Iterator[Record]:
-        """The next records in the order in which the broker took them, and each topic's in the order of its offsets."""
-        by_topic: dict[str, list[Record]] = {}
-        for _ in range(min(len(self._waiting), self._settings.batch_records)):
-            record = self._waiting.popleft()
-            self._waiting_bytes -= _size(record)
-            by_topic.setdefault(record.topic, []).append(record)
-        return merge(*by_topic.values(), key=lambda record: record.appended_at_s)
-
-    def _defer(self, records: list[Record]) -> None:
-        """Keeps the records that must come again; they take room like those that wait."""
-        self._deferred, self._deferred_bytes = records, sum(map(_size, records))
-
     def _caught_up(self) -> bool:
         """Whether what leaves may leave: all that was in the logs a moment ago is in hand, or applied."""
         if not failpoints.minds_backlog():
             return True
-        if self._waiting:
+        if self._buffer:
             return False
         paced = [(self._settings.topic(topic), self._partition) for topic in self._spec.paced_by]
         horizon_s = min(map(self._positions.horizon_s, paced), default=float("inf"))
@@ -569,44 +435,19 @@ class Lane:
         events = (self._settings.topic(EVENTS), self._partition)
         return events not in paced or self._mapped(self._positions.horizon_s(events))
 
-    def _advance(self, records: list[Record], effects: Effects) -> list[Record]:
-        """Moves the applied offsets over the records of this batch that were not deferred."""
-        deferred = {(record.topic, record.offset) for record in effects.deferred}
-        advanced = [record for record in records if (record.topic, record.offset) not in deferred]
-        for record in advanced:
-            source = (self._settings.topic(record.topic), record.partition)
-            self._next[source] = max(self._next.get(source, 0), record.offset + 1)
-        return advanced
-
     def _pass_over(self) -> bool:
-        """Moves the offsets of a lane without state over what is no record (markers of transactions, what was aborted), so that a
-        source which ends in it is read to its end for whoever looks at the group; whether there was any.
-        """
-        if self._spec.changelog is not None or self._waiting or self._deferred:
+        """See SourceProgress.pass_over: for lanes without state, once everything that was fetched is applied."""
+        if self._spec.changelog is not None or self._buffer or self._buffer.has_deferred:
             return False
-        ends = {source: self._positions.handed_over(source) or 0 for source in self.sources}
-        passed = {source: end for source, end in ends.items() if end > self._next.get(source, 0)}
-        self._next.update(passed)
-        return bool(passed)
+        return self._progress.pass_over(self._positions.handed_over)
 
     def _commit(self, producer: LaneProducer, effects: Effects) -> None:
         spec, prefix = self._spec, self._settings.prefix
         if spec.changelog is None or self._store is None:
-            offsets = [
-                TopicPartition(topic, partition, offset, self._ids.get(topic, ""))
-                for (topic, partition), offset in self._next.items()
-            ]
-            group = (offsets, self._group, spec.group)
+            group = (self._progress.group_offsets(), self._group, spec.group)
             producer.commit(effects.outputs, prefix=prefix, partition=None, group_offsets=group)
             return
-        offsets_by_topic = {topic.removeprefix(prefix): offset for (topic, _), offset in self._next.items()}
-        ids = {topic.removeprefix(prefix): source_id for topic, source_id in self._ids.items()}
-        marker = Marker(
-            offsets={**self._elsewhere.offsets, **offsets_by_topic},
-            clock_s=effects.clock_s,
-            anew_at_s=self._progress.marker.anew_at_s,
-            source_ids={**ids, **self._elsewhere.source_ids},
-        )
+        marker = self._progress.marker(effects.clock_s, self._state.marker.anew_at_s)
         offset = producer.commit(
             effects.outputs,
             prefix=prefix,
@@ -615,16 +456,16 @@ class Lane:
             puts=effects.puts,
             marker=marker,
         )
-        self._progress = Progress(changelog_offset=offset + 1, marker=marker)
+        self._state = Progress(changelog_offset=offset + 1, marker=marker)
         self._clock.heard(producer.stamped)
         failpoints.hit("lane.before_local_write")
-        self._store.write(effects.puts, effects.index_puts, effects.index_deletes, self._progress)
+        self._store.write(effects.puts, effects.index_puts, effects.index_deletes, self._state)
         failpoints.hit("lane.after_local_write")
 
     def _commit_nothing(self, producer: LaneProducer) -> None:
         """Writes the marker as it is."""
         with failpoints.unheard():
-            self._commit(producer, Effects(clock_s=self._progress.marker.clock_s))
+            self._commit(producer, Effects(clock_s=self._state.marker.clock_s))
 
     def hints(self) -> dict[TopicPartitionKey, int]:
         """Applied offsets that were not hinted to the group yet."""
@@ -632,13 +473,3 @@ class Lane:
         fresh = {source: offset for source, offset in committed if self._hinted.get(source) != offset}
         self._hinted.update(fresh)
         return fresh if self._spec.changelog is not None else {}
-
-
-def _size(record: Record | FetchedRecord) -> int:
-    """What a record's key and value take [bytes]."""
-    return len(record.key or b"") + len(record.value or b"")
-
-
-def _headers(found: Sequence[tuple[str, bytes | None]]) -> tuple[tuple[str, bytes], ...]:
-    """The headers in their order; one without a value (Kafka allows null) has an empty one."""
-    return tuple((name, value or b"") for name, value in found)

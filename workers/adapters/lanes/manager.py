@@ -11,10 +11,11 @@ import faust
 
 from workers.adapters.kafka.preflight import check_broker
 from workers.adapters.kafka.topic_ids import SourceIds
+from workers.adapters.lanes.buffer import FetchedRecord
 from workers.adapters.lanes.faust_app import make_app, raw_topic
 from workers.adapters.lanes.faust_transport import LaneTransport
 from workers.adapters.lanes.intake_watch import IntakeWatch
-from workers.adapters.lanes.lane import EVENTS, FetchedRecord, Lane, Positions
+from workers.adapters.lanes.lane import EVENTS, Lane, Positions
 from workers.adapters.lanes.pacing import CommitPacing
 from workers.adapters.lanes.spec import LaneSpec, TopicPartitionKey
 from workers.adapters.lanes.standby import Standby
