@@ -18,5 +18,5 @@ if [ $# -gt 0 ]; then
 fi
 .venv/bin/pytest -ra -n 2 tests/unit tests/properties tests/field tests/fuzz tests/simulation
 # These have servers of their own and mostly wait for them; a file's tests share theirs.
-.venv/bin/pytest -ra -n 2 --dist loadfile tests/contract tests/e2e tests/faults tests/functional tests/integration
+.venv/bin/pytest -ra --durations=40 -n 4 --dist loadfile tests/contract tests/e2e tests/faults tests/functional tests/integration
 exec .venv/bin/python -m tests.faults.table
