@@ -2,4 +2,4 @@
 
 import pytest
 
-pytest.register_assert_rewrite("tests.support_cli", "tests.support_service", "tests.support_workers")
+pytest.register_assert_rewrite("tests.support.cli", "tests.support.service", "tests.support.workers")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from infra.kafka.embedded import EmbeddedKafka
-from tests.support_playbooks import CHECKED, REES46, SMART_DEVICES, playbook
+from tests.support.playbooks import CHECKED, REES46, SMART_DEVICES, playbook
 from workers.settings import Settings
 
 #: mark → the programs without which its tests cannot run, and what they are

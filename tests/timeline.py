@@ -21,7 +21,7 @@ from typing import Any
 import msgspec
 
 from schemas.messages import MessageRequest
-from tests.support_core import NOON, LaneHarness
+from tests.support.core import NOON, LaneHarness
 from workers.core.playbook.playbook import Playbook
 from workers.core.stream.records import Record
 

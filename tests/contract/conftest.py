@@ -9,7 +9,7 @@ import pytest
 
 from infra.llm.locate import LlmServer
 from infra.vllm.server import locate_python
-from tests.support_llm import FakeLlm
+from tests.support.llm import FakeLlm
 from workers.core.errors import Unavailable
 from workers.settings import Settings
 

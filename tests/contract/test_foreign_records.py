@@ -10,7 +10,7 @@ from aiokafka.consumer import fetcher
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 from aiokafka.record.memory_records import MemoryRecords
 
-from tests.support import wait_until
+from tests.support.waiting import wait_until
 from workers.adapters.kafka import decompression, topic_admin
 from workers.adapters.kafka.decompression import BoundedRecords
 from workers.adapters.kafka.foreign_records import ForeignRecords

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from schemas.messages import MessageRequest
-from tests.support_playbooks import facts, playbook, request
+from tests.support.playbooks import facts, playbook, request
 from workers.adapters.llm.client import OpenAiModel
 from workers.core.experimentation import arms
 from workers.core.generation.draft import Draft

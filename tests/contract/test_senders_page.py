@@ -16,7 +16,7 @@ from schemas.base import AbortType
 from schemas.json_schema import public_topics, topic_schema
 from schemas.messages import Cancellation, Feedback, FeedbackStatus, Message
 from schemas.topics import BY_NAME
-from tests.support_workers import ROOT
+from tests.support.workers import ROOT
 from workers.adapters.kafka.partitioner import partition_of
 from workers.adapters.observability.metric_catalogue import as_markdown
 from workers.settings import Settings

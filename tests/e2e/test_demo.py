@@ -25,8 +25,8 @@ from schemas.base import AbortType
 from schemas.events import AnyEvent, Track
 from schemas.messages import Decision, Feedback, Message
 from schemas.profiles import ProfileView
-from tests.support_cli import attune
-from tests.support_workers import ROOT, read
+from tests.support.cli import attune
+from tests.support.workers import ROOT, read
 from workers.settings import Settings
 
 pytestmark = [pytest.mark.kafka, pytest.mark.llm, pytest.mark.timeout(420)]

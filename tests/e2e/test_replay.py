@@ -18,10 +18,10 @@ import yaml
 from schemas import codec
 from schemas.messages import Decision
 from schemas.profiles import ProfileView
-from tests.support_cli import attune, replay
-from tests.support_data import data_file
-from tests.support_llm import FakeLlm
-from tests.support_workers import ROOT, committed_profiles, read
+from tests.support.cli import attune, replay
+from tests.support.data import data_file
+from tests.support.llm import FakeLlm
+from tests.support.workers import ROOT, committed_profiles, read
 from workers.core.profile.model import Profile
 from workers.settings import Settings
 

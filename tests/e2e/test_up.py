@@ -14,10 +14,10 @@ import msgspec
 import pytest
 
 from tests.e2e.test_demo import processes_of
-from tests.support import wait_until
-from tests.support_cli import attune
-from tests.support_llm import FakeLlm
-from tests.support_workers import ROOT, produce, read
+from tests.support.cli import attune
+from tests.support.llm import FakeLlm
+from tests.support.waiting import wait_until
+from tests.support.workers import ROOT, produce, read
 from workers.settings import Settings, to_environment
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(200)]

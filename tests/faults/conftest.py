@@ -8,7 +8,7 @@ from collections.abc import Generator
 import pytest
 
 from tests.faults.table import FAULTS, Cases
-from tests.support_faults import FULL
+from tests.support.faults import FULL
 
 #: `FAULTS_RESUME=1`: what has passed with this very code is not run again.
 RESUME = os.environ.get("FAULTS_RESUME") == "1"

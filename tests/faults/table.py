@@ -99,7 +99,7 @@ def code_version(test_file: Path) -> str:
     folders = [ROOT / name for name in ("workers", "schemas", "infra/kafka", "playbooks")]
     files = [path for folder in folders for path in folder.rglob("*") if path.suffix in (".py", ".yaml", ".txt")]
     shared = [path for path in FAULTS.glob("*.py") if not path.name.startswith("test_")]
-    for path in sorted([*files, *shared, *(ROOT / "tests").glob("support*.py"), test_file.resolve()]):
+    for path in sorted([*files, *shared, *(ROOT / "tests" / "support").glob("*.py"), test_file.resolve()]):
         digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:12]
 

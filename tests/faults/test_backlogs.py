@@ -11,10 +11,10 @@ import pytest
 from confluent_kafka import Producer
 
 from tests.faults.table import Cases, Row
-from tests.support import wait_until
-from tests.support_carts import did, ledger
-from tests.support_faults import Follower, log_of
-from tests.support_workers import ROOT, prepare, produce, read, worker
+from tests.support.carts import did, ledger
+from tests.support.faults import Follower, log_of
+from tests.support.waiting import wait_until
+from tests.support.workers import ROOT, prepare, produce, read, worker
 from workers.adapters.kafka.config import client_config
 from workers.adapters.process.failpoints import EXIT_CODE
 from workers.settings import Settings

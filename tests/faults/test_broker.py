@@ -13,10 +13,10 @@ import pytest
 
 from infra.kafka.embedded import EmbeddedKafka
 from tests.faults.table import Cases
-from tests.support import wait_until
-from tests.support_faults import FULL, Follower, Shop
-from tests.support_service import clean_row, recovery_s, supervised, wait_applied
-from tests.support_workers import ROOT, prepare, produce, read
+from tests.support.faults import FULL, Follower, Shop
+from tests.support.service import clean_row, recovery_s, supervised, wait_applied
+from tests.support.waiting import wait_until
+from tests.support.workers import ROOT, prepare, produce, read
 from workers.local.supervisor import Role
 from workers.settings import Settings
 

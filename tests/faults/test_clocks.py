@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from tests.faults.table import Cases, Row
-from tests.support import wait_until
-from tests.support_faults import Shop, decode_marker
-from tests.support_workers import ROOT, prepare, produce, read, worker
+from tests.support.faults import Shop, decode_marker
+from tests.support.waiting import wait_until
+from tests.support.workers import ROOT, prepare, produce, read, worker
 from workers.adapters.process.exit_codes import Exit
 from workers.adapters.state.recovery import MARKER_KEY
 from workers.settings import Settings

@@ -10,10 +10,10 @@ import msgspec
 import pytest
 
 from tests.faults.table import Cases
-from tests.support import wait_until
-from tests.support_faults import FULL, Follower, Shop, local_state, log_of
-from tests.support_service import clean_row, recovery_s, rss_mb, supervised, wait_applied
-from tests.support_workers import ROOT, prepare, produce, worker
+from tests.support.faults import FULL, Follower, Shop, local_state, log_of
+from tests.support.service import clean_row, recovery_s, rss_mb, supervised, wait_applied
+from tests.support.waiting import wait_until
+from tests.support.workers import ROOT, prepare, produce, worker
 from workers.local.supervisor import Role
 from workers.settings import Settings
 

@@ -15,10 +15,10 @@ from infra.kafka.embedded import EmbeddedKafka
 from infra.kafka.ports import pick_port
 from infra.kafka.properties import HOST, Forwarded
 from tests.faults.table import Cases, Row
-from tests.support import wait_until
-from tests.support_faults import FULL, create_topic
-from tests.support_proxy import Proxy
-from tests.support_workers import read
+from tests.support.faults import FULL, create_topic
+from tests.support.proxy import Proxy
+from tests.support.waiting import wait_until
+from tests.support.workers import read
 from workers.adapters.kafka.config import client_config
 from workers.adapters.lanes.transactions import IN_DOUBT_S, LaneProducer
 from workers.adapters.process import failpoints

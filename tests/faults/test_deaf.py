@@ -13,9 +13,9 @@ import pytest
 from schemas import codec
 from schemas.control import ControlSwitch
 from tests.faults.table import Cases, Row
-from tests.support import wait_until
-from tests.support_faults import create_topic, delete_topic, log_of
-from tests.support_workers import ROOT, prepare, produce, worker
+from tests.support.faults import create_topic, delete_topic, log_of
+from tests.support.waiting import wait_until
+from tests.support.workers import ROOT, prepare, produce, worker
 from workers.adapters.kafka.broadcast_state import Broadcast, Follower, follow_pool
 from workers.adapters.kafka.reader import TopicReader
 from workers.adapters.process import failpoints

@@ -14,9 +14,9 @@ from schemas import codec
 from schemas.control import DeadLetter
 from tests.contract.test_foreign_records import NotUtf8
 from tests.faults.table import Cases, Row
-from tests.support import wait_until
-from tests.support_service import rss_mb
-from tests.support_workers import prepare, produce, read, worker
+from tests.support.service import rss_mb
+from tests.support.waiting import wait_until
+from tests.support.workers import prepare, produce, read, worker
 from workers.adapters.kafka.config import client_config
 from workers.settings import Settings
 

@@ -15,11 +15,11 @@ import pytest
 from schemas import codec
 from schemas.control import DeadLetter
 from tests.faults.table import Cases, Row
-from tests.support import wait_until
-from tests.support_carts import workers
-from tests.support_faults import FULL, Entry, Follower, Shop, alter_topic, differences, log_of, repeated
-from tests.support_service import clean_row, recovery_s, supervised
-from tests.support_workers import ROOT, prepare, produce, read, worker
+from tests.support.carts import workers
+from tests.support.faults import FULL, Entry, Follower, Shop, alter_topic, differences, log_of, repeated
+from tests.support.service import clean_row, recovery_s, supervised
+from tests.support.waiting import wait_until
+from tests.support.workers import ROOT, prepare, produce, read, worker
 from workers.adapters.process.exit_codes import Exit
 from workers.settings import Settings
 

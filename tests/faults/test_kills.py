@@ -14,9 +14,9 @@ import msgspec
 import pytest
 
 from tests.faults.table import Cases, Row
-from tests.support import wait_until
-from tests.support_faults import FULL, Follower, Shop, differences, local_state, log_of, repeated
-from tests.support_workers import ROOT, prepare, produce, read, worker
+from tests.support.faults import FULL, Follower, Shop, differences, local_state, log_of, repeated
+from tests.support.waiting import wait_until
+from tests.support.workers import ROOT, prepare, produce, read, worker
 from workers.adapters.process.failpoints import EXIT_CODE, PLACES
 from workers.settings import Settings
 

@@ -14,12 +14,12 @@ from infra.kafka.properties import HOST
 from schemas import codec
 from schemas.messages import Message
 from tests.faults.table import Cases, Row
-from tests.support import wait_until
-from tests.support_carts import fill_carts, ledger, outcomes, workers
-from tests.support_faults import FULL, repeated
-from tests.support_llm import MODEL, FakeLlm, Fault
-from tests.support_service import rss_mb
-from tests.support_workers import ROOT, prepare, read, worker
+from tests.support.carts import fill_carts, ledger, outcomes, workers
+from tests.support.faults import FULL, repeated
+from tests.support.llm import MODEL, FakeLlm, Fault
+from tests.support.service import rss_mb
+from tests.support.waiting import wait_until
+from tests.support.workers import ROOT, prepare, read, worker
 from workers.settings import Settings
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(1800 if FULL else 240)]

@@ -15,10 +15,10 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 
 from tests.faults.table import Cases, Row
-from tests.support import wait_until
-from tests.support_carts import did, fill_carts, ledger, outcomes
-from tests.support_faults import Follower, create_topic, delete_records, delete_topic, log_of, repeated
-from tests.support_workers import prepare, produce, read, worker
+from tests.support.carts import did, fill_carts, ledger, outcomes
+from tests.support.faults import Follower, create_topic, delete_records, delete_topic, log_of, repeated
+from tests.support.waiting import wait_until
+from tests.support.workers import prepare, produce, read, worker
 from workers.adapters.kafka.config import client_config
 from workers.adapters.process.exit_codes import Exit
 from workers.settings import Settings

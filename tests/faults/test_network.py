@@ -18,11 +18,11 @@ from infra.kafka.embedded import EmbeddedKafka
 from infra.kafka.ports import pick_port
 from infra.kafka.properties import HOST, Forwarded
 from tests.faults.table import Cases
-from tests.support import wait_until
-from tests.support_faults import FULL, Follower, Shop, create_topic
-from tests.support_proxy import Proxy
-from tests.support_service import clean_row, recovery_s, supervised, wait_applied
-from tests.support_workers import ROOT, prepare, produce, read, worker
+from tests.support.faults import FULL, Follower, Shop, create_topic
+from tests.support.proxy import Proxy
+from tests.support.service import clean_row, recovery_s, supervised, wait_applied
+from tests.support.waiting import wait_until
+from tests.support.workers import ROOT, prepare, produce, read, worker
 from workers.adapters.kafka.config import client_config
 from workers.settings import Settings
 

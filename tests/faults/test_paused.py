@@ -12,10 +12,10 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 
 from tests.faults.table import Cases
-from tests.support import wait_until
-from tests.support_faults import FULL, Follower, Shop, differences, is_stopped, log_of, repeated
-from tests.support_service import clean_row
-from tests.support_workers import ROOT, prepare, produce, worker
+from tests.support.faults import FULL, Follower, Shop, differences, is_stopped, log_of, repeated
+from tests.support.service import clean_row
+from tests.support.waiting import wait_until
+from tests.support.workers import ROOT, prepare, produce, worker
 from workers.adapters.kafka.config import client_config
 from workers.adapters.process.exit_codes import Exit
 from workers.settings import Settings

@@ -32,11 +32,11 @@ from infra.kafka.java import find_java
 from infra.kafka.ports import pick_port
 from infra.kafka.properties import HOST
 from tests.faults.table import Cases
-from tests.support import wait_until
-from tests.support_carts import fill_carts, workers
-from tests.support_faults import FULL, Follower, Shop, log_of
-from tests.support_service import clean_row
-from tests.support_workers import ROOT, prepare, produce, read, worker
+from tests.support.carts import fill_carts, workers
+from tests.support.faults import FULL, Follower, Shop, log_of
+from tests.support.service import clean_row
+from tests.support.waiting import wait_until
+from tests.support.workers import ROOT, prepare, produce, read, worker
 from workers.adapters.kafka import topic_admin
 from workers.adapters.process.exit_codes import Exit
 from workers.core.errors import Misconfigured, Unavailable

@@ -14,10 +14,10 @@ from confluent_kafka import Producer
 from schemas import codec
 from schemas.messages import Candidate, Decision, MessageRequest, MessageText
 from tests.faults.table import Cases, Row
-from tests.support import wait_until
-from tests.support_carts import did, fill_carts, ledger, outcomes, workers
-from tests.support_faults import Entry
-from tests.support_workers import ROOT, prepare, produce, read, worker
+from tests.support.carts import did, fill_carts, ledger, outcomes, workers
+from tests.support.faults import Entry
+from tests.support.waiting import wait_until
+from tests.support.workers import ROOT, prepare, produce, read, worker
 from workers.adapters.kafka.config import client_config
 from workers.settings import Settings
 

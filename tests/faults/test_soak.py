@@ -7,10 +7,10 @@ import pytest
 
 from benchmarks.processes import rss_mb
 from tests.faults.table import Cases
-from tests.support import wait_until
-from tests.support_faults import FULL, Follower, Shop, log_of
-from tests.support_service import clean_row
-from tests.support_workers import ROOT, prepare, produce, worker
+from tests.support.faults import FULL, Follower, Shop, log_of
+from tests.support.service import clean_row
+from tests.support.waiting import wait_until
+from tests.support.workers import ROOT, prepare, produce, worker
 from workers.settings import Settings
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(2400 if FULL else 240)]

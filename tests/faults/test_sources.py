@@ -10,18 +10,10 @@ import msgspec
 import pytest
 
 from tests.faults.table import Cases
-from tests.support import wait_until
-from tests.support_faults import (
-    Follower,
-    Shop,
-    create_topic,
-    decode_marker,
-    delete_topic,
-    differences,
-    log_of,
-)
-from tests.support_service import clean_row, recovery_s, supervised, wait_applied
-from tests.support_workers import ROOT, prepare, produce, read, worker
+from tests.support.faults import Follower, Shop, create_topic, decode_marker, delete_topic, differences, log_of
+from tests.support.service import clean_row, recovery_s, supervised, wait_applied
+from tests.support.waiting import wait_until
+from tests.support.workers import ROOT, prepare, produce, read, worker
 from workers.adapters.state.recovery import MARKER_KEY
 from workers.settings import Settings
 

@@ -14,8 +14,7 @@ import msgspec
 import pytest
 
 from tests.faults.table import Cases, Row
-from tests.support import wait_until
-from tests.support_faults import (
+from tests.support.faults import (
     Follower,
     Shop,
     alter_topic,
@@ -26,8 +25,9 @@ from tests.support_faults import (
     log_of,
     repeated,
 )
-from tests.support_service import clean_row
-from tests.support_workers import ROOT, prepare, produce, read, worker
+from tests.support.service import clean_row
+from tests.support.waiting import wait_until
+from tests.support.workers import ROOT, prepare, produce, read, worker
 from workers.adapters.process.exit_codes import Exit
 from workers.core.partition import keys
 from workers.core.profile.eviction import MAX_BYTES

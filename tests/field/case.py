@@ -12,8 +12,8 @@ import msgspec
 
 from schemas import codec
 from schemas.control import DeadLetter
-from tests.support_core import LaneHarness
-from tests.support_intake import NOW, map_all
+from tests.support.core import LaneHarness
+from tests.support.intake import NOW, map_all
 from workers.core.personalisation.processor import FEEDBACK
 from workers.core.profile import consent
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from schemas.messages import MessageText, ProductFacts
 from tests.field.case import Case
-from tests.support_playbooks import language, playbook, request
+from tests.support.playbooks import language, playbook, request
 from workers.core.guardrails.check import check
 
 FACTS = ["7-day battery", "soft strap"]

@@ -12,7 +12,7 @@ from aiosmtpd.controller import Controller
 
 from schemas.messages import Message, Provenance
 from tests.field.case import Case
-from tests.support_intake import NOW
+from tests.support.intake import NOW
 from workers.delivery.transports.fcm import FcmChannel
 from workers.delivery.transports.http import Answer
 from workers.delivery.transports.mime import Identity

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from tests.fuzz.targets import TARGETS, Target
-from tests.support import slowness
+from tests.support.cpu_time import slowness
 
 FOUND = Path(__file__).parent / "found"
 _SIZE_OF_LIMIT = 20_000

@@ -16,7 +16,7 @@ import msgspec
 import infra
 import schemas
 import workers
-from tests.support_playbooks import REES46, SMART_DEVICES, playbook
+from tests.support.playbooks import REES46, SMART_DEVICES, playbook
 from workers.core.guardrails import packs
 from workers.core.guardrails.checks.names import banned_by, whole_words
 from workers.core.guardrails.grounding.amounts import _HOURS

@@ -8,7 +8,7 @@ import msgspec
 
 from schemas import codec
 from schemas.messages import Message
-from tests.support_playbooks import PLAYBOOKS, ROOT
+from tests.support.playbooks import PLAYBOOKS, ROOT
 from tests.unit import (
     labelled_texts,
     test_intake_braze,

@@ -15,8 +15,8 @@ from schemas.events import Track
 from schemas.messages import Message, MessageText, ProductFacts
 from schemas.topics import TOPICS
 from tests.fuzz.seeds import SEEDS
-from tests.support_intake import NOW
-from tests.support_playbooks import playbook, request
+from tests.support.intake import NOW
+from tests.support.playbooks import playbook, request
 from workers.adapters.llm import vllm_load, wire
 from workers.adapters.playbook.documents.yaml_documents import Document, Problem, plain
 from workers.adapters.sources.event_files import open_events

@@ -9,7 +9,7 @@ import pytest
 from tests.fuzz import patterns
 from tests.fuzz.patterns import Known
 from tests.fuzz.worst import cpu_s, nested, worst
-from tests.support import slowness
+from tests.support.cpu_time import slowness
 
 LIMIT_S = 0.050
 #: Too slow once may be the machine; several times is the pattern.

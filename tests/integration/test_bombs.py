@@ -9,8 +9,8 @@ import msgspec
 import pytest
 from confluent_kafka import Producer
 
-from tests.support import wait_until
-from tests.support_workers import prepare, produce, read, worker
+from tests.support.waiting import wait_until
+from tests.support.workers import prepare, produce, read, worker
 from workers.adapters.kafka.config import client_config
 from workers.settings import Settings
 

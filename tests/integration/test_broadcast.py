@@ -15,8 +15,8 @@ from infra.kafka.embedded import EmbeddedKafka
 from schemas import codec
 from schemas.control import ControlSwitch
 from schemas.learning import ArmStatistics, PolicySnapshot
-from tests.support import wait_until
-from tests.support_workers import prepare, produce
+from tests.support.waiting import wait_until
+from tests.support.workers import prepare, produce
 from workers.adapters.kafka import topic_admin
 from workers.adapters.kafka.broadcast_state import Follower
 from workers.adapters.kafka.reader import TopicReader

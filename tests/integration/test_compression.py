@@ -7,7 +7,7 @@ import pytest
 
 from infra.kafka.embedded import EmbeddedKafka
 from schemas.topics import TOPICS
-from tests.support_workers import prepare
+from tests.support.workers import prepare
 from workers.adapters.kafka import topic_admin
 from workers.adapters.kafka.config import client_config
 from workers.adapters.lanes.transactions import LaneProducer

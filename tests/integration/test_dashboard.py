@@ -21,10 +21,10 @@ from schemas import codec
 from schemas.catalogue import CatalogueProduct
 from schemas.messages import Feedback, FeedbackStatus, Message
 from schemas.topics import CHANNELS, message_topic
-from tests.support import wait_until
-from tests.support_llm import FakeLlm
-from tests.support_prometheus import FOLDER, Prometheus, filled, panel_queries, promtool, serving
-from tests.support_workers import prepare, produce, read, worker
+from tests.support.llm import FakeLlm
+from tests.support.prometheus import FOLDER, Prometheus, filled, panel_queries, promtool, serving
+from tests.support.waiting import wait_until
+from tests.support.workers import prepare, produce, read, worker
 from workers.adapters.playbook.loader import load_for as load_playbook
 from workers.main import ROLES
 from workers.settings import Settings

@@ -31,9 +31,9 @@ from tests.integration.test_example_sender import (
     reported,
     statuses,
 )
-from tests.support import wait_until
-from tests.support_cli import attune
-from tests.support_workers import prepare, worker
+from tests.support.cli import attune
+from tests.support.waiting import wait_until
+from tests.support.workers import prepare, worker
 from workers.delivery.transports.webhook import secret_of, signature
 from workers.settings import Settings
 

@@ -17,8 +17,8 @@ import pytest
 from schemas import codec
 from schemas.base import SourceEvent
 from schemas.profiles import ProfileView
-from tests.support import wait_until
-from tests.support_workers import committed_profiles, prepare, produce, read, worker
+from tests.support.waiting import wait_until
+from tests.support.workers import committed_profiles, prepare, produce, read, worker
 from workers.adapters.process.failpoints import EXIT_CODE
 from workers.adapters.state.checkpoint import Marker
 from workers.adapters.state.recovery import MARKER_KEY

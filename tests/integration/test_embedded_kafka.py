@@ -18,7 +18,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from infra.kafka.embedded import EmbeddedKafka
-from tests.support import wait_until
+from tests.support.waiting import wait_until
 from workers.core.errors import Misconfigured, Unavailable
 from workers.settings import ROOT
 

@@ -12,7 +12,7 @@ import pytest
 
 from infra.llm import process
 from infra.llm.locate import LlmServer
-from tests.support import wait_until
+from tests.support.waiting import wait_until
 from workers.settings import Settings
 
 pytestmark = pytest.mark.llm

@@ -12,7 +12,7 @@ import pytest
 
 from infra.llm.locate import LlmServer
 from schemas.messages import Candidate, MessageRequest
-from tests.support_workers import ROOT
+from tests.support.workers import ROOT
 from workers.adapters.llm.client import OpenAiModel
 from workers.adapters.llm.language_detector import detector
 from workers.adapters.observability.metrics import WorkerMetrics

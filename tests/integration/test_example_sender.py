@@ -24,9 +24,9 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from schemas import codec
 from schemas.messages import CallToAction, Cancellation, Feedback, Message, Provenance
-from tests.support import wait_until
-from tests.support_mail import BoundController, bound
-from tests.support_workers import ROOT, prepare, produce, read
+from tests.support.mail import BoundController, bound
+from tests.support.waiting import wait_until
+from tests.support.workers import ROOT, prepare, produce, read
 from workers.adapters.kafka.partitioner import partition_of
 from workers.delivery.addresses import SCHEMA
 from workers.settings import Settings

@@ -12,8 +12,8 @@ import pytest
 
 from schemas import codec
 from schemas.messages import Message
-from tests.support import wait_until
-from tests.support_workers import ROOT, prepare, read, worker
+from tests.support.waiting import wait_until
+from tests.support.workers import ROOT, prepare, read, worker
 from workers.settings import Settings
 
 pytestmark = pytest.mark.kafka

@@ -16,7 +16,7 @@ from confluent_kafka import Producer
 
 from schemas import codec
 from schemas.messages import Cancellation, Feedback, Message, Provenance
-from tests.support_workers import ROOT, prepare, read
+from tests.support.workers import ROOT, prepare, read
 from workers.adapters.kafka.config import client_config
 from workers.adapters.kafka.partitioner import partition_of
 from workers.adapters.lanes.transactions import LaneProducer

@@ -10,7 +10,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from infra.kafka.embedded import EmbeddedKafka
-from tests.support import wait_until
+from tests.support.waiting import wait_until
 from workers.adapters.kafka.group_offsets import GroupOffsets, Place
 from workers.core.errors import Unavailable
 from workers.settings import Settings

@@ -29,7 +29,7 @@ from schemas.messages import (
     ReviewVerdict,
 )
 from schemas.profiles import CartLine, CartView, ConsentView, Features, ProfileView
-from tests.support_workers import prepare, produce
+from tests.support.workers import prepare, produce
 from tests.unit.test_command_line import EVERY, HOSTILE, obeyed
 from workers.cli import main
 from workers.settings import Settings, to_environment

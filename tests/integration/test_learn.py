@@ -13,19 +13,9 @@ import pytest
 
 from schemas import codec
 from schemas.learning import FeedbackMetrics, PolicySnapshot
-from tests.support import wait_until
-from tests.support_learning import (
-    HOUR,
-    Fed,
-    Oracle,
-    decision,
-    feedback,
-    newest_metrics,
-    order,
-    outcome,
-    sums_of,
-)
-from tests.support_workers import prepare, produce, read, worker
+from tests.support.learning import HOUR, Fed, Oracle, decision, feedback, newest_metrics, order, outcome, sums_of
+from tests.support.waiting import wait_until
+from tests.support.workers import prepare, produce, read, worker
 from workers.adapters.kafka.partitioner import partition_of
 from workers.adapters.playbook.loader import load_for as load_playbook
 from workers.adapters.process.failpoints import EXIT_CODE

@@ -20,9 +20,9 @@ from infra.kafka.embedded import EmbeddedKafka
 from schemas import codec
 from tests.integration.test_delivery import EVENTS, check, counted, history, wait_counted
 from tests.integration.test_roles import candidates, request
-from tests.support import wait_until
-from tests.support_llm import FakeLlm, Fault
-from tests.support_workers import prepare, produce, read, worker
+from tests.support.llm import FakeLlm, Fault
+from tests.support.waiting import wait_until
+from tests.support.workers import prepare, produce, read, worker
 from workers.adapters.kafka.config import client_config
 from workers.adapters.process.exit_codes import Exit
 from workers.settings import Settings

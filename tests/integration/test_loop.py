@@ -13,10 +13,10 @@ from schemas.control import ControlSwitch
 from schemas.events import Track
 from schemas.learning import FeedbackMetrics, PolicySnapshot
 from schemas.messages import Feedback, FeedbackStatus, Message
-from tests.support import wait_until
-from tests.support_carts import did, fill_carts, ledger, outcomes, workers
-from tests.support_learning import Fed, Oracle, newest_metrics, sums_of
-from tests.support_workers import ROOT, prepare, produce, read
+from tests.support.carts import did, fill_carts, ledger, outcomes, workers
+from tests.support.learning import Fed, Oracle, newest_metrics, sums_of
+from tests.support.waiting import wait_until
+from tests.support.workers import ROOT, prepare, produce, read
 from workers.adapters.kafka.partitioner import partition_of
 from workers.adapters.playbook.loader import load_for as load_playbook
 from workers.core.playbook.policy import Learning

@@ -12,8 +12,8 @@ from click.testing import CliRunner, Result
 
 from schemas import codec
 from schemas.control import AuditRecord, ControlSwitch
-from tests.support import wait_until
-from tests.support_workers import prepare, produce, read
+from tests.support.waiting import wait_until
+from tests.support.workers import prepare, produce, read
 from workers.adapters.kafka.broadcast_state import Follower
 from workers.adapters.kafka.publisher import AUDIT
 from workers.commands.operate.pause import pause, resume

@@ -14,11 +14,11 @@ from schemas.control import AuditRecord
 from schemas.learning import PoolEntry
 from schemas.messages import Candidate
 from tests.integration.test_roles import ask, candidates, wait_alive
-from tests.support import wait_until
-from tests.support_llm import FakeLlm
-from tests.support_playbooks import SMART_DEVICES, copy_of
-from tests.support_pool import TEXTS, chat, entry
-from tests.support_workers import prepare, produce, read, worker
+from tests.support.llm import FakeLlm
+from tests.support.playbooks import SMART_DEVICES, copy_of
+from tests.support.pool import TEXTS, chat, entry
+from tests.support.waiting import wait_until
+from tests.support.workers import prepare, produce, read, worker
 from workers.adapters.kafka.broadcast_state import follow_pool
 from workers.adapters.kafka.publisher import AUDIT
 from workers.commands.content.pool import pool

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from tests.support import wait_until
-from tests.support_faults import Changelog, alter_topic, create_topic, delete_records, delete_topic
-from tests.support_workers import ROOT, produce
+from tests.support.faults import Changelog, alter_topic, create_topic, delete_records, delete_topic
+from tests.support.waiting import wait_until
+from tests.support.workers import ROOT, produce
 from workers.adapters.kafka.config import client_config
 from workers.adapters.lanes.lost_state import proof_of_past
 from workers.adapters.process.failpoints import EXIT_CODE

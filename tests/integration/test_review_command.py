@@ -23,9 +23,9 @@ from schemas.messages import (
     Review,
     ReviewVerdict,
 )
-from tests.support import wait_until
-from tests.support_playbooks import SMART_DEVICES, copy_of, playbook
-from tests.support_workers import prepare, produce, read, worker
+from tests.support.playbooks import SMART_DEVICES, copy_of, playbook
+from tests.support.waiting import wait_until
+from tests.support.workers import prepare, produce, read, worker
 from workers.adapters.kafka.broadcast_state import Follower
 from workers.adapters.kafka.partitioner import partition_of
 from workers.commands.content.review import review

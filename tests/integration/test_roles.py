@@ -15,9 +15,9 @@ import pytest
 from schemas import codec
 from schemas.catalogue import CatalogueProduct
 from schemas.messages import Candidate, MessageRequest, ProductFacts
-from tests.support import wait_until
-from tests.support_llm import FakeLlm, Fault
-from tests.support_workers import ROOT, prepare, produce, read, worker
+from tests.support.llm import FakeLlm, Fault
+from tests.support.waiting import wait_until
+from tests.support.workers import ROOT, prepare, produce, read, worker
 from workers.adapters.kafka.partitioner import partition_of
 from workers.adapters.playbook.loader import load as load_playbook
 from workers.adapters.process.failpoints import EXIT_CODE

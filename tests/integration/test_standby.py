@@ -12,9 +12,9 @@ import pytest
 
 from tests.integration.test_delivery import EVENTS, check, history, opened, wait_counted
 from tests.integration.test_life import probe
-from tests.support import wait_until
-from tests.support_faults import Changelog, create_topic, delete_records, delete_topic, log_of
-from tests.support_workers import prepare, produce, worker
+from tests.support.faults import Changelog, create_topic, delete_records, delete_topic, log_of
+from tests.support.waiting import wait_until
+from tests.support.workers import prepare, produce, worker
 from workers.adapters.kafka.config import client_config
 from workers.adapters.lanes.spec import LaneSpec
 from workers.adapters.lanes.standby import Standby

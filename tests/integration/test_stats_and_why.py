@@ -24,7 +24,7 @@ from schemas.messages import (
     Provenance,
 )
 from schemas.profiles import ConsentView, ProfileView
-from tests.support_workers import prepare, produce
+from tests.support.workers import prepare, produce
 from workers.adapters.kafka.config import client_config
 from workers.adapters.kafka.partitioner import partition_of
 from workers.adapters.state.changelog_reader import CHANGELOG as LANE_STATE

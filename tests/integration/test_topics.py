@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from kafka.admin import ConfigResource, KafkaAdminClient
 
 from schemas.topics import TOPICS
-from tests.support import wait_until
+from tests.support.waiting import wait_until
 from workers.adapters.kafka import topic_admin
 from workers.adapters.kafka.config import client_config, kafka_python_config
 from workers.adapters.kafka.topic_plan import TopicRow

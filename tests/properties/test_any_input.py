@@ -10,8 +10,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from schemas import codec
-from tests.support import examples, hit_rate
-from tests.support_core import DELAY_S, NOON, LaneHarness
+from tests.support.core import DELAY_S, NOON, LaneHarness
+from tests.support.generators import examples, hit_rate
 from workers.core.intake.mapping import Intake
 from workers.core.partition import keys
 from workers.core.profile import eviction, model

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas import codec
-from tests.support import examples
-from tests.support_intake import NOW
+from tests.support.generators import examples
+from tests.support.intake import NOW
 from workers.core.intake.canonical.finish import MAX_EVENT_BYTES
 from workers.core.intake.canonical.rejections import REASONS
 from workers.core.intake.formats.snowplow_columns import COLUMNS

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas import codec
-from tests.support import examples
-from tests.support_learning import (
+from tests.support.generators import examples
+from tests.support.learning import (
     HOUR,
     LEARNING,
     NOON,

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support import examples, hit_rate
-from tests.support_core import DELAY_S, NOON, LaneHarness
+from tests.support.core import DELAY_S, NOON, LaneHarness
+from tests.support.generators import examples, hit_rate
 from workers.core.profile import decay, eviction
 from workers.core.profile import model as profiles
 from workers.core.profile.model import Profile

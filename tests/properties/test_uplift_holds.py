@@ -17,7 +17,7 @@ import msgspec
 import pytest
 
 from schemas.learning import Estimate, FeedbackMetrics
-from tests.support_learning import LEARNING, Fed, LearnHarness, at, decision, order
+from tests.support.learning import LEARNING, Fed, LearnHarness, at, decision, order
 from workers.core.attribution.metrics import combine
 from workers.core.experimentation.intervals import wilson
 from workers.core.experimentation.uplift import Groups, period_end_s, uplift

@@ -1,4 +1,4 @@
-"""What learn must have counted: told by an oracle that looks for everything in everything (tests/support_learning.py)."""
+"""What learn must have counted: told by an oracle that looks for everything in everything (tests/support/learning.py)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from schemas import codec
 from schemas.events import ORDER_COMPLETED, Track
 from schemas.messages import Decision, Feedback, Outcome
 from tests.simulation.rules import LEARNING
-from tests.support_learning import COUNTS, MONEY, Fed, Oracle, newest_metrics, sums_of
+from tests.support.learning import COUNTS, MONEY, Fed, Oracle, newest_metrics, sums_of
 from workers.core.stream.records import Record
 
 #: What is further ahead is refused when it is read (300 s), and the oracle does not know when that is [s].

@@ -8,7 +8,7 @@ from zlib import crc32
 import msgspec
 
 from schemas.catalogue import CatalogueProduct
-from tests.support_core import make_playbook
+from tests.support.core import make_playbook
 from workers.core.playbook.campaigns import Campaign, CartAbandonment, Variant
 from workers.core.playbook.channels import Channel, FieldLimit
 from workers.core.playbook.playbook import Playbook

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from tests.support_playbooks import playbook
+from tests.support.playbooks import playbook
 from workers.core.playbook.campaigns import BrowseAbandonment, CartAbandonment, CrossSell, RepeatView, Trigger
 from workers.core.playbook.playbook import Playbook
 from workers.core.playbook.policy import Learning, QuietHours

@@ -14,7 +14,7 @@ import pytest
 from schemas import codec
 from schemas.learning import ArmStatistics
 from schemas.messages import Decision, Feedback, Message, Provenance
-from tests.support_playbooks import playbook
+from tests.support.playbooks import playbook
 from workers.core.common.timestamps import instant
 from workers.core.experimentation.bandit import probabilities
 from workers.core.experimentation.off_policy import Comparison, LoggedFeedback, compare

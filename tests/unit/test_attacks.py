@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from schemas.messages import MessageRequest, MessageText
-from tests.support_attacks import (
+from tests.support.attacks import (
     DETECTORS,
     HARMLESS_BODY,
     IN_PRODUCT,
@@ -23,7 +23,7 @@ from tests.support_attacks import (
     said,
     violations,
 )
-from tests.support_playbooks import CAMPAIGN, NOW, REES46, SMART_DEVICES, language, playbook
+from tests.support.playbooks import CAMPAIGN, NOW, REES46, SMART_DEVICES, language, playbook
 from workers.core.generation import answer_parsing, prompts
 from workers.core.generation.draft import Draft
 from workers.core.generation.llm import Completion, CompletionUsage

@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from schemas.messages import MessageText, ProductFacts
-from tests.support_claims import Claim, load, measure
-from tests.support_playbooks import SMART_DEVICES, copy_of, playbook, request
+from tests.support.claims import Claim, load, measure
+from tests.support.playbooks import SMART_DEVICES, copy_of, playbook, request
 from workers.adapters.playbook.loader import examine
 from workers.core.guardrails.check import check
 from workers.core.guardrails.checks.claims import CLAIMS as CLAIM_TABLE

@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from tests.support_core import DELAY_S, NOON, LaneHarness, make_playbook
-from tests.support_learning import LearnHarness
+from tests.support.core import DELAY_S, NOON, LaneHarness, make_playbook
+from tests.support.learning import LearnHarness
 from workers.core.playbook.policy import Learning
 
 PEOPLE = 60

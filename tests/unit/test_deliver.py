@@ -18,7 +18,7 @@ import pytest
 from schemas import codec
 from schemas.messages import Feedback, Message
 from tests.integration.test_example_sender import message
-from tests.support_mail import BoundController, refusing_port
+from tests.support.mail import BoundController, refusing_port
 from workers.adapters import delivery_channels
 from workers.adapters.delivery_channels import configured, ports
 from workers.adapters.observability.metrics import WorkerMetrics

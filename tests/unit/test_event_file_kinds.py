@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from tests.support_intake import NOW
+from tests.support.intake import NOW
 from workers.adapters.sources.csv_rows import CsvRows
 from workers.adapters.sources.event_files import open_events
 from workers.commands.run.replay import replay

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.messages import MessageText, ProductFacts
-from tests.support import examples
-from tests.support_playbooks import CAMPAIGN, REES46, SMART_DEVICES, facts, language, playbook, request
+from tests.support.generators import examples
+from tests.support.playbooks import CAMPAIGN, REES46, SMART_DEVICES, facts, language, playbook, request
 from workers.core.generation.templates import template_text
 from workers.core.guardrails.check import check
 from workers.core.playbook.playbook import Playbook

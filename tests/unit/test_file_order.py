@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.support_intake import NOW
+from tests.support.intake import NOW
 from workers.core.intake.event_files import LineMapper
 from workers.core.intake.file_order import ROWS_BELOW, within_order
 

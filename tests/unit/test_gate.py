@@ -16,8 +16,8 @@ from schemas.learning import ArmStatistics
 from schemas.messages import Cancellation
 from schemas.topics import BY_NAME
 from schemas.values import instant
-from tests.support_core import DELAY_S, NOON, LaneHarness, make_playbook
-from tests.support_intake import NOW, map_one
+from tests.support.core import DELAY_S, NOON, LaneHarness, make_playbook
+from tests.support.intake import NOW, map_one
 from workers.core.decisioning import quiet_hours
 from workers.core.decisioning.control_state import ControlState
 from workers.core.errors import InvalidEvent

@@ -14,8 +14,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.support_core import LaneHarness
-from tests.support_learning import LearnHarness
+from tests.support.core import LaneHarness
+from tests.support.learning import LearnHarness
 from workers.adapters.state.rocksdb import RocksStore
 from workers.core.partition import keys
 from workers.core.profile import model

@@ -8,8 +8,8 @@ import pytest
 
 from schemas.messages import MessageText, ProductFacts
 from tests.fuzz.worst import cpu_s
-from tests.support import slowness
-from tests.support_playbooks import language, playbook, request
+from tests.support.cpu_time import slowness
+from tests.support.playbooks import language, playbook, request
 from tests.unit.labelled_texts import BAD, GOOD, Labelled, push
 from workers.core.guardrails.check import LONGEST_MESSAGE, NAMES, check
 

@@ -11,7 +11,7 @@ import pytest
 
 from schemas.control import DeadLetter
 from schemas.messages import Feedback
-from tests.support_core import NOON, LaneHarness, make_playbook
+from tests.support.core import NOON, LaneHarness, make_playbook
 from workers.core.personalisation.processor import FEEDBACK
 from workers.core.profile import consent, feedback
 from workers.core.profile.feedback import hear

@@ -10,8 +10,8 @@ import pytest
 
 from schemas import codec
 from schemas.control import DeadLetter
-from tests.support import slowness
-from tests.support_intake import NOW, map_all, record
+from tests.support.cpu_time import slowness
+from tests.support.intake import NOW, map_all, record
 from workers.core.errors import InvalidEvent
 from workers.core.intake.mapping import MAX_PARTS, MAX_TOLD, OUTPUT_BYTES, OUTPUT_FACTOR, Intake, Mapped
 from workers.core.intake.processor import MAX_BATCH_BYTES, IntakeProcessor

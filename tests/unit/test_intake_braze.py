@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.support_intake import map_all, map_one, reasons, track
+from tests.support.intake import map_all, map_one, reasons, track
 
 LINE = {
     "product_id": "8266836345064",

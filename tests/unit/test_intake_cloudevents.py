@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support_intake import map_all, map_one, reasons, track
+from tests.support.intake import map_all, map_one, reasons, track
 
 HEADERS = {
     "ce_specversion": b"1.0",

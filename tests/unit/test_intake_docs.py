@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.support_intake import record
+from tests.support.intake import record
 from workers.core.intake.canonical.event_names import SYNONYMS
 from workers.core.intake.canonical.rejections import REASONS
 from workers.core.intake.mapping import Intake

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from schemas import codec
-from tests.support_data import data_file
-from tests.support_intake import NOW
+from tests.support.data import data_file
+from tests.support.intake import NOW
 from workers.adapters.sources.event_files import open_events
 from workers.core.errors import Misconfigured
 from workers.core.intake.event_files import read_plan

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.support_intake import map_all, map_one, reasons, track
+from tests.support.intake import map_all, map_one, reasons, track
 
 EXPORTED: dict[str, Any] = {
     "event_date": "20240501",

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from schemas.events import CONSENT_UPDATED
-from tests.support_intake import NOW, map_all, map_one, reasons, record
+from tests.support.intake import NOW, map_all, map_one, reasons, record
 from workers.core.intake.canonical.rejections import REASONS
 from workers.core.intake.mapping import Intake, SourceFormat
 

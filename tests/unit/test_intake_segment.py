@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.support_intake import NOW, map_all, map_one, reasons, record, track
+from tests.support.intake import NOW, map_all, map_one, reasons, record, track
 from workers.core.intake.mapping import Intake
 
 CALL: dict[str, Any] = {

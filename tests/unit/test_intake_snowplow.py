@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.support_intake import map_all, map_one, reasons, track
+from tests.support.intake import map_all, map_one, reasons, track
 from workers.core.intake.formats.snowplow_columns import COLUMNS
 
 E = "com.snowplowanalytics.snowplow.ecommerce"

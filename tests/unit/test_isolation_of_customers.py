@@ -8,7 +8,7 @@ import json
 import pytest
 
 from schemas.control import DeadLetter
-from tests.support_core import DELAY_S, NOON, LaneHarness
+from tests.support.core import DELAY_S, NOON, LaneHarness
 from workers.adapters.lanes.poison_records import PoisonRecordGuard
 from workers.adapters.process import failpoints
 from workers.core.personalisation.processor import PersonalisationConfig, PersonalisationProcessor

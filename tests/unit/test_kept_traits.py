@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from schemas.profiles import ProfileView
-from tests.support_core import LaneHarness
+from tests.support.core import LaneHarness
 
 NOT_KEPT = [
     *(

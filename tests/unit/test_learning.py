@@ -12,7 +12,7 @@ import pytest
 from schemas import codec
 from schemas.events import Product
 from schemas.learning import ArmStatistics
-from tests.support_learning import (
+from tests.support.learning import (
     HOUR,
     LEARNING,
     NOON,

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from schemas.learning import FeedbackMetrics
-from tests.support_learning import NOON, at
+from tests.support.learning import NOON, at
 from workers.core.attribution.metrics import combine, with_rates
 from workers.core.attribution.reward_delays import bucket, share_within
 from workers.core.experimentation.intervals import wilson

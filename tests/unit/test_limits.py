@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from schemas.messages import MessageText, ProductFacts
-from tests.support_core import make_playbook
+from tests.support.core import make_playbook
 from workers.core.generation.prompts import schema_for
 from workers.core.generation.templates import TextContext
 from workers.core.guardrails.check import check

@@ -10,7 +10,7 @@ from typing import TypeVar
 import msgspec
 import pytest
 
-from tests.support_llm import MODEL, FakeLlm, Fault
+from tests.support.llm import MODEL, FakeLlm, Fault
 from workers.adapters.llm import wire
 from workers.adapters.llm.client import OpenAiModel
 from workers.core.errors import Misconfigured, Refused, Retryable, Unavailable

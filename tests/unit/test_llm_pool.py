@@ -11,7 +11,7 @@ from typing import TypeVar
 import pytest
 from prometheus_client import generate_latest
 
-from tests.support_llm import MODEL, FakeLlm, Fault
+from tests.support.llm import MODEL, FakeLlm, Fault
 from workers.adapters.llm.client import OpenAiModel
 from workers.adapters.observability.metrics import WorkerMetrics
 from workers.adapters.process.clock import monotonic_s

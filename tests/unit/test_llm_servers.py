@@ -11,7 +11,7 @@ import pytest
 
 from infra.llm import locate, process, weights
 from infra.vllm import server as vllm
-from tests.support_llm import FakeLlm
+from tests.support.llm import FakeLlm
 from workers.core.errors import Misconfigured, Unavailable
 from workers.settings import Settings
 

@@ -8,9 +8,9 @@ import pytest
 
 from schemas.control import DeadLetter
 from schemas.values import MAX_ID
-from tests.support_core import DELAY_S, NOON, LaneHarness
-from tests.support_intake import map_all
-from tests.support_learning import LearnHarness
+from tests.support.core import DELAY_S, NOON, LaneHarness
+from tests.support.intake import map_all
+from tests.support.learning import LearnHarness
 from workers.core.attribution import processor as learn
 from workers.core.personalisation.processor import CANDIDATES, EVENTS, FEEDBACK, VERDICTS
 

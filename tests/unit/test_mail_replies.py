@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.integration.test_example_sender import message
-from tests.support_mail import ScriptedServer
+from tests.support.mail import ScriptedServer
 from workers.delivery import email_address, replies, retry_after
 from workers.delivery.deadline import Deadline
 from workers.delivery.ports import Bounced, Failed, Later, NoAddress, Result, Sent, Unknown

@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from schemas.messages import MessageText, ProductFacts
-from tests.support_core import DELAY_S, NOON, LaneHarness, make_playbook
-from tests.support_playbooks import SMART_DEVICES, language, playbook, request
+from tests.support.core import DELAY_S, NOON, LaneHarness, make_playbook
+from tests.support.playbooks import SMART_DEVICES, language, playbook, request
 from workers.core.catalogue import product_facts
 from workers.core.generation import prompts
 from workers.core.generation.rendering import product_words

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support_core import NOON, LaneHarness
+from tests.support.core import NOON, LaneHarness
 from workers.core.profile import ages, consent
 from workers.core.profile.model import MAX_TRAITS, Profile
 from workers.core.stream.records import Record

@@ -11,7 +11,7 @@ import yaml
 
 from infra.grafana import panels
 from infra.grafana.dashboard import FILE, ROWS, render
-from tests.support_prometheus import FOLDER, PanelQuery, panel_queries
+from tests.support.prometheus import FOLDER, PanelQuery, panel_queries
 from workers.adapters.observability.metric_catalogue import CATALOGUE
 
 RULES = [rule for group in yaml.safe_load((FOLDER / "rules.yml").read_text())["groups"] for rule in group["rules"]]

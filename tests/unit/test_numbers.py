@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from schemas.messages import MessageText, ProductFacts
-from tests.support_playbooks import playbook, request
+from tests.support.playbooks import playbook, request
 from workers.core.guardrails.checks.numbers import numbers
 from workers.core.guardrails.grounding.amounts import bare_words, spans
 from workers.core.guardrails.grounding.subject import subject

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from schemas.messages import ReviewVerdict
-from tests.support_core import DELAY_S, NOON, LaneHarness, make_playbook
+from tests.support.core import DELAY_S, NOON, LaneHarness, make_playbook
 from workers.core.partition import keys
 from workers.core.personalisation.pending import REASONS, Pending, decode_counts, pending
 from workers.core.playbook.campaigns import CartAbandonment

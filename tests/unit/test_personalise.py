@@ -10,7 +10,7 @@ import pytest
 
 from schemas.control import DeadLetter
 from schemas.profiles import ProfileView
-from tests.support_core import CAP, DELAY_S, NOON, LaneHarness
+from tests.support.core import CAP, DELAY_S, NOON, LaneHarness
 from workers.core.partition import keys
 from workers.core.profile import dedupe, eviction
 from workers.core.profile import model as profiles

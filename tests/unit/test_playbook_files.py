@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from tests.support_playbooks import REES46, SMART_DEVICES, copy_of
+from tests.support.playbooks import REES46, SMART_DEVICES, copy_of
 from workers.adapters.playbook.loader import examine, load
 from workers.commands.content.playbook import playbook as command
 from workers.core.errors import Misconfigured

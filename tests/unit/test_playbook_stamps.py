@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support_playbooks import REES46, copy_of
+from tests.support.playbooks import REES46, copy_of
 from workers.adapters.playbook import check_cache, loader
 from workers.adapters.playbook.check_cache import Stamps
 from workers.adapters.playbook.loader import load

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from schemas.learning import ArmStatistics
-from tests.support_core import NOON, LaneHarness, make_playbook
+from tests.support.core import NOON, LaneHarness, make_playbook
 from tests.timeline import Timeline
 from workers.core.decisioning.control_state import ControlState
 from workers.core.playbook.campaigns import Campaign, Tone

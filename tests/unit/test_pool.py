@@ -13,8 +13,8 @@ from prometheus_client import generate_latest
 
 from schemas.learning import PoolEntry
 from schemas.messages import Candidate, MessageRequest, MessageText, ProductFacts
-from tests.support_playbooks import CAMPAIGN, NOW, facts, language, playbook, request
-from tests.support_pool import TEXTS, entry, pool_of, pooled_playbook, record
+from tests.support.playbooks import CAMPAIGN, NOW, facts, language, playbook, request
+from tests.support.pool import TEXTS, entry, pool_of, pooled_playbook, record
 from workers.adapters.llm.min_temperature import MinimumTemperature
 from workers.adapters.observability.metrics import WorkerMetrics
 from workers.core.generation.llm import Completion, CompletionRequest, PromptSize

@@ -11,8 +11,8 @@ import pytest
 
 from schemas.learning import ArmStatistics, PoolEntry
 from schemas.messages import Candidate, LlmUsage, MessageRequest, MessageText
-from tests.support_playbooks import CAMPAIGN, NOW, language, playbook, request
-from tests.support_pool import TEXTS, entry, pool_of, pooled_playbook
+from tests.support.playbooks import CAMPAIGN, NOW, language, playbook, request
+from tests.support.pool import TEXTS, entry, pool_of, pooled_playbook
 from workers.commands.content.pool_filler import Filling, Row
 from workers.core.experimentation import arms
 from workers.core.generation.pool.entries import key_of

@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support import examples
-from tests.support_core import NOON, LaneHarness
+from tests.support.core import NOON, LaneHarness
+from tests.support.generators import examples
 from workers.core.partition import keys
 from workers.core.profile.eviction import MAX_BYTES
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.messages import ProductFacts
-from tests.support_playbooks import REES46, SMART_DEVICES, facts, playbook, request
+from tests.support.playbooks import REES46, SMART_DEVICES, facts, playbook, request
 from workers.core.generation import prompts
 from workers.core.generation.prompts import WrongTurn, fields, render, schema_for, turns
 from workers.core.generation.rendering import compiled, product_words

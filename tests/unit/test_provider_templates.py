@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from schemas.catalogue import CatalogueProduct
 from schemas.messages import Message, Outcome, ProductFacts
-from tests.support_core import DELAY_S, NOON, LaneHarness, make_playbook
+from tests.support.core import DELAY_S, NOON, LaneHarness, make_playbook
 from workers.core.generation.draft import Draft
 from workers.core.playbook.channels import Channel, FieldLimit, Maximum, Param, ProviderTemplate, Vendor
 from workers.core.playbook.playbook import Playbook

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from infra.kafka.properties import HOST
-from tests.support import wait_until
-from tests.support_proxy import Proxy
+from tests.support.proxy import Proxy
+from tests.support.waiting import wait_until
 
 PRODUCE, FETCH = 0, 1
 

@@ -9,7 +9,7 @@ import pytest
 
 from schemas.base import SourceEvent
 from schemas.messages import Candidate, LlmUsage, Message, MessageText, ProductFacts
-from tests.support_core import NOON, make_playbook
+from tests.support.core import NOON, make_playbook
 from workers.core.common.timestamps import instant
 from workers.core.decisioning.control_state import NOTHING, ControlState
 from workers.core.playbook.channels import Channel, FieldLimit, Param, ProviderTemplate, Vendor

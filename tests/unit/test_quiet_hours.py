@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support import examples
-from tests.support_core import DELAY_S, NOON, LaneHarness, make_playbook
+from tests.support.core import DELAY_S, NOON, LaneHarness, make_playbook
+from tests.support.generators import examples
 from workers.core.decisioning.quiet_hours import ends_at
 from workers.core.personalisation.processor import SPIN_S
 from workers.core.playbook.policy import Policy, QuietHours

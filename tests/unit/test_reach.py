@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from schemas.messages import MessageText, ProductFacts
-from tests.support_playbooks import playbook, request
+from tests.support.playbooks import playbook, request
 from workers.core.guardrails.checks.contact import contact, reach
 from workers.core.guardrails.checks.privacy import PERSONAL, leaks, personal_data
 from workers.core.guardrails.grounding.subject import Subject, subject

@@ -8,7 +8,7 @@ import pytest
 
 from schemas import codec
 from schemas.messages import Outcome
-from tests.support_core import CAP, DELAY_S, NOON, LaneHarness, make_playbook
+from tests.support.core import CAP, DELAY_S, NOON, LaneHarness, make_playbook
 from workers.core.personalisation.ledger_recovery import LOST, Recollection
 from workers.core.playbook.policy import Cap
 from workers.core.stream.published_ids import DECISIONS, LEDGER, OUTCOMES

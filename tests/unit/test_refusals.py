@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.support_core import DELAY_S, NOON, LaneHarness, make_playbook
-from tests.support_intake import map_all
+from tests.support.core import DELAY_S, NOON, LaneHarness, make_playbook
+from tests.support.intake import map_all
 from workers.core.playbook.playbook import Playbook
 from workers.core.playbook.policy import Policy
 from workers.core.stream.records import Record

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from schemas.messages import MessageText
-from tests.support_core import DELAY_S, NOON, LaneHarness, make_playbook
+from tests.support.core import DELAY_S, NOON, LaneHarness, make_playbook
 from workers.core.decisioning.control_state import ControlState
 from workers.core.playbook.policy import Cap, Policy, QuietHours, ReviewRules
 

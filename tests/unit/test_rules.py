@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.base import TraitValue
-from tests.support_playbooks import REES46, playbook
+from tests.support.playbooks import REES46, playbook
 from workers.core.playbook.audiences import Audiences, Condition, Segment, TargetGroup
 from workers.core.segments.conditions import Groups, Lookup, by_lookup, compile_condition, mistakes
 

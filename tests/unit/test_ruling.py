@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from schemas.learning import ArmStatistics
-from tests.support_core import NOON, make_playbook
+from tests.support.core import NOON, make_playbook
 from workers.core.decisioning import policy
 from workers.core.decisioning.control_state import NOTHING, ControlState
 from workers.core.decisioning.frequency_caps import exceeded_cap, forget_old_sends

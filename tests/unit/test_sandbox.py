@@ -9,7 +9,7 @@ from pathlib import Path
 import jinja2
 import pytest
 
-from tests.support_playbooks import SMART_DEVICES, copy_of
+from tests.support.playbooks import SMART_DEVICES, copy_of
 from workers.adapters.playbook.loader import examine
 from workers.core.generation.rendering import compiled
 from workers.core.text.template_sandbox import MAX_CHARS, MAX_STEPS, RenderError

@@ -16,8 +16,8 @@ import pytest
 from click.testing import CliRunner
 
 from infra.llm.locate import check_health
-from tests.support_llm import MODEL, FakeLlm
-from tests.support_mail import refusing_port
+from tests.support.llm import MODEL, FakeLlm
+from tests.support.mail import refusing_port
 from workers import secrets
 from workers.adapters.delivery_channels import ports
 from workers.adapters.kafka.config import client_config, kafka_python_config

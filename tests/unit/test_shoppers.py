@@ -7,7 +7,7 @@ from itertools import islice, takewhile
 from typing import Any
 
 from schemas import codec
-from tests.support_playbooks import playbook
+from tests.support.playbooks import playbook
 from workers.core.simulation.shoppers import KINDS, Crowd, behave
 
 PRODUCTS = playbook().products

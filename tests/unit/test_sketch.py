@@ -8,7 +8,7 @@ import string
 import pytest
 
 from schemas.messages import MessageText
-from tests.support_playbooks import playbook, request
+from tests.support.playbooks import playbook, request
 from tests.unit.labelled_texts import push
 from workers.core.guardrails.check import check
 from workers.core.text.near_duplicates import closest, similarity, sketch

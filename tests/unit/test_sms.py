@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support import hit_rate
+from tests.support.generators import hit_rate
 from workers.core.text.sms import BASIC, EXTENSION, Size, capacity, measure, outside
 
 

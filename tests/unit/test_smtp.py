@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from schemas.messages import CallToAction, Message, Provenance
-from tests.support_mail import ScriptedServer, refusing_port
+from tests.support.mail import ScriptedServer, refusing_port
 from workers.delivery.ports import Bounced, Failed, Later, NoAddress, Result, Sent, Unknown
 from workers.delivery.transports.mime import Identity
 from workers.delivery.transports.smtp import SmtpChannel, SmtpServer

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from schemas.learning import ArmStatistics, FeedbackMetrics
-from tests.support_core import make_playbook
+from tests.support.core import make_playbook
 from workers.core.experimentation import bandit
 from workers.core.playbook.campaigns import Variant
 from workers.core.playbook.playbook import Playbook

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import wait_until
+from tests.support.waiting import wait_until
 from workers.adapters.process.exit_codes import Exit, code_of, in_words
 from workers.core.errors import Fatal, Fenced, Misconfigured, Unavailable
 from workers.local.supervisor import Role

@@ -13,9 +13,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from schemas.messages import MessageRequest, MessageText
-from tests.support_llm import FakeLlm
-from tests.support_playbooks import NOW, REES46, SMART_DEVICES, copy_of, language, playbook
-from tests.support_pool import chat
+from tests.support.llm import FakeLlm
+from tests.support.playbooks import NOW, REES46, SMART_DEVICES, copy_of, language, playbook
+from tests.support.pool import chat
 from workers.adapters.playbook.loader import examine
 from workers.commands.content.copywriting import copy
 from workers.core.generation import copy_surfaces, prompts

@@ -7,7 +7,7 @@ import random
 import msgspec
 
 from schemas.messages import Candidate, GuardrailVerdict, LlmUsage, MessageRequest, MessageText
-from tests.support_playbooks import NOW, playbook
+from tests.support.playbooks import NOW, playbook
 from tests.unit.labelled_texts import push
 from workers.core.experimentation import arms
 from workers.core.generation.evaluation.group_recovery import Labelled, recover

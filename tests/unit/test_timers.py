@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.memory_store import MemoryStore
-from tests.support import examples
+from tests.support.generators import examples
 from workers.core.partition import keys
 from workers.core.partition.timers import DEADLINE, Timers, index_keys, kind_of
 from workers.core.profile.model import Profile

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.support_core import DELAY_S, NOON, LaneHarness
-from tests.support_intake import NOW, map_all
+from tests.support.core import DELAY_S, NOON, LaneHarness
+from tests.support.intake import NOW, map_all
 from workers.core.profile.carts import ONLY_CART
 from workers.core.stream.records import Record
 

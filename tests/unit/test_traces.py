@@ -14,7 +14,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 
-from tests.support_llm import MODEL, FakeLlm, Fault
+from tests.support.llm import MODEL, FakeLlm, Fault
 from workers.adapters.llm.client import OpenAiModel
 from workers.adapters.observability.trace_factory import traces_of
 from workers.core.errors import Misconfigured, Retryable

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from schemas.catalogue import CatalogueProduct
-from tests.support_core import NOON, LaneHarness, make_playbook
+from tests.support.core import NOON, LaneHarness, make_playbook
 from tests.timeline import Timeline
 from workers.core.playbook.campaigns import BrowseAbandonment, CartAbandonment, CrossSell, RepeatView, Trigger
 from workers.core.playbook.playbook import Playbook

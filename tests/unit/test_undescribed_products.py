@@ -8,7 +8,7 @@ import pytest
 
 from schemas.catalogue import CatalogueProduct
 from schemas.messages import ProductFacts
-from tests.support_core import DELAY_S, NOON, LaneHarness, make_playbook
+from tests.support.core import DELAY_S, NOON, LaneHarness, make_playbook
 from workers.core.catalogue import links
 from workers.core.playbook.campaigns import BrowseAbandonment, Campaign, CrossSell, RepeatView
 from workers.core.playbook.playbook import Playbook

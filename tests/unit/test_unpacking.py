@@ -19,7 +19,7 @@ from aiokafka.record._crecords import default_records
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.structs import TopicPartition
 
-from tests.support import slowness
+from tests.support.cpu_time import slowness
 from workers.adapters.kafka import decompression
 from workers.adapters.kafka.decompression import MOST_OF_A_BATCH, BoundedRecords, bound
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import wait_until
+from tests.support.waiting import wait_until
 from workers.adapters.process.exit_codes import Exit
 from workers.adapters.process.liveness import ASSIGNMENT, Liveness
 from workers.adapters.process.watchdog import Watchdog

@@ -12,8 +12,8 @@ import msgspec
 import pytest
 
 from schemas.messages import Candidate, MessageRequest
-from tests.support_llm import MODEL, FakeLlm, Fault
-from tests.support_playbooks import language, playbook, request
+from tests.support.llm import MODEL, FakeLlm, Fault
+from tests.support.playbooks import language, playbook, request
 from workers.adapters.llm.client import OpenAiModel
 from workers.adapters.observability.metrics import WorkerMetrics
 from workers.core.errors import Misconfigured, Unavailable

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from schemas.messages import MessageRequest
-from tests.support_playbooks import NOW, facts, language, playbook, request
+from tests.support.playbooks import NOW, facts, language, playbook, request
 from tests.unit.recorded_answers import CHINESE
 from workers.core.generation.draft import FAILURES, Draft
 from workers.core.generation.llm import Completion, CompletionUsage

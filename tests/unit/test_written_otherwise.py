@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from schemas.messages import MessageText, ProductFacts
-from tests.support_playbooks import language, playbook, request
+from tests.support.playbooks import language, playbook, request
 from workers.core.guardrails.check import check
 from workers.core.text.money import plain_amounts
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.support_workers import ROOT
+from tests.support.workers import ROOT
 from workers.settings import Settings, to_environment
 
 

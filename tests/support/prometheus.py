@@ -21,9 +21,9 @@ import msgspec
 import yaml
 
 from infra.child import start_child
-from tests.support import wait_until
+from tests.support.waiting import wait_until
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "infra" / "prometheus"
 DASHBOARD = ROOT / "infra" / "grafana" / "dashboards" / "attune.json"
 

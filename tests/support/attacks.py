@@ -16,9 +16,9 @@ import msgspec
 import yaml
 
 from schemas.messages import MessageRequest, MessageText, ProductFacts
-from tests.support_playbooks import request
+from tests.support.playbooks import request
 
-LABELLED = Path(__file__).resolve().parent / "labelled"
+LABELLED = Path(__file__).resolve().parents[1] / "labelled"
 Where = Literal["product_name", "brand", "category", "customer_context", "customer_context_name", "model_output"]
 IN_PRODUCT = {"product_name": "name", "brand": "brand", "category": "category"}
 NAME = {"en": "Trail Lamp", "zh": "露营灯"}

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from schemas.messages import MessageText
-from tests.support_playbooks import playbook, request
+from tests.support.playbooks import playbook, request
 from workers.core.guardrails.check import GROUNDING, check
 
 

@@ -19,8 +19,8 @@ from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, Config
 from confluent_kafka.cimpl import NewTopic
 
 from schemas import codec
-from tests.support import wait_until
-from tests.support_workers import read
+from tests.support.waiting import wait_until
+from tests.support.workers import read
 from workers.adapters.kafka.config import client_config
 from workers.adapters.state.checkpoint import Marker
 from workers.adapters.state.recovery import MARKER_KEY

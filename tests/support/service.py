@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.faults.table import Row
-from tests.support import wait_until
-from tests.support_faults import Follower, Shop, differences, repeated
+from tests.support.faults import Follower, Shop, differences, repeated
+from tests.support.waiting import wait_until
 from workers.local.supervisor import Role
 from workers.settings import Settings
 

@@ -12,7 +12,7 @@ import msgspec
 from schemas import codec
 from schemas.learning import PoolEntry
 from schemas.messages import MessageText
-from tests.support_playbooks import CAMPAIGN, NOW, playbook
+from tests.support.playbooks import CAMPAIGN, NOW, playbook
 from workers.core.generation.pool.entries import POOL, TextPool
 from workers.core.playbook.playbook import Playbook
 from workers.core.stream.records import Record

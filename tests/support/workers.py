@@ -21,7 +21,7 @@ from workers.core.profile.model import Profile
 from workers.core.stream.records import Record
 from workers.settings import Settings, to_environment
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def prepare(settings: Settings) -> Settings:

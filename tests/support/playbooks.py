@@ -15,7 +15,7 @@ from workers.core.catalogue.product_facts import facts_of
 from workers.core.guardrails.checks.language import Language
 from workers.core.playbook.playbook import Playbook
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 PLAYBOOKS = ROOT / "playbooks"
 SMART_DEVICES, REES46 = PLAYBOOKS / "smart-devices", PLAYBOOKS / "rees46"
 #: Where it is remembered that the shipped playbooks have been checked by this very code.

@@ -12,7 +12,7 @@ from typing import Any
 
 from schemas import codec
 from schemas.messages import Decision, Outcome
-from tests.support_workers import produce, read, worker
+from tests.support.workers import produce, read, worker
 from workers.settings import Settings
 
 _numbers = count()

@@ -1,0 +1,1 @@
+"""What several test files share: harnesses of lanes, real servers, generators of events and texts."""
