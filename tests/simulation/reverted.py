@@ -28,7 +28,7 @@ from workers.core.playbook.playbook import Playbook
 from workers.core.playbook.policy import QuietHours
 from workers.core.profile import carts, dedupe
 from workers.core.profile.model import OpenRequest, PendingText, Profile
-from workers.core.publishing import messages, recheck, review_rules
+from workers.core.publishing import recheck, review_rules
 from workers.core.stream.effects import Effects
 from workers.core.stream.records import Record
 from workers.core.triggers.base import Objection, Occurrence
@@ -236,7 +236,7 @@ REVERTED = (
     Reverted(
         name="the mode of a campaign is not asked again when a text leaves",
         rules=("rollout",),
-        patches=(_put(messages, "objection", _objection),),
+        patches=(_put(recheck, "objection", _objection),),
     ),
     Reverted(
         name="a message expires so long after its decision",
@@ -261,7 +261,7 @@ REVERTED = (
     Reverted(
         name="a pause that comes while words are awaited is not looked at",
         rules=("pause",),
-        patches=(_put(messages, "paused_by", lambda *_args: None),),
+        patches=(_put(recheck, "paused_by", lambda *_args: None),),
     ),
     Reverted(
         name="nobody has to look at a model's words",
