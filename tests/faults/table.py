@@ -120,17 +120,17 @@ def main() -> None:
 
 
 def _write(table: str, *, full: bool) -> None:
-    """Puts the table and its date between the two marks of the page."""
-    page = PAGE.read_text()
-    head, _, rest = page.partition("<!-- table -->\n")
-    _, _, tail = rest.partition("<!-- end of table -->")
+    """Puts the table of this form and its date between its two marks of the page."""
+    form = "full" if full else "short"
+    page, first, last = PAGE.read_text(), f"<!-- {form} table -->\n", f"<!-- end of {form} table -->"
+    head, _, rest = page.partition(first)
+    _, _, tail = rest.partition(last)
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     machine = f"{os.cpu_count()} cores, Python {platform.python_version()}"
-    form = "full" if full else "short"
     made = f"{datetime.now(UTC):%Y-%m-%d}, {form} form, {machine}, at commit `{commit.stdout.strip() or 'unknown'}`"
-    PAGE.write_text(f"{head}<!-- table -->\n{made}\n\n{table}<!-- end of table -->{tail}")
+    PAGE.write_text(f"{head}{first}{made}\n\n{table}{last}{tail}")
 
 
 def _digest(test: str) -> str:
