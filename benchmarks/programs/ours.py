@@ -26,7 +26,7 @@ from workers.settings import Settings, load
 
 
 class WorkUnitCore:
-    """The pure part of a lane (workers.core.stream.effects.LaneCore): what `personalise` is, with the work unit instead."""
+    """The pure part of a lane (workers.core.stream.effects.Processor): what `personalise` is, with the work unit instead."""
 
     def __init__(self, store: StateStore, cache_size: int, output: str = "") -> None:
         self._store = store
@@ -35,7 +35,7 @@ class WorkUnitCore:
         self._output = output
 
     def apply(self, records: list[Record], wall_s: float, *, caught_up: bool) -> Effects:
-        """See core.stream.effects.LaneCore; the changed profiles, and one output per event if an output topic is named."""
+        """See core.stream.effects.Processor; the changed profiles, and one output per event if an output topic is named."""
         del caught_up
         effects = Effects(clock_s=wall_s)
         changed: dict[bytes, Profile] = {}

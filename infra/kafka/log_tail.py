@@ -1,4 +1,4 @@
-"""What a broker that failed to start said last, without its stack frames."""
+"""Extracts the reason from the log of a broker that failed to start, without its stack frames."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an LLM server process needs from the operating system: a parent to die with, cores, a port, an end."""
+"""Sets up the process of an LLM server: a parent to die with, cores, a port, a clean end."""
 
 from __future__ import annotations
 

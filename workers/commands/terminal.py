@@ -1,4 +1,4 @@
-"""What all commands share: the terminal, and errors as one clear line with an exit code."""
+"""Shared by all commands: the terminal, and errors as one clear line with an exit code."""
 
 from __future__ import annotations
 

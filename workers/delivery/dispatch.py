@@ -1,4 +1,4 @@
-"""What becomes of a message that is due. Single-threaded: nothing is read from Kafka while a channel is called."""
+"""Decides what becomes of a message that is due. Single-threaded: nothing is read from Kafka while a channel is called."""
 
 from __future__ import annotations
 

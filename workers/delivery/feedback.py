@@ -1,4 +1,4 @@
-"""What became of a message, on its way back to Attune."""
+"""Publishes what became of messages to message.feedback."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What delivery needs from outside, and what a channel can answer."""
+"""Ports of a sender: what it needs from outside, and what a channel can answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a mail server's reply means: for the address, for this message, or for every message. Pure.
+"""Interprets a mail server's reply: for the address, for this message, or for every message. Pure.
 
 A hard bounce ends all mail to a customer, so only a reply that says of the mailbox itself that it does not exist, or is
 closed, is one (RFC 3463 and the registry of RFC 5248). What is said of us, our server's name, our login, our reputation,

@@ -1,4 +1,4 @@
-"""What must run before the workers: a Kafka and an LLM, ours if the settings say `embedded`; then the topics."""
+"""Starts what the workers need: a Kafka and an LLM if the settings say `embedded`; then creates the topics."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What each role of a deployment is built of, one file a role."""
+"""Assembles each role of a deployment, one file a role."""

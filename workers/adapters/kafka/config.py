@@ -1,4 +1,4 @@
-"""How every client reaches the brokers: address, TLS and SASL, from the settings; nothing else is decided here."""
+"""Builds the connection settings of every Kafka client: address, TLS and SASL. Nothing else is decided here."""
 
 from __future__ import annotations
 

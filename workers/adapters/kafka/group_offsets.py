@@ -1,4 +1,4 @@
-"""What a consumer group has committed, asked from outside, without joining it.
+"""Reads the committed offsets of a consumer group without joining it.
 
 By kafka-python, because librdkafka's admin client (2.16) ends the process with signal 11 when a group's coordinator moves or
 stops while it answers (librdkafka #5040): every restart of a broker would do.

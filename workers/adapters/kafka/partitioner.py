@@ -1,4 +1,4 @@
-"""Which partition a key belongs to: murmur2, as Java's default partitioner and librdkafka's `murmur2_random` have it."""
+"""Maps a key to its partition by murmur2, like Java's default partitioner and librdkafka's `murmur2_random`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a worker asks the brokers before it begins: are its topics there, do they fit together, may it write as it must.
+"""Checks the brokers before a worker starts: its topics exist and match, and it may write as it must.
 
 Said at the start, with the cure, instead of as a strange error in the middle of a batch. Changes nothing.
 """

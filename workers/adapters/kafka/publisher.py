@@ -1,4 +1,4 @@
-"""What a person says by a command: records written durably, with a line of the audit trail beside them."""
+"""Publishes what an operator decides by a command, durably, with an entry in the audit trail."""
 
 from __future__ import annotations
 

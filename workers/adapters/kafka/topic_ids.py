@@ -1,4 +1,4 @@
-"""Which topic a name stands for: Kafka gives each topic an id, and a topic that is deleted and made anew gets another one.
+"""Tells which topic a name stands for: Kafka gives each topic an ID, and one that is deleted and recreated gets a new ID.
 
 An offset means something for one id only: a lane keeps both together, and begins at the beginning of a topic that is new.
 """

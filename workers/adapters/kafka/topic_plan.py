@@ -1,4 +1,4 @@
-"""What the topics of an installation must look like, and how a cluster differs from it. Pure: no broker, no clock."""
+"""Compares the topics that an installation needs with those of a cluster. Pure: no broker, no clock."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Whether topics are still there, and still the same ones: a reader's own errors do not tell (a broker that starts does not know
-its topics for a moment either), and one that was made anew may have offsets like the old one.
+"""Detects topics that were deleted or recreated. A reader's own errors do not tell: a broker that starts does not know its
+topics for a moment either, and a recreated topic may have offsets like the old one.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Up to when a lane knows its source: by our own clock, whatever the broker's clock says.
+"""Tracks up to when a lane knows its source, by our own clock, whatever the broker's clock says.
 
 Every answer of the broker says where the source ended while it was asked (its high watermark: what an open transaction hides
 counts). Once the lane has everything before that end, it knows all that was in the log when the question was sent.

@@ -1,4 +1,4 @@
-"""Up to when everything that shops had sent is mapped, by our own clock: ends of the raw topics, and how far `intake` is.
+"""Tracks up to when everything that shops have sent is mapped, by our own clock: ends of the raw topics and intake's offsets.
 
 An end that was seen at one moment and is covered by intake's committed offsets at a later one means: what was in the raw
 topics at the first moment was in `customer.events` at the second. A lane that knows `customer.events` up to that second moment

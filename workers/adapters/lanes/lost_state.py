@@ -1,4 +1,4 @@
-"""Whether a lane has worked before, by what others keep of it: its group's offsets, and the topics in which it left something.
+"""Finds proof that a lane has worked before: its group's offsets, and topics that it must have written to.
 
 A changelog that is empty says nothing: the lane is new, or somebody deleted its past.
 """

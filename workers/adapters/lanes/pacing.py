@@ -1,4 +1,4 @@
-"""How fast the lanes of a process go while little comes in: how long each rests behind a commit, how long records gather.
+"""Paces commits under light load: how long each lane rests after a commit, and how long records gather.
 
 Rest: a broker writes a transaction's markers after it has confirmed the commit. A producer that begins the next one before
 they are there is sent away, and comes back after 20 ms (librdkafka). Gathering: a fetch that is answered at its first

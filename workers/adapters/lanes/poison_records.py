@@ -55,7 +55,7 @@ class PoisonRecordGuard:
         self._core: Processor | None = build(store)
 
     async def apply(self, records: list[Record], wall_s: float, *, caught_up: bool) -> Effects:
-        """See core.stream.effects.LaneCore. Comes back at once unless a record raises.
+        """See core.stream.effects.Processor. Comes back at once unless a record raises.
 
         Raises what the core raises where no single record is the cause, and Fatal when more dead letters than are tolerated
         would be left behind.

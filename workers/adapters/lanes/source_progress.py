@@ -1,4 +1,4 @@
-"""How far a lane is with each of its sources, and to which topic of that name the offsets belong.
+"""Tracks how far a lane is with each of its sources, and which topic of that name the offsets belong to.
 
 A topic that is deleted and created again has a new id and starts at offset 0: offsets of the old one mean nothing there.
 """

@@ -1,4 +1,4 @@
-"""What the lanes of one role are: the only thing in which roles differ for the shell."""
+"""Describes the lanes of one role: the only thing in which roles differ for the runtime."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What belongs to the process: clock, exit codes, liveness, watchdog, failpoints."""
+"""The process itself: clock, exit codes, liveness, watchdog, failpoints."""

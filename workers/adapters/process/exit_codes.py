@@ -1,4 +1,4 @@
-"""How a worker's process ends: the exit codes, and what each means to whoever starts it again.
+"""The exit codes of a worker, and what each means to whoever restarts it.
 
 70 and 78 are those of sysexits.h; ours begin behind it, and below 126, where the shell's own begin.
 """

@@ -1,4 +1,4 @@
-"""What a worker says of its own progress; health checks and the watchdog read it."""
+"""The progress that a worker reports; health checks and the watchdog read it."""
 
 from __future__ import annotations
 

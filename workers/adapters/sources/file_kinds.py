@@ -1,4 +1,4 @@
-"""What a file of events is not, by its beginning: said at once, with the cure, instead of once for each of its lines."""
+"""Rejects a file that is not a file of events by its first bytes, once and with the cure, instead of line by line."""
 
 from __future__ import annotations
 

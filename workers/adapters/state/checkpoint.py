@@ -1,4 +1,4 @@
-"""How far a lane's state is: offsets, clock, and the IDs of its sources."""
+"""The checkpoint of a lane's state: offsets, clock, and the IDs of its sources."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `attune review` shows."""
+"""Renders what `attune review` shows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is learnt, as a picture in the terminal: reward over time, and the arms' probabilities per target group."""
+"""Plots learning in the terminal: reward over time, and the probability of each arm per target group."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was learnt, as an SVG picture: reward over time, and how likely each arm is at the end. No library: it is 100 lines."""
+"""Draws learning as SVG: reward over time, and the final probability of each arm. Without a library: it is 100 lines."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What is learnt from feedback: attribution, counts, posteriors, probabilities."""
+"""Turns feedback and orders into counts and evidence for each arm."""

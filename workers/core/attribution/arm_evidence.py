@@ -1,4 +1,4 @@
-"""What one lane has learnt of each arm, and the snapshot of a campaign that is told to the policy."""
+"""Keeps what one lane has learned about each arm, and builds the snapshot of a campaign for the policy."""
 
 from __future__ import annotations
 

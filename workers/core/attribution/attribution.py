@@ -1,4 +1,4 @@
-"""What each exposure of a customer adds to the sums: a pure function of the facts, whatever order they came in.
+"""Computes what each exposure of a customer adds to the sums: a pure function of the facts, in whatever order they came.
 
 - An exposure is a decision to ask for a message (`requested`), not to send it (`holdout`) or to send nothing
   (`no_action_chosen`). Everything within its attribution window after the decision may count for it.

@@ -1,4 +1,4 @@
-"""How records become facts, and facts find their exposure."""
+"""Turns records into facts and joins them to their exposure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is known of one customer until it is counted for good, as it lies in RocksDB and in the changelog (msgpack).
+"""The facts known of one customer until they are counted for good, as stored in RocksDB and the changelog (msgpack).
 
 Adding a fact is a merge (commutative, associative, idempotent): the facts that are held do not depend on the order, the
 repetition or the batches in which records came. Times are seconds since the epoch, UTC; amounts are whole MONEY_UNITths

@@ -64,7 +64,7 @@ _decode_state = msgspec.msgpack.Decoder(LaneState).decode
 
 
 class AttributionProcessor:
-    """One lane. What `apply` returns must be committed before the next call (core.stream.effects.LaneCore)."""
+    """One lane. What `apply` returns must be committed before the next call (core.stream.effects.Processor)."""
 
     def __init__(self, config: AttributionConfig, learning: Learning, store: StateStore, clock_s: float = 0.0) -> None:
         self._config = config
@@ -87,7 +87,7 @@ class AttributionProcessor:
         self._ignored: list[tuple[bytes, str]] = []
 
     def apply(self, records: list[Record], wall_s: float, *, caught_up: bool) -> Effects:
-        """See core.stream.effects.LaneCore."""
+        """See core.stream.effects.Processor."""
         self._effects = effects = Effects()
         before, self._ignored = self._state, []
         self._memory.begin()

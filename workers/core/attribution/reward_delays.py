@@ -1,4 +1,4 @@
-"""How long rewards take: the share of them that comes within a given time, learnt per campaign.
+"""Estimates how long rewards take: the share that arrives within a given time, learned per campaign.
 
 An exposure that has earned nothing yet is not yet a failure: it weighs the share of rewards that come within its age.
 Source of the idea: Chapelle, "Modeling delayed feedback in display advertising", KDD 2014; with an empirical distribution

@@ -1,4 +1,4 @@
-"""What a decision earned, kept as which things happened: rewards are a matter of the playbook, evidence is not."""
+"""Records what happened after a decision; the playbook says what that is worth, so evidence survives a change of rewards."""
 
 from __future__ import annotations
 

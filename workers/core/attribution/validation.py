@@ -1,4 +1,4 @@
-"""What is taken from the records of the outside: feedback and orders, and what of them cannot count."""
+"""Validates feedback and orders from outside, and names what of them cannot count."""
 
 from __future__ import annotations
 

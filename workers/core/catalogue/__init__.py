@@ -1,1 +1,1 @@
-"""What may be said of a product: its facts, and links that may leave."""
+"""Product facts that copy may state, and links that may be published."""

@@ -1,4 +1,4 @@
-"""What the rules of a playbook and the words of a message may know of a customer and a product."""
+"""Builds the facts of a product that conditions and copy may use."""
 
 from __future__ import annotations
 

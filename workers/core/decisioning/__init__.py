@@ -1,1 +1,1 @@
-"""Whether, when and on which channel a customer hears something: policy, caps, quiet hours, rate."""
+"""Decides whether, when and on which channel a customer gets a message: policy, caps, quiet hours, rate."""

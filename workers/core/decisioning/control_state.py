@@ -1,4 +1,4 @@
-"""What lanes are told from outside, apart from their records: what is paused, and what has been learnt of each arm."""
+"""The control state shared by all lanes: what is paused, and what has been learned about each arm."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether learning pays, from the topics alone: what the learnt arms earned beside what chance would have earned.
+"""Estimates from the topics alone what the learned arms earned, compared with drawing arms at random.
 
 Every decision carries the exact probability of each arm, so the reward of another policy can be estimated from what was
 done: self-normalised inverse propensity scoring (Swaminathan and Joachims, 2015). Here the other policy takes all arms

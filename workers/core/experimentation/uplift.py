@@ -1,4 +1,4 @@
-"""How many more customers bought because of a campaign: the difference to its control group, with an interval that holds.
+"""Estimates how many more customers bought because of a campaign, against its control group, with an interval that holds.
 
 The unit is the customer, as the control group is drawn by customers: each counts once in `PERIOD_S`, with the first message
 that was asked for or held out, and only when its attribution window is over. Whatever the customer does later, and however

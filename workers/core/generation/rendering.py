@@ -1,4 +1,4 @@
-"""What prompts and templates may say of a product, cleaned; and the sandbox in which they are rendered.
+"""Cleans what prompts and templates may say of a product, and renders them in a sandbox.
 
 Names, brands and categories may come from events, so from anybody: they are data, never instructions or markup.
 """

@@ -1,1 +1,1 @@
-"""What a text must hold to before it may leave: cheap, typed checks, each with a name and a reason."""
+"""The checks a text must pass before it is published: cheap, typed, each with a name and a reason."""

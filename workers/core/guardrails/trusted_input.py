@@ -1,4 +1,4 @@
-"""What of a product's and a customer's data may be shown to a model, written in a template, or ground a claim.
+"""Tells which product and customer data may be shown to a model, written in a template, or ground a claim.
 
 Names, brands and categories may come from events, so from anybody. One that carries more than a name is dropped as a
 whole: then no model reads it, no template writes it, and no guardrail takes it for the product's own data.

@@ -18,7 +18,7 @@ MAX_BATCH_BYTES = 32 << 20
 
 
 class IntakeProcessor:
-    """Stateless; implements core.stream.effects.LaneCore."""
+    """Stateless; implements core.stream.effects.Processor."""
 
     def __init__(self, intake: Intake) -> None:
         self._intake = intake

@@ -1,4 +1,4 @@
-"""What a lane that has lost its state finds of it in its ledger: whom it wrote to, what it decided, what it still owed an end.
+"""Rebuilds a lane's first state from its ledger after its own is lost: messages sent, decisions, requests without an outcome.
 
 It becomes the first state of the lane: caps hold, no occurrence is decided again, and a request whose words nobody awaits any
 more ends. What customers did is not in the ledger: that comes from the events, as far as these are still there.

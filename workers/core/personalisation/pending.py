@@ -1,4 +1,4 @@
-"""What waits in one lane: occasions that are not decided yet, and requests that have not ended; what for, and how many.
+"""Counts what is pending in one lane, and why: occurrences without a decision, and requests without an outcome.
 
 It lies in the profile: a timer for each occasion, and `open` for the requests. So it is told from the lane's state, exactly
 and without a record of its own.

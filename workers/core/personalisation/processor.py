@@ -71,7 +71,7 @@ class PersonalisationConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PersonalisationProcessor:
-    """One lane. What `apply` returns must be committed before the next call (core.stream.effects.LaneCore)."""
+    """One lane. What `apply` returns must be committed before the next call (core.stream.effects.Processor)."""
 
     def __init__(
         self,
@@ -123,7 +123,7 @@ class PersonalisationProcessor:
         self._asks_again = self._closing.awaited > 0  # the answers of an interrupted replay may be gone
 
     def apply(self, records: list[Record], wall_s: float, *, caught_up: bool) -> Effects:
-        """See core.stream.effects.LaneCore."""
+        """See core.stream.effects.Processor."""
         self._workspace.begin()
         if self._by_event and self._asks_again:
             self._asks_again = False

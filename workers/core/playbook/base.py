@@ -1,4 +1,4 @@
-"""What the structs of a playbook have in common."""
+"""Base of the playbook's structs."""
 
 from __future__ import annotations
 

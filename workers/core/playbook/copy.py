@@ -1,4 +1,4 @@
-"""What is written for whom: surfaces, prompts, templates."""
+"""Copy of a playbook: surfaces, prompts, templates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a customer is a minor, from what forms and systems call an age or a birthday."""
+"""Tells whether a customer is a minor, from what forms and systems call an age or a birthday."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What feedback changes in a profile at once: a no is heard, a dead address is noted, an undelivered message frees its place."""
+"""Applies feedback to a profile: opt-outs, hard bounces, undelivered messages."""
 
 from __future__ import annotations
 

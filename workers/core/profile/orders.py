@@ -1,4 +1,4 @@
-"""What a customer has bought lately, order by order."""
+"""Keeps a customer's recent orders."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a customer looks at: runs of looks at one product, and the visit that is going on."""
+"""Keeps a customer's product views: runs of views of one product, and the current visit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which traits a profile may keep: it knows what somebody is like, not how to reach, bill or impersonate them."""
+"""Tells which traits a profile may keep: what a customer is like, not how to reach, bill or impersonate them."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What leaves: messages, their last check, cancellations, review."""
+"""Publishes messages: the last check, cancellations, review."""

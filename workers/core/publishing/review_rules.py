@@ -1,4 +1,4 @@
-"""Which texts a person must see before they leave."""
+"""Tells which texts a person must review before they are published."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which feedback counts nowhere, by the rules of `learn`: a story says so beside what came back."""
+"""Tells which feedback does not count by the rules of `learn`, for the trace of a decision."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was decided and how requests ended, counted from the ledger itself: for `attune stats` where `learn` has not run."""
+"""Counts decisions and outcomes from the ledger itself: for `attune stats` where `learn` has not run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is known of a customer for whom nothing was decided, so that silence has an explanation too."""
+"""Summarizes a customer for whom nothing was decided, so that silence has an explanation too."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What messages achieved and what was learnt, added up for people: the rows of `attune stats`."""
+"""Adds up what messages achieved and what was learned: the rows of `attune stats`."""
 
 from __future__ import annotations
 

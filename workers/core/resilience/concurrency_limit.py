@@ -1,4 +1,4 @@
-"""How many calls one server is given at a time: additive increase, multiplicative decrease (AIMD), as TCP does it.
+"""Limits the calls in flight to one server: additive increase, multiplicative decrease (AIMD), as in TCP.
 
 Not a gradient of latencies: a server that batches (vLLM) is slower per call and faster in sum with every further call,
 so a rule that takes rising latency for a queue would hold a healthy one back. The limit therefore starts at the most

@@ -1,4 +1,4 @@
-"""Which of several servers gets a call: a healthy one with little load, if possible the one that knows the prompt.
+"""Chooses the server of a call: healthy, with little load, if possible one that has the prompt in its cache.
 
 Equal prompts go to the same server, because it holds their prefix in its cache: by rendezvous hashing (Thaler &
 Ravishankar 1998), so that all workers agree and a server that leaves moves only its own prompts.

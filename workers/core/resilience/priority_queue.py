@@ -1,4 +1,4 @@
-"""Who waits for a free LLM server, in which order, and who is told at once that it is not worth it.
+"""Priority queue for LLM calls; requests that cannot be served in time are shed.
 
 Too many requests cost richness, not delivery: the least important get their template at once, the others their turn.
 """

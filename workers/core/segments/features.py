@@ -1,4 +1,4 @@
-"""What conditions may ask of a customer, by name."""
+"""Features of a customer that conditions may test, by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How simulated shoppers answer messages: hidden tastes, which the system is to find out. For demos and tests.
+"""Simulates how shoppers respond to messages: hidden tastes that the system should discover. For demos and tests.
 
 Pure: everything follows from the seed and the message's id. The tastes are far stronger than those of real people, so that
 two minutes show what takes a shop weeks.

@@ -1,5 +1,5 @@
-"""How many dead letters a lane may leave behind before its worker stops: then something is wrong with all of its input, or
-with us, and a topic full of dead letters would be no better than a worker that says so.
+"""Limits the dead letters of a lane. Past the limit its worker stops: something is wrong with all of its input, or with us, and
+a topic full of dead letters would be no better than a worker that says so.
 """
 
 from __future__ import annotations

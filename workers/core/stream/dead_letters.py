@@ -1,4 +1,4 @@
-"""What could not be used, kept with its reason and origin so that a person can look at it and send it again."""
+"""Builds dead letters: records that could not be used, with reason and origin, so that they can be inspected and replayed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every lane's core gives back: the effects of a batch, to be committed together or not at all."""
+"""The result of every processor: the effects of a batch, committed together or not at all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a lane has told the world before, for one that begins anew: its state is gone, and the ledger is not.
+"""IDs a lane has already published, read back from the ledger after its state is lost.
 
 What the lane decides a second time has the same ids (it remembers most of what it decided:
 core.personalisation.ledger_recovery). What is known by its id is not published again.

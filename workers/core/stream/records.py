@@ -1,4 +1,4 @@
-"""What the core needs from outside, as Protocols. Adapters implement them; the core never imports an adapter."""
+"""Records in and out, and the state store, as the core sees them. Adapters implement the Protocols; the core imports none."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""How long a text may be on a channel: the channel's own limits and those of its vendors (the narrowest of each unit wins),
-less what the suffix takes. A text is never cut to fit.
+"""Computes how long a text may be on a channel: the narrowest limit of the channel and its vendors per unit, less the suffix.
+A text is never cut to fit.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How alike two texts are, from hashes that fit into a profile: bottom-k sketches of character 5-grams.
+"""Estimates how similar two texts are from hashes that fit into a profile: bottom-k sketches of character 5-grams.
 
 The k smallest hashes of a set are a uniform sample of it, so the share that two sketches have in common among the k
 smallest of both estimates the Jaccard similarity of the sets (Broder 1997, "On the resemblance and containment of

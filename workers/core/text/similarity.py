@@ -1,4 +1,4 @@
-"""Whether two texts say the same in nearly the same words: Jaccard similarity of their character 5-grams."""
+"""Computes the exact similarity of two texts: Jaccard similarity of their character 5-grams."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-r"""How many segments an SMS takes: encodings of 3GPP TS 23.038, concatenation of 3GPP TS 23.040.
+r"""Counts the segments of an SMS: encodings of 3GPP TS 23.038, concatenation of 3GPP TS 23.040.
 
 A text of the GSM 7-bit alphabet has 160 septets in one segment, 153 in each of several; a character of its extension table
 takes two. Any other character makes the whole text UCS-2: 70 or 67 UTF-16 code units, of which an emoji takes two. What

@@ -1,5 +1,5 @@
-"""What every kind of trigger answers: when an occurrence is due, whether it still holds then, and whether it still does
-when the words have come.
+"""The interface of a kind of trigger: when an occurrence is due, whether it still holds then, and whether it still does once
+the text is ready.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""What is wrong with a playbook, found before it runs."""
+"""Finds mistakes in a playbook before it runs."""

@@ -1,4 +1,4 @@
-"""Whether campaigns.yaml is right: what campaigns refer to, how far they are let out, and the arms they try."""
+"""Checks campaigns.yaml: references, rollout, and the arms of each campaign."""
 
 from __future__ import annotations
 

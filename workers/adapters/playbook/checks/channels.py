@@ -1,4 +1,4 @@
-"""Whether channels.yaml is right: fields, limits that leave room, vendors, suffixes, and the way out of e-mail."""
+"""Checks channels.yaml: fields, limits that leave room, vendors, suffixes, and the unsubscribe link of e-mail."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the prompts and templates of a playbook render, name only what there is, and hold to their own guardrails."""
+"""Checks that prompts and templates render, name only what exists, and pass their own guardrails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the markets and the voice of policy.yaml are right: regions, rule packs, labels, defaults, words."""
+"""Checks the markets and the voice of policy.yaml: regions, rule packs, labels, defaults, words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether policy.yaml is right: languages, caps, quiet hours; markets and voice are in playbook_markets."""
+"""Checks policy.yaml: languages, caps, quiet hours. Markets and voice are in markets.py."""
 
 from __future__ import annotations
 

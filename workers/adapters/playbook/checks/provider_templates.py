@@ -1,4 +1,4 @@
-"""Whether the provider templates of channels.yaml name what there is, can be filled, and are ever chosen."""
+"""Checks that provider templates of channels.yaml name what exists, can be filled, and can be chosen."""
 
 from __future__ import annotations
 

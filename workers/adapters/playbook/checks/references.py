@@ -1,4 +1,4 @@
-"""Whether the parts of a playbook fit together: references, languages, ranges, rules, and no copy is missing."""
+"""Checks that the parts of a playbook fit together: references, languages, ranges, conditions, and no copy is missing."""
 
 from __future__ import annotations
 

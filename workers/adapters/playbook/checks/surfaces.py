@@ -1,4 +1,4 @@
-"""Whether copy.yaml is right: what surfaces refer to, and that every product can get copy for every target group."""
+"""Checks copy.yaml: references of surfaces, and that every product can get copy for every target group."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""How good texts are: pass rates, and whether a reader recovers their target group."""
+"""Measures text quality: pass rates, and whether a reader recovers the target group."""

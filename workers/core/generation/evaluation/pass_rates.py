@@ -1,4 +1,4 @@
-"""How well a model writes for a playbook: which requests to try, and what became of them."""
+"""Measures how well a model writes for a playbook: how many texts pass, and why others do not."""
 
 from __future__ import annotations
 

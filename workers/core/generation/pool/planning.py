@@ -1,4 +1,4 @@
-"""What the pool lacks, the requests that fill it, and whether an entry still holds under today's playbook."""
+"""Plans the pool: what is missing, the requests that fill it, and whether an entry is still valid under today's playbook."""
 
 from __future__ import annotations
 

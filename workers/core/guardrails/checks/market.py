@@ -1,4 +1,4 @@
-"""What law and custom of the customer's market keep out of a text: the rule packs of the playbook."""
+"""Rejects words that law or custom of the customer's market forbids: the rule packs of the playbook."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What a text may claim: vocabulary, predicates, prices."""
+"""Claims a text may make: vocabulary, predicates, amounts, prices."""

@@ -1,4 +1,4 @@
-"""What says more than any fact in words that are harmless one by one: all and always, and deeds that only people do."""
+"""Finds overstatement in words that are harmless one by one: all and always, and deeds that only people do."""
 
 from __future__ import annotations
 

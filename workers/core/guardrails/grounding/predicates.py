@@ -1,4 +1,4 @@
-"""Who does what in an English clause: a product and a shop may do only what the lexicon of deeds or the facts say."""
+"""Parses who does what in an English clause: a product or shop may do only what the lexicon of deeds or the facts say."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the guardrails look at: one text beside everything that it may claim, normalised once."""
+"""The input of the guardrails: one text with everything that it may claim, normalized once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which words a product may be spoken of in, beside the neutral ones: its own, other words for its facts, the playbook's."""
+"""The words allowed for a product besides the neutral ones: its own, synonyms of its facts, the playbook's."""
 
 from __future__ import annotations
 

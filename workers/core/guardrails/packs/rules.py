@@ -1,4 +1,4 @@
-"""What a rule pack is: words that a law or an advertising code keeps out of copy, each with reason and source."""
+"""The structure of a rule pack: words that a law or an advertising code keeps out of copy, each with reason and source."""
 
 from __future__ import annotations
 

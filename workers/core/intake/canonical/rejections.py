@@ -1,4 +1,4 @@
-"""Why a foreign record cannot be used. The set is closed: it labels a metric and is documented for shops."""
+"""The reasons why a foreign record cannot be used: a closed set, because it labels a metric and is documented for shops."""
 
 from __future__ import annotations
 
