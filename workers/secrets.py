@@ -95,7 +95,7 @@ def without_login(url: str) -> tuple[str, str]:
 
 
 def is_http(url: str) -> bool:
-    """Whether it is a URL of HTTP with a host, without query and fragment.
+    """Returns whether it is a URL of HTTP with a host, without query and fragment.
 
     >>> is_http("https://a.example:8000/v1"), is_http("http://a.example?key=1"), is_http("off"), is_http("http://a:port")
     (True, False, False, False)

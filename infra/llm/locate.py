@@ -64,7 +64,7 @@ class LlmServer:
             raise
 
     def alive(self) -> bool:
-        """Whether the child still runs; always true for a server found by URL."""
+        """Returns whether the child still runs; always true for a server found by URL."""
         return self._child is None or self._child.poll() is None
 
     def stop(self) -> None:

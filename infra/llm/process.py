@@ -51,7 +51,7 @@ def free_port(host: str) -> int:
 
 
 def answers(host: str, port: int, path: str = "/health", timeout_s: float = 2.0) -> bool:
-    """Whether a GET is answered with 200 within `timeout_s`."""
+    """Returns whether a GET is answered with 200 within `timeout_s`."""
     connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
     try:
         connection.request("GET", path)

@@ -27,7 +27,7 @@ class ForeignRecords:
         self._records = MemoryRecords(fetched)
 
     def has_next(self) -> bool:
-        """Whether a whole batch is left."""
+        """Returns whether a whole batch is left."""
         return bool(self._records.has_next())
 
     def size_in_bytes(self) -> int:

@@ -55,7 +55,7 @@ class SourceIds:
 
 
 def is_another(known: str, now: str) -> bool:
-    """Whether two ids are of different topics; "" = not known.
+    """Returns whether two ids are of different topics; "" = not known.
 
     >>> is_another("a", "b"), is_another("a", "a"), is_another("", "b")
     (True, False, False)

@@ -49,7 +49,7 @@ class BrokerTime:
         return wall_s if now_s is None else min(wall_s, now_s + self._tolerance_s)
 
     def must_ask(self, wall_s: float, steady_s: float) -> bool:
-        """Whether to ask the broker now: it has said nothing yet, or the wall contradicts it (then at most once in
+        """Returns whether to ask the broker now: it has said nothing yet, or the wall contradicts it (then at most once in
         10 s). A machine that was suspended finds its steady clock behind: the answer puts that right.
         """
         now_s = self.now_s(steady_s)

@@ -53,7 +53,7 @@ class MappedUntil:
             self._pairs = (*self._pairs[1 - _MOST :], Mapped(until_s=covered[0], known_at_s=known_at_s))
 
     def allows(self, horizon_s: float, oldest_s: float) -> bool:
-        """Whether a lane that knows `customer.events` up to `horizon_s` knows what shops had sent by `oldest_s`.
+        """Returns whether a lane that knows `customer.events` up to `horizon_s` knows what shops had sent by `oldest_s`.
 
         >>> until = MappedUntil(5.0)
         >>> until.looked(1.0, {("shop", 0): 7}, 1.1, {("shop", 0): 7})

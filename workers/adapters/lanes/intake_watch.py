@@ -63,7 +63,7 @@ class IntakeWatch:
         self._ended.set()
 
     def allows(self, horizon_s: float) -> bool:
-        """Whether a lane that knows `customer.events` up to `horizon_s` (monotonic) knows what shops have sent."""
+        """Returns whether a lane that knows `customer.events` up to `horizon_s` (monotonic) knows what shops have sent."""
         return not self._needed or self._until.allows(horizon_s, clock.monotonic_s() - self._hold_lag_s)
 
     def _watch(self) -> None:

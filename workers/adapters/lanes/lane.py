@@ -150,7 +150,7 @@ class Lane:
     # -- feeding -----------------------------------------------------------------------------------------------------
 
     def wants(self, source: TopicPartitionKey) -> bool:
-        """Whether records of this source may be fetched. A full lane still takes what its waiting events wait for."""
+        """Returns whether records of this source may be fetched. A full lane still takes what its waiting events wait for."""
         if not self.ready:
             return False
         return not self._buffer.is_full or (
@@ -423,7 +423,7 @@ class Lane:
             )
 
     def _caught_up(self) -> bool:
-        """Whether what leaves may leave: all that was in the logs a moment ago is in hand, or applied."""
+        """Returns whether what leaves may leave: all that was in the logs a moment ago is in hand, or applied."""
         if not failpoints.minds_backlog():
             return True
         if self._buffer:

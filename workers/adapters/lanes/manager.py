@@ -127,7 +127,7 @@ class Lanes:
         self._metrics.pulse.idle(_FETCHING)
 
     def wants(self, source: TopicPartitionKey) -> bool:
-        """Whether records of this source may be fetched now."""
+        """Returns whether records of this source may be fetched now."""
         self._metrics.pulse.beat(_FETCHING)
         lane = self._by_source.get(source)
         return lane is not None and lane.wants(source)

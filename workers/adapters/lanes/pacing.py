@@ -32,7 +32,7 @@ class CommitPacing:
 
     @staticmethod
     def rests(waiting: int) -> bool:
-        """Whether a lane that is asked to rest does so, while so many records wait for it."""
+        """Returns whether a lane that is asked to rest does so, while so many records wait for it."""
         return waiting < _LITTLE
 
     @property

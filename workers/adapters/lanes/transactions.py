@@ -163,7 +163,7 @@ class LaneProducer:
     def _is_behind(
         self, changelog: tuple[str, int] | None, marker_offset: int, group_offsets: GroupOffsets | None
     ) -> bool:
-        """Whether somebody has committed to this lane since our commit: our own new epoch fenced them, too."""
+        """Returns whether somebody has committed to this lane since our commit: our own new epoch fenced them, too."""
         if changelog is None and group_offsets is None:
             return False
         offsets, group = (

@@ -84,7 +84,7 @@ class ChatServer:
                 raise Refused("unknown_model", str(error)) from error
 
     def serves(self, adapter: str) -> bool:
-        """Whether the server listed this name when it was asked last."""
+        """Returns whether the server listed this name when it was asked last."""
         return self._served is not None and adapter in self._served
 
     def forget(self, adapter: str) -> None:

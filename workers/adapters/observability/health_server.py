@@ -25,14 +25,14 @@ _REASONS_SHOWN = 8
 
 
 def health(pulse: Liveness) -> tuple[bool, str]:
-    """Whether the event loop answers, and one line that says so or why not."""
+    """Returns whether the event loop answers, and one line that says so or why not."""
     if pulse.silent_s >= UNWELL_AFTER_S:
         return False, f"the event loop has not answered for {pulse.silent_s:.0f} s"
     return True, "alive"
 
 
 def readiness(pulse: Liveness) -> tuple[bool, str]:
-    """Whether this worker does its share of the work, and one line that says so or what it waits for."""
+    """Returns whether this worker does its share of the work, and one line that says so or what it waits for."""
     alive, why = health(pulse)
     if not alive:
         return False, why

@@ -27,7 +27,7 @@ class Stamps:
         self._folder = folder
 
     def has(self, version: str) -> bool:
-        """Whether this code has found no mistake in this version of a playbook."""
+        """Returns whether this code has found no mistake in this version of a playbook."""
         return (self._folder / _name(version)).is_file()
 
     def put(self, version: str) -> None:

@@ -82,7 +82,7 @@ _JUMP_S = 30 * 86_400.0
 
 
 def armed() -> bool:
-    """Whether any failpoint is armed."""
+    """Returns whether any failpoint is armed."""
     return bool(_armed)
 
 
@@ -126,17 +126,17 @@ def wall_s(now_s: float) -> float:
 
 
 def minds_broker_time() -> bool:
-    """Whether a lane's clock is bounded by the broker's, as it is unless a test has switched that off."""
+    """Returns whether a lane's clock is bounded by the broker's, as it is unless a test has switched that off."""
     return UNSAFE_CLOCK not in _armed
 
 
 def minds_sources() -> bool:
-    """Whether a source that was made anew is told from the one before, as it is unless a test has switched that off."""
+    """Returns whether a source that was made anew is told from the one before, as it is unless a test has switched that off."""
     return UNSAFE_SOURCES not in _armed
 
 
 def minds_intake() -> bool:
-    """Whether timers wait for what intake has not mapped, as they do unless a test has switched that off."""
+    """Returns whether timers wait for what intake has not mapped, as they do unless a test has switched that off."""
     return UNSAFE_INTAKE not in _armed
 
 
@@ -147,37 +147,37 @@ def poison(records: list[Record]) -> None:
 
 
 def isolates() -> bool:
-    """Whether a record that raises becomes a dead letter, as it does unless a test has switched that off."""
+    """Returns whether a record that raises becomes a dead letter, as it does unless a test has switched that off."""
     return UNSAFE_ISOLATION not in _armed
 
 
 def minds_ledger() -> bool:
-    """Whether a lane that begins anew looks at what was published, as it does unless a test has switched that off."""
+    """Returns whether a lane that begins anew looks at what was published, as it does unless a test has switched that off."""
     return UNSAFE_LEDGER not in _armed
 
 
 def minds_doubt() -> bool:
-    """Whether a commit that may have been asked for twice is followed by a new epoch, unless a test has switched that off."""
+    """Returns whether a commit that may have been asked for twice begins a new epoch, unless a test has switched that off."""
     return UNSAFE_DOUBT not in _armed
 
 
 def minds_past() -> bool:
-    """Whether a lane without any state looks if it had one, as it does unless a test has switched that off."""
+    """Returns whether a lane without any state looks if it had one, as it does unless a test has switched that off."""
     return UNSAFE_PAST not in _armed
 
 
 def watches_topics() -> bool:
-    """Whether a follower looks if its topics are still the same ones, unless a test has switched that off."""
+    """Returns whether a follower looks if its topics are still the same ones, unless a test has switched that off."""
     return UNSAFE_TOPICS not in _armed
 
 
 def reads_any_batch() -> bool:
-    """Whether batches that aiokafka cannot read are read all the same, unless a test has switched that off."""
+    """Returns whether batches that aiokafka cannot read are read all the same, unless a test has switched that off."""
     return UNSAFE_BATCHES not in _armed
 
 
 def minds_backlog() -> bool:
-    """Whether what is ready waits until a backlog is applied, as it does unless a test has switched that off."""
+    """Returns whether what is ready waits until a backlog is applied, as it does unless a test has switched that off."""
     return UNSAFE_BACKLOG not in _armed
 
 

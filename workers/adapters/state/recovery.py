@@ -234,7 +234,7 @@ class _Restoring:
 
 
 def _is_the_end(messages: list[Message[bytes, bytes]]) -> bool:
-    """Whether the reader has come to the end. Raises KafkaException for any other event."""
+    """Returns whether the reader has come to the end. Raises KafkaException for any other event."""
     ended = False
     for message in messages:
         if (error := message.error()) is not None:

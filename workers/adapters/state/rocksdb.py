@@ -179,7 +179,7 @@ class RocksStore:
 
 
 def _is_outside(error: Exception) -> bool:
-    """Whether the surroundings are bad, so that a new folder would not help."""
+    """Returns whether the surroundings are bad, so that a new folder would not help."""
     return isinstance(error, OSError) or any(word in str(error) for word in (*_NO_ROOM, *_NOT_OURS))
 
 

@@ -59,12 +59,12 @@ def contributions(customer: Customer) -> dict[str, Contribution]:
 
 
 def is_trial(exposure: Exposure) -> bool:
-    """Whether the arm of this exposure is to be judged by it."""
+    """Returns whether the arm of this exposure is to be judged by it."""
     return exposure.kind != HOLDOUT and exposure.outcome in _TRIAL_OUTCOMES
 
 
 def is_within(exposure: Exposure, at_s: float) -> bool:
-    """Whether a moment lies in the attribution window, both ends included."""
+    """Returns whether a moment lies in the attribution window, both ends included."""
     return exposure.decided_at <= at_s <= exposure.decided_at + exposure.window_s
 
 

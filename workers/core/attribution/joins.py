@@ -43,7 +43,7 @@ def exposure(decision: Decision, learning: Learning) -> Exposure:
 
 
 def is_exposure(decision: Decision) -> bool:
-    """Whether its effect is measured. Nobody hears anything of a campaign in shadow: it treats nobody, and holds out nobody.
+    """Returns whether its effect is measured. A campaign in shadow sends nothing: it neither treats nor holds out anyone.
 
     An older record does not say its campaign's mode: its reason alone counts.
     """
@@ -51,7 +51,7 @@ def is_exposure(decision: Decision) -> bool:
 
 
 def compare(customer: Customer, sealed: Exposure) -> bool:
-    """Whether the customer counts for the uplift with this exposure, which is the earliest that is not counted for good."""
+    """Returns whether the customer counts for the uplift with this exposure, the earliest that is not counted for good."""
     period = uplift.period_of(sealed.start_ms / 1000)
     width_s = (sealed.end_ms - sealed.start_ms) / 1000  # a window may begin in a period and end after it
     until_s = uplift.period_end_s(period) + width_s + sealed.window_s + sealed.grace_s

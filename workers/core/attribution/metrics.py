@@ -109,7 +109,7 @@ def combine(rows: Iterable[FeedbackMetrics], intervals: int = 1) -> FeedbackMetr
 
 
 def has_uplift(rows: Iterable[FeedbackMetrics]) -> bool:
-    """Whether these records together have an uplift."""
+    """Returns whether these records together have an uplift."""
     found = list(rows)
     return len({row.campaign_id for row in found}) == 1 and uplift(_windows(found)) is not None
 

@@ -55,7 +55,7 @@ def fact(feedback: Feedback, now_s: float | None) -> Fact:
 
 
 def may_be_order(value: bytes) -> bool:
-    """Whether an event is worth decoding: cheap, and never wrongly False.
+    """Returns whether an event is worth decoding: cheap, and never wrongly False.
 
     >>> may_be_order(b'{"event":"Order Completed"}'), may_be_order(b'{"event":"Product Viewed"}')
     (True, False)

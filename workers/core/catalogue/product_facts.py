@@ -58,7 +58,7 @@ def _is_known(category: str, playbook: Playbook) -> bool:
 
 
 def speaks_of(product_id: str, playbook: Playbook) -> bool:
-    """Whether messages may be about this product: somebody has described it, or the playbook does without."""
+    """Returns whether messages may be about this product: somebody has described it, or the playbook does without."""
     return product_id in playbook.products or playbook.policy.undescribed_products != "refuse"
 
 

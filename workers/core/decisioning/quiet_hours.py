@@ -64,7 +64,7 @@ def _minutes(local: datetime) -> int:
 
 @lru_cache(maxsize=1024)
 def is_known(zone: str) -> bool:
-    """Whether this machine's time zone data have the zone: names come and go with their versions.
+    """Returns whether this machine's time zone data have the zone: names come and go with their versions.
 
     >>> is_known("Europe/Berlin"), is_known("Mars/Base")
     (True, False)

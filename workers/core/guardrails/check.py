@@ -100,5 +100,5 @@ def market_verdict(text: MessageText, about: About, playbook: Playbook) -> Guard
 
 
 def passed(verdicts: list[GuardrailVerdict]) -> bool:
-    """Whether every guardrail passed."""
+    """Returns whether every guardrail passed."""
     return all(verdict.passed for verdict in verdicts)

@@ -67,7 +67,7 @@ class OpenRequests:
             self._workspace.timers.set(profile, DEADLINE + message_id, request.deadline_at)
 
     def is_templated(self, opened: OpenRequest) -> bool:
-        """Whether a provider's template leaves, so that nobody writes words: `templated` ends it."""
+        """Returns whether a provider's template leaves, so that nobody writes words: `templated` ends it."""
         channel = self._playbook.channels.get(opened.channel)
         return channel is not None and channel.is_templated(opened.language)
 

@@ -44,7 +44,7 @@ class Vendor(Strict, frozen=True, kw_only=True):
     languages: list[str] = []
 
     def reaches(self, language: str) -> bool:
-        """Whether texts of this language go through this service."""
+        """Returns whether texts of this language go through this service."""
         return not self.languages or language in self.languages
 
     def maximum(self, name: str) -> Maximum | None:
@@ -95,5 +95,5 @@ class Channel(Strict, frozen=True, kw_only=True):
     provider_templates: list[ProviderTemplate] = []
 
     def is_templated(self, language: str) -> bool:
-        """Whether messages in this language are a provider's templates, so that nobody writes words for them."""
+        """Returns whether messages in this language are a provider's templates, so that nobody writes words for them."""
         return any(template.language == language for template in self.provider_templates)

@@ -30,7 +30,7 @@ _LONGEST = 64
 
 
 def tells_age(name: str) -> bool:
-    """Whether a trait of this name tells how old somebody is."""
+    """Returns whether a trait of this name tells how old somebody is."""
     return kind(name) is not None
 
 
@@ -75,7 +75,7 @@ def adult_at(name: str, value: TraitValue, said_s: float) -> float | None:
 
 
 def is_minor(traits: Mapping[str, TraitValue], now_s: float) -> bool:
-    """Whether any trait says so, as of now: of profiles that were kept before ages had a place of their own."""
+    """Returns whether any trait says so, as of now: of profiles that were kept before ages had a place of their own."""
     return any((at_s := adult_at(name, value, now_s)) is not None and at_s > now_s for name, value in traits.items())
 
 

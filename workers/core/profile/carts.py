@@ -71,12 +71,12 @@ def fold(profile: Profile, event: Track, at_s: float, source: SourceEvent) -> li
 
 
 def known_price(price: float | None) -> bool:
-    """Whether this is a price: zero, missing and absurd ones are unknown."""
+    """Returns whether this is a price: zero, missing and absurd ones are unknown."""
     return price is not None and 0 < price < _MAX_PRICE
 
 
 def says_products(properties: Properties) -> bool:
-    """Whether an event says which products it is about; [] says that there are none."""
+    """Returns whether an event says which products it is about; [] says that there are none."""
     return properties.products is not None or bool(properties.product_id)
 
 
@@ -93,7 +93,7 @@ def products_of(properties: Properties) -> list[Product]:
 
 
 def is_some(product: Product) -> bool:
-    """Whether a line means any pieces at all: where it names no quantity it means one."""
+    """Returns whether a line means any pieces at all: where it names no quantity it means one."""
     return product.quantity is None or product.quantity > 0
 
 

@@ -196,7 +196,7 @@ def apply(profile: Profile, change: ConsentChange) -> bool:
 
 
 def allows(profile: Profile, channel: str, category: str, presumed: Collection[str] = ()) -> bool:
-    """Whether a message of this category may go out on this channel. Transactional messages need no marketing consent,
+    """Returns whether a message of this category may go out on this channel. Transactional messages need no marketing consent,
     but a channel that the customer refused altogether (`<channel>:transactional`) stays silent.
 
     `presumed` channels are taken as allowed where the customer has said nothing: replays of history only.

@@ -29,7 +29,7 @@ def hour_of(at_s: float) -> int:
 
 
 def is_duplicate(profile: Profile, event_id: str, at_s: float, page: Callable[[int], list[int]]) -> bool:
-    """Whether this customer's event was applied before; remembers it if not.
+    """Returns whether this customer's event was applied before; remembers it if not.
 
     `page(hour)` gives the spilled ids of an hour. An event older than KEEP_HOURS before the customer's newest is taken
     for new: its id may have been forgotten.

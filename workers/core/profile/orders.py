@@ -57,5 +57,5 @@ def undone(profile: Profile, properties: Properties) -> list[str]:
 
 
 def bought_since(profile: Profile, product_id: str, since_s: float) -> bool:
-    """Whether the customer has bought this product at or after `since_s`."""
+    """Returns whether the customer has bought this product at or after `since_s`."""
     return any(purchase.at >= since_s and product_id in purchase.product_ids for purchase in profile.purchases.values())

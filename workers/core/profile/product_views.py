@@ -65,7 +65,7 @@ def bought(profile: Profile) -> list[str]:
 
 
 def _ended(profile: Profile, looked: ProductViews, at_s: float) -> bool:
-    """Whether a new look begins another run. A late look belongs to the run that is known."""
+    """Returns whether a new look begins another run. A late look belongs to the run that is known."""
     last = looked.at[-1]
     return at_s > last and (at_s - last > RUN_GAP_S or last < (profile.last_order_at or 0.0) <= at_s)
 

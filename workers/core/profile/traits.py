@@ -43,7 +43,7 @@ _ENDINGS = (
 
 
 def may_keep(name: str, value: TraitValue) -> bool:
-    """Whether a trait may lie in a profile and in its public view, whatever way its name is spelt.
+    """Returns whether a trait may lie in a profile and in its public view, whatever way its name is spelt.
 
     A mere yes or no may: whether there is an address is no address.
 

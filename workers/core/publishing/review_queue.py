@@ -24,7 +24,7 @@ class Reviewed(msgspec.Struct):
         return next((verdict for verdict in self.verdicts if verdict.verdict != "rate"), None)
 
     def is_open(self, now: datetime) -> bool:
-        """Whether a verdict would still count."""
+        """Returns whether a verdict would still count."""
         return self.verdict is None and now < self.review.timeout_at
 
 

@@ -40,7 +40,7 @@ class EndpointState:
         return self.in_flight / self.limiter.limit
 
     def free(self, now_s: float) -> bool:
-        """Whether it can take a call now; a probe may go although older calls still hang."""
+        """Returns whether it can take a call now; a probe may go although older calls still hang."""
         if self.breaker.wait_s(now_s) > 0:
             return False
         return self.breaker.state != "closed" or self.in_flight < self.limiter.limit

@@ -54,7 +54,7 @@ class Groups(Generic[S]):
         self._last_seen = ("days_since_last_seen", "") in fields
 
     def may_ask_for(self, counted: str) -> bool:
-        """Whether one more event of this name, and nothing else, can move a customer to another group or segment."""
+        """Returns whether one more event of this name, and nothing else, can move a customer to another group or segment."""
         return self._last_seen or counted in self._counted
 
     def target_group(self, customer: S) -> str:

@@ -60,14 +60,14 @@ class Tolerance:
         self._add(1, 1, 1)
 
     def may_raise(self) -> bool:
-        """Whether one more record that raises is tolerated."""
+        """Returns whether one more record that raises is tolerated."""
         limits = self._limits
         if limits.raised_in_a_row and self._in_a_row >= limits.raised_in_a_row:
             return False
         return self._records < WINDOW or self._raised <= limits.raised * self._records
 
     def is_exceeded(self) -> bool:
-        """Whether there are more dead letters of any kind than are tolerated."""
+        """Returns whether there are more dead letters of any kind than are tolerated."""
         return self._records >= WINDOW and self._dead > self._limits.dead_letters * self._records
 
     def _add(self, records: int, raised: int, dead: int) -> None:

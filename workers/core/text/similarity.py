@@ -23,7 +23,7 @@ def similarity(one: MessageText, other: MessageText) -> float:
 
 
 def is_near(one: MessageText, other: MessageText) -> bool:
-    """Whether a reader would call them the same text."""
+    """Returns whether a reader would call them the same text."""
     return similarity(one, other) >= NEAR
 
 

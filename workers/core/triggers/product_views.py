@@ -96,7 +96,7 @@ def _about(looked: ProductViews, campaign: Campaign, key: str, occurrence: str, 
 
 
 def _answered(profile: Profile, since_s: float) -> bool:
-    """Whether the customer has bought something since: then looking was not in vain."""
+    """Returns whether the customer has bought something since: then looking was not in vain."""
     return profile.last_order_at is not None and profile.last_order_at >= since_s
 
 

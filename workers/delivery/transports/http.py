@@ -100,7 +100,7 @@ class _Timed:
 
 
 def not_now(answer: Answer) -> Later | None:
-    """Whether to come again; None = the status is about this message. With `everyone` the service itself is the reason.
+    """Returns whether to come again; None = the status is about this message. With `everyone` the service itself is the reason.
 
     >>> not_now(Answer(429, 7.0))
     Later(reason='HTTP 429', after_s=7.0, everyone=True)

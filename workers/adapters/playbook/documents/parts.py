@@ -93,7 +93,7 @@ class Parts(msgspec.Struct, kw_only=True):
         return self.policy.languages if self.policy else []
 
     def is_templated(self, channel_id: str, language: str) -> bool:
-        """Whether a channel sends a provider's templates in this language, so that no words are written for it."""
+        """Returns whether a channel sends a provider's templates in this language, so that no words are written for it."""
         channels = self.channels.channels if self.channels else []
         return any(channel.id == channel_id and channel.is_templated(language) for channel in channels)
 

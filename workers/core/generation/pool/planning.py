@@ -173,7 +173,7 @@ def objections(playbook: Playbook, entry: PoolEntry, now: datetime, language: La
 
 
 def rejected(candidate: Candidate) -> bool:
-    """Whether the text is not the LLM's own, or did not pass: then it is not for the pool."""
+    """Returns whether the text is not the LLM's own, or did not pass: then it is not for the pool."""
     return candidate.generated_by != "llm" or not passed(candidate.verdicts)
 
 

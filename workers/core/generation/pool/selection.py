@@ -49,7 +49,7 @@ class _Checked(msgspec.Struct, frozen=True):
     sketch: list[int]
 
     def fits(self, last: list[list[int]]) -> bool:
-        """Whether it may leave, also to a customer whose last messages were like that (guardrail `duplicate`)."""
+        """Returns whether it may leave, also to a customer whose last messages were like that (guardrail `duplicate`)."""
         return passed(self.verdicts) and all(similarity(self.sketch, one) < SAME for one in last)
 
 

@@ -50,7 +50,7 @@ def _own_words(grounds: str) -> frozenset[str]:
 
 
 def _is_plain(words: list[str], asked: str) -> bool:
-    """Whether the package's own words of the language are nearly all of a text's Latin ones: no need to detect it."""
+    """Returns whether the package's own words of the language are nearly all of a text's Latin ones: no need to detect it."""
     known = neutral_words(asked)
     return len(words) > 0 and sum(map(known.knows, words)) >= _PLAIN_SHARE * len(words)
 

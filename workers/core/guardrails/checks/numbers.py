@@ -67,7 +67,7 @@ def _stated(grounds: str) -> tuple[frozenset[Amount], frozenset[float]]:
 
 
 def _is_just_below(amount: Amount, product: ProductFacts, before: str) -> bool:
-    """Whether the price lies just below a round amount of which the text says so: under 300 yuan, not 299."""
+    """Returns whether the price lies just below a round amount of which the text says so: under 300 yuan, not 299."""
     if product.price is None or amount.unit != product.currency or _BELOW.search(before) is None:
         return False
     return 0 < amount.value - product.price <= _NEAR * product.price

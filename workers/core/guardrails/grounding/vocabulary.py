@@ -148,7 +148,7 @@ def _strange_runs(run: str, words: tuple[Words, Words], grounds: str) -> list[tu
 
 
 def _tolerable_word(tokens: list[str], at: int, language: str) -> bool:
-    """Whether an unknown word may be a mere noun: it is in no list of claims, and does not stand as a verb."""
+    """Returns whether an unknown word may be a mere noun: it is in no list of claims, and does not stand as a verb."""
     word, before = tokens[at], tokens[at - 1] if at else ""
     if not word.isalpha() or any(form in lexicon(language).claiming for form in forms(word)):
         return False

@@ -30,7 +30,7 @@ class Words(msgspec.Struct, frozen=True, kw_only=True):
     phrases: dict[tuple[str, str], list[tuple[str, ...]]]
 
     def knows(self, word: str) -> bool:
-        """Whether it or what it is an inflection of is among the single words."""
+        """Returns whether it or what it is an inflection of is among the single words."""
         return word in self.single or not self.single.isdisjoint(forms(word))
 
 

@@ -136,7 +136,7 @@ def blanked(text: str, spans: Iterable[tuple[int, int]]) -> str:
 
 
 def _has_one(text: str, words: tuple[str, ...]) -> bool:
-    """Whether the text has one of the words, or there are none to look for."""
+    """Returns whether the text has one of the words, or there are none to look for."""
     for word in words:  # half the time of `any` and a generator
         if word in text:
             return True

@@ -126,7 +126,7 @@ def _marked(words: Iterable[str], *, at_start: bool) -> frozenset[str]:
 
 
 def _begins_word(kind: Any, value: Any) -> bool:
-    """Whether a letter or digit right behind this item has no small Latin letter before it."""
+    """Returns whether a letter or digit right behind this item has no small Latin letter before it."""
     if kind is op.AT:
         return value in (op.AT_BOUNDARY, op.AT_BEGINNING, op.AT_BEGINNING_STRING)
     if kind is not op.ASSERT_NOT or value[0] > 0 or len(value[1]) != 1 or value[1][0][0] is not op.IN:

@@ -209,7 +209,7 @@ _CONTEXT: dict[str, Cleaner] = {
 
 
 def needs_no_cleaning(found: Properties) -> bool:
-    """Whether properties that already have the right types also have the right values (see `values.price` ...)."""
+    """Returns whether properties that already have the right types also have the right values (see `values.price` ...)."""
     if not _is_clean(found) or (found.currency is not None and not _is_currency(found.currency)):
         return False
     if found.order_id in _UNCOUNTED or found.cart_id in _UNCOUNTED or found.checkout_id in _UNCOUNTED:

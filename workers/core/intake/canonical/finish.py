@@ -180,7 +180,7 @@ def _settle_times(event: Json, origin: Origin) -> None:
 
 
 def is_refusal(event: Json) -> bool:
-    """Whether somebody says no here."""
+    """Returns whether somebody says no here."""
     name = event.get("event")
     if not isinstance(name, str):
         return False

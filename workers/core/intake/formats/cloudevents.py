@@ -36,12 +36,12 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def is_binary(record: Record) -> bool:
-    """Whether the record has the headers of binary mode."""
+    """Returns whether the record has the headers of binary mode."""
     return any(name.lower() == "ce_specversion" for name, _ in record.headers)
 
 
 def is_structured(raw: Json) -> bool:
-    """Whether the object is an envelope."""
+    """Returns whether the object is an envelope."""
     return "specversion" in raw and "source" in raw
 
 

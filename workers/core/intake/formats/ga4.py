@@ -151,7 +151,7 @@ def _properties(name: str | None, params: Json, raw: Json) -> Json:
 
 
 def _tells_items(name: str | None, raw: Json) -> bool:
-    """Whether "no items" was said: the export writes `items: []` in each of its rows, whatever the event was."""
+    """Returns whether "no items" was said: the export writes `items: []` in each of its rows, whatever the event was."""
     return "event_name" not in raw or NAMES.get(name or "") in (CART_VIEWED, CHECKOUT_STARTED)
 
 

@@ -42,7 +42,7 @@ _GA4_SENDER = frozenset({"client_id", "app_instance_id", "timestamp_micros", "us
 
 
 def looks_like_tsv(value: bytes) -> bool:
-    """Whether a value is an enriched event of Snowplow as text."""
+    """Returns whether a value is an enriched event of Snowplow as text."""
     return value[:1] not in (b"{", b"[") and value.count(b"\t") >= _MANY_TABS
 
 
