@@ -73,7 +73,7 @@ CATALOGUE: tuple[Metric, ...] = (
         name="attune_pending",
         kind="gauge",
         labels=("lane", "reason"),
-        help="What waits now: occasions for the campaign's delay, the end of quiet_hours, room on the channel (rate); "
+        help="What waits now: occurrences for the campaign's delay, the end of quiet_hours, room on the channel (rate); "
         "requests for their words, a review, or their release (the text is ready).",
     ),
     Metric(

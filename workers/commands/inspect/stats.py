@@ -141,7 +141,7 @@ def _decided(settings: Settings, by: By, campaign: str | None) -> list[Decided]:
 
 
 def _waits(settings: Settings) -> dict[str, int]:
-    """How many occasions and requests wait now, by reason; none, and said so, where the lanes' state cannot be read."""
+    """How many occurrences and requests wait now, by reason; none, and said so, where the lanes' state cannot be read."""
     try:
         with LaneStates(settings) as states:
             return states.pending()
@@ -174,7 +174,7 @@ def _waiting(waits: Mapping[str, int]) -> Table:
 
 
 def _achieved(found: Sequence[Row], by: By) -> Table:
-    """One section a row: the way from the occasion to the purchase, downwards."""
+    """One section a row: the way from the occurrence to the purchase, downwards."""
     table = Table(title="What messages achieved", title_justify="left", box=SIMPLE_HEAD)
     table.add_column(by)
     for column in ("count", "share", "95 % interval"):

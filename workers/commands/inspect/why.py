@@ -75,7 +75,7 @@ def _nothing(user: str | None, message_id: str | None, waits: bool) -> str:
     what = f"customer {user}" if user else f"message {message_id}"
     if waits:
         return f"Nothing is decided for {what} yet; this waits:"
-    return f"Nothing was ever decided for {what}: no trigger had an occasion (or it is older than 28 days)."
+    return f"Nothing was ever decided for {what}: no trigger had an occurrence (or it is older than 28 days)."
 
 
 def _playbook(settings: Settings) -> Playbook | None:

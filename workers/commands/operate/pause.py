@@ -50,7 +50,7 @@ def _options(command: Callable[P, R]) -> Callable[P, R]:
 def pause(
     everything: bool, campaign: str | None, channel: str | None, reason: str, listing: bool, **where: Unpack[Where]
 ) -> None:
-    """Pauses everything, a campaign or a channel. Customers are followed and occasions recorded, but nothing is sent."""
+    """Pauses everything, a campaign or a channel. Customers are followed and occurrences recorded, but nothing is sent."""
     settings = load(**where)
     if listing:
         if everything or campaign or channel:

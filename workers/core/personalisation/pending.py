@@ -1,6 +1,6 @@
 """Counts what is pending in one lane, and why: occurrences without a decision, and requests without an outcome.
 
-It lies in the profile: a timer for each occasion, and `open` for the requests. So it is told from the lane's state, exactly
+It lies in the profile: a timer for each occurrence, and `open` for the requests. So it is told from the lane's state, exactly
 and without a record of its own.
 """
 
@@ -33,7 +33,7 @@ decode_counts = msgspec.msgpack.Decoder(dict[str, int]).decode
 
 
 class Pending(msgspec.Struct, frozen=True, kw_only=True):
-    """One occasion or request that waits. It is decided, or ends, at `until`, or earlier if what it waits for comes.
+    """One occurrence or request that waits. It is decided, or ends, at `until`, or earlier if what it waits for comes.
 
     `key`: the cart, product, visit or order it is about. `timezone`: the customer's, where it is known. `idle`: as things
     stand nothing will come of it, because the campaign's conditions do not hold (any more).
@@ -57,7 +57,7 @@ def pending(profile: Profile, playbook: Playbook | None) -> list[Pending]:
     be decided, and what the customer has settled meanwhile is left out; without it the time is the timer's.
     """
     known = Triggers(playbook) if playbook is not None else None
-    occasions: dict[tuple[str, str], Pending] = {}
+    occurrences: dict[tuple[str, str], Pending] = {}
     for timer, due_s in profile.timers.items():
         if (parsed := registry.parse_timer_id(timer)) is None:
             continue
@@ -74,11 +74,11 @@ def pending(profile: Profile, playbook: Playbook | None) -> list[Pending]:
             if told is None:
                 continue
             one = told
-        before = occasions.get((campaign_id, key))
+        before = occurrences.get((campaign_id, key))
         if before is None or before.until < one.until:  # of two timers the later one decides
-            occasions[campaign_id, key] = one
+            occurrences[campaign_id, key] = one
     requests = (_of_request(profile, message_id, opened, playbook) for message_id, opened in profile.open.items())
-    return sorted([*occasions.values(), *requests], key=lambda one: (one.until, one.campaign_id, one.key))
+    return sorted([*occurrences.values(), *requests], key=lambda one: (one.until, one.campaign_id, one.key))
 
 
 def _as_it_will_be(

@@ -164,7 +164,7 @@ def describe(story: DecisionTrace, now: Instant | None = None) -> list[str]:
 
 
 def _undecided(pending: Pending, now: Instant | None) -> list[str]:
-    """An occasion that waits to be decided."""
+    """An occurrence that waits to be decided."""
     what = f"{words.trigger(pending.trigger)} " if pending.trigger else ""
     lines = [f"not decided yet, {pending.campaign_id}: {what}({pending.key})", f"  {_waits(pending, now)}"]
     if pending.idle:

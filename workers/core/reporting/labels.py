@@ -48,7 +48,7 @@ REASONS = {
     "rejected": "a person has rejected the words",
 }
 
-#: What an occasion or request waits for, and what then, by the reasons of core.personalisation.pending.
+#: What an occurrence or request waits for, and what then, by the reasons of core.personalisation.pending.
 PENDING = {
     "delay": "for the delay of its campaign, then every check is made",
     "quiet_hours": "for the end of the customer's quiet hours, then every check is made anew",

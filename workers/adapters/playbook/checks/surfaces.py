@@ -27,7 +27,7 @@ def check(parts: Parts) -> None:
 
 
 def _is_its_own(parts: Parts, document: Document, path: FieldPath, surface: Surface) -> None:
-    """A surface is no channel, and its prompt no campaign's: the one knows a customer's occasion, the other does not."""
+    """A surface is no channel, and its prompt no campaign's: the one knows a customer's occurrence, the other does not."""
     if parts.channels is not None and surface.id in [channel.id for channel in parts.channels.channels]:
         document.report((*path, "id"), f"`{surface.id}` is a channel", "another id")
     users = [
