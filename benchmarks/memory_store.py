@@ -8,7 +8,7 @@ from workers.core.stream.effects import Effects
 
 
 class MemoryStore:
-    """Implements ports.StateStore; `commit` does what the lane's shell does after a transaction."""
+    """Implements core.stream.records.StateStore; `commit` does what the lane's shell does after a transaction."""
 
     def __init__(self) -> None:
         self.values: dict[bytes, bytes] = {}

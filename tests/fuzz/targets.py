@@ -34,7 +34,7 @@ from workers.core.text import length_limits, sanitize, sms
 from workers.core.text.confusables import as_read
 from workers.core.text.money import plain_amounts
 from workers.core.text.normalize import normalised
-from workers.delivery import replies, unsubscribe
+from workers.delivery import mail_replies, unsubscribe
 from workers.delivery.email_address import mailbox
 from workers.delivery.retry_after import retry_after_s
 from workers.delivery.transports import fcm, http
@@ -234,8 +234,8 @@ def _posted(data: bytes) -> tuple[bool, int]:
 def _replied(data: bytes) -> tuple[bool, int]:
     code, _, words = data.partition(b" ")
     number = int(code) if code.isdigit() and len(code) == 3 else 550
-    made = replies.at_recipient(number, words), replies.after_data(number, words)
-    return "." in replies.reason_of(number, words), len(repr(made))
+    made = mail_replies.at_recipient(number, words), mail_replies.after_data(number, words)
+    return "." in mail_replies.reason_of(number, words), len(repr(made))
 
 
 def _token(data: bytes) -> tuple[bool, int]:

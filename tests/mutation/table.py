@@ -28,6 +28,6 @@ TESTS: dict[str, tuple[str, ...]] = {
     "workers.core.guardrails.checks.privacy": ("tests/unit/test_reach.py",),
     "workers.core.guardrails.checks.contact": ("tests/unit/test_reach.py",),
     "workers.delivery.transports.smtp": ("tests/unit/test_smtp.py",),
-    "workers.delivery.replies": ("tests/unit/test_mail_replies.py",),
+    "workers.delivery.mail_replies": ("tests/unit/test_mail_replies.py",),
     "workers.delivery.unsubscribe": ("tests/unit/test_unsubscribe.py",),
 }

@@ -13,10 +13,10 @@ import pytest
 
 from tests.integration.test_example_sender import message
 from tests.support.mail import ScriptedServer
-from workers.delivery import email_address, replies, retry_after
+from workers.delivery import email_address, mail_replies, retry_after
 from workers.delivery.deadline import Deadline
+from workers.delivery.mail_replies import after_data, at_recipient
 from workers.delivery.ports import Bounced, Failed, Later, NoAddress, Result, Sent, Unknown
-from workers.delivery.replies import after_data, at_recipient
 
 NOW = datetime(2025, 3, 1, 12, tzinfo=UTC)
 
@@ -153,7 +153,7 @@ def test_no_reason_repeats_the_address() -> None:
             assert set(result.reason) <= set("0123456789. "), text
 
 
-@pytest.mark.parametrize("module", [email_address, replies, retry_after], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [email_address, mail_replies, retry_after], ids=lambda module: module.__name__)
 def test_the_examples_in_the_docstrings_hold(module: Any) -> None:
     result = doctest.testmod(module)
     assert (result.failed, result.attempted > 0) == (0, True)

@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 class NoModel:
-    """Implements ports.LanguageModel where the setting `llm` is `off`: it is never asked."""
+    """Implements core.generation.llm.LanguageModel where the setting `llm` is `off`: it is never asked."""
 
     name = "off"
 
@@ -51,7 +51,7 @@ class NoModel:
 
 
 class OpenAiModel:
-    """Implements ports.LanguageModel on the servers of `settings.llm` (URLs by now).
+    """Implements core.generation.llm.LanguageModel on the servers of `settings.llm` (URLs by now).
 
     Each server is given `llm_in_flight` calls at most; what is beyond that waits here, the most important first, and is
     shed when its turn would come too late (not in a replay). Any number of calls may be made at once. Connects at the first
@@ -148,7 +148,7 @@ class OpenAiModel:
         return None
 
     async def complete(self, request: CompletionRequest, timeout_s: float) -> Completion:
-        """See ports.LanguageModel. `reason` of both errors is one of llm_wire.RetryReason and RefusalReason.
+        """See core.generation.llm.LanguageModel. `reason` of both errors is one of wire.RetryReason and RefusalReason.
 
         The wait for a free server counts in `timeout_s`. If neither settings nor `check` named the model, the server is
         asked first, within the same time.

@@ -8,7 +8,7 @@ from workers.core.generation.llm import Completion, CompletionRequest, LanguageM
 
 
 class MinimumTemperature:
-    """Implements ports.LanguageModel on another one, so that the same prompt does not always give the same words.
+    """Implements core.generation.llm.LanguageModel on another one, so that the same prompt does not always give the same words.
 
     No call samples with a temperature below `least_temperature`; 0 changes nothing.
     """
@@ -19,14 +19,14 @@ class MinimumTemperature:
 
     @property
     def name(self) -> str:
-        """See ports.LanguageModel."""
+        """See core.generation.llm.LanguageModel."""
         return self._model.name
 
     async def size(self, request: CompletionRequest) -> PromptSize | None:
-        """See ports.LanguageModel."""
+        """See core.generation.llm.LanguageModel."""
         return await self._model.size(request)
 
     async def complete(self, request: CompletionRequest, timeout_s: float) -> Completion:
-        """See ports.LanguageModel."""
+        """See core.generation.llm.LanguageModel."""
         warmer = max(request.temperature, self._least_temperature)
         return await self._model.complete(msgspec.structs.replace(request, temperature=warmer), timeout_s)

@@ -98,9 +98,9 @@ class ChatServer:
         adapter: str = "",
         headers: Mapping[str, str] | None = None,
     ) -> Completion:
-        """One call to its model, or to an adapter that it serves. See ports.LanguageModel.
+        """One call to its model, or to an adapter that it serves. See core.generation.llm.LanguageModel.
 
-        `reason` of both errors is one of llm_wire.RetryReason and RefusalReason. A timeout hangs up, which makes the server
+        `reason` of both errors is one of wire.RetryReason and RefusalReason. A timeout hangs up, which makes the server
         give up the call.
         """
         began_s = monotonic_s()

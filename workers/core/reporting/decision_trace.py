@@ -112,7 +112,7 @@ def build_traces(records: Iterable[object], waiting: Iterable[Pending] = ()) -> 
 
 
 def judge(told: Iterable[DecisionTrace], appended_at_s: Mapping[str, float], learning: Learning) -> None:
-    """Notes in each story which feedback counts nowhere; the arguments are those of story_feedback.refused."""
+    """Notes in each story which feedback counts nowhere; the arguments are those of feedback_trace.refused."""
     for story in told:
         if story.decision is not None and story.feedback:
             known = story.decision, story.outcome, story.feedback

@@ -14,8 +14,8 @@ from schemas.messages import Message
 from workers.delivery import unsubscribe
 from workers.delivery.deadline import Deadline
 from workers.delivery.email_address import Mailbox, mailbox
+from workers.delivery.mail_replies import after_data, at_recipient, reason_of
 from workers.delivery.ports import Failed, Later, NoAddress, Result, Sent, Unknown
-from workers.delivery.replies import after_data, at_recipient, reason_of
 from workers.delivery.transports.mime import Identity, compose
 
 
