@@ -40,7 +40,7 @@ _decode_progress = msgspec.msgpack.Decoder(Progress).decode
 
 
 class RocksStore:
-    """Implements core.stream.records.StateStore. One writer, one process; values and index share one key space (partition.keys)."""
+    """Implements core.stream.records.StateStore. One writer, one process; values and index share keys (partition.keys)."""
 
     def __init__(self, path: Path) -> None:
         """Opens the folder, or a new one in the place of a damaged one. Raises Fatal when the surroundings are bad."""
