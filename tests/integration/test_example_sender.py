@@ -304,8 +304,8 @@ def test_killed_while_the_server_takes_the_mail(settings: Settings, case: str) -
 DIES_BEFORE_COMMIT = """
 import os, signal
 from examples.sender import __main__ as program
-from workers.delivery import intake
-intake.Intake.commit = lambda self, *, wait=False: self._read and os.kill(os.getpid(), signal.SIGKILL)
+from workers.delivery import inbox
+inbox.Intake.commit = lambda self, *, wait=False: self._read and os.kill(os.getpid(), signal.SIGKILL)
 program.main()
 """
 

@@ -174,10 +174,10 @@ def test_a_campaign_that_is_taken_back_while_texts_wait_publishes_nothing(
     assert len(lane.messages) == (reason == "published")
 
 
-# -- worth counts from the occasion -----------------------------------------------------------------------------------------
+# -- worth counts from the occurrence -----------------------------------------------------------------------------------------
 
 
-def test_a_message_is_worthless_a_ttl_after_its_occasion_however_long_it_waited_for_room() -> None:
+def test_a_message_is_worthless_a_ttl_after_its_occurrence_however_long_it_waited_for_room() -> None:
     # 40 carts at 12:30 ── room for one in 10 minutes ── worth 2 hours
     base = with_campaign(make_playbook(), ttl_s=2 * HOUR_S, max_age_s=30 * HOUR_S)
     push = msgspec.structs.replace(base.channels["push"], rate_per_s=1 / 600)

@@ -769,7 +769,7 @@ def test_a_ghosts_words_are_written_and_nobody_hears_them() -> None:
     assert [send.kind for send in lane.profile().sends] == ["holdout"], "its virtual send counts on"
 
 
-def test_a_ghost_whose_occasion_is_gone_keeps_its_virtual_send_like_one_without_words() -> None:
+def test_a_ghost_whose_occurrence_is_gone_keeps_its_virtual_send_like_one_without_words() -> None:
     lane = LaneHarness(playbook({"holdout": 1.0, "ghost_share": 1.0}))
     lane.run([*lane.allow("push"), lane.add()])
     lane.run([], NOON + 1800)

@@ -118,7 +118,7 @@ def test_every_status_of_feedback_has_words(status: FeedbackStatus) -> None:
     assert words.feedback(feedback(status, rating=4))
 
 
-def test_a_published_message_is_told_from_the_occasion_to_the_purchase() -> None:
+def test_a_published_message_is_told_from_the_occurrence_to_the_purchase() -> None:
     story = told(
         feedback("converted", 9, revenue=199.0, currency="CNY"),
         MESSAGE,

@@ -138,6 +138,10 @@ class LaneProducer:
                     raise Fenced(f"{self._id}: a newer worker has had this lane meanwhile.")
         except KafkaException as error:
             raise self._ended(error) from error
+        except SystemError as error:  # the client had an exception to raise when it called one of our callbacks
+            if not isinstance(error.__cause__, KafkaException):
+                raise
+            raise self._ended(error.__cause__) from error
         return marker_offset
 
     def _end(self) -> None:
