@@ -1,4 +1,4 @@
-"""Rejects words that law or custom of the customer's market forbids: the rule packs of the playbook."""
+"""Rejects words that the law or custom of the customer's market forbids: the rule packs of the playbook."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from workers.core.guardrails.grounding.subject import Subject
 
 
 def market(subject: Subject) -> str | None:
-    """The first rule of the market's packs that the text breaks, with its reason; a playbook without markets has none."""
+    """Returns the first rule of the market's packs that the text breaks, with its reason. A playbook without markets has no
+    rules.
+    """
     place = subject.market
     if place is None:
         return None
