@@ -118,9 +118,7 @@ def _judged(policy: Policy, text: str, max_chars: int) -> str:
 
 
 def context_value(text: str, max_chars: int) -> str:
-    """Cleans what a customer did or wrote for the prompt's data block; "" if it has contact details, personal data or unsafe
-    words.
-    """
+    """Cleans a customer's action or text for the prompt's data block; "" if it has contact or personal data, or unsafe words."""
     kept = clean(text, max_chars)
     for reading in _readings(text, kept, max_chars):
         folded = reading.casefold()

@@ -1,5 +1,6 @@
-"""Rejects words that no shop should use, even if a product name or review contains them. Neutral and short: a brand's own
-taboos belong in the playbook's `banned_words`.
+"""Rejects words that no shop should use, even if a product name or review contains them.
+
+Neutral and short: a brand's own taboos belong in the playbook's `banned_words`.
 """
 
 from __future__ import annotations
@@ -64,9 +65,7 @@ _SCREEN = PatternTable({kind: rf"\b(?:{latin})\b|{han}" for kind, (latin, han) i
 
 
 def brand_safety(subject: Subject) -> str | None:
-    """Rejects violence, sex, insults, politics, self-harm, crime, disparagement, danger and threats that the facts do not
-    state.
-    """
+    """Rejects violence, sex, insults, politics, self-harm, crime, disparagement, danger and threats not stated in the facts."""
     for reading in subject.readings:
         if (found := unsafe(reading)) and found[1] not in subject.facts:
             return f'"{found[1]}" ({found[0]}) is nothing a shop says'

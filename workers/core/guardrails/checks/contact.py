@@ -79,9 +79,7 @@ _TOKEN = re.compile(r"[\w-]+")
 
 
 def contact(subject: Subject) -> str | None:
-    """Rejects links, e-mail addresses, telephone numbers and codes, grounded or not. Words of the product's own data are not
-    codes.
-    """
+    """Rejects links, e-mail addresses, telephone numbers and codes, grounded or not. The product's own words are not codes."""
     for reading in (subject.cased, *subject.readings[1:]):
         if found := reach(reading, subject.grounds):
             return f'{found[0]} ("{found[1]}") is not allowed'

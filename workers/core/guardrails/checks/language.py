@@ -50,9 +50,7 @@ def _own_words(grounds: str) -> frozenset[str]:
 
 
 def _is_plain(words: list[str], asked: str) -> bool:
-    """Returns whether nearly all Latin words of a text are in the package's lexicon of the language, so it need not be
-    detected.
-    """
+    """Returns whether nearly all Latin words of a text are in the language's lexicon, so that detection can be skipped."""
     known = neutral_words(asked)
     return len(words) > 0 and sum(map(known.knows, words)) >= _PLAIN_SHARE * len(words)
 

@@ -8,9 +8,7 @@ from workers.core.guardrails.grounding.subject import Subject
 
 
 def market(subject: Subject) -> str | None:
-    """Returns the first rule of the market's packs that the text breaks, with its reason. A playbook without markets has no
-    rules.
-    """
+    """Rejects a text that breaks a rule of the market's packs, naming the first; a playbook without markets has no rules."""
     place = subject.market
     if place is None:
         return None

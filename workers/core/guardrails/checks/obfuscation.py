@@ -29,9 +29,7 @@ _EMOJI = ("So", "Sk", "Sm", "Po")
 
 
 def disguise(subject: Subject) -> str | None:
-    """Rejects styled letters, mixed alphabets in a word, excessive combining marks, and words spelled out or written in
-    leetspeak.
-    """
+    """Rejects styled letters, mixed alphabets in a word, excess combining marks, and words spelled out or in leetspeak."""
     for name, value in subject.fields.items():
         if found := disguised(value):
             return f"{name} has {found}"

@@ -29,7 +29,7 @@ def relevance(subject: Subject) -> str | None:
 
 @lru_cache(maxsize=1024)  # many texts are about the same product
 def _marks(grounds: str) -> tuple[frozenset[str], frozenset[str]]:
-    """Returns the stems of its Latin words, and its pairs of Chinese characters."""
+    """Returns the prefixes of its Latin words, and its pairs of Chinese characters."""
     latin = {word[:_STEM] for word in _LATIN_WORD.findall(grounds) if word not in _EMPTY_WORDS}
     han = {run[i : i + 2] for run in _HAN.findall(grounds) for i in range(len(run) - 1)} - _EMPTY_WORDS
     return frozenset(latin), frozenset(han)

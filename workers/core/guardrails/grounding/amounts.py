@@ -98,9 +98,7 @@ class Amount(msgspec.Struct, frozen=True):
 
 
 def spans(text: str) -> list[tuple[int, int]]:
-    """Returns (start, end) of every amount in a normalised, case-folded text that `numbers` checks; not "one day" or "half an
-    hour".
-    """
+    """Returns (start, end) of each amount in a normalised, case-folded text, except the likes of "one day" and "half an hour"."""
     return [
         (start, start + len(written)) for _, written, start in amounts(text) if not written.startswith(_SINGLE_WORDS)
     ]

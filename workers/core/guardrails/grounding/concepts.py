@@ -26,9 +26,7 @@ class Concepts:
         self._screen = PatternTable({name: _of_words(_bounded(pattern)) for name, pattern in table.items()})
 
     def ungrounded(self, text: str, grounds: str) -> tuple[str, str] | None:
-        """Returns (concept, the matched words) of the first one in a case-folded text that is not in `grounds`; None = all are
-        grounded.
-        """
+        """Returns (concept, words) of the first in a case-folded text that is not in `grounds`; None = all are grounded."""
         for concept, found in self._screen.found(text):
             if not _states(self._stated_by[concept], grounds):
                 return concept, found.group().strip()

@@ -11,7 +11,7 @@ _ADVERBS = "also|always|even|then|simply|just|quietly|gently|automatically|still
 _ALL_DAY = (
     "all day|all night|day and night|night and day|day or night|around the clock|at all times|always|all the time"
 )
-#: Things of which a total would overstate.
+#: Nouns for which a claim of totality ("all noise") overstates.
 _TOTALS = (
     "noises?|sounds?|voices?|wrists?|ears?|phones?|devices?|straps?|watch(?:es)?|persons?|people|body|bodies"
     "|runners?|customers?|users?|athletes?"

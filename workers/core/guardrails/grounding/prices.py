@@ -128,9 +128,7 @@ def reduction(product: ProductFacts) -> Reduction | None:
 
 
 def speakable(policy: Policy, language: str, locale: str, product: ProductFacts) -> Reduction | None:
-    """Returns the reduction if a rule pack of the market says how to announce one; otherwise None: then it must not be
-    mentioned.
-    """
+    """Returns the reduction if a rule pack of the market says how to announce one; None = it must not be mentioned."""
     lower = reduction(product)
     market = market_of(policy, language, locale) if lower is not None else None
     return lower if market is not None and price_rules(market.rule_packs) else None

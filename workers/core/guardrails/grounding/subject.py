@@ -47,7 +47,7 @@ class About(Protocol):
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
-    """`fields` are as written, `lines` normalised; `text`, `grounds` and `facts` are also case-folded, so FREE, Free and free
+    """`fields` are as written, `lines` normalised; `text`, `grounds` and `facts` are case-folded too: FREE, Free and free
     match.
 
     `grounds` is the product's own data: name, brand, category and facts; `facts` are the facts alone, which only the playbook

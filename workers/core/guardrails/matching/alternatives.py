@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 _BEGINS = re.compile(r"\\b|\(\?<[!=][^()]*\)")
 _ENDS = re.compile(r"\\b|\(\?[!=][^()]*\)")
-#: Assertions before a letter that occurs exactly once.
+#: Assertions before a letter that has no quantifier.
 _BEFORE_LETTER = re.compile(r"((?:\\b|\(\?<!\[[^\]]*\]\))+)([a-z])(?![?*+{])")
 
 

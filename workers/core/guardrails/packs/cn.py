@@ -1,5 +1,4 @@
-"""China: absolute words, invented authority, promises and disparagement in advertisements, and the reference price of
-reductions.
+"""China: absolute words, invented authority, promises and disparagement in advertising; reference prices of reductions.
 
 Exceptions follow the enforcement guide on absolute words (SAMR announcement No. 6 of 2023): order in time, usage advice, and
 measurements, which the `numbers` guardrail compares with the facts.
