@@ -28,8 +28,7 @@ __all__ = ["Intake", "Mapped", "MappedEvent", "SourceFormat"]
 
 #: Maximum number of events in a record; a producer's batch has hundreds.
 MAX_PARTS = 3_000
-#: Maximum output of one record [bytes]: this factor times its size, plus this. A batch repeats its shared fields in every
-#: event.
+#: Maximum output of one record [bytes]: this factor times its size, plus this. A batch repeats shared fields in every event.
 OUTPUT_FACTOR, OUTPUT_BYTES = 4, 1 << 20
 #: Maximum number of shared values repeated over all events of a record: each takes about a microsecond.
 MAX_REPEATED = 25_000

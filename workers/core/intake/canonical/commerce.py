@@ -55,9 +55,7 @@ def products(value: object) -> list[Json] | None:
 
 
 def _lines(value: object) -> list[object] | None:
-    """Returns the lines of a list, of a list as JSON text, of a single product, or of a PHP array with gaps, which becomes an
-    object.
-    """
+    """Returns the lines of a list, a list as JSON text, a single product, or a PHP array with gaps (which becomes an object)."""
     if isinstance(value, str) and value.lstrip()[:1] in ("[", "{"):
         try:
             value = msgspec.json.decode(value)
@@ -169,9 +167,7 @@ def _flat_traits(value: object) -> Json:
 
 
 def _cleaners(struct: type[msgspec.Struct]) -> dict[str, Cleaner]:
-    """Returns a converter for each field of a struct, chosen by its type, so that fields added to the contract are converted
-    too.
-    """
+    """Returns a converter per field of a struct, chosen by its type, so that new fields of the contract are converted too."""
     by_type: dict[type, Cleaner] = {
         msgspec.inspect.StrType: loose_text,
         msgspec.inspect.FloatType: number,

@@ -72,9 +72,7 @@ class Origin:
         self.customer_id = customer_id
 
     def message_id(self, own: str | None, index: int | None) -> str:
-        """Returns the ID by which a resend is recognised: the source's own, otherwise a hash of the record plus its place in
-        the batch.
-        """
+        """Returns the ID that identifies a resend: the source's own, else a hash of the record and the place in its batch."""
         if self._message_id is None and own is not None:
             return own if len(own) <= MAX_ID else digest(own.encode())
         if self._message_id is None and self._fallback_id is None:
@@ -175,7 +173,7 @@ def _settle_times(event: Json, origin: Origin) -> None:
     sent, received = (instant(event.pop(name, None)) for name in ("sentAt", "receivedAt"))
     if sent is not None:
         event["sentAt"] = sent
-    # The device's clock is ahead: its statements on consent must not override later ones from elsewhere.
+    # If the device's clock is ahead, its statements on consent must not override later ones from elsewhere.
     received = origin.received_at if moment > origin.received_at else received
     if received is not None and (received >= moment or received == origin.received_at):
         event["receivedAt"] = received

@@ -127,9 +127,7 @@ _AHEAD = timedelta(days=1)
 
 
 def _time(raw: Json) -> object | None:
-    """Returns the best plausible time: a device set to the year 10013 does not lose the event, because the collector's time
-    applies.
-    """
+    """Returns the best plausible time: an event from a device set to the year 10013 gets the collector's time instead."""
     collected = instant(raw.get("collector_tstamp"))
     for value in map(raw.get, _TIMES):
         moment = instant(value)
