@@ -1,4 +1,4 @@
-"""Batches: the events of one record, and what the record says for all of them."""
+"""Batches: the events of one record, and the fields they share."""
 
 from __future__ import annotations
 
