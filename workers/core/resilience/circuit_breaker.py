@@ -65,7 +65,7 @@ class Breaker:
                 return max(0.0, self._until_s - now_s)
 
     def begin(self, now_s: float) -> int:
-        """Starts a call and returns its token; allowed only when `wait_s` is 0. The first call of an open breaker is its probe."""
+        """Starts a call and returns its token; allowed only when `wait_s` is 0. An open breaker's first call is its probe."""
         if self.state == "open" and now_s >= self._until_s:
             self._enter("half_open")
         return self._era
