@@ -1,1 +1,1 @@
-"""The checks a text must pass before it is published: cheap, typed, each with a name and a reason."""
+"""The checks that a text must pass before it is published; each returns a typed verdict with its name and a reason."""

@@ -27,7 +27,7 @@ from workers.core.guardrails.trusted_input import trusted
 from workers.core.playbook.playbook import Playbook
 from workers.core.text.sanitize import visible
 
-#: In the order in which a reason is given: what makes a text no copy at all comes first.
+#: In the order in which a reason is reported; checks that mean the text is not copy at all come first.
 _CHECKS: tuple[Callable[[Subject], str | None], ...] = (
     structure,
     length,
@@ -50,10 +50,10 @@ _CHECKS: tuple[Callable[[Subject], str | None], ...] = (
     repetition,
     duplicate,
 )
-#: Longer texts are looked at by the other guardrails only where a channel takes them [characters of all fields].
+#: Longer texts get the other guardrails only if the channel allows that length [characters of all fields].
 LONGEST_MESSAGE = 2_000
 NAMES: tuple[str, ...] = (*(guardrail.__name__ for guardrail in _CHECKS), language.__name__)
-#: Those that say no to a claim which the product's own data does not state.
+#: The guardrails that reject claims not stated in the product's own data.
 GROUNDING: tuple[str, ...] = tuple(
     guardrail.__name__ for guardrail in (banned_words, numbers, claims, offers, market, names, relevance)
 )
@@ -67,15 +67,15 @@ def check(
     example_words: tuple[str, ...] = (),
     sketches: Sequence[list[int]] = (),
 ) -> list[GuardrailVerdict]:
-    """One verdict of every guardrail, in the order of NAMES. `detect` None = the script decides the language alone.
+    """Returns one verdict per guardrail, in the order of NAMES. With `detect` None the script alone decides the language.
 
-    `about` is the request (or anything with its language, channel and product); its channel must be in the playbook.
-    `example_words` are those of the prompt's examples, `sketches` those of the customer's last messages
-    (core.text.near_duplicates). What the product is called counts as its own data only where that is no more than a name
-    (trusted_input.py). A detail is one visible line of at most 200 characters.
+    `about` is the request (or any object with its language, channel and product); its channel must be in the playbook.
+    `example_words` come from the prompt's examples, `sketches` from the customer's last messages (core.text.near_duplicates). A
+    product name counts as the product's own data only if it contains nothing but a name (trusted_input.py). A detail is one
+    visible line of at most 200 characters.
 
-    Of a text that is too long for its channel, and longer than any message, the verdict of `length` is the only one: what
-    no channel takes is not worth the rest.
+    A text that is too long for its channel and longer than LONGEST_MESSAGE gets only the verdict of `length`: no channel can
+    send it, so the other checks are not worth their time.
     """
     fields = {name: value for name, value in msgspec.structs.asdict(text).items() if value}
     if sum(map(len, fields.values())) > LONGEST_MESSAGE and (detail := too_long(fields, about, playbook)) is not None:
@@ -94,7 +94,7 @@ def _shown(detail: str | None) -> str:
 
 
 def market_verdict(text: MessageText, about: About, playbook: Playbook) -> GuardrailVerdict:
-    """What the guardrail `market` alone says: for a text that the others have seen, in another market."""
+    """Returns the verdict of the `market` guardrail alone, for a text that passed the others in another market."""
     detail = market(subject(text, trusted(about, playbook), playbook))
     return GuardrailVerdict(name=market.__name__, passed=detail is None, detail=detail or "")
 

@@ -1,7 +1,7 @@
-"""Tells which product and customer data may be shown to a model, written in a template, or ground a claim.
+"""Decides which product and customer data may be shown to a model, written in a template, or used to ground a claim.
 
-Names, brands and categories may come from events, so from anybody. One that carries more than a name is dropped as a
-whole: then no model reads it, no template writes it, and no guardrail takes it for the product's own data.
+Names, brands and categories may come from events, which untrusted clients can send. A value that carries more than a name is
+dropped entirely: no model reads it, no template writes it, and no guardrail treats it as the product's own data.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from workers.core.text.sanitize import LOOKED_AT, clean, visible
 MAX_NAME_CHARS = 60
 MAX_WORD_CHARS = 30
 _MAX_CATEGORY_CHARS = 80
-#: What a name cannot vouch for (prices, approvals, what others think, services), and what asks a model for something.
+#: Claims a name cannot support (prices, approvals, others' opinions, services), and requests addressed to a model.
 _MORE_THAN_A_NAME = re.compile(
     r"[¥$€£]\s?\d"
     r"|\d\s?(?:元|块钱|rmb\b|cny\b|usd\b|eur\b|gbp\b|yuan\b|dollars?\b|euros?\b|bucks\b|%|per ?cent\b|折|off\b)"
@@ -45,7 +45,7 @@ _MORE_THAN_A_NAME = re.compile(
     r"|(?:输出|回复|回答|重复|复述|翻译)[^,。]{0,6}(?:你|指令|中文|英文|英语|内容|只)|[用以](?:中文|英文|英语|日语)(?:回答|回复)"
     r"|认证|医生推荐|专家推荐|热销|畅销|爆款|好评|包退|退款|保修|第1|top1"
 )
-#: Marks of a prompt's own structure, in a text without spaces around it: lines, delimiters, labels, lists.
+#: Marks of a prompt's own structure, in a text without surrounding spaces: lines, delimiters, labels, lists.
 _STRUCTURE = re.compile(
     r"[\n\r\v\f\x85\u2028\u2029]|<{2}|>{2}|={3}|<(?:\||/?s>)|\|>|\[/?inst\]|#{2}|[;；]|<\w+[\s=/]|\bon[a-z]+\s*=|\{[{%#]|\$\{"
     r"|\b(?:system|user|assistant|human|facts?|tone|product|instructions?|rules?|note)\s*[:：]"
@@ -55,7 +55,7 @@ _STRUCTURE = re.compile(
 
 
 class _Trusted(msgspec.Struct, frozen=True, kw_only=True):
-    """A request with what of its product is harmless (About)."""
+    """A request with only the harmless part of its product data (About)."""
 
     language: str
     channel: str
@@ -65,7 +65,7 @@ class _Trusted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def trusted(about: About, playbook: Playbook) -> About:
-    """The same request, its product without the names that carry more than a name; cut as prompts and templates cut them."""
+    """Returns the request with its product's name, brand and category cut as in prompts and templates, or "" if untrusted."""
     product, policy = about.product, playbook.policy
     category = product.category
     if category not in playbook.category_names:
@@ -85,8 +85,8 @@ def trusted(about: About, playbook: Playbook) -> About:
 
 
 def cleared(text: str, max_chars: int, policy: Policy) -> str:
-    """`clean(text)`, or "" if it carries a link, code, instruction, structure, offer, promise, insult, disguise, a banned word
-    or one against the rules of any market.
+    """Returns `clean(text)`, or "" if it contains a link, code, instruction, structure, offer, promise, insult, disguise, a
+    banned word, or a word that the rules of any market forbid.
 
     >>> cleared("Galaxy S10 (128 GB)", 60, Policy()), cleared("Visit www.evil.com now", 60, Policy())
     ('Galaxy S10 (128 GB)', '')
@@ -118,7 +118,7 @@ def _judged(policy: Policy, text: str, max_chars: int) -> str:
 
 
 def context_value(text: str, max_chars: int) -> str:
-    """What a customer did or wrote, cleaned for the prompt's data block; "" if it holds a way to reach someone, or worse."""
+    """Cleans a customer's action or text for the prompt's data block; "" if it has contact or personal data, or unsafe words."""
     kept = clean(text, max_chars)
     for reading in _readings(text, kept, max_chars):
         folded = reading.casefold()
@@ -128,7 +128,7 @@ def context_value(text: str, max_chars: int) -> str:
 
 
 def _readings(text: str, kept: str, max_chars: int) -> Iterator[str]:
-    """The ways to read a text: as kept, before markup was taken out, with look-alikes, with digits for letters."""
+    """Yields the readings of a text: as kept, before markup was removed, with look-alikes folded, with digits read as letters."""
     plain = normalised(kept)
     before = normalised(visible(text[: LOOKED_AT * max_chars])[: 2 * max_chars])
     yield plain

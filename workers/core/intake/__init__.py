@@ -1,1 +1,1 @@
-"""Foreign records in, canonical events out: `mapping.Intake` is the way in; one module a format, no IO."""
+"""Maps foreign records to canonical events: `mapping.Intake` is the entry point; one module per format, no IO."""

@@ -1,7 +1,7 @@
-"""Rows and lines of event files: the REES46 clickstream, any CSV with a mapping, and one JSON event a line.
+"""Maps the rows and lines of event files: the REES46 clickstream, any CSV with a mapping, and one JSON event per line.
 
-Pure: the adapter reads, this maps. Each row keeps its number; where a row has no id of its own, file name and row
-number make one, so that equal rows count separately and a second import of the same file counts nothing twice.
+Pure: the adapter reads the files, this module maps them. Each row keeps its number; for a row without an ID, file name and row
+number form one, so that equal rows count separately and a second import of the same file counts nothing twice.
 """
 
 from __future__ import annotations
@@ -48,16 +48,16 @@ _CALL_FIELDS = ("userId", "anonymousId", "messageId", "timestamp", "event", "typ
 _CONTEXT_FIELDS = ("locale", "timezone")
 _PROPERTY_FIELDS = tuple(field.encode_name for field in msgspec.structs.fields(Properties) if field.name != "products")
 
-#: A row by column name → a draft; the text names the row.
+#: Maps a row by column name to a draft; the text identifies the row.
 RowDraft = Callable[[Mapping[str, str], str], Json]
 
 
 class CsvPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How a shop's own CSV is read.
+    """Describes how to read a shop's own CSV.
 
-    `columns`: column → field of the event (`userId`, `timestamp`, `event`, `price`, `properties.<own>`, `traits.<own>`
-    ...); columns not named are left out. `events`: value of the event column → event name; others stay as they are.
-    `defaults`: field → value for fields that no column has.
+    `columns`: column → field of the event (`userId`, `timestamp`, `event`, `price`, `properties.<own>`, `traits.<own>` ...);
+    columns not named are ignored. `events`: value of the event column → event name; others stay unchanged. `defaults`: field →
+    value for fields that no column has.
     """
 
     columns: dict[str, str]
@@ -67,7 +67,7 @@ class CsvPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 def read_plan(raw: object, where: str) -> CsvPlan:
-    """A mapping from YAML. Raises Misconfigured naming the file, the entry and what is allowed."""
+    """Reads a plan from parsed YAML. Raises Misconfigured naming the file, the entry and what is allowed."""
     try:
         plan = msgspec.convert(raw, CsvPlan)
     except msgspec.ValidationError as error:
@@ -91,7 +91,7 @@ def _is_field(field: str) -> bool:
 
 
 def rees46_draft(row: Mapping[str, str], name: str) -> Json:
-    """One row of the clickstream. The session is the cart; each purchased product is an order of its own."""
+    """Maps one row of the clickstream. The session is the cart; each purchased product is an order of its own."""
     kind, session = row["event_type"], text(row["user_session"])
     line = drop_none(
         {
@@ -123,7 +123,7 @@ def _revenue(line: Json) -> Json:
 
 
 def planned_draft(plan: CsvPlan) -> RowDraft:
-    """Drafts of rows as a plan reads them."""
+    """Returns a function that maps rows to drafts according to a plan."""
 
     def draft(row: Mapping[str, str], name: str) -> Json:
         del name
@@ -151,7 +151,7 @@ def planned_draft(plan: CsvPlan) -> RowDraft:
 
 
 class RowMapper:
-    """Maps the rows of one CSV file. Raises Misconfigured when the header lacks a column."""
+    """Maps the rows of one CSV file. Raises Misconfigured if the header lacks a column."""
 
     def __init__(
         self, header: Sequence[str], needed: Sequence[str], draft: RowDraft, file_name: str, received_at: datetime
@@ -169,7 +169,7 @@ class RowMapper:
             )
 
     def map_row(self, row_number: int, row: Sequence[str]) -> Mapped:
-        """One row; `row_number` counts rows below the header from 1. What a short row lacks at its end is empty."""
+        """Maps one row; `row_number` counts rows below the header from 1. Cells missing at the end of a short row are empty."""
         mapped = Mapped([], [])
         try:
             if len(row) > len(self._header):
@@ -183,7 +183,7 @@ class RowMapper:
 
 
 class LineMapper:
-    """Maps the lines of one file of JSON (or enriched Snowplow) events by the rules of the format's topic."""
+    """Maps the lines of a file of JSON (or enriched Snowplow) events with the same rules as the format's topic."""
 
     def __init__(self, source_format: SourceFormat, file_name: str, received_at: datetime) -> None:
         self._intake = Intake(source_format)
@@ -191,13 +191,13 @@ class LineMapper:
         self._received_at = received_at
 
     def map_line(self, row_number: int, line: bytes) -> Mapped:
-        """One line; `row_number` counts lines from 1."""
+        """Maps one line; `row_number` counts lines from 1."""
         record = Record(topic="", partition=0, offset=row_number, key=None, value=line, appended_at_s=0.0)
         return self._intake.map_record(record, self._received_at, row_id(self._file_name, row_number))
 
 
 def row_id(file_name: str, row_number: int) -> str:
-    """The message id of a row that has none. Compressing a file changes nothing.
+    """Returns the message ID of a row that has none. Compressing a file does not change it.
 
     >>> row_id("a.csv", 1) == row_id("a.csv.gz", 1) != row_id("a.csv", 2)
     True

@@ -1,6 +1,6 @@
-"""Tells what is stamped ahead in a file of history: its own order bounds the future, as the wall clock does at intake.
+"""Rejects events stamped ahead in a file of history: the file's own order bounds the future, as the wall clock does at intake.
 
-In a replay time is that of the events, so that one of next year would make all below it too late, and fire every timer.
+In a replay, event time is the clock, so an event of next year would make all later rows too late and fire every timer.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from workers.core.intake.canonical.finish import MappedEvent, is_refusal
 from workers.core.intake.canonical.rejections import reject
 from workers.core.intake.mapping import Mapped
 
-#: An event may be so far ahead of the rows around it, as it may be ahead of the wall clock when it comes live [s].
+#: An event may be this far ahead of the surrounding rows, as a live event may be ahead of the wall clock [s].
 MAX_AHEAD_S = 86_400.0
-#: So many rows below one are asked what time it is.
+#: How many of the following rows give the median time that an event is compared with.
 ROWS_BELOW = 100
 
 
@@ -33,11 +33,11 @@ class _Row(NamedTuple):
 
 
 def within_order(rows: Iterable[tuple[int, Mapped]]) -> Iterator[tuple[int, Mapped]]:
-    """The rows, in which an event that is stamped ahead is a reject (`bad_timestamp`); a refusal takes the time before it.
+    """Yields the rows, rejecting events stamped ahead (`bad_timestamp`); a refusal gets the newest time before it instead.
 
-    Ahead is what lies more than MAX_AHEAD_S beyond both the newest time above it and the middle one of the ROWS_BELOW rows
-    below it: after a gap the rows below agree with it, and late ones move neither. A row without a time carries that of its
-    reading, which is ahead in a history. With nothing below it an event is as it says. Expects rows by time, roughly.
+    An event is ahead if it is more than MAX_AHEAD_S beyond both the newest time above it and the median of the ROWS_BELOW rows
+    below it: after a gap the rows below agree with it, and late rows move neither. A row without a time carries the time it was
+    read, which is ahead in a history. With no rows below, an event keeps its time. Expects rows roughly ordered by time.
     """
     newest_s = -inf
     below: deque[_Row] = deque()
@@ -54,7 +54,7 @@ def within_order(rows: Iterable[tuple[int, Mapped]]) -> Iterator[tuple[int, Mapp
 
 
 def _judge(row: _Row, newest_s: float, below: Iterable[_Row]) -> float:
-    """Takes out of the row what is ahead; returns the newest time so far."""
+    """Removes from the row the events that are ahead; returns the newest time so far."""
     if max(row.times, default=-inf) <= newest_s + MAX_AHEAD_S:
         return max([newest_s, *row.times])
     following = [at_s for other in below for at_s in other.times]

@@ -26,21 +26,21 @@ from workers.core.stream.records import Record
 __all__ = ["Intake", "Mapped", "MappedEvent", "SourceFormat"]
 
 
-#: One record may hold this many events; a producer's batch has hundreds.
+#: Maximum number of events in a record; a producer's batch has hundreds.
 MAX_PARTS = 3_000
-#: What one record may become [bytes]: four times its size, and this. A batch repeats what its events share in each of them.
+#: Maximum output of one record [bytes]: this factor times its size, plus this. A batch repeats shared fields in every event.
 OUTPUT_FACTOR, OUTPUT_BYTES = 4, 1 << 20
-#: So many values that a batch shares may be read again for its events, in all: each takes about a microsecond.
+#: Maximum number of shared values repeated over all events of a record: each takes about a microsecond.
 MAX_REPEATED = 25_000
-#: So many useless parts of a record are told one by one, the others only counted.
+#: Rejected parts of a record that are reported one by one; further ones are only counted.
 MAX_TOLD = 5
 
 
 class Mapped(msgspec.Struct):
-    """What became of one record: events to publish, and an error for each of the first MAX_TOLD parts that are of no use.
+    """The result for one record: events to publish, and an error for each of the first MAX_TOLD rejected parts.
 
-    `rejected` counts all of these. Never both empty. The events have at most OUTPUT_FACTOR times the record's bytes, and
-    OUTPUT_BYTES.
+    `rejected` counts all rejected parts. The two lists are never both empty. The events total at most OUTPUT_FACTOR times the
+    record's bytes plus OUTPUT_BYTES.
     """
 
     events: list[MappedEvent]
@@ -48,21 +48,21 @@ class Mapped(msgspec.Struct):
     rejected: int = 0
 
     def reject(self, error: InvalidEvent) -> None:
-        """Adds a part that is of no use."""
+        """Adds a rejected part."""
         self.rejected += 1
         if len(self.rejects) < MAX_TOLD:
             self.rejects.append(error)
 
     def whole(self) -> InvalidEvent | None:
-        """One error for the record, which tells the places of its bad parts; None = it has none."""
+        """Returns one error for the record that names the places of its bad parts; None = it has none."""
         return together(self.rejects, self.rejected) if self.rejects else None
 
 
 class Intake:
     """Maps records of one source topic.
 
-    `source_format` auto tells the formats apart record by record. An event more than `max_future_s` ahead of the time
-    at which it was received is rejected; one less far ahead keeps its time.
+    With `source_format` auto, the format is recognised for each record. An event more than `max_future_s` ahead of the time it
+    was received is rejected; one less far ahead keeps its time.
     """
 
     def __init__(self, source_format: SourceFormat = "auto", max_future_s: float = 86_400.0) -> None:
@@ -72,10 +72,10 @@ class Intake:
         self._origin = partial(Origin, max_future_s=max_future_s)
 
     def map_record(self, record: Record, received_at: datetime, fallback_id: str | None = None) -> Mapped:
-        """Maps one record; raises nothing, whatever the bytes are.
+        """Maps one record; never raises, whatever the bytes are.
 
-        `received_at` (UTC) stands in for a missing timestamp and bounds the future. `fallback_id` stands in for a
-        missing message id; without it the record's bytes make one, so that a resend of the same bytes is recognised.
+        `received_at` (UTC) replaces a missing timestamp and bounds the future. `fallback_id` replaces a missing message ID;
+        without it, the ID is a hash of the record's bytes, so that a resend of the same bytes is recognised.
         """
         mapped = Mapped([], [])
         try:
@@ -133,7 +133,7 @@ class Intake:
             raise reject("broken_json", str(error)) from error
 
     def _collect(self, raw: object, form: Format | None, origin: Origin, mapped: Mapped) -> None:
-        """Maps all parts; a bad one does not lose its siblings, and too many do not multiply the record."""
+        """Maps all parts; a bad one does not affect the others, and the total size of the events is limited."""
         left = OUTPUT_FACTOR * origin.size + OUTPUT_BYTES
         repeated = 0
         parts = enumerate(_parts(raw, form))
@@ -164,7 +164,7 @@ class Intake:
 
 
 class _Part(NamedTuple):
-    """One event of a record; `shared` is how much is repeated in it [bytes], `values` how many values that are, about."""
+    """One event of a record; `shared` is the size of the fields repeated in it [bytes], `values` their approximate number."""
 
     form: Format | None
     call: object
@@ -174,7 +174,7 @@ class _Part(NamedTuple):
 
 
 def _parts(raw: object, form: Format | None) -> Iterator[_Part]:
-    """Each event of a record, not yet joined; a JSON array is a batch of whatever it holds."""
+    """Yields each event of a record, not yet joined; a JSON array is a batch of its elements."""
     for item in raw if isinstance(raw, list) else [raw]:
         found = form or (recognise(obj(item)) if isinstance(item, dict) else None)
         batch = found.split(obj(item)) if found is not None and isinstance(item, dict) else None
@@ -197,7 +197,7 @@ def _map_one(part: _Part, origin: Origin, index: int | None) -> MappedEvent:
 
 
 def _encode(shared: Json) -> bytes:
-    """Surrogates and whatever else JSON text may hold count as they are; only the size is of interest."""
+    """Encodes shared fields only to measure their size; what cannot be encoded (surrogates) counts as too large."""
     try:
         return _encoder.encode(shared)
     except (UnicodeEncodeError, RecursionError):

@@ -1,4 +1,4 @@
-"""The lane of intake: foreign records in, customer.events out, re-keyed; what cannot be mapped becomes a dead letter."""
+"""Implements the intake lane: maps foreign records to re-keyed customer.events; what cannot be mapped becomes a dead letter."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ STAGE = "intake"
 EVENTS = "customer.events"
 
 
-#: What one batch may produce [bytes]; the records behind it come again, in the next one.
+#: Maximum output of one batch [bytes]; the remaining records are deferred to the next one.
 MAX_BATCH_BYTES = 32 << 20
 
 
@@ -24,7 +24,7 @@ class IntakeProcessor:
         self._intake = intake
 
     def apply(self, records: list[Record], wall_s: float, *, caught_up: bool) -> Effects:
-        """Maps each record; a batch of events inside one record loses only its bad ones, and has one dead letter for them."""
+        """Maps each record; of a batch inside one record only the bad events are lost, and they share one dead letter."""
         del caught_up  # no timers here
         effects = Effects(clock_s=wall_s)
         size = 0

@@ -1,1 +1,1 @@
-"""One partition's state: keys, timers, unit of work."""
+"""The state of one partition: keys, timers, unit of work."""

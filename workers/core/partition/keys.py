@@ -1,4 +1,4 @@
-"""The keys of one lane's state.
+"""Builds and parses the state-store keys of one lane.
 
     p<customer>                     hot profile          changelog
     c<customer>                     cold profile         changelog
@@ -18,32 +18,32 @@ PROFILE, COLD, PAGE, PACE, TIMER, PENDING = b"p", b"c", b"i", b"r", b"t", b"n"
 
 
 def profile_key(customer_id: str) -> bytes:
-    """Key of the hot record."""
+    """Returns the key of the hot record."""
     return PROFILE + customer_id.encode()
 
 
 def cold_key(customer_id: str) -> bytes:
-    """Key of the cold record."""
+    """Returns the key of the cold record."""
     return COLD + customer_id.encode()
 
 
 def page_key(hour: int, customer_id: str) -> bytes:
-    """Key of the event ids of one customer and hour (hours since the epoch)."""
+    """Returns the key of the event IDs of one customer and hour (hours since the epoch)."""
     return PAGE + pack(">I", hour) + customer_id.encode()
 
 
 def page_hour(key: bytes) -> int:
-    """The hour of a page key."""
+    """Returns the hour of a page key."""
     return int(unpack_from(">I", key, 1)[0])
 
 
 def pace_key(channel: str) -> bytes:
-    """Key of a channel's pace: one record a lane."""
+    """Returns the key of a channel's pacing record, one per lane."""
     return PACE + channel.encode()
 
 
 def timer_key(due_s: float, customer_id: str, timer_id: str) -> bytes:
-    """Index key of one timer.
+    """Returns the index key of one timer.
 
     >>> parse_timer(timer_key(1.5, "ana", "v"))
     (1.5, 'ana', 'v')
@@ -53,6 +53,6 @@ def timer_key(due_s: float, customer_id: str, timer_id: str) -> bytes:
 
 
 def parse_timer(key: bytes) -> tuple[float, str, str]:
-    """(due [s], customer_id, timer_id) of an index key."""
+    """Returns (due [s], customer_id, timer_id) of an index key."""
     due_ms, length = unpack_from(">QH", key, 1)
     return due_ms / 1000, key[11 : 11 + length].decode(), key[11 + length :].decode()

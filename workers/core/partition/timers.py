@@ -1,6 +1,6 @@
 """The timers of one lane: the committed index in the store plus what this batch has added.
 
-A cancelled timer's index entry may still be seen until the batch is committed; whoever fires one checks the profile.
+A cancelled timer's index entry may still be found until the batch is committed, so whoever fires one must check the profile.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from workers.core.partition import keys
 from workers.core.profile.model import Profile
 from workers.core.stream.records import StateStore
 
-#: The kind of those that end the waiting for a request's words, verdict or morning.
+#: The kind of timer that ends the wait for a request's text, verdict or morning.
 DEADLINE = "deadline"
 
 
 def kind_of(timer_id: str) -> str:
-    """The first part of a timer's id.
+    """Returns the first part of a timer's ID.
 
     >>> kind_of("trigger|cart-abandonment|c1"), kind_of("view")
     ('trigger', 'view')
@@ -27,8 +27,8 @@ def kind_of(timer_id: str) -> str:
 
 
 class Timers:
-    """One batch's view of the timer index. `puts` and `deletes` are what the store must change when it commits; `moved` is
-    by how many the timers of each kind have become more or fewer.
+    """One batch's view of the timer index. `puts` and `deletes` are the changes to the store on commit; `moved` is the net
+    change in the number of timers of each kind.
     """
 
     def __init__(self, store: StateStore) -> None:
@@ -54,19 +54,21 @@ class Timers:
         heappush(self._added, key)
 
     def cancel(self, profile: Profile, timer_id: str) -> None:
-        """Forgets a timer; nothing happens if there is none."""
+        """Removes a timer; does nothing if there is none."""
         due_s = profile.timers.pop(timer_id, None)
         if due_s is not None:
             self.moved[kind_of(timer_id)] -= 1
             self._drop(keys.timer_key(due_s, profile.customer_id, timer_id))
 
     def fired(self, profile: Profile, timer_id: str) -> None:
-        """Takes a timer that `pop_due` has given from its profile."""
+        """Removes from its profile a timer that `pop_due` has returned."""
         del profile.timers[timer_id]
         self.moved[kind_of(timer_id)] -= 1
 
     def pop_due(self, until_s: float) -> tuple[float, str, str] | None:
-        """The earliest entry due at or before `until_s` as (due, customer_id, timer_id), taken out; None if there is none."""
+        """Removes and returns the earliest entry due at or before `until_s` as (due, customer_id, timer_id); None = there is
+        none.
+        """
         if self._scan is None:
             self._scan = self._store.scan(keys.TIMER)
             self._next_committed = next(self._scan, None)
@@ -91,5 +93,5 @@ class Timers:
 
 
 def index_keys(profile: Profile) -> list[bytes]:
-    """The index entries of a profile: what a restore writes beside it."""
+    """Returns the index entries of a profile, which a restore writes along with it."""
     return [keys.timer_key(due_s, profile.customer_id, timer_id) for timer_id, due_s in profile.timers.items()]

@@ -1,4 +1,4 @@
-"""One lane's working memory: profiles loaded, changed and shown during a batch, and the effects it will leave."""
+"""Holds the profiles loaded and changed during a lane's batch, and collects the batch's effects."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from workers.core.stream.records import Output, StateStore
 
 
 class UnitOfWork:
-    """Profiles stay cached between batches; `begin` starts a batch and `finish` turns what changed into effects."""
+    """Caches profiles between batches; `begin` starts a batch and `finish` turns its changes into effects."""
 
     def __init__(self, store: StateStore, cache_size: int) -> None:
         self._store = store
@@ -31,7 +31,7 @@ class UnitOfWork:
         self.begin()
 
     def begin(self) -> None:
-        """Starts a batch: nothing is changed yet."""
+        """Starts a batch with no changes."""
         self.effects = Effects()
         self.timers = Timers(self._store)
         self.changed: dict[str, Profile] = {}
@@ -41,7 +41,7 @@ class UnitOfWork:
         self._stored: dict[bytes, bytes] = {}
 
     def load(self, customer_id: str) -> Profile | None:
-        """The customer's profile as this batch has left it so far; None = never seen."""
+        """Returns the customer's profile including this batch's changes so far; None = unknown customer."""
         profile = self._cache.get(customer_id)
         if profile is None:
             stored = self._store.get(keys.profile_key(customer_id))
@@ -51,7 +51,7 @@ class UnitOfWork:
         return profile
 
     def create(self, customer_id: str) -> Profile:
-        """A customer's first profile."""
+        """Creates a new customer's profile."""
         profile = self._cache[customer_id] = Profile(customer_id=customer_id)
         return profile
 
@@ -60,19 +60,19 @@ class UnitOfWork:
         self.changed[profile.customer_id] = profile
 
     def put(self, topic: str, profile: Profile, value: msgspec.Struct) -> None:
-        """Sends a record about this customer."""
+        """Outputs a record about this customer."""
         self.effects.outputs.append(Output(topic, profile.customer_id.encode(), codec.encode(value)))
 
     def count(self, metric: str, *labels: str) -> None:
-        """Counts for a metric of the catalogue."""
+        """Increments a counter of the metric catalogue."""
         self.effects.tally[(metric, *labels)] += 1
 
     def observe(self, metric: str, seconds: float, *labels: str) -> None:
-        """Observes a duration for a metric of the catalogue."""
+        """Records a duration for a metric of the catalogue."""
         self.effects.timings.append((metric, seconds, labels))
 
     def stored(self, key: bytes) -> bytes | None:
-        """A record of the lane itself, as this batch has left it so far."""
+        """Returns a record that belongs to the lane rather than a customer, including this batch's changes so far."""
         return self._stored.get(key) or self._store.get(key)
 
     def store(self, key: bytes, value: bytes) -> None:
@@ -80,7 +80,7 @@ class UnitOfWork:
         self._stored[key] = value
 
     def event_ids(self, hour: int, customer_id: str) -> list[int]:
-        """The spilled ids of one hour of a customer (core.profile.dedupe)."""
+        """Returns the spilled event IDs of one hour of a customer (core.profile.dedupe)."""
         page = self._pages.get((hour, customer_id))
         if page is None:
             stored = self._store.get(keys.page_key(hour, customer_id))
@@ -88,7 +88,7 @@ class UnitOfWork:
         return page
 
     def remember_consent(self, profile: Profile, changes: list[ConsentChange]) -> None:
-        """Adds to the history of consent, which lies in the cold record."""
+        """Appends to the consent history, which is in the cold record."""
         cold = self._cold.get(profile.customer_id)
         if cold is None:
             stored = self._store.get(keys.cold_key(profile.customer_id))
@@ -97,11 +97,11 @@ class UnitOfWork:
 
     @property
     def awaiting_at_start(self) -> list[str]:
-        """The customers who had a request with a deadline when the lane began, each once."""
+        """The customers who had a request with a deadline when the lane started, each once."""
         return list(self._awaiting)
 
     def _survey(self) -> None:
-        """Looks once at every committed timer: how many there are of each kind."""
+        """Counts the committed timers of each kind, in one scan."""
         for key in self._store.scan(keys.TIMER):
             _, customer_id, timer_id = keys.parse_timer(key)
             kind = kind_of(timer_id)
@@ -110,7 +110,7 @@ class UnitOfWork:
                 self._awaiting[customer_id] = None
 
     def finish(self, clock_s: float) -> Effects:
-        """Encodes what has changed and gives the batch's effects."""
+        """Encodes the changes and returns the batch's effects."""
         puts = self.effects.puts
         for customer_id, profile in self.changed.items():
             for hour, digests in dedupe.forget_and_spill(profile, clock_s).items():
@@ -130,7 +130,7 @@ class UnitOfWork:
         return self.effects
 
     def _forgotten_pages(self, clock_s: float) -> Iterator[bytes]:
-        """Pages of hours that dedupe has forgotten; looked for once an hour of the clock."""
+        """Yields the keys of pages for hours that dedupe has forgotten; scans once per hour of the clock."""
         oldest_kept = dedupe.hour_of(clock_s) - dedupe.KEEP_HOURS
         if oldest_kept <= self._forgotten_before:
             return
@@ -141,7 +141,7 @@ class UnitOfWork:
             yield key
 
     def _trim_cache(self) -> None:
-        """Forgets the profiles that were loaded first; they are in the store."""
+        """Evicts the profiles that were loaded first; they remain in the store."""
         surplus = len(self._cache) - self._cache_size
         for customer_id in list(self._cache)[:surplus] if surplus > 0 else ():
             del self._cache[customer_id]

@@ -1,1 +1,1 @@
-"""Marketing knowledge as structs: audiences, campaigns, copy, policy."""
+"""The playbook, a shop's marketing knowledge, as structs: audiences, campaigns, copy, policy."""

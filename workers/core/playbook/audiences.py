@@ -1,4 +1,4 @@
-"""audiences.yaml: conditions, target groups, segments."""
+"""The structs of audiences.yaml: conditions, target groups, segments."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from workers.core.playbook.base import Strict as _Strict
 
 
 class Condition(_Strict, frozen=True, kw_only=True):
-    """One comparison of a profile field, or a combination. Exactly one comparison per condition (`at_least` with
-    `at_most` is one: a range). Texts compare without regard to case.
+    """One comparison of a profile field, or a combination. Exactly one comparison per condition (`at_least` with `at_most`
+    counts as one: a range). Text comparison ignores case.
 
     `field` is `traits.NAME`, `count.EVENT NAME` (exact), `decayed.EVENT NAME`, `interest.CATEGORY|BRAND|TAG` (decayed),
     `orders`, `revenue`, `days_since_last_order`, `days_since_last_seen`, `price_max`, `language`, `locale`, `timezone`.
@@ -27,7 +27,7 @@ class Condition(_Strict, frozen=True, kw_only=True):
 
 
 class TargetGroup(_Strict, frozen=True, kw_only=True):
-    """One group of customers that is spoken to in its own way. A customer is in the first whose `when` holds."""
+    """A group of customers addressed in its own way. A customer belongs to the first group whose `when` holds."""
 
     id: Id
     name: Texts
@@ -36,7 +36,7 @@ class TargetGroup(_Strict, frozen=True, kw_only=True):
 
 
 class Segment(_Strict, frozen=True, kw_only=True):
-    """A live set of customers; one customer may be in many."""
+    """A continuously updated set of customers; one customer may be in many."""
 
     id: Id
     name: Texts = {}
@@ -44,7 +44,7 @@ class Segment(_Strict, frozen=True, kw_only=True):
 
 
 class Audiences(_Strict, frozen=True, kw_only=True):
-    """audiences.yaml. `default_target_group` takes those in whom no rule recognises a group."""
+    """audiences.yaml. `default_target_group` is for customers who match no group's rule."""
 
     target_groups: list[TargetGroup]
     default_target_group: Id

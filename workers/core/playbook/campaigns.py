@@ -1,4 +1,4 @@
-"""campaigns.yaml: triggers, variants, tones."""
+"""The structs of campaigns.yaml: triggers, variants, tones."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from workers.core.playbook.base import Strict as _Strict
 
 
 class CartAbandonment(_Strict, frozen=True, kw_only=True, tag_field="type", tag="cart_abandonment"):
-    """A cart that nothing was done with for `delay_s`, and that was not bought."""
+    """A cart without activity for `delay_s` that was not bought."""
 
     delay_s: PositiveSeconds
     min_value: float | None = None
 
 
 class RepeatView(_Strict, frozen=True, kw_only=True, tag_field="type", tag="repeat_view"):
-    """One product looked at `views` times within `within_s`, neither carted nor anything bought, `delay_s` after the last
-    look.
+    """One product viewed `views` times within `within_s`, neither added to the cart nor followed by any purchase; fires
+    `delay_s` after the last view.
     """
 
     delay_s: PositiveSeconds
@@ -29,17 +29,17 @@ class RepeatView(_Strict, frozen=True, kw_only=True, tag_field="type", tag="repe
 
 
 class BrowseAbandonment(_Strict, frozen=True, kw_only=True, tag_field="type", tag="browse_abandonment"):
-    """A visit with at least `views` looks at products that ended without a cart or an order: `delay_s` after the last."""
+    """A visit with at least `views` product views that ended without a cart or an order; fires `delay_s` after the last view."""
 
     delay_s: PositiveSeconds
     views: Annotated[int, Meta(ge=1, le=100)] = 1
 
 
 class CrossSell(_Strict, frozen=True, kw_only=True, tag_field="type", tag="cross_sell"):
-    """`delay_s` after an order: something that goes with it and was not bought.
+    """`delay_s` after an order: a product that goes with it and was not bought.
 
-    `offer`, tried in order: `accessories` of what was bought (products with `accessory_of`), `viewed`: what the customer
-    looked at last. An order with nothing to offer is no occurrence.
+    `offer`, tried in order: `accessories` of what was bought (products with `accessory_of`), `viewed`: the products the
+    customer viewed last. An order with nothing to offer is not an occurrence.
     """
 
     delay_s: PositiveSeconds
@@ -47,36 +47,36 @@ class CrossSell(_Strict, frozen=True, kw_only=True, tag_field="type", tag="cross
 
 
 Trigger = CartAbandonment | RepeatView | BrowseAbandonment | CrossSell
-#: How far a campaign is let out. `shadow`: everything is decided and written, nobody hears it. `allowlist`: only the
-#: customers of policy.yaml's `allowlist`. `ramp`: a steady `ramp_percent` of all customers.
+#: The rollout of a campaign. `shadow`: everything is decided and written, nothing is sent. `allowlist`: only the customers of
+#: policy.yaml's `allowlist`. `ramp`: a stable `ramp_percent` of all customers.
 Mode = Literal["shadow", "allowlist", "ramp", "live"]
-#: Where a campaign's words come from: an LLM call for each message, or texts that were written ahead and approved.
+#: The source of a campaign's copy: an LLM call for each message, or texts written ahead and approved.
 Strategy = Literal["fresh", "pooled"]
 
 
 class Variant(_Strict, frozen=True, kw_only=True):
-    """One way to ask for a campaign's words: an arm of its experiment, with each of the campaign's tones."""
+    """One way to request a campaign's copy: an arm of its experiment, combined with each of the campaign's tones."""
 
     id: Id
     prompt: Id
 
 
 class Tone(_Strict, frozen=True, kw_only=True):
-    """A way to speak. Prompts see `tone.id` and `tone.hint`, templates `tone.id`."""
+    """A tone of voice. Prompts see `tone.id` and `tone.hint`, templates `tone.id`."""
 
     id: Id
     hint: Texts
 
 
 class Campaign(_Strict, frozen=True, kw_only=True):
-    """Who hears what, when, on which channel. The first of `channels` that the customer allows is taken.
+    """Who gets which message, when, on which channel. The first of `channels` that the customer allows is used.
 
-    `deadline_s`: the template leaves if no text has come by then. `ttl_s`: the message is worthless after that.
-    `max_age_s`: after an outage, an occurrence that should have been decided longer ago ends as `stale`.
-    `variants` × `tones` are the arms that the system learns to choose among, and with `no_send` also to say nothing;
-    without `variants` there is one, which uses `prompt`. `prompt` also names the templates of every variant.
-    `pool_miss`: what a request of a pooled campaign gets when no approved text fits it. `pool_wear`: a text that one worker
-    has used so often is worn, and reported.
+    `deadline_s`: the template is sent if no text has arrived by then. `ttl_s`: the message is worthless after that.
+    `max_age_s`: after an outage, an occurrence that should have been decided longer ago than this ends as `stale`. `variants` ×
+    `tones` are the arms that the system learns to choose among, plus sending nothing with `no_send`; without `variants` there
+    is one, which uses `prompt`. `prompt` also names the templates of every variant. `pool_miss`: what a request of a pooled
+    campaign gets when no approved text fits it. `pool_wear`: a text that one worker has used this often is worn out, and
+    reported.
     """
 
     id: Id

@@ -1,7 +1,6 @@
-"""channels.yaml as structs: the ways to reach a customer, what fits on each, and the texts that a provider has registered.
+"""The structs of channels.yaml: how customers are reached, what fits on each channel, and the texts registered with a provider.
 
-How the limits work together is in `core/text/length_limits.py`, how a provider's text is filled in
-`core/publishing/provider_templates.py`.
+`core/text/length_limits.py` combines the limits; `core/publishing/provider_templates.py` fills in a provider's text.
 """
 
 from __future__ import annotations
@@ -16,9 +15,9 @@ Count = Annotated[int, Meta(ge=1)]
 
 
 class Maximum(Strict, frozen=True, kw_only=True):
-    """At most so much of a text; None = no limit of that unit.
+    """The maximum length of a text; None = no limit in that unit.
 
-    Characters are code points, bytes those of UTF-8. In columns a wide character (Chinese, most emoji) counts two.
+    Characters are code points, bytes are UTF-8. A wide character (Chinese, most emoji) takes two columns.
     """
 
     max_chars: Count | None = None
@@ -27,14 +26,14 @@ class Maximum(Strict, frozen=True, kw_only=True):
 
 
 class FieldLimit(Maximum, frozen=True, kw_only=True):
-    """How long one text field may be. `max_segments`: for the body of an SMS, see core.text.sms."""
+    """The length limits of one text field. `max_segments`: for the body of an SMS, see core.text.sms."""
 
     min_chars: Count = 1
     max_segments: Count | None = None
 
 
 class Vendor(Strict, frozen=True, kw_only=True):
-    """What one push service takes. `payload_bytes`: of the whole notification. `languages`: those of the customers whom it
+    """The limits of one push service. `payload_bytes`: of the whole notification. `languages`: those of the customers it
     reaches, [] = all.
     """
 
@@ -48,11 +47,11 @@ class Vendor(Strict, frozen=True, kw_only=True):
         return not self.languages or language in self.languages
 
     def maximum(self, name: str) -> Maximum | None:
-        """The limit of one field; None = there is none."""
+        """Returns the limit of one field; None = there is none."""
         return {"title": self.title, "body": self.body}.get(name)
 
 
-#: Where the value of a provider template's parameter comes from.
+#: The source of a provider template parameter's value.
 Source = Literal["product.name", "product.category", "product.price", "group.name", "campaign.cta"]
 
 
@@ -65,9 +64,9 @@ class Param(Strict, frozen=True, kw_only=True):
 
 
 class ProviderTemplate(Strict, frozen=True, kw_only=True):
-    """A text that is registered with a provider, who puts the parameters in. `campaigns` None = all.
+    """A text that is registered with a provider, which fills in the parameters. `campaigns` None = all.
 
-    `text` is for people to read: the provider's words, with `{name}`, `${name}` or `{{name.DATA}}` for each parameter.
+    `text` is for human readers: the provider's wording, with `{name}`, `${name}` or `{{name.DATA}}` for each parameter.
     """
 
     id: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,128}$")]
@@ -78,11 +77,11 @@ class ProviderTemplate(Strict, frozen=True, kw_only=True):
 
 
 class Channel(Strict, frozen=True, kw_only=True):
-    """One way to reach a customer. `fields` are those of MessageText that it has, with their limits per language.
+    """One way to reach a customer. `fields` are the fields of MessageText that it has, with their limits per language.
 
-    `rate_per_s`: at most so many messages a second over the whole installation; the rest wait their turn. None = no limit.
-    `suffix`: what publishing appends to the body, per language; its length is part of the limits. `vendors`: the push
-    services that deliver. In a language that has `provider_templates` nothing else is sent: no text is written.
+    `rate_per_s`: maximum messages per second over the whole installation; the others wait. None = no limit. `suffix`: what
+    publishing appends to the body, per language; it counts towards the limits. `vendors`: the push services that deliver. In a
+    language with `provider_templates` only those are sent: no text is written.
     """
 
     id: Id
@@ -95,5 +94,5 @@ class Channel(Strict, frozen=True, kw_only=True):
     provider_templates: list[ProviderTemplate] = []
 
     def is_templated(self, language: str) -> bool:
-        """Returns whether messages in this language are a provider's templates, so that nobody writes words for them."""
+        """Returns whether messages in this language are a provider's templates, so that no copy is written for them."""
         return any(template.language == language for template in self.provider_templates)

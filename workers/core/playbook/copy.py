@@ -1,4 +1,4 @@
-"""Copy of a playbook: surfaces, prompts, templates."""
+"""The structs of a playbook's copy: surfaces, prompts, templates."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from workers.core.playbook.channels import FieldLimit
 
 
 class Surface(_Strict, frozen=True, kw_only=True):
-    """A place for copy that is no message to a customer: a product page, an ad. `fields` as a channel's.
+    """A place for copy that is not a message to a customer: a product page, an ad. `fields` as in a channel.
 
     `prompt` names the prompts and templates of this surface; campaigns cannot use them.
     """
@@ -25,12 +25,11 @@ class Surface(_Strict, frozen=True, kw_only=True):
 
 
 class Decoding(_Strict, frozen=True, kw_only=True):
-    """How the model samples for one prompt, in the head of its file between two lines `---`.
+    """Sampling parameters of one prompt, from the head of its file between two lines `---`.
 
-    `samples` answers are asked for in one call, and the first that passes is taken; `frequency_penalty` above 0 keeps a
-    small model from repeating itself.
-    `example_words` are those of the prompt's examples that must not come back in an answer (the example's product).
-    `model` names a LoRA adapter that the server offers; where it does not, its own model answers.
+    `samples` answers are requested in one call, and the first that passes is used; `frequency_penalty` above 0 keeps a small
+    model from repeating itself. `example_words` are words of the prompt's examples that must not occur in an answer (the
+    example's product). `model` names a LoRA adapter on the server; a server without it uses its base model.
     """
 
     temperature: Annotated[float, Meta(ge=0, le=2)] = 0.7
@@ -43,9 +42,9 @@ class Decoding(_Strict, frozen=True, kw_only=True):
 
 
 class Prompt(msgspec.Struct, frozen=True, kw_only=True):
-    """One prompt in one language: Jinja source and the version that is stamped on what it wrote.
+    """One prompt in one language: Jinja source, and the version stamped on the texts it produces.
 
-    The source is cut into turns by lines `=== system ===`, `=== user ===`, `=== assistant ===`.
+    Lines `=== system ===`, `=== user ===`, `=== assistant ===` split the source into turns.
     """
 
     id: str
@@ -56,7 +55,7 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Template(msgspec.Struct, frozen=True, kw_only=True):
-    """Hand-written words in one language, for when no model's text passes. Jinja sources by MessageText field.
+    """Hand-written copy in one language, used when no model text passes. Jinja sources by MessageText field.
 
     `target_group` None = the generic template, for customers who refused personalisation.
     """

@@ -1,4 +1,4 @@
-"""Whose law a text must hold to: the market of a customer, told from the region of the locale."""
+"""Finds a customer's market, whose law a text must comply with, from the region of the locale."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _REGION = re.compile(r"[A-Z]{2}|[0-9]{3}")
 
 @lru_cache(maxsize=1024)
 def region(locale: str) -> str:
-    """The region of a BCP 47 locale (also as POSIX writes it); "" if it names none.
+    """Returns the region of a BCP 47 locale (or a POSIX one); "" if it has none.
 
     >>> region("zh-Hans-CN"), region("en_gb.UTF-8"), region("es-419"), region("en"), region("en-x-cn")
     ('CN', 'GB', '419', '', '')
@@ -26,7 +26,7 @@ def region(locale: str) -> str:
 
 
 def market_of(policy: Policy, language: str, locale: str) -> Market | None:
-    """The market with the locale's region, else the default of the language; None = the playbook has no markets."""
+    """Returns the market with the locale's region, else the language's default; None = the playbook has no markets."""
     if not policy.markets:
         return None
     place = region(locale)
@@ -39,7 +39,7 @@ def market_of(policy: Policy, language: str, locale: str) -> Market | None:
 
 
 def ai_label(policy: Policy, language: str, locale: str) -> str:
-    """The label of a text that a model wrote: the market's in this language, else the policy's, else ""."""
+    """Returns the label of a text that a model wrote: the market's in this language, else the policy's, else ""."""
     market = market_of(policy, language, locale)
     own = market.ai_label.get(language, "") if market is not None else ""
     return own or policy.ai_label.get(language, "")

@@ -1,8 +1,8 @@
-"""The marketing knowledge, as plain structs: what `adapters/playbook/loader.py` reads from a folder and checks.
+"""The playbook as plain structs, which `adapters/playbook/loader.py` reads from a folder and validates.
 
-What holds for every campaign (policy.yaml) is in `house_rules`.
+What applies to every campaign (policy.yaml) is in `policy`.
 
-Times are seconds, money is in the product's currency, languages are BCP 47 primary tags (`zh`, `en`).
+Times are in seconds, money is in the product's currency, languages are BCP 47 primary tags (`zh`, `en`).
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from workers.core.playbook.channels import Channel
 from workers.core.playbook.copy import Prompt, Surface, Template
 from workers.core.playbook.policy import Policy
 
-#: The target group of texts that use nothing of the customer; no group of a playbook may be called so.
+#: The target group of texts that use no customer data; a playbook must not use this name for a group.
 GENERIC_GROUP = "generic"
 
 
 class Playbook(msgspec.Struct, frozen=True, kw_only=True):
-    """A checked playbook. `version` is the hash of all its files. Keys: prompts (prompt, language), templates (prompt,
-    language, target group or None, channel). The first of `languages` is for customers whose language is not known.
+    """A validated playbook. `version` is the hash of all its files. Keys: prompts (prompt, language), templates (prompt,
+    language, target group or None, channel). The first of `languages` is used for customers whose language is unknown.
     """
 
     name: str
@@ -37,9 +37,9 @@ class Playbook(msgspec.Struct, frozen=True, kw_only=True):
     prompts: dict[tuple[str, str], Prompt]
     templates: dict[tuple[str, str, str | None, str], Template]
     tones: dict[str, Tone] = {}
-    #: What a category code is called in copy, per language: for products that only events know.
+    #: The name of a category code in copy, per language: for products known only from events.
     category_names: dict[str, Texts] = {}
-    #: Of copy that is no message; the keys of its prompts and templates are as above, with the surface as channel.
+    #: For copy that is not a message; the keys of its prompts and templates are as above, with the surface as channel.
     surfaces: dict[str, Surface] = {}
     copy_prompts: dict[tuple[str, str], Prompt] = {}
     copy_templates: dict[tuple[str, str, str | None, str], Template] = {}

@@ -1,6 +1,6 @@
-"""policy.yaml as plain structs: what holds for every campaign of a playbook.
+"""The structs of policy.yaml: the rules that apply to every campaign of a playbook.
 
-Times are seconds; languages are BCP 47 primary tags (`zh`, `en`).
+Times are in seconds; languages are BCP 47 primary tags (`zh`, `en`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from schemas.names import normal
 from workers.core.playbook.base import Id, PositiveSeconds, Texts
 from workers.core.playbook.base import Strict as _Strict
 
-#: An ISO 3166-1 country code, or a UN M.49 area (419), as they stand in a locale.
+#: An ISO 3166-1 country code or a UN M.49 area (419), as used in locales.
 Region = Annotated[str, Meta(pattern=r"^([A-Z]{2}|[0-9]{3})$")]
 
 
@@ -31,9 +31,9 @@ TimeOfDay = Annotated[str, Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
 
 
 class QuietHours(_Strict, frozen=True, kw_only=True):
-    """From `start` to `end` (may pass midnight) in the customer's zone no marketing leaves: it waits for `end`.
+    """No marketing is sent between `start` and `end` (may span midnight) in the customer's time zone: it waits for `end`.
 
-    `timezone`: for customers whose zone is not known; None = they get nothing (`missing_timezone`). `channels` None = all.
+    `timezone`: for customers whose zone is unknown; None = they get nothing (`missing_timezone`). `channels` None = all.
     """
 
     start: TimeOfDay
@@ -43,7 +43,7 @@ class QuietHours(_Strict, frozen=True, kw_only=True):
 
 
 class Rewards(_Strict, frozen=True, kw_only=True):
-    """What became of a decision, as a number to learn from: the sum of what happened, each once."""
+    """The outcome of a decision as a number to learn from: the sum of what happened, each counted once."""
 
     opened: float = 0.0
     clicked: float = 0.3
@@ -56,8 +56,8 @@ class Rewards(_Strict, frozen=True, kw_only=True):
 class Learning(_Strict, frozen=True, kw_only=True):
     """How the system learns. `epsilon` of all choices is spread evenly over the arms, so that each stays measurable.
 
-    `attribution_s`: what a customer does that long after a decision counts for it. `metrics_window_s`: decisions of one
-    such window share a record of feedback.metrics. `prior_trials`: how many trials the common prior of all arms weighs.
+    `attribution_s`: customer actions up to this long after a decision count for it. `metrics_window_s`: decisions within one
+    such window share a record of feedback.metrics. `prior_trials`: the weight of the common prior of all arms, in trials.
     """
 
     epsilon: Annotated[float, Meta(gt=0, le=1)] = 0.1
@@ -68,11 +68,11 @@ class Learning(_Strict, frozen=True, kw_only=True):
 
 
 class ReviewRules(_Strict, frozen=True, kw_only=True):
-    """Which texts of a model a person must see before they leave, and what becomes of those that nobody looks at.
+    """The model texts that a person must approve before sending, and what happens to those that no one reviews.
 
-    `new_prompts`: all texts of a prompt version that nobody has trusted yet (`attune review trust`). `after_reask`: those of
-    which an earlier draft was rejected. `sample`: this share of the others. The wait ends after `timeout_s`, and always
-    before the message expires: then `on_timeout` holds. Templates and texts of the pool are words of people already.
+    `new_prompts`: all texts of a prompt version not yet trusted (`attune review trust`). `after_reask`: those with an earlier
+    rejected draft. `sample`: this share of the others. The wait ends after `timeout_s`, and always before the message expires:
+    then `on_timeout` applies. Templates and pool texts need no review, because people have already written or approved them.
     """
 
     new_prompts: bool = False
@@ -84,10 +84,10 @@ class ReviewRules(_Strict, frozen=True, kw_only=True):
 
 
 class Market(_Strict, frozen=True, kw_only=True):
-    """A place whose law and custom a text must hold to: customers whose locale names one of its `regions` (markets.py).
+    """A place whose law and custom a text must comply with: customers whose locale has one of its `regions` (markets.py).
 
-    `rule_packs` are ids of guardrails.packs. `ai_label` goes with the model's texts there, before the policy's own; with
-    `ai_label_required` a label must be there in every language.
+    `rule_packs` are IDs of guardrails.packs. `ai_label` marks the model's texts there and takes precedence over the policy's;
+    with `ai_label_required` every language must have a label.
     """
 
     id: Id
@@ -98,30 +98,29 @@ class Market(_Strict, frozen=True, kw_only=True):
 
 
 class Voice(_Strict, frozen=True, kw_only=True):
-    """How the brand speaks. Prompts see `hint`; no text may hold the words to `avoid`, which match like banned words."""
+    """The brand's voice. Prompts see `hint`; no text may contain the words to `avoid`, which match like banned words."""
 
     hint: Texts = {}
     avoid: list[Annotated[str, Meta(pattern=r"\S")]] = []
 
 
 Host = Annotated[str, Meta(pattern=r"^(\*\.)?[a-z0-9-]+(\.[a-z0-9-]+)+$")]
-#: A channel with a purpose, a purpose on all channels (which can only be refused so), or `personalisation`.
+#: A channel with a purpose, a purpose on all channels (which can only be refused), or `personalisation`.
 ConsentTarget = Annotated[str, Meta(pattern=r"^(([a-z][a-z0-9_-]*:)?(marketing|transactional)|personalisation)$")]
 
 
 class Policy(_Strict, frozen=True, kw_only=True):
-    """policy.yaml: what holds for every campaign. Consent is default deny and cannot be switched off here.
+    """policy.yaml: what applies to every campaign. Consent is default-deny; this cannot be changed here.
 
-    `holdout`: the share of customers who never hear any marketing, so that its effect can be measured; of what they would
-    have heard, the words of a `ghost_share` are written all the same, for comparison. `allowlist`: the
-    user_ids who hear campaigns of mode `allowlist`. `default_market`: language → the market of customers whose locale
-    names no region, or one of no market. `neutral_words`, per language: words and phrases that claim nothing, beside those
-    of the package. `consent_categories`: what the categories of the shop's own consent dialogue (Segment's
-    `context.consent.categoryPreferences`) allow or refuse.
+    `holdout`: the share of customers who never get marketing, so that its effect can be measured; for a `ghost_share` of the
+    messages they would have got, the copy is still written, for comparison. `allowlist`: the user_ids who get campaigns of mode
+    `allowlist`. `default_market`: language → the market of customers whose locale has no region, or a region of no market.
+    `neutral_words`, per language: words and phrases that claim nothing, in addition to the package's. `consent_categories`:
+    what the categories of the shop's own consent dialogue (Segment's `context.consent.categoryPreferences`) allow or refuse.
 
-    `undescribed_products`: of products that only events know, `refuse` sends no message; `unnamed` speaks of them by
-    categories that the playbook names and brands of one word, `named` by what an event calls them as well: only where nobody
-    but the shop can send events. Their links and pictures leave only if they are https on a host of the playbook's own
+    `undescribed_products`: for products known only from events, `refuse` sends no message; `unnamed` refers to them by
+    categories that the playbook names and brands of one word; `named` also uses the name from an event, which is safe only if
+    no one but the shop can send events. Their links and images are sent only if they are https on a host of the playbook's own
     products, or on one of `link_hosts` or its subdomains.
     """
 
@@ -144,5 +143,5 @@ class Policy(_Strict, frozen=True, kw_only=True):
 
     @property
     def categories(self) -> dict[str, tuple[str, ...]]:
-        """`consent_categories` by the normal form of their names."""
+        """`consent_categories` keyed by the normal form of their names."""
         return {normal(name): tuple(targets) for name, targets in self.consent_categories.items()}

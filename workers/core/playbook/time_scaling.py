@@ -1,4 +1,4 @@
-"""A playbook whose time runs faster: for demos, where nobody waits half an hour for a reminder."""
+"""Speeds up the times of a playbook for demos, where no one waits half an hour for a reminder."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from workers.core.playbook.campaigns import Campaign, RepeatView, Trigger
 from workers.core.playbook.playbook import Playbook
 from workers.core.playbook.policy import Cap
 
-#: A delay of a trigger counts for no more than this [s]: what follows an order by days would not be seen otherwise.
+#: Upper limit of a trigger's delay [s]: otherwise a message days after an order would never be seen.
 LONGEST_DELAY_S = 3600.0
 
 
 def accelerate(playbook: Playbook, factor: float) -> Playbook:
     """Divides by `factor` every time that the playbook measures by the customer: delays, windows, caps, times to live.
 
-    Delays are cut to LONGEST_DELAY_S before: nobody watches a demo until the parcel has come.
-    What machines need stays: deadlines for words (the LLM is no faster) and the age at which an occurrence is stale.
-    Quiet hours are dropped: the night comes by the wall clock, which no factor moves, and would silence a demo in the
-    evening. A time to live is never shorter than two deadlines.
+    Delays are first cut to LONGEST_DELAY_S: no one watches a demo until the parcel has arrived. Times that depend on machines
+    stay: deadlines for copy (the LLM is no faster) and the age at which an occurrence is stale. Quiet hours are dropped,
+    because night follows the wall clock, which no factor changes, and would silence a demo in the evening. A time to live is
+    never shorter than two deadlines.
     """
     if factor == 1.0:
         return playbook

@@ -1,8 +1,8 @@
-"""The circuit breaker of one server: who fails again and again is left alone for a while, then tried with one call.
+"""The circuit breaker of one server: repeated failures take it out of rotation for a while; then one call tests it.
 
-Closed → open after some failures in a row, or when too large a share of the recent calls failed; open → half-open when
-its time is up: one call, the probe, goes through; its success closes, its failure opens for twice as long.
-(M. Nygard, Release It!, 2nd ed. 2018, ch. 5; the share over a window as in resilience4j.)
+Closed → open after several failures in a row, or when too large a share of recent calls failed. Open → half-open when the open
+time is over: one call, the probe, goes through. Its success closes the breaker; its failure opens it for twice as long. (M.
+Nygard, Release It!, 2nd ed. 2018, ch. 5; the share over a window as in resilience4j.)
 """
 
 from __future__ import annotations
@@ -13,30 +13,30 @@ from typing import Literal
 import msgspec
 
 State = Literal["closed", "half_open", "open"]
-#: Who meets a probe on its way may come again after this [s].
+#: Callers retry after this pause while a probe is in flight [s].
 PROBE_PAUSE_S = 1.0
 _REMEMBERED_CALLS = 200
 
 
 class BreakerRule(msgspec.Struct, frozen=True, kw_only=True):
-    """When a breaker opens and for how long. `enabled` False: never."""
+    """The conditions for opening and the open time. `enabled` False: it never opens."""
 
     enabled: bool = True
     in_a_row: int = 5
-    """So many failures without a success between them open it."""
+    """This many consecutive failures open it."""
     share: float = 0.5
-    """So large a share of failures among the calls of the last `window_s` opens it, if they are `least_calls` at least."""
+    """This share of failures among the calls of the last `window_s` opens it, if there are at least `least_calls`."""
     window_s: float = 30.0
     least_calls: int = 10
     first_open_s: float = 1.0
     longest_open_s: float = 20.0
-    """Open times double up to here, and begin anew after `window_s` without trouble."""
+    """Open times double up to this maximum, and start again from `first_open_s` after `window_s` without trouble."""
 
 
 class Breaker:
     """The state of one server. Time is passed in [s, monotonic].
 
-    `begin` gives a token: what a call says that began before the last change of state is no longer of interest.
+    `begin` returns a token: results of calls that began before the last state change are ignored.
     """
 
     def __init__(self, rule: BreakerRule | None = None) -> None:
@@ -55,7 +55,7 @@ class Breaker:
         return self._in_a_row > 0
 
     def wait_s(self, now_s: float) -> float:
-        """0 = a call may go now; else for how long none may [s]."""
+        """Returns 0 if a call may start now, otherwise how long none may [s]."""
         match self.state:
             case "closed":
                 return 0.0
@@ -65,13 +65,13 @@ class Breaker:
                 return max(0.0, self._until_s - now_s)
 
     def begin(self, now_s: float) -> int:
-        """A call goes now; only when `wait_s` is 0. An open breaker lets it go as its probe."""
+        """Starts a call and returns its token; allowed only when `wait_s` is 0. An open breaker's first call is its probe."""
         if self.state == "open" and now_s >= self._until_s:
             self._enter("half_open")
         return self._era
 
     def succeeded(self, token: int, now_s: float) -> bool:
-        """The call was answered. True = this closed the breaker."""
+        """Records a successful call. Returns whether this closed the breaker."""
         if token != self._era:
             return False
         self._in_a_row = 0
@@ -83,7 +83,7 @@ class Breaker:
         return True
 
     def failed(self, token: int, now_s: float, retry_after_s: float | None = None) -> bool:
-        """The call failed; a server that names a time to come back is left alone for that long. True = this opened it."""
+        """Records a failed call; `retry_after_s` extends the open time. Returns whether this opened the breaker."""
         if not self._rule.enabled or token != self._era or self.state == "open":
             return False
         self._in_a_row += 1
@@ -94,19 +94,19 @@ class Breaker:
         return False
 
     def abandoned(self, token: int, now_s: float) -> None:
-        """The call ended without saying anything of the server; a probe's place is free again."""
+        """Records a call that ended without a result; a probe's slot becomes free again."""
         if token == self._era and self.state == "half_open":
             self._until_s = now_s
             self._enter("open")
 
     def trip(self, now_s: float, retry_after_s: float | None = None) -> None:
-        """Opens it now: the server is known not to work."""
+        """Opens the breaker now, because the server is known to be down."""
         if not self._rule.enabled:
             return
         if self.state == "closed" and now_s - self._closed_at_s > self._rule.window_s:
             self._trips = 0
         open_s = min(self._rule.first_open_s * 2.0**self._trips, self._rule.longest_open_s)
-        self._trips = min(self._trips + 1, 32)  # far beyond the longest time, and far from an overflow
+        self._trips = min(self._trips + 1, 32)  # far beyond the longest time, and far from overflow
         self._until_s = now_s + max(open_s, retry_after_s or 0.0)
         self._enter("open")
 

@@ -1,9 +1,9 @@
 """Limits the calls in flight to one server: additive increase, multiplicative decrease (AIMD), as in TCP.
 
-Not a gradient of latencies: a server that batches (vLLM) is slower per call and faster in sum with every further call,
-so a rule that takes rising latency for a queue would hold a healthy one back. The limit therefore starts at the most
-that is allowed and goes down only on real signs: timeouts, 429 and the like, or a queue that the server itself reports.
-(Chiu & Jain 1989; slow start and threshold as in RFC 5681.)
+Latency gradients are not used: a batching server (vLLM) gets slower per call but faster in total with every further call, so a
+rule that takes rising latency for a queue would throttle a healthy one. The limit therefore starts at the maximum and decreases
+only on real signs: timeouts, 429 and the like, or a queue that the server itself reports. (Chiu & Jain 1989; slow start and
+threshold as in RFC 5681.)
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ import math
 import msgspec
 
 _DECREASE = 0.7
-#: Weight of the newest call in the recent service time.
+#: Weight of the newest call in the moving average of service time.
 _NEWEST = 0.2
-#: A few requests that wait keep a batch full: so many, or this share of those that run, are no queue.
+#: A few waiting requests keep a batch full: up to this many, or this share of the running ones, are not a queue.
 _SLACK, _SLACK_SHARE = 1.0, 0.1
-#: From here on the KV cache is full: more calls would only preempt each other.
+#: From this share on, the KV cache counts as full: more calls would only preempt each other.
 _FULL_CACHE = 0.95
-#: What a server said of itself holds for so long [s].
+#: A server's own report is valid for this long [s].
 _FRESH_S = 10.0
 
 
 class ServerLoad(msgspec.Struct, frozen=True, kw_only=True):
-    """What a server says of itself, over all who call it. `kv_cache_usage` is a share of 1; None = not told."""
+    """A server's own load report, over all its clients. `kv_cache_usage` is a share of 1; None = not reported."""
 
     running: float
     waiting: float
@@ -40,18 +40,18 @@ class Limiter:
         self._cut_at_s = float("-inf")
         self._held_until_s = float("-inf")
         self._queues_seen = 0
-        #: How long a good call takes lately [s]; None before the first one.
+        #: Moving average of the duration of successful calls [s]; None before the first one.
         self.service_s: float | None = None
 
     @property
     def limit(self) -> int:
-        """Calls that may be in flight."""
+        """The number of calls that may be in flight."""
         return int(self._limit)
 
     def succeeded(self, now_s: float, latency_s: float, in_flight: int) -> None:
-        """A good call, itself counted in `in_flight`: one more below the threshold, one more a round above it.
+        """Records a successful call, itself in `in_flight`: raises the limit by 1 below the threshold, by 1 per round above it.
 
-        A limit that is not in use is not raised: nothing was learnt about it.
+        A limit that is not in use is not raised, because nothing was learnt about it.
         """
         known_s = latency_s if self.service_s is None else self.service_s
         self.service_s = known_s + _NEWEST * (latency_s - known_s)
@@ -61,19 +61,19 @@ class Limiter:
         self._limit = min(self._most, self._limit + step)
 
     def overloaded(self, now_s: float) -> None:
-        """A sign of too much load; one round of calls cuts the limit once."""
+        """Handles a sign of overload; the limit is cut once per round of calls."""
         self._cut(self._limit * _DECREASE, now_s)
 
     def restarted(self) -> None:
-        """The server is back after an outage: one call, then quickly more."""
+        """Resets the limit after an outage: one call, then a fast increase."""
         self._limit, self._threshold = 1.0, self._most
 
     def told(self, load: ServerLoad, now_s: float, in_flight: int) -> None:
-        """What the server reports. `in_flight`: our calls there.
+        """Applies the server's load report. `in_flight`: our calls there.
 
-        Its queue, seen twice in a row, is taken back to where priorities are known: a limit that is in use shrinks to its
-        share of what runs, as that of every other worker does. While anything waits there, or its cache is full, it does
-        not grow.
+        A queue reported twice in a row is moved back to our side, where priorities are known: a limit in use shrinks to its
+        share of the running calls, as every other worker's does. While anything waits there, or its cache is full, the limit
+        does not grow.
         """
         full = load.kv_cache_usage is not None and load.kv_cache_usage >= _FULL_CACHE
         if load.waiting > 0 or full:

@@ -1,7 +1,7 @@
-"""Chooses the server of a call: healthy, with little load, if possible one that has the prompt in its cache.
+"""Chooses the server for a call: healthy, lightly loaded and, if possible, with the prompt in its cache.
 
-Equal prompts go to the same server, because it holds their prefix in its cache: by rendezvous hashing (Thaler &
-Ravishankar 1998), so that all workers agree and a server that leaves moves only its own prompts.
+Equal prompts go to the same server, because its cache holds their prefix. Rendezvous hashing (Thaler & Ravishankar 1998) makes
+all workers agree, and a server that goes away moves only its own prompts.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ import msgspec
 from workers.core.resilience.circuit_breaker import Breaker, BreakerRule
 from workers.core.resilience.concurrency_limit import Limiter
 
-#: Loads that differ by no more than this share of a limit count as equal; the cache then decides.
+#: Loads that differ by at most this share of a limit count as equal; the cache then decides.
 EQUAL_LOAD = 0.25
 
 
 class Capacity(msgspec.Struct, frozen=True):
-    """What the available servers do: calls a second, and seconds a call."""
+    """The capacity of the available servers: calls per second, and seconds per call."""
 
     calls_per_s: float
     service_s: float
 
 
 class EndpointState:
-    """What is known of one server. `key` is the same for all workers (its URL)."""
+    """The state of one server. `key` is the same for all workers (its URL)."""
 
     def __init__(self, key: str, most: int, rule: BreakerRule | None = None) -> None:
         self.key = key
@@ -40,17 +40,17 @@ class EndpointState:
         return self.in_flight / self.limiter.limit
 
     def free(self, now_s: float) -> bool:
-        """Returns whether it can take a call now; a probe may go although older calls still hang."""
+        """Returns whether it can take a call now; a probe may start while older calls still hang."""
         if self.breaker.wait_s(now_s) > 0:
             return False
         return self.breaker.state != "closed" or self.in_flight < self.limiter.limit
 
 
 def choose(states: Sequence[EndpointState], affinity: str, now_s: float) -> EndpointState | None:
-    """Who takes the next call; None = nobody can now.
+    """Returns the server for the next call; None = none is available now.
 
-    One whose probe is due goes first: it gets one call, and we learn whether it is back. Among equals one whose last call
-    failed comes last, so that the next try of that text meets another server.
+    A server whose probe is due comes first: it gets one call, which shows whether it has recovered. Among equals, a server
+    whose last call failed comes last, so that the next try of that text goes to another.
     """
     free = [state for state in states if state.free(now_s)]
     if not free:
@@ -66,7 +66,7 @@ def choose(states: Sequence[EndpointState], affinity: str, now_s: float) -> Endp
 
 
 def weight(affinity: str, key: str) -> bytes:
-    """The rendezvous weight: the server with the highest is preferred.
+    """Returns the rendezvous weight: the server with the highest is preferred.
 
     >>> weight("cart/en", "http://a") == weight("cart/en", "http://a") != weight("cart/de", "http://a")
     True
@@ -75,12 +75,12 @@ def weight(affinity: str, key: str) -> bytes:
 
 
 def wait_s(states: Sequence[EndpointState], now_s: float) -> float:
-    """Until the first server may be called again [s]; 0 = one may now, if it has room."""
+    """Returns the time until the first server may be called again [s]; 0 = one may now, if it has a free slot."""
     return min(state.breaker.wait_s(now_s) for state in states)
 
 
 def capacity(states: Sequence[EndpointState], now_s: float) -> Capacity | None:
-    """Of the servers that work, as far as it is known; None = nothing is known yet."""
+    """Returns the known capacity of the working servers; None = nothing is known yet."""
     known = [
         (state.limiter.limit, state.limiter.service_s)
         for state in states

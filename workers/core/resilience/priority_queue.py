@@ -1,6 +1,6 @@
 """Priority queue for LLM calls; requests that cannot be served in time are shed.
 
-Too many requests cost richness, not delivery: the least important get their template at once, the others their turn.
+Overload costs personalisation, not delivery: the least important requests get their template at once, the others wait.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ import msgspec
 
 from workers.core.resilience.load_balancer import Capacity
 
-#: Of a text that nobody hears: the first to go. Others have 0 to 9, 9 is the most important.
+#: Priority of a text that is never sent: shed first. Others have 0 to 9; 9 is the most important.
 GHOST = -1
 HIGHEST = 9
-#: So many requests may wait for each call that may be in flight.
+#: This many requests may wait per call that may be in flight.
 ROOM_PER_SLOT = 16
 
-#: Why a request is given up: its turn would come too late, the room is full, its patience ended while it waited.
+#: Why a request is shed: its turn would come too late, the queue is full, or its patience ended while it waited.
 ShedReason = Literal["late", "full", "waited"]
 
 
 class QueuedCall(msgspec.Struct, eq=False, kw_only=True):
-    """One waiting request. `begins_by_s`: when its call must have begun; `ends_by_s`: when it must have ended [s]."""
+    """One waiting request. `begins_by_s`: latest start of its call; `ends_by_s`: latest end [s]."""
 
     priority: int
     begins_by_s: float
@@ -32,12 +32,12 @@ class QueuedCall(msgspec.Struct, eq=False, kw_only=True):
 
     @property
     def rank(self) -> tuple[int, float, int]:
-        """The most important first; among equals the one whose end is nearest."""
+        """Orders by priority, most important first; among equals, the earliest end first."""
         return -self.priority, self.ends_by_s, self.number
 
 
 def patience_s(priority: int, left_s: float) -> float:
-    """How much of its remaining time a request may spend waiting: all of it (9), none of it (a ghost).
+    """Returns how long a request may wait, from all of its remaining time (priority 9) to none of it (a ghost).
 
     >>> patience_s(9, 20.0), patience_s(4, 20.0), patience_s(GHOST, 20.0)
     (20.0, 10.0, 0.0)
@@ -46,7 +46,7 @@ def patience_s(priority: int, left_s: float) -> float:
 
 
 class CallQueue:
-    """All that wait, in order. `room` None: nobody is shed, all wait until their end (a replay, whose time stands still)."""
+    """The waiting requests, in order. `room` None: none is shed, all wait until their end (a replay, where time stands still)."""
 
     def __init__(self, room: int | None) -> None:
         self._room = room
@@ -57,7 +57,7 @@ class CallQueue:
         return len(self._places)
 
     def join(self, priority: int, now_s: float, left_s: float) -> QueuedCall:
-        """A place in the line for a request that has `left_s` for all: waiting and the call."""
+        """Adds a request that has `left_s` for both waiting and the call; returns its place in the queue."""
         self._joined += 1
         patience = left_s if self._room is None else patience_s(priority, left_s)
         place = QueuedCall(
@@ -70,19 +70,19 @@ class CallQueue:
         return place
 
     def leave(self, place: QueuedCall) -> None:
-        """Served, shed or gone. May be called twice."""
+        """Removes a request that was served, shed or cancelled. May be called twice."""
         if place in self._places:
             self._places.remove(place)
 
     def first(self) -> QueuedCall | None:
-        """Whose turn it is."""
+        """Returns the request whose turn is next; None = the queue is empty."""
         return self._places[0] if self._places else None
 
     def shed(self, now_s: float, capacity: Capacity | None) -> list[tuple[QueuedCall, ShedReason]]:
-        """Takes out whoever cannot be served in time: position times recent service time, against its patience and its end.
+        """Removes requests that cannot be served in time: position times recent service time, against their patience and end.
 
-        With `capacity` None nothing is known of the servers yet: then only what lies beyond the room goes, the least
-        important and latest first. Those who go make the others' turn come earlier.
+        With `capacity` None nothing is known about the servers yet; then only requests beyond the room are removed, the least
+        important and latest first. Each removal moves up the requests behind it.
         """
         if self._room is None:
             return []

@@ -1,1 +1,1 @@
-"""Records in, records out: effects, decoding, dead letters, published IDs."""
+"""Stream processing types: records in and out, effects, decoding, dead letters, published IDs."""

@@ -1,5 +1,7 @@
-"""Limits the dead letters of a lane. Past the limit its worker stops: something is wrong with all of its input, or with us, and
-a topic full of dead letters would be no better than a worker that says so.
+"""Limits the dead letters of a lane.
+
+Past the limit its worker stops: either all of its input or our code is broken, and a worker that stops and says so is better
+than a topic full of dead letters.
 """
 
 from __future__ import annotations
@@ -8,15 +10,15 @@ from collections import deque
 
 import msgspec
 
-#: The newest records that are looked at.
+#: The shares refer to this many of the newest records.
 WINDOW = 1_000
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """What is tolerated. Shares are of the newest WINDOW records of a lane.
+    """The tolerated failures. Shares are of the newest WINDOW records of a lane.
 
-    `raised`: records that make our code raise; 1 = any number of them. `raised_in_a_row`: so many one behind another; 0 = any
-    number. `dead_letters`: all records that became dead letters, what is no event included; 1 = any number of them.
+    `raised`: records that make our code raise; 1 = any number. `raised_in_a_row`: consecutive ones; 0 = any number.
+    `dead_letters`: all records that became dead letters, including invalid events; 1 = any number.
     """
 
     raised: float = 0.5
@@ -25,7 +27,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Tolerance:
-    """Counts a lane's records as they are applied. Nothing is said of shares before WINDOW records were seen.
+    """Counts a lane's records as they are applied. Shares are not evaluated before WINDOW records.
 
     >>> tolerance = Tolerance(Limits(raised_in_a_row=2))
     >>> [tolerance.may_raise(), tolerance.raised(), tolerance.may_raise(), tolerance.raised(), tolerance.may_raise()]
@@ -38,24 +40,24 @@ class Tolerance:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._in_a_row = 0
-        self._parts: deque[tuple[int, int, int]] = deque()  # records, of them raised, of them dead letters
+        self._parts: deque[tuple[int, int, int]] = deque()  # (records, of them raised, of them dead letters)
         self._records = self._raised = self._dead = 0
 
     def copy(self) -> Tolerance:
-        """The same counts, to be gone on with for a try."""
+        """Returns a copy of the counts for a trial run."""
         other = Tolerance(self._limits)
         other._in_a_row, other._parts = self._in_a_row, self._parts.copy()
         other._records, other._raised, other._dead = self._records, self._raised, self._dead
         return other
 
     def took(self, records: int, dead_letters: int = 0) -> None:
-        """So many records were applied without raising, some of them as dead letters."""
+        """Counts records that were applied without raising, some of them as dead letters."""
         if records:
             self._in_a_row = 0
             self._add(records, 0, min(dead_letters, records))
 
     def raised(self) -> None:
-        """One record made our code raise, and is a dead letter."""
+        """Counts one record that made our code raise and became a dead letter."""
         self._in_a_row += 1
         self._add(1, 1, 1)
 

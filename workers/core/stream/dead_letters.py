@@ -1,4 +1,4 @@
-"""Builds dead letters: records that could not be used, with reason and origin, so that they can be inspected and replayed."""
+"""Builds dead letters: unusable records with reason and origin, so that they can be inspected and replayed."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from workers.core.stream.records import Output, Record
 
 TOPIC = "dead.letters"
 MAX_VALUE_BYTES = 64 * 1024
-#: Keys and headers of sane producers are far smaller; a dead letter must always fit into a record.
+#: Reasonable keys and headers are far smaller; a dead letter must always fit into a record.
 MAX_KEY_BYTES = 4 * 1024
 MAX_HEADER_BYTES = 16 * 1024
 _MAX_DETAIL = 500
 
 
 def dead_letter(record: Record, stage: str, error: InvalidEvent, now: datetime, *, complete: bool = True) -> Output:
-    """The dead letter of one record; its key is the source's. `complete` False: not the whole input.
+    """Returns the dead letter of one record, with the source's key. `complete` False: it lacks part of the input.
 
-    A value of more than 64 KB is cut and `detail` says so; topic, partition and offset still lead to the whole of it.
+    A value of more than 64 KB is cut and `detail` says so; topic, partition and offset still identify the full record.
     """
     notes: list[str] = []
     headers = _headers(record, notes)
@@ -53,7 +53,7 @@ def _cut(name: str, content: bytes | None, limit: int, notes: list[str]) -> byte
 def _headers(record: Record, notes: list[str]) -> dict[str, bytes]:
     size, kept = 0, dict[str, bytes]()
     for name, given in record.headers:
-        value = given or b""  # Kafka allows null; this must not raise, whoever made the record
+        value = given or b""  # Kafka allows null; this must not raise, whatever the producer
         size += len(name.encode("utf-8", "replace")) + len(value)
         if size > MAX_HEADER_BYTES:
             notes.append("headers left out")

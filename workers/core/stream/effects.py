@@ -9,7 +9,7 @@ import msgspec
 
 from workers.core.stream.records import Output, Record
 
-#: (metric name, label values in the order of the catalogue)
+#: (metric name, label values in the order of the catalogue).
 Tally = Counter[tuple[str, ...]]
 
 
@@ -17,10 +17,10 @@ class Effects(msgspec.Struct, kw_only=True):
     """The result of one batch.
 
     `puts` change the state (None = delete) and go to the changelog; `index_puts` and `index_deletes` change only the local
-    index. `deferred` are the records that were not applied and must come again, in their order: the last of their topic.
-    `clock_s` is the partition clock after the batch; `more_due` asks for the next batch at once, because timers are left.
-    `tally` is what metrics count and `timings` what they observe, (metric, seconds, label values), once the batch is committed;
-    `pending` is how many wait in the lane after it, by reason (core.personalisation.pending).
+    index. `deferred` are the records that were not applied and must be delivered again, in order: the last of their topic.
+    `clock_s` is the partition clock after the batch; `more_due` asks for the next batch at once, because timers are still due.
+    `tally` is added to metric counters and `timings`, (metric, seconds, label values), are observed once the batch is
+    committed; `pending` is the number waiting in the lane after it, by reason (core.personalisation.pending).
     """
 
     outputs: list[Output] = []
@@ -36,19 +36,19 @@ class Effects(msgspec.Struct, kw_only=True):
 
     @property
     def empty(self) -> bool:
-        """Nothing to commit beyond offsets."""
+        """True if there is nothing to commit besides offsets."""
         return not (self.outputs or self.puts or self.index_puts or self.index_deletes)
 
 
 class Processor(Protocol):
-    """The pure part of a lane. One instance a lane; it may cache what it has read, because a batch whose commit fails
-    takes the lane down with it.
+    """The pure part of a lane. There is one instance per lane; it may cache what it has read, because a failed commit also
+    discards the lane.
     """
 
     def apply(self, records: list[Record], wall_s: float, *, caught_up: bool) -> Effects:
-        """Applies records in order, then lets the clock run and fires due timers.
+        """Applies records in order, then advances the clock and fires due timers.
 
-        `wall_s` is the wall clock; `caught_up` says that no backlog waits behind these records. With no records it is a
-        tick. Never raises for bad input: that becomes a dead letter.
+        `wall_s` is the wall clock; `caught_up` means that no backlog follows these records. A call without records is a tick.
+        Never raises for bad input: it becomes a dead letter.
         """
         ...

@@ -1,7 +1,7 @@
 """IDs a lane has already published, read back from the ledger after its state is lost.
 
-What the lane decides a second time has the same ids (it remembers most of what it decided:
-core.personalisation.ledger_recovery). What is known by its id is not published again.
+Decisions that a lane makes a second time get the same IDs (it remembers most of them: core.personalisation.ledger_recovery).
+Outputs with a known ID are not published again.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from workers.core.stream.records import Output
 
 DECISIONS, REQUESTS, REVIEWS, OUTCOMES = "message.decisions", "message.requests", "message.reviews", "message.outcomes"
 MESSAGES = "messages."
-#: The topics from which all is known; each holds every id once.
+#: The topics that provide all published IDs; each contains every ID once.
 LEDGER = (DECISIONS, REVIEWS, OUTCOMES)
 
 
@@ -28,7 +28,7 @@ _ids = msgspec.json.Decoder(_Ids).decode
 
 
 class PublishedIds:
-    """The ids of one lane's ledger, 64 bits of each."""
+    """The IDs in one lane's ledger, stored as 64-bit hashes."""
 
     def __init__(self) -> None:
         self._known: dict[str, set[int]] = {topic: set() for topic in LEDGER}
@@ -37,7 +37,7 @@ class PublishedIds:
         return sum(map(len, self._known.values()))
 
     def learn(self, topic: str, value: bytes | None) -> None:
-        """One committed record of a topic of LEDGER. What cannot be read names nothing."""
+        """Adds the ID of one committed record of a LEDGER topic. An unreadable record has none."""
         try:
             ids = _ids(value or b"{}")
         except (msgspec.DecodeError, UnicodeDecodeError):
@@ -46,9 +46,9 @@ class PublishedIds:
             self._known[topic].add(event_hash(name))
 
     def news(self, outputs: Iterable[Output]) -> list[Output]:
-        """The outputs without those that the world has.
+        """Returns the outputs that are not yet published.
 
-        A request stands for its decision, a message for its outcome: each pair was written by one transaction.
+        A request is checked by its decision, a message by its outcome: each pair was written in one transaction.
         """
         return [output for output in outputs if not self._has(output)]
 

@@ -1,4 +1,4 @@
-"""Records in and out, and the state store, as the core sees them. Adapters implement the Protocols; the core imports none."""
+"""Input and output records, and the state store, as the core sees them. Adapters implement the Protocols."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     headers: tuple[tuple[str, bytes], ...] = ()
 
 
-#: Producers of others may write any number for a time: before 1970, or microseconds for milliseconds [s since the epoch].
+#: Foreign producers may write any number as a time: before 1970, or microseconds for milliseconds [s since the epoch].
 _LATEST_S = 4_102_444_800.0  # 2100
 
 
 def append_time_s(timestamp_ms: int) -> float:
-    """A record's timestamp as seconds since the epoch, within what a clock can say.
+    """Returns a record's timestamp as seconds since the epoch, within the valid range of a clock.
 
     >>> append_time_s(1_500), append_time_s(-1), append_time_s(10**18)
     (1.5, 0.0, 4102444800.0)
@@ -34,7 +34,7 @@ def append_time_s(timestamp_ms: int) -> float:
 
 
 class Output(msgspec.Struct, frozen=True, gc=False):
-    """One record to produce, encoded. It goes to the partition of the lane that produces it, unless `partition` is set."""
+    """One encoded record to produce. It goes to the partition of the lane that produces it, unless `partition` is set."""
 
     topic: str
     key: bytes | None
@@ -43,12 +43,12 @@ class Output(msgspec.Struct, frozen=True, gc=False):
 
 
 class StateStore(Protocol):
-    """The committed state of one lane: what the last transaction left."""
+    """The committed state of one lane, as of its last transaction."""
 
     def get(self, key: bytes) -> bytes | None:
-        """The value of a key, or None."""
+        """Returns the value of a key, or None."""
         ...
 
     def scan(self, prefix: bytes, start: bytes = b"") -> Iterator[bytes]:
-        """The index keys that begin with `prefix`, from `start` on, in byte order."""
+        """Yields the index keys that begin with `prefix`, from `start` on, in byte order."""
         ...

@@ -1,1 +1,1 @@
-"""Text as such: normalization, sanitizing, near-duplicates, SMS, length limits."""
+"""Text processing independent of marketing: normalisation, sanitising, near-duplicates, SMS, length limits."""

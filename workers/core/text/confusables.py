@@ -1,7 +1,7 @@
-"""Letters that look like others: a text as an eye reads it, for matching only, never for sending.
+"""Folds look-alike letters into the text an eye reads, for matching only, never for sending.
 
-The table is a small part of Unicode's confusables (UTS 39): what is read as a Latin letter without a second look, and the
-traditional forms of the Chinese characters that the guardrails' own patterns use.
+The table is a small part of Unicode's confusables (UTS 39): characters easily mistaken for Latin letters, and the traditional
+forms of the Chinese characters used in the guardrails' own patterns.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _PAIRS = (
     # Cyrillic, Greek, Armenian
     ("аАсСԁԀеЕёЁɡНһіІїЇјЈӏӀКкМмоОрРԛѕЅТтуУүҮѵԝхХВьЬ", "aAcCdDeEeEgHhiIiIjJlIKkMmoOpPqsSTtyYyYvwxXBbB"),
     ("αΑΒεΕΖΗηιΙκΚΜνΝοΟρΡΤτυΥχΧγωςօց", "aABeEZHniIkKMvNoOpPTtuYxXywcog"),
-    # Latin letters that are drawn smaller, dotless or struck
+    # Latin letters: small capitals, dotless or struck through
     ("ıɑɩᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢłŁøØđ", "iaiabcdefghijklmnoprstuvwyzlLoOd"),
     # dots, slashes, colons, dashes
     ("·•‧∙⋅・｡․⁄∕⧸╱∶ː꞉‐‑‒–−", "........////:::-----"),
@@ -23,7 +23,7 @@ _PAIRS = (
         "优价费时赠减满购买领券红奖疗愈诊断绝对号电话链链点维码杀诈骗选举总统党独赌毁伤险陈张刘杨赵黄吴",
     ),
 )
-#: First letters of the alphabets that have no compatibility form: circled, squared, and the letters of flags.
+#: First letters of the alphabets without a compatibility form: circled, squared, and regional indicators.
 _ALPHABETS = (0x1F150, 0x1F170, 0x1F1E6)
 _TABLE = {ord(seen): plain for odd, plains in _PAIRS for seen, plain in zip(odd, plains, strict=True)}
 _TABLE |= {first + place: chr(65 + place) for first in _ALPHABETS for place in range(26)}
@@ -32,12 +32,12 @@ _USUAL = re.compile(r"[\n\x20-\x7e\u3001-\u303f\u3400-\u9fff\uff01-\uff0f\uff1a-
 _BETWEEN_HAN = re.compile(
     r"(?<=[\u3400-\u9fff])(?:[^\w\n,，.。、!！?？:：;；…—\"“”'‘’《》（）()]+|\.+)(?=[\u3400-\u9fff])"
 )
-#: Digits and signs that stand for letters, where a name mixes both: D1SC0UNT.
+#: Digits and signs that stand for letters in a name that mixes both: D1SC0UNT.
 LEET = str.maketrans("013457$@!|", "oieastsail")
 
 
 def as_read(text: str) -> str:
-    """Look-alikes folded, marks and invisible characters off, nothing but punctuation between Chinese characters.
+    """Folds look-alikes and removes marks, invisible characters, and everything but punctuation between Chinese characters.
 
     >>> as_read("frее ѕаlе")  # with Cyrillic letters
     'free sale'

@@ -1,4 +1,5 @@
-"""Computes how long a text may be on a channel: the narrowest limit of the channel and its vendors per unit, less the suffix.
+"""Computes how long a text may be on a channel: the narrowest limit of channel and vendors per unit, less the suffix.
+
 A text is never cut to fit.
 """
 
@@ -14,7 +15,7 @@ from workers.core.playbook.channels import Channel, Maximum
 from workers.core.text import sms
 
 UNITS = {"max_chars": "characters", "max_bytes": "bytes", "max_columns": "columns", "max_segments": "segments"}
-#: UTF-8 bytes of a letter in languages of which the GSM 7-bit alphabet has none; every other language has one byte.
+#: UTF-8 bytes per letter, for languages whose letters are not in the GSM 7-bit alphabet; in all others a letter has one byte.
 _LETTER_BYTES = dict.fromkeys(("ar", "be", "bg", "el", "fa", "he", "hy", "kk", "mk", "ru", "sr", "uk", "ur"), 2)
 _LETTER_BYTES |= dict.fromkeys(("bn", "hi", "ja", "ka", "km", "ko", "lo", "mr", "my", "ne", "si", "ta", "te", "th"), 3)
 _LETTER_BYTES["zh"] = 3
@@ -23,7 +24,7 @@ _MAX_NAMED = 3
 
 
 class Bound(msgspec.Struct, frozen=True, kw_only=True):
-    """The narrowest limit of one unit, the suffix included. `vendor` "" = the channel's own."""
+    """The narrowest limit in one unit, suffix included. `vendor` "" = the channel's own."""
 
     unit: str
     most: int
@@ -31,7 +32,7 @@ class Bound(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Room(msgspec.Struct, frozen=True, kw_only=True):
-    """How many characters a writer may use at most [1 or more in a checked playbook], and which limit leaves them."""
+    """The maximum number of characters a writer may use [1 or more in a validated playbook], and the limit that sets it."""
 
     chars: int
     bound: Bound
@@ -39,7 +40,7 @@ class Room(msgspec.Struct, frozen=True, kw_only=True):
 
 @memoize_by_identity
 def bounds(channel: Channel, name: str, language: str) -> tuple[Bound, ...]:
-    """What limits one field, at most one of each unit; () = nothing does."""
+    """Returns the limits of one field, at most one per unit; () = it has none."""
     own = channel.fields.get(name, {}).get(language)
     if own is None:
         return ()
@@ -60,7 +61,7 @@ def bounds(channel: Channel, name: str, language: str) -> tuple[Bound, ...]:
 
 @memoize_by_identity
 def room(channel: Channel, name: str, language: str) -> Room | None:
-    """The characters that fit whatever they are (for a script of another width: as it is usually written); None = no limit.
+    """Returns how many characters always fit (in a script of another width: as it is usually written); None = no limit.
 
     For prompts and JSON Schemas, which can only count characters; `wrong` measures exactly.
     """
@@ -73,7 +74,7 @@ def room(channel: Channel, name: str, language: str) -> Room | None:
 
 
 def wrong(channel: Channel, name: str, language: str, text: str) -> str | None:
-    """Why a text does not fit its field, in words for a person and for a model; None = it does."""
+    """Returns why a text does not fit its field, in words for a person and a model; None = it fits."""
     limit = channel.fields.get(name, {}).get(language)
     if limit is None:
         return None
@@ -96,9 +97,9 @@ def wrong(channel: Channel, name: str, language: str, text: str) -> str | None:
 
 
 def payload_wrong(channel: Channel, language: str, parts: Mapping[str, str]) -> str | None:
-    """Why the visible parts of a message are too big for one of the vendors; None = they are not.
+    """Returns why the visible parts of a message exceed a vendor's payload limit; None = they fit.
 
-    Counted as a JSON object of those that are not empty, in UTF-8.
+    Counted as a JSON object of the non-empty parts, in UTF-8.
     """
     limits = [
         (vendor.payload_bytes, name)
@@ -113,12 +114,12 @@ def payload_wrong(channel: Channel, language: str, parts: Mapping[str, str]) -> 
 
 
 def suffixed(channel: Channel, language: str, body: str) -> str:
-    """The body as it is sent; "" stays "". The suffix follows after a space, in Chinese after nothing."""
+    """Returns the body as sent; "" stays "". The suffix follows a space, or in Chinese the body directly."""
     return body + _rest(channel, "body", language) if body else ""
 
 
 def size(unit: str, text: str) -> int:
-    """How much a text is of one unit of UNITS.
+    """Returns the size of a text in one unit of UNITS.
 
     >>> [size(unit, "OK 好") for unit in ("characters", "bytes", "columns", "segments")]
     [4, 6, 5, 1]
@@ -149,7 +150,7 @@ def _chars(unit: str, most: int, rest: str, language: str) -> int:
 
 
 def _columns(text: str) -> Iterator[int]:
-    """UAX #11: wide and fullwidth characters take two columns, marks that join another none."""
+    """Yields columns by UAX #11: wide and fullwidth characters take two, combining marks none."""
     for character in text:
         if unicodedata.category(character) in ("Mn", "Me", "Cf"):
             yield 0
@@ -163,7 +164,7 @@ def _segments(text: str) -> str:
 
 
 def _because(text: str) -> str:
-    """The few characters without which a text would be GSM 7-bit: a curly quote halves what fits."""
+    """Lists the few characters that keep a text out of GSM 7-bit: one curly quote halves what fits."""
     odd = sms.outside(text)
     return f" (not in GSM 7-bit: {' '.join(odd)})" if 0 < len(odd) <= _MAX_NAMED else ""
 

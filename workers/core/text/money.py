@@ -1,4 +1,4 @@
-"""Amounts of money as they are written outside of English, made plain: 19,90 and 1.299,00 and 1 299."""
+"""Converts amounts of money in non-English notation to plain numbers: 19,90 and 1.299,00 and 1 299."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ _SIGN = "[¥$€£]"
 _CODES = ("cny", "rmb", "usd", "eur", "gbp", "jpy", "chf")
 _BEHIND = rf"\s?(?:{_SIGN}(?!\d)|(?:{'|'.join(_CODES)}|euros?|dollars?|pounds?|yuan)(?![a-z]))"
 _AHEAD = "|".join(rf"(?<={before})" for before in (_SIGN, rf"{_SIGN}\s", *(rf"{code}\s" for code in _CODES)))
-#: Thousands apart by a space, an apostrophe or a point, and a comma before the cents. 1,299 and 19.90 are plain already.
+#: Thousands separated by a space, apostrophe or point, and a comma before the cents. 1,299 and 19.90 are already plain.
 _AMOUNT = r"\d{1,3}(?:(?:[ ']\d{3}){1,4}(?:[.,]\d{1,2})?|(?:\.\d{3}){1,4}(?:,\d{1,2})?)|\d{1,9},\d{1,2}"
-#: Only beside a currency: elsewhere 1 299 may be two numbers, and 7,8 a list.
+#: Only next to a currency: elsewhere 1 299 may be two numbers, and 7,8 a list.
 _MONEY = re.compile(
     rf"(?:{_AHEAD})(?:{_AMOUNT})(?![\d.,']*\d)|(?<![\w.,'])(?<!\d[ ])(?:{_AMOUNT})(?={_BEHIND})", re.IGNORECASE
 )
@@ -18,7 +18,7 @@ _APART = re.compile(r"\d[ .,']\d")
 
 
 def plain_amounts(text: str) -> str:
-    """The text, its amounts of money written as 1299.90; what stands beside no currency, and what is plain, stays.
+    """Returns the text with amounts of money written as 1299.90; plain amounts and those without a currency stay unchanged.
 
     >>> plain_amounts("€19,90 or 1.299,00 EUR or 1 299 €"), plain_amounts("sizes 7,8 and 1,299.00 USD")
     ('€19.90 or 1299.00 EUR or 1299 €', 'sizes 7,8 and 1,299.00 USD')

@@ -1,8 +1,8 @@
 """Estimates how similar two texts are from hashes that fit into a profile: bottom-k sketches of character 5-grams.
 
-The k smallest hashes of a set are a uniform sample of it, so the share that two sketches have in common among the k
-smallest of both estimates the Jaccard similarity of the sets (Broder 1997, "On the resemblance and containment of
-documents"); with k = 32 to within about 0.09 (one standard error). No text can be read out of a sketch.
+The k smallest hashes of a set are a uniform sample of it, so the share that two sketches have in common among the k smallest of
+both estimates the Jaccard similarity of the sets (Broder 1997, "On the resemblance and containment of documents"); for k = 32
+the standard error is about 0.09. The text cannot be recovered from a sketch.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _GRAM = 5
 
 
 def sketch(text: str) -> list[int]:
-    """At most 32 hashes of 32 bits, ascending; case, punctuation and spaces do not count. [] = an empty text.
+    """Returns at most 32 hashes of 32 bits, ascending; case, punctuation and spaces are ignored. [] = an empty text.
 
     >>> sketch("Still in your cart!") == sketch("still, in your CART")
     True
@@ -29,7 +29,7 @@ def sketch(text: str) -> list[int]:
 
 
 def similarity(one: list[int], other: list[int]) -> float:
-    """The estimated share of 5-grams that two texts have in common, 0 to 1; exact for texts of at most 32 of them.
+    """Returns the estimated share of common 5-grams, 0 to 1; exact for texts of at most 32 of them.
 
     >>> similarity(sketch("Your Smart Band is waiting"), sketch("Your Smart Band is waiting."))
     1.0
@@ -39,6 +39,6 @@ def similarity(one: list[int], other: list[int]) -> float:
 
 
 def closest(text: str, sketches: Iterable[list[int]]) -> float:
-    """The similarity of a text to the one of `sketches` that is most like it; 0 = there are none."""
+    """Returns the similarity of a text to the most similar of `sketches`; 0 = there are none."""
     own = sketch(text)
     return max((similarity(own, other) for other in sketches), default=0.0)

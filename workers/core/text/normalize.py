@@ -7,13 +7,14 @@ import unicodedata
 
 from workers.core.text.money import plain_amounts
 
-#: Apostrophes and hyphens that keyboards, languages and models write for ' and -.
+#: Variants of ' and - written by keyboards, languages and models.
 _WRITTEN_OTHERWISE = str.maketrans(dict.fromkeys("’ʼ‛ʹ", "'") | dict.fromkeys("‐‑", "-"))
 _BETWEEN_HAN = re.compile(r"(?<=[\u3400-\u9fff])\s+(?=[\u3400-\u9fff])")
 
 
 def normalised(text: str) -> str:
-    """NFKC, no spaces between Chinese characters (最 佳 hides nothing), one kind of apostrophe and hyphen, and plain amounts.
+    """Applies NFKC, drops spaces between Chinese characters (最 佳 hides nothing), unifies apostrophes and hyphens, and makes
+    amounts plain.
 
     >>> normalised("最 佳 ＦＲＥＥ"), normalised("it\u02bcs a 7\u2011day band"), normalised("1\u202f299,90\u00a0€")
     ('最佳 FREE', "it's a 7-day band", '1299.90 €')

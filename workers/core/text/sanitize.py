@@ -1,11 +1,11 @@
-"""Words from outside as data: one short line without anything that is invisible, markup, or a letter in disguise."""
+"""Sanitises external text: one short line without invisible characters, markup or disguised letters."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 
-#: Blank or unseen, whatever Unicode calls them: fillers, variation selectors, joiners of marks.
+#: Blank or invisible characters, whatever their Unicode category: fillers, variation selectors, joiners of marks.
 UNSEEN = frozenset(
     "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0"
     + "".join(map(chr, (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))))
@@ -13,14 +13,14 @@ UNSEEN = frozenset(
 _INVISIBLE = ("Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp", "Me")
 _NOT_IN_NAMES = re.compile(r"[{}<>\[\]|`*_#~\\^=\"“”$%@‹›«»⟨⟩〈〉⟪⟫≪≫⋘⋙]")
 _MARK = r"[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]"
-#: What does not compose with its letter: one such mark writes some languages, a second none.
+#: Combining marks that do not compose with their letter: some languages need one of them, none needs a second.
 _FLOOD = re.compile(rf"({_MARK}){_MARK}+")
-#: How much of a text is looked at [characters for each that is kept]; the rest is what nobody would see.
+#: Input that is processed [characters per kept one]; no one would see the rest.
 LOOKED_AT = 20
 
 
 def visible(text: str) -> str:
-    """What of a text can be seen, in plain letters: ｆｕｌｌ, 𝐛𝐨𝐥𝐝 and ⓒⓘⓡⓒⓛⓔⓓ are written like any other.
+    """Returns the visible part of a text in plain letters: ｆｕｌｌ, 𝐛𝐨𝐥𝐝 and ⓒⓘⓡⓒⓛⓔⓓ become ordinary ones.
 
     >>> visible("ｆｒ𝐞ⓔ\\u200b now\\n")
     'free now '
@@ -31,7 +31,7 @@ def visible(text: str) -> str:
 
 
 def clean(text: str, max_chars: int) -> str:
-    """One line without control, invisible or markup characters, at most `max_chars` (whole words where it has any).
+    """Returns one line without control, invisible or markup characters, at most `max_chars` (cut at a word if possible).
 
     >>> clean("Sma\\u202ert {{ x }} <b>Band</b>\\n", 60)
     'Smart x b Band /b'

@@ -8,12 +8,12 @@ from schemas.messages import MessageText
 from workers.core.text.normalize import normalised
 
 _GRAM = 5
-#: From this share of common 5-grams on, two texts are taken for one.
+#: At this share of common 5-grams, two texts count as the same.
 NEAR = 0.8
 
 
 def similarity(one: MessageText, other: MessageText) -> float:
-    """0 (nothing in common) to 1 (the same letters and digits in all fields); case, spaces and punctuation do not count.
+    """Returns 0 (nothing in common) to 1 (equal letters and digits in all fields); case, spaces and punctuation are ignored.
 
     >>> similarity(MessageText(body="Still in your cart!"), MessageText(body="still in your cart"))
     1.0
@@ -23,7 +23,7 @@ def similarity(one: MessageText, other: MessageText) -> float:
 
 
 def is_near(one: MessageText, other: MessageText) -> bool:
-    """Returns whether a reader would call them the same text."""
+    """Returns whether a reader would consider them the same text."""
     return similarity(one, other) >= NEAR
 
 

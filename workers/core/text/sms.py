@@ -1,9 +1,8 @@
 r"""Counts the segments of an SMS: encodings of 3GPP TS 23.038, concatenation of 3GPP TS 23.040.
 
-A text of the GSM 7-bit alphabet has 160 septets in one segment, 153 in each of several; a character of its extension table
-takes two. Any other character makes the whole text UCS-2: 70 or 67 UTF-16 code units, of which an emoji takes two. What
-takes two never stands half in one segment and half in the next. National language tables are not used: not every phone
-and gateway knows them.
+A text in the GSM 7-bit alphabet has 160 septets in one segment, 153 in each of several; a character of its extension table
+takes two. Any other character makes the whole text UCS-2: 70 or 67 UTF-16 code units, of which an emoji takes two. A character
+of two units is never split between segments. National language tables are not used: not every phone and gateway supports them.
 
 >>> measure("Your cart is saved.")
 Size(encoding='GSM 7-bit', units=19, segments=1)
@@ -26,14 +25,14 @@ BASIC = frozenset(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
     "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
 )
-#: TS 23.038, 6.2.1.1: the extension table, each an escape and a septet.
+#: TS 23.038, 6.2.1.1: the extension table; each character is an escape and a septet.
 EXTENSION = frozenset("\f^{}\\[~]|€")
 _SINGLE: dict[Encoding, int] = {"GSM 7-bit": 160, "UCS-2": 70}
 _CONCATENATED: dict[Encoding, int] = {"GSM 7-bit": 153, "UCS-2": 67}
 
 
 class Size(msgspec.Struct, frozen=True):
-    """`units` are septets or UTF-16 code units. The empty text has no segment."""
+    """`units` are septets or UTF-16 code units. The empty text has no segments."""
 
     encoding: Encoding
     units: int
@@ -41,7 +40,7 @@ class Size(msgspec.Struct, frozen=True):
 
 
 def measure(text: str) -> Size:
-    """The size of a text as it goes over the air."""
+    """Returns the size of a text as transmitted."""
     encoding: Encoding = "UCS-2" if outside(text) else "GSM 7-bit"
     taken = units(text, encoding)
     if taken <= _SINGLE[encoding]:
@@ -56,7 +55,7 @@ def measure(text: str) -> Size:
 
 
 def units(text: str, encoding: Encoding) -> int:
-    """How many septets or UTF-16 code units a text has.
+    """Returns the number of septets or UTF-16 code units of a text.
 
     >>> units("€", "GSM 7-bit"), units("€", "UCS-2")
     (2, 1)
@@ -65,7 +64,7 @@ def units(text: str, encoding: Encoding) -> int:
 
 
 def outside(text: str) -> list[str]:
-    """The characters that the GSM 7-bit alphabet does not have, each once: they make a text UCS-2.
+    """Returns the characters outside the GSM 7-bit alphabet, each once: they make a text UCS-2.
 
     >>> outside("Don’t wait… don’t")
     ['’', '…']
@@ -74,7 +73,7 @@ def outside(text: str) -> list[str]:
 
 
 def capacity(segments: int, encoding: Encoding) -> int:
-    """How many units fit.
+    """Returns how many units fit.
 
     >>> capacity(1, "UCS-2"), capacity(2, "GSM 7-bit")
     (70, 306)

@@ -1,7 +1,7 @@
-"""Jinja with an end: a template can reach no private attribute, change nothing, and neither run for long nor grow large.
+"""Renders Jinja templates with limits: no private attributes, no mutation, bounded run time and size.
 
-What a rendering may cost is counted (items of loops, calls, filters), what it makes is measured at each operator, filter,
-call and block. Whoever writes a prompt is trusted with words, not with the process that renders it.
+The cost of a rendering is counted (loop items, calls, filters), and values are measured at each operator, filter, call and
+block. Prompt authors are trusted with words, not with the process that renders them.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from jinja2 import nodes
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-#: Of one rendering: items of loops, calls and filters [count], and the text [characters].
+#: Limits of one rendering: loop items, calls and filters [count], and the text [characters].
 MAX_STEPS, MAX_CHARS = 10_000, 50_000
-#: Of any value on the way: characters or items; and any number that says how many.
+#: Limits of any intermediate value [characters or items], and of any number that gives a count.
 MAX_SIZE, MAX_COUNT = 20_000, 1_000
 _MAX_EXPONENT = 64
 _BOUNDED, _COUNTED = "_bounded", "_counted"
-#: A width in a format string, `%1000d` or `{:1000}`: what it makes is larger than it looks.
+#: A width in a format string, `%1000d` or `{:1000}`: the result is larger than the string suggests.
 _WIDE = re.compile(r"\d{4}|%[^%a-zA-Z]{0,9}\*")
 _FAILS = (ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError, TypeError, ValueError)
 _spent: ContextVar[list[int] | None] = ContextVar("spent", default=None)
 
 
 class RenderError(jinja2.TemplateRuntimeError):
-    """Why a template could not be rendered; `lineno` is the line of its source, counted from 1."""
+    """The reason a template could not be rendered; `lineno` is the line of its source, counted from 1."""
 
     def __init__(self, message: str, lineno: int) -> None:
         super().__init__(message)
@@ -39,10 +39,10 @@ class RenderError(jinja2.TemplateRuntimeError):
 
 
 class BoundedTemplate(jinja2.Template):
-    """A template whose rendering ends."""
+    """A template whose rendering always terminates."""
 
     def render(self, *args: Any, **kwargs: Any) -> str:
-        """The text. Raises RenderError (or another jinja2.TemplateError), whatever the source does."""
+        """Returns the text. Raises RenderError (or another jinja2.TemplateError), whatever the source does."""
         before = _spent.set([0])
         parts, size = list[str](), 0
         try:
@@ -59,7 +59,7 @@ class BoundedTemplate(jinja2.Template):
 
 
 class BoundedEnvironment(ImmutableSandboxedEnvironment):
-    """The sandbox of Jinja with limits. A source that cannot be compiled raises TemplateSyntaxError, whatever is wrong."""
+    """Jinja's sandbox with limits. A source that cannot be compiled always raises TemplateSyntaxError."""
 
     template_class = BoundedTemplate
     intercepted_binops = frozenset(("+", "*", "**", "%"))
@@ -74,7 +74,7 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
         self.filters[_COUNTED] = _counted
 
     def add(self, name: str, function: Callable[..., object]) -> None:
-        """Makes a function a filter, with limits for what it is given and what it makes."""
+        """Registers a function as a filter, with limits on its arguments and its result."""
 
         @wraps(function)
         def limited(*args: Any, **kwargs: Any) -> object:
@@ -87,7 +87,7 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
         self.filters[name] = limited
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
-        """Raises TemplateRuntimeError before a product or power grows large, and after a sum or format has."""
+        """Raises TemplateRuntimeError before a product or power grows too large, and after a sum or format has."""
         if operator == "*":
             for one, other in ((left, right), (right, left)):
                 if isinstance(one, Sized) and isinstance(other, int) and len(one) * other > MAX_SIZE:
@@ -99,7 +99,7 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
         return _measured(super().call_binop(context, operator, left, right))
 
     def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N805 # as Jinja has it
-        """A function, method or macro. Raises TemplateRuntimeError where its arguments or its result are too large."""
+        """Calls a function, method or macro. Raises TemplateRuntimeError if its arguments or its result are too large."""
         _spend(1)
         _check_counts(args, kwargs)
         if getattr(__obj, "__name__", "") in ("format", "format_map"):
@@ -113,7 +113,7 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
             raise jinja2.TemplateSyntaxError("it is nested too deeply", 1, name, filename) from error
 
     def _generate(self, source: nodes.Template, *args: Any, **kwargs: Any) -> str:
-        """The code, in which every loop is counted, and every chain and block measured."""
+        """Generates the code, with every loop counted and every chain and block measured."""
         try:
             for loop in list(source.find_all(nodes.For)):
                 loop.iter = _through(_COUNTED, loop.iter)
@@ -137,7 +137,7 @@ def _through(name: str, node: nodes.Node | None) -> nodes.Filter:
 
 
 def _measured(value: Any) -> Any:
-    """The value, if it is not too large."""
+    """Returns the value if it is not too large; raises otherwise."""
     if isinstance(value, int):
         if value.bit_length() > MAX_SIZE:
             raise _too_much("a number is too large")
@@ -147,7 +147,7 @@ def _measured(value: Any) -> Any:
 
 
 def _counted(items: Any) -> list[Any]:
-    """What a loop goes through, paid for before it begins."""
+    """Returns the items of a loop, counted against the limit before it starts."""
     spent = _spent.get() or [0]
     taken = list(islice(items, MAX_STEPS - spent[0] + 1))
     _spend(len(taken))
@@ -170,7 +170,7 @@ def _range(*args: int) -> range:
 
 
 def _check_counts(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    """How wide, how often, how many: what a function makes of a large number may be large."""
+    """Rejects large widths and counts, because a function can make large values of them."""
     for value in (*args, *kwargs.values()):
         if isinstance(value, int) and abs(value) > MAX_COUNT:
             raise _too_much(f"a number given to a filter or function is at most {MAX_COUNT}")
@@ -190,7 +190,7 @@ def _said(error: Exception) -> str:
 
 
 def _line(error: Exception) -> int:
-    """The line of the source at which it happened: Jinja writes it into the traceback."""
+    """Returns the source line of the error, which Jinja writes into the traceback."""
     lines = list(_template_lines(error))
     return lines[-1] if lines else 1
 

@@ -1,1 +1,1 @@
-"""The guardrails, one a file."""
+"""The guardrails, one per file."""

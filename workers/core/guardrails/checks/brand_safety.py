@@ -1,12 +1,14 @@
-"""Brand safety: what no shop says of anything, whatever a name or a review says. Neutral and short: a playbook's
-`banned_words` are the place for a brand's own taboos."""
+"""Rejects words that no shop should use, even if a product name or review contains them.
+
+Neutral and short: a brand's own taboos belong in the playbook's `banned_words`.
+"""
 
 from __future__ import annotations
 
 from workers.core.guardrails.grounding.subject import Subject
 from workers.core.guardrails.matching.pattern_table import PatternTable
 
-#: Kind → (whole words of Latin script, Chinese words).
+#: Kind → (whole words in Latin script, Chinese words).
 UNSAFE = {
     "violence": (
         (
@@ -63,7 +65,7 @@ _SCREEN = PatternTable({kind: rf"\b(?:{latin})\b|{han}" for kind, (latin, han) i
 
 
 def brand_safety(subject: Subject) -> str | None:
-    """Violence, sex, insults, politics, self-harm, crime, disparagement, danger and threats that the facts do not state."""
+    """Rejects violence, sex, insults, politics, self-harm, crime, disparagement, danger and threats not stated in the facts."""
     for reading in subject.readings:
         if (found := unsafe(reading)) and found[1] not in subject.facts:
             return f'"{found[1]}" ({found[0]}) is nothing a shop says'
@@ -71,7 +73,7 @@ def brand_safety(subject: Subject) -> str | None:
 
 
 def unsafe(text: str) -> tuple[str, str] | None:
-    """(kind, the words found) in a normalised, case-folded text.
+    """Returns (kind, the matched words) for a normalised, case-folded text; None = it is safe.
 
     >>> unsafe("we are a scam")
     ('disparagement', 'scam')

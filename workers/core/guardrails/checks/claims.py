@@ -1,4 +1,4 @@
-"""Claim grounding: features, measurements, services, popularity and effects that the facts do not state."""
+"""Rejects claims the facts do not state: features, measurements, services, popularity and effects."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SPORTS_HAN = "足球|篮球|网球|羽毛球|乒乓球|排球|高尔夫|滑雪|
 
 CLAIMS = Concepts(
     {
-        # What the products of a catalogue may have: mentioned only where this product has it.
+        # Features that some products have: allowed only if this product's facts state them.
         "heart rate": r"heart[- ]?rate|heartbeat|心率|心跳",
         "sleep tracking": r"sleep[- ](?:track|monitor|quality|data|pattern|stage|analy|insight)"
         r"|track\w* your sleep|睡眠",
@@ -26,7 +26,7 @@ CLAIMS = Concepts(
         "Bluetooth": r"bluetooth|蓝牙",
         "battery": r"batter(?:y|ies)|\bmah\b|续航|电池|电量",
         "standby": r"\bstand-?by\b|待机",
-        # Features that nobody stated.
+        # Features that no facts state.
         "water resistance": r"water[- ]?(?:proof|resist|repell)\w*|sweat[- ]?(?:proof|resist)\w*|\bipx?\d|防水"
         "|防汗|防尘|防泼",
         "weather": r"\b(?:keeps?|holds?) (?:the )?(?:sweat|rain|water|dust) (?:off|out|away)\b|\b(?:in|under"
@@ -87,7 +87,7 @@ CLAIMS = Concepts(
         r"|\b(?:order|buy|pay)\w*\b[^.!?]{0,60}\b(?:today|tonight|tomorrow)\b"
         r"|[当次隔](?:日|天)达|(?:今天|今日|明天|明日|后天|当天|次日|隔天|周[一二三四五六日末])[^,。!?]{0,3}(?:(?:就"
         r"|能|即|便)(?:到(?!了|来|期|处)|送)|送到|到手|到货|收到|拿到|发货|寄)|发货|送达|配送|快递|物流",
-        # What others say or do.
+        # Ratings, reviews and popularity.
         "rating": r"\bout of (?:5|five|10|ten)\b|\b\d(?:\.\d)?/(?:5|10)\b|满分|[评打]分|\d分",
         "popularity": r"ask\w* for (?:it |them )?by name|best[- ]?sell\w*|top[- ]rated|award|\d[- ]star"
         r"|customers? (?:love|rave|say)"
@@ -143,7 +143,7 @@ CLAIMS = Concepts(
 
 
 def claims(subject: Subject) -> str | None:
-    """A feature, service, opinion or effect that the product's facts do not state."""
+    """Rejects a feature, service, opinion or effect that the product's facts do not state."""
     for table in (CLAIMS, OVERSTATED):
         if found := table.ungrounded(subject.text, subject.grounds):
             return f'"{found[1]}" ({found[0]}) is not in the product facts'

@@ -1,4 +1,4 @@
-"""Links, addresses, telephone numbers and codes: the link of a message never comes from a model."""
+"""Rejects links, addresses, telephone numbers and codes: a message's link never comes from a model."""
 
 from __future__ import annotations
 
@@ -8,21 +8,23 @@ from functools import lru_cache
 from workers.core.guardrails.grounding.subject import Subject
 from workers.core.guardrails.matching.pattern_table import PatternTable
 
-#: Top-level domains that are no words of copy may stand apart from their dot: `evil . com`; words only where no sentence begins.
+#: Top-level domains that are not ordinary words match even apart from their dot (`evil . com`); those that are match only where
+#: no sentence begins.
 _APART = r"(?:com|net|org|cn|io|xyz|ru|biz|vip|cc)"
 _WORDS = r"(?-i:in|to|so|us|work|win|fun|web|page|pro|name|group|space|world|zone|click|loan|club|test)"
 _TLD = (
     rf"(?:{_APART}|{_WORDS}|co|shop|store|info|app|dev|top|site|online|live|link|me|de|uk|fr|eu|jp|kr|hk|tw|tk|tv|ws|gg|ly|ai"
     r"|pw|icu|cloud|bid|mobi|asia|ltd|tech|website|zip|mov|example|onion|рф|中国|公司|网络|网址|网店|商城|在线|集团)"
 )
-#: The last part of a name before its top-level domain, looked at once, from where it begins: a letter or digit, no address.
+#: The last label of a domain name before its top-level domain. It starts with a letter or digit, is not part of an e-mail
+#: address, and is tried only from its beginning.
 _LABEL = r"(?<![\w-])(?:(?<!@)(?=[^\W_])|(?=[\w-]*-[^\W_]))[\w-]++"
 _DOT = r"(?:[\[({<]?\s?(?:\bdot\b|[.。])\s?[\])}>]?|点)"
 _DIGIT_WORD = r"\b(?:zero|oh|one|two|three|four|five|six|seven|eight|nine)\b"
 _CODE = "a coupon code"
 
 
-#: Looked for in the case-folded text.
+#: Matched against the case-folded text.
 _FOLDED = PatternTable(
     {
         "a link": (
@@ -56,7 +58,7 @@ _FOLDED = PatternTable(
         ),
     }
 )
-#: Looked for in the text as it is written.
+#: Matched against the text as written.
 _CASED = PatternTable(
     {
         "a link": rf"(?i:{_LABEL}\.{_TLD}(?![a-z0-9-]))",
@@ -77,7 +79,7 @@ _TOKEN = re.compile(r"[\w-]+")
 
 
 def contact(subject: Subject) -> str | None:
-    """A link, e-mail address, telephone number or code, grounded or not. Words of the product's own data are not codes."""
+    """Rejects links, e-mail addresses, telephone numbers and codes, grounded or not. The product's own words are not codes."""
     for reading in (subject.cased, *subject.readings[1:]):
         if found := reach(reading, subject.grounds):
             return f'{found[0]} ("{found[1]}") is not allowed'
@@ -85,7 +87,7 @@ def contact(subject: Subject) -> str | None:
 
 
 def reach(text: str, known: str = "") -> tuple[str, str] | None:
-    """(kind, the words found) of the first way to reach someone in a normalised text. Words of `known` are not codes."""
+    """Returns (kind, the matched words) of the first contact detail in a normalised text. Words in `known` are not codes."""
     if found := _FOLDED.first(text.casefold()):
         return found[0], found[1].group()
     for kind, match in _CASED.every(text):
@@ -94,6 +96,6 @@ def reach(text: str, known: str = "") -> tuple[str, str] | None:
     return None
 
 
-@lru_cache(maxsize=1024)  # many texts are about one product
+@lru_cache(maxsize=1024)  # many texts are about the same product
 def _words(known: str) -> frozenset[str]:
     return frozenset(_TOKEN.findall(known.casefold()))

@@ -1,4 +1,4 @@
-"""The form of a text: fields, placeholders, length, characters, sentences that end, repetition."""
+"""Checks the form of a text: fields, placeholders, length, characters, complete sentences, repetition."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _MARKUP = PatternTable.of(
     r"</?[a-z!][^>]*>?|&(?:[a-z]{2,8}|#x?[0-9a-f]+);|\*\*?|`|\]\(|^[^\S\n]*+(?:#{1,6}|[-*+>]|\d+\.)\s|~~|\\[nrtux\"]|#\w|[<>=]|&#|---",
     re.MULTILINE,
 )
-#: What is no letter, digit or mark of everyday Latin and Chinese text.
+#: Characters other than the letters, digits and punctuation of everyday Latin and Chinese text.
 _NOT_PLAIN = re.compile(r"[^\x20-\x7e\u3001-\u303f\u3400-\u9fff\uff01-\uff0f]")
 _ENDING = "。！？!?.…~～♪♡❤)）」』”\"'》】"
-#: Words in which a short line cannot end: it was cut off.
+#: Words that cannot end a short line: the line was cut off.
 _DANGLING = re.compile(
     r"(?:[,，、:：;；—–-]|\b(?:the|a|an|your|our|with|and|or|of|from|its|every)|[的和与或及让把将])$"
 )
-#: With the character before it.
+#: Includes the character before the word.
 _LONGEST_DANGLING = len(" every")
 _WORDS = re.compile(r"[a-z0-9']+|[\u3400-\u9fff]")
 _SENTENCES = re.compile(r"[。！？!?.\n]+")
@@ -38,7 +38,7 @@ _MAX_PHRASE = 2
 
 
 def structure(subject: Subject) -> str | None:
-    """Every field that the channel has is there and no other; nothing was left to fill in or cut off."""
+    """Requires exactly the channel's fields, without unfilled placeholders or truncated text."""
     known = subject.playbook.channels[subject.about.channel].fields
     for name in known:
         if not subject.fields.get(name, "").strip():
@@ -56,12 +56,12 @@ def structure(subject: Subject) -> str | None:
 
 
 def length(subject: Subject) -> str | None:
-    """Within the limits of the channel, its vendors and its suffix; a text is never truncated to fit."""
+    """Requires the text to fit the limits of the channel, its vendors and its suffix; a text is never truncated to fit."""
     return too_long(subject.fields, subject.about, subject.playbook)
 
 
 def too_long(fields: Mapping[str, str], about: About, playbook: Playbook) -> str | None:
-    """What `length` says of the fields of a text as it is written."""
+    """Returns the reason of `length` for the fields of a text as written; None = they fit."""
     channel, language = playbook.channels[about.channel], about.language
     for name in channel.fields:
         value = fields.get(name, "")
@@ -69,13 +69,13 @@ def too_long(fields: Mapping[str, str], about: About, playbook: Playbook) -> str
             return wrong
         room = length_limits.room(channel, name, language)
         if room is not None and room.chars - 1 <= len(value) <= room.chars and not _ends(value):
-            return f"{name} is cut off at {len(value)} characters"  # where the JSON Schema stops a model
+            return f"{name} is cut off at {len(value)} characters"  # where the JSON Schema cuts off a model
     return length_limits.payload_wrong(channel, language, fields)
 
 
 def markup(subject: Subject) -> str | None:
-    """No HTML, markdown, control, bidirectional, invisible or private characters."""
-    marked = _MARKUP.search(subject.text)  # in which field, only where there is any
+    """Rejects HTML, Markdown, and control, bidirectional, invisible or private-use characters."""
+    marked = _MARKUP.search(subject.text)  # the fields are searched only if there is any
     for name, value in subject.fields.items():
         for character in _NOT_PLAIN.findall(value):
             if unicodedata.category(character) in ("Cc", "Cf", "Co", "Cs", "Cn") and not (
@@ -88,7 +88,7 @@ def markup(subject: Subject) -> str | None:
 
 
 def repetition(subject: Subject) -> str | None:
-    """No sentence twice, no phrase again and again, no field that repeats another."""
+    """Rejects repeated sentences, overused phrases, and fields that repeat another."""
     values = [value.casefold().strip() for name, value in subject.fields.items() if name != "cta_text"]
     if len(set(values)) < len(values):
         return "two fields are the same"
@@ -102,14 +102,14 @@ def repetition(subject: Subject) -> str | None:
         again = len(words) - len(set(words))
         if again > 1 and any(one == two == three for one, two, three in zip(words, words[1:], words[2:], strict=False)):
             return "a word stands three times in a row"
-        # The words of a phrase's second and third time stand there again: at one place more than it has words, at least.
+        # The second and third occurrence of a phrase repeat all its words, so there are more repeats than a phrase has words.
         if again <= _PHRASE_WORDS:
             continue
         often = {word for word, times in Counter(words).items() if times > _MAX_PHRASE}
         phrases = Counter(
             tuple(words[at : at + _PHRASE_WORDS])
             for at in range(len(words) - _PHRASE_WORDS + 1)
-            if words[at] in often  # a phrase stands no more often than its first word
+            if words[at] in often  # a phrase occurs no more often than its first word
         )
         phrase = max(phrases, key=phrases.__getitem__, default=())
         if phrases[phrase] > _MAX_PHRASE:
@@ -118,5 +118,5 @@ def repetition(subject: Subject) -> str | None:
 
 
 def _ends(text: str) -> bool:
-    """True for a sentence's end, or a symbol (an emoji) after it."""
+    """Returns whether the text ends in sentence punctuation or a symbol such as an emoji."""
     return bool(text) and (text[-1] in _ENDING or unicodedata.category(text[-1]) in ("So", "Mn", "Sk"))

@@ -1,4 +1,4 @@
-"""The text is in the language that was asked for."""
+"""Rejects a text that is not in the requested language."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from functools import lru_cache
 from workers.core.guardrails.grounding.subject import Subject
 from workers.core.guardrails.grounding.words import latin, neutral_words
 
-#: Text → primary language tag; None = not sure. Built once outside (adapters.llm.language_detector).
+#: Text → primary language tag; None = not sure. Built once by the adapter (adapters.llm.language_detector).
 Language = Callable[[str], str | None]
 
 _MIN_HAN_SHARE = 0.6
-#: Two languages share a third of their frequent words at most.
+#: Two languages share at most a third of their frequent words.
 _PLAIN_SHARE = 0.8
-#: Shorter texts are judged by script alone [characters].
+#: Below this length only the script is checked [characters].
 _DETECTABLE_LATIN, _DETECTABLE_HAN = 40, 12
 _LATIN = re.compile(r"[A-Za-z]+")
 _OTHER_WORD = re.compile(r"[^\W\d_A-Za-z\u00c0-\u024f\u3400-\u9fff]+")
@@ -24,9 +24,9 @@ _SCRIPTS = {"CJK": "Han", "LATIN": "Latin"}
 
 
 def language(subject: Subject, detect: Language | None) -> str | None:
-    """Script by share of characters (Han for zh, Latin otherwise), then the detector on the whole text.
+    """Checks the script by its share of characters (Han for zh, Latin otherwise), then runs the detector on the whole text.
 
-    Words of the product's own data are in whatever language they are; short texts are judged by script alone.
+    Words of the product's own data may be in any language; for short texts only the script is checked.
     """
     asked = subject.about.language
     for name, line in subject.lines.items():
@@ -44,13 +44,13 @@ def language(subject: Subject, detect: Language | None) -> str | None:
     return f"it is in {detected}, not in {asked}" if detected not in (None, asked) else None
 
 
-@lru_cache(maxsize=1024)  # many texts are about one product
+@lru_cache(maxsize=1024)  # many texts are about the same product
 def _own_words(grounds: str) -> frozenset[str]:
     return frozenset((*_LATIN.findall(grounds), *grounds.split()))
 
 
 def _is_plain(words: list[str], asked: str) -> bool:
-    """Returns whether the package's own words of the language are nearly all of a text's Latin ones: no need to detect it."""
+    """Returns whether nearly all Latin words of a text are in the language's lexicon, so that detection can be skipped."""
     known = neutral_words(asked)
     return len(words) > 0 and sum(map(known.knows, words)) >= _PLAIN_SHARE * len(words)
 
@@ -63,7 +63,7 @@ def _script(text: str, asked: str, grounds: str) -> str | None:
     han = latin = 0
     for character in text:
         if not character.isalpha() or character.casefold() in grounds:
-            # A letter of the product's own data says nothing against the text, but still counts for it.
+            # A letter from the product's own data never counts against the text, but still counts for it.
             han += _is_han(character)
             continue
         script = unicodedata.name(character, "").split(" ")[0]

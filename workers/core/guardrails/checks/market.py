@@ -1,4 +1,4 @@
-"""Rejects words that law or custom of the customer's market forbids: the rule packs of the playbook."""
+"""Rejects words that the law or custom of the customer's market forbids: the rule packs of the playbook."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from workers.core.guardrails.grounding.subject import Subject
 
 
 def market(subject: Subject) -> str | None:
-    """The first rule of the market's packs that the text breaks, with its reason; a playbook without markets has none."""
+    """Rejects a text that breaks a rule of the market's packs, naming the first; a playbook without markets has no rules."""
     place = subject.market
     if place is None:
         return None

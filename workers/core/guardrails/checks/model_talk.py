@@ -1,4 +1,4 @@
-"""Words of a model about itself or its instructions instead of copy: refusals, roles, prompt injection that worked."""
+"""Rejects text in which a model talks about itself or its instructions: refusals, roles, successful prompt injection."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ ROLE = re.compile(
 
 
 def meta(subject: Subject) -> str | None:
-    """A refusal, a remark about the task, or an instruction that came through."""
+    """Rejects a refusal, a remark about the task, or a leaked instruction."""
     found = next((match for reading in subject.readings if (match := META.search(reading))), None)
     if found is None:
         found = next((match for value in subject.fields.values() if (match := ROLE.search(value.casefold()))), None)

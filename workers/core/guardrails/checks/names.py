@@ -1,4 +1,4 @@
-"""Names: banned words of the playbook, and brands, products and people that the product's own data does not name."""
+"""Rejects the playbook's banned words, and brands, products and people that the product's own data does not name."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PERSON = PatternTable.of(r"[\u3400-\u9fff]{1,3}(?:先生|女士|小姐|太太)|
 _GREETING = re.compile(r"\b(?:Hi|Hello|Hey|Dear)[ ,]+([A-Z][a-z]+)\b")
 _ANYONE = frozenset({"there", "friend", "friends", "you", "again", "customer", "customers", "everyone", "all", "team"})
 _WORD = re.compile(r"[A-Z][A-Za-z]+(?:['-][A-Za-z]+)*")
-#: Behind these a sentence or something quoted may begin; as behind all that is not ASCII.
+#: A sentence or quotation may begin after these, and after any non-ASCII character.
 _BEFORE_SENTENCES = frozenset('.!?:\n"(-')
 _MONTHS = "january|february|march|april|may|june|july|august|september|october|november|december"
 _DAYS = "monday|tuesday|wednesday|thursday|friday|saturday|sunday"
@@ -31,7 +31,7 @@ _COMMON = re.compile(rf"{_MONTHS}|(?:{_DAYS})s?|bluetooth|i'm|i'll|i've|i'd|ok|a
 
 
 def banned_words(subject: Subject) -> str | None:
-    """A word that the playbook's policy bans, in any of its languages."""
+    """Rejects a word that the playbook's policy bans in any of its languages."""
     banned = banned_by(subject.playbook.policy)
     found = next(filter(None, map(banned.search, subject.readings)), None)
     return f'"{found.group()}" is a banned word' if found else None
@@ -39,25 +39,25 @@ def banned_words(subject: Subject) -> str | None:
 
 @memoize_by_identity
 def banned_by(policy: Policy) -> PatternTable:
-    """The policy's banned words of all languages."""
+    """Returns the policy's banned words of all languages as one table."""
     return whole_words(tuple(word for _, words in sorted(policy.banned_words.items()) for word in words))
 
 
 @lru_cache(maxsize=64)
 def whole_words(words: tuple[str, ...]) -> PatternTable:
-    """Looks for words in a normalised, case-folded text: Latin words match whole, Chinese ones anywhere."""
+    """Builds a table for normalised, case-folded text: Latin words match whole, Chinese words anywhere."""
     folded = sorted({normalised(word).casefold() for word in words}, key=len, reverse=True)
     return PatternTable({word: _whole(word) for word in folded})
 
 
 def _whole(word: str) -> str:
-    """A pattern for one word or phrase, with word boundaries where it begins or ends in a Latin letter or digit."""
+    """Returns a pattern for one word or phrase, with a word boundary at each end that is a Latin letter or digit."""
     before, after = (r"\b" if end.isascii() and end.isalnum() else "" for end in (word[:1], word[-1:]))
     return before + r"\s+".join(map(re.escape, word.split())) + after
 
 
 def examples(subject: Subject) -> str | None:
-    """Words of the prompt's own examples: a small model repeats what it should only imitate."""
+    """Rejects words from the prompt's own examples, because small models tend to copy them."""
     found = whole_words(subject.example_words).search(subject.text)
     return (
         f'"{found.group()}" is the example, not this product'
@@ -67,7 +67,7 @@ def examples(subject: Subject) -> str | None:
 
 
 def names(subject: Subject) -> str | None:
-    """A brand, another product of the playbook, a person, or (in English) a capitalised name of unknown origin."""
+    """Rejects a brand, another product of the playbook, a person, or (in English) a capitalised name of unknown origin."""
     for _, found in _BRANDS.every(subject.text):
         if found.group() not in subject.grounds:
             return f'"{found.group()}" is not this product'
@@ -90,19 +90,19 @@ def names(subject: Subject) -> str | None:
 
 @memoize_by_identity
 def _product_names(playbook: Playbook, language: str) -> AhoCorasick:
-    """One pass over a text, however many products the playbook has."""
+    """Matches all product names in one pass over a text, however many the playbook has."""
     names = (product.name.get(language, "") for product in playbook.products.values())
     return AhoCorasick(sorted({normalised(name).casefold() for name in names if name}))
 
 
 def _is_title_case(text: str) -> bool:
-    """Every Longer Word Begins Upper Case: then that says nothing about names."""
+    """Returns whether every longer word is capitalised; capitals then say nothing about names."""
     longer = [word for word in re.findall(r"[A-Za-z]+", text) if len(word) > 3]
     return all(word[0].isupper() for word in longer)
 
 
 def _unknown_name(text: str, grounds: str) -> str | None:
-    """The first capitalised word inside a sentence that the product does not hold. SHOUTED words are no names."""
+    """Returns the first capitalised word inside a sentence that is not in the product's data. SHOUTED words are not names."""
     for match in _WORD.finditer(text):
         word = match.group()
         if word.isupper() or _COMMON.fullmatch(word.casefold()) or word.casefold().removesuffix("'s") in grounds:

@@ -1,4 +1,4 @@
-"""Numbers are grounded: every amount in a text, in digits or words, must be an amount of the product's own data."""
+"""Requires every amount in a text, in digits or words, to be an amount of the product's own data."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from workers.core.guardrails.grounding.amounts import UNCOUNTED, Amount, amounts
 from workers.core.guardrails.grounding.subject import Subject
 from workers.core.guardrails.matching.pattern_table import PatternTable
 
-#: "Under 300 yuan" is true of a price of 299: a round number above it, at most this share away.
+#: "Under 300 yuan" holds for a price of 299: a round number above the price, within this share of it.
 _LONGEST_BELOW = 20  # characters
 _BELOW, _NEAR = re.compile(r"(?:less than|under|below|不到|低于)\s?[a-z¥€$£]{0,4}\s?$"), 0.1
 
-#: Amounts in words that are no numeral.
+#: Amounts in words that are not numerals.
 _VAGUE = PatternTable.of(
     r"\ban? (?:hour|minute|day|month|year) (?:on|of|to|at) (?:the |a |full )?(?:charg|batter|power)"
     r"|charg\w{0,8}[^,.]{0,20}\ban? (?:hour|minute)\b"
@@ -24,13 +24,13 @@ _VAGUE = PatternTable.of(
     r"|for (?:weeks|months|years|decades|ages|ever|life|a lifetime)\b|for days (?:on end|at|without|and)"
     r"|(?:weeks|months|years) (?:of|on))|半个?月|大半个?月|好几(?:周|个)|十天半月|数[天周日]"
 )
-#: "One week" is an idiom, unless it is said of the battery.
+#: "One week" is an idiom, unless it refers to the battery.
 _POWER = re.compile(r"续航|电|充|待机|[能够可]用|撑|batter|charg|power|last")
 _CLAUSE_END = re.compile(r"[,，。.!！?？;；\n]")
 
 
 def numbers(subject: Subject) -> str | None:
-    """The first amount that neither facts, name, price nor quantity state. 1 week is 7 days; a bare 1 is no claim."""
+    """Rejects the first amount not stated by facts, name, price or quantity. 1 week equals 7 days; a bare 1 is not a claim."""
     if (vague := _VAGUE.search(subject.text)) and _POWER.search(subject.text) and vague.group() not in subject.facts:
         return f'"{vague.group()}" is not in the product facts'
     found = amounts(subject.text)
@@ -59,27 +59,27 @@ def numbers(subject: Subject) -> str | None:
     return None
 
 
-@lru_cache(maxsize=1024)  # many texts are about one product
+@lru_cache(maxsize=1024)  # many texts are about the same product
 def _stated(grounds: str) -> tuple[frozenset[Amount], frozenset[float]]:
-    """The amounts that the product's own data states, and the values of those that count no unit."""
+    """Returns the amounts stated in the product's own data, and the values of those without a unit."""
     known = frozenset(amount for amount, _, _ in amounts(grounds))
     return known, frozenset(amount.value for amount in known if amount.unit in UNCOUNTED) | bare_values(grounds)
 
 
 def _is_just_below(amount: Amount, product: ProductFacts, before: str) -> bool:
-    """Returns whether the price lies just below a round amount of which the text says so: under 300 yuan, not 299."""
+    """Returns whether the text says "under" a round amount just above the price: "under 300 yuan" for 299."""
     if product.price is None or amount.unit != product.currency or _BELOW.search(before) is None:
         return False
     return 0 < amount.value - product.price <= _NEAR * product.price
 
 
 def _stating(amount: Amount, facts: str) -> str:
-    """The facts that state an amount."""
+    """Returns the facts that state an amount."""
     return "\n".join(fact for fact in facts.split("\n") if any(amount == known for known, _, _ in amounts(fact)))
 
 
 def _is_idiom(text: str, written: str, start: int) -> bool:
-    """One day, a week in words, in a clause that does not speak of power."""
+    """Returns whether the amount is "one day" or "a week" in words, in a clause that does not mention power."""
     if not written.startswith(("一", "半", "one", "half")) or written[:2] in ("一百", "一千", "一万", "一十"):
         return False
     first, last = max(0, start - LONGEST_CLAUSE), start + LONGEST_CLAUSE

@@ -1,4 +1,4 @@
-"""Letters in disguise: what a person reads and a pattern does not. Plain copy has none, so nothing is decoded."""
+"""Rejects disguised letters, which people can read but patterns miss. Plain copy has none, so nothing is decoded."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _USUAL = (
     r"\x00-\x7e\u00a0-\u024f\u1e00-\u1eff\u2010-\u2027\u2030-\u203a\u3001-\u303f\u3400-\u9fff\uff01-\uff0f\uff1a-\uff20"
 )
 _UNUSUAL = re.compile(rf"[^{_USUAL}]")
-#: Phonetic letters, radicals, enclosed letters and the letters of flags: drawn like letters of copy, and none of them.
+#: Phonetic letters, radicals, enclosed letters and regional indicators: they look like letters of copy but are not.
 _LOOK_ALIKE = re.compile(
     r"[\u0250-\u02af\u1d00-\u1dbf\ua720-\ua7ff\u2460-\u24ff\u2e80-\u2fdf\U0001f100-\U0001f1ff]"
     r"|[\uf900-\ufaff\U0002f800-\U0002fa1f]"
 )
 _LATIN = r"A-Za-z\u00c0-\u024f"
 _OTHER = r"\u0370-\u058f\u13a0-\u13ff\u1c80-\u1c8f\u2c00-\u2dff\ua640-\ua69f\uab70-\uabbf"
-#: Between the two that are nearest to each other: so no letter is looked at from several places.
+#: Allowed between two letters of different alphabets: neither alphabet, so only the closest pair matches and is tried once.
 _REST = rf"[^\W_\u3400-\u9fff{_LATIN}{_OTHER}]*"
 _MIXED = re.compile(rf"[{_LATIN}]{_REST}[{_OTHER}]|[{_OTHER}]{_REST}[{_LATIN}]")
 _SPELLED = re.compile(r"(?<![^\W_])(?:[A-Za-z0-9](?:[^\w\n]|_){1,3}){3,}[A-Za-z0-9](?![^\W_])")
@@ -29,7 +29,7 @@ _EMOJI = ("So", "Sk", "Sm", "Po")
 
 
 def disguise(subject: Subject) -> str | None:
-    """Styled letters, alphabets mixed in a word, floods of marks, words spelled out or with digits for letters."""
+    """Rejects styled letters, mixed alphabets in a word, excess combining marks, and words spelled out or in leetspeak."""
     for name, value in subject.fields.items():
         if found := disguised(value):
             return f"{name} has {found}"
@@ -40,7 +40,7 @@ def disguise(subject: Subject) -> str | None:
 
 
 def disguised(text: str) -> str | None:
-    """What kind of disguise a text wears; None = none."""
+    """Returns the kind of disguise a text uses; None = none."""
     if not text.isascii():
         text = unicodedata.normalize("NFC", text)
         for match in _UNUSUAL.finditer(text):
@@ -58,7 +58,7 @@ def disguised(text: str) -> str | None:
 def _odd(character: str, before: str) -> str | None:
     category = unicodedata.category(character)
     if character == "\ufe0f" and before and unicodedata.category(before) in _EMOJI:
-        return None  # makes the symbol before it an emoji
+        return None  # makes the preceding symbol an emoji
     if category in ("Mn", "Me"):
         return "a mark that belongs to no letter"
     if character in UNSEEN:

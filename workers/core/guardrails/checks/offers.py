@@ -1,4 +1,4 @@
-"""Discounts, gifts, urgency and stock: only where the facts state them."""
+"""Rejects discounts, gifts, urgency and stock claims that the facts do not state."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ OFFERS = Concepts(
 
 
 def offers(subject: Subject) -> str | None:
-    """An offer, a pressure of time or a state of stock that the product's facts do not state."""
-    # A lower price that the market lets us speak of is grounded; what is said of it is for the guardrail `market`.
+    """Rejects an offer, time pressure or a stock level that the product's facts do not state."""
+    # A lower price that the market allows to be announced is grounded; the `market` guardrail checks its wording.
     readings = (text if subject.reduction is None else ANNOUNCED.without(text) for text in subject.readings)
     found = next(filter(None, (OFFERS.ungrounded(reading, subject.facts) for reading in readings)), None)
     return f'"{found[1]}" ({found[0]}) is not in the product facts' if found else None

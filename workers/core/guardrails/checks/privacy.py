@@ -1,4 +1,4 @@
-"""Privacy: no one's personal data in a text, and nothing of what a customer wrote or the prompt says."""
+"""Rejects personal data, and passages copied from the customer or the prompt."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from workers.core.guardrails.matching.pattern_table import PatternTable
 from workers.core.playbook.playbook import Playbook
 from workers.core.text.normalize import normalised
 
-#: Family names that begin no common word; the frequent ones that do (高, 方, 周 ...) would stop good copy.
+#: Family names that do not begin a common word; the frequent ones that do (高, 方, 周 ...) would reject good copy.
 _FAMILY = (
     "王李张刘陈杨赵吴徐孙朱郭罗郑梁宋唐邓冯韩曹彭蔡潘袁蒋杜苏魏吕丁沈姚卢傅姜崔谭廖汪陆贾韦邱邹孟秦薛阎尹段贺邵钱覃郝龚"
 )
@@ -34,14 +34,14 @@ PERSONAL = PatternTable.of(
 )
 _TOKEN = re.compile(r"[a-z0-9']+|[\u3400-\u9fff]")
 _SYSTEM = re.compile(r"^=== *system *===[ \t]*\n(.*?)(?=^=== |\Z)", re.MULTILINE | re.DOTALL)
-#: So many words (Chinese: characters) in a row are no chance.
+#: This many words (in Chinese, characters) in a row are not a coincidence.
 _OF_PROMPT, _OF_CUSTOMER = {"zh": 12}, {"zh": 8}
 _OF_PROMPT_LATIN, _OF_CUSTOMER_LATIN = 6, 4
 
 
 def personal_data(subject: Subject) -> str | None:
-    """A person by name, an address, or a number that belongs to one: no message needs any."""
-    # Field by field: a name stands at the start of one, and Chinese lines are joined in `text`.
+    """Rejects a person's name, an address, or a number that identifies a person: no message needs any."""
+    # Field by field: a name may start a field, and Chinese lines are joined in `text`.
     values = (line.casefold() for line in subject.lines.values())
     for reading in (*values, *subject.readings[1:]):
         if found := PERSONAL.search(reading):
@@ -50,7 +50,7 @@ def personal_data(subject: Subject) -> str | None:
 
 
 def leaks(subject: Subject) -> str | None:
-    """A passage of the prompt's instructions, or of what the customer wrote (a message may be seen by others)."""
+    """Rejects a passage from the prompt's instructions or from what the customer wrote (others may see a message)."""
     tokens = _TOKEN.findall(subject.text)
     language = subject.about.language
     size = _OF_PROMPT.get(language, _OF_PROMPT_LATIN)
@@ -77,7 +77,7 @@ def _instructions(playbook: Playbook, language: str) -> frozenset[tuple[str, ...
 
 @lru_cache(maxsize=16)
 def _runs_of_systems(sources: tuple[str, ...], size: int) -> frozenset[tuple[str, ...]]:
-    """Every run of the system turns but their examples (lines of JSON), which are copy."""
+    """Returns every word run of the system turns, except their examples (lines of JSON), which are copy."""
     lines = [
         line for source in sources for turn in _SYSTEM.findall(source) for line in turn.split("\n") if line[:1] != "{"
     ]

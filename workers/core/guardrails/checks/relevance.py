@@ -1,4 +1,4 @@
-"""The text speaks of the product it was asked for."""
+"""Rejects a text that does not mention the product it was requested for."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _EMPTY_WORDS = frozenset({"the", "and", "for", "your", "with", "that", "item", "
 
 
 def relevance(subject: Subject) -> str | None:
-    """At least one word (Chinese: two characters) of the product's own data is in the text.
+    """Requires at least one word (in Chinese, two characters) from the product's own data.
 
     A product of which only brand and category are known may be called `it`.
     """
@@ -27,9 +27,9 @@ def relevance(subject: Subject) -> str | None:
     return "it does not speak of the product"
 
 
-@lru_cache(maxsize=1024)  # many texts are about one product
+@lru_cache(maxsize=1024)  # many texts are about the same product
 def _marks(grounds: str) -> tuple[frozenset[str], frozenset[str]]:
-    """The beginnings of its Latin words, and its pairs of Chinese characters."""
+    """Returns the prefixes of its Latin words, and its pairs of Chinese characters."""
     latin = {word[:_STEM] for word in _LATIN_WORD.findall(grounds) if word not in _EMPTY_WORDS}
     han = {run[i : i + 2] for run in _HAN.findall(grounds) for i in range(len(run) - 1)} - _EMPTY_WORDS
     return frozenset(latin), frozenset(han)

@@ -1,4 +1,4 @@
-"""The brand's own voice: words that it does not use."""
+"""Rejects words that do not fit the brand's voice."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from workers.core.guardrails.grounding.subject import Subject
 
 
 def voice(subject: Subject) -> str | None:
-    """A word that the playbook's voice avoids."""
+    """Rejects a word that the playbook's voice avoids."""
     avoided = whole_words(tuple(subject.playbook.policy.voice.avoid))
     found = next(filter(None, map(avoided.search, subject.readings)), None)
     return f'"{found.group()}" is not a word of this brand' if found else None

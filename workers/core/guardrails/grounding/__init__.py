@@ -1,1 +1,1 @@
-"""Claims a text may make: vocabulary, predicates, amounts, prices."""
+"""Grounding of claims in the product's own data: vocabulary, predicates, amounts, prices."""

@@ -1,14 +1,14 @@
-"""A right number on the wrong thing: said of another fact, as a lower bound, or as the time to charge."""
+"""Finds a correct number used wrongly: attached to another fact, as a lower bound, or as a charging time."""
 
 from __future__ import annotations
 
 import re
 
-#: So far around an amount its clause is looked at [characters].
+#: The clause is searched this far on each side of an amount [characters].
 LONGEST_CLAUSE = 300
 _CLAUSE_END = re.compile(r"[,，。.!！?？;；:：\n](?!\d)")
 _POWER = re.compile(r"batter|charg|power|last|\bruns?\b|\bgo(?:es)?\b|music|song|listen|play|续|电|充|用|撑|够|听|播")
-#: Facts of their own that no running time belongs to.
+#: Facts of their own, to which no running time belongs.
 _OTHER = re.compile(
     r"sle(?:ep|pt)|heart|pulse|workout|training|session|noise|silence|quiet|signal|connect|睡|心率|心跳|脉搏|运动"
     r"|训练|锻炼|降噪|噪|信号|连接"
@@ -36,8 +36,8 @@ _CHARGING_AFTER = re.compile(
 
 
 def misused(text: str, written: str, start: int, stated: str) -> str | None:
-    """The words that make an amount at `start` say what the facts that state it (`stated`, "" = price, name, quantity)
-    do not; None = it is used as stated.
+    """Returns the words that give the amount at `start` a meaning which the facts that state it (`stated`, "" = price, name,
+    quantity) do not support; None = it is used as stated.
     """
     if not stated:
         return None

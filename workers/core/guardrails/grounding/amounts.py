@@ -60,7 +60,7 @@ _HAN_TENS = {"十": 10.0, "百": 100.0, "千": 1e3, "万": 1e4, "亿": 1e8}
 _UNIT = "|".join(f"(?P<{kind}>{pattern})" for kind, pattern in _UNITS.items())
 _LATIN_ENDS = r"(?![a-z])"
 _TOKEN = re.compile(
-    r"(?=[\d¥$€£蓝零一二两三四五六七八九十百千万亿半]|(?<![a-z])[a-z])"  # a quick no for most places of a text
+    r"(?=[\d¥$€£蓝零一二两三四五六七八九十百千万亿半]|(?<![a-z])[a-z])"  # rejects most positions of a text quickly
     r"(?:(?P<label>bluetooth|蓝牙|wi-?fi|usb|ipx?|android"
     r"|ios)\s*+(?:v\s*+)?)?(?:(?P<sign>[¥$€£])\s*+)?(?P<percent_first>百分之)?(?:"
     r"(?P<digits>\d+(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)"
@@ -68,11 +68,11 @@ _TOKEN = re.compile(
     r"|(?P<han>[零一二两三四五六七八九十百千万亿半]+))"
     rf"(?:[\s-]*+(?:(?:full |whole |straight |多|余|整|来)[\s-]*+)?(?:{_UNIT}){_LATIN_ENDS})?"
 )
-#: Amounts without a unit of their own: nothing before the number, or a label.
+#: Amounts without a unit of their own: only the number, or a label before it.
 UNCOUNTED = ("", "bluetooth", "蓝牙", "wifi", "wi-fi", "usb", "ip", "ipx", "android", "ios")
 
 
-#: One day, half an hour: single words of the language more than numbers.
+#: "One day", "half an hour": everyday words rather than numbers.
 _SINGLE_WORDS = (
     "一天",
     "一日",
@@ -91,21 +91,21 @@ _SINGLE_WORDS = (
 
 
 class Amount(msgspec.Struct, frozen=True):
-    """A number and what it counts: hours, CNY, percent, the label before it (bluetooth), or "" for a bare number."""
+    """A number and what it counts: hours, CNY, percent, a label before it (bluetooth), or "" for a bare number."""
 
     value: float
     unit: str
 
 
 def spans(text: str) -> list[tuple[int, int]]:
-    """(start, end) of every amount in a normalised, case-folded text that `numbers` judges. One day, half an hour: no."""
+    """Returns (start, end) of each amount in a normalised, case-folded text, except the likes of "one day" and "half an hour"."""
     return [
         (start, start + len(written)) for _, written, start in amounts(text) if not written.startswith(_SINGLE_WORDS)
     ]
 
 
 def bare_words(text: str) -> list[str]:
-    """Every way to write the numbers that count no unit in a normalised, case-folded text.
+    """Returns every spelling of the numbers without a unit in a normalised, case-folded text.
 
     >>> bare_words("a choice of three sizes")
     ['three', '三']
@@ -115,16 +115,16 @@ def bare_words(text: str) -> list[str]:
 
 
 def bare_values(text: str) -> set[float]:
-    """The numbers in words that have no unit: three sizes."""
+    """Returns the values of number words without a unit, as in "three sizes"."""
     matches = [match for match in _TOKEN.finditer(text) if not any(match[kind] for kind in _UNITS)]
     return {_WORDS[match["word"]] for match in matches if match["word"]} | {
         _han_value(match["han"]) for match in matches if match["han"]
     }
 
 
-@lru_cache(maxsize=4096)  # several guardrails ask for those of one text, and many texts are about one product
+@lru_cache(maxsize=4096)  # several guardrails need them for one text, and many texts are about the same product
 def amounts(text: str) -> tuple[tuple[Amount, str, int], ...]:
-    """(amount, as written, where) of a normalised, case-folded text. Number words count only with a unit."""
+    """Returns (amount, as written, position) for a normalised, case-folded text. Number words count only with a unit."""
     return tuple(_found(text))
 
 
@@ -159,7 +159,7 @@ def _hours(unit: str) -> float:
 
 
 def _han_value(text: str) -> float:
-    """A Chinese numeral up to 亿.
+    """Returns the value of a Chinese numeral up to 亿.
 
     >>> _han_value("二十"), _han_value("十五"), _han_value("三百零二")
     (20.0, 15.0, 302.0)

@@ -1,4 +1,4 @@
-"""Concepts by pattern: what a text speaks of, and whether the product's own data speaks of it too."""
+"""Matches concepts by pattern and tells whether the product's own data mentions them too."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from workers.core.guardrails.matching.pattern_table import PatternTable
 _HAN = re.compile(r"[\u3400-\u9fff]")
 _ENDLESS = re.compile(r"\\([wd])([*+])")
 _LONGEST_WORD = 24
-#: Where a concept in Latin letters begins, a word does.
+#: A concept in Latin letters matches only at the beginning of a word.
 _LATIN = "(?<![a-z])(?:{})"
 
 
 class Concepts:
-    """A table of concept → pattern: what copy may only mention if the product's own data does.
+    """A table of concept → pattern: concepts that copy may mention only if the product's own data does.
 
-    `grounded_by`: the concepts that the facts, in any language, state in other words than a text does.
+    `grounded_by`: patterns of the concepts that the facts, in any language, state in other words than a text does.
     """
 
     def __init__(self, table: dict[str, str], grounded_by: dict[str, str] | None = None) -> None:
@@ -26,7 +26,7 @@ class Concepts:
         self._screen = PatternTable({name: _of_words(_bounded(pattern)) for name, pattern in table.items()})
 
     def ungrounded(self, text: str, grounds: str) -> tuple[str, str] | None:
-        """(concept, the words found) of the first in a case-folded text that is not in `grounds`; None = all are grounded."""
+        """Returns (concept, words) of the first in a case-folded text that is not in `grounds`; None = all are grounded."""
         for concept, found in self._screen.found(text):
             if not _states(self._stated_by[concept], grounds):
                 return concept, found.group().strip()
@@ -34,7 +34,7 @@ class Concepts:
 
 
 def _bounded(pattern: str) -> str:
-    r"""The same, with an end to words and numbers: `\w*` of every `track` in a long line is the rest of that line, each time.
+    r"""Bounds the length of words and numbers: an unbounded `\w*` would scan the rest of a long line at every match of `track`.
 
     >>> _bounded(r"track\w* \d+ runs?")
     'track\\w{0,24} \\d{1,24} runs?'

@@ -1,4 +1,4 @@
-"""Finds overstatement in words that are harmless one by one: all and always, and deeds that only people do."""
+"""Finds overstatement made of harmless words: all, always, and deeds that only people can do."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _ADVERBS = "also|always|even|then|simply|just|quietly|gently|automatically|still
 _ALL_DAY = (
     "all day|all night|day and night|night and day|day or night|around the clock|at all times|always|all the time"
 )
-#: What a total of would be too much.
+#: Nouns for which a claim of totality ("all noise") overstates.
 _TOTALS = (
     "noises?|sounds?|voices?|wrists?|ears?|phones?|devices?|straps?|watch(?:es)?|persons?|people|body|bodies"
     "|runners?|customers?|users?|athletes?"
@@ -19,7 +19,7 @@ _TOTALS = (
     r"|pairs?|orders?|purchases?"
     r"|earphones?|buds|earbuds|sports?|activit\w+|apps?|cars?|women|men|buyers?|seconds?|minutes?|brands?|models?"
 )
-#: Verbs that are neutral of a customer and a claim of a product.
+#: Verbs that are neutral for a customer but a claim for a product.
 _DEEDS = (
     r"hears?|plays? (?!music|your|the|a )|stops?|starts?(?! the| a| your| with)|thinks?|learns?|listens?|finds?"
     r"|answers?|decides?|chooses?|picks?"
@@ -29,7 +29,7 @@ _DEEDS = (
     r"|switch\w* (?:on|off)|walks?|drives?"
     r"|cooks?|sings?|studies|recalls?|dreams?|grows?|cheers?|keeps? you(?:r \w+)? (?:warm|cool|dry|safe|clean|young)"
 )
-#: The same at the beginning of a clause, where only the third person tells who does it.
+#: The same at the beginning of a clause, where only the third person shows who the subject is.
 _DEEDS_ALONE = (
     "hears|plays|stops|starts|thinks|learns|listens|finds|answers|decides|chooses|picks|plans|asks|talks|speaks"
     "|wakes|understands|looks after"

@@ -1,4 +1,4 @@
-"""Parses who does what in an English clause: a product or shop may do only what the lexicon of deeds or the facts say."""
+"""Parses who does what in an English clause: a product or shop may do only what the lexicon of deeds or the facts state."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import cache
 
 from workers.core.guardrails.grounding.lexicon import grammar
 
-#: What a device does to the things that it watches.
+#: Verbs for what a device does to the things it monitors.
 _WATCHING = re.compile(
     r"(?:show|tell|track|record|log|monitor|measure|note|count|register|read|document|analyse|follow|captur)(?:e?s|ed)?|knows?"
 )
@@ -19,10 +19,10 @@ _THIRD = re.compile(r"(?!this|its|perhaps|thanks|always|hours|days|whereas)[a-z]
 def foreign_deed(
     tokens: list[str], names: frozenset[str], allowed: Callable[[str], bool], stated: Callable[[str], bool]
 ) -> str | None:
-    """The verb of a clause that its product (`names`: what it is called) or the shop may not do, or the word after a verb
-    of watching if what is watched is no fact.
+    """Returns a verb that the clause's product (`names`: what it is called) or the shop may not do, or a monitoring verb with
+    an object that is not a fact; None = there is neither.
 
-    `allowed` says whether a form of a verb is a deed of the product, `stated` whether a word is one of its facts.
+    `allowed` tells whether a verb form is a deed of the product, `stated` whether a word is one of its facts.
 
     >>> foreign_deed("it wakes you gently".split(), frozenset({"band"}), lambda verb: verb == "sits", lambda word: False)
     'wakes'
@@ -55,7 +55,7 @@ def foreign_deed(
 
 @cache
 def _pronouns() -> dict[str, str]:
-    """How they stand before a verb: they, they'll, they'd → they."""
+    """Returns pronouns by the form in which they precede a verb: they, they'll, they'd → they."""
     return {f"{pronoun}{rest}": pronoun for pronoun in grammar("en")["pronouns"] for rest in ("", "'ll", "'d")}
 
 
@@ -73,9 +73,9 @@ def _wrong(
 
 
 def _verb(tokens: list[str], at: int, *, sure: bool) -> str | None:
-    """The verb of a subject that ends before `at`: behind adverbs and modals. None = no verb follows.
+    """Returns the verb after a subject that ends before `at`, skipping adverbs and modals. None = no verb follows.
 
-    `sure`: a verb must follow (it, they); else it must look like one or have a modal before it.
+    `sure`: a verb must follow (it, they); otherwise it must look like one or have a modal before it.
     """
     kinds = grammar("en")
     while at < len(tokens) and (tokens[at] in kinds["adverbs"] or tokens[at] in kinds["modals"]):

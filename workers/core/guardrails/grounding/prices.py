@@ -1,4 +1,4 @@
-"""Lower prices: what a text says of one, held against the price and the lowest price of the last 30 days."""
+"""Checks what a text says about a lower price against the price and the lowest price of the last 30 days."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from workers.core.guardrails.packs import price_rules
 from workers.core.playbook.markets import market_of
 from workers.core.playbook.policy import Policy
 
-#: Whole numbers only, and none given back: else a long run of digits is looked at again from each of its places.
+#: Matches complete numbers only, without backtracking: otherwise a long run of digits would be matched again from each of its
+#: positions.
 _NUMBER = r"(?<!\d)((?>\d+(?:,\d{3}){1,6}(?:\.\d+)?|\d+(?:\.\d+)?))"
 _SIGNED = r"(?:(?:[¥$€£]|cny|rmb|usd|eur|gbp)\s*+)?"
 _SIGN = r"(?:[¥$€£]|cny|rmb|usd|eur|gbp)?\s*+"
 _MONEY = r"(?:[¥$€£]\s*\d|(?:cny|rmb|usd|eur|gbp) \d|\d[\d.,]{0,24}\s*(?:cny|rmb|yuan|usd|dollars?|eur|euros?|gbp|pounds?|元|块))"
 _PERCENT = r"(?:%|percent|per cent)"
 _ZHE = r"(?:\d{1,4}(?:\.\d{1,4})?|[一二三四五六七八九]{1,2})\s*折(?![叠腾磨射返])"
-#: Any word that tells a customer of a lower price than before, a sale as well (Commission notice 2021/C 526/02, 1.1).
+#: Any word that announces a lower price than before, including a sale (Commission notice 2021/C 526/02, 1.1).
 ANNOUNCED = PatternTable.of(
     rf"\b(?:was|were|previously|formerly|originally|used to (?:be|cost)|instead of|rather than|regularly)"
     rf" (?:only |just )?{_MONEY}"
@@ -38,7 +39,7 @@ ANNOUNCED = PatternTable.of(
     rf"|{_ZHE}|打折|折扣|降价|减价|特价|特惠|优惠|促销|大促|立减|直降|立省|省\s*[¥\d]|让利|甩卖|半价|原价|划线价|市场价|专柜价|吊牌价"
     r"|降[至到了]|价格(?:更低|下调|跳水|直降)|便宜了?\s*\d"
 )
-#: The words around a lower price, for where one may be spoken of.
+#: Words used around a lower price, allowed where one may be announced.
 OF_PRICES = re.compile(
     r"\b(?:sav(?:e|es|ing|ings)|off|less|down|lower|lowest|reduced|reduction|discount\w*|sale|was|were|before|previously|now"
     r"|(?:last|past|previous) 30 days|30 days|price|prices|per cent|percent)\b"
@@ -81,17 +82,17 @@ class Reduction(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def saving(self) -> float:
-        """How much less is asked."""
+        """The difference to the reference price."""
         return self.reference_price - self.price
 
     @property
     def percent(self) -> float:
-        """The share of the reference price that is not asked."""
+        """The saving as a percentage of the reference price."""
         return 100.0 * self.saving / self.reference_price
 
     @property
     def whole_percent(self) -> int:
-        """Rounded to a tenth, then down: a text never promises more than there is.
+        """`percent` rounded to a tenth, then down: a text never promises more than the real saving.
 
         >>> Reduction(price=299, reference_price=369, currency="CNY").whole_percent  # of 18.97
         19
@@ -99,7 +100,7 @@ class Reduction(msgspec.Struct, frozen=True, kw_only=True):
         return math.floor(round(self.percent, 1))
 
     def amounts(self) -> str:
-        """Every number that may be said of it, as words that the guardrail `numbers` reads."""
+        """Every number that may be said about the reduction, as words that the `numbers` guardrail can parse."""
         shares = sorted({self.whole_percent, math.floor(self.percent), round(self.percent, 1)})
         folds = sorted({round((100 - share) / 10, 2) for share in shares})
         money = [self.reference_price, self.saving, math.floor(self.saving)]
@@ -110,7 +111,7 @@ class Reduction(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def amount(value: float) -> str:
-    """A number as people write it.
+    """Formats a number as people write it.
 
     >>> amount(369.0), amount(19.9), amount(1234567.0)
     ('369', '19.9', '1234567')
@@ -119,7 +120,7 @@ def amount(value: float) -> str:
 
 
 def reduction(product: ProductFacts) -> Reduction | None:
-    """The reduction that price and reference price make; None = there is none to speak of."""
+    """Returns the reduction implied by price and reference price; None = there is none."""
     price, reference = product.price, product.reference_price
     if price is None or reference is None or not 0 < price < reference:
         return None
@@ -127,14 +128,14 @@ def reduction(product: ProductFacts) -> Reduction | None:
 
 
 def speakable(policy: Policy, language: str, locale: str, product: ProductFacts) -> Reduction | None:
-    """The reduction, where a rule pack of the market says how to speak of one; else None: then nobody does."""
+    """Returns the reduction if a rule pack of the market says how to announce one; None = it must not be mentioned."""
     lower = reduction(product)
     market = market_of(policy, language, locale) if lower is not None else None
     return lower if market is not None and price_rules(market.rule_packs) else None
 
 
 def mistake(text: str, facts: str, lower: Reduction | None, *, states_prior: bool) -> tuple[str, str] | None:
-    """(the words, what is wrong) if a normalised, case-folded text announces a lower price and is not right about it."""
+    """Returns (the words, what is wrong) if a normalised, case-folded text announces a lower price incorrectly."""
     announced = ANNOUNCED.search(text)
     if announced is None:
         return None
@@ -159,7 +160,7 @@ def mistake(text: str, facts: str, lower: Reduction | None, *, states_prior: boo
 
 
 def _percents(text: str, facts: str) -> Iterator[tuple[float | None, str]]:
-    """(share off, words) of all that is said of the price, and (None, words) of shares of something unknown."""
+    """Yields (share off, words) for every discount on the price, and (None, words) for percentages of something unknown."""
     of_price = [found.span() for found in _OFF.finditer(text)]
     for found in _OFF.finditer(text):
         yield float((found.group(1) or found.group(2)).replace(",", "")), found.group()
@@ -174,7 +175,7 @@ def _percents(text: str, facts: str) -> Iterator[tuple[float | None, str]]:
 
 
 def _fold(written: str) -> float:
-    """What is left of ten: 8.5, 85 and 八五 are all 8.5."""
+    """Returns the tenths of the price that remain: 8.5, 85 and 八五 are all 8.5."""
     if written[0] in _HAN:
         return sum(_HAN[character] * 10.0**-place for place, character in enumerate(written))
     value = float(written)

@@ -1,4 +1,4 @@
-"""The input of the guardrails: one text with everything that it may claim, normalized once."""
+"""The input of the guardrails: one text with all the data that may ground its claims, normalised once."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from workers.core.text.normalize import normalised
 
 
 class About(Protocol):
-    """What a text was asked for; a MessageRequest is one."""
+    """The request for a text; a MessageRequest is one."""
 
     @property
     def language(self) -> str:
-        """Primary tag: `zh`, `en`."""
+        """Primary language tag: `zh`, `en`."""
         ...
 
     @property
     def locale(self) -> str:
-        """BCP 47; its region tells the market ("" = that of the language)."""
+        """BCP 47; its region determines the market ("" = the language's default)."""
         ...
 
     @property
     def channel(self) -> str:
-        """Id of a channel of the playbook."""
+        """ID of a channel of the playbook."""
         ...
 
     @property
@@ -42,17 +42,18 @@ class About(Protocol):
 
     @property
     def context(self) -> dict[str, str]:
-        """What the customer did or wrote, by name: nothing that copy may quote."""
+        """What the customer did or wrote, by name; copy must not quote it."""
         ...
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
-    """`fields` as written, `lines` normalised; `text`, `grounds` and `facts` case-folded too: FREE, Free and free are one.
+    """`fields` are as written, `lines` normalised; `text`, `grounds` and `facts` are case-folded too: FREE, Free and free
+    match.
 
-    `grounds` is what the product's own data says: name, brand, category and facts; `facts` the facts alone, which
-    nobody outside the playbook writes (a name may come from an event). `reduction`: the lower price that the text may
-    speak of; its amounts are grounds of a text that does. `readings` is `text`, and where letters are in disguise also the
-    text as an eye reads it: for what must not stand in any of them.
+    `grounds` is the product's own data: name, brand, category and facts; `facts` are the facts alone, which only the playbook
+    supplies (a name may come from an event). `reduction` is the lower price that the text may announce; its amounts ground a
+    text that does. `readings` is `text` plus, where letters are disguised, the text as an eye reads it; forbidden words must
+    not occur in any of them.
     """
 
     about: About
@@ -105,7 +106,7 @@ def subject(
     )
 
 
-@lru_cache(maxsize=1024)  # many texts are about one product
+@lru_cache(maxsize=1024)  # many texts are about the same product
 def _own_data(texts: tuple[str, ...]) -> str:
-    """Normalised one by one: the end of one and the beginning of the next are no word."""
+    """Normalises each text separately, so that the end of one and the beginning of the next do not form a word."""
     return "\n".join(map(normalised, texts))

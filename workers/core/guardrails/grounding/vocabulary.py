@@ -1,8 +1,8 @@
-"""The open check beside the lists of concepts: every word is the product's own, another word for a fact, or neutral.
+"""Checks every word of a text: it must be the product's own, a synonym for a fact, or neutral.
 
-A list of forbidden claims never ends; the words of honest copy do. What is in neither is a claim that nobody stated: with
-one exception, as no lexicon is whole. One word a line that is in no list at all, and stands where a mere noun stands, is
-let pass.
+It complements the lists of concepts: forbidden claims cannot all be listed, but the words of honest copy can. A word in neither
+list is an unstated claim, with one exception, because no lexicon is complete: one word per line that is in no list at all and
+is used like a plain noun is allowed.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from workers.core.guardrails.grounding.words import Words, fact_words, forms, la
 from workers.core.guardrails.matching.pattern_table import blanked
 
 _HAN = re.compile(r"[\u3400-\u9fff]+")
-#: What no phrase reaches over; hyphens stand within them.
+#: Phrases do not extend across these; hyphens may occur inside them.
 _BREAK = re.compile(r"[^\w\s'-]")
 _LONGEST_HAN = 10
-#: Will, can, may before what somebody does; not as a part of another word.
+#: Will, can, may before a deed; not as part of another word.
 _MODAL = re.compile(
     r"(?:(?<![智功才性机技潜效动热可只怎万体])能(?![量力够耗源])|(?<![体机约聚开社学晨例早年周午宴茶晚大都班酒舞])会(?![议儿前后客面场员友所谈])"
     r"|可以|能够)(?P<deed>[\u3400-\u9fff]{1,4})"
@@ -36,8 +36,8 @@ _LONGEST_BEGINNING = 2
 
 
 def unstated(subject: Subject) -> str | None:
-    """The first words that are neither stated nor neutral; None = there are none, or nothing to hold the text against:
-    a product without facts, or a language that the package has no lexicon for.
+    """Returns the first words that are neither stated nor neutral; None = there are none, or the text cannot be checked: the
+    product has no facts, or the package has no lexicon for the language.
     """
     language = subject.about.language
     known = lexicon(language)
@@ -45,9 +45,9 @@ def unstated(subject: Subject) -> str | None:
         return None
     words = (own_words(subject), neutral_words(language))
     text = subject.text
-    if subject.reduction is not None:  # what is said of a lower price is the business of `market`
+    if subject.reduction is not None:  # `market` checks what is said about a lower price
         text = OF_PRICES.sub(lambda found: " " * len(found.group()), text)
-    text = blanked(text, spans(text))  # amounts are the business of `numbers`
+    text = blanked(text, spans(text))  # `numbers` checks amounts
     for line in text.split("\n"):
         doubtful = ""
         for found, tolerable in _unknown(line, words, subject, known):
@@ -58,7 +58,7 @@ def unstated(subject: Subject) -> str | None:
 
 
 def _unknown(line: str, words: tuple[Words, Words], subject: Subject, known: Lexicon) -> Iterator[tuple[str, bool]]:
-    """(words, whether a line may have one of these) of all in a line that is neither the product's nor neutral."""
+    """Yields (words, whether a line may have one of these) for everything that is neither the product's nor neutral."""
     own, language = words[0], subject.about.language
     facts = fact_words(language, subject.grounds)
     names = frozenset(latin(subject.about.product.name.casefold())[-1:])
@@ -92,12 +92,12 @@ def _unknown(line: str, words: tuple[Words, Words], subject: Subject, known: Lex
 
 @lru_cache(maxsize=8)
 def _claiming_han(claiming: frozenset[str]) -> re.Pattern[str]:
-    """The Chinese words of more than one character that claim, wherever they stand."""
+    """Returns a pattern for the claiming Chinese words of more than one character, which match anywhere."""
     return re.compile("|".join(sorted(word for word in claiming if len(word) > 1 and _HAN.match(word))) or "(?!)")
 
 
 def _strangers(tokens: list[str], words: tuple[Words, Words], never: frozenset[str]) -> list[int]:
-    """Where the words are that no reading of a clause as known words and phrases covers."""
+    """Returns the positions of the words not covered by any split of a clause into known words and phrases."""
     neutral = words[1].single
     if not never and all(token in neutral or words[1].knows(token) or words[0].knows(token) for token in tokens):
         return []
@@ -121,8 +121,8 @@ def _strangers(tokens: list[str], words: tuple[Words, Words], never: frozenset[s
 
 
 def _strange_runs(run: str, words: tuple[Words, Words], grounds: str) -> list[tuple[int, int]]:
-    """(start, end) of the characters that the segmentation into known words with the fewest strange ones leaves. Two
-    characters or more that stand together in the product's own data are a word.
+    """Returns (start, end) of the characters left over by the segmentation into known words that leaves the fewest. Two or more
+    adjacent characters that also occur in the product's own data are a word.
     """
     size = len(run)
     cost, came_from = [0] + [size + 1] * size, [0] * (size + 1)
@@ -148,7 +148,7 @@ def _strange_runs(run: str, words: tuple[Words, Words], grounds: str) -> list[tu
 
 
 def _tolerable_word(tokens: list[str], at: int, language: str) -> bool:
-    """Returns whether an unknown word may be a mere noun: it is in no list of claims, and does not stand as a verb."""
+    """Returns whether an unknown word may be a plain noun: it is in no list of claims, and is not used as a verb."""
     word, before = tokens[at], tokens[at - 1] if at else ""
     if not word.isalpha() or any(form in lexicon(language).claiming for form in forms(word)):
         return False
@@ -158,7 +158,7 @@ def _tolerable_word(tokens: list[str], at: int, language: str) -> bool:
 
 
 def _tolerable_run(run: str, start: int, end: int, known: Lexicon) -> bool:
-    """As above for Chinese: at most two characters, none of which claims, and not after what begins a predicate."""
+    """Does the same for Chinese: at most two characters, none of them claiming, and not after the start of a predicate."""
     if end - start > 2 or any(character in known.claiming for character in run[start:end]):
         return False
     return not _PREDICATE_BEGINS.search(run[max(0, start - _LONGEST_BEGINNING) : start]) and not (

@@ -1,4 +1,4 @@
-"""The words allowed for a product besides the neutral ones: its own, synonyms of its facts, the playbook's."""
+"""The words allowed for a product besides the neutral ones: its own, synonyms of its facts, and the playbook's."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from workers.core.guardrails.grounding.subject import Subject
 from workers.core.playbook.playbook import Playbook
 from workers.core.text.normalize import normalised
 
-#: A word in Latin letters, or a digit with letters (5g); hyphens are spaces by then.
+#: A word in Latin letters, or a digit with letters (5g); hyphens have become spaces by then.
 LATIN = re.compile(r"[^\W\d_\u3400-\u9fff][^\W_\u3400-\u9fff]*(?:'[a-z]+)?|(?<!\d)\d+[^\W\d_\u3400-\u9fff]+")
-#: The same in an ASCII text.
+#: The same for ASCII text.
 _LATIN_ASCII = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:'[a-z]+)?|(?<![0-9])[0-9]+[A-Za-z]+")
 _PARTS = {"zh": re.compile(r"[^\w]+")}
 _PARTS_LATIN = re.compile(r"[^\w'-]+")
 
 
 class Words(msgspec.Struct, frozen=True, kw_only=True):
-    """Single words, and phrases by their first two words. Chinese knows no spaces: there all are single."""
+    """Single words, and phrases by their first two words. In Chinese, which has no spaces, all entries are single words."""
 
     single: frozenset[str]
     phrases: dict[tuple[str, str], list[tuple[str, ...]]]
 
     def knows(self, word: str) -> bool:
-        """Returns whether it or what it is an inflection of is among the single words."""
+        """Returns whether the word, or a word it is an inflection of, is among the single words."""
         return word in self.single or not self.single.isdisjoint(forms(word))
 
 
 def own_words(subject: Subject) -> Words:
-    """What this product may be described with: its data, other words for its facts, and what the marketer says."""
+    """Returns the words that may describe this product: its data, synonyms for its facts, and the marketer's words."""
     language, playbook = subject.about.language, subject.playbook
     said = _said(playbook, language)
     return _own_words(language, subject.grounds, tuple(playbook.policy.neutral_words.get(language, ())), said)
@@ -43,7 +43,7 @@ def own_words(subject: Subject) -> Words:
 
 @memoize_by_identity
 def _said(playbook: Playbook, language: str) -> tuple[str, ...]:
-    """What the marketer says of groups, goals and tones."""
+    """Returns what the marketer writes about groups, goals and tones."""
     texts = [text for group in playbook.audiences.target_groups for text in (group.angle, group.name)]
     texts += [text for campaign in playbook.campaigns.values() for text in (campaign.goal, campaign.cta)]
     texts += [tone.hint for tone in playbook.tones.values()]
@@ -52,7 +52,7 @@ def _said(playbook: Playbook, language: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=1024)
 def fact_words(language: str, grounds: str) -> Words:
-    """The single words of the product's own data and those for its facts, without grammar."""
+    """Returns the single words of the product's own data and their synonyms, without grammar words."""
     texts = (*lexicon(language).other_words(grounds), grounds)
     fillers = grammar(language).get("fillers", frozenset())
     return _words(word for text in texts for word in latin(text) if len(word) > 2 and word not in fillers)
@@ -60,12 +60,12 @@ def fact_words(language: str, grounds: str) -> Words:
 
 @lru_cache(maxsize=8)
 def neutral_words(language: str) -> Words:
-    """Those of the package."""
+    """Returns the package's neutral words of the language."""
     return _words(lexicon(language).neutral)
 
 
 def latin(text: str) -> list[str]:
-    """The words in Latin letters.
+    """Returns the words in Latin letters.
 
     >>> latin("a two-tone look, isn't it")
     ['a', 'two', 'tone', 'look', "isn't", 'it']
@@ -79,7 +79,7 @@ def latin(text: str) -> list[str]:
 
 @lru_cache(maxsize=32768)
 def forms(word: str) -> tuple[str, ...]:
-    """A word and what it may be an inflection of.
+    """Returns a word and the words it may be an inflection of.
 
     >>> forms("carries"), "record" in forms("recorded"), "run" in forms("running"), "use" in forms("using")
     (('carries', 'carrie', 'carri', 'carry'), True, True, True)

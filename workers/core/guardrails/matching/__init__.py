@@ -1,1 +1,1 @@
-"""Many patterns against one text, in time that grows with the text alone."""
+"""Matches many patterns against one text in time linear in the text."""

@@ -1,4 +1,4 @@
-"""The alternatives of a pattern, cut out of its text; and one of them written so that Python finds it sooner."""
+"""Splits a pattern into its alternatives, and rewrites an alternative so that Python finds it faster."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 _BEGINS = re.compile(r"\\b|\(\?<[!=][^()]*\)")
 _ENDS = re.compile(r"\\b|\(\?[!=][^()]*\)")
-#: What must not stand before a letter that is there once.
+#: Assertions before a letter that has no quantifier.
 _BEFORE_LETTER = re.compile(r"((?:\\b|\(\?<!\[[^\]]*\]\))+)([a-z])(?![?*+{])")
 
 
 def alternatives(pattern: str) -> list[str]:
-    r"""The alternatives of a pattern that stand in no group.
+    r"""Returns the top-level alternatives of a pattern, those outside any group.
 
     >>> alternatives(r"a(?:b|c)|[|]d\||心")
     ['a(?:b|c)', '[|]d\\|', '心']
@@ -26,7 +26,7 @@ def alternatives(pattern: str) -> list[str]:
 
 
 def flat(pattern: str) -> list[str]:
-    r"""The alternatives, those of a group that is all of an alternative among them: of `\b(?:a|b)\b|c` they are three."""
+    r"""Returns the alternatives, with those of a group that spans a whole alternative expanded: `\b(?:a|b)\b|c` has three."""
     found = []
     for alternative in alternatives(pattern):
         before, inner, after = _whole_group(alternative)
@@ -35,8 +35,8 @@ def flat(pattern: str) -> list[str]:
 
 
 def letter_first(alternative: str) -> str:
-    r"""The same, its first letter in front of what must not stand before it: Python goes from one such letter to the next,
-    where it would try every place of a text.
+    r"""Moves the first letter before its assertions, so that Python skips to the next such letter instead of trying every
+    position.
 
     >>> letter_first(r"(?<![a-z])\bcoupons?"), letter_first("(?:a|b)")
     ('c(?<=(?<![a-z])\\bc)oupons?', '(?:a|b)')
@@ -49,7 +49,7 @@ def letter_first(alternative: str) -> str:
 
 
 def _marks(pattern: str) -> Iterator[tuple[int, str, int]]:
-    """(place, character, depth of groups around it) of what structures a pattern: `(`, `|` and `)` outside of classes."""
+    """Yields (position, character, group depth) of the structural characters `(`, `|` and `)` outside character classes."""
     depth, in_class, at = 0, False, 0
     while at < len(pattern):
         match pattern[at]:
@@ -71,7 +71,7 @@ def _marks(pattern: str) -> Iterator[tuple[int, str, int]]:
 
 
 def _whole_group(pattern: str) -> tuple[str, str | None, str]:
-    """(assertion, what stands in the group, assertion) if a pattern is one group and what is asserted before and after it."""
+    """Returns (assertion, group content, assertion) if a pattern is one group with only assertions before and after it."""
     begins = _BEGINS.match(pattern)
     start = begins.end() if begins else 0
     if not pattern.startswith("(?:", start):

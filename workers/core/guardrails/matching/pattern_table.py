@@ -1,9 +1,9 @@
-r"""Tables of long patterns, looked for quickly: of their alternatives only those are tried that a text has the words for.
+r"""Searches tables of long patterns fast: only those alternatives are tried whose required words occur in the text.
 
-Python's `re` tries one alternative after the other at every place of a text; hundreds of words take it a millisecond. Here each
-alternative is read once for words of which it needs one (required_literals.py), and whether a word of the text must begin with
-it. A single pass over a text (Aho-Corasick) tells which of all these it has: mostly none. An alternative that needs no word
-(`\w{3,}`) is always tried.
+Python's `re` tries one alternative after another at every position of a text; with hundreds of words that takes a millisecond.
+Here each alternative is parsed once for a set of words of which it needs one (required_literals.py), and for whether that word
+must begin a word of the text. A single pass over the text (Aho-Corasick) finds which of these words occur: usually none. An
+alternative that needs no word (`\w{3,}`) is always tried.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from workers.core.guardrails.matching.required_literals import START, folded, ne
 
 
 class _Alternatives(msgspec.Struct, frozen=True):
-    """The alternatives of a table in its order (place of the name, expression), and which of them to try: `always`, and in
-    the order of the automaton's words those `anywhere` waiting for one, and those that wait for one `at_start` of a word.
-    `besides`: in the order of the table, the words of which an alternative needs one more.
+    """The alternatives of a table in order (index of the name, expression), and which of them to try: `always`, and for each
+    word of the automaton those triggered `anywhere` and those triggered only `at_start` of a word. `besides`: for each
+    alternative, a second set of words of which it needs one.
     """
 
     table: list[tuple[int, str]]
@@ -34,7 +34,7 @@ class _Alternatives(msgspec.Struct, frozen=True):
 
 
 class PatternTable:
-    """A table of name → pattern. Patterns have no groups that anybody asks for, and no references to groups.
+    """A table of name → pattern. Patterns must not contain backreferences, and their groups are not reported.
 
     >>> screen = PatternTable({"money": r"\\bcash\\b|\\bcoupons?", "time": r"now|soon"})
     >>> [(name, found.group()) for name, found in screen.found("come soon, the coupon ends")]
@@ -46,11 +46,11 @@ class PatternTable:
 
     @classmethod
     def of(cls, pattern: str, flags: re.RegexFlag = re.NOFLAG) -> PatternTable:
-        """A table of one pattern."""
+        """Returns a table of one pattern."""
         return cls({"": pattern}, flags)
 
     def found(self, text: str) -> Iterator[tuple[str, re.Match[str]]]:
-        """(name, its first match in the text) of each pattern that matches, in the order of the table."""
+        """Yields (name, its first match in the text) for each pattern that matches, in the order of the table."""
         name, first = -1, None
         for place, match in self._matches(text):
             if place != name and first is not None:
@@ -61,23 +61,23 @@ class PatternTable:
             yield self._names[name], first
 
     def first(self, text: str) -> tuple[str, re.Match[str]] | None:
-        """The first of `found`; None = no pattern matches."""
+        """Returns the first item of `found`; None = no pattern matches."""
         return next(self.found(text), None)
 
     def search(self, text: str) -> re.Match[str] | None:
-        """The first match of the first pattern that matches."""
+        """Returns the first match of the first pattern that matches; None = there is none."""
         found = self.first(text)
         return None if found is None else found[1]
 
     def every(self, text: str) -> Iterator[tuple[str, re.Match[str]]]:
-        """All matches of all alternatives; several may lie at the same place."""
+        """Yields (name, match) for all matches of all alternatives; several may overlap."""
         for number in self._tried(text):
             place, source = self._parts.table[number]
             for match in _compiled(source, self._flags).finditer(text):
                 yield self._names[place], match
 
     def without(self, text: str) -> str:
-        """The text, spaces in the place of what matches."""
+        """Returns the text with every match replaced by spaces."""
         return blanked(text, (found.span() for _, found in self.every(text)))
 
     def _matches(self, text: str) -> Iterator[tuple[int, re.Match[str]]]:
@@ -93,14 +93,14 @@ class PatternTable:
         if not hits:
             return parts.always
         tried = set(parts.always)
-        in_place = len(looked_at) == len(text)  # else no one knows where in the text a hit is
+        in_place = len(looked_at) == len(text)  # otherwise a hit's position in the text is unknown
         for word, start, _ in hits:
             tried.update(parts.anywhere[word])
             if parts.at_start[word] and not (in_place and start and "a" <= text[start - 1] <= "z"):
                 tried.update(parts.at_start[word])
         return [number for number in sorted(tried) if _has_one(looked_at, parts.besides[number])]
 
-    @cached_property  # long tables take a while, and not every process looks at texts
+    @cached_property  # long tables take a while to parse, and not every process checks texts
     def _parts(self) -> _Alternatives:
         table = [(place, part) for place, pattern in enumerate(self._patterns) for part in flat(pattern)]
         always, anywhere, at_start = list[int](), dict[str, list[int]](), dict[str, list[int]]()
@@ -122,7 +122,7 @@ class PatternTable:
 
 
 def blanked(text: str, spans: Iterable[tuple[int, int]]) -> str:
-    """The text, spaces in the place of the spans (start, end), which may overlap.
+    """Returns the text with the spans (start, end) replaced by spaces; they may overlap.
 
     >>> blanked("only 7 left", [(0, 4), (3, 6)])
     '       left'
@@ -136,8 +136,8 @@ def blanked(text: str, spans: Iterable[tuple[int, int]]) -> str:
 
 
 def _has_one(text: str, words: tuple[str, ...]) -> bool:
-    """Returns whether the text has one of the words, or there are none to look for."""
-    for word in words:  # half the time of `any` and a generator
+    """Returns whether the text contains one of the words, or there are none to find."""
+    for word in words:  # takes half the time of `any` with a generator
         if word in text:
             return True
     return not words

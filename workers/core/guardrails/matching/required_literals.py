@@ -1,4 +1,4 @@
-"""The words that a text must have for a pattern to match: read from the pattern as `re` has parsed it."""
+"""Determines the words a text must contain for a pattern to match, from the pattern as parsed by `re`."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ _ONE_CHARACTER = (op.LITERAL, op.IN)
 _WITHOUT_WIDTH = (op.AT, op.ASSERT, op.ASSERT_NOT)
 _LATIN_MEMBERS = frozenset(((op.RANGE, (ord("a"), ord("z"))), (op.CATEGORY, op.CATEGORY_WORD)))
 _REPEATS = (op.MAX_REPEAT, op.MIN_REPEAT, op.POSSESSIVE_REPEAT)
-#: Of a part that stands several times so many are looked for.
+#: A repeated part is expanded at most this many times.
 _MOST_REPEATS = 4
 _MOST_BEGINNINGS = 100
-#: A class of more characters than this says nothing about a text.
+#: A class of more characters than this tells nothing about a text.
 _MOST_CHARACTERS = 60
-#: A single Latin letter stands in nearly every text (see _rarity).
+#: A single Latin letter occurs in nearly every text (see _rarity).
 _RARE = (2.0, -1000)
-#: Words that most texts have are better than none.
+#: Words that most texts contain are better than none.
 _FREQUENT = frozenset(("all", "and", "are", "for", "have", "its", "not", "the", "this", "that", "with", "you", "your"))
 _FREQUENT_WEIGHT = 2.0
-#: Before a needed word: no Latin letter stands before it in the text.
+#: Prefix of a required word that no Latin letter precedes in the text.
 START = "\b"
 _NOTHING: frozenset[str] = frozenset()
-#: More words than these are not looked for one by one.
+#: A larger set is not searched word by word.
 _MOST_BESIDES = 12
 
 
 def folded(text: str) -> str:
-    """Case-folded so that whatever `re.IGNORECASE` takes for the same is the same: I, i, ı and İ are."""
+    """Case-folds a text so that everything `re.IGNORECASE` treats as equal becomes equal: I, i, ı and İ do."""
     return text.lower() if text.isascii() else text.replace("İ", "i").casefold().replace("ı", "i")
 
 
 def required_literals(pattern: str, flags: re.RegexFlag = re.NOFLAG) -> frozenset[str]:
-    r"""Folded words of which every text has one that the pattern matches; empty = none can be named.
+    r"""Returns folded words, at least one of which occurs in every text the pattern matches; empty = unknown.
 
-    Before a word with a leading "\b" stands no small Latin letter.
+    A leading "\b" means that no lowercase Latin letter precedes the word.
 
     >>> sorted(required_literals(r"\bcoupons?\b")), sorted(required_literals(r"\w+@?"))
     (['\x08coupon'], [])
@@ -51,7 +51,8 @@ def required_literals(pattern: str, flags: re.RegexFlag = re.NOFLAG) -> frozense
 
 
 def needed_besides(pattern: str, flags: re.RegexFlag = re.NOFLAG) -> frozenset[str]:
-    r"""Folded words of which such a text has one beside `required_literals`, which stand elsewhere in the pattern; empty = none.
+    r"""Returns folded words from elsewhere in the pattern, one of which such a text also contains besides one of
+    `required_literals`; empty = none.
 
     >>> sorted(needed_besides(r"\b(?:save|keep) (?:cash|money)\b")), sorted(needed_besides(r"\bcash\b"))
     (['keep', 'save'], [])
@@ -64,13 +65,13 @@ def needed_besides(pattern: str, flags: re.RegexFlag = re.NOFLAG) -> frozenset[s
 
 
 def _of_sequence(items: Any, *, at_start: bool = False) -> frozenset[str]:
-    """The rarest words that one of the items needs. `at_start`: no small Latin letter stands before the first item."""
+    """Returns the rarest words that one of the items needs. `at_start`: no lowercase Latin letter precedes the first item."""
     best = max(_of_items(items, at_start=at_start), key=_rarity, default=_NOTHING)
     return best if _rarity(best) >= _RARE else _NOTHING
 
 
 def _of_items(items: Any, *, at_start: bool = False) -> Iterator[frozenset[str]]:
-    """The words that each of the items needs; letters that follow each other are one, with what follows them."""
+    """Yields the words that each item needs; consecutive letters form one word, extended by what may follow them."""
     letters, letters_at_start = "", False
     for place, (kind, value) in enumerate(items := [*items, (None, None)]):
         if kind is op.LITERAL:
@@ -93,15 +94,15 @@ def _of_item(kind: Any, value: Any, *, at_start: bool) -> frozenset[str]:
         return _of_sequence(value[-1] if kind is op.SUBPATTERN else value, at_start=at_start)
     if kind in _REPEATS and value[0] > 0:
         return _of_sequence([*value[2]] * min(value[0], _MOST_REPEATS), at_start=at_start)
-    if kind is op.ASSERT:  # what must follow, or have come before
+    if kind is op.ASSERT:  # a lookahead or lookbehind
         return _of_sequence(value[1], at_start=at_start and value[0] > 0)
     if kind is op.IN:
         return _marked(_of_class(value), at_start=at_start)
-    return _NOTHING  # what must not be there, and what may be any character
+    return _NOTHING  # a negative assertion, or any character
 
 
 def _beginnings(items: Any) -> set[str]:
-    """Letters of which what the items match begins with one; {""} where nobody knows."""
+    """Returns prefixes, one of which starts every match of the items; {""} = unknown."""
     found = {""}
     for kind, value in items:
         if kind is op.LITERAL:
@@ -115,18 +116,18 @@ def _beginnings(items: Any) -> set[str]:
         if not following or len(found) * len(following) > _MOST_BEGINNINGS:
             return found
         found = {word + end for word in found for end in following}
-        if kind not in _ONE_CHARACTER:  # what of an alternative follows its beginning is not known
+        if kind not in _ONE_CHARACTER:  # what follows the prefix of an alternative is unknown
             return found
     return found
 
 
 def _marked(words: Iterable[str], *, at_start: bool) -> frozenset[str]:
-    """The words, marked if a word of the text begins with them."""
+    """Returns the words, marked with START if they begin a word of the text."""
     return frozenset(START + word if at_start and word[:1].isalnum() else word for word in words)
 
 
 def _begins_word(kind: Any, value: Any) -> bool:
-    """Returns whether a letter or digit right behind this item has no small Latin letter before it."""
+    """Returns whether a letter or digit right after this item has no lowercase Latin letter before it."""
     if kind is op.AT:
         return value in (op.AT_BOUNDARY, op.AT_BEGINNING, op.AT_BEGINNING_STRING)
     if kind is not op.ASSERT_NOT or value[0] > 0 or len(value[1]) != 1 or value[1][0][0] is not op.IN:
@@ -151,12 +152,12 @@ def _of_class(members: Any) -> frozenset[str]:
 
 @cache
 def _digits() -> list[str]:
-    """Of all scripts."""
+    """Returns the decimal digits of all scripts."""
     return [character for character in map(chr, range(sys.maxunicode + 1)) if character.isdecimal()]
 
 
 def _rarity(words: frozenset[str]) -> tuple[float, int]:
-    """How seldom a text has one of the words, as the most frequent of them tells; then how few they are."""
+    """Returns how rare the words are in a text, judged by the most frequent of them; then how few they are."""
     return min(map(_weight_of_word, words), default=0.0), -len(words)
 
 

@@ -1,4 +1,4 @@
-"""The shipped rule packs, and how a text is held against some of them. They help a marketer; they are no legal advice."""
+"""The shipped rule packs, and the check of a text against some of them. They help a marketer; they are not legal advice."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from workers.core.guardrails.packs.rules import Pack, PriceRule, Rule
 
 __all__ = ["PACKS", "Breach", "breach", "price_rules"]
 
-#: So many characters of the words must stand in the facts: guaranteed is stated by a guarantee, a free gift not by free
-#: shipping.
+#: This many leading characters of the words must occur in the facts: "guarantee" covers "guaranteed", but "free shipping"
+#: does not cover "free gift".
 _STEM = 9
 #: id → pack.
 PACKS: dict[str, Pack] = {
@@ -34,7 +34,7 @@ class Breach(msgspec.Struct, frozen=True):
 
 
 def breach(pack_ids: Iterable[str], text: str, facts: str = "") -> Breach | None:
-    """The first rule of the packs that a normalised, case-folded text breaks; `facts` are the product's own, folded too.
+    """Returns the first rule that a normalised, case-folded text breaks; `facts` are the product's own, case-folded too.
 
     >>> breach(["cn_advertising"], "国家级品质").rule
     'cn_advertising.superlative'
@@ -50,7 +50,7 @@ def breach(pack_ids: Iterable[str], text: str, facts: str = "") -> Breach | None
 
 
 def price_rules(pack_ids: Iterable[str]) -> list[tuple[str, PriceRule]]:
-    """(`pack.rule`, rule) of each pack that says how a lower price may be spoken of."""
+    """Returns (`pack.rule`, rule) of each pack that regulates how a lower price may be announced."""
     return [(f"{pack.id}.{pack.prices.id}", pack.prices) for pack in map(PACKS.__getitem__, pack_ids) if pack.prices]
 
 

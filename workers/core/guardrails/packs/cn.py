@@ -1,7 +1,7 @@
-"""China: absolute words, invented authority, promises and belittling in advertisements, and the base of reductions.
+"""China: absolute words, invented authority, promises and disparagement in advertising; reference prices of reductions.
 
-Harmless uses follow the enforcement guide on absolute words (SAMR announcement No. 6 of 2023): order in time, hints for
-use, and measures, which the guardrail `numbers` compares with the facts.
+Exceptions follow the enforcement guide on absolute words (SAMR announcement No. 6 of 2023): order in time, usage advice, and
+measurements, which the `numbers` guardrail compares with the facts.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ _MEASURE = (
     r"\s*[\d一二两三四五六七八九十百半]"
 )
 _HINT = r"(?:佳|适宜)(?:佩戴|使用|充电|保存|食用|清洁)(?:时间|位置|方法|方式|期)|好(?:在|先|别|不要|提前|每)"
-#: Order in time, verbs (最大化), and what matters to the customer: no quality of a product.
+#: Order in time, verbs (最大化), and what matters to the customer: not qualities of a product.
 _NO_RANK = r"后|近|终|初|[大小]化|重要|要紧"
 _LIKING = r"喜欢|喜爱|爱|想|在意|关心|需要|期待|放松|忙|累"
-#: 最, unless it says when, how to use it, how much, or what the customer likes; and 30 天内最低价, the
-#: earlier price that the law of prices asks for.
+#: 最, unless it expresses time, usage, quantity or the customer's preference; also excepts 30 天内最低价, the earlier price that
+#: price law requires.
 _MOST = (
     rf"最(?!{_NO_RANK}|{_MEASURE}|{_HINT})(?!(?<=[你您我]最)(?:{_LIKING})|(?<=[天日]内最)低)"
-    r"[\u3400-\u9fff]{0,2}"  # for the reason: 最 alone says little
+    r"[\u3400-\u9fff]{0,2}"  # context for the reason: 最 alone tells little
 )
 #: 第一 as a rank, not as the first of several times.
 _FIRST = (

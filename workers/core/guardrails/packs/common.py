@@ -1,4 +1,4 @@
-"""Words that the laws of several places speak of: language → pattern, as in Rule."""
+"""Word patterns that the laws of several places share: language → pattern, as in Rule."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No medical claims for products that are no medical devices: wearables are where they slip in."""
+"""Rejects medical claims for products that are not medical devices; they are common in copy for wearables."""
 
 from __future__ import annotations
 

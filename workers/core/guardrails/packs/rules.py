@@ -1,19 +1,19 @@
-"""The structure of a rule pack: words that a law or an advertising code keeps out of copy, each with reason and source."""
+"""The structure of a rule pack: words that a law or an advertising code forbids in copy, each with reason and source."""
 
 from __future__ import annotations
 
 import msgspec
 
-#: Words of Latin script match whole, also beside Chinese characters.
+#: Latin-script words match whole, even next to Chinese characters.
 _WHOLE = r"(?<![a-z0-9])(?:{})(?![a-z0-9])"
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
-    """Words that a text may not hold.
+    """Words that a text must not contain.
 
-    `patterns`: language → regular expression over normalised, case-folded text (guardrails.subject). The language says
-    whose words they are; they hold in texts of every language. `unless_stated`: allowed where the product's facts, which
-    the shop itself wrote, hold the words that were found. `reason` is for a marketer, `source` names law and article.
+    `patterns`: language → regular expression over normalised, case-folded text (guardrails.subject). The language tells whose
+    words they are; they apply to texts of every language. `unless_stated`: allowed if the product's facts, which the shop
+    itself wrote, contain the matched words. `reason` is for a marketer, `source` names law and article.
     """
 
     id: str
@@ -24,15 +24,15 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def pattern(self) -> str:
-        """All languages in one expression."""
+        """The patterns of all languages in one expression."""
         return "|".join(
             f"(?:{words})" if language == "zh" else _WHOLE.format(words) for language, words in self.patterns.items()
         )
 
 
 class PriceRule(msgspec.Struct, frozen=True, kw_only=True):
-    """How a text may speak of a lower price: with the true amounts (guardrails.prices), and with `states_prior` only
-    beside the price that it is compared with.
+    """How a text may announce a lower price: with the true amounts (guardrails.prices) and, with `states_prior`, only together
+    with the price it is compared with.
     """
 
     reason: str
@@ -42,7 +42,7 @@ class PriceRule(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Pack(msgspec.Struct, frozen=True, kw_only=True):
-    """The rules of one law or code. Without `prices` the pack does not speak of prices."""
+    """The rules of one law or code. A pack without `prices` does not regulate prices."""
 
     id: str
     title: str

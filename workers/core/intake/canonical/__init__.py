@@ -1,1 +1,1 @@
-"""From a draft in any format to one record of customer.events, or the reason why not."""
+"""Turns a draft of any format into one record of customer.events, or rejects it with a reason."""

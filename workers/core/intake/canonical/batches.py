@@ -1,4 +1,4 @@
-"""Batches: the events of one record, and what the record says for all of them."""
+"""Batches: the events of one record, and the fields they share."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from schemas.values import Json
 
 
 class Batch(NamedTuple):
-    """`join` makes an event of one of the `calls`, when it is its turn: what is `shared` is repeated in each, and a record may
-    have thousands of them.
+    """`join` builds the event of one of the `calls` only when it is needed: each event repeats what is `shared`, and a record
+    may have thousands of them.
     """
 
     calls: list[object]

@@ -1,6 +1,6 @@
-"""Brings properties, products, traits and context into the types that customer.events promises.
+"""Converts properties, products, traits and context to the types that customer.events promises.
 
-A field of the contract whose value cannot be read is left out (unknown); the shop's own fields stay as they are.
+A field of the contract whose value cannot be read is omitted (unknown); the shop's own fields stay unchanged.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ from schemas.values import (
 
 Cleaner = Callable[[object], object | None]
 
-#: Traits deeper than this, with longer names (the way to them included) or beyond this many are left out: a profile holds
-#: facts, not documents, and flattening repeats the names above in each of them.
+#: Traits nested deeper than this, with longer names (path included), or beyond this count are omitted: a profile holds facts,
+#: not documents, and flattening repeats the parent names in each of them.
 _TRAIT_LEVELS = 3
 _TRAIT_NAME = 256
 _TRAITS = 512
 
 
 def products(value: object) -> list[Json] | None:
-    """Product lines; `product_id` falls back to `sku` and `id`, and a line with none of them says nothing.
+    """Returns product lines; `product_id` falls back to `sku` and `id`, and a line with none of them is ignored.
 
-    An empty list says that there are none; None: nothing was said, or nothing that can be read.
+    An empty list means that there are none; None: nothing was given, or nothing that can be read.
 
     >>> products([]), products(None), products([{"name": "?"}]), products({"1": {"sku": "a"}, "3": {"sku": "b"}})
     ([], None, None, [{'sku': 'a', 'product_id': 'a'}, {'sku': 'b', 'product_id': 'b'}])
@@ -55,7 +55,7 @@ def products(value: object) -> list[Json] | None:
 
 
 def _lines(value: object) -> list[object] | None:
-    """The lines of a list, of one as text, of a single product, or of PHP's array with gaps, which becomes an object."""
+    """Returns the lines of a list, a list as JSON text, a single product, or a PHP array with gaps (which becomes an object)."""
     if isinstance(value, str) and value.lstrip()[:1] in ("[", "{"):
         try:
             value = msgspec.json.decode(value)
@@ -68,7 +68,7 @@ def _lines(value: object) -> list[object] | None:
 
 
 def product(row: Json) -> Json | None:
-    """One product line, or None if it names no product."""
+    """Returns one product line, or None if it identifies no product."""
     line = clean(row, _PRODUCT)
     found = line.get("product_id") or identifier(row.get("sku")) or identifier(row.get("id"))
     if found is None:
@@ -78,12 +78,12 @@ def product(row: Json) -> Json | None:
 
 
 def properties(raw: Json) -> Json:
-    """The properties of an event."""
+    """Converts the properties of an event."""
     return clean(raw, _PROPERTIES)
 
 
 def clean(raw: Json, cleaners: Mapping[str, Cleaner]) -> Json:
-    """`raw` with the fields of the contract converted; None and what cannot be converted is left out."""
+    """Returns `raw` with the fields of the contract converted; None and values that cannot be converted are omitted."""
     cleaned: Json = {}
     for name, value in raw.items():
         cleaner = cleaners.get(name)
@@ -95,7 +95,7 @@ def clean(raw: Json, cleaners: Mapping[str, Cleaner]) -> Json:
 
 
 def traits(raw: Json) -> Json:
-    """Traits as a flat table: `address: {city: x}` becomes `address.city`, a list becomes a list of texts.
+    """Flattens traits: `address: {city: x}` becomes `address.city`, a list becomes a list of texts.
 
     >>> traits({"age": 30, "address": {"city": "Ulm"}, "tags": ["a", 1], "odd": [{}]})
     {'age': 30, 'address.city': 'Ulm', 'tags': ['a', '1']}
@@ -120,7 +120,7 @@ def _flatten(raw: Json, prefix: str, level: int, flat: Json) -> None:
 
 
 def context(raw: Json) -> Json:
-    """Locale, time zone, campaign and traits in their types; the rest (device, page, ...) as it came."""
+    """Converts locale, time zone, campaign and traits; other fields (device, page, ...) stay unchanged."""
     cleaned = clean(raw, _CONTEXT)
     for name in ("campaign", "traits", "consent"):
         if name in cleaned and not cleaned[name]:
@@ -129,9 +129,9 @@ def context(raw: Json) -> Json:
 
 
 def consent(raw: Json) -> Json:
-    """What a `Consent Updated` says, as texts: status, channel and purpose. None of them need be there.
+    """Returns the content of a `Consent Updated` as texts: status, channel and purpose. Each may be missing.
 
-    Everything is passed on that a person could have meant by a no: the profile decides what a word means.
+    Everything that could be meant as a refusal is passed on: the profile interprets the words.
 
     >>> consent({"status": False, "channel": ["push", "email"]}), consent({"status": {}})
     ({'status': 'denied', 'channel': 'push,email'}, {'status': 'denied'})
@@ -144,7 +144,7 @@ def consent(raw: Json) -> Json:
         given = first(raw, name, plural)
         names = [found for item in given if (found := text(item))] if isinstance(given, list) else [text(given) or ""]
         if not isinstance(given, list) and not absent(given) and not names[0]:
-            names = ["?"]  # something was named that is no name: a no to it is a no to all
+            names = ["?"]  # a value was given that is not a name: a refusal of it refuses everything
         told[name] = ",".join(names)
     return {name: value for name, value in told.items() if value}
 
@@ -154,7 +154,7 @@ def _campaign(value: object) -> Json:
 
 
 def _consent(value: object) -> Json:
-    """`categoryPreferences` as yes or no: what is not a clear yes is a no, as in `Consent Updated`."""
+    """Converts `categoryPreferences` to booleans: anything but a clear yes is a no, as in `Consent Updated`."""
     found = dict(obj(value))
     spelt = [found.pop(name, None) for name in ("categoryPreferences", "category_preferences")]
     told = next((obj(preferences) for preferences in spelt if preferences), {})
@@ -167,7 +167,7 @@ def _flat_traits(value: object) -> Json:
 
 
 def _cleaners(struct: type[msgspec.Struct]) -> dict[str, Cleaner]:
-    """A converter for each field of a struct, from its type: a field added to the contract is converted here too."""
+    """Returns a converter per field of a struct, chosen by its type, so that new fields of the contract are converted too."""
     by_type: dict[type, Cleaner] = {
         msgspec.inspect.StrType: loose_text,
         msgspec.inspect.FloatType: number,
@@ -187,7 +187,7 @@ def _cleaners(struct: type[msgspec.Struct]) -> dict[str, Cleaner]:
 
 
 def _counted(value: object) -> str | None:
-    """The id of a cart or an order: their numbers begin at 1, and 0 is what shops write where there is none."""
+    """Returns the ID of a cart or an order: their numbers start at 1, and shops write 0 where there is none."""
     found = identifier(value)
     return None if found in _UNCOUNTED else found
 
@@ -209,7 +209,7 @@ _CONTEXT: dict[str, Cleaner] = {
 
 
 def needs_no_cleaning(found: Properties) -> bool:
-    """Returns whether properties that already have the right types also have the right values (see `values.price` ...)."""
+    """Returns whether properties of the right types also have valid values (see `values.price` ...)."""
     if not _is_clean(found) or (found.currency is not None and not _is_currency(found.currency)):
         return False
     if found.order_id in _UNCOUNTED or found.cart_id in _UNCOUNTED or found.checkout_id in _UNCOUNTED:

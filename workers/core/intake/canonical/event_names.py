@@ -1,4 +1,4 @@
-"""The names of the events that a profile folds into more than a count, however they are spelt."""
+"""Normalises the names of the events that a profile does more with than count them, in all their spellings."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import lru_cache
 from schemas import events
 from schemas.names import normal
 
-#: The spec's first version, Klaviyo and others, for the same things.
+#: Names for the same events in the first version of the spec, Klaviyo and others.
 SYNONYMS = {
     "Viewed Product": events.PRODUCT_VIEWED,
     "Added Product": events.PRODUCT_ADDED,
@@ -45,7 +45,7 @@ _VERSION = re.compile(r"\.v\d{1,3}$")
 
 @lru_cache(maxsize=4096)
 def spelt(name: str) -> str:
-    """The spec's own name for this one; names that mean nothing more than a count stay as they are.
+    """Returns the spec's name for an event; names of events that are only counted stay unchanged.
 
     >>> spelt("order_completed"), spelt("Product added"), spelt("ConsentUpdated"), spelt("Level Up")
     ('Order Completed', 'Product Added', 'Consent Updated', 'Level Up')
@@ -54,7 +54,7 @@ def spelt(name: str) -> str:
 
 
 def of_type(name: str) -> str:
-    """The event that a reverse domain name stands for, as CloudEvents has them: its last word, or its last two.
+    """Returns the event that a reverse domain name of CloudEvents stands for: its last word, or its last two.
 
     >>> of_type("com.shop.consent.updated.v1"), of_type("com.shop.OrderCompleted"), of_type("com.shop.level_up")
     ('Consent Updated', 'Order Completed', 'com.shop.level_up')

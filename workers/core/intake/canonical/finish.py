@@ -1,7 +1,7 @@
-"""The last step of every format: a draft in the words of the Segment spec becomes one record of customer.events.
+"""Performs the last step of every format: turns a draft in the terms of the Segment spec into one record of customer.events.
 
-A draft is loosely typed. Here its identity, time, types and size are settled, and the result is decoded once as its
-readers will decode it, so that nothing invalid reaches the topic.
+A draft is loosely typed. This module settles its identity, time, types and size, and decodes the result once as its readers
+will, so that nothing invalid reaches the topic.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from workers.core.intake.canonical import commerce
 from workers.core.intake.canonical.rejections import reject
 
 MAX_EVENT_BYTES = 256 * 1024
-#: What a wrong clock writes (1970, 1980) is not a time at which a customer of ours did something.
+#: Earlier times come from a wrong clock (1970, 1980): no customer did anything then.
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 TYPES = frozenset({"track", "identify", "page", "screen", "alias", "group"})
 PRODUCT_EVENTS = frozenset({PRODUCT_VIEWED, PRODUCT_ADDED, PRODUCT_REMOVED})
-#: Fields that stop here: a key that may write for the shop is no business of the readers.
+#: Fields that are removed: readers must not see a key that can write for the shop.
 _SECRET = ("writeKey", "write_key")
 _ALIASES = {
     "user_id": "userId",
@@ -38,17 +38,17 @@ _ALIASES = {
 
 
 class MappedEvent(msgspec.Struct, frozen=True, gc=False):
-    """One record for customer.events; the key is the customer (userId, else anonymousId) in UTF-8."""
+    """One record for customer.events; the key is the customer's ID (userId, otherwise anonymousId) in UTF-8."""
 
     key: bytes
     value: bytes
 
 
 class Origin:
-    """What is known of a record beside its content.
+    """What is known of a record apart from its content.
 
-    `occurred_at` and `customer_id` (of a CloudEvents envelope) fill in for what the content does not say; `message_id`
-    overrides the content's own, `fallback_id` stands in where it has none. `size` is that of the record's value [bytes].
+    `occurred_at` and `customer_id` (of a CloudEvents envelope) apply where the content gives none; `message_id` overrides the
+    content's own, `fallback_id` applies where it has none. `size` is that of the record's value [bytes].
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Origin:
         self.customer_id = customer_id
 
     def message_id(self, own: str | None, index: int | None) -> str:
-        """What recognises a resend: the source's own id, else a hash of the record and the place in its batch."""
+        """Returns the ID that identifies a resend: the source's own, else a hash of the record and the place in its batch."""
         if self._message_id is None and own is not None:
             return own if len(own) <= MAX_ID else digest(own.encode())
         if self._message_id is None and self._fallback_id is None:
@@ -83,7 +83,7 @@ class Origin:
 
 
 def digest(*parts: bytes) -> str:
-    """128 bits of the parts, 32 hexadecimal digits; ("a", "bc") and ("ab", "c") differ."""
+    """Returns a 128-bit hash of the parts as 32 hexadecimal digits; ("a", "bc") and ("ab", "c") differ."""
     hashed = blake2b(digest_size=16)
     for part in parts:
         hashed.update(b"%d:" % len(part))
@@ -92,7 +92,7 @@ def digest(*parts: bytes) -> str:
 
 
 def finish(draft: Json, origin: Origin, index: int | None = None) -> MappedEvent:
-    """Settles one draft; `index` is its place in a batch. Raises InvalidEvent (see `reasons`)."""
+    """Completes one draft; `index` is its place in a batch. Raises InvalidEvent (see `rejections`)."""
     event = dict(draft)
     for alias, name in _ALIASES.items():
         if alias in event:
@@ -109,7 +109,7 @@ def finish(draft: Json, origin: Origin, index: int | None = None) -> MappedEvent
     except InvalidEvent:
         if not is_refusal(event):
             raise
-        event["timestamp"] = origin.received_at  # no clock may cost a customer's no
+        event["timestamp"] = origin.received_at  # a wrong clock must not lose a customer's refusal
         for name in ("sentAt", "receivedAt"):
             event.pop(name, None)
     _settle_content(event, kind)
@@ -129,7 +129,7 @@ def check(value: bytes) -> None:
 
 
 def _kind(event: Json) -> str:
-    """The type of the call; where it is missing, what only one type has tells it."""
+    """Returns the type of the call; if it is missing, a field that only one type has decides."""
     given = event.get("type")
     if isinstance(given, str) and given.strip().lower() in TYPES:
         return given.strip().lower()
@@ -142,7 +142,7 @@ def _kind(event: Json) -> str:
 
 
 def customer_id(value: object, name: str) -> str | None:
-    """The id of a person; None if it names nobody. Raises InvalidEvent when it is too long to be one."""
+    """Returns a person's ID; None if the value identifies no one. Raises InvalidEvent if it is too long."""
     found = person(value)
     if found is not None and len(found) > MAX_ID:
         raise reject("bad_identity", f"{name}: {len(found)} characters, at most {MAX_ID}")
@@ -164,7 +164,7 @@ def _settle_identity(event: Json, origin: Origin) -> bytes:
 
 
 def _settle_times(event: Json, origin: Origin) -> None:
-    # Segment corrects the device's clock itself: where `timestamp` is given it is taken as it is.
+    # Segment corrects the device's clock itself, so a given `timestamp` is used unchanged.
     moment = _time(event, "timestamp") or _time(event, "originalTimestamp") or origin.occurred_at
     moment = moment or _time(event, "sentAt") or origin.received_at
     if not EARLIEST <= moment <= origin.latest:
@@ -173,14 +173,14 @@ def _settle_times(event: Json, origin: Origin) -> None:
     sent, received = (instant(event.pop(name, None)) for name in ("sentAt", "receivedAt"))
     if sent is not None:
         event["sentAt"] = sent
-    # A device whose clock is ahead: what it says of consent must not outlast what others say after it.
+    # If the device's clock is ahead, its statements on consent must not override later ones from elsewhere.
     received = origin.received_at if moment > origin.received_at else received
     if received is not None and (received >= moment or received == origin.received_at):
         event["receivedAt"] = received
 
 
 def is_refusal(event: Json) -> bool:
-    """Returns whether somebody says no here."""
+    """Returns whether the event refuses something."""
     name = event.get("event")
     if not isinstance(name, str):
         return False
@@ -235,7 +235,7 @@ def _name(event: Json) -> str:
 
 
 def _lift_product(found: Json) -> None:
-    """An event about one product carries its fields directly."""
+    """Events about one product carry its fields directly in the properties."""
     lines = found.get("products")
     if isinstance(lines, list) and len(lines) == 1:
         del found["products"]

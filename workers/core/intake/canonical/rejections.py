@@ -1,4 +1,4 @@
-"""The reasons why a foreign record cannot be used: a closed set, because it labels a metric and is documented for shops."""
+"""The reasons for rejecting a foreign record: a closed set, because it labels a metric and is documented for shops."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ Reason = Literal[
     "null_value",  # the record has no value
     "broken_json",  # not JSON, cut off, or nested too deeply
     "broken_encoding",  # not UTF-8
-    "wrong_type",  # a field or a column count is not what its format promises
-    "unknown_format",  # no format that intake knows
+    "wrong_type",  # a field or a column count does not match its format
+    "unknown_format",  # not a format that intake knows
     "unknown_schema_version",  # written for a newer reader
-    "missing_field",  # a field is absent without which the event says nothing
-    "no_identity",  # nobody did it: neither userId nor anonymousId, or only a placeholder such as "undefined"
+    "missing_field",  # a field is missing without which the event means nothing
+    "no_identity",  # neither userId nor anonymousId, or only a placeholder such as "undefined"
     "bad_identity",  # an id of more than 256 characters
     "bad_timestamp",  # unreadable, before the year 2000, or more than a day after it was received
     "too_large",  # one event of more than 256 KB, or a record of more events than it may become
@@ -25,12 +25,12 @@ REASONS: frozenset[str] = frozenset(get_args(Reason))
 
 
 def reject(reason: Reason, detail: str) -> InvalidEvent:
-    """The error to raise. `detail` names the place, never a value: values may be personal data."""
+    """Returns the error to raise. `detail` names the place, never a value: values may be personal data."""
     return InvalidEvent(reason, detail)
 
 
 def within(error: InvalidEvent, place: str) -> InvalidEvent:
-    """The same error, told from inside a batch.
+    """Returns the same error with its place in a batch.
 
     >>> str(within(reject("missing_field", "event"), "event 3"))
     'missing_field: event 3: event'
@@ -39,7 +39,7 @@ def within(error: InvalidEvent, place: str) -> InvalidEvent:
 
 
 def together(told: Sequence[InvalidEvent], total: int) -> InvalidEvent:
-    """One error for a record with `total` bad parts, of which the first are told; its reason is that of the first.
+    """Returns one error for a record with `total` bad parts, of which the first are listed; its reason is that of the first.
 
     >>> str(together([reject("missing_field", "event 3: event"), reject("no_identity", "event 4")], 9))
     'missing_field: event 3: event; no_identity: event 4; 7 more'

@@ -1,1 +1,1 @@
-"""Foreign formats, one a file."""
+"""The foreign formats, one module per format."""

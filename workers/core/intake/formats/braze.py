@@ -1,7 +1,7 @@
 """Braze: recommended `ecommerce.*` events, custom events, purchases and attributes (`/users/track`, Currents).
 
-Source: Braze, "eCommerce recommended events", "Event object" and "Currents event glossary". `ecommerce.cart_updated`
-says what it means by `action`: `add`, `remove`, or (without it) the cart as it now is: a Cart Viewed with its lines.
+Source: Braze, "eCommerce recommended events", "Event object" and "Currents event glossary". The meaning of
+`ecommerce.cart_updated` depends on `action`: `add`, `remove`, or (without it) the current cart: a Cart Viewed with its lines.
 """
 
 from __future__ import annotations
@@ -46,21 +46,21 @@ _ENVELOPE = frozenset(
         "_update_existing_only",
     }
 )
-_KIND = "_kind"  # which array of the body an object came from
+_KIND = "_kind"  # the array of the body that an object came from
 
 
 def split(raw: Json) -> Batch | None:
-    """The objects of a `/users/track` body; None if `raw` is a single event."""
+    """Returns the objects of a `/users/track` body; None if `raw` is a single event."""
     found: list[object] | None = None
     for name in ("attributes", "events", "purchases"):
         if isinstance(array := raw.get(name), list):
             found = found or []
             found.extend({**obj(item), _KIND: name} if isinstance(item, dict) else item for item in array)
-    return None if found is None else Batch(found, {}, lambda item: item)  # its objects share nothing
+    return None if found is None else Batch(found, {}, lambda item: item)  # its objects share no fields
 
 
 def draft(raw: Json) -> Json:
-    """One event, purchase or set of attributes."""
+    """Maps one event, purchase or set of attributes."""
     common: Json = {
         "messageId": raw.get("id"),
         "userId": someone(raw, "external_id", "external_user_id"),
@@ -93,7 +93,7 @@ def _anonymous(raw: Json) -> object | None:
 
 
 def _properties(value: object) -> Json:
-    """Currents writes properties as a text of JSON."""
+    """Returns the properties, which Currents writes as JSON text."""
     if isinstance(value, str):
         try:
             return obj(msgspec.json.decode(value))
@@ -108,7 +108,7 @@ def _ecommerce(event: str | None, properties: Json) -> Json:
     found = _product(properties) if event == PRODUCT_VIEWED else {_TOTALS.get(k, k): v for k, v in properties.items()}
     if lines or given == []:
         found["products"] = lines
-    if event == ORDER_COMPLETED and absent(found.get("revenue")):  # Segment's revenue has no tax and no shipping in it
+    if event == ORDER_COMPLETED and absent(found.get("revenue")):  # Segment's revenue excludes tax and shipping
         known = found.get("subtotal") if number(found.get("subtotal")) is not None else found.get("total")
         found["revenue"] = known
     return found
@@ -124,7 +124,7 @@ def _product(line: Json) -> Json:
 
 
 def _purchase(raw: Json) -> Json:
-    """The older purchase object: one product, no order id of its own."""
+    """Maps the older purchase object: one product, no order ID of its own."""
     properties = _properties(raw.get("properties"))
     line = {name: raw[name] for name in ("product_id", "price", "quantity") if name in raw}
     pieces, unit_price = number(raw.get("quantity")), number(raw.get("price"))

@@ -1,8 +1,8 @@
 """CloudEvents 1.0 over Kafka: binary mode (`ce_` headers, the data as value) and structured mode (one JSON object).
 
-Source: CloudEvents "Kafka Protocol Binding" and "JSON Event Format". The envelope gives id (source + id, by which the
-spec tells duplicates), time and, through the record's key, the customer; the data is mapped by its own format. Data of
-no known format becomes a custom event named by the envelope's `type`.
+Source: CloudEvents "Kafka Protocol Binding" and "JSON Event Format". The envelope gives the ID (source + id, by which the spec
+identifies duplicates), the time and, through the record's key, the customer; the data is mapped by its own format. Data of no
+known format becomes a custom event named by the envelope's `type`.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from workers.core.stream.records import Record
 
 _PREFIX = "ce_"
 _NAMES = segment.NAMES | ga4.NAMES | snowplow.NAMES | braze.NAMES
-#: Text is tried as well: an enriched event of Snowplow is no JSON.
+#: Text types are tried too: an enriched Snowplow event is not JSON.
 _JSON_TYPES = frozenset({"", "application/json", "text/json", "text/plain", "text/tab-separated-values"})
 _IDENTITY = ("userId", "anonymousId", "user_id", "anonymous_id")
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):
-    """What an envelope says, and the bytes of its data."""
+    """The fields of an envelope, and the bytes of its data."""
 
     message_id: str
     type: str
@@ -46,7 +46,7 @@ def is_structured(raw: Json) -> bool:
 
 
 def binary(record: Record) -> Envelope:
-    """The envelope of a record in binary mode. Raises InvalidEvent when it is not one."""
+    """Returns the envelope of a record in binary mode. Raises InvalidEvent if it is malformed."""
     attributes: Json = {}
     content_type = ""
     for name, value in record.headers:
@@ -61,7 +61,7 @@ def binary(record: Record) -> Envelope:
 
 
 def structured(raw: Json, record: Record) -> Envelope:
-    """The envelope of an object in structured mode. Raises InvalidEvent when it is not one."""
+    """Returns the envelope of an object in structured mode. Raises InvalidEvent if it is malformed."""
     content_type = text(raw.get("datacontenttype")) or ""
     if isinstance(encoded := raw.get("data_base64"), str):
         try:
@@ -70,16 +70,16 @@ def structured(raw: Json, record: Record) -> Envelope:
             raise reject("broken_encoding", "data_base64") from error
     elif "data" in raw:
         given = raw["data"]
-        # Text is an event that was written as text before it was put into the object: no event is a mere text.
+        # A string is an event that was serialised before it was put into the object: no event is a plain string.
         data = given.encode("utf-8", "replace") if isinstance(given, str) else msgspec.json.encode(given)
-        content_type = ""  # data inside the object is JSON, whatever it was before
+        content_type = ""  # data inside the object is JSON, whatever its original type
     else:
         raise reject("missing_field", "data")
     return _envelope(raw, content_type, data, record.key)
 
 
 def custom(envelope: Envelope, data: Json) -> Json:
-    """A draft for data of no known format."""
+    """Returns a draft for data of no known format."""
     draft: Json = {"type": "track", "event": _NAMES.get(envelope.type) or of_type(envelope.type)}
     draft.update((name, data[name]) for name in _IDENTITY if name in data)
     draft["properties"] = {name: value for name, value in data.items() if name not in _IDENTITY}
@@ -91,7 +91,7 @@ def _envelope(attributes: Json, content_type: str, data: bytes, key: bytes | Non
     for name in ("specversion", "id", "source", "type"):
         if found[name] is None:
             raise reject("missing_field", f"CloudEvents attribute {name}")
-    if not f"{found['specversion']}.".startswith("1."):  # 1.0 as a number is 1
+    if not f"{found['specversion']}.".startswith("1."):  # 1.0 written as a number is 1
         raise reject("unknown_schema_version", "CloudEvents specversion; this reader knows 1.x")
     if not _is_json(content_type):
         raise reject("unknown_format", "the data of the CloudEvents envelope is not JSON")

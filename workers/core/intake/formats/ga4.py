@@ -1,7 +1,7 @@
 """Google Analytics 4: rows of the BigQuery export, and bodies of the Measurement Protocol.
 
-Source: "GA4 BigQuery Export schema" and "Measurement Protocol reference" of Google. Times are microseconds. The export
-has no event id; its batch fields together make one, else the record's bytes do.
+Source: Google, "GA4 BigQuery Export schema" and "Measurement Protocol reference". Times are in microseconds. The export has no
+event ID; its batch fields together form one, otherwise the record's bytes do.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ _ITEM = {
     "item_variant": "variant",
     "index": "position",
 }
-#: What the export writes where nothing was set.
+#: Values the export writes for unset fields.
 _UNSET = frozenset({"(not set)", "(none)", "(not provided)"})
 _ORDER_FIELDS = {
     "purchase_revenue": "revenue",
@@ -78,7 +78,7 @@ _MP_CAMPAIGN = {"campaign": "name", "source": "source", "medium": "medium", "ter
 
 
 def split(raw: Json) -> Batch | None:
-    """The events of a Measurement Protocol body, each with who sent it; None if `raw` is a single event."""
+    """Returns the events of a Measurement Protocol body, each with its sender; None if `raw` is a single event."""
     events = raw.get("events")
     if not isinstance(events, list):
         return None
@@ -87,12 +87,12 @@ def split(raw: Json) -> Batch | None:
 
 
 def _said(event: Json) -> Json:
-    """Null and blank say nothing: what the body says for all of its events holds."""
+    """Drops null and blank fields, so that the values the body gives for all of its events apply."""
     return {name: value for name, value in event.items() if not absent(value)}
 
 
 def draft(raw: Json) -> Json:
-    """One event of either kind."""
+    """Maps one event of either kind."""
     exported = "event_name" in raw
     name = text(raw.get("event_name") if exported else raw.get("name"))
     params = _keyed(raw.get("event_params")) if exported else obj(raw.get("params"))
@@ -123,7 +123,7 @@ def _page_name(name: str | None, params: Json) -> object | None:
 
 
 def _message_id(raw: Json) -> str | None:
-    """The batch fields of a web stream name one event; app streams have none."""
+    """Returns an ID from the batch fields of a web stream, which identify one event; app streams have none."""
     fields = ("event_bundle_sequence_id", "batch_page_id", "batch_ordering_id", "batch_event_index")
     if any(raw.get(field) is None for field in fields):
         return None
@@ -151,7 +151,7 @@ def _properties(name: str | None, params: Json, raw: Json) -> Json:
 
 
 def _tells_items(name: str | None, raw: Json) -> bool:
-    """Returns whether "no items" was said: the export writes `items: []` in each of its rows, whatever the event was."""
+    """Returns whether an empty list means "no items": the export writes `items: []` in every row, whatever the event."""
     return "event_name" not in raw or NAMES.get(name or "") in (CART_VIEWED, CHECKOUT_STARTED)
 
 
@@ -164,7 +164,7 @@ def _product(line: Json) -> Json:
 
 
 def _keyed(value: object) -> Json:
-    """`[{key, value: {string_value | int_value | float_value | double_value}}]` as an object."""
+    """Returns `[{key, value: {string_value | int_value | float_value | double_value}}]` as an object."""
     found: Json = {}
     for row in rows(value):
         key = row.get("key")
@@ -175,7 +175,7 @@ def _keyed(value: object) -> Json:
 
 
 def _user_properties(value: object) -> Json:
-    if isinstance(value, list):  # the export keys them as it does the parameters
+    if isinstance(value, list):  # the export keys them like the parameters
         return {
             key: option
             for row in rows(value)

@@ -1,4 +1,4 @@
-"""Tells the formats apart by the fields that only one of them has."""
+"""Recognises the format of a record by fields that only one format has."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from workers.core.intake.formats import braze, ga4, segment, snowplow
 
 SourceFormat = Literal["auto", "segment", "ga4", "snowplow", "snowplow_tsv", "braze", "cloudevents"]
 
-#: Fewer tabs than this are text, more are meant to be an enriched event.
+#: A value with fewer tabs is text; one with more is meant to be an enriched event.
 _MANY_TABS = 100
 
 
 class Format(NamedTuple):
-    """How one format is read: `split` takes a batch apart (None = single), `draft` maps one event."""
+    """How to read one format: `split` separates a batch (None = single event), `draft` maps one event."""
 
     split: Callable[[Json], Batch | None]
     draft: Callable[[Json], Json]
@@ -42,12 +42,12 @@ _GA4_SENDER = frozenset({"client_id", "app_instance_id", "timestamp_micros", "us
 
 
 def looks_like_tsv(value: bytes) -> bool:
-    """Returns whether a value is an enriched event of Snowplow as text."""
+    """Returns whether a value is an enriched Snowplow event as tab-separated text."""
     return value[:1] not in (b"{", b"[") and value.count(b"\t") >= _MANY_TABS
 
 
 def recognise(raw: Json) -> Format | None:
-    """The format of one JSON object; None if no format has such fields. Envelopes are told before (cloudevents)."""
+    """Returns the format of one JSON object; None if no format has such fields. Envelopes are recognised before (cloudevents)."""
     keys = raw.keys()
     if "collector_tstamp" in keys or ("event_id" in keys and "event_name" in keys):
         return SNOWPLOW

@@ -1,7 +1,7 @@
-"""Segment: single calls and batches, camelCase as the spec has it, snake_case of home-made clients tolerated.
+"""Segment: single calls and batches, in the spec's camelCase; the snake_case of home-made clients is tolerated.
 
-Source: the Segment Spec and its HTTP Tracking API (`batch`). Names that mean the same are translated (`event_names`);
-every other name is the shop's own and stays.
+Source: the Segment Spec and its HTTP Tracking API (`batch`). Names with the same meaning are translated (`event_names`); every
+other name is the shop's own and stays unchanged.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from workers.core.intake.canonical.finish import EARLIEST, MAX_EVENT_BYTES, PROD
 from workers.core.intake.canonical.rejections import reject
 
 NAMES = SYNONYMS
-#: What a batch says for all of its calls, in both spellings.
+#: Fields that a batch sets for all of its calls, in both spellings.
 _IDS = (("userId", "user_id"), ("anonymousId", "anonymous_id"))
 _SENT = ("sentAt", "sent_at")
 
 
-#: A letter, a digit or "_" that JSON would write as it is.
+#: An escaped letter, digit or "_", which JSON would normally write unescaped.
 _ESCAPED_LETTER = re.compile(rb"\\u00(3[0-9]|[46][1-9a-fA-F]|[57][0-9aA]|5[fF])")
 
 
 def split(raw: Json) -> Batch | None:
-    """The calls of a batch, each with what the batch says for all of them; None if `raw` is a single call."""
+    """Returns the calls of a batch, each with the fields the batch sets for all; None if `raw` is a single call."""
     batch = raw.get("batch")
     if not isinstance(batch, list):
         return None
@@ -42,7 +42,7 @@ def split(raw: Json) -> Batch | None:
 
 
 def _call(call: Json, shared: Json, context: Json) -> Json:
-    """One call of a batch. What the call itself says holds; null and blank say nothing."""
+    """Returns one call of a batch. The call's own values take precedence; null and blank ones do not count."""
     found = dict(call)
     for names in _IDS:
         if names[0] in shared and someone(call, *names) is None:
@@ -56,7 +56,7 @@ def _call(call: Json, shared: Json, context: Json) -> Json:
 
 
 def draft(raw: Json) -> Json:
-    """One call; only names change."""
+    """Maps one call; only names change."""
     name = raw.get("event")
     if not isinstance(name, str) or (meant := spelt(name)) == name:
         return raw
@@ -64,9 +64,9 @@ def draft(raw: Json) -> Json:
 
 
 def unchanged(value: bytes, latest: datetime) -> MappedEvent | None:
-    """The record as it came, if it already is what customer.events promises; None if it needs work.
+    """Returns the record unchanged if it already meets the contract of customer.events; None if it needs work.
 
-    This is the hot way: one decode, no copy. Raises InvalidEvent when its text is not UTF-8.
+    This is the hot path: one decode, no copy. Raises InvalidEvent if its text is not UTF-8.
     """
     try:
         event = codec.decode_event(value)
@@ -80,13 +80,13 @@ def unchanged(value: bytes, latest: datetime) -> MappedEvent | None:
         return None
     if b'"user_id"' in value or b'"writeKey"' in value or b'"write_key"' in value:  # `finish` renames or removes them
         return None
-    if b"\\" in value and _ESCAPED_LETTER.search(value):  # nobody escapes letters but to hide a name
+    if b"\\" in value and _ESCAPED_LETTER.search(value):  # letters are escaped only to hide a name
         return None
     if isinstance(event, Track) and not _is_settled(event.event, event.properties):
         return None
     if isinstance(event, Page | Screen) and not needs_no_cleaning(event.properties):
         return None
-    if not value.isascii():  # fields that no struct has are skipped, not decoded: their bytes are checked here
+    if not value.isascii():  # fields that no struct has are skipped, not decoded, so their bytes are checked here
         try:
             value.decode()
         except UnicodeDecodeError as error:

@@ -65,13 +65,13 @@ _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 def split(raw: Json) -> Batch | None:
-    """Snowplow sends one event a record."""
+    """Returns None: Snowplow sends one event per record."""
     del raw
     return None
 
 
 def from_tsv(value: bytes) -> Json:
-    """The columns that are not empty. Raises InvalidEvent when there are too few or a JSON column is broken."""
+    """Returns the columns that are not empty. Raises InvalidEvent if there are too few or a JSON column is broken."""
     try:
         cells = value.decode().rstrip("\r\n").split("\t")
     except UnicodeDecodeError as error:
@@ -88,7 +88,7 @@ def from_tsv(value: bytes) -> Json:
 
 
 def draft(raw: Json) -> Json:
-    """One enriched event of either form."""
+    """Maps one enriched event of either form."""
     data, entities = _self_describing(raw)
     name, properties = _content(raw, data, entities)
     kind = _PAGES.get(text(raw.get("event_name")) or text(raw.get("event")) or "", "track")
@@ -121,13 +121,13 @@ def draft(raw: Json) -> Json:
     )
 
 
-#: Best known first; the tracker's own clock is corrected in `derived_tstamp`.
+#: Most reliable first; `derived_tstamp` is the tracker's time with its clock error corrected.
 _TIMES = ("true_tstamp", "derived_tstamp", "dvce_created_tstamp", "collector_tstamp")
 _AHEAD = timedelta(days=1)
 
 
 def _time(raw: Json) -> object | None:
-    """The best time that can be one: a device set to the year 10013 does not lose the event, the collector knows better."""
+    """Returns the best plausible time: an event from a device set to the year 10013 gets the collector's time instead."""
     collected = instant(raw.get("collector_tstamp"))
     for value in map(raw.get, _TIMES):
         moment = instant(value)
@@ -144,7 +144,7 @@ def _device(raw: Json, session: Json) -> object | None:
 
 
 def _content(raw: Json, data: Json, entities: dict[str, list[Json]]) -> tuple[str | None, Json]:
-    """(event name, properties)."""
+    """Returns (event name, properties)."""
     name = text(raw.get("event_name")) or text(raw.get("event"))
     if name == _ACTION:
         return _ecommerce(data, entities)
@@ -163,7 +163,7 @@ def _content(raw: Json, data: Json, entities: dict[str, list[Json]]) -> tuple[st
                 "currency": raw.get("tr_currency"),
             }
         )
-    if raw.get("event") == "transaction_item":  # its order is an event of its own
+    if raw.get("event") == "transaction_item":  # its order is a separate event
         names = {"ti_orderid": "order_id", "ti_sku": "product_id", "ti_name": "name", "ti_category": "category"}
         names |= {"ti_price": "price", "ti_quantity": "quantity", "ti_currency": "currency"}
         return "transaction_item", {target: raw[source] for source, target in names.items() if source in raw}
@@ -174,7 +174,7 @@ def _content(raw: Json, data: Json, entities: dict[str, list[Json]]) -> tuple[st
     page = {"url": raw.get("page_url"), "title": raw.get("page_title"), "referrer": raw.get("page_referrer")}
     if name in _PAGES:
         return None, drop_none({**page, "path": raw.get("page_urlpath"), **data})
-    if name == _WITHDRAWN:  # of everything, or of the documents beside it: a no that names no channel is a no to all
+    if name == _WITHDRAWN:  # of everything, or of the documents listed: a refusal without a channel refuses all
         return CONSENT_UPDATED, {**data, "status": "withdrawn"}
     return spelt(name) if name else None, dict(data)
 
@@ -213,7 +213,7 @@ def _ecommerce(data: Json, entities: dict[str, list[Json]]) -> tuple[str | None,
 
 
 def _self_describing(raw: Json) -> tuple[Json, dict[str, list[Json]]]:
-    """(data of the event, entities by `vendor_name`), from the columns of the text or the keys of the JSON form."""
+    """Returns (event data, entities by `vendor_name`), from the columns of the text or the keys of the JSON form."""
     data: Json = {}
     entities: dict[str, list[Json]] = {}
     for key, value in raw.items():
@@ -230,7 +230,7 @@ def _self_describing(raw: Json) -> tuple[Json, dict[str, list[Json]]]:
 
 
 def _iglu_name(entity: Json) -> str:
-    """`iglu:com.acme/cartItem/jsonschema/1-0-0` as the SDK writes it: `com_acme_cart_item`."""
+    """Returns `iglu:com.acme/cartItem/jsonschema/1-0-0` as the SDK writes it: `com_acme_cart_item`."""
     found = _IGLU.match(text(entity.get("schema")) or "")
     if found is None:
         return ""

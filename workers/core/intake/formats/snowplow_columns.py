@@ -1,4 +1,4 @@
-"""The columns of a Snowplow enriched event as tab-separated text, in order (the canonical event model, 131 of them)."""
+"""The columns of a Snowplow enriched event as tab-separated text, in order (131 columns of the canonical event model)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The words of the package: those that claim nothing, those that do, deeds, and other words for a fact.
+"""The package's lexicon: neutral words, claiming words, deeds, and synonyms for facts.
 
-Text files beside this one, one a kind and language; each says in its head how it is written.
+The words are in text files in this folder, one per kind and language; the head of each file describes its format.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import msgspec
 
 
 class Lexicon(msgspec.Struct, frozen=True, kw_only=True):
-    """The words of one language, case-folded. An entry may have several words. All is empty for an unknown language.
+    """The words of one language, case-folded. An entry may have several words. All fields are empty for an unknown language.
 
-    `never`: forms that no ending leads to a neutral word from. `claiming`: words that claim, Chinese characters too.
-    `deeds`: what a product may be said to do. `synonyms`: (triggers, words): what may be said of a product whose own
-    data holds one of the triggers.
+    `never`: forms that must not be reduced to a neutral word by their ending. `claiming`: words that claim, Chinese characters
+    included. `deeds`: what a product may be said to do. `synonyms`: (triggers, words): the words allowed for a product whose
+    own data contains one of the triggers.
     """
 
     neutral: frozenset[str]
@@ -26,7 +26,7 @@ class Lexicon(msgspec.Struct, frozen=True, kw_only=True):
     synonyms: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]
 
     def other_words(self, own: str) -> list[str]:
-        """Every word that the product's own data (case-folded) gives a right to."""
+        """Returns every word allowed by synonyms of the product's own data (case-folded)."""
         return [
             word for triggers, words in self.synonyms if any(trigger in own for trigger in triggers) for word in words
         ]
@@ -34,7 +34,7 @@ class Lexicon(msgspec.Struct, frozen=True, kw_only=True):
 
 @cache
 def lexicon(language: str) -> Lexicon:
-    """The lexicon of a language (`en`, `zh`), read once."""
+    """Returns the lexicon of a language (`en`, `zh`), read once."""
     neutral, claiming, deeds = (
         frozenset(entry for line in _lines(kind, language) for entry in _entries(line, language))
         for kind in ("neutral", "claims", "deeds")
@@ -54,18 +54,18 @@ def lexicon(language: str) -> Lexicon:
 
 @cache
 def grammar(language: str) -> dict[str, frozenset[str]]:
-    """Classes of words by name, read once; {} = the package has none for the language."""
+    """Returns word classes by name, read once; {} = the package has none for the language."""
     classes = (line.partition(":") for line in _lines("grammar", language))
     return {name: frozenset(_entries(words, language)) for name, _, words in classes}
 
 
 def _entries(line: str, language: str) -> list[str]:
-    """Between spaces in Chinese, between commas elsewhere; an empty line is one empty entry."""
+    """Splits at spaces in Chinese, at commas elsewhere; an empty line is one empty entry."""
     return (line.split() or [""]) if language == "zh" else [entry.strip() for entry in line.split(",")]
 
 
 def _lines(kind: str, language: str) -> list[str]:
-    """Of a file, without comments and empty lines, case-folded; [] = there is no such file."""
+    """Returns the lines of a file without comments and empty lines, case-folded; [] = there is no such file."""
     file = resources.files(__name__) / f"{kind}.{language}.txt"
     if not file.is_file():
         return []
