@@ -314,9 +314,7 @@ class PersonalisationProcessor:
         due_s = self._triggers.due_at(profile, campaign, key) if campaign else None
         if campaign is None or due_s is None:
             return
-        if (
-            due_s > self._clock_s
-        ):  # the customer was active again, or the playbook's delay has grown since the timer was set
+        if due_s > self._clock_s:  # new activity, or a longer delay in the playbook
             self._workspace.timers.set(profile, registry.timer_id(campaign_id, key), due_s)
         elif (occurrence := self._triggers.due(profile, campaign, key)) is not None:
             if self._sort(profile):

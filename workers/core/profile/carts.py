@@ -56,9 +56,7 @@ def fold(profile: Profile, event: Track, at_s: float, source: SourceEvent) -> li
                 return []
             cart = profile.carts[cart_id] = Cart(at_s, at_s, source=source)
         if event.event != PRODUCT_ADDED and says_products(properties) and at_s >= cart.updated_at:
-            shown = {
-                product.product_id for product in products
-            }  # the event lists the whole cart: other lines were removed
+            shown = {product.product_id for product in products}  # the whole cart: others were removed
             cart.lines = {key: line for key, line in cart.lines.items() if key in shown}
             if not cart.lines and not shown:
                 remember(profile.closed_carts, cart_id, at_s, MAX_CLOSED_CARTS)
