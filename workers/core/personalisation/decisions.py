@@ -28,7 +28,7 @@ from workers.core.triggers.registry import Triggers
 
 class DecisionMaker:
     """Makes the decisions of one lane. `salt` makes customer_ref a pseudonym, `seed` decides every draw, `presumed` is for
-    consent.allows, `guidance` returns what is paused and what was learnt; `closing` ends the requests opened here.
+    consent.allows, `guidance` returns the current pauses and learnt snapshots; `closing` ends the requests opened here.
     """
 
     def __init__(

@@ -58,9 +58,7 @@ class Recollection:
             return
 
     def customers(self, now_s: float) -> Iterator[Remembered]:
-        """Yields every customer with at least one decision. A missing outcome ends at `now_s`, or at the decision's time if that
-        is later.
-        """
+        """Yields every customer with a decision. A missing outcome ends at `now_s`, or at the decision if that is later."""
         for customer_id, decisions in self._decisions.items():
             profile = Profile(customer_id=customer_id)
             owed = []

@@ -132,7 +132,7 @@ class PersonalisationProcessor:
         if not self._by_event:
             self._clock_s = max(self._clock_s, wall_s)
         deferred = self._apply_all(records, wall_s)
-        while deferred and not self._closing.awaited:  # the awaited words were among the records
+        while deferred and not self._closing.awaited:  # the awaited texts were among the records
             deferred = self._apply_all(deferred, wall_s)
         if not self._by_event and caught_up:
             self._advance(self._clock_s)
@@ -257,9 +257,7 @@ class PersonalisationProcessor:
     # -- time --------------------------------------------------------------------------------------------------------
 
     def _advance(self, to_s: float) -> bool:
-        """Advances the clock to `to_s`, firing due timers in order. False = stopped early: texts are awaited, or the batch is
-        full.
-        """
+        """Advances the clock to `to_s`, firing due timers in order. False = stopped early: texts awaited, or batch full."""
         fired = 0
         while not (self._by_event and self._closing.awaited):
             if not self._by_event and fired >= self._config.timers_per_batch:
@@ -342,7 +340,7 @@ class PersonalisationProcessor:
         return changed
 
     def _refresh(self, profile: Profile) -> None:
-        """Publishes the public view when it is due, with up-to-date groups. Features that only decay are re-evaluated then, too."""
+        """Publishes the public view when it is due, with up-to-date groups; features that only decay are re-evaluated then."""
         due_s = profile.viewed_at + public_view.VIEW_INTERVAL_S
         showing = profile.customer_id in self._show or self._clock_s >= due_s
         unsorted = showing or profile.target_group is None or profile.customer_id in self._unsorted

@@ -73,9 +73,7 @@ class OpenRequests:
         return channel is not None and channel.is_templated(opened.language)
 
     def templated(self, profile: Profile, message_id: str, opened: OpenRequest, now_s: float) -> None:
-        """Publishes a provider's template at once. It is called while the decision's timer fires, so nothing more need be
-        awaited.
-        """
+        """Publishes a provider's template at once: the caller runs in a timer already, so nothing more need be awaited."""
         self._leave(profile, message_id, opened, PendingText(text=MessageText()), now_s)
 
     def candidate(self, profile: Profile | None, candidate: Candidate, now_s: float) -> None:
@@ -93,8 +91,7 @@ class OpenRequests:
             self._release(profile, candidate.message_id, opened, held, now_s)
 
     def verdict(self, profile: Profile | None, verdict: ReviewVerdict, now_s: float) -> None:
-        """Applies a reviewer's verdict. A verdict on a text not in review (duplicate or too late) and a mere rating change
-        nothing.
+        """Applies a reviewer's verdict. One on a text not in review (duplicate or too late) and a mere rating change nothing.
 
         An edited text that the guardrails reject is refused: the review stays open until its timeout.
         """

@@ -122,9 +122,7 @@ def from_properties(
 def from_traits(
     traits: Mapping[str, TraitValue], at_s: float, known: Collection[str] = (), channels: Collection[str] = CHANNELS
 ) -> list[ConsentChange]:
-    """Returns the changes in Braze's subscription traits: `email_subscribe`, `push_subscribe` = opted_in | subscribed |
-    unsubscribed.
-    """
+    """Returns the changes in Braze's traits `email_subscribe` and `push_subscribe` = opted_in | subscribed | unsubscribed."""
     return [
         ConsentChange(key, granted, at_s, FROM_TRAITS)
         for name, value in traits.items()
@@ -171,8 +169,7 @@ class Heard(msgspec.Struct, frozen=True, gc=False):
 
 
 def dated(change: ConsentChange, known: Consent | None, heard: Heard) -> ConsentChange:
-    """Returns an opt-out with the time from which it counts, and an opt-in unchanged. `known`: the statement before it in the
-    log.
+    """Returns an opt-out with the time from which it counts, an opt-in unchanged. `known`: the statement before it in the log.
 
     An opt-out from a clock that was never set counts from `known_s`. An opt-in read before the opt-out is not newer merely
     because the broker's clock went back between the two.

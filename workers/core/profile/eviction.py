@@ -23,9 +23,7 @@ MAX_ALLOWED = 16
 
 
 def encode_bounded(profile: Profile) -> bytes:
-    """Encodes the hot record in at most MAX_BYTES, not counting open requests: the least valuable parts are dropped first,
-    opt-outs never.
-    """
+    """Encodes the hot record in at most MAX_BYTES besides open requests: the least valuable parts go first, opt-outs never."""
     encoded = encode(profile)
     for evict in _EVICTIONS:
         if len(encoded) <= MAX_BYTES:

@@ -117,8 +117,7 @@ class Report:
 def learning(
     scored: Sequence[LoggedDecision], found: Comparison | TooFewData, points: Sequence[Point]
 ) -> dict[str, Any]:
-    """Returns the learning results, ready for JSON: learnt arms against uniform choice (or why there is no comparison), arms,
-    history.
+    """Returns the learning results, ready for JSON: learnt arms against uniform choice (or why not compared), arms, history.
 
     `difference` is per decision, with its 95 % interval; `points` become `series`, in seconds since the first decision.
     """

@@ -23,9 +23,7 @@ _KEYS: dict[By, Callable[[FeedbackMetrics], tuple[str, ...]]] = {
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """The counts of all records with one key, summed over partitions, windows and all other fields, with the rates and the uplift
-    of the sum.
-    """
+    """The counts of all records with one key, summed over all other fields (partitions, windows), with rates and uplift."""
 
     key: tuple[str, ...]
     counts: FeedbackMetrics
@@ -108,9 +106,7 @@ _LOSING = 0.5
 def losing_arms(
     playbook: Playbook, evidence: Mapping[str, Mapping[str, Mapping[str, ArmStatistics]]]
 ) -> frozenset[tuple[str, str, str]]:
-    """Returns (campaign, target group, arm) for every arm that the policy draws less than half as often as a uniform choice
-    would.
-    """
+    """Returns (campaign, target group, arm) for every arm drawn less than half as often as in a uniform choice."""
     return frozenset(
         (one.campaign_id, one.target_group, one.arm)
         for one in standings(evidence, playbook)

@@ -80,9 +80,7 @@ class Persona(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Crowd:
-    """An unlimited number of shoppers, each with an index, covering both languages and all kinds of people; a few are anonymous,
-    a few give no consent.
-    """
+    """An unlimited number of shoppers, by index, of both languages and all kinds; a few are anonymous, a few give no consent."""
 
     def __init__(self, products: dict[str, CatalogueProduct], seed: int, pause_s: float) -> None:
         self.products = products

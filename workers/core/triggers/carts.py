@@ -56,9 +56,7 @@ class Carts:
         return None
 
     def _leading_line(self, lines: list[CartLine]) -> CartLine:
-        """Returns the product that the message is about: one that it may be about, then the most valuable, the newest, the
-        largest id.
-        """
+        """Returns the product of the message: among those it may be about, the most valuable, then the newest, then by id."""
 
         def rank(line: CartLine) -> tuple[bool, float, float, str]:
             return self._speaks_of(line.product_id), line.price or 0.0, line.added_at, line.product_id

@@ -109,8 +109,9 @@ class Triggers:
             del profile.done[key]
 
     def _rearm(self, kind: Kind, profile: Profile, keys: Iterable[str], timers: Timers) -> None:
-        """Sets or cancels the timers of these keys. One that is due too early is left and rescheduled when it fires, so that an
-        active customer costs no index writes.
+        """Sets or cancels the timers of these keys.
+
+        One that is due too early is left and rescheduled when it fires, so that an active customer costs no index writes.
         """
         for campaign in self._campaigns.get(kind, ()):
             for key in keys:
