@@ -121,7 +121,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     # Interval of updates to standby copies of other workers' lanes, for a quick takeover; costs disk space for all lanes on every
     # worker. 0 = no copies [s].
     standby_interval_s: Annotated[float, Meta(ge=0)] = 0.0
-    # Interval of commits of group offsets, which only serve lag monitors [s].
+    # Interval of commits of group offsets (a hint for lag monitors) [s].
     commit_interval_s: Seconds = 1.0
     # Timers of a lane wait while its newest event is older than this: a purchase in the backlog cancels a reminder [s].
     timer_hold_lag_s: Seconds = 5.0
@@ -272,7 +272,7 @@ def _check_llm(settings: Settings, source: str) -> None:
 
 
 def _check_traces(settings: Settings, source: str) -> None:
-    """Rejects URLs with a query, which would appear in the exporter's own error messages."""
+    """Raises Misconfigured naming an invalid URL. A query is invalid because it would appear in the exporter's error messages."""
     if settings.traces_url and not is_http(settings.traces_url):
         raise Misconfigured(
             f"{source}: traces_url = {settings.traces_url!r} is not allowed.",

@@ -24,7 +24,7 @@ _CODE = re.compile(rb'"errorCode"\s*:\s*"([A-Z_]{1,40})"')
 
 
 class FcmChannel:
-    """Sends one request per message, to one device. Only FCM's own error codes make a device bounce: a wrong project gives 404."""
+    """Sends one request per message, to one device. A device bounces only on FCM's own error codes: a wrong project gives 404."""
 
     def __init__(self, post: Post, bearer_token: Callable[[], str]) -> None:
         """`bearer_token` is called before each request because tokens are renewed every hour; "" = none at present."""
