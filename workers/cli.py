@@ -1,4 +1,4 @@
-"""The command line: `attune COMMAND`. An entry point parses, builds, hands over."""
+"""Defines the command line `attune COMMAND`. Entry points only parse arguments, build the objects and hand over."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "eval": ("content.evaluate", "Measure how well the model writes for a playbook."),
     "settings": ("operate.settings", "Print every setting with its value."),
 }
-#: Commands that are not called like their functions: the name is taken in Python.
+#: Commands whose function has another name because theirs is a Python builtin.
 _FUNCTIONS = {"eval": "evaluation"}
 
 
 class Lazy(click.Group):
-    """Imports a command's module when it is used: `attune --help` is instant."""
+    """Imports a command's module only when it is used, so that `attune --help` is instant."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """In the order of the table."""
+        """Returns the commands in the order of the table."""
         del ctx
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of that name, None if there is none."""
+        """Returns the command of that name; None if there is none."""
         del ctx
         if cmd_name not in COMMANDS:
             return None
@@ -49,7 +49,7 @@ class Lazy(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The list of commands, without importing any."""
+        """Writes the list of commands without importing any."""
         del ctx
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])

@@ -1,4 +1,4 @@
-"""The composition root: builds a role from settings, with every outside dependency passed in, and runs it."""
+"""Builds a role from settings, with every outside dependency passed in, and runs it: the composition root."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 
 
 def build(role: str, settings: Settings, metrics: WorkerMetrics) -> faust.App:
-    """The app of a role. `settings.brokers` is an address and `settings.llm` a URL by now (local.servers)."""
+    """Builds the app of a role. `settings.brokers` is an address and `settings.llm` a URL by now (local.servers)."""
     match role:
         case "intake":
             return intake.build(settings, client_config(settings), metrics)
@@ -55,8 +55,8 @@ def build(role: str, settings: Settings, metrics: WorkerMetrics) -> faust.App:
 
 def run(role: str, settings: Settings) -> None:
     """Runs one role until SIGTERM or SIGINT; exits the process with a code of adapters.process.exit_codes."""
-    os.umask(UMASK)  # state, ledgers, whatever is created: about customers, and for this user alone
-    faulthandler.enable()  # what ends in C code without a word leaves the stacks of all threads in the log
+    os.umask(UMASK)  # every file created (state, ledgers) is about customers: only this user may read it
+    faulthandler.enable()  # a crash in C code then leaves the stacks of all threads in the log
     logging.basicConfig(
         level=settings.log_level.upper(), format=f"%(asctime)s {role} %(levelname)s %(name)s: %(message)s", force=True
     )
@@ -65,19 +65,19 @@ def run(role: str, settings: Settings) -> None:
     metrics = WorkerMetrics()
     port = metrics.serve(getattr(settings, f"metrics_port_{role}"), settings.metrics_host)
     log.info("metrics on http://%s:%d/metrics", settings.metrics_host, port)
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))  # until the worker has its own: nothing is open yet
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))  # until the worker sets its own handler: nothing is open yet
     if role == deliver.ROLE:
         _deliver(settings, metrics)
     mode.loop.use("uvloop")
     app = build(role, settings, metrics)
-    # Profiles in memory are many, live long and form no cycles: looking for garbage among them costs a third of the time.
+    # Cached profiles are many, long-lived and acyclic: garbage collection over them would cost a third of the time.
     gc.freeze()
     gc.set_threshold(50_000, 50, 100)
     Worker(app, watchdog=_watchdog(role, settings, metrics)).execute_from_commandline()
 
 
 def _deliver(settings: Settings, metrics: WorkerMetrics) -> NoReturn:
-    """No Faust: a channel waits for its server in a thread of its own."""
+    """Runs `deliver` without Faust: each channel waits for its server in its own thread."""
     watchdog = _watchdog(deliver.ROLE, settings, metrics)
     role = deliver.build(settings, ports(settings), client_config(settings), metrics, clock.utc_now)
 
@@ -92,7 +92,9 @@ def _deliver(settings: Settings, metrics: WorkerMetrics) -> NoReturn:
 
 
 def _watchdog(role: str, settings: Settings, metrics: WorkerMetrics) -> Watchdog:
-    """Words take until the LLM's deadline, an e-mail waits for each of a server's answers; a batch does not."""
+    """Builds the watchdog of a role. A text may take up to the LLM's deadline, and an e-mail waits for several replies of its
+    server, so these roles get more time; a batch does not.
+    """
     patience_s = {"generate": settings.llm_deadline_s, deliver.ROLE: 8 * settings.deliver_timeout_s}.get(role, 0.0)
     return Watchdog(
         metrics.pulse,
@@ -107,7 +109,7 @@ def _playbook(settings: Settings) -> Playbook:
 
 
 def _personalise(settings: Settings, metrics: WorkerMetrics) -> faust.App:
-    """What is paused is known before the first lane opens: a paused system that restarts stays paused."""
+    """Builds `personalise` after reading what is paused: a paused system stays paused after a restart."""
     playbook, follower = _playbook(settings), Follower(settings)
     follower.start()
     return personalise.build(settings, playbook, lambda: follower.current, client_config(settings), metrics)
@@ -120,8 +122,8 @@ def writer(
     metrics: WorkerMetrics,
     shelf: Callable[[], ApprovedTexts] | None = None,
 ) -> Writer:
-    """What turns requests into texts, for `generate` and for commands that write. `shelf`: what of the pool is approved now."""
-    # Language models take memory and a second to import: only those who write pay for them.
+    """Builds the text writer, for `generate` and for commands that generate texts. `shelf` returns the pool's approved texts."""
+    # Language models take memory and a second to import: only roles and commands that generate texts import them.
     from workers.adapters.llm.language_detector import detector  # noqa: PLC0415
     from workers.core.generation.pool.selection import Pooled  # noqa: PLC0415
     from workers.roles.text_writer import Writer  # noqa: PLC0415
@@ -142,7 +144,7 @@ def _generate(settings: Settings, metrics: WorkerMetrics) -> faust.App:
 
 
 def _shelf(settings: Settings, playbook: Playbook) -> Callable[[], ApprovedTexts] | None:
-    """Follows the pool where a campaign needs it; what is approved is known before the first request."""
+    """Follows the pool if a campaign uses it; approved texts are known before the first request. None = not used."""
     if all(campaign.strategy != "pooled" for campaign in playbook.campaigns.values()):
         return None
     pool = follow_pool(settings)

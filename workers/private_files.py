@@ -1,4 +1,4 @@
-"""Folders and files for this user alone: what lies in the data folder is about customers."""
+"""Creates folders and files that only this user can read: the data folder holds customer data."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import stat
 from pathlib import Path
 from typing import IO
 
-#: What a process of ours creates, no other user of the machine may read.
+#: Denies all other users access to whatever our processes create.
 UMASK = 0o077
 
 
 def private_folder(path: Path) -> Path:
-    """The folder, created with its missing parents for this user alone. Parents that are there keep their mode.
+    """Returns the folder, created if missing, with its missing parents, for this user alone. Existing parents keep their mode.
 
-    One of ours from an earlier version is closed to others. A shared one (sticky, as /tmp) or another user's is left as it is.
-    Raises OSError when it cannot be created.
+    An existing folder of this user (from an earlier version) is closed to others. A shared one (sticky, as /tmp) or another
+    user's is left unchanged. Raises OSError when it cannot be created.
     """
     missing = [folder for folder in (path, *path.parents) if not folder.exists()]
     for folder in reversed(missing):
@@ -27,12 +27,12 @@ def private_folder(path: Path) -> Path:
 
 
 def new_folder(path: Path) -> Path:
-    """As `private_folder`; one that is there keeps its mode, for somebody else may have chosen it."""
+    """Like `private_folder`, but an existing folder keeps its mode, which may have been set on purpose."""
     return path if path.is_dir() else private_folder(path)
 
 
 def private_open(path: Path, mode: str) -> IO[str]:
-    """A text file that only this user can read, also if it was there with another mode."""
+    """Opens a text file that only this user can read, even if it existed with another mode."""
     file = open(path, mode, opener=_create, encoding="utf-8")  # noqa: SIM115 - Path.open knows no opener; the caller closes
     os.fchmod(file.fileno(), 0o600)
     return file

@@ -1,4 +1,4 @@
-"""Text that must not be seen: passwords, tokens, and URLs that carry them. The one type for all of them."""
+"""Defines the types for text that must not be shown: passwords, tokens, and URLs that contain them."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
 HIDDEN = "***"
-#: Paths that say nothing but which API it is; any other may be a token.
+#: Paths that only name an API; any other path may contain a token.
 _PLAIN_PATHS = ("", "/", "/v1", "/v1/", "/v1/traces")
 _PLACE = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[\w.-]+)(:\d{1,5})?")
 
 
 class Secret(str):
-    """Shows itself as `***`: in repr, str, f-strings, logs. `reveal` is for whoever hands it to the other side.
+    """Prints as `***` in repr, str, f-strings and logs. `reveal` returns the text to hand to the other side.
 
-    A str, so that it can be compared and checked as one; what a library makes of it by str() is useless, not leaked.
+    It is a str, so that it can be compared and checked like one; if a library calls str() on it, the result is useless instead of
+    leaked.
 
     >>> f"{Secret('sesame')} {Secret('')}", reveal(Secret("sesame"))
     ('*** ', 'sesame')
@@ -42,7 +43,7 @@ class Secret(str):
 
 
 class SecretUrl(Secret):
-    """URLs, separated by commas, that show where they lead and nothing that proves who asks. Words without :// are no secret.
+    """One or more URLs, comma-separated, printed without credentials: only where they lead. Text without :// is not secret.
 
     >>> print(SecretUrl("https://me:sesame@a.example:8443/v1,https://hooks.example/T0/sesame?key=sesame"))
     https://a.example:8443/v1,https://hooks.example/***
@@ -55,12 +56,12 @@ class SecretUrl(Secret):
 
 
 def reveal(text: str) -> str:
-    """The text itself, a plain str."""
+    """Returns the text itself, as a plain str."""
     return str.__str__(text)
 
 
 def shown(url: str) -> str:
-    """Scheme, host and port of a URL, and its path if that is a usual one; what cannot be told apart is hidden.
+    """Returns scheme, host and port of a URL, and its path if that is a common one; parts that cannot be told apart are hidden.
 
     >>> shown("https://me:secret@llm.example/"), shown("off"), shown("http://me:secret@1/2@llm.example")
     ('https://llm.example/', 'off', 'http://***')
@@ -72,13 +73,13 @@ def shown(url: str) -> str:
     authority = found[0] if found else ""
     tail = rest[len(authority) :]
     place = authority.rpartition("@")[2]
-    if "@" in tail or not _PLACE.fullmatch(place):  # a password with a / in it, or none of ours to judge
+    if "@" in tail or not _PLACE.fullmatch(place):  # a password that contains a /, or not a valid host
         return f"{scheme}://{HIDDEN}" if re.fullmatch(r"[a-z+]{1,20}", scheme) else HIDDEN
     return f"{scheme}://{place}{tail if tail in _PLAIN_PATHS else '/' + HIDDEN}"
 
 
 def without_login(url: str) -> tuple[str, str]:
-    """The URL without user and password, and the value of the header Authorization that they become ("" = there are none).
+    """Returns the URL without user and password, and the Authorization header made from them ("" = there are none).
 
     >>> without_login("http://me:s3%20cret@llm.example:8000")
     ('http://llm.example:8000', 'Basic bWU6czMgY3JldA==')
@@ -95,7 +96,7 @@ def without_login(url: str) -> tuple[str, str]:
 
 
 def is_http(url: str) -> bool:
-    """Returns whether it is a URL of HTTP with a host, without query and fragment.
+    """Returns whether it is an HTTP(S) URL with a host, without query and fragment.
 
     >>> is_http("https://a.example:8000/v1"), is_http("http://a.example?key=1"), is_http("off"), is_http("http://a:port")
     (True, False, False, False)
@@ -109,9 +110,9 @@ def is_http(url: str) -> bool:
 
 
 def plain_host(url: str) -> str:
-    """The other machine to which whatever goes there would go in plain text; "" = encrypted, or it stays on this one.
+    """Returns the other machine that this URL reaches in plain text; "" = encrypted, or on this machine.
 
-    A name that may only lead here counts as another machine.
+    A name that could resolve to this machine counts as another machine.
 
     >>> [plain_host(f"{url}/hook") for url in ("http://vllm:8000", "fcm+http://A", "https://vllm", "http://127.0.0.1:1")]
     ['vllm', 'a', '', '']
@@ -120,7 +121,7 @@ def plain_host(url: str) -> str:
         parts = urlsplit(reveal(url))
         host = parts.hostname or ""
     except ValueError:
-        return ""  # whoever uses it says that it is none
+        return ""  # the user of the URL reports that it is invalid
     if parts.scheme not in ("http", "fcm+http") or host == "localhost":
         return ""
     try:

@@ -1,7 +1,7 @@
-"""Every setting, read once: defaults, then the file named by ATTUNE_CONFIG (TOML), then the environment (ATTUNE_*).
+"""Reads the settings once: defaults, then the TOML file named by ATTUNE_CONFIG, then the environment (ATTUNE_*).
 
-A value that is unknown, of the wrong type or out of range stops the start and names itself. Secrets never print
-(workers/secrets.py): whoever hands one over asks for it by `reveal`.
+An unknown setting, or a value of the wrong type or out of range, stops the start with an error that names it. Secrets never print
+(workers/secrets.py): code that needs the value calls `reveal`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from workers.core.errors import Misconfigured
 from workers.secrets import HIDDEN, Secret, SecretUrl, is_http, plain_host, reveal, without_login
 
 ROOT = Path(__file__).resolve().parents[1]
-#: Read by the set-up, the tests and the failpoints, not by the workers.
+#: Variables read by the set-up, the tests and the failpoints, not by the workers.
 NOT_SETTINGS = frozenset(
     {"ATTUNE_CONFIG", "ATTUNE_CACHE", "ATTUNE_FAILPOINTS", "ATTUNE_VLLM_PYTHON"}
     | {"ATTUNE_TEST_DATA", "ATTUNE_TEST_ALL", "ATTUNE_SKIP_VLLM"}
@@ -29,7 +29,7 @@ SECRETS = frozenset(
 )
 #: URLs that may carry a password or a token.
 SECRET_URLS = frozenset({"llm", "traces_url", "deliver_email", "deliver_push", "deliver_sms", "deliver_in_app"})
-#: What the setting `llm` may say beside URLs.
+#: Values of the setting `llm` that are not URLs.
 LLM_WORDS = ("embedded", "vllm-cpu", "off")
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
@@ -38,118 +38,118 @@ Count = Annotated[int, Meta(ge=1)]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One installation's settings. The comment above a field is its documentation (`attune settings` prints them)."""
+    """One installation's settings. The comment above a field is its documentation (`attune settings` prints the values)."""
 
-    # Where Kafka listens, host:port[,host:port]; `embedded` starts one Java process on this machine.
+    # Addresses of the Kafka brokers, host:port[,host:port]; `embedded` starts one Java process on this machine.
     brokers: str = "embedded"
-    # Put before every topic, group and transactional id, so that installations share a cluster.
+    # Prefix of every topic, group and transactional id, so that several installations can share a cluster.
     prefix: Annotated[str, Meta(pattern=r"^[a-zA-Z0-9._-]{0,40}$")] = ""
-    # Partitions of every customer-keyed topic; cannot change later without a migration.
+    # Number of partitions of every customer-keyed topic; cannot be changed later without a migration.
     partitions: Annotated[int, Meta(ge=1, le=4096)] = 4
-    # Copies of each partition; 3 in production.
+    # Replicas of each partition; 3 in production.
     replication: Annotated[int, Meta(ge=1, le=5)] = 1
-    # Codec of what `intake`, `personalise` and `learn` write.
+    # Compression codec of records written by `intake`, `personalise` and `learn`.
     compression: Literal["none", "gzip", "lz4", "snappy", "zstd"] = "lz4"
-    # Codec that the broker keeps for the topics that your programs read (docs/senders.md); `producer`: as it was written.
+    # Compression codec that the broker uses for topics that your programs read (docs/senders.md); `producer`: as written.
     topic_compression: Literal["gzip", "uncompressed", "lz4", "snappy", "zstd", "producer"] = "gzip"
-    # Topics of shops and apps that `intake` maps, comma-separated.
+    # Source topics of shops and apps that `intake` reads, comma-separated.
     source_topics: str = "shop.events"
-    # How `intake` reads them; `auto` tells the formats apart record by record.
+    # Format of the source topics; `auto` detects it record by record.
     source_format: Literal["auto", "segment", "ga4", "snowplow", "snowplow_tsv", "braze", "cloudevents"] = "auto"
 
     # SASL user and password (SCRAM-SHA-512 over TLS); both or none.
     kafka_user: str = ""
     kafka_password: str = ""
-    # File with the certificate authorities of the brokers; set = TLS.
+    # File with the brokers' certificate authorities; enables TLS.
     kafka_ca: str = ""
 
-    # Folder with the marketing knowledge.
+    # Folder of the playbook: campaigns, products, audiences, prompts, templates.
     playbook: str = str(ROOT / "playbooks" / "smart-devices")
     # Folder of local state (RocksDB), the embedded Kafka's data and process ids.
     data_dir: str = ".attune"
-    # Divides every delay and cap window of the playbook, for demos.
+    # Factor by which every delay and cap window of the playbook is shortened, for demos.
     speedup: Annotated[float, Meta(gt=0)] = 1.0
-    # What the partition clock follows: the wall (live) or the events (replay).
+    # Source of the partition clock: wall-clock time (live) or event time (replay).
     clock: Literal["wall", "event"] = "wall"
-    # Only with clock = event: channels taken as allowed unless the customer said otherwise, comma-separated.
+    # Only with clock = event: channels for which consent is presumed unless the customer stated otherwise, comma-separated.
     grant: str = ""
-    # Seed of every sampled decision.
+    # Seed of every random decision.
     seed: int = 7
 
-    # The LLM: `embedded`, `vllm-cpu`, the base URL of an OpenAI-compatible server (without /v1), several of them separated by
-    # commas (the same model and key on all), or `off`: templates only.
+    # The LLM: `embedded`, `vllm-cpu`, one or more base URLs of OpenAI-compatible servers (without /v1; comma-separated, with the
+    # same model and key), or `off`: templates only.
     llm: str = "embedded"
-    # Model name that the servers know; empty = ask them for their only one (LoRA adapters do not count).
+    # Model name on the servers; empty = their only model (LoRA adapters do not count).
     llm_model: str = ""
-    # Languages that the model writes well enough; others get the template at once. Empty = all, with `embedded`: en.
+    # Languages that the model writes well enough, comma-separated; others get the template at once. Empty = all; `embedded`: en.
     llm_languages: str = ""
-    # Bearer token of the servers, if they want one.
+    # Bearer token of the servers, if they require one.
     llm_api_key: str = ""
-    # Other machines to which passwords, keys and messages may go by plain http:// (LLM servers with a key or password,
-    # webhooks, push), comma-separated: vllm,hooks.internal. Whoever is on the way can read along.
+    # Other hosts to which passwords, keys and messages may be sent by plain http:// (LLM servers with a key or password,
+    # webhooks, push), comma-separated: vllm,hooks.internal. Anyone on the network path can read them.
     plain_http_hosts: str = ""
-    # LLM calls in flight of one worker at one server, at most; fewer while that server is overloaded.
+    # Most concurrent LLM calls of one worker per server; fewer while that server is overloaded.
     llm_in_flight: Count = 8
-    # Tell vLLM which calls are more important. Only if every server runs with `--scheduling-policy priority`: others refuse it.
+    # Send priorities to vLLM. Only if every server runs with `--scheduling-policy priority`: others reject such calls.
     llm_vllm_priority: bool = False
-    # Total time of one message's LLM calls, its wait for a free server, retries and re-asks included [s].
+    # Time limit for all LLM calls of one message, including waiting for a free server, retries and re-asks [s].
     llm_deadline_s: Seconds = 20.0
-    # Tokens that one answer may have; a prompt may ask for fewer.
+    # Most tokens of one answer; a prompt may set a lower limit.
     llm_max_tokens: Annotated[int, Meta(ge=16, le=4096)] = 400
 
-    # Where each LLM call is told as a span of a trace, by OTLP over HTTP: http://collector:4318/v1/traces. Empty = nowhere.
+    # OTLP/HTTP endpoint to which each LLM call is exported as a trace span: http://collector:4318/v1/traces. Empty = none.
     # Needs `pip install "attune[traces]"`.
     traces_url: Annotated[str, Meta(pattern=r"^(https?://.+)?$")] = ""
-    # Share of the messages whose calls are told, 0 to 1.
+    # Share of messages whose LLM calls are traced, 0 to 1.
     traces_share: Annotated[float, Meta(ge=0, le=1)] = 1.0
 
-    # Name of this worker among those of its role; the same after a restart (a pod ordinal). Empty = a new member each time.
+    # Name of this worker within its role; the same after a restart (a pod ordinal). Empty = a new member each time.
     instance: Annotated[str, Meta(pattern=r"^[a-zA-Z0-9._-]{0,40}$")] = "0"
-    # Most records of one lane's batch and transaction. A lane never waits for more than are there: only a backlog fills it.
+    # Most records in one lane's batch and transaction. A lane never waits for a full batch: only a backlog fills it.
     batch_records: Count = 10_000
-    # Records that wait for one lane before its fetching pauses; 64 MiB of them pause it too.
+    # Buffered records of one lane at which its fetching pauses; 64 MiB of them pause it, too.
     lane_buffer_records: Count = 20_000
-    # Broker-side limit of one transaction; longer than any pause we allow [s].
+    # Broker-side timeout of one transaction; must exceed any pause of a worker [s].
     transaction_timeout_s: Seconds = 60.0
-    # Kafka declares a silent worker dead after this [s].
+    # Kafka considers a worker dead after this time without a heartbeat [s].
     session_timeout_s: Seconds = 30.0
-    # A lane whose batch, or a request for words whose answer, has not moved for so long ends its process; for words the
-    # deadline of the LLM comes on top [s].
+    # A process ends if a lane's batch or a request for a text makes no progress for this long; for texts, the LLM's deadline
+    # is added [s].
     stall_timeout_s: Seconds = 60.0
-    # After SIGTERM a process that has not ended by itself within this ends hard; shorter than what its starter allows [s].
+    # A process that has not ended this long after SIGTERM is terminated hard; must be shorter than the supervisor's limit [s].
     stop_timeout_s: Seconds = 25.0
-    # Local copies of the lanes of other workers are brought up to date this often, so that a takeover is quick; costs disk for
-    # all lanes on every worker. 0 = no copies [s].
+    # Interval of updates to standby copies of other workers' lanes, for a quick takeover; costs disk space for all lanes on every
+    # worker. 0 = no copies [s].
     standby_interval_s: Annotated[float, Meta(ge=0)] = 0.0
-    # Group offsets (a hint for lag monitors) are committed this often [s].
+    # Interval of commits of group offsets (a hint for lag monitors) [s].
     commit_interval_s: Seconds = 1.0
-    # While a lane's newest event is older than this, its timers wait: a purchase in the backlog cancels a reminder [s].
+    # Timers of a lane wait while its newest event is older than this: a purchase in the backlog cancels a reminder [s].
     timer_hold_lag_s: Seconds = 5.0
-    # Records that make our own code raise become dead letters; more than this share of a lane's newest 1,000 end the worker. 1 =
-    # never.
+    # Records on which our code raises become dead letters; the worker ends if they exceed this share of a lane's newest 1,000.
+    # 1 = never.
     raised_ratio: Annotated[float, Meta(gt=0, le=1)] = 0.5
-    # ... and so many of them one behind another. 0 = never.
+    # ... or if this many of them come in a row. 0 = never.
     raised_in_a_row: Annotated[int, Meta(ge=0)] = 500
-    # The same share for dead letters of every kind, what is no event included: whoever may send can then stop the worker. 1 =
-    # never.
+    # The same share for dead letters of every kind, including invalid events: anyone who may send can then stop the worker.
+    # 1 = never.
     dead_letter_ratio: Annotated[float, Meta(gt=0, le=1)] = 1.0
-    # Where a lane's changelog was lost and its sources no longer have everything: begin with what they have. Set it for one
-    # start, by hand.
+    # If a lane's changelog was lost and its sources no longer have everything: start with what they have. Set it manually, for
+    # one start.
     begin_anew: bool = False
-    # Nor do they fire while `intake` has events to map that are older than this; 0 = they do not wait for it [s].
+    # Timers also wait while `intake` has unmapped events older than this; 0 = they do not wait for it [s].
     intake_hold_lag_s: Annotated[float, Meta(ge=0)] = 5.0
-    # A lane's clock is this machine's, at most so far ahead of the broker's: no jump of a clock gets into the state [s].
+    # Limit on how far a lane's clock, which is this machine's, may run ahead of the broker's: no clock jump enters the state [s].
     clock_tolerance_s: Seconds = 60.0
-    # Go on with today's time although a lane's state says a later one (docs/operation.md); set it for one start.
+    # Continue at the current time although a lane's state has a later one (docs/operation.md); set it for one start.
     reset_clock: bool = False
-    # Customers whose decoded profile one lane keeps in memory, about 13 KB each; a visit's worth is enough.
+    # Decoded profiles that one lane keeps in memory, about 13 KB each; the customers of one visit's duration are enough.
     profile_cache: Count = 8_000
 
-    # What `learn` has learnt is told to `personalise` this often, at most [s].
+    # Minimum interval between the snapshots that `learn` publishes for `personalise` [s].
     snapshot_interval_s: Seconds = 5.0
 
-    # Where the role `deliver` sends, if you have no sender (docs/senders.md): `off`, smtp://host:port, smtp+starttls://, smtps://,
-    # or a webhook's http(s) URL.
+    # Where the role `deliver` sends if you have no sender of your own (docs/senders.md): `off`, smtp://host:port,
+    # smtp+starttls://, smtps://, or a webhook's http(s) URL.
     deliver_email: str = "off"
     # `off`, fcm+https://host/v1/projects/NAME/messages:send, or a webhook's http(s) URL.
     deliver_push: str = "off"
@@ -159,25 +159,25 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     deliver_in_app: str = "off"
     # SQLite file with the table `addresses(user_id, channel, address)`; webhooks need none.
     deliver_addresses: str = ""
-    # Who writes the e-mails: news@shop.example, or The Shop <news@shop.example>.
+    # Sender address of e-mails: news@shop.example, or The Shop <news@shop.example>.
     deliver_from: str = ""
     # User and password of the mail server; both or none, over TLS only.
     deliver_smtp_user: str = ""
     deliver_smtp_password: str = ""
-    # Signs the unsubscribe links of e-mails; 16 characters or more. Whoever serves the links knows it, too.
+    # Signs the unsubscribe links of e-mails; 16 characters or more. The service behind the links needs it, too.
     deliver_unsubscribe_secret: str = ""
-    # Signs webhooks: whsec_ and the base64 of 24 to 64 bytes. Whoever receives them knows it, too.
+    # Signs webhooks: whsec_ and the base64 of 24 to 64 bytes. The receiver needs it, too.
     deliver_webhook_secret: str = ""
-    # File with the push service's bearer token, read for each message: somebody else renews it.
+    # File with the push service's bearer token, read for each message because another program renews it.
     deliver_push_token_file: str = ""
-    # Messages that one worker hands over a second: email=50,sms=5. A channel that is not named has no limit of its own.
+    # Most messages that one worker sends per second: email=50,sms=5. A channel not listed has no limit of its own.
     deliver_rates_per_s: str = ""
-    # What may or may not have left when a process or a connection died: not again, or again; `auto`: SMTP skip, others resend.
+    # Whether a message that may have been sent before a crash or lost connection is sent again; `auto`: not SMTP, but all others.
     deliver_after_crash: Literal["auto", "skip", "resend"] = "auto"
-    # Each wait for a mail server, push service or webhook; below stop_timeout_s [s].
+    # Timeout of each wait for a mail server, push service or webhook; must be below stop_timeout_s [s].
     deliver_timeout_s: Seconds = 20.0
 
-    # Address on which each role serves Prometheus metrics; in a container 0.0.0.0.
+    # Address on which each role serves Prometheus metrics; 0.0.0.0 in a container.
     metrics_host: str = "127.0.0.1"
     # Prometheus port of each role; 0 = any free port.
     metrics_port_intake: Port = 9101
@@ -197,7 +197,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in self.printable().items())})"
 
     def printable(self) -> dict[str, Any]:
-        """Every setting with its value, secrets hidden."""
+        """Returns every setting with its value, secrets hidden."""
         values = msgspec.structs.asdict(self)
         return {name: str(value) if isinstance(value, Secret) else value for name, value in values.items()}
 
@@ -207,12 +207,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return () if self.llm in LLM_WORDS else tuple(SecretUrl(part.strip()) for part in reveal(self.llm).split(","))
 
     def topic(self, name: str) -> str:
-        """The topic's name on the cluster: prefix + name."""
+        """Returns the topic's name on the cluster: prefix + name."""
         return self.prefix + name
 
 
 def load(environment: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
-    """Reads the settings once; `overrides` (of the command line) win over everything.
+    """Reads the settings once; `overrides` (from the command line) take precedence over everything.
 
     Raises Misconfigured naming the setting, its source and what is allowed.
     """
@@ -256,7 +256,7 @@ def load(environment: Mapping[str, str] | None = None, **overrides: Any) -> Sett
 
 
 def _check_llm(settings: Settings, source: str) -> None:
-    """Raises Misconfigured naming the URL that cannot be one."""
+    """Raises Misconfigured naming an invalid URL."""
     for url in settings.llm_urls:
         if not is_http(url):
             raise Misconfigured(
@@ -272,7 +272,7 @@ def _check_llm(settings: Settings, source: str) -> None:
 
 
 def _check_traces(settings: Settings, source: str) -> None:
-    """A query would stand in the exporter's own error messages."""
+    """Raises Misconfigured naming an invalid URL. A query is invalid because it would appear in the exporter's error messages."""
     if settings.traces_url and not is_http(settings.traces_url):
         raise Misconfigured(
             f"{source}: traces_url = {settings.traces_url!r} is not allowed.",
@@ -281,7 +281,7 @@ def _check_traces(settings: Settings, source: str) -> None:
 
 
 def _check_plain_http(settings: Settings, sources: Mapping[str, str]) -> None:
-    """Raises Misconfigured naming the first URL by which something would cross the network for everybody to read."""
+    """Raises Misconfigured naming the first URL that would send secrets or messages over the network in plain text."""
     urls = [(name, getattr(settings, name)) for name in sorted(SECRET_URLS) if name.startswith("deliver_")]
     urls += [("llm", url) for url in settings.llm_urls if settings.llm_api_key or without_login(url)[1]]
     urls += (
@@ -298,7 +298,7 @@ def _check_plain_http(settings: Settings, sources: Mapping[str, str]) -> None:
 
 
 def to_environment(settings: Settings) -> dict[str, str]:
-    """The settings as ATTUNE_* variables, for child processes. Only what differs from the defaults."""
+    """Returns the settings that differ from their defaults as ATTUNE_* variables, for child processes."""
     default = Settings()
     return {
         f"ATTUNE_{name.upper()}": reveal(value) if isinstance(value, Secret) else str(value)

@@ -1,14 +1,16 @@
-"""messages.<channel> → address → SMTP, push service or webhook → message.feedback. The contract: docs/senders.md.
+"""Delivers messages: messages.<channel> → address → SMTP, push or webhook → message.feedback. Contract: docs/senders.md.
 
-Made to be copied: it needs `schemas`, `confluent_kafka`, `idna` and `msgspec`, and nothing else of ours (a test
-holds that up). The role `deliver` and examples/sender run it; there is no other ledger and no other set of rules.
+Made to be copied: it needs `schemas`, `confluent_kafka`, `idna` and `msgspec`, and nothing else of this repository (a test
+enforces that). The role `deliver` and examples/sender run it; there is no other ledger and no other set of rules.
 
-sender        one channel: the loop over all the others
-inbox         Kafka → ledger: messages and cancellations, committed once they are durable
-ledger        SQLite: what waits, what was sent, feedback not yet published
-dispatch      decides what becomes of a message that is due: sent, later, or not at all
-transports/   SMTP, FCM, web push, webhooks; http: one POST; mime: the parts of an e-mail
-mail_replies  what a mail server's reply means; email_address, unsubscribe: parts of an e-mail
-retry_after, deadline, token_bucket   when to try again, how long a call may take, how many a second
-feedback      ledger → Kafka
+sender      one channel: the loop over inbox, dispatch and feedback
+inbox       Kafka → ledger: messages and cancellations, committed once they are durable
+ledger      SQLite: waiting messages, sent messages, feedback not yet published
+dispatch    sends a due message, postpones it, or ends it unsent
+feedback    ledger → Kafka
+ports       the interfaces of channels and address books, and the results of a send
+addresses   an address book in SQLite
+transports  SMTP, FCM, push gateways, webhooks; the MIME e-mail; one HTTP POST
+email_address, unsubscribe, mail_replies   e-mail: addresses, unsubscribe links, the meaning of SMTP replies
+retry_after, deadline, token_bucket        the header Retry-After, time limits on sockets, the rate limit
 """

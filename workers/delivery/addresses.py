@@ -1,4 +1,4 @@
-"""An address book in SQLite; take your customer database instead."""
+"""Reads addresses from a SQLite file; replace it with your customer database."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ SCHEMA = (
 
 
 class SqliteAddressBook:
-    """Reads the table `addresses` of a file that somebody else writes; a change counts from the next message on.
+    """Reads the table `addresses` of a file that another program writes; a change applies from the next message on.
 
-    Raises sqlite3.OperationalError when there is no such file.
+    Raises sqlite3.OperationalError if the file does not exist.
     """
 
     def __init__(self, path: Path) -> None:

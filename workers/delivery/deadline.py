@@ -1,4 +1,4 @@
-"""An end for a conversation over a socket: its own timeout begins anew with each byte, and a server that drips never meets it."""
+"""Limits the total time of a socket exchange; a socket's own timeout restarts with each byte, so a trickling server evades it."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from collections.abc import Callable
 
 
 class Deadline:
-    """`begin` sets the end; whatever is read or written through it afterwards raises TimeoutError from then on."""
+    """A deadline set by `begin`; any read or write through it afterwards raises TimeoutError once the time is over."""
 
     def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
-        """`now_s`: a clock that never jumps back [s]."""
+        """`now_s`: a monotonic clock [s]."""
         self._now_s = now_s
         self._ends_s = float("inf")
 
     def begin(self, timeout_s: float) -> None:
-        """From now on there is so much time."""
+        """Sets the deadline to `timeout_s` from now."""
         self._ends_s = self._now_s() + timeout_s
 
     def send(self, sock: socket.socket, data: bytes) -> None:
-        """All of it."""
+        """Sends all of `data`."""
         left = memoryview(data)
         while left:
             self.limit(sock)
             left = left[sock.send(left) :]
 
     def reader(self, sock: socket.socket) -> io.BufferedReader:
-        """What comes from the socket; closing it leaves the socket open."""
+        """Returns a reader over the socket; closing it leaves the socket open."""
         return io.BufferedReader(_Reader(sock, self))
 
     def limit(self, sock: socket.socket) -> None:
-        """The next operation of the socket may take what is left. Raises TimeoutError when that is nothing."""
+        """Limits the socket's next operation to the time left. Raises TimeoutError if none is left."""
         left_s = self._ends_s - self._now_s()
         if left_s <= 0:
             raise TimeoutError("the time is over")
@@ -47,6 +47,6 @@ class _Reader(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override] # its stub names a type of typeshed's own
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override] # its stub uses a type private to typeshed
         self._deadline.limit(self._sock)
         return self._sock.recv_into(buffer)

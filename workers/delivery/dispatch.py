@@ -1,4 +1,4 @@
-"""Decides what becomes of a message that is due. Single-threaded: nothing is read from Kafka while a channel is called."""
+"""Decides what happens to a due message. Single-threaded: nothing is read from Kafka during a channel call."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from workers.delivery.token_bucket import TokenBucket
 log = logging.getLogger(__name__)
 
 _MOST_BACKOFF_S = 900.0
-#: A wish to come again later than this is not believed: an error page in front of the service may say a day [s].
+#: Upper limit on Retry-After: an error page in front of the service may ask for a day [s].
 _MOST_WISH_S = 3600.0
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
-    """`resend`: a message that may or may not have left is sent again; else it is reported as failed.
+    """Delivery rules. `resend`: a message that may or may not have been sent is sent again; else it is reported as failed.
 
-    `backoff_s` doubles with each attempt, up to 15 minutes. `rate_per_s`: of this process, None = no limit.
-    `ignore_times`: nothing expires (replays).
+    `backoff_s` doubles with each attempt, up to 15 minutes. `rate_per_s`: of this process, None = no limit. `ignore_times`:
+    nothing expires (replays).
     """
 
     resend: bool
@@ -36,7 +36,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Delivery:
-    """Ends every message of the ledger in exactly one status, or puts it off."""
+    """Ends every message of the ledger in exactly one status, or postpones it."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class Delivery:
         clock: Callable[[], datetime],
         told: Callable[[str], None] = lambda status: None,
     ) -> None:
-        """`told` hears the status of each message that ends, and `later` for each that is put off."""
+        """`told` is called with the status of each message that ends, and with `later` for each that is postponed."""
         self._ledger = ledger
         self._addresses = addresses
         self._channel = channel
@@ -58,9 +58,9 @@ class Delivery:
         self._rest_until_s = 0.0
 
     def step(self, lanes: Collection[str]) -> bool:
-        """Deals with one message: one that a crash interrupted, else the one that has been due longest.
+        """Processes one message: one that a crash interrupted, else the one that has been due longest.
 
-        False = there is none, the server needs a rest, or the rate is used up.
+        False = there is none, the server needs a pause, or the rate is used up.
         """
         now = self._clock()
         if interrupted := self._ledger.interrupted(lanes):
@@ -106,7 +106,7 @@ class Delivery:
                 assert_never(result)
 
     def _put_off(self, entry: Entry, later: Later, now: datetime) -> None:
-        """To be tried again, at the latest when it expires, so that this is reported in time."""
+        """Schedules the next attempt, at the latest at the message's expiry so that this is reported in time."""
         wish_s = min(later.after_s or 0.0, _MOST_WISH_S)
         wait_s = wish_s or min(self._rules.backoff_s * 2 ** (entry.attempts - 1), _MOST_BACKOFF_S)
         due_s = now.timestamp() + wait_s

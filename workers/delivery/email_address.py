@@ -1,4 +1,4 @@
-"""Whatever an address book holds for e-mail → one address for the envelope, or ValueError. Pure."""
+"""Normalises an address book's e-mail address into one envelope address, or raises ValueError. Pure."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from email.headerregistry import Address
 import idna
 import msgspec
 
-#: Full stops of Chinese and Japanese keyboards, as IDNA has them (RFC 3490, 3.1), and the full-width @.
+#: Full stops of Chinese and Japanese keyboards, as listed by IDNA (RFC 3490, 3.1).
 _DOTS = str.maketrans({"。": ".", "．": ".", "｡": "."})
-#: What is pasted along and cannot be seen: zero-width characters, a byte order mark, a soft hyphen.
+#: Invisible characters pasted along with an address: zero-width characters, a byte order mark, a soft hyphen.
 _UNSEEN = "\u200b\u200c\u200d\u2060\ufeff\u00ad"
 _ATOM = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.\u00a1-\U0010ffff-]+")
 _LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
@@ -19,14 +19,14 @@ _MOST_LOCAL, _MOST = 64, 254
 
 
 class Mailbox(msgspec.Struct, frozen=True):
-    """One address. The domain is ASCII (IDNA); the local part is not where its owner has it so: that needs SMTPUTF8."""
+    """One address. The domain is ASCII (IDNA); the local part may be non-ASCII, which requires SMTPUTF8."""
 
     local: str
     domain: str
 
     @property
     def header(self) -> Address:
-        """For a header; quoted where RFC 5322 wants it."""
+        """For a header; quoted where RFC 5322 requires it."""
         return Address(username=self.local, domain=self.domain)
 
     @property
@@ -39,7 +39,7 @@ class Mailbox(msgspec.Struct, frozen=True):
 
 
 def mailbox(text: str) -> Mailbox:
-    """Blanks around it, full-width characters and an international domain are understood. Raises ValueError for the rest.
+    """Parses an address, allowing surrounding blanks, full-width characters and international domains. Raises ValueError.
 
     >>> mailbox(" ana@bücher。example ").envelope
     'ana@xn--bcher-kva.example'

@@ -1,4 +1,4 @@
-"""Publishes what became of messages to message.feedback."""
+"""Publishes delivery results to message.feedback."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MOST = 500
 
 
 def feedback(message: Message, status: FeedbackStatus, at: datetime, **details: Any) -> Feedback:
-    """One record of message.feedback. `event_id` follows from message and status: said twice, it is one fact."""
+    """Returns one record of message.feedback. `event_id` is derived from message and status: a repeated record is a duplicate."""
     return Feedback(
         event_id=hashlib.sha256(f"{len(message.message_id)}:{message.message_id}{status}".encode()).hexdigest()[:32],
         message_id=message.message_id,
@@ -31,17 +31,17 @@ def feedback(message: Message, status: FeedbackStatus, at: datetime, **details: 
 
 
 class FeedbackPublisher:
-    """Moves the ledger's outbox to message.feedback; at least once, each with its stable `event_id`."""
+    """Publishes the ledger's outbox to message.feedback, at least once; each record keeps its `event_id`."""
 
     def __init__(self, kafka: Mapping[str, str | int], topic: str, ledger: Ledger) -> None:
-        # murmur2 as Java's clients have it: the feedback of a customer must lie where the customer's events lie.
+        # murmur2 as in Java's clients: a customer's feedback must go to the same partition number as the customer's events.
         config = {**kafka, "enable.idempotence": True, "partitioner": "murmur2_random", "linger.ms": 0}
         self._producer = Producer(config)
         self._topic = topic
         self._ledger = ledger
 
     def publish(self, lanes: Collection[str]) -> None:
-        """Publishes what waits of these lanes. What Kafka does not confirm in time stays in the outbox for the next call."""
+        """Publishes the outbox of these lanes. Records that Kafka does not confirm in time stay there for the next call."""
         delivered: list[str] = []
 
         def confirm(event_id: str, error: KafkaError | None, _record: object) -> None:

@@ -1,4 +1,4 @@
-"""Kafka → ledger: reads committed messages and cancellations, and commits offsets once the ledger has them."""
+"""Reads committed messages and cancellations from Kafka into the ledger, and commits offsets once they are stored."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _Place = tuple[str, int]
 class Intake:
     """One member of the sender's consumer group, for one channel.
 
-    A message and its cancellation have the same key and lie in the same partition number of two topics; the `range`
-    assignor gives both to the same member, so whoever sends a message also sees what cancels it.
+    A message and its cancellation have the same key and the same partition number in two topics; the `range` assignor gives both
+    to the same member, so whoever sends a message also reads its cancellation.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Intake:
         *,
         ignore_times: bool = False,
     ) -> None:
-        """`group`: its name, and the name of this member, the same after a restart ("" = a new one each time).
+        """`group`: the group's name, and this member's name, the same after a restart ("" = a new member each time).
 
         `topics`: messages, cancellations. `ignore_times`: every message is due at once (replays).
         """
@@ -45,15 +45,15 @@ class Intake:
         self._ledger = ledger
         self._clock = clock
         self._ignore_times = ignore_times
-        self._behind: set[_Place] = set()  # partitions that have not been read to their end since they came to us
+        self._behind: set[_Place] = set()  # partitions not read to their end since they were assigned
         self._owned: set[_Place] = set()
         self._assigned_any = False
-        self._read: dict[_Place, int] = {}  # next offset of what the ledger has
-        # A static member: after a crash its successor takes over at once, and two of one name cannot both read.
+        self._read: dict[_Place, int] = {}  # the offset after the last record in the ledger
+        # Static membership: after a crash the successor takes over at once, and two of the same name cannot both read.
         static = {"group.instance.id": group[1]} if group[1] else {}
         self._consumer = Consumer(
             {
-                "queued.max.messages.kbytes": 16_384,  # what may wait in memory; the rest waits in Kafka or in the ledger
+                "queued.max.messages.kbytes": 16_384,  # limit on records in memory; the rest waits in Kafka or in the ledger
                 **kafka,
                 **static,
                 "group.id": group[0],
@@ -68,23 +68,23 @@ class Intake:
 
     @property
     def lanes(self) -> set[str]:
-        """Whose messages this process may send: `topic:partition` of what it owns."""
+        """The lanes whose messages this process may send: `topic:partition` of the partitions it owns."""
         return {f"{topic}:{partition}" for topic, partition in self._owned if topic == self._messages}
 
     @property
     def caught_up(self) -> bool:
-        """Whether all that lay in Kafka is in the ledger; before, a cancellation may be unread that forbids a message."""
+        """Whether the ledger has everything that was in Kafka; until then, the cancellation of a message may be unread."""
         return bool(self._owned) and not self._behind
 
     @property
     def awaits(self) -> str:
-        """What this member waits for before it sends; empty = it sends, or has no partitions because others have them all."""
+        """What this member waits for before it sends; empty = it sends, or other members have all partitions."""
         if not self._assigned_any:
             return "not assigned yet"
         return f"{len(self._behind)} partitions not read to their end" if self._behind else ""
 
     def read(self, timeout_s: float) -> None:
-        """Puts what has arrived into the ledger, in one transaction."""
+        """Stores newly arrived records in the ledger, in one transaction."""
         records = self._consumer.consume(_MOST, timeout_s)
         with self._ledger.transaction():
             for record in records:
@@ -94,13 +94,13 @@ class Intake:
                     self._read[place] = (record.offset() or 0) + 1
                 elif error.code() == KafkaError._PARTITION_EOF:  # the library's public name for it
                     self._behind.discard(place)
-                elif error.fatal() or error.code() == KafkaError._FATAL:  # another process of our name, say
+                elif error.fatal() or error.code() == KafkaError._FATAL:  # for example another process of the same name
                     raise KafkaException(error)
                 else:
-                    log.warning("kafka: %s", error.str())  # librdkafka goes on by itself
+                    log.warning("kafka: %s", error.str())  # librdkafka recovers by itself
 
     def commit(self, *, wait: bool = False) -> None:
-        """Commits what has been read, so that it is not read again. The ledger makes this a matter of speed only."""
+        """Commits what has been read. Only saves reading it again: the ledger detects duplicates anyway."""
         offsets = [TopicPartition(*place, offset) for place, offset in self._read.items() if place in self._owned]
         self._read.clear()
         if not offsets:
@@ -110,7 +110,7 @@ class Intake:
                 self._consumer.commit(offsets=offsets, asynchronous=False)
             else:
                 self._consumer.commit(offsets=offsets)
-        except KafkaException as error:  # the partitions have gone to somebody else, or the brokers are away
+        except KafkaException as error:  # the partitions were reassigned, or the brokers are unreachable
             log.warning("kafka: offsets not committed: %s", error)
 
     def close(self) -> None:
@@ -129,7 +129,7 @@ class Intake:
             message = codec.decode(Message, value)
         except codec.Malformed as error:
             if error.reason == "unknown_schema_version":
-                raise  # nothing is lost: a sender of that version reads it after the upgrade
+                raise  # nothing is lost: the upgraded sender will read it
             log.error("%s:%d at %d cannot be read: %s", *place, offset, error.reason)
             return
         due_s = 0.0 if self._ignore_times else message.send_at.timestamp()

@@ -1,7 +1,7 @@
-"""The durable memory of a sender: which messages wait, which have been sent, and what has not been reported yet.
+"""Keeps a sender's durable state in SQLite: messages waiting, messages sent, and feedback not yet published.
 
-One row per `idempotency_key`: `waiting` → `sending` → sent | bounced | dropped | failed | skipped. `sending` is on disk
-before the channel is called, so a crash can never be taken for "not yet tried".
+One row per `idempotency_key`: `waiting` → `sending` → sent | bounced | dropped | failed | skipped. `sending` is on disk before
+the channel is called, so a crash can never be mistaken for "not yet tried".
 """
 
 from __future__ import annotations
@@ -65,21 +65,21 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class Ledger:
-    """One SQLite file (WAL, every commit on disk). All processes of one consumer group must share it.
+    """One SQLite file (WAL, every commit synced to disk). All processes of one consumer group must share it.
 
-    `:memory:` is for trying things out: what a crash interrupts is then sent again. Times are seconds since the epoch.
+    `:memory:` is for experiments only: after a crash its messages are sent again. Times are seconds since the epoch.
     """
 
     def __init__(self, path: str) -> None:
         self._db = sqlite3.connect(path, isolation_level=None, timeout=30)
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = FULL")
-        self._db.execute("PRAGMA secure_delete = ON")  # a record that has ended leaves no words in free pages
+        self._db.execute("PRAGMA secure_delete = ON")  # deleted records leave no message text in free pages
         self._db.executescript(_SCHEMA)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All or nothing of what is written inside."""
+        """Commits everything written inside, or nothing."""
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -89,7 +89,7 @@ class Ledger:
         self._db.execute("COMMIT")
 
     def add(self, message: Message, lane: str, due_s: float, now_s: float) -> bool:
-        """Takes a message over. False = its key is known, whatever became of it."""
+        """Stores a message. False = its key is known, whatever its state."""
         row = (message.idempotency_key, message.message_id, lane, due_s, now_s, codec.encode(message))
         added = self._db.execute(
             "INSERT INTO messages (key, message_id, lane, state, due_s, changed_s, record)"
@@ -102,37 +102,37 @@ class Ledger:
         return added == 1
 
     def cancel(self, message_id: str, now_s: float) -> None:
-        """The message must not be sent, be it waiting or still to come. Too late for one that has left."""
+        """Marks a message, stored or still to come, as not to be sent. Has no effect on one already sent."""
         self._db.execute("INSERT INTO cancellations VALUES (?, ?) ON CONFLICT DO NOTHING", (message_id, now_s))
         self._hurry(message_id)
 
     def due(self, lanes: Collection[str], now_s: float) -> Entry | None:
-        """The message of these lanes that has been due longest."""
+        """Returns the message of these lanes that has been due longest."""
         return self._entry(_DUE, now_s, json.dumps(sorted(lanes)))
 
     def late_s(self, lanes: Collection[str], now_s: float) -> float:
-        """For how long the message of these lanes that is due longest has been due; 0 = none is."""
+        """Returns how long the longest-due message of these lanes has been due [s]; 0 = none is due."""
         due_s = self._db.execute(_LONGEST_DUE, (json.dumps(sorted(lanes)),)).fetchone()
         return max(0.0, now_s - due_s[0]) if due_s else 0.0
 
     def interrupted(self, lanes: Collection[str]) -> Entry | None:
-        """One whose sending began and never ended: its process died meanwhile."""
+        """Returns a message whose sending began but did not end because its process died."""
         return self._entry(_INTERRUPTED, json.dumps(sorted(lanes)))
 
     def start(self, key: str, now_s: float) -> None:
-        """To be called right before the channel is."""
+        """Marks a message as being sent; call it right before the channel."""
         self._db.execute(
             "UPDATE messages SET state = 'sending', attempts = attempts + 1, changed_s = ? WHERE key = ?", (now_s, key)
         )
 
     def postpone(self, key: str, due_s: float, now_s: float) -> None:
-        """It has not left; it is due again at `due_s`."""
+        """Marks a message as not sent, and due again at `due_s`."""
         self._db.execute(
             "UPDATE messages SET state = 'waiting', due_s = ?, changed_s = ? WHERE key = ?", (due_s, now_s, key)
         )
 
     def end(self, key: str, feedback: Feedback, now_s: float) -> None:
-        """The last word on a message; its text is forgotten, its feedback waits in the outbox."""
+        """Stores a message's final status; deletes its text and puts its feedback into the outbox."""
         with self.transaction():
             self._db.execute(
                 "UPDATE messages SET state = ?, changed_s = ?, record = NULL WHERE key = ?",
@@ -144,17 +144,17 @@ class Ledger:
             )
 
     def unpublished(self, lanes: Collection[str], limit: int) -> list[tuple[str, str, bytes]]:
-        """Feedback of these lanes that Kafka does not have yet: (event_id, user_id, record)."""
+        """Returns feedback of these lanes not yet in Kafka: (event_id, user_id, record)."""
         query = "SELECT event_id, user_id, record FROM outbox WHERE lane IN (SELECT value FROM json_each(?)) LIMIT ?"
         return self._db.execute(query, (json.dumps(sorted(lanes)), limit)).fetchall()
 
     def published(self, event_ids: Iterable[str]) -> None:
-        """Kafka has them."""
+        """Removes feedback from the outbox once Kafka has it."""
         with self.transaction():
             self._db.executemany("DELETE FROM outbox WHERE event_id = ?", [(event_id,) for event_id in event_ids])
 
     def purge(self, before_s: float) -> int:
-        """Forgets keys and cancellations last touched before; what has not ended stays. Returns how many keys went."""
+        """Deletes keys and cancellations last changed before `before_s`, except open messages. Returns the number of keys."""
         with self.transaction():
             self._db.execute("DELETE FROM cancellations WHERE changed_s < ?", (before_s,))
             return self._db.execute(
@@ -165,7 +165,7 @@ class Ledger:
         self._db.close()
 
     def _hurry(self, message_id: str) -> None:
-        """A cancelled message is looked at now, so that its feedback does not wait for `send_at`."""
+        """Makes a cancelled message due now, so that its feedback does not wait for `send_at`."""
         self._db.execute("UPDATE messages SET due_s = 0 WHERE message_id = ? AND state = 'waiting'", (message_id,))
 
     def _entry(self, query: str, *values: object) -> Entry | None:

@@ -1,8 +1,8 @@
-"""Interprets a mail server's reply: for the address, for this message, or for every message. Pure.
+"""Interprets a mail server's reply: is it about the address, this message, or every message? Pure.
 
-A hard bounce ends all mail to a customer, so only a reply that says of the mailbox itself that it does not exist, or is
-closed, is one (RFC 3463 and the registry of RFC 5248). What is said of us, our server's name, our login, our reputation,
-never is: a mistake in our set-up would cut off every customer it meets.
+A hard bounce ends all mail to a customer, so only a reply that states that the mailbox itself does not exist, or is closed,
+counts as one (RFC 3463 and the registry of RFC 5248). A reply about our side (server name, login, reputation) never does: a
+mistake in our set-up would cut off every customer it affects.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ import re
 
 from workers.delivery.ports import Bounced, Failed, Later, Result
 
-#: At the beginning of a line, or marked by `#` or brackets, as Barracuda, IronPort and qmail have it; never a bare number
-#: in a sentence, which may be an address of the Internet or a version.
+#: An enhanced code at the start of a line, or marked by `#` or brackets as in Barracuda, IronPort and qmail; never a bare
+#: number in a sentence, which may be an IP address or a version.
 _ENHANCED = re.compile(r"(?:^[^\S\n]*+#?|[#(\[])([245]\.\d{1,3}\.\d{1,3})(?![.\d])", re.MULTILINE)
-#: Says nothing by itself, so the words decide.
+#: Codes without specific meaning: the text of the reply decides.
 _UNSPECIFIC = ("", "5.0.0", "5.1.0", "5.2.0", "5.5.0")
-#: No such mailbox, broken address, moved away, a domain that takes no mail (null MX).
+#: No such mailbox, invalid address, moved, a domain that accepts no mail (null MX).
 _GONE = ("5.1.1", "5.1.3", "5.1.6", "5.1.10")
-#: Our sender address, the server's own state, the order of our commands, our login.
+#: Codes about our sender address, the server's own state, the order of our commands, our login.
 _SERVER = ("5.1.7", "5.1.8", "5.3.2", "5.3.5", "5.5.1", "5.7.0", "5.7.3", *(f"5.7.{detail}" for detail in range(8, 15)))
 _SERVER_CODES = (421, 454, 502, 503, 504, 521, 523, 525, 530, 534, 535, 538)
-#: What RFC 5321 says of a mailbox, without a code of RFC 3463.
+#: Codes of RFC 5321 about a mailbox, without a code of RFC 3463.
 _MAILBOX_CODES = (550, 551, 553)
-#: What may be quoted in a reply and says nothing about its meaning.
+#: Quoted addresses and links in a reply, which do not affect its meaning.
 _QUOTED = re.compile(r"<[^<>]*>|\S{1,64}@\S+|https?://\S+")
 _OURS = re.compile(
     r"client (?:host|address|ip)|\b(?:helo|ehlo)\b|starttls|\bauthenticat|\blog ?in\b|reverse dns|\bptr\b"
@@ -45,7 +45,7 @@ _FULL = re.compile(r"\bfull\b|quota|storage|\brate\b|too many")
 
 
 def at_recipient(code: int, text: bytes | str) -> Result:
-    """The reply to RCPT, if it was no yes.
+    """Interprets the reply to RCPT if it was not positive.
 
     >>> at_recipient(550, b"5.1.1 no such user"), at_recipient(504, "5.5.2 Helo command rejected")
     (Bounced(reason='550 5.1.1', bounce_type='hard'), Later(reason='504 5.5.2', after_s=None, everyone=True))
@@ -61,7 +61,7 @@ def at_recipient(code: int, text: bytes | str) -> Result:
             return _by_words(code, said, reason)
         case known if known in _GONE:
             return Bounced(reason)
-        case "5.2.1":  # disabled; Gmail says it of mailboxes that get too much as well
+        case "5.2.1":  # disabled; Gmail also sends it for mailboxes that get too much mail
             return Bounced(reason, "soft" if _FULL.search(said) else "hard")
         case "5.2.2":
             return Bounced(reason, "soft")
@@ -75,7 +75,7 @@ def at_recipient(code: int, text: bytes | str) -> Result:
 
 
 def after_data(code: int, text: bytes | str) -> Result:
-    """The reply to the words themselves, or to DATA. Without a code of its own it judges the text, not the mailbox."""
+    """Interprets the reply to DATA or to the content. Without a specific code it is about the content, not the mailbox."""
     words = _decoded(text)
     enhanced = _enhanced(words)
     if 500 <= code < 600 and code not in _SERVER_CODES and enhanced in _UNSPECIFIC:
@@ -86,24 +86,24 @@ def after_data(code: int, text: bytes | str) -> Result:
 
 
 def reason_of(code: int, text: bytes | str) -> str:
-    """`550 5.1.1`. The rest of a reply often repeats the address, so it goes no further."""
+    """Returns the codes, as in `550 5.1.1`. The rest of a reply often repeats the address, so it is not passed on."""
     return f"{code} {_enhanced(_decoded(text))}".rstrip()
 
 
 def _by_words(code: int, said: str, reason: str) -> Result:
-    """A 5xx that has no code of RFC 3463, or one that says nothing."""
+    """Interprets a 5xx reply without a specific code of RFC 3463 by its text."""
     if code in _SERVER_CODES or _OURS.search(said):
         return Later(reason, everyone=True)
     if code == 552 or (code in _MAILBOX_CODES and "mailbox" in said and _FULL.search(said)):
         return Bounced(reason, "soft")
     missing = code in _MAILBOX_CODES and (_NO_MAILBOX.search(said) or not _POLICY.search(said))
-    if missing or code == 556:  # RFC 7504: the domain takes no mail
+    if missing or code == 556:  # RFC 7504: the domain accepts no mail
         return Bounced(reason)
     return Failed(reason)
 
 
 def _enhanced(words: str) -> str:
-    """The first code of RFC 3463, "" = none."""
+    """Returns the first code of RFC 3463; "" = none."""
     found = _ENHANCED.search(words)
     return found[1] if found else ""
 

@@ -1,4 +1,4 @@
-"""Ports of a sender: what it needs from outside, and what a channel can answer."""
+"""Defines the ports of a sender, channel and address book, and the results of a send."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from schemas.messages import Message
 
 
 class Sent(msgspec.Struct, frozen=True):
-    """The next hop has taken it over. Not that anybody has it."""
+    """The next hop has accepted the message. It does not mean that the customer has received it."""
 
 
 class Bounced(msgspec.Struct, frozen=True):
-    """The address does not take messages: never again (`hard`), or not now (`soft`)."""
+    """The address does not accept messages: permanently (`hard`), or for now (`soft`)."""
 
     reason: str
     bounce_type: Literal["hard", "soft"] = "hard"
 
 
 class NoAddress(msgspec.Struct, frozen=True):
-    """What the address book holds cannot be an address of this channel; nobody was asked."""
+    """The address book's entry cannot be an address of this channel; no service was contacted."""
 
 
 class Failed(msgspec.Struct, frozen=True):
@@ -32,7 +32,7 @@ class Failed(msgspec.Struct, frozen=True):
 
 
 class Later(msgspec.Struct, frozen=True):
-    """It has surely not left, and may next time. `everyone`: the server is the reason, the next message would fail as well."""
+    """The message was certainly not sent; a retry may work. `everyone`: the server is the cause, the next would fail as well."""
 
     reason: str
     after_s: float | None = None
@@ -40,7 +40,7 @@ class Later(msgspec.Struct, frozen=True):
 
 
 class Unknown(msgspec.Struct, frozen=True):
-    """The connection ended after the words had gone out and before an answer: it may have left."""
+    """The connection ended after the message had gone out but before an answer: it may have been sent."""
 
     reason: str
 
@@ -49,17 +49,17 @@ Result = Sent | Bounced | NoAddress | Failed | Later | Unknown
 
 
 class Channel(Protocol):
-    """Hands one message over. Never raises for what the other side does; a reason never holds an address or a text."""
+    """Hands messages over. Never raises for errors of the other side; a reason never contains an address or a text."""
 
     def send(self, message: Message, address: str, now: datetime) -> Result:
         """Tries once, within the channel's timeout."""
 
     def close(self) -> None:
-        """Ends the connection, if there is one."""
+        """Closes the connection, if there is one."""
 
 
 class AddressBook(Protocol):
-    """Where a customer can be reached. Attune never knows it."""
+    """Looks up a customer's addresses, which no other part of Attune knows."""
 
     def address(self, user_id: str, channel: str) -> str | None:
-        """The newest address; None = this customer has none on this channel."""
+        """Returns the newest address; None = this customer has none on this channel."""

@@ -1,4 +1,4 @@
-"""The header Retry-After (RFC 9110, 10.2.3): seconds, or a date. Pure."""
+"""Parses the header Retry-After (RFC 9110, 10.2.3): seconds, or a date. Pure."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from email.utils import parsedate_to_datetime
 
 
 def retry_after_s(value: str | None, date: str | None) -> float | None:
-    """When to come again [s]; None = no wish, or none that can be read. A date counts from `date`, the same answer's Date.
+    """Returns the delay before a retry [s]; None = absent or unreadable. A date counts from `date`, the same response's Date.
 
-    So the other side's clock may be wrong, and ours.
+    So neither the other side's clock nor ours needs to be right.
 
     >>> retry_after_s("7", None), retry_after_s("-1", None), retry_after_s("soon", None)
     (7.0, None, None)
@@ -28,5 +28,5 @@ def retry_after_s(value: str | None, date: str | None) -> float | None:
 def _between(begin: str | None, end: str) -> float | None:
     try:
         return max(0.0, (parsedate_to_datetime(end) - parsedate_to_datetime(begin or "")).total_seconds())
-    except (TypeError, ValueError, OverflowError):  # no date; one with a zone and one without; a year of 30,000
+    except (TypeError, ValueError, OverflowError):  # not a date; only one has a time zone; the year 30,000
         return None

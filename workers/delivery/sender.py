@@ -1,4 +1,4 @@
-"""One channel's sender: the loop over intake, delivery and feedback. One thread; the ledger belongs to the one that made it."""
+"""Runs one channel's sender: the loop over inbox, dispatch and feedback. Single-threaded: SQLite ties the ledger to a thread."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from workers.delivery.inbox import Intake
 from workers.delivery.ledger import Ledger
 from workers.delivery.ports import AddressBook, Channel
 
-#: So long a step waits for records when there is nothing to do [s].
+#: How long an idle step waits for records [s].
 _IDLE_S = 0.2
 _PURGE_EVERY_S = 3600.0
 
 
-#: What every sender reads beside its messages, and what it writes.
+#: The topic that every sender reads besides its messages, and the one that it writes.
 CANCELLATIONS, FEEDBACK = "message.cancellations", "message.feedback"
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What one sender is. `prefix` stands before the topics and the group.
+    """Configuration of one sender. `prefix` is put before the topics and the group.
 
-    `instance`: its name in the group, the same after a restart ("" = a new member each time). `ledger`: a file that all
-    processes of the group share. `keep_s`: keys are remembered so long, longer than Kafka keeps records.
+    `instance`: its name in the group, the same after a restart ("" = a new member each time). `ledger`: a file shared by all
+    processes of the group. `keep_s`: how long keys are remembered; must exceed Kafka's retention.
     """
 
     channel: str
@@ -40,7 +40,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sender:
-    """Ends every message of its partitions in exactly one status. `told` hears each status, and `later`."""
+    """Ends every message of its partitions in exactly one status. `told` is called with each status, and with `later`."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class Sender:
         clock: Callable[[], datetime],
         told: Callable[[str], None] = lambda status: None,
     ) -> None:
-        """`kafka`: settings of librdkafka that reach the brokers."""
+        """`kafka`: librdkafka settings for reaching the brokers."""
         self._plan = plan
         self._clock = clock
         self._channel = channel
@@ -72,15 +72,15 @@ class Sender:
 
     @property
     def awaits(self) -> str:
-        """What it cannot work without; empty = it does its share."""
+        """What it waits for before it can work; empty = it is working."""
         return self._intake.awaits
 
     def late_s(self) -> float:
-        """For how long the message that is due longest has been due; 0 = none is."""
+        """Returns how long the longest-due message has been due [s]; 0 = none is due."""
         return self._ledger.late_s(self._intake.lanes, self._clock().timestamp())
 
     def step(self) -> None:
-        """Reads what has come, deals with at most one message, reports. Waits a little when there was nothing to do."""
+        """Reads new records, processes at most one message, publishes feedback. Waits briefly if there was nothing to do."""
         self._intake.read(0.0 if self._busy else _IDLE_S)
         self._busy = self._intake.caught_up and self._delivery.step(self._intake.lanes)
         self._publisher.publish(self._intake.lanes)
@@ -92,7 +92,7 @@ class Sender:
             self._purged_s = now_s
 
     def close(self) -> None:
-        """Reports what is left to report, commits, leaves the group."""
+        """Publishes remaining feedback, commits, leaves the group."""
         self._publisher.publish(self._intake.lanes)
         self._intake.close()
         self._channel.close()

@@ -1,10 +1,10 @@
-"""A token bucket: how fast one sender may hand messages over."""
+"""Limits the rate at which a sender hands messages over, by a token bucket."""
 
 from __future__ import annotations
 
 
 class TokenBucket:
-    """At most `rate_per_s`, with a burst of one second's worth (one at least). Not for several threads.
+    """Allows at most `rate_per_s`, with a burst of one second's worth (at least one token). Not thread-safe.
 
     >>> bucket = TokenBucket(2.0)
     >>> [bucket.take(now_s) for now_s in (0.0, 0.0, 0.0, 0.4, 0.5)]
@@ -12,7 +12,7 @@ class TokenBucket:
     """
 
     def __init__(self, rate_per_s: float) -> None:
-        """Full at first. Raises ValueError for a rate that is not above 0."""
+        """Starts full. Raises ValueError unless the rate is above 0."""
         if rate_per_s <= 0:
             raise ValueError("a rate is above 0")
         self._rate_per_s = rate_per_s
@@ -21,7 +21,7 @@ class TokenBucket:
         self._filled_s: float | None = None
 
     def take(self, now_s: float) -> bool:
-        """Takes one token if there is one. A clock that jumps back costs nothing but the jump."""
+        """Takes a token if there is one. A clock that jumps back loses only the length of the jump."""
         passed_s = 0.0 if self._filled_s is None else max(0.0, now_s - self._filled_s)
         self._filled_s = now_s
         self._tokens = min(self._most, self._tokens + passed_s * self._rate_per_s)

@@ -1,7 +1,7 @@
-"""One-click unsubscribe (RFC 8058): a link that names customer and message and that nobody can forge.
+"""Makes and reads one-click unsubscribe links (RFC 8058), which name customer and message and cannot be forged.
 
-The mailbox provider sends a POST with the body `List-Unsubscribe=One-Click` and nothing else, no cookie, no login. All
-that the receiving service needs is in the link; it calls `read`.
+The mailbox provider sends a POST with the body `List-Unsubscribe=One-Click` and nothing else, no cookie, no login. All that the
+receiving service needs is in the link; it calls `read`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _HTTPS = re.compile(r"https://[!-;=?-~]+")  # ASCII without space, < and >
 
 
 class Unsubscribe(msgspec.Struct, frozen=True, array_like=True):
-    """Who no longer wants what."""
+    """The customer, channel and message of an unsubscribe request."""
 
     user_id: str
     channel: str
@@ -27,7 +27,7 @@ class Unsubscribe(msgspec.Struct, frozen=True, array_like=True):
 
 
 def link(message: Message, secret: bytes) -> str:
-    """The message's `unsubscribe_url` with a signed token. Raises ValueError unless it is an https URL."""
+    """Returns the message's `unsubscribe_url` with a signed token. Raises ValueError unless it is an https URL."""
     if not _HTTPS.fullmatch(message.unsubscribe_url):
         raise ValueError("unsubscribe_url is not an https URL")
     claims = msgspec.json.encode(Unsubscribe(message.user_id, message.channel, message.message_id))
@@ -41,7 +41,7 @@ _decode = msgspec.json.Decoder(Unsubscribe).decode
 
 
 def read(token: str, secret: bytes) -> Unsubscribe:
-    """What a token says. Raises ValueError for one that we did not write."""
+    """Returns the content of a token. Raises ValueError if its signature is not ours."""
     try:
         raw = urlsafe_b64decode(token + "=" * (-len(token) % 4))
     except ValueError as error:

@@ -1,1 +1,1 @@
-"""Assembles each role of a deployment, one file a role."""
+"""Assembles each role of a deployment from settings, core and adapters. One file per role."""

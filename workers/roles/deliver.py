@@ -1,4 +1,4 @@
-"""The role `deliver`, for installations without senders of their own: a thread, a ledger and a consumer group a channel."""
+"""Assembles the role `deliver`, for installations without their own senders: a thread, ledger and consumer group per channel."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ log = logging.getLogger(__name__)
 
 ROLE = "deliver"
 _STATUSES = ("sent", "bounced", "failed", "dropped", "skipped", "later")
-#: The gauge of lateness is set this often [s].
+#: Interval of updates to the lateness gauge [s].
 _LOOK_EVERY_S = 5.0
 
 
 class Deliver:
-    """Runs the senders, each in the thread that makes it: a slow mail server holds up no push."""
+    """Runs each sender in its own thread, in which it is also built: a slow mail server does not delay push."""
 
     def __init__(
         self, makers: Mapping[str, Callable[[], Sender]], metrics: WorkerMetrics, clock: Callable[[], datetime]
     ) -> None:
-        """`makers`: channel → how its sender is made. Nothing connects before `run`."""
+        """`makers`: channel → the function that builds its sender. Nothing connects before `run`."""
         self._makers = makers
         self._metrics = metrics
         self._clock = clock
@@ -46,11 +46,11 @@ class Deliver:
                 metrics.count("deliveries", channel, status, amount=0)
 
     def stop(self) -> None:
-        """Each sender finishes the message in hand, commits and leaves. From any thread, or a signal's handler."""
+        """Makes each sender finish its message, commit and leave its group. Safe in any thread and in a signal handler."""
         self._stopping.set()
 
     def run(self) -> Exit:
-        """Until `stop`, or until one sender fails: then all stop, and the code says why."""
+        """Runs until `stop`, or until a sender fails: then all stop, and the exit code says why."""
         threads = [threading.Thread(target=self._work, args=(channel,), name=channel) for channel in self._makers]
         for thread in threads:
             thread.start()
@@ -72,7 +72,7 @@ class Deliver:
                     self._metrics.gauge("delivery_late_seconds", sender.late_s(), channel)
                     looked_s = now_s
             sender.close()
-        except Exception as error:  # whatever it is, the others must stop cleanly
+        except Exception as error:  # on any error the other senders must stop cleanly
             self._code = _code_of(error)
             log.critical("%s ends the worker: %s", channel, error, exc_info=error)
             self.stop()
@@ -86,7 +86,7 @@ def build(
     metrics: WorkerMetrics,
     clock: Callable[[], datetime],
 ) -> Deliver:
-    """The role. `ports`: channel → where its messages go."""
+    """Builds the role. `ports`: channel → its transport, address book and rules."""
     folder = Path(settings.data_dir) / ROLE
     folder.mkdir(parents=True, exist_ok=True)
 
@@ -107,7 +107,7 @@ def build(
 
 
 def _code_of(error: Exception) -> Exit:
-    """Kafka's and SQLite's errors as the exit codes have them."""
+    """Maps Kafka's and SQLite's errors to exit codes."""
     if isinstance(error, KafkaException):
         return Exit.FENCED if "fenced" in str(error) else Exit.FAILED  # librdkafka wraps it: its code only says "fatal"
     return Exit.FAILED if isinstance(error, sqlite3.OperationalError) else code_of(error)

@@ -1,6 +1,6 @@
-"""The role `generate`: turns requests into candidates, many at a time, acknowledged in order.
+"""Assembles the role `generate`: turns requests into candidates concurrently and acknowledges them in order.
 
-At-least-once: a crash may repeat an LLM call; `personalise` takes one candidate per open request, so a message never repeats.
+At-least-once: a crash may repeat an LLM call; `personalise` takes one candidate per open request, so no message is sent twice.
 """
 
 from __future__ import annotations
@@ -31,24 +31,24 @@ log = logging.getLogger(__name__)
 
 ROLE = "generate"
 REQUESTS, CANDIDATES, DEAD_LETTERS = "message.requests", "message.candidates", "dead.letters"
-#: Texts take much longer; many of them in one request to the broker cost less than each in its own [s].
+#: Producer linger [s]: negligible next to the time a text takes, and batching costs the broker less than single sends.
 _LINGER_S = 0.02
 
 
 class Checked(Protocol):
-    """A model that can say at the start whether it will answer, and that can be closed."""
+    """A model that can check at the start whether it will answer, and that can be closed."""
 
     async def check(self) -> str:
-        """The name of the model. Raises Misconfigured or Unavailable."""
+        """Returns the model's name. Raises Misconfigured or Unavailable."""
         ...
 
     async def close(self) -> None:
-        """Closes its connections."""
+        """Closes the model's connections."""
         ...
 
 
 def build(settings: Settings, writer: Writer, model: Checked, metrics: WorkerMetrics) -> faust.App:
-    """The app of this role. It stays up without an LLM: texts then end as templates."""
+    """Builds the app of this role. It stays up without an LLM: requests then end with the template."""
     app = make_app(settings, ROLE, CommittedTransport, wait_empty=True, linger_s=_LINGER_S)
     window = Window(settings, writer, app, metrics)
 
@@ -65,7 +65,7 @@ def build(settings: Settings, writer: Writer, model: Checked, metrics: WorkerMet
             log.info("the LLM is %s; %s", await model.check(), await writer.check_prompts())
         except Misconfigured as error:
             log.critical("%s", error)
-            os._exit(78)  # a wrong model, key or prompt: starting again does not help
+            os._exit(78)  # a wrong model, key or prompt: a restart does not help
         except Unavailable as error:
             log.warning("%s Templates leave until it is there.", error)
         pulse.awaits("LLM", "")
@@ -88,11 +88,11 @@ def build(settings: Settings, writer: Writer, model: Checked, metrics: WorkerMet
 
 
 class Window:
-    """Requests in work, finished in any order, acknowledged in the order of their offsets.
+    """Processes requests concurrently and acknowledges them in the order of their offsets.
 
-    As many as the LLM servers take and their waiting room holds: among those the most important go first. The rest waits
-    in Kafka; taking more would send some away only because the room is full.
-    Out of order acks make Faust's committer skip what is still open, so an event is acked only when all before it are.
+    It holds as many as the LLM servers and their waiting room take; among those, higher priorities go first. The rest waits in
+    Kafka: taking more would shed some only because the room is full. Acks out of order would make Faust's committer skip events
+    still open, so an event is acked only after all before it.
     """
 
     def __init__(self, settings: Settings, writer: Writer, app: faust.App, metrics: WorkerMetrics) -> None:
@@ -107,7 +107,7 @@ class Window:
         metrics.watch("in_flight", lambda: self._in_work)
 
     async def take(self, event: faust.EventT[bytes]) -> None:
-        """Waits for a free slot, then works on the request in the background."""
+        """Waits for a free slot, then processes the request in the background."""
         await self._slots.acquire()
         task = asyncio.create_task(self._work(event))
         self._in_work += 1
@@ -123,7 +123,7 @@ class Window:
         while queue and queue[0][1].done():
             event, task = queue.popleft()
             if task.cancelled():
-                return  # stopping: the request is not acked and comes again
+                return  # stopping: the request is not acked and will be redelivered
             if (error := task.exception()) is not None:
                 log.critical("generate ends the worker: %s", error, exc_info=error)
                 os._exit(70)  # not a clean stop: that would acknowledge
@@ -158,9 +158,9 @@ class Window:
         await self._send(DEAD_LETTERS, letter.key, letter.value, message.partition)
 
     async def _send(self, topic: str, key: bytes | None, value: bytes | None, partition: int) -> None:
-        """Returns when every replica has the record: only then may the request be acknowledged.
+        """Returns once every replica has the record: only then may the request be acknowledged.
 
-        By the app's producer itself: what Faust's topic does to bytes on top of it costs as much as the sending.
+        It uses the app's producer directly: the processing that Faust's topic adds costs as much as the sending.
         """
         producer = self._app.producer
         await producer.maybe_start()

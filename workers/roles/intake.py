@@ -1,4 +1,4 @@
-"""The role `intake`: one lane per partition of each source topic."""
+"""Assembles the role `intake`: one lane per partition of each source topic."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROLE = "intake"
 
 
 def build(settings: Settings, client_config: Mapping[str, str | int], metrics: WorkerMetrics) -> faust.App:
-    """The app of this role. Progress is the group's offsets: source topics belong to others and have any partition count."""
+    """Builds the app of this role. Progress is in the group's offsets: source topics are external, with any partition count."""
     spec = LaneSpec(
         role=ROLE,
         group=settings.prefix + ROLE,

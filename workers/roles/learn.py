@@ -1,4 +1,4 @@
-"""The role `learn`: one lane per partition over decisions, outcomes, feedback and events."""
+"""Assembles the role `learn`: one lane per partition over decisions, outcomes, feedback and events."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ SOURCES = (DECISIONS, OUTCOMES, FEEDBACK, EVENTS)
 def build(
     settings: Settings, learning: Learning, client_config: Mapping[str, str | int], metrics: WorkerMetrics
 ) -> faust.App:
-    """The app of this role. `learning` is the playbook's."""
+    """Builds the app of this role. `learning` is the playbook's."""
     return lanes_app(lane_spec(settings, learning), settings, client_config, metrics)
 
 
 def lane_spec(settings: Settings, learning: Learning) -> LaneSpec:
-    """What a lane of learn is. Its timers wait for the backlog of every source: nothing is sealed before it is read."""
+    """Returns the lane specification of learn. Timers wait for every source's backlog: nothing is sealed before it is read."""
     config = AttributionConfig(
         clock=settings.clock,
         partition_of=lambda key: partition_of(key, settings.partitions),

@@ -1,4 +1,4 @@
-"""The role `personalise`: one lane per partition over events, candidates, feedback and verdicts."""
+"""Assembles the role `personalise`: one lane per partition over events, candidates, feedback and verdicts."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ def build(
     client_config: Mapping[str, str | int],
     metrics: WorkerMetrics,
 ) -> faust.App:
-    """The app of this role. `guidance` gives what holds now of switches and snapshots."""
+    """Builds the app of this role. `guidance` returns the current switches and snapshots."""
     return lanes_app(lane_spec(settings, playbook, guidance), settings, client_config, metrics)
 
 
 def lane_spec(settings: Settings, playbook: Playbook, guidance: Callable[[], ControlState]) -> LaneSpec:
-    """What a lane of personalise is."""
+    """Returns the lane specification of personalise."""
     config = PersonalisationConfig(
         clock=settings.clock,
         partition_of=lambda key: partition_of(key, settings.partitions),
@@ -74,5 +74,5 @@ def lane_spec(settings: Settings, playbook: Playbook, guidance: Callable[[], Con
 
 
 def timer_index(key: bytes, value: bytes) -> list[bytes]:
-    """The timer index entries that follow from a state record: those of a hot profile."""
+    """Returns the timer index entries derived from a state record: those of a hot profile."""
     return index_keys(profiles.decode(value)) if key.startswith(keys.PROFILE) else []

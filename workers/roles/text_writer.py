@@ -1,4 +1,4 @@
-"""Writes one text within its deadline: the draft's calls to the LLM, with the only retry loop there is."""
+"""Writes one text within its deadline: makes the draft's LLM calls, in the system's only retry loop."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ _LONGEST_PAUSE_S = 2.0
 
 
 class Writer:
-    """Turns requests into candidates. Always gives one: if the LLM cannot, it is the template, and says why.
+    """Turns requests into candidates. Always returns one: if the LLM fails, it is the template, with the reason.
 
-    With `pooled`, the words of pooled campaigns come from there, without a call; without it they are written like all others.
+    With `pooled`, campaigns with the strategy `pooled` take approved texts without an LLM call; without it their texts are
+    generated like all others.
     """
 
     def __init__(
@@ -49,7 +50,7 @@ class Writer:
         self._languages = frozenset(filter(None, map(str.strip, settings.llm_languages.split(","))))
 
     async def check_prompts(self) -> str:
-        """Proves at the start that every prompt fits the model's context together with its answer. Returns what it found.
+        """Checks at the start that every prompt, together with its answer, fits the model's context. Returns a summary.
 
         Raises Misconfigured naming those that do not fit.
         """
@@ -70,9 +71,10 @@ class Writer:
         return f"prompts: {min(taken)} to {max(taken)} tokens of a context of {sizes[0][1].context_tokens}"
 
     async def write(self, request: MessageRequest) -> Candidate:
-        """One candidate within `llm_deadline_s`, or before the request's own deadline if that is nearer.
+        """Returns one candidate within `llm_deadline_s`, or before the request's own deadline if that is earlier.
 
-        A request whose deadline has passed costs no call. In a replay the deadline counts from now: its time stands still.
+        A request past its deadline costs no call. In a replay the deadline counts from now, because the replay's clock stands
+        still.
         """
         if (ready := self._from_pool(request)) is not None:
             return ready
@@ -100,7 +102,7 @@ class Writer:
         return candidate
 
     def _from_pool(self, request: MessageRequest) -> Candidate | None:
-        """The words of a pooled campaign, or its template when it has none; None = they are to be written now."""
+        """Returns an approved text for a pooled campaign, or its template if there is none; None = it must be generated now."""
         now = clock.utc_now()
         drawn = self._pooled.draw(request, now) if self._pooled is not None else None
         if drawn is None:
@@ -119,7 +121,7 @@ class Writer:
         return candidate
 
     async def _call(self, call: CompletionRequest, ends_at_s: float) -> Completion | str:
-        """The answer, or in one word why there is none. Retries what may pass, with growing pauses, until the deadline.
+        """Returns the completion, or a one-word failure. Retries transient errors with growing pauses until the deadline.
 
         While no server works, a text waits for the next attempt only as long as its priority allows.
         """

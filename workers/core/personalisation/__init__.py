@@ -1,1 +1,1 @@
-"""The only writer of a customer: processor, decisions, open requests."""
+"""Owns all writes to a customer's profile: event processing, decisions and open requests."""

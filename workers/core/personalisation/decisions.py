@@ -1,4 +1,4 @@
-"""Decides each occurrence once, and asks for the words of what is to be said."""
+"""Decides each occurrence exactly once, and requests a text if a message is to be sent."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from workers.core.triggers.registry import Triggers
 
 
 class DecisionMaker:
-    """The decisions of one lane. `salt` makes customer_ref a pseudonym, `seed` decides every draw, `presumed` is for
-    consent.allows, `guidance` tells what is paused and what was learnt; `closing` ends what is begun here.
+    """Makes the decisions of one lane. `salt` makes customer_ref a pseudonym, `seed` decides every draw, `presumed` is for
+    consent.allows, `guidance` returns the current pauses and learnt snapshots; `closing` ends the requests opened here.
     """
 
     def __init__(
@@ -57,10 +57,10 @@ class DecisionMaker:
     def decide(
         self, profile: Profile, occurrence: Occurrence, now_s: float, timer_due_s: float, *, its_turn: bool
     ) -> None:
-        """Exactly one ledger record for this occurrence, and a request if the policy says yes.
+        """Writes exactly one ledger record for this occurrence, and opens a request if the policy approves.
 
-        Unless it must wait: for the end of the quiet hours, or (when it is not `its_turn` yet) for room on the channel.
-        Then a timer brings it back, and all is checked anew. `timer_due_s` is when it should have been decided.
+        The exception is an occurrence that must wait: for the end of the quiet hours, or (when it is not `its_turn` yet) for room
+        on the channel. Then a timer brings it back and every check runs again. `timer_due_s` is when it should have been decided.
         """
         campaign = occurrence.campaign
         profile.sends = frequency_caps.forget_old_sends(profile.sends, self._playbook.policy.caps, now_s, profile.open)
@@ -112,7 +112,7 @@ class DecisionMaker:
         return ruling
 
     def _waits(self, profile: Profile, occurrence: Occurrence, ruling: PolicyDecision) -> bool:
-        """Sets the timer of an occurrence that must wait."""
+        """Sets the timer of an occurrence that must wait; returns whether it must."""
         if ruling.defer_until_s is None:
             return False
         campaign = occurrence.campaign
@@ -169,7 +169,7 @@ class DecisionMaker:
         situation: DecisionContext,
         ruling: PolicyDecision,
     ) -> None:
-        """Asks for the words, and sets the deadline after which the template leaves."""
+        """Requests the text, and sets the deadline after which the template is published."""
         campaign, arm, now_s = occurrence.campaign, ruling.arm, situation.now_s
         language, locale = product_facts.language_of(profile, self._playbook)
         opened = OpenRequest(
@@ -197,12 +197,12 @@ class DecisionMaker:
         )
         self._closing.opened(profile, message_id, opened)
         if self._closing.is_templated(opened):
-            return  # there are no words to ask for: `decide` ends it
+            return  # there is no text to request: `decide` ends it
         request = messages.request(profile, message_id, opened, campaign, self._playbook, self._salt)
         self._workspace.put("message.requests", profile, request)
 
     def ask_again(self, customer_id: str) -> None:
-        """Sends a customer's open requests once more: Closing takes one answer of each."""
+        """Sends a customer's open requests again: OpenRequests takes only one answer to each."""
         profile = self._workspace.load(customer_id)
         for message_id, opened in profile.open.items() if profile is not None else ():
             campaign = self._playbook.campaigns.get(opened.campaign_id)
@@ -212,12 +212,12 @@ class DecisionMaker:
 
 
 def _reason(ruling: PolicyDecision) -> AbortType | Literal["requested"]:
-    """As the ledger has it. Of a campaign in shadow mode nobody hears anything, also where no-send was drawn."""
+    """Returns the reason as the ledger records it. A campaign in shadow mode sends nothing, even where no-send was drawn."""
     if ruling.shadow and ruling.reason in (None, "no_action_chosen"):
         return "shadow"
     return ruling.reason or "requested"
 
 
 def _experiment(campaign: Campaign, ruling: PolicyDecision) -> str | None:
-    """A campaign's arms are one experiment."""
+    """Returns the id of the experiment: the arms of a campaign form one; None = nothing was drawn."""
     return campaign.id if ruling.chances else None

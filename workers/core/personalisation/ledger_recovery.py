@@ -1,7 +1,8 @@
-"""Rebuilds a lane's first state from its ledger after its own is lost: messages sent, decisions, requests without an outcome.
+"""Rebuilds a lane's initial state from its ledger after its own state is lost.
 
-It becomes the first state of the lane: caps hold, no occurrence is decided again, and a request whose words nobody awaits any
-more ends. What customers did is not in the ledger: that comes from the events, as far as these are still there.
+It restores messages sent, decisions and requests without an outcome: caps hold, no occurrence is decided twice, and requests
+whose text is no longer awaited end. Customer behaviour is not in the ledger; it is read back from the events, as far as they are
+still retained.
 """
 
 from __future__ import annotations
@@ -21,15 +22,15 @@ from workers.core.stream.published_ids import DECISIONS, OUTCOMES
 from workers.core.stream.records import Output
 from workers.core.triggers.registry import done_key
 
-#: Outcomes behind which a message keeps its place: it was published, or nobody was to hear it.
+#: Outcomes after which a message still counts against the caps: it was published, or was not meant to be delivered.
 _KEEPS_ITS_PLACE = frozenset({"published", "holdout", "shadow"})
-#: Decisions that took a place, and of what kind.
+#: Decisions that count against the caps → the kind of their reservation.
 _KINDS = {"requested": "message", "holdout": "holdout", "shadow": "shadow"}
 LOST = "its lane lost its state before its words came"
 
 
 class Remembered(msgspec.Struct, frozen=True):
-    """One customer: what belongs into the state, and the outcomes that are owed."""
+    """One customer: the profile record to store, and the outcomes still to be published."""
 
     key: bytes
     value: bytes
@@ -37,14 +38,14 @@ class Remembered(msgspec.Struct, frozen=True):
 
 
 class Recollection:
-    """Takes one lane's ledger in any order; about 1 KB of memory a decision."""
+    """Collects one lane's ledger records in any order; takes about 1 KB of memory per decision."""
 
     def __init__(self) -> None:
         self._decisions: dict[str, dict[str, Decision]] = {}
         self._ended: dict[str, str] = {}
 
     def learn(self, topic: str, value: bytes | None) -> None:
-        """One committed record of the ledger. What cannot be read is not remembered."""
+        """Adds one committed record of the ledger. One that cannot be decoded is skipped."""
         try:
             if topic == DECISIONS:
                 decision = codec.decode(Decision, value)
@@ -57,7 +58,7 @@ class Recollection:
             return
 
     def customers(self, now_s: float) -> Iterator[Remembered]:
-        """Every customer of whom something was decided. What is owed ends at `now_s`, or when it was decided if that is later."""
+        """Yields every customer with a decision. A missing outcome ends at `now_s`, or at the decision if that is later."""
         for customer_id, decisions in self._decisions.items():
             profile = Profile(customer_id=customer_id)
             owed = []
@@ -69,13 +70,13 @@ class Recollection:
                     ended = "stale"
                 if (send := _send(decision, ended)) is not None:
                     profile.sends.append(send)
-                    profile.user_id = customer_id  # nobody else is written to
+                    profile.user_id = customer_id  # only identified customers are sent messages
                 profile.sent += ended == "published"
             yield Remembered(keys.profile_key(customer_id), eviction.encode_bounded(profile), owed)
 
 
 def _send(decision: Decision, ended: str | None) -> CapReservation | None:
-    """The place that it holds in the caps; None = none."""
+    """Returns the reservation that a decision holds in the caps; None = none."""
     kind = _KINDS.get(decision.reason)
     if kind is None or decision.channel is None:
         return None

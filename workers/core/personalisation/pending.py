@@ -1,7 +1,7 @@
-"""Counts what is pending in one lane, and why: occurrences without a decision, and requests without an outcome.
+"""Reports what is pending in one lane, and why: occurrences without a decision, and requests without an outcome.
 
-It lies in the profile: a timer for each occurrence, and `open` for the requests. So it is told from the lane's state, exactly
-and without a record of its own.
+Both are in the profile: a timer for each occurrence, and `open` for the requests. So the counts are exact and need no record of
+their own.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from workers.core.profile.model import OpenRequest, Profile
 from workers.core.triggers import registry
 from workers.core.triggers.registry import Triggers
 
-#: `delay`: the campaign's own; `quiet_hours`; `rate`: the channel has no room; `words` and `review` of a request;
-#: `release`: its text is ready and waits until it may leave (the end of the night, of a backlog).
+#: `delay`: the campaign's delay; `quiet_hours`; `rate`: the channel's rate is used up; `words`, `review`: a request waits for its
+#: text or its verdict; `release`: the text is ready and waits until it may be published (end of quiet hours, of a backlog).
 PendingReason = Literal["delay", "quiet_hours", "rate", "words", "review", "release"]
 REASONS: tuple[PendingReason, ...] = get_args(PendingReason)
 _OF_TIMERS: dict[str, PendingReason] = {
@@ -33,10 +33,10 @@ decode_counts = msgspec.msgpack.Decoder(dict[str, int]).decode
 
 
 class Pending(msgspec.Struct, frozen=True, kw_only=True):
-    """One occurrence or request that waits. It is decided, or ends, at `until`, or earlier if what it waits for comes.
+    """One occurrence or request that waits. It is decided, or ends, at `until`, or earlier if what it waits for arrives.
 
-    `key`: the cart, product, visit or order it is about. `timezone`: the customer's, where it is known. `idle`: as things
-    stand nothing will come of it, because the campaign's conditions do not hold (any more).
+    `key`: the cart, product, visit or order it is about. `timezone`: the customer's, where known. `idle`: no message would result
+    as things stand, because the campaign's conditions do not hold (any more).
     """
 
     reason: PendingReason
@@ -51,10 +51,10 @@ class Pending(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def pending(profile: Profile, playbook: Playbook | None) -> list[Pending]:
-    """Everything that waits for one customer, what comes first first.
+    """Returns everything that waits for one customer, earliest first.
 
-    A timer that is due too early stays until it fires (see Triggers): with the `playbook` the time is the one at which it will
-    be decided, and what the customer has settled meanwhile is left out; without it the time is the timer's.
+    A timer that is due too early stays until it fires (see Triggers). With the `playbook`, `until` is the time of the decision,
+    and occurrences that no longer hold are left out; without it, `until` is the timer's time.
     """
     known = Triggers(playbook) if playbook is not None else None
     occurrences: dict[tuple[str, str], Pending] = {}
@@ -75,7 +75,7 @@ def pending(profile: Profile, playbook: Playbook | None) -> list[Pending]:
                 continue
             one = told
         before = occurrences.get((campaign_id, key))
-        if before is None or before.until < one.until:  # of two timers the later one decides
+        if before is None or before.until < one.until:  # the later of two timers decides
             occurrences[campaign_id, key] = one
     requests = (_of_request(profile, message_id, opened, playbook) for message_id, opened in profile.open.items())
     return sorted([*occurrences.values(), *requests], key=lambda one: (one.until, one.campaign_id, one.key))
@@ -84,7 +84,7 @@ def pending(profile: Profile, playbook: Playbook | None) -> list[Pending]:
 def _as_it_will_be(
     profile: Profile, playbook: Playbook, known: Triggers, one: Pending, timer_s: float
 ) -> Pending | None:
-    """None = the timer will find nothing to decide."""
+    """Returns `one` with the time and reason of its decision; None = the timer will find nothing to decide."""
     campaign = playbook.campaigns.get(one.campaign_id)
     due_s = known.due_at(profile, campaign, one.key) if campaign is not None else None
     if campaign is None or due_s is None:
@@ -117,14 +117,14 @@ def _of_request(profile: Profile, message_id: str, opened: OpenRequest, playbook
 
 
 def reason_of(opened: OpenRequest) -> PendingReason:
-    """What a request waits for."""
+    """Returns what a request waits for."""
     if opened.held is None:
         return "words"
     return "review" if opened.held.is_in_review else "release"
 
 
 class PendingCounts:
-    """How many wait in a lane, by reason. Moved along with each batch: nothing is scanned but once, at the start."""
+    """Counts what waits in a lane, by reason. Updated with each batch; profiles are scanned only once, at the start."""
 
     def __init__(self, timers: Mapping[str, int], awaiting: Iterable[Profile]) -> None:
         """`timers`: committed timers by kind; `awaiting`: the profiles with open requests."""
@@ -134,7 +134,7 @@ class PendingCounts:
         self.follow(awaiting, {})
 
     def follow(self, changed: Iterable[Profile], moved: Mapping[str, int]) -> None:
-        """Takes a batch over: the profiles that it changed, and by how many the timers of each kind have become more."""
+        """Applies a batch: the profiles it changed, and by how much the number of timers of each kind has grown."""
         for kind, number in moved.items():
             self._timers[kind] += number
         of_customer = self._of_customer
@@ -147,6 +147,6 @@ class PendingCounts:
                 self._requests.update(now)
 
     def by_reason(self) -> dict[str, int]:
-        """Every reason, also those for which nothing waits."""
+        """Returns the count for every reason, including zeros."""
         timers = {reason: self._timers[kind] for kind, reason in _OF_TIMERS.items()}
         return {reason: timers.get(reason, 0) + self._requests[reason] for reason in REASONS}

@@ -1,9 +1,9 @@
-"""personalise: the only writer of a customer. One lane = one partition, in one thread of control.
+"""Processes one lane of `personalise`, the only writer of a customer's profile. One lane = one partition, single-threaded.
 
-Events fold into profiles and move timers; timers that fire become occurrences; the policy decides each exactly once;
-candidates are rechecked against the newest profile and published or discarded here, so that neither the recheck nor
-the frequency cap has a race. Feedback that says no (unsubscribed, complained, a dead address) changes the profile here too;
-what another client's partitioner has put into this partition is sent on to that of its customer.
+Events are folded into profiles and set timers; timers that fire become occurrences; the policy decides each exactly once;
+candidates are rechecked against the newest profile and published or discarded here, so that neither the recheck nor the frequency
+caps can race. Feedback that stops delivery (unsubscribed, complained, hard bounce) also changes the profile here. Feedback that
+another client's partitioner put into this partition is forwarded to the customer's partition.
 """
 
 from __future__ import annotations
@@ -43,21 +43,21 @@ from workers.core.triggers.registry import Triggers
 STAGE = "personalise"
 EVENTS, CANDIDATES, FEEDBACK = "customer.events", "message.candidates", "message.feedback"
 VERDICTS = "message.verdicts"
-#: Header of a control record that ends a replay: the clock may run to this epoch second.
+#: Header of a control record that ends a replay: the clock may advance to this time [s since the epoch].
 PUNCTUATION = "attune-punctuation"
 _VIEW = "view"
-#: A timer that, fired, sets itself to a time that has passed comes again so much later: nothing else would move any more [s].
+#: Delay for a timer that reschedules itself to a time already passed: firing it again at once would block everything else [s].
 SPIN_S = 1.0
 _END_OF_TIME_S = 4_102_444_800.0  # 2100-01-01
 
 
 class PersonalisationConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """What a lane must know beside its playbook.
+    """Configuration of a lane, in addition to its playbook.
 
-    `clock` `wall`: time is the wall's; `event`: time is that of the events (replay), and stands still while words are
-    awaited, so that the same input gives the same decisions however slow the LLM is. `presumed`: see consent.allows. At
-    most `timers_per_batch` fire in one batch of the live clock, so that a transaction stays small after an outage. `seed`
-    decides every draw; `lanes` share the rate of each channel.
+    `clock` `wall`: real time; `event`: time follows the events (replay) and stands still while texts are awaited, so that the
+    same input gives the same decisions however slow the LLM is. `presumed`: see consent.allows. At most `timers_per_batch` timers
+    fire in one batch of the live clock, so that a transaction stays small after an outage. `seed` decides every draw; `lanes`
+    share the rate of each channel.
     """
 
     clock: Literal["wall", "event"]
@@ -71,7 +71,7 @@ class PersonalisationConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PersonalisationProcessor:
-    """One lane. What `apply` returns must be committed before the next call (core.stream.effects.Processor)."""
+    """Processes one lane. What `apply` returns must be committed before the next call (core.stream.effects.Processor)."""
 
     def __init__(
         self,
@@ -114,7 +114,7 @@ class PersonalisationProcessor:
         self._clock_s = clock_s
         self._show: set[str] = set()
         self._unsorted: set[str] = set()
-        #: Topics whose records are always applied at once; an event may have to come again.
+        #: Topics whose records are always applied at once; only events may be deferred.
         self._handlers: dict[str, Callable[[Record], None]] = {
             CANDIDATES: self._candidate,
             FEEDBACK: self._feedback,
@@ -132,7 +132,7 @@ class PersonalisationProcessor:
         if not self._by_event:
             self._clock_s = max(self._clock_s, wall_s)
         deferred = self._apply_all(records, wall_s)
-        while deferred and not self._closing.awaited:  # the awaited words were among the records
+        while deferred and not self._closing.awaited:  # the awaited texts were among the records
             deferred = self._apply_all(deferred, wall_s)
         if not self._by_event and caught_up:
             self._advance(self._clock_s)
@@ -144,7 +144,7 @@ class PersonalisationProcessor:
         return effects
 
     def _apply_all(self, records: list[Record], wall_s: float) -> list[Record]:
-        """Applies records in order; returns the events that must wait, in theirs."""
+        """Applies records in order; returns the deferred events, in order."""
         deferred: list[Record] = []
         for record in records:
             if record.topic == EVENTS and deferred:
@@ -160,7 +160,7 @@ class PersonalisationProcessor:
         return deferred
 
     def _apply_one(self, record: Record) -> bool:
-        """False = not now: the record must come again when the awaited words are here."""
+        """Applies one record. False = deferred: the record must be passed again once the awaited texts have arrived."""
         if record.topic == EVENTS:
             return self._event(record)
         handle = self._handlers.get(record.topic)
@@ -185,7 +185,7 @@ class PersonalisationProcessor:
             raise InvalidEvent("bad_timestamp", "before 1970 or after 2100")
         if self._by_event:
             if at_s < self._clock_s - dedupe.KEEP_HOURS * 3600:
-                self._workspace.count("events", "late")  # its id may be forgotten: it could be a repetition
+                self._workspace.count("events", "late")  # its id may be forgotten: it could be a duplicate
                 return True
             if not self._advance(at_s):
                 return False
@@ -218,8 +218,8 @@ class PersonalisationProcessor:
         return True
 
     def _known_by(self, record: Record) -> float:
-        """When a word in this record was said at the latest [s]: the log had it then, whatever our own clock says. In a replay
-        the log is of today.
+        """Returns the latest time at which a statement in this record was made [s]: when the log had it, whatever our own clock
+        says. In a replay, append times are those of the replay, so the partition clock is used.
         """
         return self._clock_s if self._by_event or record.appended_at_s <= 0 else record.appended_at_s
 
@@ -235,14 +235,14 @@ class PersonalisationProcessor:
         feedback = decoding.decode(Feedback, record)
         key = feedback.user_id.encode()
         home = self._config.partition_of(key)
-        if home != record.partition:  # other clients' partitioners: the word goes on to where its customer is
+        if home != record.partition:  # another client's partitioner: forwarded to the customer's partition
             self._workspace.effects.outputs.append(Output(FEEDBACK, key, record.value, home))
             self._workspace.count("feedback_misplaced")
             return
         profile = self._workspace.load(feedback.user_id)
         if profile is None:
             if feedback.status not in REFUSALS:
-                return  # nobody whom we could write to
+                return  # not a customer we could send to
             profile = self._workspace.create(feedback.user_id)
             profile.user_id = feedback.user_id
         known_s = self._known_by(record) or feedback.timestamp.timestamp()
@@ -257,7 +257,7 @@ class PersonalisationProcessor:
     # -- time --------------------------------------------------------------------------------------------------------
 
     def _advance(self, to_s: float) -> bool:
-        """Lets the clock run to `to_s`, firing what is due in order. False = it stopped: words are awaited."""
+        """Advances the clock to `to_s`, firing due timers in order. False = stopped early: texts awaited, or batch full."""
         fired = 0
         while not (self._by_event and self._closing.awaited):
             if not self._by_event and fired >= self._config.timers_per_batch:
@@ -278,7 +278,7 @@ class PersonalisationProcessor:
             self._workspace.touch(profile)
             try:
                 self._fire(profile, timer, due_s)
-            except Exception as error:  # noqa: BLE001 # whatever it is: everybody else's timers wait behind it
+            except Exception as error:  # noqa: BLE001 # any error: the timers of all other customers wait after it
                 self._failed(profile, timer, error)
             for again in registry.alike(timer):
                 if profile.timers.get(again, _END_OF_TIME_S) <= self._clock_s:
@@ -294,8 +294,8 @@ class PersonalisationProcessor:
             self._occurrence_due(profile, due_s, *parsed)
 
     def _failed(self, profile: Profile, timer: str, error: Exception) -> None:
-        """A timer has raised: it is gone, and what it was to end ends without a message. No record is to blame, so its dead
-        letter has none; the reason and the kind of timer lead to the fault.
+        """Handles a timer that raised: the timer is gone, and the request it was to end ends without a message. No record caused
+        the error, so its dead letter carries none; the reason and the kind of timer identify the fault.
         """
         key = profile.customer_id.encode()
         partition = self._config.partition_of(key)
@@ -312,7 +312,7 @@ class PersonalisationProcessor:
         due_s = self._triggers.due_at(profile, campaign, key) if campaign else None
         if campaign is None or due_s is None:
             return
-        if due_s > self._clock_s:  # the customer went on, or the playbook's delay has grown since the timer was set
+        if due_s > self._clock_s:  # new activity, or a longer delay in the playbook
             self._workspace.timers.set(profile, registry.timer_id(campaign_id, key), due_s)
         elif (occurrence := self._triggers.due(profile, campaign, key)) is not None:
             if self._sort(profile):
@@ -321,17 +321,17 @@ class PersonalisationProcessor:
             self._deciding.decide(profile, occurrence, self._clock_s, max(timer_due_s, due_s), its_turn=its_turn)
 
     def _count_pending(self) -> None:
-        """Brings the counts of what waits up to date; a batch that changes somebody keeps them with the lane's state."""
+        """Updates the pending counts; a batch that changes a profile stores them with the lane's state."""
         workspace, counts = self._workspace, self._pending
         counts.follow(workspace.changed.values(), workspace.timers.moved)
         workspace.effects.pending = counts.by_reason()
         if workspace.changed:
             workspace.store(keys.PENDING, encode_counts(workspace.effects.pending))
 
-    # -- what others see ---------------------------------------------------------------------------------------------
+    # -- public view -------------------------------------------------------------------------------------------------
 
     def _sort(self, profile: Profile) -> bool:
-        """Brings target group and segments up to date; True if they changed."""
+        """Updates target group and segments; returns whether they changed."""
         known = features.known(profile, self._clock_s)
         group, segments = self._groups.target_group(known), self._groups.segments(known)
         changed = (group, segments) != (profile.target_group, profile.segments)
@@ -340,7 +340,7 @@ class PersonalisationProcessor:
         return changed
 
     def _refresh(self, profile: Profile) -> None:
-        """Shows the public view when it is time, in the groups of that time. What only fades is looked at then too."""
+        """Publishes the public view when it is due, with up-to-date groups; features that only decay are re-evaluated then."""
         due_s = profile.viewed_at + public_view.VIEW_INTERVAL_S
         showing = profile.customer_id in self._show or self._clock_s >= due_s
         unsorted = showing or profile.target_group is None or profile.customer_id in self._unsorted

@@ -1,8 +1,9 @@
-"""Ends each request once: with the words that came, after a person's verdict, or with the template.
+"""Tracks open message requests and ends each exactly once: with the generated text, after a review, or with the template.
 
-Whatever leaves, leaves by one gate (`Closing._leave`), and only when a timer has fired: then all that the log held before is
-applied. Words and verdicts that come are held, with a timer that is due at once; so what a customer has said meanwhile is
-known before anything leaves, be it minutes behind in a backlog. At the gate everything is checked anew, the night included.
+Every message is published from one place (`OpenRequests._leave`), and only when a timer fires: by then everything earlier in the
+log has been applied. Incoming texts and verdicts are held with a timer that is due at once, so that what the customer did
+meanwhile is known before publication, even when it is minutes back in a backlog. Before publication every check runs again, quiet
+hours included.
 """
 
 from __future__ import annotations
@@ -28,15 +29,15 @@ from workers.core.text import near_duplicates
 from workers.core.triggers.base import Objection
 from workers.core.triggers.registry import Triggers
 
-#: Prefix of the timer that ends the waiting for a request's words, verdict or morning.
+#: Prefix of the timer that ends a request's wait for its text, its verdict or the end of quiet hours.
 DEADLINE = f"{timers.DEADLINE}|"
 
 
 class OpenRequests:
-    """How the open requests of one lane end. `live` False = a replay: it has no people who look, and no backlog when words come,
-    because its clock stands still for them; the other arguments are those of Deciding.
+    """The open requests of one lane. `live` False = a replay: it has no reviewers, and no backlog when a text arrives because its
+    clock stands still while texts are awaited. The other arguments are those of DecisionMaker.
 
-    `awaited` counts the requests whose words are awaited; who makes one for a lane with open requests sets it.
+    `awaited` counts the requests whose text is still awaited; whoever creates this for a lane with open requests sets it.
     """
 
     def __init__(
@@ -60,23 +61,23 @@ class OpenRequests:
         self.awaited = 0
 
     def opened(self, profile: Profile, message_id: str, request: OpenRequest) -> None:
-        """A request begins: its words are awaited until its deadline, unless a provider's template needs none."""
+        """Opens a request: its text is awaited until its deadline, unless a provider's template makes a text unnecessary."""
         profile.open[message_id] = request
         self.awaited += 1
         if not self.is_templated(request):
             self._workspace.timers.set(profile, DEADLINE + message_id, request.deadline_at)
 
     def is_templated(self, opened: OpenRequest) -> bool:
-        """Returns whether a provider's template leaves, so that nobody writes words: `templated` ends it."""
+        """Returns whether a provider's template is sent, so that no text is generated; `templated` then ends the request."""
         channel = self._playbook.channels.get(opened.channel)
         return channel is not None and channel.is_templated(opened.language)
 
     def templated(self, profile: Profile, message_id: str, opened: OpenRequest, now_s: float) -> None:
-        """Publishes a provider's template at once: the timer that has decided it opens the gate."""
+        """Publishes a provider's template at once: the caller runs in a timer already, so nothing more need be awaited."""
         self._leave(profile, message_id, opened, PendingText(text=MessageText()), now_s)
 
     def candidate(self, profile: Profile | None, candidate: Candidate, now_s: float) -> None:
-        """The words have come. Those for a request that does not await any (repeated, or too late) change nothing."""
+        """Takes in a generated text. One for a request that does not await a text (duplicate or too late) changes nothing."""
         opened = profile.open.get(candidate.message_id) if profile is not None else None
         if profile is None or opened is None or opened.held is not None:
             self._workspace.count("candidates", "ignored")
@@ -90,9 +91,9 @@ class OpenRequests:
             self._release(profile, candidate.message_id, opened, held, now_s)
 
     def verdict(self, profile: Profile | None, verdict: ReviewVerdict, now_s: float) -> None:
-        """A person has looked. A text that nobody was asked about (repeated, too late) and a mere rating change nothing.
+        """Applies a reviewer's verdict. One on a text not in review (duplicate or too late) and a mere rating change nothing.
 
-        An edited text that the guardrails reject is refused: the review goes on until its end.
+        An edited text that the guardrails reject is refused: the review stays open until its timeout.
         """
         opened = profile.open.get(verdict.message_id) if profile is not None else None
         held = opened.held if opened is not None else None
@@ -119,7 +120,7 @@ class OpenRequests:
         self._release(profile, verdict.message_id, opened, held, now_s)
 
     def deadline(self, profile: Profile, message_id: str, now_s: float) -> None:
-        """The waiting ends, without any help from outside: for words with the template, for people as the playbook says."""
+        """Ends the wait at its deadline: a missing text is replaced by the template, an open review ends as the playbook says."""
         opened = profile.open.get(message_id)
         if opened is None:
             return
@@ -134,7 +135,7 @@ class OpenRequests:
             held = unreviewed
         self._leave(profile, message_id, opened, held, now_s)
 
-    # -- people ------------------------------------------------------------------------------------------------------
+    # -- review ------------------------------------------------------------------------------------------------------
 
     def _why_review(self, candidate: Candidate, opened: OpenRequest) -> str:
         rules = self._playbook.policy.review
@@ -145,7 +146,7 @@ class OpenRequests:
     def _ask(
         self, profile: Profile, message_id: str, opened: OpenRequest, held: PendingText, why: str, now_s: float
     ) -> None:
-        """Lets the text wait for a verdict."""
+        """Requests a review and holds the text until the verdict or the timeout."""
         until_s = review_rules.ends_at(opened, self._playbook.policy.review, now_s)
         if until_s <= now_s:
             self._workspace.count("reviews", "no_time")
@@ -177,7 +178,7 @@ class OpenRequests:
         self._workspace.count("reviews", "asked")
 
     def _edited(self, held: PendingText, opened: OpenRequest, verdict: ReviewVerdict) -> PendingText | None:
-        """The text as the reviewer would have it; None = the guardrails reject it."""
+        """Returns the text as edited by the reviewer; None = the guardrails reject it."""
         if verdict.text is None or held.candidate is None or opened.channel not in self._playbook.channels:
             return None
         about = TextContext(
@@ -190,7 +191,7 @@ class OpenRequests:
         return PendingText(text=verdict.text, candidate=candidate, reviewed="edited")
 
     def _unreviewed(self, opened: OpenRequest, held: PendingText) -> PendingText | None:
-        """What leaves although nobody has looked in time; None = nothing."""
+        """Returns the text to publish when the review times out; None = nothing is published."""
         match self._playbook.policy.review.on_timeout:
             case "publish":
                 held.reviewed = "timeout"
@@ -206,10 +207,10 @@ class OpenRequests:
         objection = self._objection(profile, opened, now_s) or ("rejected", "nobody looked at it in time")
         self._end(profile, message_id, opened, held, now_s, objection)
 
-    # -- the gate ----------------------------------------------------------------------------------------------------
+    # -- publication -------------------------------------------------------------------------------------------------
 
     def _release(self, profile: Profile, message_id: str, opened: OpenRequest, held: PendingText, now_s: float) -> None:
-        """A text is ready: it leaves as soon as the gate opens. What must not leave ends at once: that needs no gate."""
+        """Schedules a finished text for publication at the next firing of timers. One that must not be published ends at once."""
         held.released = True
         if (objection := self._objection(profile, opened, now_s)) is not None:
             self._end(profile, message_id, opened, held, now_s, objection)
@@ -219,7 +220,7 @@ class OpenRequests:
             self._leave(profile, message_id, opened, held, now_s)
 
     def _leave(self, profile: Profile, message_id: str, opened: OpenRequest, held: PendingText, now_s: float) -> None:
-        """Publishes or discards what is ready, or lets it wait on until the customer's night is over."""
+        """Publishes or discards a finished text, or holds it until the customer's quiet hours end."""
         objection = self._objection(profile, opened, now_s)
         if objection is None:
             category = self._playbook.campaigns[opened.campaign_id].category
@@ -235,7 +236,7 @@ class OpenRequests:
         self._end(profile, message_id, opened, held, now_s, objection)
 
     def _hold(self, profile: Profile, message_id: str, opened: OpenRequest, held: PendingText, until_s: float) -> None:
-        """Lets a text wait until `until_s`; a moment that has come is the next one at which timers fire."""
+        """Holds a text until `until_s`; if that has passed, until timers next fire."""
         self._no_longer_awaited(opened)
         opened.held = held
         self._workspace.touch(profile)
@@ -244,7 +245,7 @@ class OpenRequests:
     # -- the end -----------------------------------------------------------------------------------------------------
 
     def abandon(self, profile: Profile, message_id: str, now_s: float) -> None:
-        """Ends a request that cannot be ended otherwise: an error of ours. Nothing leaves."""
+        """Ends a request that cannot be ended otherwise, after an internal error. Nothing is published."""
         opened = profile.open.get(message_id)
         if opened is not None:
             self._end(
@@ -252,7 +253,7 @@ class OpenRequests:
             )
 
     def _template(self, opened: OpenRequest) -> PendingText:
-        """The hand-written words. Empty if the campaign has left the playbook while the request was open."""
+        """Returns the hand-written template; empty if the campaign was removed from the playbook while the request was open."""
         campaign = self._playbook.campaigns.get(opened.campaign_id)
         if campaign is None:
             return PendingText(text=MessageText())
@@ -283,9 +284,9 @@ class OpenRequests:
         now_s: float,
         objection: Objection | None,
     ) -> None:
-        """Publishes, or discards for the reason given: the one outcome of this request."""
+        """Ends the request with its only outcome: published, or discarded for the reason given by `objection`."""
         workspace, message = self._workspace, None
-        if objection is None:  # first of all: if that raises, the request is still there to be abandoned
+        if objection is None:  # first: if this raises, the request is still there to be abandoned
             made = messages.message(profile, message_id, opened, held, self._playbook, now_s)
             message, objection = (made, None) if isinstance(made, Message) else (None, made)
         workspace.touch(profile)
@@ -300,13 +301,13 @@ class OpenRequests:
         workspace.observe("request_seconds", now_s - opened.requested_at, opened.campaign_id)
 
     def recall(self, profile: Profile, now_s: float) -> None:
-        """Calls back what was published to this customer and must not be delivered any more."""
+        """Cancels messages that were published to this customer and must no longer be delivered."""
         for cancellation in cancellations.recalls(profile, self._playbook, self._triggers, now_s, self._presumed):
             self._workspace.put("message.cancellations", profile, cancellation)
             self._workspace.count("cancellations", cancellation.channel, cancellation.reason)
 
     def _no_longer_awaited(self, opened: OpenRequest) -> None:
-        """Before its words are held, or it ends."""
+        """Updates `awaited`; call it before the text is set as held, or the request ends."""
         self.awaited -= opened.held is None
 
     def _publish(self, profile: Profile, opened: OpenRequest, message: Message, body: str, now_s: float) -> None:
@@ -314,7 +315,7 @@ class OpenRequests:
         profile.sent += 1
         for send in profile.sends:
             if send.message_id == message.message_id:
-                send.at = now_s  # from now on the caps count from when it left
+                send.at = now_s  # the caps count from publication from now on
         cancellations.remember(profile, opened, message, now_s)
         if body:
             profile.sketches = [*profile.sketches, near_duplicates.sketch(body)][-MAX_SKETCHES:]

@@ -1,1 +1,1 @@
-"""One customer's state, and how events and feedback change it."""
+"""Keeps one customer's state and applies events and feedback to it."""

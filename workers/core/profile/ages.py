@@ -1,4 +1,4 @@
-"""Tells whether a customer is a minor, from what forms and systems call an age or a birthday."""
+"""Tells whether a customer is a minor, from the age or birthday traits of forms and source systems."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from schemas.numerals import number
 
 ADULT_YEARS = 18
 _YEAR_S = 365.25 * 86_400.0
-#: An age above this is none: a year of birth, or what a form fills in.
+#: A number above this is not an age but a year of birth, or a form's placeholder.
 _OLDEST = 130
-#: Names in their normal form.
+#: Normalised trait names.
 _AGE = frozenset({"age", "customerage", "userage", "ageyears", "ageinyears", "agegroup", "agerange", "年龄"})
 _BIRTHDAY = frozenset(
     {"bday", "birthdt", "geburtstag", "geburtsdatum", "datenaissance", "fechanacimiento", "生日", "出生日期"}
@@ -25,18 +25,18 @@ _BIRTHDAY_ENDS = ("birthday", "birthdate", "dateofbirth", "birthyear", "yearofbi
 _YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
 _NUMBERS = re.compile(r"\d{1,3}(?:\.\d{1,2})?")
 _BELOW = re.compile(r"under|below|<|younger|以下")
-#: So much of a text is looked at [characters].
+#: Only this much of a text is parsed [characters].
 _LONGEST = 64
 
 
 def tells_age(name: str) -> bool:
-    """Returns whether a trait of this name tells how old somebody is."""
+    """Returns whether a trait of this name holds an age or a birthday."""
     return kind(name) is not None
 
 
 @lru_cache(maxsize=4096)
 def kind(name: str) -> str | None:
-    """`age` or `birthday` for a trait that tells one of them; None for any other.
+    """Returns `age` or `birthday` for a trait that holds one of them; None for any other.
 
     >>> kind("Date_of_Birth"), kind("profile.Age"), kind("page")
     ('birthday', 'age', None)
@@ -48,9 +48,9 @@ def kind(name: str) -> str | None:
 
 
 def adult_at(name: str, value: TraitValue, said_s: float) -> float | None:
-    """When somebody is certainly of age who said this at `said_s` [s since the epoch]; None = it tells nothing.
+    """Returns when a customer with this trait, stated at `said_s`, is certainly of age [s since the epoch]; None = unknown.
 
-    Of several ages in a text or a list the youngest counts.
+    If a text or a list holds several ages, the youngest counts.
 
     >>> adult_at("age", "17.0", 0.0) == 365.25 * 86_400, adult_at("Age", 40, 0.0) == 0.0
     (True, True)
@@ -75,12 +75,12 @@ def adult_at(name: str, value: TraitValue, said_s: float) -> float | None:
 
 
 def is_minor(traits: Mapping[str, TraitValue], now_s: float) -> bool:
-    """Returns whether any trait says so, as of now: of profiles that were kept before ages had a place of their own."""
+    """Returns whether any trait shows a minor as of now: for profiles stored before `adult_at` existed."""
     return any((at_s := adult_at(name, value, now_s)) is not None and at_s > now_s for name, value in traits.items())
 
 
 def _years(value: str | float) -> float | None:
-    """An age, of several the smallest (`13-17`, `under 18`); None if it is none."""
+    """Returns an age, the smallest if there are several (`13-17`, `under 18`); None if it is not an age."""
     years = number(value)
     if years is None and isinstance(value, str):
         text = value[:_LONGEST].casefold()
@@ -91,7 +91,7 @@ def _years(value: str | float) -> float | None:
 
 
 def _born(value: str | float) -> date | None:
-    """A day of birth; of a text that is no date the end of the year in it, the younger person."""
+    """Returns a date of birth; for a text that is not a date, the end of the latest year in it (the younger person)."""
     found = moments.date(value)
     if found is None and isinstance(value, str) and (years := _YEAR.findall(value[:_LONGEST])):
         found = date(max(map(int, years)), 12, 31)

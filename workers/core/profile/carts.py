@@ -1,4 +1,4 @@
-"""Open carts, each by its cart_id: buying one closes that one and no other."""
+"""Keeps a customer's open carts, keyed by cart_id: a purchase closes its own cart and no other."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from workers.core.profile.model import (
     remember,
 )
 
-#: The cart of a shop that has only one per customer and names none.
+#: The cart_id for shops that have one cart per customer and send no id.
 ONLY_CART = "cart"
 MAX_QUANTITY = 1_000_000
 _MAX_PRICE = 1e12
@@ -35,7 +35,7 @@ CART_EVENTS = frozenset({PRODUCT_ADDED, PRODUCT_REMOVED, CART_VIEWED, CHECKOUT_S
 def fold(profile: Profile, event: Track, at_s: float, source: SourceEvent) -> list[str]:
     """Applies a cart event; returns the ids of the carts that changed, opened or closed.
 
-    A late event about a cart that was bought after it changes nothing.
+    A late event about a cart that has since been bought changes nothing.
     """
     properties = event.properties
     if event.event == ORDER_COMPLETED:
@@ -56,7 +56,7 @@ def fold(profile: Profile, event: Track, at_s: float, source: SourceEvent) -> li
                 return []
             cart = profile.carts[cart_id] = Cart(at_s, at_s, source=source)
         if event.event != PRODUCT_ADDED and says_products(properties) and at_s >= cart.updated_at:
-            shown = {product.product_id for product in products}  # the whole cart: what is not in it has left it
+            shown = {product.product_id for product in products}  # the whole cart: others were removed
             cart.lines = {key: line for key, line in cart.lines.items() if key in shown}
             if not cart.lines and not shown:
                 remember(profile.closed_carts, cart_id, at_s, MAX_CLOSED_CARTS)
@@ -71,17 +71,17 @@ def fold(profile: Profile, event: Track, at_s: float, source: SourceEvent) -> li
 
 
 def known_price(price: float | None) -> bool:
-    """Returns whether this is a price: zero, missing and absurd ones are unknown."""
+    """Returns whether the price is usable: zero, missing and absurd prices count as unknown."""
     return price is not None and 0 < price < _MAX_PRICE
 
 
 def says_products(properties: Properties) -> bool:
-    """Returns whether an event says which products it is about; [] says that there are none."""
+    """Returns whether an event states which products it is about; [] states that there are none."""
     return properties.products is not None or bool(properties.product_id)
 
 
 def products_of(properties: Properties) -> list[Product]:
-    """The products that an event is about, whether it names one or several; those with a quantity of 0 are not there.
+    """Returns the products an event is about, whether it names one or several, without those with a quantity of 0.
 
     >>> lines = [Product(product_id="band"), Product(product_id="case", quantity=0)]
     >>> [product.product_id for product in products_of(Properties(products=lines))]
@@ -93,12 +93,12 @@ def products_of(properties: Properties) -> list[Product]:
 
 
 def is_some(product: Product) -> bool:
-    """Returns whether a line means any pieces at all: where it names no quantity it means one."""
+    """Returns whether a line has a positive quantity; a missing quantity means one."""
     return product.quantity is None or product.quantity > 0
 
 
 def lines_of(properties: Properties) -> list[Product]:
-    """Every product line of an event, those with a quantity of 0 included."""
+    """Returns every product line of an event, those with a quantity of 0 included."""
     if properties.products or not properties.product_id:
         return properties.products or []
     return [
@@ -118,8 +118,8 @@ def lines_of(properties: Properties) -> list[Product]:
 def close_bought(profile: Profile, properties: Properties, at_s: float, *, again: bool = False) -> list[str]:
     """Closes the cart of an order, as far as it was filled by `at_s`. Returns the ids of the carts that changed.
 
-    It is the one that the order names, else the only one, else those that hold a bought product. A checkout has a number of
-    its own in many shops: one that no open cart has names none. An order that is told `again` closes only a cart it names.
+    The cart is the one that the order names, else the only one, else those that hold a bought product. In many shops the checkout
+    id is not the cart id, so one that matches no open cart is ignored. A repeated order (`again`) closes only a cart it names.
     """
     named = (properties.cart_id or properties.checkout_id or "")[:MAX_TEXT]
     if named and (properties.cart_id or named in profile.carts):
@@ -152,7 +152,7 @@ def _put(cart: Cart, product: Product, at_s: float, *, add: bool) -> None:
         if len(cart.lines) >= MAX_CART_LINES:
             return
         line = cart.lines[product.product_id] = CartLine(product.product_id[:MAX_TEXT], 0, added_at=at_s)
-    if add:  # an order that arrives late closes what was added before it, and nothing that was added anew
+    if add:  # a late order closes what was added before it, and nothing added again since
         line.added_at = max(line.added_at, at_s)
     quantity = 1 if product.quantity is None else product.quantity
     line.quantity = min(line.quantity + quantity if add else quantity, MAX_QUANTITY)
@@ -169,12 +169,12 @@ def _remove(cart: Cart, product: Product) -> None:
     if line is None:
         return
     line.quantity -= 1 if product.quantity is None else product.quantity
-    if line.quantity <= 0 or not is_some(product):  # "0 removed" tells that none is left
+    if line.quantity <= 0 or not is_some(product):  # "0 removed" means that none is left
         del cart.lines[product.product_id]
 
 
 def _evict(profile: Profile) -> list[str]:
-    """Beyond MAX_CARTS the cart that was left alone the longest is forgotten."""
+    """Evicts the carts updated least recently beyond MAX_CARTS; returns their ids."""
     evicted = []
     while len(profile.carts) > MAX_CARTS:
         oldest = min(profile.carts, key=lambda cart_id: profile.carts[cart_id].updated_at)

@@ -1,7 +1,7 @@
-"""Consent: default deny, per channel and purpose; the customer's newest word holds, whatever order it arrives in.
+"""Applies consent statements: default deny, per channel and purpose; the newest statement wins, whatever the order of arrival.
 
-A yes must be clear: its status, channel and purpose are names that are known. A no is heard however it is spelt: where its
-channel or purpose means nothing to us it holds for all of them.
+An opt-in must be unambiguous: its status, channel and purpose must be known names. An opt-out applies however it is spelt: if its
+channel or purpose is not recognised, it applies to all of them.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from workers.core.profile.model import Consent, ConsentChange, Profile
 
 PERSONALISATION = "personalisation"
 MARKETING, TRANSACTIONAL = "marketing", "transactional"
-#: Stands for every channel in the key of a no: those that a playbook gets later are refused, too.
+#: Stands for every channel in the key of an opt-out, including channels that the playbook gets later.
 EVERY = "*"
-#: Sources that repeat what they know with every event.
+#: Sources that repeat a stored state with every event.
 DIALOGUE, FROM_TRAITS = "consent dialogue", "traits"
 CHOICE = "consent choice"
 STATES = frozenset({DIALOGUE, FROM_TRAITS})
-#: What a clock says that was never set: the year 2000 and before [s since the epoch].
+#: A timestamp before this (2000-01-01) comes from a clock that was never set [s since the epoch].
 CLOCK_NEVER_SET_S = 946_684_800.0
-#: Where the customer said it, and which text was shown [characters].
+#: Length limit of `source` (where consent was given) and `text_version` (the text shown) [characters].
 _MAX_PROOF = 128
 
 _SPELT_PERSONALISATION = frozenset(
     {"personalisation", "personalization", "personalised", "personalized", "personalise", "personalize", "profiling"}
     | {"个性化", "个性化推荐"}
 )
-#: Other words for what is refused here. A yes to one of them is no clear yes to marketing.
+#: Synonyms accepted in an opt-out. An opt-in to one of them is not an unambiguous opt-in to marketing.
 _SPELT_MARKETING = frozenset(
     {
         "advertising",
@@ -55,15 +55,14 @@ _SPELT_CHANNELS = {
     "sms": frozenset({"text", "texts", "textmessage", "textmessages", "shortmessage", "短信"}),
     "in_app": frozenset({"inappmessage", "inappmessages", "inappmessaging", "应用内", "站内信"}),
 }
-#: Braze's traits, in their normal form.
+#: Braze's subscription traits, normalised → channel.
 _TRAITS = {"emailsubscribe": "email", "pushsubscribe": "push", "smssubscribe": "sms", "inappsubscribe": "in_app"}
 
 
 class Rules(msgspec.Struct, frozen=True, gc=False):
-    """What a playbook says of consent: its `channels`, and what the categories of a shop's own consent dialogue mean.
+    """The playbook's consent settings: its `channels`, and the meaning of the categories in a shop's own consent dialogue.
 
-    `categories`: the normal form of a category's name → the keys that it stands for (`email:marketing`, `marketing`,
-    `personalisation`).
+    `categories`: a category's normalised name → the keys that it stands for (`email:marketing`, `marketing`, `personalisation`).
     """
 
     channels: Collection[str] = CHANNELS
@@ -74,15 +73,15 @@ NO_RULES = Rules()
 
 
 def consent_key(channel: str, purpose: str = MARKETING) -> str:
-    """The name under which a channel's consent is kept."""
+    """Returns the key under which a channel's consent is kept."""
     return f"{channel}:{purpose}"
 
 
 def from_event(event: AnyEvent, at_s: float, known: Collection[str], rules: Rules = NO_RULES) -> list[ConsentChange]:
-    """The changes that the consent dialogue of the shop asks for (Segment's `context.consent`).
+    """Returns the changes requested in the shop's consent dialogue (Segment's `context.consent`).
 
-    A category that the playbook does not map says nothing. A no holds whatever event it stands on; a yes counts only on
-    the event that tells of a choice: the others repeat what a device remembers, perhaps from before a later no.
+    A category that the playbook does not map changes nothing. An opt-out counts on any event; an opt-in counts only on the event
+    that reports a choice: all others repeat what a device remembers, perhaps from before a later opt-out.
     """
     told = event.context.consent
     if told is None or not told.category_preferences or not rules.categories:
@@ -100,15 +99,15 @@ def from_event(event: AnyEvent, at_s: float, known: Collection[str], rules: Rule
 def from_properties(
     properties: Properties, at_s: float, known: Collection[str] = (), channels: Collection[str] = CHANNELS
 ) -> list[ConsentChange]:
-    """The changes that a `Consent Updated` event asks for. A status that is not a clear yes counts as no.
+    """Returns the changes requested by a `Consent Updated` event. A status that is not an unambiguous yes counts as an opt-out.
 
-    Several channels or purposes are separated by commas. `known`: the keys that the customer has spoken of. Without a
-    channel, or for one that is neither of the playbook's `channels` nor a usual one, a no holds for all, and a yes for none.
-    A yes counts from `captured_at`, a no from `at_s`.
+    Several channels or purposes are separated by commas. `known`: the keys on which the customer has made a statement. Without a
+    channel, or with one that is neither in the playbook's `channels` nor a standard one, an opt-out applies to all and an opt-in
+    to none. An opt-in counts from `captured_at`, an opt-out from `at_s`.
     """
     granted = agreed(properties.status)
-    # A word from the future would outlast every later one. A no counts from when it was told: what forms and exports write as
-    # its date may be that of the account, or of a clock that was never set.
+    # A statement from the future would override every later one. An opt-out counts from when it was reported: the date that
+    # forms and exports give may be that of the account, or come from a clock that was never set.
     captured = min(properties.captured_at.timestamp(), at_s) if properties.captured_at and granted else at_s
     source, text_version = (properties.source or "")[:_MAX_PROOF], (properties.text_version or "")[:_MAX_PROOF]
     keys = {
@@ -123,7 +122,7 @@ def from_properties(
 def from_traits(
     traits: Mapping[str, TraitValue], at_s: float, known: Collection[str] = (), channels: Collection[str] = CHANNELS
 ) -> list[ConsentChange]:
-    """Braze's subscription traits: `email_subscribe`, `push_subscribe` = opted_in | subscribed | unsubscribed."""
+    """Returns the changes in Braze's traits `email_subscribe` and `push_subscribe` = opted_in | subscribed | unsubscribed."""
     return [
         ConsentChange(key, granted, at_s, FROM_TRAITS)
         for name, value in traits.items()
@@ -134,12 +133,12 @@ def from_traits(
 
 
 def refusal(channel: str, known: Collection[str], channels: Collection[str] = CHANNELS) -> list[str]:
-    """The keys of a no to marketing on a channel; "" or a name that means nothing: on all of them."""
+    """Returns the keys of an opt-out from marketing on a channel; "" or an unknown name: on all of them."""
     return list(_keys(channel, MARKETING, known, channels, granted=False))
 
 
 def channel_of(name: str, channels: Collection[str]) -> str | None:
-    """The channel that somebody means who refuses it, one of the playbook's `channels` or a usual one; None = it could be any.
+    """Returns the channel named in an opt-out, one of the playbook's `channels` or a standard one; None = it could be any.
 
     >>> channel_of(" E-Mail", CHANNELS), channel_of("web push", CHANNELS), channel_of("fax", CHANNELS)
     ('email', 'push', None)
@@ -150,13 +149,13 @@ def channel_of(name: str, channels: Collection[str]) -> str | None:
 
 
 def _known(channels: Collection[str]) -> list[str]:
-    """The channels that are somebody's word for something here: those of the playbook, and the usual ones that it lacks."""
+    """Returns the channels that a name can refer to: the playbook's, then the standard ones that it lacks."""
     return [*channels, *(channel for channel in CHANNELS if channel not in channels)]
 
 
 class Heard(msgspec.Struct, frozen=True, gc=False):
-    """When a word was said, by three clocks [s since the epoch]: `said_s` by that of whoever said it, `known_s` when the first
-    of our logs had it, `logged_s` when the log had it from which it is read: both by the broker's.
+    """The times of a consent statement [s since the epoch]: `said_s` by the clock of whoever made it; by the broker's clock
+    `known_s`, when the first of our logs had it, and `logged_s`, when the log from which it is read had it.
     """
 
     said_s: float
@@ -165,15 +164,15 @@ class Heard(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def at_s(self) -> float:
-        """A word is never newer than its record."""
+        """A statement is never newer than its record."""
         return min(self.said_s, self.known_s)
 
 
 def dated(change: ConsentChange, known: Consent | None, heard: Heard) -> ConsentChange:
-    """A no with the time from which it counts; a yes as it is. `known`: the word before it in the log.
+    """Returns an opt-out with the time from which it counts, an opt-in unchanged. `known`: the statement before it in the log.
 
-    From a clock that was never set a no counts from when it was known. A yes that was read before it is not newer because
-    the broker's clock went back between the two.
+    An opt-out from a clock that was never set counts from `known_s`. An opt-in read before the opt-out is not newer merely
+    because the broker's clock went back between the two.
     """
     if change.granted:
         return change
@@ -185,21 +184,21 @@ def dated(change: ConsentChange, known: Consent | None, heard: Heard) -> Consent
 
 
 def apply(profile: Profile, change: ConsentChange) -> bool:
-    """Takes the change over if it is the newest word on its key; True if the profile changed."""
+    """Applies the change if it is the newest statement on its key; returns whether the profile changed."""
     known = profile.consent.get(change.key)
     if known is not None and known.captured_at > change.captured_at:
         return False
     if known is not None and known.captured_at == change.captured_at and not known.granted:
-        return False  # of two words of one instant the no holds
+        return False  # of two statements at the same instant the opt-out wins
     profile.consent[change.key] = Consent(change.granted, change.captured_at, change.source, change.text_version)
     return True
 
 
 def allows(profile: Profile, channel: str, category: str, presumed: Collection[str] = ()) -> bool:
-    """Returns whether a message of this category may go out on this channel. Transactional messages need no marketing consent,
-    but a channel that the customer refused altogether (`<channel>:transactional`) stays silent.
+    """Returns whether a message of this category may be sent on this channel. Transactional messages need no marketing consent,
+    but are not sent on a channel that the customer refused altogether (`<channel>:transactional`).
 
-    `presumed` channels are taken as allowed where the customer has said nothing: replays of history only.
+    `presumed` channels count as allowed where the customer has made no statement: for replays of history only.
     """
     said, everywhere = profile.consent.get(consent_key(channel, category)), profile.consent.get(f"{EVERY}:{category}")
     if everywhere is not None and (said is None or said.captured_at <= everywhere.captured_at):
@@ -210,7 +209,7 @@ def allows(profile: Profile, channel: str, category: str, presumed: Collection[s
 
 
 def may_personalise(profile: Profile, now_s: float) -> bool:
-    """False for those who refused the purpose `personalisation` and for known minors: they get generic words only."""
+    """Returns False for customers who refused the purpose `personalisation` and for known minors: they get generic texts only."""
     word = profile.consent.get(PERSONALISATION)
     if (word is not None and not word.granted) or any(adult_at > now_s for _, adult_at in profile.adult_at.values()):
         return False
@@ -218,14 +217,14 @@ def may_personalise(profile: Profile, now_s: float) -> bool:
 
 
 def _split(names: str | None) -> list[str]:
-    """The names of a list that stands in one text; [""] where there is none."""
+    """Returns the names of a list given as one text; [""] if there are none."""
     return [name for name in (names or "").replace(";", ",").split(",") if name.strip()] or [""]
 
 
 def _keys(
     channel: str, purpose: str, known: Collection[str], channels: Collection[str], *, granted: bool
 ) -> Iterator[str]:
-    """The keys of one word on one channel and purpose, as they were spelt."""
+    """Yields the keys of one statement, from its channel and purpose as spelt in the input."""
     spelt = normal(purpose)
     if spelt in _SPELT_PERSONALISATION:
         yield PERSONALISATION

@@ -1,8 +1,8 @@
-"""Exponentially decayed counters at one multiplication an event, however many counters there are.
+"""Keeps exponentially decayed counters at one multiplication per event, however many counters there are.
 
-Forward decay (Cormode, Shkapenyuk, Srivastava, Xu: "Forward Decay", ICDE 2009): an event at time t adds exp(λ(t − L))
-for a fixed landmark L; the value at time `now` is the sum times exp(−λ(now − L)). Late events get their right weight, and
-the order of events does not matter (up to rounding).
+Forward decay (Cormode, Shkapenyuk, Srivastava, Xu: "Forward Decay", ICDE 2009): an event at time t adds exp(λ(t − L)) for a fixed
+landmark L; the value at time `now` is the sum times exp(−λ(now − L)). Late events get their correct weight, and the order of
+events does not matter (up to rounding).
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ _LARGEST_EXPONENT = 100.0
 
 
 def weight(at_s: float, landmark_s: float) -> float:
-    """What an event at `at_s` adds to a counter with landmark `landmark_s`."""
+    """Returns what an event at `at_s` adds to a counter with landmark `landmark_s`."""
     return exp(_RATE * (at_s - landmark_s))
 
 
 def needs_new_landmark(at_s: float, landmark_s: float) -> bool:
-    """True when weights at `at_s` would grow too large (after some 2.7 years)."""
+    """Returns whether weights at `at_s` would grow too large (after some 2.7 years)."""
     return _RATE * (at_s - landmark_s) > _LARGEST_EXPONENT
 
 
 def move_landmark(counters: dict[str, float], old_s: float, new_s: float) -> None:
-    """Rescales the counters in place to a new landmark; values that have faded below 1e-9 disappear."""
+    """Rescales the counters in place to a new landmark; values that have decayed below 1e-9 are removed."""
     factor = exp(-_RATE * (new_s - old_s))
     for name in list(counters):
         counters[name] *= factor
@@ -35,7 +35,7 @@ def move_landmark(counters: dict[str, float], old_s: float, new_s: float) -> Non
 
 
 def value(counter: float, landmark_s: float, now_s: float) -> float:
-    """The decayed count at `now_s`.
+    """Returns the decayed count at `now_s`.
 
     >>> round(value(weight(0.0, 0.0), 0.0, HALF_LIFE_S), 6)
     0.5

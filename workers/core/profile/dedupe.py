@@ -1,8 +1,8 @@
-"""Recognises an event that was sent again.
+"""Detects duplicate events.
 
-Ids are kept by the hour of event time, as 64-bit hashes: a resend carries the same messageId and the same timestamp, so
-one hour is looked into. The hot record holds the newest few; fuller hours are spilled to pages of their own, so that a
-customer with thousands of events a day costs the others nothing. After KEEP_HOURS an id is forgotten.
+Ids are kept per hour of event time, as 64-bit hashes: a resend carries the same messageId and the same timestamp, so only one
+hour is searched. The hot record holds the newest few; fuller hours are spilled to separate pages, so that a customer with
+thousands of events a day does not slow down the others. Ids are forgotten after KEEP_HOURS.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from workers.core.profile.model import Profile
 
 KEEP_HOURS = 7 * 24
 HOT_IDS = 48
-#: A page never grows beyond this many ids (9 bytes each); the oldest leave.
+#: Most ids in a page (9 bytes each); beyond it the oldest are dropped.
 PAGE_IDS = 20_000
 
 encode_page = msgspec.msgpack.Encoder().encode
@@ -24,15 +24,15 @@ decode_page = msgspec.msgpack.Decoder(list[int]).decode
 
 
 def hour_of(at_s: float) -> int:
-    """Hours since the epoch."""
+    """Returns whole hours since the epoch."""
     return int(at_s // 3600)
 
 
 def is_duplicate(profile: Profile, event_id: str, at_s: float, page: Callable[[int], list[int]]) -> bool:
     """Returns whether this customer's event was applied before; remembers it if not.
 
-    `page(hour)` gives the spilled ids of an hour. An event older than KEEP_HOURS before the customer's newest is taken
-    for new: its id may have been forgotten.
+    `page(hour)` returns the spilled ids of an hour. An event older than KEEP_HOURS before the customer's newest counts as new:
+    its id may have been forgotten.
     """
     hour, digest = hour_of(at_s), event_hash(event_id)
     hot = profile.seen.get(hour)
@@ -48,7 +48,7 @@ def is_duplicate(profile: Profile, event_id: str, at_s: float, page: Callable[[i
 
 
 def forget_and_spill(profile: Profile, clock_s: float) -> dict[int, list[int]]:
-    """Forgets expired hours, and takes whole hours out of a hot record that has grown too full: hour → ids to add to its page."""
+    """Drops expired hours, and moves whole hours out of an overfull hot record: returns hour → ids to append to its page."""
     oldest_kept = hour_of(clock_s) - KEEP_HOURS
     for hour in [hour for hour in profile.seen if hour < oldest_kept]:
         del profile.seen[hour]

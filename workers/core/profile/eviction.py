@@ -1,4 +1,4 @@
-"""Keeps a profile within its size: what is dropped first."""
+"""Keeps a profile within its size limit by dropping its least valuable parts first."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from workers.core.profile.model import (
 
 #: Largest hot record [bytes].
 MAX_BYTES = 32 * 1024
-#: A yes that is kept when nothing else is: a customer has said it for so many channels at most.
+#: Most opt-ins kept in the last eviction step: no customer gives more.
 MAX_ALLOWED = 16
 
 
 def encode_bounded(profile: Profile) -> bytes:
-    """The hot record, at most MAX_BYTES beside the open requests: what is worth least leaves first, and a no never does."""
+    """Encodes the hot record in at most MAX_BYTES besides open requests: the least valuable parts go first, opt-outs never."""
     encoded = encode(profile)
     for evict in _EVICTIONS:
         if len(encoded) <= MAX_BYTES:
@@ -72,7 +72,7 @@ def _evict_counters(profile: Profile) -> None:
 
 
 def _evict_purchases(profile: Profile) -> None:
-    """Products of older orders, and where and under which text the customer spoke of consent: the history has it."""
+    """Drops products of older orders, and the source and text version of consent statements: the consent history has them."""
     newest = sorted(profile.purchases, key=lambda order_id: profile.purchases[order_id].at)[-2:]
     profile.purchases = {order_id: profile.purchases[order_id] for order_id in newest}
     for purchase in profile.purchases.values():
@@ -82,7 +82,7 @@ def _evict_purchases(profile: Profile) -> None:
 
 
 def _evict_rest(profile: Profile) -> None:
-    """Everything but who it is, what was said of consent and age, what was sent and is open, and the newest decisions."""
+    """Drops everything but identity, consent, ages, sent and open messages, and the newest decisions."""
     profile.traits = {name: value for name, value in profile.traits.items() if tells_age(name)}
     profile.carts, profile.looked, profile.purchases, profile.closed_carts = {}, {}, {}, {}
     profile.counts, profile.decayed, profile.interests, profile.recent = {}, {}, {}, []

@@ -9,26 +9,26 @@ from workers.core.playbook.playbook import Playbook
 from workers.core.profile import consent
 from workers.core.profile.model import ConsentChange, Profile
 
-#: What says that nothing more is wanted.
+#: Statuses that opt the customer out.
 REFUSALS = frozenset({"unsubscribed", "complained"})
-#: The message did not reach the customer: it counts against no cap.
+#: Statuses of a message that did not reach the customer and does not count against the caps.
 _NOT_DELIVERED = frozenset({"bounced", "dropped", "failed", "skipped"})
-#: Feedback behind which a sender delivers nothing any more.
+#: Statuses after which the sender makes no further delivery attempt.
 SETTLED: frozenset[FeedbackStatus] = frozenset(
     {"sent", "delivered", "opened", "clicked", "replied", "bounced", "complained", "dropped", "failed", "skipped"}
 )
 
 
 class Heard(msgspec.Struct):
-    """What the caller must react to."""
+    """The changes that the caller must react to."""
 
     consent: list[ConsentChange] = []
     changed: bool = False
 
 
 def hear(profile: Profile, feedback: Feedback, playbook: Playbook, now_s: float) -> Heard:
-    """Applies one record of message.feedback; a repeated one changes nothing more. A no is honoured whatever message it
-    answers; one from the future, or from a clock that was never set, counts from `now_s`: a later yes can still follow it.
+    """Applies one record of message.feedback; a duplicate changes nothing more. An opt-out counts whatever message it answers.
+    One from the future, or from a clock that was never set, counts from `now_s`, so that a later opt-in can still follow it.
     """
     heard = Heard()
     said_s = feedback.timestamp.timestamp()
@@ -60,7 +60,7 @@ def hear(profile: Profile, feedback: Feedback, playbook: Playbook, now_s: float)
 
 
 def _channels(profile: Profile, feedback: Feedback, playbook: Playbook) -> list[str]:
-    """The channel that a record speaks of: its own word, else that of the message as far as we remember it."""
+    """Returns the channel that a record is about: the one it names, else that of its message if the profile still holds it."""
     channel = consent.channel_of(feedback.channel, playbook.channels)
     if channel is not None:
         return [channel]
@@ -68,5 +68,5 @@ def _channels(profile: Profile, feedback: Feedback, playbook: Playbook) -> list[
 
 
 def settle(profile: Profile, message_id: str, status: str) -> bool:
-    """A sender has said what became of a message; True if it was remembered, and no longer is."""
+    """Forgets a published message whose sender has reported a final status; returns whether it was remembered."""
     return status in SETTLED and profile.published.pop(message_id, None) is not None

@@ -1,7 +1,7 @@
-"""Folds one event into a profile: what a customer did becomes what we know.
+"""Folds one event into a customer's profile.
 
-The order of events inside the lateness bound does not matter for counts, decayed counters, recent products and consent,
-nor, where nothing is removed, for which carts are open: each part is a sum, a maximum, or takes the newest by event time.
+Within the lateness bound, the order of events does not matter for counts, decayed counters, recent products and consent, nor,
+where nothing is removed, for which carts are open: each part is a sum, a maximum, or takes the newest by event time.
 """
 
 from __future__ import annotations
@@ -49,15 +49,15 @@ from workers.core.profile.traits import may_keep
 
 SESSION_GAP_S = 30 * 60.0
 _ZONES = frozenset(available_timezones())
-#: What one event says of interest in a product, relative to looking at it.
+#: Interest in a product that one event shows, relative to a view.
 _INTEREST = {PRODUCT_VIEWED: 1.0, "Product Added": 3.0, ORDER_COMPLETED: 5.0}
 
 
 class Folded(msgspec.Struct):
-    """What the caller must react to: what triggers look at, consent that changed, anything the public view shows at once.
+    """The changes that the caller must react to: what triggers depend on, consent, and what the public view shows at once.
 
-    `carts`, `products`, `visits` and `orders` are the ids of carts, looked-at products, visits and orders that changed.
-    `counted`: the name under which the event was counted; `more`: something else that rules may ask for changed too.
+    `carts`, `products`, `visits` and `orders` are the ids of carts, viewed products, visits and orders that changed. `counted`:
+    the name under which the event was counted; `more`: something else that conditions may test changed too.
     """
 
     counted: str = ""
@@ -83,11 +83,11 @@ def fold(
     rules: Rules = NO_RULES,
 ) -> Folded:
     """Applies one event, once (the caller has checked for duplicates). `at_s` is its timestamp, `products` the playbook's
-    catalogue, `rules` what it says of consent.
+    catalogue, `rules` the playbook's consent settings.
 
-    What the event says of consent counts from `now_s` at the latest, when a log of ours had it: a word from a clock that is
-    ahead would outlast later ones. `logged_s`: when the log had it from which it is read, by default the same (see
-    consent.dated) [s since the epoch].
+    A consent statement counts from `now_s` at the latest, when one of our logs had it: one from a clock that is ahead would
+    override later ones. `logged_s`: when the log from which it is read had it, by default the same (see consent.dated) [s since
+    the epoch].
     """
     folded = Folded()
     heard = Heard(at_s, now_s, now_s if logged_s is None else logged_s)
@@ -124,7 +124,7 @@ def _identity(profile: Profile, event: AnyEvent) -> None:
 
 
 def _see(profile: Profile, event: AnyEvent, at_s: float) -> bool:
-    """When and where; True if the customer's locale or zone is another now."""
+    """Updates when and where the customer was seen; returns whether their locale or time zone changed."""
     profile.events += 1
     changed = False
     newest = at_s >= profile.last_seen
@@ -229,7 +229,7 @@ def _interest(
 
 
 def _recent(profile: Profile, product_id: str, at_s: float) -> None:
-    """The newest MAX_RECENT different products, oldest first."""
+    """Keeps the newest MAX_RECENT distinct products, oldest first."""
     for index, (seen_at, known) in enumerate(profile.recent):
         if known == product_id:
             if seen_at >= at_s:
@@ -254,16 +254,16 @@ def _order(profile: Profile, properties: Properties, at_s: float) -> None:
 
 
 def _say(profile: Profile, changes: Iterable[ConsentChange], heard: Heard, folded: Folded) -> None:
-    """Takes over what the customer said of consent, unless a newer word is known.
+    """Applies consent statements, unless a newer one is known.
 
-    What is told as a state, again and again, is one line of the history, and its yes undoes no word that was said elsewhere.
+    A state that is reported repeatedly is one line of the history, and an opt-in in it does not undo a statement from elsewhere.
     """
     for said in changes:
         known = profile.consent.get(said.key)
         change = consent.dated(said, known, heard)
         if known is not None and change.source in consent.STATES:
             if change.granted and known.source != change.source:
-                continue  # what a device or a form repeats is older than what the customer said elsewhere
+                continue  # what a device or a form repeats is older than the statement from elsewhere
             if change.granted == known.granted:
                 if not change.granted and change.captured_at > known.captured_at:
                     profile.consent[change.key] = msgspec.structs.replace(known, captured_at=change.captured_at)
@@ -273,8 +273,8 @@ def _say(profile: Profile, changes: Iterable[ConsentChange], heard: Heard, folde
 
 
 def _traits(profile: Profile, traits: Mapping[str, TraitValue], heard: Heard, rules: Rules, folded: Folded) -> None:
-    """Newer values replace older ones; None removes. What reaches or identifies a person is not ours to keep, and an age
-    that was told holds for the protection of minors whatever becomes of its trait.
+    """Applies traits: newer values replace older ones; None removes. Traits that reach or identify a person are not kept, and a
+    stated age keeps protecting a minor whatever becomes of its trait.
     """
     said_s = heard.at_s
     for name, value in traits.items():
@@ -302,7 +302,7 @@ def _age(profile: Profile, told: str, name: str, value: TraitValue, said_s: floa
     adult_at = ages.adult_at(name, value, said_s)
     if adult_at is not None:
         known = profile.adult_at.get(told)
-        if known is None or (said_s, adult_at) > known:  # of two ages that are told at once the younger holds
+        if known is None or (said_s, adult_at) > known:  # of two ages stated at the same time the younger counts
             profile.adult_at[told] = said_s, adult_at
     if name not in profile.traits and len(profile.traits) >= MAX_TRAITS:
         other = next((known for known in reversed(profile.traits) if not ages.tells_age(known)), None)

@@ -1,9 +1,9 @@
-"""The state of one customer, as it lies in RocksDB and in the changelog (msgpack).
+"""Defines the state of one customer, as stored in RocksDB and in the changelog (msgpack).
 
-Times are seconds since the epoch, UTC. Every collection is bounded, so that no customer's record outgrows its limit;
-the bounds stand beside the fields. Evolution: fields are only added, with defaults (docs/evolution.md).
+Times are seconds since the epoch, UTC. Every collection is bounded, so that no customer's record outgrows its limit; the bounds
+stand next to the fields. Evolution: fields are only added, with defaults (docs/evolution.md).
 
-These structs are trees without cycles: `gc=False` spares the collector tens of thousands of cached profiles.
+These structs are trees without cycles: `gc=False` keeps tens of thousands of cached profiles away from the garbage collector.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ MAX_TEXT = 256
 MAX_NAME = 100
 MAX_CURRENCY = 8
 MAX_ANONYMOUS_IDS = 10
-#: Decided occurrences beyond those that could come up again.
+#: Decided occurrences that are remembered; those that could recur stay beyond this bound.
 MAX_DONE = 50
 MAX_CONSENT_HISTORY = 100
 MAX_LOOKED = 10
 MAX_LOOKS = 20
 MAX_PURCHASES = 10
 MAX_BOUGHT = 20
-#: Orders that are recognised when they are told again.
+#: Orders that are recognised when they are reported again.
 MAX_ORDERED = 32
-#: Messages that are called back when they become wrong; of more, the newest.
+#: Published messages that can still be cancelled; of more, only the newest.
 MAX_PUBLISHED = 10
-#: Messages of which the profile remembers what they were like (core.text.near_duplicates).
+#: Texts whose near-duplicate sketch is kept (core.text.near_duplicates).
 MAX_SKETCHES = 5
 #: Counted under this name once MAX_NAMES different event names were seen.
 OTHER_NAMES = "(other)"
@@ -73,8 +73,8 @@ class Cart(msgspec.Struct, array_like=True, gc=False):
 
 
 class ProductViews(msgspec.Struct, array_like=True, gc=False):
-    """The looks at one product, with what the last of them said of it. `opened_at` names the run: a purchase, or a week
-    without a look, begins another. `at` holds the newest MAX_LOOKS looks, oldest first.
+    """The views of one product, with its details as of the last view. `opened_at` identifies the run: a purchase, or a week
+    without a view, begins another. `at` holds the newest MAX_LOOKS views, oldest first.
     """
 
     opened_at: float
@@ -85,7 +85,7 @@ class ProductViews(msgspec.Struct, array_like=True, gc=False):
 
 
 class Visit(msgspec.Struct, array_like=True, gc=False):
-    """The products looked at in the running visit. `carted`: something of it went into a cart, or was bought."""
+    """The products viewed in the current visit. `carted`: one of them went into a cart, or was bought."""
 
     visit_id: str
     started_at: float
@@ -95,7 +95,7 @@ class Visit(msgspec.Struct, array_like=True, gc=False):
 
 
 class Purchase(msgspec.Struct, array_like=True, gc=False):
-    """One order, for what goes with it. `product_ids` at most MAX_BOUGHT."""
+    """One order, for cross-selling. `product_ids` holds at most MAX_BOUGHT."""
 
     at: float
     product_ids: list[str]
@@ -103,7 +103,7 @@ class Purchase(msgspec.Struct, array_like=True, gc=False):
 
 
 class Session(msgspec.Struct, array_like=True, gc=False):
-    """The running visit. `session_id` is the shop's, else the time it began."""
+    """The current session. `session_id` is the shop's, else the time it began."""
 
     session_id: str
     started_at: float
@@ -112,7 +112,7 @@ class Session(msgspec.Struct, array_like=True, gc=False):
 
 
 class Consent(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """The newest word of the customer on one `channel:purpose`, or on `personalisation`."""
+    """The customer's newest statement on one `channel:purpose`, or on `personalisation`."""
 
     granted: bool
     captured_at: float
@@ -134,10 +134,10 @@ class CapReservation(msgspec.Struct, array_like=True, gc=False):
 
 
 class PendingText(msgspec.Struct, array_like=True, gc=False):
-    """A text that is ready and waits: for a verdict (`reviewed` is "" so far), then for the gate
-    (core.personalisation.requests): until all that the customer did is known, and the night is over.
+    """A finished text that waits: for a verdict (`reviewed` is still ""), then for publication (core.personalisation.requests):
+    until everything the customer did is known and the quiet hours are over.
 
-    `candidate` None = a template, of `template_version`. `released`: nobody has to look at it.
+    `candidate` None = a template, of `template_version`. `released`: no review is needed.
     """
 
     text: MessageText
@@ -148,14 +148,14 @@ class PendingText(msgspec.Struct, array_like=True, gc=False):
 
     @property
     def is_in_review(self) -> bool:
-        """Whether a verdict is still awaited; else the text waits for the gate alone."""
+        """Whether a verdict is still awaited; else the text only waits for publication."""
         return self.candidate is not None and not self.reviewed and not self.released
 
 
 class OpenRequest(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
-    """A text that was asked for and has neither been published nor discarded.
+    """A text that was requested and has been neither published nor discarded.
 
-    Nobody hears it if its campaign is in `shadow` mode or its customer is `held_out`.
+    It is never published if its campaign is in `shadow` mode or its customer is `held_out`.
     """
 
     decision_id: str
@@ -183,12 +183,12 @@ class OpenRequest(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
 
     @property
     def is_ghost(self) -> bool:
-        """Whether the words are for looking at only."""
+        """Whether the text is generated for inspection only."""
         return self.shadow or self.held_out
 
 
 class Published(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """A message that its sender has and may not have delivered yet: what must be known to call it back."""
+    """A message that its sender has and may not have delivered yet: what is needed to cancel it."""
 
     campaign_id: str
     occurrence_id: str
@@ -204,12 +204,12 @@ class Published(msgspec.Struct, array_like=True, frozen=True, gc=False):
 class Profile(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """One customer: the hot record.
 
-    `adult_at`: for the newest `age` and `birthday` when it was told, and when the customer comes of age by it; it
-    outlives the traits. `looked`, `purchases` and `carts` are by product, order and cart id. `unreachable`: channels
-    whose address bounced, and when. `published`: by message_id what a sender may still deliver. `ordered`: hashes of
-    the newest order ids, with the time at which each was first told. `counts` are exact; `decayed` and `interests` are
-    forward-decayed sums with the landmark `landmark` (core.profile.decay). `seen` maps an hour of event time to the hashes of
-    the message ids in it (core.profile.dedupe).
+    `adult_at`: for the newest `age` and `birthday`, when it was stated and when the customer comes of age by it; it outlives the
+    traits. `looked`, `purchases` and `carts` are keyed by product, order and cart id. `unreachable`: channels whose address
+    bounced, and when. `published`: by message_id what a sender may still deliver. `ordered`: hashes of the newest order ids, with
+    the earliest time reported for each. `counts` are exact; `decayed` and `interests` are forward-decayed sums with the landmark
+    `landmark` (core.profile.decay). `seen` maps an hour of event time to the hashes of the message ids in it
+    (core.profile.dedupe).
     """
 
     customer_id: str
@@ -274,7 +274,7 @@ class ConsentChange(msgspec.Struct, array_like=True, frozen=True):
 
 
 class ColdProfile(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """What is seldom needed, in a record of its own that is written only when it changes."""
+    """Rarely needed data, in a separate record that is written only when it changes."""
 
     consent_history: list[ConsentChange] = []
 
@@ -288,7 +288,7 @@ K = TypeVar("K")
 
 
 def remember(mapping: dict[K, float], key: K, at: float, limit: int) -> None:
-    """Keeps `key` with its time; the oldest leaves when there are more than `limit`."""
+    """Stores `key` with its time; evicts the oldest beyond `limit`."""
     mapping[key] = at
     while len(mapping) > limit:
         del mapping[min(mapping, key=mapping.__getitem__)]

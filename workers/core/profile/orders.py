@@ -10,9 +10,9 @@ from workers.core.profile.model import MAX_BOUGHT, MAX_ORDERED, MAX_PURCHASES, M
 
 
 def told_at(profile: Profile, properties: Properties) -> float | None:
-    """When an order of this id was first told [s since the epoch]; None = it is new, or has no id.
+    """Returns when an order with this id was first reported [s since the epoch]; None = it is new, or has no id.
 
-    Thank-you pages are loaded again, and two trackers may tell of one order: the first word counts.
+    Confirmation pages are reloaded, and two trackers may report one order: the first report counts.
     """
     if not properties.order_id:
         return None
@@ -21,7 +21,7 @@ def told_at(profile: Profile, properties: Properties) -> float | None:
 
 
 def told_earlier(profile: Profile, order_id: str, at_s: float) -> None:
-    """An order that is known was done at `at_s` already: whatever order its words arrive in, the earliest time counts."""
+    """Moves a known order to `at_s` if that is earlier: whatever the order of arrival, the earliest time counts."""
     digest = event_hash(order_id)
     if at_s >= profile.ordered.get(digest, at_s):
         return
@@ -34,7 +34,7 @@ def told_earlier(profile: Profile, order_id: str, at_s: float) -> None:
 
 
 def fold(profile: Profile, properties: Properties, at_s: float, source: SourceEvent) -> list[str]:
-    """Applies an order that is new (see `told_at`). Returns the ids of the orders that changed."""
+    """Applies a new order (see `told_at`). Returns the ids of the orders that changed."""
     order_id = (properties.order_id or f"@{round(at_s * 1000)}")[:MAX_TEXT]
     if order_id in profile.purchases:
         return []
@@ -51,7 +51,7 @@ def fold(profile: Profile, properties: Properties, at_s: float, source: SourceEv
 
 
 def undone(profile: Profile, properties: Properties) -> list[str]:
-    """An order was cancelled or refunded: nothing goes with it any more. Returns its id if it is known."""
+    """Removes a cancelled or refunded order, which ends its cross-selling. Returns its id if it is known."""
     order_id = (properties.order_id or "")[:MAX_TEXT]
     return [order_id] if profile.purchases.pop(order_id, None) is not None else []
 

@@ -16,12 +16,12 @@ from workers.core.profile.model import (
     Visit,
 )
 
-#: After so long without a look at a product, the next one begins another run [s].
+#: After this long without a view of a product, the next view begins a new run [s].
 RUN_GAP_S = 7 * 86_400.0
 
 
 def fold(profile: Profile, properties: Properties, at_s: float, source: SourceEvent) -> tuple[list[str], list[str]]:
-    """Applies a look at one or more products. Returns the ids of the products and of the visits that changed."""
+    """Applies a view of one or more products. Returns the ids of the products and of the visits that changed."""
     products, visits = [], []
     for product in products_of(properties)[:MAX_LOOKED]:
         product_id = product.product_id[:MAX_TEXT]
@@ -51,7 +51,7 @@ def fold(profile: Profile, properties: Properties, at_s: float, source: SourceEv
 
 
 def carted(profile: Profile, at_s: float) -> list[str]:
-    """Something went into a cart, or was bought: the visit is no longer one without result. Returns what changed."""
+    """Marks the current visit as carted: something went into a cart, or was bought. Returns the ids of changed visits."""
     visit = profile.visit
     if visit is None or visit.carted or at_s < visit.started_at or not _is_running(profile, visit):
         return []
@@ -60,12 +60,12 @@ def carted(profile: Profile, at_s: float) -> list[str]:
 
 
 def bought(profile: Profile) -> list[str]:
-    """The products whose looks an order has answered: triggers look at them again."""
+    """Returns the viewed products: an order may have answered their views, so triggers check them again."""
     return list(profile.looked)
 
 
 def _ended(profile: Profile, looked: ProductViews, at_s: float) -> bool:
-    """Returns whether a new look begins another run. A late look belongs to the run that is known."""
+    """Returns whether a new view begins a new run. A late view belongs to the existing run."""
     last = looked.at[-1]
     return at_s > last and (at_s - last > RUN_GAP_S or last < (profile.last_order_at or 0.0) <= at_s)
 
@@ -73,7 +73,7 @@ def _ended(profile: Profile, looked: ProductViews, at_s: float) -> bool:
 def _visit(profile: Profile, product_id: str, at_s: float) -> list[str]:
     session, visit = profile.session, profile.visit
     if session is None or at_s < session.started_at:
-        return []  # late: of a visit before
+        return []  # late: it belongs to an earlier visit
     changed = []
     if visit is None or not _is_running(profile, visit):
         if visit is not None:

@@ -1,4 +1,4 @@
-"""The public view of a profile: customer.profiles."""
+"""Builds the public view of a profile, published on customer.profiles."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from workers.core.common.timestamps import instant
 from workers.core.profile import decay
 from workers.core.profile.model import Profile
 
-#: A change of counters alone is shown at most this often [s].
+#: Changes in counters alone are published at most this often [s].
 VIEW_INTERVAL_S = 60.0
 
 
 def profile_view(profile: Profile, playbook_version: str, now_s: float) -> ProfileView:
-    """The view as of `now_s`; decayed values stand as of `last_seen`."""
+    """Returns the view as of `now_s`; decayed values are as of `last_seen`."""
     return ProfileView(
         customer_id=profile.customer_id,
         user_id=profile.user_id,

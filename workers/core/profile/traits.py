@@ -1,4 +1,4 @@
-"""Tells which traits a profile may keep: what a customer is like, not how to reach, bill or impersonate them."""
+"""Tells which traits a profile may keep: those that describe a customer, not those that reach, bill or identify them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import lru_cache
 from schemas.base import TraitValue
 from schemas.names import normal
 
-#: Normal forms. The sender resolves addresses; a profile without them leaks none.
+#: Normalised names. The sender resolves addresses; a profile without them cannot leak any.
 _NAMES = frozenset(
     {"address", "homeaddress", "postaladdress", "shippingaddress", "billingaddress", "street", "streetaddress", "ip"}
     | {"mail", "mobile", "mobilenumber", "tel", "telephone", "fax", "cell", "cellphone", "whatsapp", "wechat"}
@@ -43,9 +43,9 @@ _ENDINGS = (
 
 
 def may_keep(name: str, value: TraitValue) -> bool:
-    """Returns whether a trait may lie in a profile and in its public view, whatever way its name is spelt.
+    """Returns whether a trait may be stored in a profile and its public view, however its name is spelt.
 
-    A mere yes or no may: whether there is an address is no address.
+    A boolean may: that there is an address does not reveal the address.
 
     >>> may_keep("phoneNumber", "+44 20"), may_keep("Work-Email", "a@b.c"), may_keep("address.city", "Ulm")
     (False, False, False)

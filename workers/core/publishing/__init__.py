@@ -1,1 +1,1 @@
-"""Publishes messages: the last check, cancellations, review."""
+"""Publishes messages: the final recheck, message records, reviews and cancellations."""

@@ -1,7 +1,7 @@
-"""Calls back what was published and became wrong before its sender has delivered it: bought, or no longer wanted.
+"""Cancels published messages that became wrong before delivery: the product was bought, or consent was withdrawn.
 
-A profile remembers its newest messages until they expire, or until feedback says that they were delivered or given up.
-Between a message and its recall there is no order for a sender that has delivered already: it says so, and nothing is lost.
+A profile remembers its newest messages until they expire, or until feedback reports that they were delivered or given up. A
+cancellation may reach a sender after delivery: its feedback then says so, and nothing is lost.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from workers.core.triggers.registry import Triggers
 
 
 def remember(profile: Profile, opened: OpenRequest, message: Message, now_s: float) -> None:
-    """A message has left; the oldest of too many is forgotten, and what has expired."""
+    """Remembers a published message; drops expired ones, and the oldest beyond MAX_PUBLISHED."""
     kept = {known: one for known, one in profile.published.items() if one.expires_at > now_s}
     kept[message.message_id] = Published(
         campaign_id=opened.campaign_id,
@@ -39,7 +39,7 @@ def remember(profile: Profile, opened: OpenRequest, message: Message, now_s: flo
 def recalls(
     profile: Profile, playbook: Playbook, triggers: Triggers, now_s: float, presumed: Collection[str]
 ) -> Iterator[Cancellation]:
-    """Every message that must not be delivered any more, each once: it is forgotten with that."""
+    """Yields a cancellation, once, for every message that must no longer be delivered; the message is then forgotten."""
     for message_id, one in list(profile.published.items()):
         if one.expires_at <= now_s:
             del profile.published[message_id]
@@ -61,7 +61,7 @@ def _wrong(
     if campaign is not None:
         if (overtaken := triggers.objection(profile, campaign, _request(one))) is not None:
             return overtaken
-    elif bought_since(profile, one.product_id, one.requested_at):  # all that can be said without the campaign's trigger
+    elif bought_since(profile, one.product_id, one.requested_at):  # without the campaign there is no trigger to ask
         return "converted", "the product was bought meanwhile"
     if not is_reachable(profile, one.channel):
         return "missing_identifier", f"the address bounced on {one.channel}"
@@ -73,7 +73,7 @@ def _wrong(
 
 
 def _request(one: Published) -> OpenRequest:
-    """As the triggers know it."""
+    """Returns the message as an OpenRequest, for the triggers."""
     return OpenRequest(
         decision_id="",
         campaign_id=one.campaign_id,

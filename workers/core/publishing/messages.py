@@ -1,4 +1,4 @@
-"""From a decision to what leaves: the request for words, the recheck when they come, the message for the sender."""
+"""Builds the records of a message: the request for its text, the message for the sender, and the outcome."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from workers.core.publishing import provider_templates
 from workers.core.text import length_limits
 from workers.core.triggers.base import Objection
 
-#: The target group of texts that use nothing of the customer.
+#: The target group of texts that use no customer data.
 GENERIC = GENERIC_GROUP
 
 
 def request(
     profile: Profile, message_id: str, opened: OpenRequest, campaign: Campaign, playbook: Playbook, salt: str
 ) -> MessageRequest:
-    """What `generate` needs to write the words, and not more."""
-    prompt = playbook.prompts.get((opened.prompt, opened.language))  # None: the playbook has changed meanwhile
+    """Returns the request to `generate`, with no more data than it needs to write the text."""
+    prompt = playbook.prompts.get((opened.prompt, opened.language))  # None: no longer in the playbook
     return MessageRequest(
         message_id=message_id,
         decision_id=opened.decision_id,
@@ -69,9 +69,9 @@ def message(
     playbook: Playbook,
     now_s: float,
 ) -> Message | Objection:
-    """The record for the sender, or why there can be none.
+    """Returns the record for the sender, or the reason why there is none.
 
-    Where the channel sends a provider's templates no words of ours go with it, whatever came.
+    Where the channel sends a provider's templates, a generated text is never sent with them.
     """
     text, candidate, template_version = held.text, held.candidate, held.template_version
     filled = provider_templates.fill(playbook, opened)
@@ -143,7 +143,7 @@ def outcome(
     published: Message | None,
     now_s: float,
 ) -> Outcome:
-    """How a request ended: `published`, or the reason why not."""
+    """Returns how a request ended: `published`, or the reason why not."""
     return Outcome(
         message_id=message_id,
         decision_id=opened.decision_id,
@@ -163,7 +163,7 @@ def outcome(
 
 
 def tracked_url(url: str, channel: str, campaign_id: str, message_id: str) -> str:
-    """The product's link with utm_* and the message id; "" stays "", and what is no URL becomes "".
+    """Returns the product's link with utm_* and the message id; "" stays "", and an invalid URL becomes "".
 
     >>> tracked_url("https://shop.example/p?a=1", "push", "cart", "m")
     'https://shop.example/p?a=1&utm_source=attune&utm_medium=push&utm_campaign=cart&message_id=m'
@@ -172,7 +172,7 @@ def tracked_url(url: str, channel: str, campaign_id: str, message_id: str) -> st
         return ""
     try:
         parts = urlsplit(url)
-    except ValueError:  # whatever a shop's event called a URL
+    except ValueError:  # the URL comes from a shop's event and may be anything
         return ""
     query = [
         *parse_qsl(parts.query, keep_blank_values=True),
@@ -185,7 +185,7 @@ def tracked_url(url: str, channel: str, campaign_id: str, message_id: str) -> st
 
 
 def _oversized(message: Message, channel: Channel, language: str) -> Objection | None:
-    """Why a vendor would refuse the finished message; None = it fits. Links come from events and may be long."""
+    """Returns why a vendor would reject the finished message; None = it fits. Links come from events and may be long."""
     shown = {
         "title": message.title,
         "body": message.body,

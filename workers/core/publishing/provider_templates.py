@@ -1,7 +1,7 @@
-"""Texts that a provider has registered (marketing SMS in China, WeChat subscription messages): which one leaves, and with what.
+"""Selects and fills texts registered with a provider (marketing SMS in China, WeChat subscription messages).
 
-The system selects, nobody writes: the first template of campaign and language whose values are all there, short enough and
-harmless. Values may come from events, so from anybody.
+No text is generated: the first template of campaign and language is used whose values are all present, short enough and harmless.
+Values may come from events, so they are untrusted.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from workers.core.profile.model import OpenRequest
 from workers.core.text.sanitize import clean
 from workers.core.triggers.base import Objection
 
-#: Guardrails of a value on its own; the others ask whether a whole text is good copy.
+#: Guardrails for a single value; the others judge a whole text.
 _GUARDS = frozenset(("meta", "markup", "contact", "banned_words", "offers", "market", "voice"))
 _PLACE = re.compile(r"\{\{\s*(\w+)\.DATA\s*\}\}|\$?\{\s*(\w+)\s*\}")
 _CURRENCY = re.compile("[A-Z]{3}")
@@ -37,7 +37,7 @@ class Filled(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def fill(playbook: Playbook, opened: OpenRequest) -> Filled | Objection | None:
-    """What leaves for a request, or why nothing can; None = words are written for this channel and language.
+    """Returns the template to send for a request, or why none can be sent; None = this channel and language use generated texts.
 
     The campaign must be in the playbook.
     """
@@ -58,9 +58,9 @@ def choose(
     target_group: str | None,
     product: ProductFacts,
 ) -> Filled | Objection:
-    """The first template that fits. `target_group` None = nothing of customer and product may be used.
+    """Returns the first template that fits. `target_group` None = no data of customer or product may be used.
 
-    No template at all is `stale`: the playbook has changed. Values that fit none are the objection of a `guardrail`.
+    If there is no template at all, the objection is `stale`: the playbook has changed. If the values fit none, it is `guardrail`.
     """
     reasons = []
     for template in channel.provider_templates:
@@ -84,7 +84,7 @@ def values(
     target_group: str | None,
     product: ProductFacts,
 ) -> dict[str, str] | str:
-    """The value of every parameter, or (a str) why the template does not fit. No value is ever shortened to fit."""
+    """Returns the value of every parameter, or (a str) why the template does not fit. Values are never shortened to fit."""
     about = TextContext(language=template.language, channel=channel.id, product=product)
     found = {}
     for name, param in template.params.items():
@@ -93,7 +93,7 @@ def values(
             return f"{name} is empty ({param.source or 'fixed'})"
         if len(value) > param.max_chars:
             return f"{name} has {len(value)} characters ({param.source or 'fixed'}), allowed are {param.max_chars}"
-        if param.source != "product.price":  # a long number is no telephone number
+        if param.source != "product.price":  # the contact guardrail would take a long number for a telephone number
             for verdict in check(MessageText(body=value), about, playbook):
                 if verdict.name in _GUARDS and not verdict.passed:
                     return f"{name} breaks the guardrail {verdict.name}: {verdict.detail}"
@@ -102,7 +102,7 @@ def values(
 
 
 def places(text: str) -> list[str]:
-    """The parameters that a provider's text names, each once.
+    """Returns the parameters named in a provider's text, each once.
 
     >>> places("您的${item}与{1}：{{thing2.DATA}}，{ item }")
     ['item', '1', 'thing2']
@@ -111,7 +111,7 @@ def places(text: str) -> list[str]:
 
 
 def preview(template: ProviderTemplate, params: dict[str, str]) -> str:
-    """The text as a customer would read it. For people: it is never sent."""
+    """Returns the text as a customer would read it, for display only: it is never sent."""
     return _PLACE.sub(lambda found: params.get(found.group(1) or found.group(2), found.group()), template.text)
 
 
@@ -123,7 +123,7 @@ def _value(
     target_group: str | None,
     product: ProductFacts,
 ) -> str:
-    """ "" = there is none, or it may not be used."""
+    """Returns the value of a parameter; "" = there is none, or it may not be used."""
     if param.source == "campaign.cta":
         return _cleaned(campaign.cta.get(language, ""))
     if param.source is None:
@@ -143,12 +143,12 @@ def _value(
 
 
 def _cleaned(text: str) -> str:
-    """Whole, however long: a value that was cut would be another."""
+    """Cleans a value without a length limit: a truncated value would be a different value."""
     return clean(text, len(text))
 
 
 def _price(product: ProductFacts, language: str) -> str:
-    """To the cent, never rounded to fewer digits.
+    """Formats a price exact to the cent, never rounded to fewer digits; "" = no valid price.
 
     >>> _price(ProductFacts(product_id="a", price=1299.5, currency="CNY"), "zh")
     '1299.50元'

@@ -1,4 +1,4 @@
-"""The last check before a message leaves."""
+"""Rechecks a requested message right before publication."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ def objection(
     presumed: Collection[str] = (),
     seed: str = "",
 ) -> Objection | None:
-    """Why a message that was asked for must not leave now, checked against the newest profile and playbook; None = it may.
+    """Returns why a requested message must not be published now, by the newest profile and playbook; None = it may.
 
-    `seed` decides who is inside of a ramp, as at the decision. What nobody was ever to hear says so first.
+    `seed` decides who is in a partial rollout, as at the decision. A message that was never to be sent (shadow, holdout) gives
+    that reason before the rollout's.
     """
     campaign = playbook.campaigns.get(opened.campaign_id)
     if campaign is None or opened.channel not in playbook.channels:

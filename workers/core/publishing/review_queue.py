@@ -1,4 +1,4 @@
-"""The reviewers' queue, from the records of message.reviews and message.verdicts."""
+"""Builds the reviewers' queue from the records of message.reviews and message.verdicts."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ REVIEWS, VERDICTS = "message.reviews", "message.verdicts"
 
 
 class Reviewed(msgspec.Struct):
-    """One text and what people said of it, in the order in which they did."""
+    """One text under review and its verdicts, in the order in which they were given."""
 
     review: Review
     verdicts: list[ReviewVerdict] = []
 
     @property
     def verdict(self) -> ReviewVerdict | None:
-        """The first word that decides; later ones change nothing, and a rating is none."""
+        """The first verdict that decides; later ones change nothing, and a rating is not a verdict."""
         return next((verdict for verdict in self.verdicts if verdict.verdict != "rate"), None)
 
     def is_open(self, now: datetime) -> bool:
@@ -29,9 +29,9 @@ class Reviewed(msgspec.Struct):
 
 
 def queue(records: Iterable[object]) -> dict[str, Reviewed]:
-    """message_id → its review, the one that ends soonest first; verdicts on texts that nobody asked about are left out.
+    """Returns message_id → its review, the earliest timeout first; verdicts on texts without a review are dropped.
 
-    Takes records of other kinds, and the same record again, without harm.
+    Ignores records of other types and duplicates.
     """
     records = list(records)
     reviews = {record.message_id: Reviewed(record) for record in records if isinstance(record, Review)}
@@ -46,7 +46,7 @@ def queue(records: Iterable[object]) -> dict[str, Reviewed]:
 
 
 class Trust(msgspec.Struct, frozen=True):
-    """How the texts of one version of a prompt fared with people: counts of first verdicts, mean rating (None = no rating)."""
+    """Review results for one version of a prompt: counts of first verdicts, and the mean rating (None = no rating)."""
 
     approved: int = 0
     edited: int = 0
@@ -55,7 +55,7 @@ class Trust(msgspec.Struct, frozen=True):
 
 
 def trust(reviewed: Iterable[Reviewed]) -> Trust:
-    """Adds verdicts up."""
+    """Sums up verdicts and ratings."""
     all_of = list(reviewed)
     kinds = [one.verdict.verdict for one in all_of if one.verdict is not None]
     ratings = [verdict.rating for one in all_of for verdict in one.verdicts if verdict.rating is not None]

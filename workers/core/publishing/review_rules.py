@@ -8,15 +8,15 @@ from workers.core.experimentation import sampling
 from workers.core.playbook.policy import ReviewRules
 from workers.core.profile.model import OpenRequest
 
-#: A review ends so long before its message expires, so that what is decided then can still leave [s].
+#: A review ends this long before its message expires, so that a late verdict can still be followed by publication [s].
 MARGIN_S = 60.0
 
 
 def why_review(candidate: Candidate, opened: OpenRequest, rules: ReviewRules, guidance: ControlState, seed: str) -> str:
-    """Why a person must see this text first, in words for that person; "" = nobody must.
+    """Returns why a text must be reviewed first, as a sentence for the reviewer; "" = no review is needed.
 
-    Only a model's own text: templates and texts of the pool are words of people already, and a ghost is heard by nobody.
-    The sample is drawn by the message_id, so that a text that comes twice is judged alike.
+    Only an LLM's own texts are reviewed: templates and pool texts were approved already, and a ghost's text is never sent. The
+    sample is drawn by message_id, so that a duplicate is judged alike.
     """
     if candidate.generated_by != "llm" or opened.is_ghost:
         return ""
@@ -31,5 +31,5 @@ def why_review(candidate: Candidate, opened: OpenRequest, rules: ReviewRules, gu
 
 
 def ends_at(opened: OpenRequest, rules: ReviewRules, now_s: float) -> float:
-    """When the wait for a verdict ends; not after `now_s` = there is no time for one."""
+    """Returns when the wait for a verdict ends; not after `now_s` = there is no time for a review."""
     return min(now_s + rules.timeout_s, opened.expires_at - MARGIN_S)

@@ -1,1 +1,1 @@
-"""For people: decision traces, standings, the run report."""
+"""Builds human-readable reports: decision traces, standings, profile summaries, the run report."""

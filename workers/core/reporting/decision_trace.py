@@ -1,4 +1,4 @@
-"""The chain behind a message, or behind silence: from the event over the text to the customer's answer, in its order."""
+"""Traces a decision in chronological order, from the event over the text to the customer's response, or explains the silence."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from workers.core.reporting import labels as words
 
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
-#: Topics that tell a story, by logical name; messages.* come on top.
+#: Topics that a trace reads, by logical name, in addition to messages.*.
 TOPICS = (
     "message.decisions",
     "message.requests",
@@ -43,10 +43,10 @@ TOPICS = (
 
 
 class DecisionTrace(msgspec.Struct):
-    """Everything about one trigger occurrence; the parts that did not happen are None or empty.
+    """All records of one trigger occurrence; parts that do not exist are None or empty.
 
-    `pending`: what it waits for now; `decision` is None as long as it waits to be decided. `not_counted`: feedback that counts
-    nowhere, event_id → why.
+    `pending`: what it waits for now; `decision` is None until the occurrence is decided. `not_counted`: feedback that does not
+    count, event_id → reason.
     """
 
     decision: Decision | None = None
@@ -63,9 +63,9 @@ class DecisionTrace(msgspec.Struct):
 
 
 def build_traces(records: Iterable[object], waiting: Iterable[Pending] = ()) -> list[DecisionTrace]:
-    """Puts decoded records together, whatever their order, oldest occurrence first; feedback by its own time, each once.
+    """Joins decoded records, given in any order, into traces, oldest occurrence first; feedback by its own time, each once.
 
-    What is `waiting` stands in the story of its message, or begins one of its own, after the others.
+    Each item of `waiting` is added to the trace of its message, or starts a trace of its own after the others.
     """
     records = list(records)
     by_decision: dict[str, DecisionTrace] = {}
@@ -112,7 +112,7 @@ def build_traces(records: Iterable[object], waiting: Iterable[Pending] = ()) -> 
 
 
 def judge(told: Iterable[DecisionTrace], appended_at_s: Mapping[str, float], learning: Learning) -> None:
-    """Notes in each story which feedback counts nowhere; the arguments are those of feedback_trace.refused."""
+    """Notes in each trace which feedback does not count; the arguments are those of feedback_trace.refused."""
     for story in told:
         if story.decision is not None and story.feedback:
             known = story.decision, story.outcome, story.feedback
@@ -120,7 +120,7 @@ def judge(told: Iterable[DecisionTrace], appended_at_s: Mapping[str, float], lea
 
 
 def strays(records: Iterable[object], told: Iterable[DecisionTrace]) -> list[str]:
-    """Feedback about messages of which no story tells, one line each: it counts nowhere."""
+    """Returns a line for each feedback on a message without a trace: it does not count."""
     known = {story.decision.message_id for story in told if story.decision is not None}
     foreign = {one.event_id: one for one in records if isinstance(one, Feedback) and one.message_id not in known}
     return [
@@ -131,9 +131,9 @@ def strays(records: Iterable[object], told: Iterable[DecisionTrace]) -> list[str
 
 
 def describe(story: DecisionTrace, now: Instant | None = None) -> list[str]:
-    """The story in sentences, one a line; no word of the inside that a marketer would not know.
+    """Returns the trace as sentences, one per line, in terms that a marketer knows.
 
-    `now` tells what is overdue.
+    `now` is needed to show what is overdue.
     """
     decision = story.decision
     if decision is None:
@@ -164,7 +164,7 @@ def describe(story: DecisionTrace, now: Instant | None = None) -> list[str]:
 
 
 def _undecided(pending: Pending, now: Instant | None) -> list[str]:
-    """An occurrence that waits to be decided."""
+    """Describes an occurrence that waits to be decided."""
     what = f"{words.trigger(pending.trigger)} " if pending.trigger else ""
     lines = [f"not decided yet, {pending.campaign_id}: {what}({pending.key})", f"  {_waits(pending, now)}"]
     if pending.idle:
@@ -173,7 +173,7 @@ def _undecided(pending: Pending, now: Instant | None) -> list[str]:
 
 
 def _waits(pending: Pending, now: Instant | None) -> str:
-    """Until when, for what, and what then."""
+    """Describes until when something waits, for what, and what happens then."""
     until = timestamps.local(pending.until, pending.timezone)
     if now is not None and pending.until < now:
         return f"due since {until}: `personalise` does not run, or reads older events first ({pending.reason})"
@@ -187,7 +187,7 @@ def _check(check: PolicyCheck) -> str:
 
 
 def _choice(decision: Decision) -> str:
-    """Which arm was drawn (for the control group: would have been), and what else was possible, the likeliest first."""
+    """Describes which arm was drawn (for the control group: would have been drawn), and the alternatives, the likeliest first."""
     chosen = decision.variation_id or ""
     others = sorted((-chance, arm) for arm, chance in decision.propensities.items() if arm != chosen and chance > 0)
     experiment = f" in the experiment {decision.experiment_id}" if decision.experiment_id else ""
@@ -213,7 +213,7 @@ def _candidate(candidate: Candidate) -> list[str]:
 
 
 def _reviewed(story: DecisionTrace) -> list[str]:
-    """Who was asked to look, why, and what they said."""
+    """Describes why a review was requested, and its verdicts."""
     if story.review is None:
         return []
     review = story.review
@@ -223,7 +223,7 @@ def _reviewed(story: DecisionTrace) -> list[str]:
 
 
 def _heard(story: DecisionTrace) -> list[str]:
-    """The words, who heard them, and the customer's answer."""
+    """Describes the text, its delivery, and the customer's response."""
     message = story.message
     if message is None:
         written = [said for candidate in story.candidates if (said := _said(candidate.text))]
@@ -238,7 +238,7 @@ def _heard(story: DecisionTrace) -> list[str]:
 
 
 def _answers(story: DecisionTrace) -> list[str]:
-    """What came back, and what of it counts nowhere."""
+    """Describes the feedback received, and which of it does not count."""
     lines = []
     for back in story.feedback:
         reason = story.not_counted.get(back.event_id)

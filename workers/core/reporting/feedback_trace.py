@@ -1,4 +1,4 @@
-"""Tells which feedback does not count by the rules of `learn`, for the trace of a decision."""
+"""Explains which feedback `learn` does not count, and why, for the trace of a decision."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from workers.core.attribution import attribution, joins, model, validation
 from workers.core.errors import InvalidEvent
 from workers.core.playbook.policy import Learning
 
-#: Why feedback counts nowhere, in words; the reasons are those of feedback.metrics and docs/learning.md.
+#: Reason → description of why feedback does not count; the reasons are those of feedback.metrics and docs/learning.md.
 WORDS = {
     "future": "its time lies in the future",
     "before_message": "its time lies before the message",
@@ -23,7 +23,7 @@ WORDS = {
     "wrong_customer": "the message was somebody else's",
     "unknown_message": "nobody knows the message, or it is older than 28 days",
 }
-#: A no is honoured whatever its clock says, and so is a dead address.
+#: Opt-outs and bounces take effect whatever their timestamp.
 _HEARD = frozenset({"unsubscribed", "complained", "bounced"})
 
 
@@ -34,7 +34,7 @@ def refused(
     appended_at_s: Mapping[str, float],
     learning: Learning,
 ) -> dict[str, str]:
-    """event_id → why it counts nowhere, for one message. `appended_at_s`: event_id → when Kafka took the record."""
+    """Returns event_id → why it does not count, for one message. `appended_at_s`: event_id → when Kafka appended the record."""
     if decision.reason not in model.EXPOSURES:
         return {}
     exposure = joins.exposure(decision, learning)
@@ -51,6 +51,6 @@ def refused(
 
 
 def words(back: Feedback, reason: str) -> str:
-    """What is said of feedback that counts nowhere, with the word of the contract."""
+    """Returns the note on feedback that does not count, with the reason's name in the contract."""
     heard = ", but it is honoured" if back.status in _HEARD else ""
     return f"; it is not counted{heard}: {WORDS.get(reason, reason)} ({reason})"

@@ -1,4 +1,4 @@
-"""The words of stories: what triggers, checks, reasons and feedback are called for people who never saw the inside."""
+"""Maps triggers, checks, reasons and feedback to wording for readers who do not know the internals."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TRIGGERS = {
     "cross_sell": "bought something that others go with",
 }
 
-#: The question that a check of the policy answers.
+#: The question that each policy check answers.
 CHECKS = {
     "pause": "is it free to run?",
     "age": "is it still in time?",
@@ -26,7 +26,7 @@ CHECKS = {
     "holdout": "is the customer outside the control group?",
 }
 
-#: Why something was sent or not: every abort_type of the contract, `requested` and `published`.
+#: Why a message was sent or not: every abort_type of the contract, `requested` and `published`.
 REASONS = {
     "requested": "a message was asked for",
     "published": "it was handed to the sender",
@@ -48,7 +48,7 @@ REASONS = {
     "rejected": "a person has rejected the words",
 }
 
-#: What an occurrence or request waits for, and what then, by the reasons of core.personalisation.pending.
+#: What an occurrence or request waits for, and what happens then, by the reasons of core.personalisation.pending.
 PENDING = {
     "delay": "for the delay of its campaign, then every check is made",
     "quiet_hours": "for the end of the customer's quiet hours, then every check is made anew",
@@ -58,7 +58,7 @@ PENDING = {
     "release": "to leave: its text is ready",
 }
 
-#: The same, as counts are called.
+#: The same reasons, as labels of counts.
 PENDING_COUNTS = {
     "delay": "the delay of the campaign",
     "quiet_hours": "the end of the quiet hours, undecided",
@@ -90,7 +90,7 @@ _VERDICTS = {"approve": "approved", "edit": "edited and approved", "reject": "re
 
 
 def trigger(name: str) -> str:
-    """What the customer did; a trigger that nobody knows keeps its name.
+    """Returns what the customer did; an unknown trigger keeps its name.
 
     >>> trigger("browse_abandonment")
     'looked around and left'
@@ -99,12 +99,12 @@ def trigger(name: str) -> str:
 
 
 def reason(name: str) -> str:
-    """Why, in words, with the word of the contract behind it: reports and metrics count by that one."""
+    """Returns the reason as text, followed by its name in the contract, by which reports and metrics count."""
     return f"{REASONS.get(name, name)} ({name})"
 
 
 def arm(name: str) -> str:
-    """One way to speak, by its id `<variant>.<tone>`.
+    """Returns a description of an arm, from its id `<variant>.<tone>`.
 
     >>> arm("short.warm"), arm("base.warm"), arm("short"), arm("base"), arm("no-send")
     ('short, warm tone', 'warm tone', 'short', 'the usual words', 'saying nothing')
@@ -117,7 +117,7 @@ def arm(name: str) -> str:
 
 
 def percent(share: float) -> str:
-    """A probability or rate.
+    """Formats a probability or rate.
 
     >>> percent(0.62), percent(0.0123), percent(0.05), percent(1.0)
     ('62 %', '1.2 %', '5 %', '100 %')
@@ -127,7 +127,7 @@ def percent(share: float) -> str:
 
 
 def feedback(back: Feedback) -> str:
-    """What came back, in words."""
+    """Returns a description of the feedback received."""
     words = _FEEDBACK[back.status]
     match back.status:
         case "opened" if back.machine_opened:
@@ -146,7 +146,7 @@ def feedback(back: Feedback) -> str:
 
 
 def verdict(said: ReviewVerdict) -> str:
-    """What a reviewer did, in words."""
+    """Returns a description of a reviewer's verdict."""
     by = f" by {said.reviewer}" if said.reviewer else ""
     rating = f", {said.rating} of 5" if said.rating is not None else ""
     return f"{_VERDICTS[said.verdict]}{by}{rating}{_because('; '.join(said.reasons))}"

@@ -1,4 +1,4 @@
-"""Counts decisions and outcomes from the ledger itself: for `attune stats` where `learn` has not run."""
+"""Counts decisions and outcomes directly from the ledger, for `attune stats` when `learn` has not run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FIELDS: dict[By, tuple[str, ...]] = {
 
 
 class Decided(msgspec.Struct, kw_only=True):
-    """Occasions and requests with one key: by the reason of their decision, and of their outcome."""
+    """Counts for one key: decisions and outcomes, each by reason."""
 
     key: tuple[str, ...]
     decisions: Counter[str] = msgspec.field(default_factory=Counter)
@@ -26,7 +26,7 @@ class Decided(msgspec.Struct, kw_only=True):
 
 
 class Ledger:
-    """Takes decisions and outcomes in any order; one that comes again counts once."""
+    """Takes decisions and outcomes in any order; a duplicate counts once."""
 
     def __init__(self, by: By, campaign: str | None = None) -> None:
         self._by = by
@@ -45,5 +45,5 @@ class Ledger:
         (row.decisions if isinstance(record, Decision) else row.outcomes)[record.reason] += 1
 
     def rows(self) -> list[Decided]:
-        """One row a key, in the order of the keys."""
+        """Returns one row per key, sorted by key."""
         return [row for _, row in sorted(self._rows.items())]

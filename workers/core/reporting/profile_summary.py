@@ -1,4 +1,4 @@
-"""Summarizes a customer for whom nothing was decided, so that silence has an explanation too."""
+"""Summarises a customer without any decision, to explain why nothing was sent."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _MOST_EVENTS = 6
 
 
 def portray(view: ProfileView, channels: Sequence[str]) -> list[str]:
-    """The view in sentences, one a line, in the order in which the policy asks."""
+    """Returns the profile as sentences, one per line, in the order of the policy checks."""
     features = view.features
     lines = [f"What is known of {view.customer_id}, as of {utc(view.updated_at)}:"]
     if view.user_id is None:
@@ -38,7 +38,7 @@ def _most(counts: dict[str, int]) -> str:
 
 
 def _consent(view: ProfileView, channels: Sequence[str]) -> list[str]:
-    """One line a channel: no word at all is a no."""
+    """Returns one line per channel: no statement means no consent."""
     lines = []
     for channel in sorted({*channels, *(key.partition(":")[0] for key in view.consent if ":" in key)}):
         said = view.consent.get(consent_key(channel))

@@ -1,4 +1,4 @@
-"""Adds up what the topics say: the closing report of a replay and of the demo. An independent reader, not the workers' word."""
+"""Builds the final report of a replay and of the demo from the topics alone, independently of the workers' own counts."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from schemas.profiles import ProfileView
 from workers.core.experimentation.off_policy import Comparison, LoggedDecision, Point, TooFewData, by_arm
 from workers.core.stream.records import Record
 
-#: The topics that a report reads, by logical name; messages.* come on top, and message.feedback where there is any.
+#: The topics that a report reads, by logical name, in addition to messages.* and, where it exists, message.feedback.
 TOPICS = ("customer.profiles", "message.decisions", "message.requests", "message.outcomes", "dead.letters")
 
 
 class Report:
-    """Feed it records of TOPICS and messages.*, in any order; `as_dict` at any time.
+    """Aggregates records of TOPICS and messages.*, given in any order; `as_dict` may be called at any time.
 
-    Latency is from the request's append to the outcome's append on the broker [ms]: the way through the LLM and back.
+    Latency is measured from the request's append to the outcome's append on the broker, LLM call included [ms].
     """
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class Report:
         self.latencies_ms: list[float] = []
 
     def add(self, record: Record) -> Any:
-        """Takes one record in; returns the decoded value."""
+        """Adds one record; returns its decoded value."""
         value = codec.decode_topic(record.topic, record.value)
         match value:
             case ProfileView():
@@ -66,7 +66,7 @@ class Report:
 
     @property
     def requests(self) -> int:
-        """Requests, each once: one that is asked again after an interruption is the same."""
+        """Distinct requests: one that is repeated after an interruption counts once."""
         return len(self._asked)
 
     def _message(self, message: Message) -> None:
@@ -85,13 +85,13 @@ class Report:
         self.by_language.setdefault(language, Counter())[generated_by] += 1
 
     def llm_share(self) -> dict[str, float]:
-        """Per language, which part of the published texts the LLM wrote."""
+        """Returns the LLM's share of the published texts, per language."""
         return {
             language: round(counts["llm"] / counts.total(), 3) for language, counts in sorted(self.by_language.items())
         }
 
     def as_dict(self, elapsed_s: float) -> dict[str, Any]:
-        """The report, ready for JSON. `elapsed_s` is the wall time that the events took."""
+        """Returns the report, ready for JSON. `elapsed_s` is the wall time taken to process the events."""
         return {
             "events": self.events,
             "profiles": len(self.profiles),
@@ -117,9 +117,9 @@ class Report:
 def learning(
     scored: Sequence[LoggedDecision], found: Comparison | TooFewData, points: Sequence[Point]
 ) -> dict[str, Any]:
-    """What was learnt, ready for JSON: learnt arms against equal chances (or why that is not said), arms, the way there.
+    """Returns the learning results, ready for JSON: learnt arms against uniform choice (or why not compared), arms, history.
 
-    `difference` is per decision, with its 95 % interval; `points` become its `series`, in seconds since the first decision.
+    `difference` is per decision, with its 95 % interval; `points` become `series`, in seconds since the first decision.
     """
     said = {"refused": found.reason} if isinstance(found, TooFewData) else msgspec.to_builtins(found)
     return {
@@ -132,7 +132,7 @@ def learning(
 
 
 def percentiles(values: list[float]) -> dict[str, float | None]:
-    """p50, p95 and p99 by nearest rank; None without values.
+    """Returns p50, p95 and p99 by nearest rank; None without values.
 
     >>> percentiles([3.0, 1.0, 2.0])
     {'p50': 2.0, 'p95': 3.0, 'p99': 3.0}

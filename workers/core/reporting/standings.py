@@ -1,4 +1,4 @@
-"""Adds up what messages achieved and what was learned: the rows of `attune stats`."""
+"""Aggregates message results and learning state into the rows of `attune stats`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from workers.core.experimentation import arms, bandit
 from workers.core.playbook.playbook import Playbook
 
 By = Literal["campaign", "arm", "group", "channel"]
-#: What a row stands for: the fields of FeedbackMetrics that its records share. Arms of two campaigns are never the same.
+#: The fields of FeedbackMetrics that make up a row's key. Arms of different campaigns are never the same.
 _KEYS: dict[By, Callable[[FeedbackMetrics], tuple[str, ...]]] = {
     "campaign": lambda row: (row.campaign_id,),
     "arm": lambda row: (row.campaign_id, row.variation_id),
@@ -23,17 +23,15 @@ _KEYS: dict[By, Callable[[FeedbackMetrics], tuple[str, ...]]] = {
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """The counts of all records with one key, added up over partitions, windows and whatever else they do not share, with
-    the rates and the uplift of the sum.
-    """
+    """The counts of all records with one key, summed over all other fields (partitions, windows), with rates and uplift."""
 
     key: tuple[str, ...]
     counts: FeedbackMetrics
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
-    """How one arm stands in one target group. `mean_reward` None = nothing is known; `chance`: with which probability it
-    is chosen next, None = the campaign is not in the playbook, or there is none.
+    """The state of one arm in one target group. `mean_reward` None = no data; `chance`: the probability of being chosen next,
+    None = the campaign is not in the playbook, or there is no playbook.
     """
 
     campaign_id: str
@@ -46,9 +44,9 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def rows(metrics: Iterable[FeedbackMetrics], by: By, campaign: str | None = None) -> list[Row]:
-    """One row per key, in the order of the keys. `metrics`: the newest record of each key of feedback.metrics.
+    """Returns one row per key, sorted by key. `metrics`: the newest record of each key of feedback.metrics.
 
-    The intervals of uplift are wide enough for all rows to hold together.
+    The intervals of uplift are widened so that all rows hold simultaneously.
     """
     key_of, found = _KEYS[by], dict[tuple[str, ...], list[FeedbackMetrics]]()
     for record in metrics:
@@ -63,9 +61,9 @@ def standings(
     playbook: Playbook | None,
     campaign: str | None = None,
 ) -> list[Standing]:
-    """Every arm of every campaign and target group of which something is known, the likeliest next choice first.
+    """Returns every arm with data, by campaign and target group, the likeliest next choice first.
 
-    The chances are those with which the policy would draw now. Arms that have left the playbook stay, with a chance of 0.
+    The chances are those with which the policy would draw now. Arms removed from the playbook stay, with a chance of 0.
     """
     found = []
     for campaign_id, contexts in sorted(evidence.items()):
@@ -101,14 +99,14 @@ def _standing(one: ArmStatistics, campaign_id: str, group: str, chances: Mapping
     )
 
 
-#: An arm that is drawn less than half as often as equal chances would is losing.
+#: An arm is losing if its chance is below this fraction of a uniform choice's.
 _LOSING = 0.5
 
 
 def losing_arms(
     playbook: Playbook, evidence: Mapping[str, Mapping[str, Mapping[str, ArmStatistics]]]
 ) -> frozenset[tuple[str, str, str]]:
-    """(campaign, target group, arm) of every arm that the policy draws less than half as often as equal chances would."""
+    """Returns (campaign, target group, arm) for every arm drawn less than half as often as in a uniform choice."""
     return frozenset(
         (one.campaign_id, one.target_group, one.arm)
         for one in standings(evidence, playbook)

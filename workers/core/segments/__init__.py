@@ -1,1 +1,1 @@
-"""Conditions over what is known of a customer."""
+"""Evaluates target group and segment conditions on customer features."""

@@ -1,7 +1,7 @@
-"""The rules of a playbook, compiled once: who belongs to which target group and which segments.
+"""Compiles a playbook's target group and segment conditions, once, into predicates over customers.
 
-Strings compare without regard to case, and with numbers as the numbers that they are. A missing value makes every comparison
-false (`known: false` true), and so does a value of a type that does not compare: a rule never raises.
+Strings compare case-insensitively, and with numbers by their numeric value. A missing value makes every comparison false (`known:
+false` true), and so does a value of an incomparable type: a condition never raises.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from schemas.base import TraitValue
 from schemas.numerals import number
 from workers.core.playbook.audiences import Audiences, Condition
 
-#: Reads one customer: (root, name) → value; name is "" for roots that have none.
+#: Reads one customer's features: (root, name) → value; name is "" for roots without names.
 Lookup = Callable[[str, str], TraitValue]
 S = TypeVar("S")
-#: For one field the function that reads it, found once and not for each customer: core.catalogue.product_facts.reader, or
-#: `by_lookup`.
+#: (root, name) → the function that reads the field, resolved once instead of per customer: core.segments.features.reader,
+#: or `by_lookup`.
 Reader = Callable[[str, str], Callable[[S], TraitValue]]
 Predicate = Callable[[S], bool]
-#: Where in a condition something is wrong, and what: (("any", 0, "field"), "...; allowed: ...").
+#: The path of a mistake within a condition, and its description: (("any", 0, "field"), "...; allowed: ...").
 Mistake = tuple[tuple[str | int, ...], str]
 
 NAMED_ROOTS = ("traits", "count", "decayed", "interest")
@@ -34,14 +34,14 @@ _FIELDS = (*(f"{root}.NAME" for root in NAMED_ROOTS), *NUMBERS, *WORDS)
 
 
 def by_lookup(root: str, name: str) -> Callable[[Lookup], TraitValue]:
-    """The reader for customers that are lookups."""
+    """Returns the reader for customers given as lookups."""
     return lambda lookup: lookup(root, name)
 
 
 class Groups(Generic[S]):
-    """The compiled audiences of a playbook, for customers as `reader` reads them.
+    """The compiled audiences of a playbook, for customers read by `reader`.
 
-    Raises ValueError (with what is allowed) if a condition is not valid.
+    Raises ValueError (naming what is allowed) if a condition is not valid.
     """
 
     def __init__(self, audiences: Audiences, reader: Reader[S]) -> None:
@@ -54,20 +54,20 @@ class Groups(Generic[S]):
         self._last_seen = ("days_since_last_seen", "") in fields
 
     def may_ask_for(self, counted: str) -> bool:
-        """Returns whether one more event of this name, and nothing else, can move a customer to another group or segment."""
+        """Returns whether one more event of this name, and nothing else, can change a customer's group or segments."""
         return self._last_seen or counted in self._counted
 
     def target_group(self, customer: S) -> str:
-        """The first group whose rule holds, else the default."""
+        """Returns the first group whose condition holds, else the default."""
         return next((group for group, holds in self._groups if holds(customer)), self._default)
 
     def segments(self, customer: S) -> list[str]:
-        """Every segment whose rule holds, in the order of the playbook."""
+        """Returns every segment whose condition holds, in the order of the playbook."""
         return [segment for segment, holds in self._segments if holds(customer)]
 
 
 def compile_condition(condition: Condition, reader: Reader[S]) -> Predicate[S]:
-    """A condition as a predicate over customers.
+    """Compiles a condition into a predicate over customers.
 
     Raises ValueError naming the first mistake and what is allowed.
 
@@ -81,7 +81,7 @@ def compile_condition(condition: Condition, reader: Reader[S]) -> Predicate[S]:
 
 
 def _fields(condition: Condition) -> Iterator[tuple[str, str]]:
-    """(root, name) of every field that a condition reads."""
+    """Yields (root, name) of every field that a condition reads."""
     if condition.field is not None:
         root, _, name = condition.field.partition(".")
         yield root, name
@@ -90,7 +90,7 @@ def _fields(condition: Condition) -> Iterator[tuple[str, str]]:
 
 
 def mistakes(condition: Condition) -> Iterator[Mistake]:
-    """Everything that is wrong with a condition and those inside it."""
+    """Yields every mistake in a condition and in those nested inside it."""
     operators = [name for name in _OPERATORS if getattr(condition, name) is not None]
     combinations = [name for name in _COMBINATIONS if getattr(condition, name) is not None]
     if combinations:
@@ -138,7 +138,7 @@ def _compile(condition: Condition, reader: Reader[S]) -> Predicate[S]:
 
 def _every(parts: list[Predicate[S]]) -> Predicate[S]:
     def holds(customer: S) -> bool:
-        for part in parts:  # a generator would cost more than the comparisons  # noqa: SIM110
+        for part in parts:  # a generator costs more than the comparisons  # noqa: SIM110
             if not part(customer):
                 return False
         return True
@@ -181,7 +181,7 @@ def _comparison(condition: Condition) -> Callable[[TraitValue], bool]:
 
 
 def _folded(value: TraitValue) -> tuple[str, object]:
-    """Comparable with its kind: True is not 1."""
+    """Returns the value with its kind, for comparison: True is not 1."""
     if isinstance(value, bool):
         return "flag", value
     if isinstance(value, int | float):
@@ -198,7 +198,7 @@ def _texts(value: TraitValue) -> list[str]:
 
 
 def _number(value: TraitValue) -> float | int | None:
-    """A number, also one that came as text."""
+    """Returns the value as a number, also if it is given as text; None if it is not a number."""
     if isinstance(value, str):
         return number(value)
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None

@@ -1,4 +1,4 @@
-"""Features of a customer that conditions may test, by name."""
+"""Reads the customer features that conditions can test, by name."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _DAY_S = 86_400.0
 
 
 class Known(msgspec.Struct, frozen=True, gc=False):
-    """One customer at one time, for rules. `fade`: what a decayed counter is multiplied with."""
+    """One customer at one point in time, for conditions. `fade`: the factor that brings a decayed counter to `now_s`."""
 
     profile: Profile
     now_s: float
@@ -22,12 +22,12 @@ class Known(msgspec.Struct, frozen=True, gc=False):
 
 
 def known(profile: Profile, now_s: float) -> Known:
-    """What rules read."""
+    """Returns the customer in the form that conditions read."""
     return Known(profile, now_s, decay.value(1.0, profile.landmark, now_s))
 
 
 def reader(root: str, name: str) -> Callable[[Known], TraitValue]:
-    """How one field that a playbook condition can name (see playbook.Condition) is read."""
+    """Returns the function that reads one field (see playbook.audiences.Condition for the names)."""
     match root:
         case "traits":
             return lambda customer: customer.profile.traits.get(name)

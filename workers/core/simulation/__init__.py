@@ -1,1 +1,1 @@
-"""Simulated shoppers and how they respond."""
+"""Simulates shoppers and their responses to messages, for demos and tests."""

@@ -1,7 +1,7 @@
-"""Simulates how shoppers respond to messages: hidden tastes that the system should discover. For demos and tests.
+"""Simulates how shoppers respond to messages, by hidden preferences that the system should learn. For demos and tests.
 
-Pure: everything follows from the seed and the message's id. The tastes are far stronger than those of real people, so that
-two minutes show what takes a shop weeks.
+Pure: everything follows from the seed and the message's id. The preferences are far stronger than real ones, so that two minutes
+show what takes a shop weeks.
 """
 
 from __future__ import annotations
@@ -12,23 +12,23 @@ from workers.core.common.timestamps import instant
 from workers.core.experimentation.sampling import uniform
 from workers.core.simulation.shoppers import Event, Persona
 
-#: (seconds from now, what happens then: feedback of a sender, or something that the shopper does)
+#: (seconds from now, what happens then: a sender's feedback or a shopper's event)
 Answer = tuple[float, Feedback | Event]
 
-#: How much each kind of person likes a tone and a way to ask: 1 = best. The best arm is another one for each.
+#: Preference of each kind of person for the variant and the tone of an arm: 1 = best. Each kind has a different best arm.
 _TASTES: dict[str, dict[str, float]] = {
     "young": {"brisk": 1.0, "warm": 0.25, "question": 1.0, "plain": 0.5, "base": 0.9},
     "sports": {"brisk": 1.0, "warm": 0.4, "question": 0.35, "plain": 1.0, "base": 0.9},
     "business": {"brisk": 0.2, "warm": 1.0, "question": 1.0, "plain": 0.6, "base": 0.9},
 }
-#: How near a purchase people are when a campaign speaks to them.
+#: How close to a purchase people are when a campaign reaches them.
 _NEARNESS = {"cart-abandonment": 1.0, "repeat-view": 0.9, "browse-abandonment": 0.75, "cross-sell": 0.85}
 _CHANNELS = {"push": 1.0, "email": 0.9}
-_MACHINE_OPENS = 0.15  # of e-mail: scanners open before people do
+_MACHINE_OPENS = 0.15  # for e-mail: mail scanners open messages before people do
 
 
 def appeal(kind: str, campaign_id: str, channel: str, arm: str, seed: int = 0) -> float:
-    """How well a message suits a kind of person, 0 to 1. A name that no taste is known of is liked by a hash of it.
+    """Returns how well a message suits a kind of person, 0 to 1. For a name without a preference it is drawn from a hash.
 
     >>> appeal("young", "cart-abandonment", "push", "question.brisk")
     1.0
@@ -45,9 +45,9 @@ def appeal(kind: str, campaign_id: str, channel: str, arm: str, seed: int = 0) -
 def answer(
     message: Message, persona: Persona, product: CatalogueProduct | None, cart_id: str, seed: int, now_s: float
 ) -> list[Answer]:
-    """What becomes of a message, in the order of time, all within about six seconds.
+    """Returns the responses to a message, in chronological order, all within about six seconds.
 
-    `product` is what it is about (None = not for sale any more), `cart_id` the cart that its purchase would close.
+    `product` is the message's product (None = no longer for sale), `cart_id` the cart that its purchase would close.
     """
     suits = appeal(persona.kind, message.campaign_id, message.channel, message.variation_id or "", seed)
     at_s = 0.0
@@ -100,18 +100,18 @@ def answer(
 
 
 class Carts:
-    """Which cart a shopper would buy a product with, and which carts are bought: nobody buys one twice."""
+    """Tracks the cart in which a shopper would buy a product, and which carts are bought: none is bought twice."""
 
     def __init__(self) -> None:
         self._open: dict[tuple[str, str], str] = {}
         self._bought: set[str] = set()
 
     def of(self, user_id: str, product_id: str, otherwise: str) -> str:
-        """The newest cart, or visit without one, in which this shopper met the product."""
+        """Returns the newest cart, or visit without a cart, in which this shopper saw the product."""
         return self._open.get((user_id, product_id), otherwise)
 
     def happens(self, event: Event) -> bool:
-        """Takes note of an event that is to happen now; False = the purchase of a cart that is bought: it does not."""
+        """Records an event that is about to happen; False = the purchase of a cart already bought, which must be dropped."""
         properties = event.get("properties", {})
         match event.get("event"):
             case "Product Viewed" | "Product Added":

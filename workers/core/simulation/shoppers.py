@@ -1,7 +1,7 @@
-"""Simulated shoppers: personas who look, fill carts, buy or leave, and say what they allow. For demos and tests.
+"""Simulates shoppers: personas who browse, fill carts, buy or leave, and give consent. For demos and tests.
 
-Pure and seeded: the same seed gives the same shoppers doing the same things. Events are Segment JSON objects, as a shop
-would send them. What a message makes of them is in responses.py.
+Pure and seeded: the same seed gives the same shoppers doing the same things. Events are Segment JSON objects, as a shop would
+send them. Responses to messages are in responses.py.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ Planned = tuple[float, Event]
 
 _CHINESE = (("zh-CN", "Asia/Shanghai"), ("zh-TW", "Asia/Taipei"), ("zh-CN", "Asia/Urumqi"))
 _ENGLISH = (("en-US", "America/New_York"), ("en-GB", "Europe/London"))
-#: One shopper in so many speaks English, which the embedded LLM writes: it manages a text in two seconds, with luck.
+#: One shopper in this many uses English, the embedded LLM's language: a text takes it two seconds at best.
 _ENGLISH_EVERY = 15
-#: What people say of themselves, per kind of person; the playbook's rules find the target group in it.
+#: Traits per kind of person; the playbook's conditions derive the target group from them.
 _KINDS: dict[str, dict[str, Any]] = {
     "young": {"age": (18, 26), "occupation": "student", "interests": ["fashion", "music"]},
     "sports": {"age": (22, 50), "occupation": "coach", "interests": ["sports", "running"]},
@@ -34,14 +34,14 @@ _KINDS: dict[str, dict[str, Any]] = {
 }
 KINDS = tuple(_KINDS)
 _CHANNELS: tuple[tuple[str, ...], ...] = (("push",), ("email",), ("push", "email"), ("push", "email"), ("push",), ())
-#: What a visit is for, and how often: a cart left, a product looked at again and again, a look around, a purchase.
+#: Share of visits by purpose: an abandoned cart, repeated views of one product, browsing, a purchase.
 _VISITS = {"cart": 0.55, "repeat": 0.15, "browse": 0.12, "purchase": 0.18}
-#: How often one who left comes back and buys, whatever we say.
+#: Share of shoppers who come back and buy regardless of messages.
 _RETURNS = 0.08
 
 
 class Persona(msgspec.Struct, frozen=True, kw_only=True):
-    """One shopper. `kind` is one of KINDS, `visits` how often they come, `pause_s` the mean time between two acts."""
+    """One shopper. `kind` is one of KINDS, `visits` the number of visits, `pause_s` the mean time between two actions."""
 
     user_id: str
     kind: str
@@ -55,7 +55,7 @@ class Persona(msgspec.Struct, frozen=True, kw_only=True):
     pause_s: float
 
     def event(self, kind: str, message_id: str, at_s: float, **fields: Any) -> Event:
-        """One event of this shopper, as the shop sends it."""
+        """Returns one event of this shopper, as the shop sends it."""
         identity = {"anonymousId": f"anonymous-{self.user_id}"} if self.anonymous else {"userId": self.user_id}
         return {
             "type": kind,
@@ -67,7 +67,7 @@ class Persona(msgspec.Struct, frozen=True, kw_only=True):
         }
 
     def order(self, product: CatalogueProduct, cart_id: str, message_id: str, at_s: float) -> Event:
-        """The purchase of one product, which closes its cart."""
+        """Returns the purchase of one product, which closes its cart."""
         properties = {
             "session_id": cart_id.removeprefix("cart-"),
             "cart_id": cart_id,
@@ -80,9 +80,7 @@ class Persona(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Crowd:
-    """Shoppers without end, each by a number: over both languages and all kinds of people; a few are anonymous, a few allow
-    nothing.
-    """
+    """An unlimited number of shoppers, by index, of both languages and all kinds; a few are anonymous, a few give no consent."""
 
     def __init__(self, products: dict[str, CatalogueProduct], seed: int, pause_s: float) -> None:
         self.products = products
@@ -92,7 +90,7 @@ class Crowd:
         self.persona = lru_cache(maxsize=10_000)(self._persona)
 
     def of(self, user_id: str) -> Persona | None:
-        """The shopper with this id; None for everybody else."""
+        """Returns the shopper with this id; None if it is not the id of a shopper."""
         name, _, number = user_id.rpartition("-")
         return self.persona(int(number)) if name == "shopper" and number.isdecimal() else None
 
@@ -123,16 +121,16 @@ class Crowd:
 
 
 def behave(crowd: Crowd, number: int, start_s: float) -> Iterator[Planned]:
-    """What they do, in the order of time, without end: (when [s since the epoch], event).
+    """Yields the shoppers' events in chronological order, without end: (when [s since the epoch], event).
 
-    `number` shoppers are about at any time: who has come often enough is followed by somebody new, so that caps, which
-    silence those who were written to, never silence the shop.
+    `number` shoppers are active at any time: one who has finished their visits is replaced by a new one, so that caps, which
+    silence customers already written to, never silence the whole shop.
     """
     return merge(*(_place(crowd, first, number, start_s) for first in range(number)), key=lambda planned: planned[0])
 
 
 def _place(crowd: Crowd, first: int, step: int, start_s: float) -> Iterator[Planned]:
-    """One place in the shop, taken by one shopper after the other."""
+    """Yields the events of one slot in the shop, occupied by one shopper after another."""
     rng = random.Random(f"{crowd.seed}/place/{first}")
     at_s = start_s + rng.uniform(0.0, 40.0) * crowd.persona(first).pause_s
     for index in count(first, step):
@@ -142,7 +140,7 @@ def _place(crowd: Crowd, first: int, step: int, start_s: float) -> Iterator[Plan
 
 
 class _Life:
-    """One shopper: says who they are and what they allow, then comes again and again. `at_s` is their now."""
+    """One shopper: identifies themselves, states their consent, then visits repeatedly. `at_s` is their current time."""
 
     def __init__(self, crowd: Crowd, persona: Persona, at_s: float) -> None:
         self.at_s = at_s
@@ -152,7 +150,7 @@ class _Life:
         self._names = (f"{persona.user_id}-{int(at_s)}-{number}" for number in count())
 
     def events(self) -> Iterator[Planned]:
-        """Everything this shopper does; the gap after a visit is long enough for what we do about it."""
+        """Yields everything this shopper does; the gap after a visit is long enough for messages about it."""
         me, rng = self._me, self._rng
         yield self._event("identify", traits=me.traits)
         for channel, granted in me.consents:

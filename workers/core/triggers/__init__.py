@@ -1,1 +1,1 @@
-"""Triggers: which occurrences a profile has, when they are due, and whether they still hold. One kind a file."""
+"""Finds trigger occurrences in a profile: which there are, when they are due, whether they still hold. One file per kind."""

@@ -1,4 +1,4 @@
-"""cart_abandonment, keyed by cart."""
+"""Implements the trigger cart_abandonment, keyed by cart."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from workers.core.triggers.base import Objection, Occurrence, occurrence_id
 
 
 class Carts:
-    """A cart that nothing was done with for a while. `speaks_of`: whether a message may be about a product."""
+    """A cart that has not changed for a while. `speaks_of`: whether a message may be about a product."""
 
     def __init__(self, speaks_of: Callable[[str], bool]) -> None:
         self._speaks_of = speaks_of
@@ -22,7 +22,7 @@ class Carts:
         return None if cart is None else cart.updated_at + trigger.delay_s
 
     def occurrence_id(self, profile: Profile, key: str) -> str:
-        """See Kind. A cart that was bought and filled again is another occurrence."""
+        """See Kind. A cart that was bought and filled again is a different occurrence."""
         return occurrence_id(key, profile.carts[key].opened_at)
 
     def keys(self, profile: Profile) -> list[str]:
@@ -30,7 +30,7 @@ class Carts:
         return list(profile.carts)
 
     def occurrence(self, profile: Profile, campaign: Campaign, key: str, due_at_s: float) -> Occurrence | None:
-        """See Kind. What was bought in another order is not worth a reminder."""
+        """See Kind. Products bought in another order are not worth a reminder."""
         trigger, cart = campaign.trigger, profile.carts[key]
         if isinstance(trigger, CartAbandonment) and trigger.min_value is not None and cart.value < trigger.min_value:
             return None
@@ -56,7 +56,7 @@ class Carts:
         return None
 
     def _leading_line(self, lines: list[CartLine]) -> CartLine:
-        """The product that the message is about: one that it may be about, the most valuable, the newest, by id."""
+        """Returns the product of the message: among those it may be about, the most valuable, then the newest, then by id."""
 
         def rank(line: CartLine) -> tuple[bool, float, float, str]:
             return self._speaks_of(line.product_id), line.price or 0.0, line.added_at, line.product_id

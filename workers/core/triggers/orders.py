@@ -1,4 +1,4 @@
-"""cross_sell, keyed by order."""
+"""Implements the trigger cross_sell, keyed by order."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from workers.core.triggers.base import Objection, Occurrence, occurrence_id
 
 
 class Purchases:
-    """Something that goes with what was bought. `speaks_of`: whether a message may be about a product."""
+    """A product that goes with a purchase. `speaks_of`: whether a message may be about a product."""
 
     def __init__(self, products: Mapping[str, CatalogueProduct], speaks_of: Callable[[str], bool]) -> None:
         self._speaks_of = speaks_of
@@ -35,7 +35,7 @@ class Purchases:
         return list(profile.purchases)
 
     def occurrence(self, profile: Profile, campaign: Campaign, key: str, due_at_s: float) -> Occurrence | None:
-        """See Kind. The first product that was not bought itself and lies in no cart."""
+        """See Kind. It is about the first offer that was not bought and is in no cart."""
         purchase = profile.purchases[key]
         taken = {product_id for other in profile.purchases.values() for product_id in other.product_ids}
         taken |= {product_id for cart in profile.carts.values() for product_id in cart.lines}
@@ -61,7 +61,7 @@ class Purchases:
         return None
 
     def _offers(self, profile: Profile, purchase: Purchase, trigger: Trigger) -> Iterator[tuple[CartLine, str | None]]:
-        """What could be offered, the best first: accessories in the order of the catalogue, looked-at products newest first."""
+        """Yields possible offers, best first: accessories in catalogue order, viewed products newest first."""
         sources = trigger.offer if isinstance(trigger, CrossSell) else []
         for source in sources:
             if source == "accessories":

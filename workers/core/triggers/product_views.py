@@ -1,4 +1,4 @@
-"""repeat_view, keyed by product; browse_abandonment, keyed by visit."""
+"""Implements the triggers repeat_view, keyed by product, and browse_abandonment, keyed by visit."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from workers.core.triggers.base import Objection, Occurrence, occurrence_id
 
 
 class RepeatViews:
-    """One product looked at again and again."""
+    """One product viewed repeatedly."""
 
     def due_at(self, profile: Profile, trigger: Trigger, key: str) -> float | None:
         """See Kind."""
@@ -23,7 +23,7 @@ class RepeatViews:
         return looked.at[-1] + trigger.delay_s
 
     def occurrence_id(self, profile: Profile, key: str) -> str:
-        """See Kind. One run of looks is one occurrence, however long it goes on."""
+        """See Kind. One run of views is one occurrence, however long it lasts."""
         return occurrence_id(key, profile.looked[key].opened_at)
 
     def keys(self, profile: Profile) -> list[str]:
@@ -31,7 +31,7 @@ class RepeatViews:
         return list(profile.looked)
 
     def occurrence(self, profile: Profile, campaign: Campaign, key: str, due_at_s: float) -> Occurrence | None:
-        """See Kind. What lies in a cart is the cart's matter."""
+        """See Kind. A product in a cart is left to cart_abandonment."""
         if _in_cart(profile, key):
             return None
         return _about(profile.looked[key], campaign, key, self.occurrence_id(profile, key), due_at_s)
@@ -65,7 +65,7 @@ class Visits:
         return [] if profile.visit is None else [profile.visit.visit_id]
 
     def occurrence(self, profile: Profile, campaign: Campaign, key: str, due_at_s: float) -> Occurrence | None:
-        """See Kind. The message is about the product that was looked at most, then last, of those that it may be about."""
+        """See Kind. It is about the product viewed most, then last, of those that a message may be about."""
         visit = profile.visit
         looked = [] if visit is None else [product_id for product_id in visit.looks if product_id in profile.looked]
         free = [product_id for product_id in looked if not _in_cart(profile, product_id)]
@@ -96,7 +96,7 @@ def _about(looked: ProductViews, campaign: Campaign, key: str, occurrence: str, 
 
 
 def _answered(profile: Profile, since_s: float) -> bool:
-    """Returns whether the customer has bought something since: then looking was not in vain."""
+    """Returns whether the customer has bought something since: then the views led to a purchase."""
     return profile.last_order_at is not None and profile.last_order_at >= since_s
 
 

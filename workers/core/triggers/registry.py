@@ -1,4 +1,4 @@
-"""Knows every kind of trigger: which occurrences are due, and whether they still hold."""
+"""Registers every kind of trigger, sets their timers, and checks which occurrences are due and still hold."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from workers.core.triggers.carts import Carts
 from workers.core.triggers.orders import Purchases
 from workers.core.triggers.product_views import RepeatViews, Visits
 
-#: Timers of occurrences, and of those that were put off: until the end of the quiet hours, until the channel has room.
+#: Kinds of timers: of an occurrence, and of one deferred to the end of the quiet hours or until the channel has room.
 TIMER, QUIET, TURN = "trigger", "quiet", "turn"
 
 
 def name(trigger: Trigger) -> str:
-    """The trigger's type as the playbook and the ledger call it."""
+    """Returns the trigger's type as named in the playbook and the ledger."""
     return str(trigger.__struct_config__.tag)
 
 
 def timer_id(campaign_id: str, key: str, kind: str = TIMER) -> str:
-    """The timer of one key in one campaign."""
+    """Returns the timer of one key in one campaign."""
     return f"{kind}|{campaign_id}|{key}"
 
 
 def parse_timer_id(timer: str) -> tuple[str, str, str] | None:
-    """(TIMER, QUIET or TURN, campaign_id, key), or None for a timer of another kind."""
+    """Returns (TIMER, QUIET or TURN, campaign_id, key), or None for a timer of another kind."""
     parts = timer.split("|", 2)
     return (parts[0], parts[1], parts[2]) if parts[0] in (TIMER, QUIET, TURN) and len(parts) == 3 else None
 
 
 def alike(timer: str) -> list[str]:
-    """The timers that one like this may leave behind when it fires: all of the same occurrence, or itself.
+    """Returns the timers that a timer may set when it fires: all those of the same occurrence, or itself.
 
     >>> alike("trigger|cart|c1"), alike("view")
     (['trigger|cart|c1', 'quiet|cart|c1', 'turn|cart|c1'], ['view'])
@@ -49,7 +49,7 @@ def alike(timer: str) -> list[str]:
 
 
 def done_key(campaign_id: str, occurrence: str) -> str:
-    """Under which a decided occurrence is remembered."""
+    """Returns the key under which a decided occurrence is remembered."""
     return f"{campaign_id}|{occurrence}"
 
 
@@ -76,12 +76,12 @@ class Triggers:
             self._rearm(self._purchases, profile, folded.orders, timers)
 
     def due_at(self, profile: Profile, campaign: Campaign, key: str) -> float | None:
-        """When the occurrence of a key is due [s, to the millisecond, as timers are]; None = there is none."""
+        """Returns when the occurrence of a key is due [s, to the millisecond, as timers are]; None = there is none."""
         due_s = self._kind(campaign.trigger).due_at(profile, campaign.trigger, key)
         return None if due_s is None else round(due_s * 1000) / 1000
 
     def due(self, profile: Profile, campaign: Campaign, key: str) -> Occurrence | None:
-        """The occurrence of a key that is due, if it still holds and was not decided before."""
+        """Returns the occurrence of a key that is due, if it still holds and has not been decided."""
         kind = self._kind(campaign.trigger)
         due_s = kind.due_at(profile, campaign.trigger, key)
         if due_s is None or done_key(campaign.id, kind.occurrence_id(profile, key)) in profile.done:
@@ -89,11 +89,11 @@ class Triggers:
         return kind.occurrence(profile, campaign, key, due_s)
 
     def objection(self, profile: Profile, campaign: Campaign, opened: OpenRequest) -> Objection | None:
-        """Why a message that was asked for must not leave any more, because of what the customer did; None = it may."""
+        """Returns why a requested message must no longer be published, because of what the customer did; None = it may."""
         return self._kind(campaign.trigger).objection(profile, opened)
 
     def done(self, profile: Profile, occurrence: Occurrence, at_s: float) -> None:
-        """Remembers that an occurrence was decided, as long as it could come up again, and longer while there is room."""
+        """Remembers that an occurrence was decided for as long as it could recur, and longer while there is room."""
         profile.done[done_key(occurrence.campaign.id, occurrence.occurrence_id)] = at_s
         if len(profile.done) <= MAX_DONE:
             return
@@ -109,7 +109,10 @@ class Triggers:
             del profile.done[key]
 
     def _rearm(self, kind: Kind, profile: Profile, keys: Iterable[str], timers: Timers) -> None:
-        """A timer that is due too early stays: when it fires, it is set anew. So a busy customer costs no index writes."""
+        """Sets or cancels the timers of these keys.
+
+        One that is due too early is left and rescheduled when it fires, so that an active customer costs no index writes.
+        """
         for campaign in self._campaigns.get(kind, ()):
             for key in keys:
                 timer = timer_id(campaign.id, key)
@@ -120,7 +123,7 @@ class Triggers:
                     timers.set(profile, timer, due_s)
                 else:
                     continue
-                for put_off in (QUIET, TURN):  # one timer a key: it was put off as it stood before
+                for put_off in (QUIET, TURN):  # one timer per key: the deferral was for its previous state
                     timers.cancel(profile, timer_id(campaign.id, key, put_off))
 
     def _kind(self, trigger: Trigger) -> Kind:

@@ -1,1 +1,1 @@
-"""One file a provider protocol: SMTP, FCM, web push, webhooks."""
+"""Implements one provider protocol per file: SMTP, FCM, push gateways, webhooks."""

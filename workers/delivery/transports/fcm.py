@@ -1,4 +1,4 @@
-"""The push channel of Firebase Cloud Messaging, HTTP v1, and of whoever takes the same JSON.
+"""Sends push messages by Firebase Cloud Messaging, HTTP v1, or any service that accepts the same JSON.
 
 https://firebase.google.com/docs/reference/fcm/rest/v1/projects.messages and .../v1/ErrorCode
 """
@@ -18,16 +18,16 @@ from schemas.messages import Message
 from workers.delivery.ports import Bounced, Failed, Later, Result, Sent, Unknown
 from workers.delivery.transports.http import NoAnswer, Post, Unreachable, not_now
 
-#: The longest that FCM keeps a message [s].
+#: FCM's maximum time to live [s].
 _MOST_TTL_S = 28 * 86_400
 _CODE = re.compile(rb'"errorCode"\s*:\s*"([A-Z_]{1,40})"')
 
 
 class FcmChannel:
-    """One request a message, to one device. Only FCM's own error codes condemn a device: a wrong project is a 404 as well."""
+    """Sends one request per message, to one device. A device bounces only on FCM's own error codes: a wrong project gives 404."""
 
     def __init__(self, post: Post, bearer_token: Callable[[], str]) -> None:
-        """`bearer_token` is asked before each request, for it is renewed every hour; "" = there is none now."""
+        """`bearer_token` is called before each request because tokens are renewed every hour; "" = none at present."""
         self._post = post
         self._bearer_token = bearer_token
 
@@ -47,25 +47,25 @@ class FcmChannel:
         match answer.status, code:
             case (200, _):
                 return Sent()
-            case (_, "UNREGISTERED" | "SENDER_ID_MISMATCH"):  # the app is gone from that device, or is another one
+            case (_, "UNREGISTERED" | "SENDER_ID_MISMATCH"):  # the app was removed, or is a different one
                 return Bounced(reason)
-            case (_, "THIRD_PARTY_AUTH_ERROR"):  # Apple's credentials, say: other devices still work
+            case (_, "THIRD_PARTY_AUTH_ERROR"):  # for example Apple's credentials: other devices still work
                 return Later(reason)
-            case (403 | 404, _):  # our credentials, our project: no fault of this message
+            case (403 | 404, _):  # our credentials or project: not caused by this message
                 return Later(reason, answer.retry_after_s, everyone=True)
             case _:
                 return not_now(answer) or Failed(reason)
 
     def close(self) -> None:
-        """Nothing stays open."""
+        """Does nothing: no connection stays open."""
 
 
 def request(message: Message, token: str, now: datetime) -> dict[str, Any]:
-    """What FCM gets. A second one of the same key replaces the first on the device; a phone that wakes up too late shows none.
+    """Returns FCM's request body. A repeat with the same key replaces the first on the device; an expired message is not shown.
 
-    No Android `collapse_key`: FCM keeps four of them a device, and a key for each message would lose the fifth.
+    No Android `collapse_key`: FCM stores four per device, so one key per message would drop the fifth.
     """
-    key = hashlib.sha256(message.idempotency_key.encode()).hexdigest()[:32]  # a web push Topic takes 32 characters
+    key = hashlib.sha256(message.idempotency_key.encode()).hexdigest()[:32]  # a web push Topic holds 32 characters
     ttl_s = min(max(0, int((message.expires_at - now).total_seconds())), _MOST_TTL_S)
     shown = {
         "title": message.title,
@@ -87,13 +87,13 @@ def request(message: Message, token: str, now: datetime) -> dict[str, Any]:
 
 
 class TokenFile:
-    """The bearer token in a file that somebody else renews; read each time."""
+    """Reads the bearer token from a file that another program renews, on every call."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def __call__(self) -> str:
-        """The token, "" when there is no file or no token in it."""
+        """Returns the token; "" if there is no file or no valid token in it."""
         try:
             token = self._path.read_text("ascii").strip()
         except (OSError, UnicodeDecodeError):
@@ -102,6 +102,6 @@ class TokenFile:
 
 
 def _error_code(body: bytes) -> str:
-    """FCM's own code out of `error.details`, "" in an answer of somebody else."""
+    """Returns FCM's own code from `error.details`; "" if the response is not FCM's."""
     found = _CODE.search(body)
     return found[1].decode() if found else ""

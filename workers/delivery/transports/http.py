@@ -1,4 +1,4 @@
-"""One URL that takes POSTs, and what every HTTP service means by "not now"."""
+"""POSTs to one URL, and interprets the statuses by which HTTP services ask for a retry."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from workers.delivery.deadline import Deadline
 from workers.delivery.ports import Later
 from workers.delivery.retry_after import retry_after_s
 
-#: More of an answer is not read [bytes].
+#: Limit on the part of a response that is read [bytes].
 _MOST_BYTES = 65_536
 _URL = re.compile(r"[!-~]+")  # ASCII without spaces
 _HEADER_SAFE = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """A status of HTTP, the other side's wish when to come again, and the beginning of what it said."""
+    """An HTTP status, the requested delay before a retry, and the beginning of the body."""
 
     status: int
     retry_after_s: float | None = None
@@ -32,20 +32,20 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Unreachable(Exception):
-    """No connection: the other side has surely not got it."""
+    """No connection: the other side has certainly not received the request."""
 
 
 class NoAnswer(Exception):
-    """The connection ended after the request had gone out: the other side may have got it."""
+    """The connection ended after the request had gone out: the other side may have received it."""
 
 
 Post = Callable[[bytes, Mapping[str, str]], Answer]
 
 
 class Endpoint:
-    """POSTs JSON to one URL; follows no redirect. Raises ValueError for what is not an http(s) URL.
+    """POSTs JSON to one URL; does not follow redirects. Raises ValueError if it is not an http(s) URL.
 
-    `timeout_s`: for one request in full, from the connection to the end of the answer, however slowly that comes.
+    `timeout_s`: for a whole request, from connecting to the end of the response, however slowly that arrives.
     """
 
     def __init__(self, url: str, timeout_s: float = 30.0, now_s: Callable[[], float] = time.monotonic) -> None:
@@ -59,7 +59,7 @@ class Endpoint:
         self._now_s = now_s
 
     def post(self, body: bytes, headers: Mapping[str, str]) -> Answer:
-        """One request on a connection of its own. Raises Unreachable or NoAnswer."""
+        """Sends one request on a new connection. Raises Unreachable or NoAnswer."""
         deadline = Deadline(self._now_s)
         deadline.begin(self._timeout_s)
         connection = self._connect(self._host, self._port, timeout=self._timeout_s)
@@ -83,7 +83,7 @@ class Endpoint:
 
 
 class _Timed:
-    """What http.client needs of a socket, under one deadline."""
+    """The part of a socket's interface that http.client uses, under one deadline."""
 
     def __init__(self, sock: socket.socket, deadline: Deadline) -> None:
         self._sock = sock
@@ -96,11 +96,11 @@ class _Timed:
         return self._deadline.reader(self._sock)
 
     def close(self) -> None:
-        """http.client closes before the body is read; the socket's owner closes it afterwards."""
+        """Does nothing: http.client closes before the body is read; the socket's owner closes it afterwards."""
 
 
 def not_now(answer: Answer) -> Later | None:
-    """Returns whether to come again; None = the status is about this message. With `everyone` the service itself is the reason.
+    """Returns a Later if a retry may work; None = the status is about this message. `everyone`: the service itself is the cause.
 
     >>> not_now(Answer(429, 7.0))
     Later(reason='HTTP 429', after_s=7.0, everyone=True)
@@ -108,11 +108,11 @@ def not_now(answer: Answer) -> Later | None:
     (False, None)
     """
     match answer.status:
-        case 401 | 429 | 502 | 503 | 504:  # our credentials, its limits, or it is away
+        case 401 | 429 | 502 | 503 | 504:  # our credentials, its limits, or it is unavailable
             everyone = True
-        case status if 300 <= status < 400:  # it has moved: a matter of our configuration
+        case status if 300 <= status < 400:  # it has moved: our configuration must change
             everyone = True
-        case status if status in (408, 425) or status >= 500:  # may be the fault of this one
+        case status if status in (408, 425) or status >= 500:  # may be caused by this message
             everyone = False
         case _:
             return None
@@ -120,7 +120,7 @@ def not_now(answer: Answer) -> Later | None:
 
 
 def header_key(key: str) -> str:
-    """A key that may stand in a header: itself, or its digest when it holds more than letters, digits, `_` and `-`.
+    """Returns a key safe for a header: itself if it is 1 to 128 letters, digits, `_` and `-`, else its digest.
 
     >>> header_key("5f0c-1"), len(header_key("cart 1\\r\\nHost: evil.example"))
     ('5f0c-1', 64)

@@ -1,4 +1,4 @@
-"""Message → e-mail: text and HTML from the same fields, and the headers that mailbox providers ask for. Pure."""
+"""Composes an e-mail from a message: text and HTML from the same fields, and the headers that mailbox providers require. Pure."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 _UNSUBSCRIBE = {"en": "Unsubscribe", "zh": "退订"}
 
 
-#: Mailboxes show some 80 characters; the standard library folds longer headers in time that grows with their square.
+#: Mailboxes show some 80 characters; the standard library takes quadratic time to fold longer headers.
 MAX_SUBJECT = 300
 
 
 class _Policy(EmailPolicy):
-    """ASCII headers stay on one line: the standard library would break a long URL into encoded words nobody can click."""
+    """Keeps ASCII headers on one line: the standard library would break a long URL into encoded words that cannot be clicked."""
 
     def fold_binary(self, name: str, value: str) -> bytes:
         line = f"{name}: {value}"
@@ -40,7 +40,7 @@ POLICY_UTF8 = POLICY.clone(utf8=True)
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
-    """Who writes. `address` as in `news@shop.example`, ASCII; its domain signs (DKIM, by your mail server)."""
+    """The sender of e-mails. `address` as in `news@shop.example`, ASCII; its domain signs (DKIM, by your mail server)."""
 
     address: str
     name: str = ""
@@ -51,7 +51,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def compose(message: Message, to: Mailbox, unsubscribe_url: str, identity: Identity, now: datetime) -> EmailMessage:
-    """The e-mail of a message. `unsubscribe_url` "" = none (transactional only).
+    """Returns the e-mail of a message. `unsubscribe_url` "" = none (transactional only).
 
     The same message always gets the same Message-ID. Raises ValueError for a subject of more than MAX_SUBJECT characters.
     """
@@ -66,7 +66,7 @@ def compose(message: Message, to: Mailbox, unsubscribe_url: str, identity: Ident
     mail["Message-ID"] = f"<{_message_id(message.message_id)}@{identity.domain}>"
     mail["Content-Language"] = _token(message.locale)
     mail["X-Message-ID"] = _token(message.message_id)
-    # Groups of mail, never a person; the last one is the same for all (Gmail's feedback loop: 5 to 15 characters).
+    # Identifies groups of mail, never a person; the last is the same for all (Gmail's feedback loop: 5 to 15 characters).
     groups = (message.campaign_id, message.variation_id or "none", message.category, f"attune-{identity.domain}"[:15])
     mail["Feedback-ID"] = ":".join(_token(group) for group in groups)
     if message.list_id:
@@ -115,7 +115,7 @@ def _unsubscribe(message: Message) -> str:
 
 
 def _line(text: str) -> str:
-    """One line without control characters: no text can begin a header of its own.
+    """Returns the text as one line without control characters, so that it cannot inject a header.
 
     >>> _line("Hello\\r\\nBcc: eve@evil.example")
     'Hello Bcc: eve@evil.example'
@@ -128,10 +128,10 @@ def _token(text: str) -> str:
 
 
 def _message_id(text: str) -> str:
-    """The left side of a Message-ID: the id itself, or its digest when it holds more than letters, digits, `.`, `_`, `-`."""
+    """Returns the left side of a Message-ID: the id if it is at most 64 letters, digits, `.`, `_` and `-`, else its digest."""
     return text if len(text) <= 64 and not _UNSAFE.search(text) else hashlib.sha256(text.encode()).hexdigest()
 
 
 def _web(url: str) -> str:
-    """The URL if it is one of the web, else "": no `javascript:` in an e-mail, wherever it came from."""
+    """Returns the URL if it is http(s), else "": no `javascript:` in an e-mail, whatever its source."""
     return url if url.startswith(("https://", "http://")) and url.isprintable() and " " not in url else ""

@@ -1,4 +1,4 @@
-"""The push channel: a gateway that takes JSON over HTTP, and what each status means for the message."""
+"""Sends push messages through a gateway that accepts JSON over HTTP, and interprets its statuses."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from workers.delivery.transports.http import Answer, Endpoint, NoAnswer, Unreach
 
 
 class Notification(msgspec.Struct, frozen=True, kw_only=True):
-    """What the gateway gets. Two with one `collapse_key` are one on the device: that makes sending again harmless."""
+    """The gateway's request body. Two with one `collapse_key` are shown as one on the device, so sending again is harmless."""
 
     token: str
     title: str
@@ -26,14 +26,14 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PushGateway(Protocol):
-    """FCM, APNs or whatever stands before them."""
+    """A gateway in front of FCM, APNs or similar services."""
 
     def post(self, notification: Notification) -> Answer:
         """Hands one notification over. Raises Unreachable or NoAnswer."""
 
 
 class HttpPushGateway:
-    """POSTs to one URL, with a bearer token if there is one. Raises ValueError for what is not an http(s) URL."""
+    """POSTs to one URL, with a bearer token if there is one. Raises ValueError if it is not an http(s) URL."""
 
     def __init__(self, url: str, token: str = "", timeout_s: float = 30.0) -> None:
         self._endpoint = Endpoint(url, timeout_s)
@@ -47,7 +47,7 @@ class HttpPushGateway:
 
 
 class PushChannel:
-    """One request a message."""
+    """Sends one request per message."""
 
     def __init__(self, gateway: PushGateway) -> None:
         self._gateway = gateway
@@ -63,19 +63,19 @@ class PushChannel:
         match answer.status:
             case 200 | 201 | 202 | 204:
                 return Sent()
-            case 404 | 410:  # the app is gone from that device
+            case 404 | 410:  # the app was removed from the device
                 return Bounced(reason)
-            case 403:  # our credentials: no fault of this message
+            case 403:  # our credentials: not caused by this message
                 return Later(reason, everyone=True)
             case _:
                 return not_now(answer) or Failed(reason)
 
     def close(self) -> None:
-        """Nothing stays open."""
+        """Does nothing: no connection stays open."""
 
 
 def notification(message: Message, token: str, now: datetime) -> Notification:
-    """The fields of a message that a device shows. `ttl_s`: a phone that wakes up later shows nothing."""
+    """Returns the fields of a message that a device shows. `ttl_s`: after it, a device that was offline shows nothing."""
     return Notification(
         token=token,
         title=message.title,

@@ -1,4 +1,4 @@
-"""The e-mail channel: one persistent SMTP connection, and a message's way through it. What a reply means: replies."""
+"""Sends e-mail over one persistent SMTP connection. Replies are interpreted in mail_replies.py."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from workers.delivery.transports.mime import Identity, compose
 
 
 class SmtpServer(msgspec.Struct, frozen=True, kw_only=True):
-    """Where to hand mail in. A user needs `tls` (from the first byte) or `starttls`: no password goes in plain text.
+    """The mail server to submit to. A user requires `tls` (from the first byte) or `starttls`: no password goes in plain text.
 
-    `timeout_s`: for each answer in full, however slowly it comes.
+    `timeout_s`: for each whole reply, however slowly it arrives.
     """
 
     host: str
@@ -38,7 +38,7 @@ class SmtpServer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SmtpChannel:
-    """Sends marketing only with a working unsubscribe link. Not for several threads."""
+    """Sends marketing only with a working unsubscribe link. Not thread-safe."""
 
     def __init__(self, server: SmtpServer, identity: Identity, unsubscribe_secret: bytes) -> None:
         self._server = server
@@ -67,14 +67,14 @@ class SmtpChannel:
             return Later(_words(error), everyone=True)
         try:
             code, text = connection.data(content)
-        except smtplib.SMTPDataError as error:  # refused before the words went out
+        except smtplib.SMTPDataError as error:  # refused before the content was sent
             return self._said(error.smtp_code, after_data(error.smtp_code, error.smtp_error))
         except OSError as error:
             self.close()
             return Unknown(_words(error))
         if code == 250:
             return Sent()
-        if not 400 <= code < 600:  # neither yes nor no: the words have gone out
+        if not 400 <= code < 600:  # neither accepted nor refused: the content was sent
             self.close()
             return Unknown(reason_of(code, text))
         return self._said(code, after_data(code, text))
@@ -85,10 +85,10 @@ class SmtpChannel:
             self._connection = None
 
     def _envelope(self, connection: smtplib.SMTP, to: Mailbox) -> Result | None:
-        """MAIL and RCPT; None = the server takes both."""
+        """Sends MAIL and RCPT; None = the server accepts both."""
         options = ("SMTPUTF8", "BODY=8BITMIME") if to.needs_utf8 else ()
         code, text = connection.mail(self._identity.address, options)
-        if code != 250:  # it does not take mail from us, whoever it is for
+        if code != 250:  # it accepts no mail from us, whoever the recipient
             return self._said(code, Later(reason_of(code, text), everyone=True))
         code, text = connection.rcpt(to.envelope)
         return None if code in (250, 251) else self._said(code, at_recipient(code, text))
@@ -99,7 +99,7 @@ class SmtpChannel:
         return result
 
     def _ready(self) -> smtplib.SMTP:
-        """The open connection, or a new one. RSET forgets a refused mail, and finds a connection the server has closed."""
+        """Returns the open connection, or a new one. RSET clears a refused mail, and detects a connection the server closed."""
         if self._connection is not None:
             try:
                 if self._connection.rset()[0] == 250:
@@ -124,12 +124,12 @@ class SmtpChannel:
 
 
 class _Smtp(smtplib.SMTP):
-    """Each answer has `timeout` in all: a server that drips would else hold the channel for as long as it likes."""
+    """Limits each whole reply to `timeout`: otherwise a trickling server could hold the channel for as long as it likes."""
 
     timeout: float
     sock: socket.socket | None
     file: io.BufferedReader | None
-    _deadline: Deadline | None = None  # the constructor of the base class speaks to the server already
+    _deadline: Deadline | None = None  # not set in __init__: the base class's constructor already exchanges data
 
     def getreply(self) -> tuple[int, bytes]:
         deadline = self._begin()
@@ -138,7 +138,7 @@ class _Smtp(smtplib.SMTP):
         try:
             return super().getreply()
         finally:
-            if self.sock is not None:  # a handshake may be next
+            if self.sock is not None:  # a TLS handshake may follow
                 self.sock.settimeout(self.timeout)
 
     def send(self, s: str | bytes) -> None:  # type: ignore[override] # its stub allows any buffer

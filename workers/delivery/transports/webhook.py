@@ -1,6 +1,6 @@
-"""The webhook channel: the message as it stands on its topic, signed, to one URL of a program that resolves the customer itself.
+"""Sends messages by webhook: the message as on its topic, signed, to one URL of a program that knows the customer.
 
-Signed as Standard Webhooks 1.0 (standardwebhooks.com) has it, so that receivers need not write the check themselves.
+Signed according to Standard Webhooks 1.0 (standardwebhooks.com), so that receivers can verify with existing libraries.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _PREFIX = "whsec_"
 
 
 class WebhookChannel:
-    """One request a message; 2xx = the receiver has taken it over. Two with one `webhook-id` are the same message."""
+    """Sends one request per message; 2xx = the receiver has accepted it. Two with the same `webhook-id` are the same message."""
 
     def __init__(self, post: Post, secret: bytes) -> None:
         self._post = post
@@ -45,17 +45,17 @@ class WebhookChannel:
         return not_now(answer) or Failed(f"HTTP {answer.status}")
 
     def close(self) -> None:
-        """Nothing stays open."""
+        """Does nothing: no connection stays open."""
 
 
 def signature(key: str, timestamp: str, body: bytes, secret: bytes) -> str:
-    """`v1,` and the base64 of HMAC-SHA256 over `<webhook-id>.<webhook-timestamp>.<body>`."""
+    """Returns `v1,` and the base64 of HMAC-SHA256 over `<webhook-id>.<webhook-timestamp>.<body>`."""
     signed = f"{key}.{timestamp}.".encode() + body
     return "v1," + b64encode(hmac.digest(secret, signed, "sha256")).decode()
 
 
 def secret_of(text: str) -> bytes:
-    """The key in `whsec_<base64>`. Raises ValueError unless it holds 24 to 64 bytes.
+    """Returns the key in `whsec_<base64>`. Raises ValueError unless it has 24 to 64 bytes.
 
     >>> len(secret_of("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"))
     24
@@ -70,7 +70,7 @@ def secret_of(text: str) -> bytes:
 
 
 class KnownThere:
-    """The address book where the other side knows the customers: the address is the user_id."""
+    """The address book for receivers that know the customers: the address is the user_id."""
 
     def address(self, user_id: str, channel: str) -> str | None:
         del channel
