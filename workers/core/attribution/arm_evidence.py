@@ -66,7 +66,7 @@ class ArmEvidence(msgspec.Struct, array_like=True):
 
 
 class CampaignDelays(msgspec.Struct, array_like=True):
-    """How long the rewards of a campaign took: bucket → count. `emitted`: the version of its last snapshot."""
+    """The distribution of a campaign's reward delays: bucket → count. `emitted`: the version of its last snapshot."""
 
     campaign: str
     delays: dict[int, int] = {}

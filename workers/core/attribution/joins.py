@@ -75,7 +75,7 @@ def take_order(customer: Customer, event: Track) -> str:
 
 
 def outcome(known: str, reason: str) -> str:
-    """Returns the outcome that holds if a request has two, which should not happen: `published`, else the first by name.
+    """Returns the outcome that counts if a request has two, which should not happen: `published`, else the first by name.
 
     >>> outcome("stale", "published"), outcome("stale", "paused"), outcome("", "stale")
     ('published', 'paused', 'stale')

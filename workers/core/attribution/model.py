@@ -41,7 +41,7 @@ class Fact(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Order(msgspec.Struct, frozen=True, array_like=True):
-    """What one source reported about an order. `amount` None = unknown."""
+    """An order as one source reported it. `amount` None = unknown."""
 
     at: float
     amount: int | None = None
@@ -77,7 +77,7 @@ class OrderRecord(msgspec.Struct, array_like=True):
 
     @property
     def at(self) -> float:
-        """When the order was made or, while that is unknown, first refunded [s]."""
+        """The time when the order was made or, while that is unknown, first refunded [s]."""
         told = self.event or self.claim
         return told.at if told is not None else min((refund.at for refund in self.refunds.values()), default=0.0)
 
@@ -97,7 +97,7 @@ class OrderRecord(msgspec.Struct, array_like=True):
 
 
 class Contribution(msgspec.Struct, frozen=True, array_like=True):
-    """What one exposure adds to the lane's sums; stored with the facts, so that it can always be taken back.
+    """The share of one exposure in the lane's sums; stored with the facts, so that it can always be taken back.
 
     `flags`: bits in the order of metrics.FLAGS. `happened`: bits in the order of rewards.EARNING, -1 = not a trial. `open_ms`:
     slot of an exposure that has earned nothing; `delay`: bucket of its first reward; -1 = none.
@@ -141,7 +141,7 @@ class Exposure(msgspec.Struct, array_like=True):
 
     @property
     def sealed_at(self) -> float:
-        """When it is sealed, that is, counted for good [s]."""
+        """The time when it is sealed, that is, counted for good [s]."""
         return self.decided_at + self.window_s + self.grace_s
 
 

@@ -240,7 +240,7 @@ class AttributionProcessor:
             self._clock_s = max(self._clock_s, at_s)
 
     def _run_timers(self) -> None:
-        """Stops waits, seals exposures and forgets orders that are due. Runs only when there is no backlog."""
+        """Ends waits, seals exposures and forgets orders that are due. Runs only when there is no backlog."""
         now_s, limit = self._timers_s, self._config.timers_per_batch
         due = self._memory.due(now_s, limit)
         self._effects.more_due = len(due) == limit

@@ -158,7 +158,7 @@ def prompt_scope(prompt: str, language: str, version: str) -> str:
 
 
 def paused_by(guidance: ControlState, campaign_id: str, channel: str | None = None) -> str | None:
-    """Returns the widest scope that pauses this campaign on this channel (None = on any channel); None = nothing does.
+    """Returns the widest scope that pauses this campaign on this channel (None = whichever channel); None = nothing does.
 
     >>> paused_by(ControlState(paused=frozenset({"channel:push"})), "welcome", "push")
     'channel:push'

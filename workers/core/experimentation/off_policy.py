@@ -68,7 +68,7 @@ class TooFewData(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ArmResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What one arm earned in one target group; `probability` is that of the newest decision. One customer gives no interval."""
+    """The result of one arm in one target group; `probability` is that of the newest decision. One customer gives no interval."""
 
     campaign_id: str
     target_group: str
