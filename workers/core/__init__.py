@@ -1,1 +1,1 @@
-"""The pure core: imports schemas and itself; no I/O, no clock, no threads."""
+"""The pure core: imports only schemas and itself; no I/O, no clock, no threads."""

@@ -1,31 +1,31 @@
-"""The error tree. What a class means to the engine is its only reason to exist.
+"""The exceptions that Attune raises. Each class stands for one way in which the engine reacts.
 
 AttuneError
-├── InvalidEvent      one input record is unusable      → dead letter, the stream goes on
-├── Retryable         the same call may work later      → the one retry loop of its adapter
-├── Refused           this one call can never work      → not tried again; its message goes on without it
-└── Fatal             going on would lose or double     → the process stops, the supervisor starts it again
-    ├── Misconfigured     setting, playbook or topic is wrong: a restart alone does not help
-    ├── Unavailable       something outside is missing or down (Java, Kafka, LLM)
+├── InvalidEvent      an input record is unusable        → dead letter; the stream goes on
+├── Retryable         the same call may succeed later    → the one retry loop of its adapter
+├── Refused           this one call can never succeed    → not retried; its message goes on without it
+└── Fatal             going on would lose or duplicate   → the process stops; the supervisor restarts it
+    ├── Misconfigured     a setting, playbook or topic is wrong: a restart alone does not help
+    ├── Unavailable       an external dependency is missing or down (Java, Kafka, LLM)
     └── Fenced            a newer worker owns this partition
 
-An expected result (a text that a guardrail rejects, say) is a return value, never an exception.
+An expected result (for example a text that a guardrail rejects) is a return value, never an exception.
 """
 
 from __future__ import annotations
 
-#: Between what is wrong and what helps, where both are one line.
+#: Separates the problem from its remedy where both are on one line.
 CURE = " Cure: "
 
 
 class AttuneError(Exception):
-    """Root of everything that Attune raises on purpose."""
+    """Base class of everything that Attune raises on purpose."""
 
 
 class InvalidEvent(AttuneError):
     """An input record cannot be used.
 
-    `reason` is one word of a closed set (it labels a metric); `detail` is for a person and holds no personal data.
+    `reason` is one of a closed set of words (it labels a metric); `detail` is for people and holds no personal data.
     """
 
     def __init__(self, reason: str, detail: str = "") -> None:
@@ -35,9 +35,9 @@ class InvalidEvent(AttuneError):
 
 
 class Retryable(AttuneError):
-    """A call outside failed in a way that may pass; `retry_after_s` is the other side's wish, if it said one.
+    """An external call failed in a way that may pass; `retry_after_s` is the delay that the other side asked for, if any.
 
-    `reason` is one word of its adapter's closed set (it labels a metric).
+    `reason` is one of its adapter's closed set of words (it labels a metric).
     """
 
     def __init__(self, message: str, retry_after_s: float | None = None, reason: str = "failed") -> None:
@@ -47,9 +47,9 @@ class Retryable(AttuneError):
 
 
 class Refused(AttuneError):
-    """The other side refuses this one call, and would again; other calls may work.
+    """The other side refuses this one call and would refuse it again; other calls may succeed.
 
-    `reason` is one word of a closed set (it labels a metric); `detail` is for a person and holds no personal data.
+    `reason` is one of a closed set of words (it labels a metric); `detail` is for people and holds no personal data.
     """
 
     def __init__(self, reason: str, detail: str = "") -> None:
@@ -59,7 +59,7 @@ class Refused(AttuneError):
 
 
 class Fatal(AttuneError):
-    """The process must stop. `cure` tells a person what to do."""
+    """The process must stop. `cure` tells the operator what to do."""
 
     def __init__(self, message: str, cure: str = "") -> None:
         super().__init__(message)
@@ -70,12 +70,12 @@ class Fatal(AttuneError):
 
 
 class Misconfigured(Fatal):
-    """A setting, a playbook or a topic is not what it must be; names the place and what is allowed."""
+    """A setting, a playbook or a topic is invalid; the message names the place and what is allowed."""
 
 
 class Unavailable(Fatal):
-    """Something that Attune needs is missing or does not answer."""
+    """An external dependency is missing or does not answer."""
 
 
 class Fenced(Fatal):
-    """A newer owner of this partition has taken over; nothing that this worker still holds may be written."""
+    """A newer worker owns this partition; nothing that this worker still holds may be written."""

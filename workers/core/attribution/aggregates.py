@@ -1,4 +1,4 @@
-"""The sums of one lane: counts per row, evidence per arm, delays per campaign; what of them was not told yet."""
+"""Keeps the sums of one lane (counts per row, evidence per arm, delays per campaign) and publishes those that change."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _ROWS = 5_000
 
 
 class Sums:
-    """Everything is a sum of what exposures add, so that the order in which they are moved does not matter.
+    """The sums of one lane: each adds up what exposures contribute, so the order in which exposures change does not matter.
 
-    `begin` starts a batch, `puts` and `index_changes` are what it leaves. Arms and campaigns are few and stay in memory.
+    `begin` starts a batch; `puts` and `index_changes` return its changes. Arms and campaigns are few and stay in memory.
     """
 
     def __init__(self, store: StateStore, learning: Learning) -> None:
@@ -43,7 +43,7 @@ class Sums:
         self.begin()
 
     def begin(self) -> None:
-        """Starts a batch: nothing is changed yet."""
+        """Starts a batch with no changes."""
         self._changed_rows: set[bytes] = set()
         self._changed_arms: dict[bytes, ArmEvidence] = {}
         self._changed_campaigns: set[str] = set()
@@ -53,7 +53,7 @@ class Sums:
     # -- adding ------------------------------------------------------------------------------------------------------
 
     def move(self, exposure: Exposure, new: Contribution, tally: Tally) -> None:
-        """Replaces what this exposure has added by `new`, and keeps that beside it."""
+        """Replaces what this exposure has added by `new`, and stores `new` with the exposure."""
         old = exposure.counted
         if new == old:
             return
@@ -64,11 +64,11 @@ class Sums:
             self._move_evidence(exposure, old, new)
 
     def count_decision(self, exposure: Exposure) -> None:
-        """Counts a decision whose effect is not measured; it is given as an exposure for its labels."""
+        """Counts a decision whose effect is not measured; it is passed as an exposure for its labels."""
         counters.add(self._row(counters.key_of(exposure), exposure).flags, "decisions", 1)
 
     def compare(self, exposure: Exposure) -> None:
-        """Counts the customer of an exposure that is counted for good, and whether it has ordered, for the uplift."""
+        """Counts the customer of an exposure that is being sealed, and whether the customer ordered, for the uplift."""
         customers, converted = COMPARED[exposure.kind]
         row = self._row(counters.key_of(exposure), exposure)
         counters.add(row.flags, customers, 1)
@@ -76,7 +76,7 @@ class Sums:
             counters.add(row.flags, converted, 1)
 
     def ignore(self, row_key: bytes, reason: str) -> None:
-        """Counts a feedback that counts nowhere else in the row of its message."""
+        """Counts feedback that counts nowhere else, in the row of its message."""
         if (row := self._load(row_key)) is not None:
             counters.add(row.ignored, reason, 1)
             self._touch(row_key, row)
@@ -113,10 +113,10 @@ class Sums:
             self._changed_campaigns.add(name)
         self._unsaid.add(name)
 
-    # -- telling -----------------------------------------------------------------------------------------------------
+    # -- publishing --------------------------------------------------------------------------------------------------
 
     def tell(self, partition: int, clock_s: float) -> list[Output]:
-        """The records of all rows and snapshots that have changed since they were last told. Ageing changes a snapshot."""
+        """Returns the records of all rows and snapshots that changed since last published. Ageing changes a snapshot."""
         told = []
         for key in sorted(self._dirty):
             row = self._load(key)
@@ -143,7 +143,7 @@ class Sums:
         return told
 
     def forget_rows(self, before_ms: int) -> None:
-        """Drops the rows of windows that began before; what was told of them stays in the topic."""
+        """Drops the rows of windows that began before `before_ms`; their published records stay in the topic."""
         for key in self._store.scan(keys.ROW):
             if keys.row_start_ms(key) >= before_ms:
                 break
@@ -152,10 +152,10 @@ class Sums:
                 self._changed_rows.discard(key)
                 self._forgotten.append(key)
 
-    # -- what a batch leaves -----------------------------------------------------------------------------------------
+    # -- results of a batch ------------------------------------------------------------------------------------------
 
     def puts(self, clock_s: float) -> Iterator[tuple[bytes, bytes | None]]:
-        """The records of the state that have changed."""
+        """Yields the state records that have changed."""
         for key in self._changed_rows:
             yield key, counters.encode(self._rows[key])
         for key, arm in self._changed_arms.items():
@@ -169,13 +169,13 @@ class Sums:
             self._rows = {key: row for key, row in self._rows.items() if row.dirty}
 
     def index_changes(self) -> tuple[list[bytes], list[bytes]]:
-        """(entries to add, entries to delete) of the index of rows that were not told."""
+        """Returns (entries to add, entries to delete) of the index of unpublished rows."""
         added, gone = self._dirty - self._was_dirty, self._was_dirty - self._dirty
         return [keys.DIRTY + key for key in added], [keys.DIRTY + key for key in gone]
 
 
 def _tell(exposure: Exposure, old: Contribution, new: Contribution, tally: Tally) -> None:
-    """Counts for metrics what is new; what moves to another exposure later is counted there again."""
+    """Counts what is new in the metrics. What later moves to another exposure is counted there again."""
     if new.flags & ~old.flags & _CONVERTED:
         tally["conversions", exposure.campaign] += 1
     for currency, amount in new.revenue.items():

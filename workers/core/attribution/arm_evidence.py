@@ -17,8 +17,10 @@ from workers.core.playbook.policy import Learning
 
 
 class ArmEvidence(msgspec.Struct, array_like=True):
-    """The trials of one arm in one context. `happened`: what happened (bits) → trials. `open`: slot of decision time [ms]
-    → how many of these trials have earned nothing. Entries that are 0 are not there.
+    """The trials of one arm in one context.
+
+    `happened`: bits of what happened → number of trials. `open`: slot of decision time [ms] → number of these trials that
+    have earned nothing. Entries that are 0 are omitted.
     """
 
     campaign: str
@@ -36,14 +38,14 @@ class ArmEvidence(msgspec.Struct, array_like=True):
                 _add(self.open, contribution.open_ms, sign)
 
     def forget_closed(self, before_s: float) -> None:
-        """Drops slots that have aged beyond their window: each of their trials weighs a whole one without them."""
+        """Drops slots whose window is over: each of their trials then has a weight of 1."""
         for slot_ms in [slot_ms for slot_ms in self.open if slot_ms < before_s * 1000]:
             del self.open[slot_ms]
 
     def statistics(self, clock_s: float, learning: Learning, known: Mapping[int, int]) -> ArmStatistics:
-        """The arm's share of a snapshot at this moment; `known` are the campaign's delays (bucket → rewards).
+        """Returns the arm's share of a snapshot at this moment; `known` is the campaign's delays (bucket → rewards).
 
-        Ages are differences of slots, so that all moments within one slot give the same statistics.
+        Ages are differences between slots, so all moments within one slot give the same statistics.
         """
         now_ms, window_s = reward_delays.slot_ms(clock_s, learning.attribution_s), learning.attribution_s
         trials, pending = float(sum(self.happened.values())), 0
@@ -64,14 +66,14 @@ class ArmEvidence(msgspec.Struct, array_like=True):
 
 
 class CampaignDelays(msgspec.Struct, array_like=True):
-    """How long the rewards of a campaign took: bucket → how many. `emitted`: the version of its last snapshot."""
+    """The distribution of a campaign's reward delays: bucket → count. `emitted`: the version of its last snapshot."""
 
     campaign: str
     delays: dict[int, int] = {}
     emitted: str = ""
 
     def move(self, old: Contribution, new: Contribution) -> bool:
-        """Replaces what one exposure has added; False = that changes nothing."""
+        """Replaces what one exposure has added; returns False if that changes nothing."""
         if old.delay == new.delay:
             return False
         for contribution, sign in ((old, -1), (new, 1)):
@@ -88,7 +90,7 @@ decode_campaign = msgspec.msgpack.Decoder(CampaignDelays).decode
 def snapshot(
     campaign: CampaignDelays, arms: Iterable[ArmEvidence], learning: Learning, partition: int, clock_s: float
 ) -> PolicySnapshot:
-    """All of a campaign's arms with evidence, in the order of context and name. The version names the content alone."""
+    """Returns all of a campaign's arms with evidence, by context and name. The version depends on the content alone."""
     found = [arm.statistics(clock_s, learning, campaign.delays) for arm in arms if arm.happened]
     found.sort(key=lambda one: (one.context, one.arm))
     return PolicySnapshot(

@@ -1,12 +1,12 @@
-"""Computes what each exposure of a customer adds to the sums: a pure function of the facts, in whatever order they came.
+"""Computes what each exposure of a customer adds to the sums: a pure function of the facts, in whatever order they arrive.
 
-- An exposure is a decision to ask for a message (`requested`), not to send it (`holdout`) or to send nothing
+- An exposure is a decision to request a message (`requested`), to withhold it (`holdout`) or to send nothing
   (`no_action_chosen`). Everything within its attribution window after the decision may count for it.
-- Intention to treat: `<kind>_converted` if the customer ordered within the window, message or not.
-- An order counts as it stands: less what was refunded, and not at all once it is cancelled.
+- Intention to treat: `<kind>_converted` if the customer ordered within the window, with or without a message.
+- An order counts net of its refunds, and not at all once it is cancelled.
 - Last touch: an order is a conversion of the newest published message decided before it, if it lies within its window.
-- Reward: an order is one reward, of the newest trial decided before it. A trial is an exposure that came to be what the
-  policy chose: no holdout, and no message that did not leave for a reason that is not the customer's order.
+- Reward: an order is one reward, for the newest trial decided before it. A trial is an exposure that became what the
+  policy chose: not a holdout, and not a message that went unpublished for any reason but the customer's own order.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ from workers.core.attribution.model import (
 )
 from workers.core.attribution.rewards import BITS, EARNING
 
-#: A clock of a sender or shop may be this wrong [s].
+#: Tolerated clock error of a sender or shop [s].
 CLOCK_TOLERANCE_S = 300.0
-#: A message may be opened this long before its sender says it was delivered [s].
+#: An open may precede the reported delivery of its message by this much [s].
 DELIVERY_TOLERANCE_S = 5.0
 _FLAG = {name: 1 << place for place, name in enumerate(FLAGS)}
 _KIND = {REQUESTED: "requested", HOLDOUT: "holdout", NO_ACTION: "no_action"}
-#: Outcomes after which a request is a trial ("" = none yet): what else ended it (pause, consent, age, a guardrail ...) says
-#: nothing about the arm. `converted`: the customer ordered first.
+#: Outcomes with which a request is a trial ("" = none yet). Any other (pause, consent, age, a guardrail ...) says nothing
+#: about the arm. `converted`: the customer ordered first.
 _TRIAL_OUTCOMES = frozenset({"", PUBLISHED, "converted"})
 
 
 def contributions(customer: Customer) -> dict[str, Contribution]:
-    """decision_id → what it adds, for every exposure that is not sealed."""
+    """Returns decision_id → contribution for every exposure that is not sealed."""
     exposures = sorted(customer.exposures.values(), key=lambda found: (found.decided_at, found.decision_id))
     standing = (told.order for told in customer.orders.values())
     orders = sorted((order for order in standing if order is not None), key=lambda order: order.at)
@@ -59,17 +59,17 @@ def contributions(customer: Customer) -> dict[str, Contribution]:
 
 
 def is_trial(exposure: Exposure) -> bool:
-    """Returns whether the arm of this exposure is to be judged by it."""
+    """Returns whether this exposure counts as a trial of its arm."""
     return exposure.kind != HOLDOUT and exposure.outcome in _TRIAL_OUTCOMES
 
 
 def is_within(exposure: Exposure, at_s: float) -> bool:
-    """Returns whether a moment lies in the attribution window, both ends included."""
+    """Returns whether a moment lies in the exposure's attribution window, both ends included."""
     return exposure.decided_at <= at_s <= exposure.decided_at + exposure.window_s
 
 
 def refusal(exposure: Exposure, fact: Fact) -> str:
-    """Why a feedback about this message counts nowhere, whatever else is known; "" = it may count."""
+    """Returns why feedback about this message counts nowhere, whatever else is known; "" = it may count."""
     if fact.refused:
         return fact.refused
     if fact.at < exposure.decided_at - CLOCK_TOLERANCE_S:
@@ -78,7 +78,7 @@ def refusal(exposure: Exposure, fact: Fact) -> str:
 
 
 def _last_touch(exposures: Sequence[Exposure], orders: Iterable[Order]) -> dict[str, list[Order]]:
-    """decision_id → its orders. `exposures` and `orders` in the order of time."""
+    """Returns decision_id → its orders. `exposures` and `orders` must be in time order."""
     found: dict[str, list[Order]] = {}
     position = 0
     for order in orders:
@@ -110,13 +110,13 @@ def _contribution(exposure: Exposure, own: list[Order], converted: list[Order], 
 
 
 def _heard(exposure: Exposure) -> tuple[dict[str, float], dict[str, int], int]:
-    """(status → when it first happened, reason → feedback ignored, the newest rating or 0)."""
+    """Returns (status → when it first happened, reason → number of facts ignored, the newest rating or 0)."""
     first: dict[str, float] = {}
     refused = refusals(exposure)
     newest_rating = (0.0, 0, 0)
     for digest, fact in exposure.facts.items():
         if digest in refused or fact.status == "converted":
-            continue  # a purchase is an order, and is among them
+            continue  # a purchase counts as an order
         if fact.status == "rated":
             newest_rating = max(newest_rating, (fact.at, digest, fact.rating))
         elif exposure.outcome == PUBLISHED:
@@ -125,7 +125,7 @@ def _heard(exposure: Exposure) -> tuple[dict[str, float], dict[str, int], int]:
 
 
 def refusals(exposure: Exposure) -> dict[int, str]:
-    """Which of the feedback about a message counts nowhere, and why."""
+    """Returns hash → reason of the feedback about a message that counts nowhere."""
     refused = {digest: reason for digest, fact in exposure.facts.items() if (reason := refusal(exposure, fact))}
     valid = [(digest, fact) for digest, fact in exposure.facts.items() if digest not in refused]
     delivered_at = min((fact.at for _, fact in valid if fact.status == "delivered"), default=0.0)
@@ -138,7 +138,7 @@ def refusals(exposure: Exposure) -> dict[int, str]:
 
 
 def _trial(exposure: Exposure, happened: dict[str, float], earned: list[Order]) -> dict[str, int]:
-    ends_at = exposure.decided_at + exposure.window_s  # a sender's clock may be behind ours: no beginning is checked
+    ends_at = exposure.decided_at + exposure.window_s  # no lower bound: a sender's clock may be behind ours
     times = {status: at_s for status, at_s in happened.items() if status in BITS and at_s <= ends_at}
     if earned:
         times["converted"] = earned[0].at

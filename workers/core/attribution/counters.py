@@ -1,4 +1,4 @@
-"""One row of counts: a campaign, channel, arm, target group and window of decision time, in one lane."""
+"""One row of feedback.metrics: the counts of a campaign, channel, arm, target group and time window, in one lane."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from workers.core.common.timestamps import instant
 
 
 class Counts(msgspec.Struct, array_like=True):
-    """The sums of a row. Entries that are 0 are not there. `dirty`: they have changed since they were last emitted."""
+    """The sums of a row. Entries that are 0 are omitted. `dirty`: changed since last published.
+
+    `start_ms` and `end_ms`: the window of decision time [ms since the epoch].
+    """
 
     campaign: str
     channel: str
@@ -45,7 +48,7 @@ class Counts(msgspec.Struct, array_like=True):
         self.dirty = True
 
     def record(self, partition: int, clock_s: float) -> FeedbackMetrics:
-        """What is said of this row in feedback.metrics."""
+        """Returns the row as a record of feedback.metrics."""
         counts = FeedbackMetrics(
             campaign_id=self.campaign,
             partition=partition,
@@ -64,7 +67,7 @@ class Counts(msgspec.Struct, array_like=True):
         return with_rates(msgspec.structs.replace(counts, **self.flags))
 
     def topic_key(self, partition: int) -> bytes:
-        """The key of its records: campaign|channel|arm|group|window start [s since the epoch]|partition."""
+        """Returns the key of its records: campaign|channel|arm|group|window start [s since the epoch]|partition."""
         labels = (self.campaign, self.channel, self.arm, self.group, str(self.start_ms // 1000), str(partition))
         return "|".join(labels).encode()
 
@@ -74,7 +77,7 @@ decode = msgspec.msgpack.Decoder(Counts).decode
 
 
 def window_ms(at_s: float, window_s: float) -> tuple[int, int]:
-    """(begin, end) of the window that holds a moment [ms]. A window is at least a second.
+    """Returns (start, end) of the window that holds a moment [ms]. A window is at least one second long.
 
     >>> window_ms(3_601.5, 3_600)
     (3600000, 7200000)
@@ -85,19 +88,19 @@ def window_ms(at_s: float, window_s: float) -> tuple[int, int]:
 
 
 def key_of(exposure: Exposure) -> bytes:
-    """The key of the row in which an exposure counts."""
+    """Returns the key of the row in which an exposure counts."""
     return row_key(exposure.start_ms, exposure.campaign, exposure.channel, exposure.arm, exposure.context)
 
 
 def empty(exposure: Exposure) -> Counts:
-    """A row for this exposure in which nothing is counted yet."""
+    """Returns a row for this exposure with nothing counted yet."""
     return Counts(
         exposure.campaign, exposure.channel, exposure.arm, exposure.context, exposure.start_ms, exposure.end_ms
     )
 
 
 def add(sums: dict[str, int], name: str, change: int) -> None:
-    """Adds to one of several sums; one that becomes 0 goes."""
+    """Adds to one of several sums; a sum that becomes 0 is removed."""
     total = sums.get(name, 0) + change
     if total:
         sums[name] = total
@@ -106,7 +109,7 @@ def add(sums: dict[str, int], name: str, change: int) -> None:
 
 
 def add_all(sums: dict[str, int], changes: dict[str, int], sign: int) -> None:
-    """Adds (or with sign -1 subtracts) several."""
+    """Adds several changes, or subtracts them with sign -1."""
     for name, change in changes.items():
         add(sums, name, sign * change)
 

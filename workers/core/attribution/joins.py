@@ -16,12 +16,12 @@ _LONGEST_GRACE_S = 86_400.0
 
 
 def grace_s(learning: Learning) -> float:
-    """How long after its attribution window a message still takes what was late on its way [s]."""
+    """Returns how long after its attribution window a message still accepts late records [s]."""
     return min(_LONGEST_GRACE_S, learning.attribution_s)
 
 
 def exposure(decision: Decision, learning: Learning) -> Exposure:
-    """A decision on the terms of the playbook of now."""
+    """Returns the exposure of a decision, on the terms of the current playbook."""
     decided_at = decision.decided_at.timestamp()
     start_ms, end_ms = counters.window_ms(decided_at, learning.metrics_window_s)
     return Exposure(
@@ -43,26 +43,26 @@ def exposure(decision: Decision, learning: Learning) -> Exposure:
 
 
 def is_exposure(decision: Decision) -> bool:
-    """Returns whether its effect is measured. A campaign in shadow sends nothing: it neither treats nor holds out anyone.
+    """Returns whether a decision's effect is measured. In shadow mode nothing is sent: no one is treated or held out.
 
-    An older record does not say its campaign's mode: its reason alone counts.
+    An older record does not carry its campaign's mode: only its reason counts.
     """
     return decision.reason in model.EXPOSURES and decision.mode != "shadow"
 
 
 def compare(customer: Customer, sealed: Exposure) -> bool:
-    """Returns whether the customer counts for the uplift with this exposure, the earliest that is not counted for good."""
+    """Notes that the customer counts for the uplift with this exposure, the earliest not yet sealed; False = it does not."""
     period = uplift.period_of(sealed.start_ms / 1000)
-    width_s = (sealed.end_ms - sealed.start_ms) / 1000  # a window may begin in a period and end after it
+    width_s = (sealed.end_ms - sealed.start_ms) / 1000  # a window may begin in one period and end in the next
     until_s = uplift.period_end_s(period) + width_s + sealed.window_s + sealed.grace_s
     return model.compare(customer, sealed, period, until_s)
 
 
 def take_order(customer: Customer, event: Track) -> str:
-    """Adds what an event says of an order: that it was made, refunded or cancelled. Returns what is wrong with it, or "".
+    """Applies an event that reports an order as made, refunded or cancelled. Returns the problem with it, or "".
 
-    A refund of an order that counts for no exposure takes back nothing: what is counted for good stays. Raises InvalidEvent
-    for an event that cannot be used at all.
+    A refund of an order that counts for no exposure takes back nothing: sealed counts stay. Raises InvalidEvent for an event
+    that cannot be used at all.
     """
     if event.event == ORDER_COMPLETED:
         order_key, order, problem = validation.order(event)
@@ -75,7 +75,7 @@ def take_order(customer: Customer, event: Track) -> str:
 
 
 def outcome(known: str, reason: str) -> str:
-    """The outcome that holds when two are told of one request, which nobody should: `published`, else the first word.
+    """Returns the outcome that counts if a request has two, which should not happen: `published`, else the first by name.
 
     >>> outcome("stale", "published"), outcome("stale", "paused"), outcome("", "stale")
     ('published', 'paused', 'stale')
@@ -85,14 +85,14 @@ def outcome(known: str, reason: str) -> str:
 
 
 def attach(customer: Customer, to: Exposure, digest: int, fact: Fact) -> bool:
-    """Adds a feedback to its exposure, and the order that it claims to the customer's; False = it is known."""
+    """Adds feedback to its exposure, and the order it claims to the customer's orders; returns False if it is known."""
     if fact.status == "converted" and not refusal(to, fact):
         model.add_order(customer.orders, fact.order_key, claim=Order(fact.at, fact.amount, fact.currency))
     return model.add_fact(to.facts, digest, fact)
 
 
 def wait(customer: Customer, digest: int, message_id: str, fact: Fact, until_s: float) -> list[int]:
-    """Keeps a feedback until its decision comes. Returns those for which there is no room any more: they wait longest."""
+    """Keeps feedback until its decision arrives. Returns the hashes dropped for lack of room: those that waited longest."""
     known = customer.waiting.get(digest)
     if known is not None:
         one: dict[int, Fact] = {digest: known.fact}

@@ -1,14 +1,14 @@
-"""The keys of one lane's state of `learn`.
+"""Builds the keys of one lane's state in `learn`.
 
     c<customer>                            facts (core.attribution.model)     changelog
-    x<message id>                          whose message, in which row     changelog
+    x<message id>                          its customer and its row        changelog
     m<window start [ms], 8 bytes><labels>  counts of feedback.metrics      changelog
     a<campaign, context, arm>              evidence of one arm             changelog
     b<campaign>                            delays of rewards               changelog
     l                                      the lane itself                 changelog
-    t<due [ms], 8 bytes><customer>         index only, as all below: rebuilt from the values on restore
+    t<due [ms], 8 bytes><customer>         index only, like all below: rebuilt from the values on restore
     f<due [ms], 8 bytes><message id>       when a message may be forgotten
-    d<key of a row>                        a row that was not emitted yet
+    d<key of a row>                        a row that is not published yet
 
 Numbers are big-endian, so that byte order is time order.
 """
@@ -37,7 +37,7 @@ def row_key(start_ms: int, *labels: str) -> bytes:
 
 
 def row_start_ms(key: bytes) -> int:
-    """When the window of a row begins.
+    """Returns when the window of a row begins [ms since the epoch].
 
     >>> row_start_ms(row_key(1_000, "campaign", "push"))
     1000
@@ -56,7 +56,7 @@ def campaign_key(campaign: str) -> bytes:
 
 
 def due_key(kind: bytes, due_s: float, name: str) -> bytes:
-    """Index key: what is due, and when.
+    """Index key of a name that is due at `due_s` [s since the epoch].
 
     >>> parse_due(due_key(TIMER, 1.5, "ana"))
     (1.5, 'ana')
@@ -65,5 +65,5 @@ def due_key(kind: bytes, due_s: float, name: str) -> bytes:
 
 
 def parse_due(key: bytes) -> tuple[float, str]:
-    """(due [s], name) of an index key."""
+    """Returns (due [s], name) of an index key."""
     return unpack_from(">Q", key, 1)[0] / 1000, key[9:].decode()

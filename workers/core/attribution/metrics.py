@@ -1,4 +1,4 @@
-"""feedback.metrics: from counts to records with rates and uplift, and records added up."""
+"""Builds the records of feedback.metrics: adds rates and uplift to counts, and sums records."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from workers.core.attribution.model import HOLDOUT, REQUESTED
 from workers.core.experimentation.intervals import wilson
 from workers.core.experimentation.uplift import Groups, uplift
 
-#: The counts of FeedbackMetrics to which one decision adds 0 or 1. Their places are kept in state: only ever append.
+#: The counts of FeedbackMetrics to which one decision adds 0 or 1. State stores their positions: only ever append.
 FLAGS = (
     "decisions",
     "requested",
@@ -36,7 +36,7 @@ FLAGS = (
     "failed",
     "rated",
 )
-#: How many customers were compared, by the kind of the exposure with which they were, and how many of them ordered.
+#: Kind of exposure → the counts of customers compared with such an exposure, and of those among them who ordered.
 COMPARED = {
     REQUESTED: ("requested_customers", "requested_customers_converted"),
     HOLDOUT: ("holdout_customers", "holdout_customers_converted"),
@@ -44,8 +44,8 @@ COMPARED = {
 _COMPARED = tuple(chain.from_iterable(COMPARED.values()))
 _SUMS = (*FLAGS, *_COMPARED, "rating_sum")
 _MONEY = ("revenue", "requested_revenue", "holdout_revenue")
-#: Rate → what it is a share of. All that becomes of a message is a share of the published ones: then rates compare between
-#: arms and channels whatever a sender reports beside (few tell `delivered`), and no arm gains by reaching fewer people.
+#: Rate → its denominator. Whatever happens to a message is a share of the published ones: rates then compare between arms
+#: and channels whatever else a sender reports (few report `delivered`), and no arm gains by reaching fewer people.
 _SHARE_OF = {
     **dict.fromkeys(("delivered", "opened", "clicked", "replied", "converted"), "published"),
     **dict.fromkeys(("unsubscribed", "complained", "bounced", "failed"), "published"),
@@ -55,14 +55,14 @@ _SHARE_OF = {
     "no_action_converted": "no_action",
     **{converted: customers for customers, converted in COMPARED.values()},
 }
-#: What stands in a sum where its records differ.
+#: Label of a sum whose records differ in it.
 MIXED = "*"
 
 
 def with_rates(counts: FeedbackMetrics) -> FeedbackMetrics:
-    """The same counts with `rates` and `uplift` computed from them. A rate of nothing is left out.
+    """Returns the counts with `rates` and `uplift` computed from them. A rate with a denominator of 0 is left out.
 
-    In a sum of records from different moments a part may be ahead of its whole; it counts as all of it then.
+    In a sum of records from different moments a part may be ahead of its whole; it then counts as the whole.
 
     >>> from datetime import UTC, datetime
     >>> at = datetime(2024, 5, 1, tzinfo=UTC)
@@ -82,11 +82,11 @@ def _rates(counts: FeedbackMetrics) -> dict[str, Estimate]:
 
 
 def combine(rows: Iterable[FeedbackMetrics], intervals: int = 1) -> FeedbackMetrics:
-    """The sum of records, with rates of the sum and the uplift by their windows. Raises ValueError when there are none.
+    """Returns the sum of records, with rates of the sum and the uplift by window. Raises ValueError if there are none.
 
-    Feed it the newest record of each key, and never a sum: its windows are lost. What the records do not share is `*`, or
-    -1 for the partition; the window is from the first start to the last end. `intervals`: so many intervals of uplift, this
-    being one of them, are to hold together. Of several campaigns there is no uplift: they share customers.
+    Pass the newest record of each key, never a sum: its windows are lost. A label that the records do not share is `*`, the
+    partition -1; the window runs from the first start to the last end. `intervals`: the number of uplift intervals, this one
+    included, that must hold together. Records of several campaigns have no uplift: the campaigns share customers.
     """
     found = list(rows)
     if not found:
@@ -115,7 +115,7 @@ def has_uplift(rows: Iterable[FeedbackMetrics]) -> bool:
 
 
 def _windows(rows: Iterable[FeedbackMetrics]) -> Mapping[float, Groups]:
-    """When a window began → its customers."""
+    """Returns window start [s since the epoch] → its customers."""
     found: dict[float, Groups] = {}
     for row in rows:
         if any(getattr(row, name) for name in _COMPARED):

@@ -1,8 +1,8 @@
-"""The facts known of one customer until they are counted for good, as stored in RocksDB and the changelog (msgpack).
+"""The facts known about one customer until they are sealed (counted for good), as stored in RocksDB and the changelog.
 
-Adding a fact is a merge (commutative, associative, idempotent): the facts that are held do not depend on the order, the
-repetition or the batches in which records came. Times are seconds since the epoch, UTC; amounts are whole MONEY_UNITths
-of a currency, because sums of integers do not depend on an order either. Fields are only added, at the end, with defaults.
+Adding a fact is a merge (commutative, associative, idempotent): the facts held do not depend on the order, repetition or
+batching of records. Times are seconds since the epoch, UTC. Amounts are integers, in units of 1/MONEY_UNIT of a currency,
+because integer sums do not depend on the order either. Encoded as msgpack; fields are only appended, with defaults.
 """
 
 from __future__ import annotations
@@ -11,24 +11,24 @@ from typing import TypeVar
 
 import msgspec
 
-#: Amounts are kept in ten thousandths of a currency's unit.
+#: Amounts are kept in ten-thousandths of a currency unit.
 MONEY_UNIT = 10_000
-#: Facts of one kind that an exposure keeps: the earliest and the latest of them.
+#: Facts of one kind that an exposure keeps: this many of the earliest and of the latest.
 _EARLIEST, _LATEST = 24, 8
-#: Of one customer. Beyond these the oldest are counted for good at once (exposures) or forgotten.
+#: Limits per customer. Beyond these the oldest are sealed at once (exposures) or forgotten.
 MAX_EXPOSURES, MAX_ORDERS, MAX_SETTLED, MAX_WAITING, MAX_COMPARED = 64, 64, 512, 256, 64
-#: Refunds of one order that are kept, the earliest of them.
+#: Refunds kept per order, the earliest ones.
 MAX_REFUNDS = 16
-#: The kinds of exposures: reasons of decisions.
+#: The kinds of exposure; each is the reason of a decision.
 REQUESTED, HOLDOUT, NO_ACTION = "requested", "holdout", "no_action_chosen"
 EXPOSURES = frozenset({REQUESTED, HOLDOUT, NO_ACTION})
 PUBLISHED = "published"
 
 
 class Fact(msgspec.Struct, frozen=True, array_like=True):
-    """One feedback. `refused`: why it counts nowhere, whatever message it is about ("" = it may count).
+    """One item of feedback. `refused`: why it counts nowhere, whatever message it is about ("" = it may count).
 
-    `order_key` and `amount` (None = unknown) are for `converted`, `rating` for `rated`.
+    `order_key` and `amount` (None = unknown) apply to `converted`, `rating` to `rated`.
     """
 
     status: str
@@ -41,7 +41,7 @@ class Fact(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Order(msgspec.Struct, frozen=True, array_like=True):
-    """What one source said of an order. `amount` None = unknown."""
+    """An order as one source reported it. `amount` None = unknown."""
 
     at: float
     amount: int | None = None
@@ -49,7 +49,7 @@ class Order(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Refund(msgspec.Struct, frozen=True, array_like=True):
-    """Money given back for an order. `amount` None = all of it; `cancelled`: as if the order had never been.
+    """Money returned for an order. `amount` None = all of it; `cancelled`: as if the order had never been made.
 
     `currency` "" = that of the order.
     """
@@ -61,7 +61,8 @@ class Refund(msgspec.Struct, frozen=True, array_like=True):
 
 
 class OrderRecord(msgspec.Struct, array_like=True):
-    """An order as the event told it and as feedback claimed it; the event's word counts where it says something.
+    """An order as the event reported it and as feedback claimed it; the event takes precedence where it has a value.
+
     `refunds`: hash of an event's id → what it took back.
     """
 
@@ -71,18 +72,18 @@ class OrderRecord(msgspec.Struct, array_like=True):
 
     @property
     def known(self) -> bool:
-        """False: there are refunds, and no word yet of the order itself."""
+        """False if there are refunds, but the order itself has not been reported yet."""
         return self.event is not None or self.claim is not None
 
     @property
     def at(self) -> float:
-        """When it was ordered, or while that is not known when it was first refunded [s]."""
+        """The time when the order was made or, while that is unknown, first refunded [s]."""
         told = self.event or self.claim
         return told.at if told is not None else min((refund.at for refund in self.refunds.values()), default=0.0)
 
     @property
     def order(self) -> Order | None:
-        """The one order that all speak of, less what was given back; None = there is none, or it was cancelled."""
+        """The order merged from all reports, less what was refunded; None = there is none, or it was cancelled."""
         event, claim = self.event or self.claim, self.claim or self.event
         if event is None or claim is None or any(refund.cancelled for refund in self.refunds.values()):
             return None
@@ -96,10 +97,10 @@ class OrderRecord(msgspec.Struct, array_like=True):
 
 
 class Contribution(msgspec.Struct, frozen=True, array_like=True):
-    """What one exposure adds to the lane's sums. It is kept beside the facts: what was added can always be taken back.
+    """The share of one exposure in the lane's sums; stored with the facts, so that it can always be taken back.
 
-    `flags`: bits in the order of metrics.FLAGS. `happened`: bits in the order of rewards.EARNING, -1 = no trial. `open_ms`:
-    the slot of an exposure that has earned nothing, `delay`: the bucket of the first earning; -1 = none.
+    `flags`: bits in the order of metrics.FLAGS. `happened`: bits in the order of rewards.EARNING, -1 = not a trial. `open_ms`:
+    slot of an exposure that has earned nothing; `delay`: bucket of its first reward; -1 = none.
     """
 
     flags: int = 0
@@ -113,9 +114,11 @@ class Contribution(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Exposure(msgspec.Struct, array_like=True):
-    """A decision whose effect is measured. The terms (`window_s`, `grace_s`, the bits `earning`) are those of the playbook
-    when it was first read: a new playbook changes no trial that runs. `comparable`: it was drawn whether this customer is
-    in the control group (False where nobody or everybody is).
+    """A decision whose effect is measured.
+
+    The terms (`window_s`, `grace_s`, the bits `earning`) are those of the playbook at the time the decision was first read: a
+    new playbook changes no running trial. `comparable`: the draw decided whether this customer is in the control group (False
+    if that group holds no one or everyone).
     """
 
     decision_id: str
@@ -138,12 +141,12 @@ class Exposure(msgspec.Struct, array_like=True):
 
     @property
     def sealed_at(self) -> float:
-        """When it is counted for good [s]."""
+        """The time when it is sealed, that is, counted for good [s]."""
         return self.decided_at + self.window_s + self.grace_s
 
 
 class Waiting(msgspec.Struct, frozen=True, array_like=True):
-    """Feedback whose message is not known yet; it waits for its decision until `until` [s]."""
+    """Feedback whose message is not known yet; waits for its decision until `until` [s]."""
 
     message_id: str
     fact: Fact
@@ -158,17 +161,18 @@ class Ended(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Compared(msgspec.Struct, frozen=True, array_like=True):
-    """The period in which a customer was counted for a campaign's uplift; after `until` [s] nothing of it can come."""
+    """The period in which a customer was counted for a campaign's uplift; nothing of it can arrive after `until` [s]."""
 
     period: int
     until: float
 
 
 class Customer(msgspec.Struct, array_like=True):
-    """One customer. `settled`: hash of a decision or a feedback that is counted for good → when it may be forgotten [s].
-    `compared`: campaign → the newest period in which the customer was counted for its uplift.
+    """Everything known about one customer.
 
-    `due_at`: when time alone changes this record [s], 0 = never; the index of timers is made from it.
+    `settled`: hash of a decision or of feedback that is counted for good → when it may be forgotten [s]. `compared`:
+    campaign → the newest period in which the customer was counted for its uplift. `due_at`: when time alone changes this
+    record [s], 0 = never; the timer index is derived from it.
     """
 
     customer_id: str
@@ -182,12 +186,12 @@ class Customer(msgspec.Struct, array_like=True):
 
     @property
     def empty(self) -> bool:
-        """Nothing is left to be known."""
+        """True if nothing is left to keep."""
         facts = self.exposures or self.orders or self.waiting or self.ended
         return not (facts or self.settled or self.compared)
 
     def of_message(self, message_id: str) -> Exposure | None:
-        """The exposure that asked for this message."""
+        """Returns the exposure that requested this message, or None."""
         return next((found for found in self.exposures.values() if found.message_id == message_id), None)
 
 
@@ -196,8 +200,9 @@ decode = msgspec.msgpack.Decoder(Customer).decode
 
 
 def add_fact(facts: dict[int, Fact], digest: int, fact: Fact) -> bool:
-    """Adds one feedback under the hash of its event_id; False = it is known. Of two that share an id one wins, always the
-    same. Of more than 32 of one kind the earliest 24 and the latest 8 are kept.
+    """Adds feedback under the hash of its event_id; returns False if it is known.
+
+    Of two that share an id the same one always wins. Of more than 32 of one kind the earliest 24 and the latest 8 are kept.
     """
     known = facts.get(digest)
     if known is not None:
@@ -215,7 +220,7 @@ def add_fact(facts: dict[int, Fact], digest: int, fact: Fact) -> bool:
 def add_order(
     orders: dict[str, OrderRecord], key: str, *, event: Order | None = None, claim: Order | None = None
 ) -> bool:
-    """Adds what an event or a feedback says of an order; False = that changes nothing. The earliest word of each counts."""
+    """Adds an event's or feedback's report of an order; returns False if nothing changes. The earliest of each counts."""
     told = orders.setdefault(key, OrderRecord())
     before = (told.event, told.claim)
     told.event, told.claim = _earlier(told.event, event), _earlier(told.claim, claim)
@@ -224,8 +229,9 @@ def add_order(
 
 
 def add_refund(orders: dict[str, OrderRecord], key: str, digest: int, refund: Refund) -> OrderRecord:
-    """Adds what was given back for an order, under the hash of the event's id. Of two that share an id one wins, always the
-    same. Returns what is now known of the order.
+    """Adds a refund of an order under the hash of the event's id. Returns what is now known about the order.
+
+    Of two that share an id the same one always wins.
     """
     told = orders.setdefault(key, OrderRecord())
     known = told.refunds.get(digest)
@@ -237,7 +243,7 @@ def add_refund(orders: dict[str, OrderRecord], key: str, digest: int, refund: Re
 
 
 def compare(customer: Customer, exposure: Exposure, period: int, until_s: float) -> bool:
-    """Notes that the customer counts for the campaign's uplift in this period; False = it has already, or cannot."""
+    """Notes that the customer counts for the campaign's uplift in this period; False = it already does, or cannot."""
     known = customer.compared.get(exposure.campaign)
     if exposure.kind == NO_ACTION or not exposure.comparable or (known is not None and known.period >= period):
         return False
@@ -251,7 +257,7 @@ T = TypeVar("T")
 
 
 def forget_first(times: dict[T, float], limit: int) -> None:
-    """Keeps the `limit` entries that would be forgotten last."""
+    """Drops the entries due first until `limit` are left."""
     while len(times) > limit:
         del times[min(times, key=times.__getitem__)]
 
@@ -268,7 +274,7 @@ def _keep_newest(orders: dict[str, OrderRecord]) -> None:
 
 
 def _order_of_refund(refund: Refund) -> tuple[bool, float, int, str]:
-    """Cancellations first: they outweigh every refund."""
+    """Sort key that puts cancellations first: they outweigh every refund."""
     return not refund.cancelled, refund.at, -1 if refund.amount is None else refund.amount, refund.currency
 
 

@@ -1,8 +1,8 @@
-"""learn: joins decisions, outcomes, feedback and orders per customer, and keeps what follows from them as sums.
+"""The `learn` stage: joins decisions, outcomes, feedback and orders per customer, and keeps the results as sums.
 
-Every record adds a fact; what the customer's facts add to the sums is computed anew and replaces what they added before.
-So repetitions, any interleaving of the four topics and any restart lead to the same sums. Once the attribution window of a
-decision and a time of grace are over it is sealed: its facts go, its part of the sums stays.
+Every record adds a fact; what the customer's facts add to the sums is then recomputed and replaces what they added before.
+So repeated records, any interleaving of the four topics and any restart lead to the same sums. Once the attribution window
+of a decision and its grace period are over, it is sealed: its facts are dropped, its part of the sums stays.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ from workers.core.stream.records import Record, StateStore
 
 STAGE = "learn"
 DECISIONS, OUTCOMES, FEEDBACK, EVENTS = "message.decisions", "message.outcomes", "message.feedback", "customer.events"
-#: Feedback may be this much ahead of its decision on the way to us [s].
+#: Feedback may arrive this long before its decision [s].
 WAIT_S = 3600.0
-#: Of a message that is counted for good it is known so long whose it was: feedback stays no longer in its topic [s].
+#: How long the customer of a sealed message is remembered: feedback is retained no longer in its topic [s].
 REMEMBER_S = 28 * 86_400.0
 _HOUR_S = 3600.0
 
 
 class AttributionConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """What a lane must know beside its playbook.
+    """The settings of a lane besides its playbook.
 
-    `clock` `wall`: time is the wall's; `event`: the newest time of a decision, an outcome or an order (replay). What has
-    changed is told every `snapshot_interval_s` of that clock, and in a replay also whenever nothing more comes.
+    `clock`: `wall` = wall-clock time; `event` = the newest time of a decision, an outcome or an order (replay). Changes are
+    published every `snapshot_interval_s` of that clock, and in a replay also whenever there is no more input.
     """
 
     clock: Literal["wall", "event"]
@@ -52,7 +52,7 @@ class AttributionConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LaneState(msgspec.Struct, frozen=True, array_like=True):
-    """The lane's own record. `sealed_until`: no decision is taken any more that would be sealed by then [s]."""
+    """The lane's own record. `sealed_until`: decisions that would be sealed by then are no longer accepted [s]."""
 
     partition: int = 0
     told_at: float = 0.0
@@ -64,7 +64,7 @@ _decode_state = msgspec.msgpack.Decoder(LaneState).decode
 
 
 class AttributionProcessor:
-    """One lane. What `apply` returns must be committed before the next call (core.stream.effects.Processor)."""
+    """One lane of `learn`. What `apply` returns must be committed before the next call (core.stream.effects.Processor)."""
 
     def __init__(self, config: AttributionConfig, learning: Learning, store: StateStore, clock_s: float = 0.0) -> None:
         self._config = config
@@ -76,9 +76,8 @@ class AttributionProcessor:
         self._state = _decode_state(stored) if stored is not None else LaneState()
         self._by_event = config.clock == "event"
         self._clock_s = clock_s
-        if (
-            clock_s and not self._by_event
-        ):  # later only where the clock was set back: nothing is sealed or told ahead of it
+        if clock_s and not self._by_event:
+            # they are ahead of the clock only if it was set back: nothing may be sealed or published ahead of it
             sealed_until, told_at = min(self._state.sealed_until, clock_s), min(self._state.told_at, clock_s)
             self._state = msgspec.structs.replace(self._state, sealed_until=sealed_until, told_at=told_at)
         self._decided_s = self._state.sealed_until
@@ -133,7 +132,7 @@ class AttributionProcessor:
         self._saw(decided_at)
         exposure = joins.exposure(decision, self._learning)
         if exposure.sealed_at <= self._state.sealed_until:
-            self._count("learn_ignored", DECISIONS, "late")  # it would be counted again, or its feedback is gone
+            self._count("learn_ignored", DECISIONS, "late")  # it would count twice, or its feedback is gone
             return
         customer = self._memory.of(decision.user_id)
         if digest in customer.settled or decision.decision_id in customer.exposures:
@@ -188,8 +187,9 @@ class AttributionProcessor:
         self._count("feedback", feedback.status, result)
 
     def _told(self, record: Record) -> Feedback | None:
-        """Feedback that is for this lane. `personalise` sends on what is misplaced, and writes the dead letter of what cannot
-        be read: both are only counted here.
+        """Returns the feedback if it belongs to this lane, else None.
+
+        `personalise` forwards misplaced feedback and dead-letters unreadable feedback: both are only counted here.
         """
         try:
             feedback = codec.decode(Feedback, record.value)
@@ -202,8 +202,9 @@ class AttributionProcessor:
         return feedback
 
     def _event(self, record: Record) -> None:
-        """Only orders, and what was taken back of them, are learnt from; what cannot be used is counted here, and is the dead
-        letter of `personalise` where that cannot use it either.
+        """Learns from orders, refunds and cancellations only.
+
+        Unusable events are only counted here; `personalise` dead-letters those that it cannot use either.
         """
         if record.value is None or not validation.may_be_order(record.value):
             return
@@ -223,12 +224,13 @@ class AttributionProcessor:
 
     @property
     def _timers_s(self) -> float:
-        """The clock of what ends by time. In a replay orders run ahead of the decisions: those set it."""
+        """The clock of the timers. In a replay orders run ahead of decisions, so decisions and outcomes set it."""
         return self._decided_s if self._by_event else self._clock_s
 
     def _read_at_s(self, record: Record) -> float | None:
-        """What lies behind this is of the future [s]; None = nothing does (a replay). A slow clock of ours refuses nobody: the
-        broker has had the record.
+        """Returns the time after which a timestamp lies in the future [s]; None = none does (a replay).
+
+        If our clock is slow no record is refused for it: the broker's append time counts as well.
         """
         return None if self._by_event else max(self._clock_s, record.appended_at_s)
 
@@ -238,7 +240,7 @@ class AttributionProcessor:
             self._clock_s = max(self._clock_s, at_s)
 
     def _run_timers(self) -> None:
-        """Ends what is due: waiting feedback, sealed exposures, forgotten orders. Only when no backlog waits."""
+        """Ends waits, seals exposures and forgets orders that are due. Runs only when there is no backlog."""
         now_s, limit = self._timers_s, self._config.timers_per_batch
         due = self._memory.due(now_s, limit)
         self._effects.more_due = len(due) == limit
@@ -252,7 +254,7 @@ class AttributionProcessor:
             for _ in range(self._memory.prune(customer, now_s)):
                 self._count("learn_ignored", EVENTS, "refund_of_no_order")
         self._memory.forget_messages(now_s, limit)
-        if now_s >= self._rows_looked_at_s + _HOUR_S and not self._effects.more_due:  # what is sealed counts in its row
+        if now_s >= self._rows_looked_at_s + _HOUR_S and not self._effects.more_due:  # sealing still counts in the row
             self._rows_looked_at_s = now_s
             kept_s = REMEMBER_S + self._learning.attribution_s + self._grace_s + self._learning.metrics_window_s
             self._sums.forget_rows(round((now_s - kept_s - 86_400.0) * 1000))
@@ -269,13 +271,13 @@ class AttributionProcessor:
             self._count("learn_ignored", OUTCOMES, "unknown_decision")
 
     def _misplaced(self, customer: Customer, digest: int, message: Whereabouts) -> None:
-        """Feedback about a message that is known, but not among the open ones of this customer."""
+        """Settles feedback about a message that is known, but is not among this customer's open ones."""
         reason = "expired" if message.customer_id == customer.customer_id else "wrong_customer"
         self._settle(customer, digest, reason)
         self._ignored.append((message.row_key, reason))
 
     def _settle(self, customer: Customer, digest: int, reason: str) -> None:
-        """A feedback that counts nowhere; a repetition of it is known for as long as an order would be."""
+        """Records that feedback counts nowhere; its repetitions are recognised for as long as an order is kept."""
         customer.settled[digest] = self._timers_s + self._learning.attribution_s + self._grace_s
         model.forget_first(customer.settled, model.MAX_SETTLED)
         self._count("feedback_ignored", reason)
@@ -283,16 +285,16 @@ class AttributionProcessor:
     # -- sums --------------------------------------------------------------------------------------------------------
 
     def _recount(self, customer: Customer) -> None:
-        """Replaces what the customer's exposures add by what now follows from the facts."""
+        """Recomputes from the facts what the customer's exposures add, and replaces what they added before."""
         for decision_id, contribution in contributions(customer).items():
             self._sums.move(customer.exposures[decision_id], contribution, self._effects.tally)
-        while len(customer.exposures) > model.MAX_EXPOSURES:  # more than anybody is written to: counted for good early
+        while len(customer.exposures) > model.MAX_EXPOSURES:  # more than any customer should get: sealed early
             first = first_exposure(customer)
             customer.settled[event_hash(first.decision_id)] = first.sealed_at
             self._seal(customer, first)
 
     def _seal(self, customer: Customer, first: Exposure) -> None:
-        """Counts the customer's earliest exposure for good; with the first of a period the customer counts for the uplift."""
+        """Seals the customer's earliest exposure; the first of a period also counts the customer for the uplift."""
         if joins.compare(customer, first):
             self._sums.compare(first)
         del customer.exposures[first.decision_id]

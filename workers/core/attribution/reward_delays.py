@@ -1,8 +1,8 @@
 """Estimates how long rewards take: the share that arrives within a given time, learned per campaign.
 
-An exposure that has earned nothing yet is not yet a failure: it weighs the share of rewards that come within its age.
-Source of the idea: Chapelle, "Modeling delayed feedback in display advertising", KDD 2014; with an empirical distribution
-in place of an exponential one.
+An exposure that has earned nothing is not yet a failure: it weighs as much as the share of rewards that arrive within its
+age. Based on Chapelle, "Modeling delayed feedback in display advertising", KDD 2014, with an empirical distribution instead
+of an exponential one.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import log2
 
-#: Before anything is known, rewards are taken to come evenly over the window; that belief weighs so many rewards.
+#: Weight of the prior, in rewards. The prior is that rewards arrive evenly over the window.
 PRIOR_REWARDS = 8.0
-#: An attribution window is cut into so many slots: exposures of one slot age together.
+#: Slots per attribution window; exposures of one slot age together.
 SLOTS = 64
-#: Buckets for each doubling of the delay.
+#: Buckets per doubling of the delay.
 _PER_DOUBLING = 2
 
 
 def bucket(delay_s: float) -> int:
-    """The bucket of a delay, on a scale of its logarithm from one second on; bucket 0 holds all that is shorter than √2 s.
+    """Returns the bucket of a delay on a logarithmic scale from one second up; bucket 0 holds all delays below √2 s.
 
     >>> bucket(0), bucket(60), bucket(86_400)
     (0, 11, 32)
@@ -32,9 +32,9 @@ def _edge_s(number: int) -> float:
 
 
 def share_within(age_s: float, window_s: float, delays: Mapping[int, int]) -> float:
-    """The share of rewards that come within `age_s` of their decision, in [0, 1]; 1 from the end of the window on.
+    """Returns the share of rewards that arrive within `age_s` of their decision, in [0, 1]; 1 once the window is over.
 
-    `delays`: bucket → rewards that took so long. Within a bucket they are taken to be spread evenly.
+    `delays`: bucket → number of rewards, taken to be spread evenly within the bucket.
 
     >>> share_within(30, 60, {}), share_within(60, 60, {}), round(share_within(30, 60, {0: 92}), 2)
     (0.5, 1.0, 0.96)
@@ -51,7 +51,7 @@ def share_within(age_s: float, window_s: float, delays: Mapping[int, int]) -> fl
 
 
 def slot_ms(at_s: float, window_s: float) -> int:
-    """When the slot began that holds this moment [ms].
+    """Returns the start of the slot that holds this moment [ms].
 
     >>> slot_ms(100.0, 64.0)
     100000

@@ -1,4 +1,4 @@
-"""Records what happened after a decision; the playbook says what that is worth, so evidence survives a change of rewards."""
+"""Encodes what happened after a decision, apart from what the playbook says it is worth, so evidence survives new rewards."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import msgspec
 
 from workers.core.playbook.policy import Rewards
 
-#: What can earn a reward. The places are kept in state as bits: only ever append.
+#: What can earn a reward. State stores the positions as bits: only ever append.
 EARNING = ("opened", "clicked", "replied", "converted", "unsubscribed", "complained")
 BITS = {status: 1 << place for place, status in enumerate(EARNING)}
 
 
 def earning_bits(rewards: Rewards) -> int:
-    """The bits of what earns something other than 0.
+    """Returns the bits of the statuses whose reward is not 0.
 
     >>> earning_bits(Rewards(opened=0, clicked=1, replied=0, converted=0, unsubscribed=0, complained=0))
     2
@@ -23,7 +23,7 @@ def earning_bits(rewards: Rewards) -> int:
 
 
 def worth(happened: int, rewards: Rewards) -> float:
-    """The sum of the rewards of what happened, each once.
+    """Returns the sum of the rewards of what happened, each counted once.
 
     >>> worth(BITS["clicked"] | BITS["converted"], Rewards(clicked=0.25, converted=1))
     1.25

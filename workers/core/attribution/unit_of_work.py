@@ -1,4 +1,4 @@
-"""One lane's working memory of customers and messages: loaded, changed during a batch, and what time will change."""
+"""Keeps one lane's working memory: customers and messages loaded and changed during a batch, and their timers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from workers.core.stream.records import StateStore
 
 
 class Whereabouts(msgspec.Struct, frozen=True, array_like=True):
-    """Whose message it is and in which row it counts; known until `forget_at` [s], long after it is counted for good."""
+    """The customer of a message and the row in which it counts; kept until `forget_at` [s], long after it is sealed."""
 
     customer_id: str
     row_key: bytes
@@ -25,7 +25,10 @@ _decode = msgspec.msgpack.Decoder(Whereabouts).decode
 
 
 class UnitOfWork:
-    """Customers stay cached between batches. `keep_s`: an order is known so long, if no exposure needs it longer [s]."""
+    """Loads customers and collects their changes; they stay cached between batches.
+
+    `keep_s`: how long an order is kept if no exposure needs it longer [s].
+    """
 
     def __init__(self, store: StateStore, keep_s: float, cache_size: int) -> None:
         self._store = store
@@ -35,20 +38,20 @@ class UnitOfWork:
         self.begin()
 
     def begin(self) -> None:
-        """Starts a batch: nothing is changed yet."""
+        """Starts a batch with no changes."""
         self.changed: dict[str, Customer] = {}
         self._messages: dict[str, Whereabouts | None] = {}
         self._gone: list[bytes] = []
 
     def load(self, customer_id: str) -> Customer | None:
-        """The customer as this batch has left it so far; None = nothing is known."""
+        """Returns the customer with the changes of this batch so far; None = unknown."""
         customer = self._cache.get(customer_id)
         if customer is None and (stored := self._store.get(keys.customer_key(customer_id))) is not None:
             customer = self._cache[customer_id] = model.decode(stored)
         return customer
 
     def of(self, customer_id: str) -> Customer:
-        """The customer, a new one if nothing is known; it counts as changed."""
+        """Returns the customer, a new one if unknown, and marks it as changed."""
         customer = self.load(customer_id)
         if customer is None:
             customer = self._cache[customer_id] = Customer(customer_id)
@@ -56,14 +59,14 @@ class UnitOfWork:
         return customer
 
     def message(self, message_id: str) -> Whereabouts | None:
-        """Where a message belongs; None = its decision has not come, or is forgotten."""
+        """Returns where a message belongs; None = its decision has not arrived, or is forgotten."""
         if message_id in self._messages:
             return self._messages[message_id]
         stored = self._store.get(keys.message_key(message_id))
         return _decode(stored) if stored is not None else None
 
     def remember_message(self, customer_id: str, exposure: Exposure, forget_at: float) -> None:
-        """Notes whose message it is. The first word counts."""
+        """Stores the customer and the row of a message. The first entry is kept."""
         if exposure.message_id and self.message(exposure.message_id) is None:
             row_key = counters.key_of(exposure)
             self._messages[exposure.message_id] = Whereabouts(customer_id, row_key, _to_ms(forget_at))
@@ -71,11 +74,11 @@ class UnitOfWork:
     # -- time --------------------------------------------------------------------------------------------------------
 
     def due(self, now_s: float, limit: int) -> list[str]:
-        """The customers whom time changes by now, earliest first; those that this batch has set come with the next."""
+        """Returns the customers with a timer due by now, earliest first; timers set in this batch follow in the next."""
         return list(self._due(keys.TIMER, now_s, limit))
 
     def forget_messages(self, now_s: float, limit: int) -> None:
-        """Drops what is known of messages of long ago."""
+        """Drops the messages that may be forgotten by now."""
         for message_id in list(self._due(keys.FORGET, now_s, limit)):
             found = self.message(message_id)
             if found is not None and found.forget_at <= now_s:
@@ -90,8 +93,10 @@ class UnitOfWork:
             yield name
 
     def _next_due(self, customer: Customer) -> float:
-        """The first exposure to seal, or feedback that waits; with neither, when everything else may be forgotten, and last
-        of all in which periods the customer was compared: so little may stay long.
+        """Returns when the next exposure is to be sealed or the next wait ends.
+
+        With neither, returns when all orders and settled entries may be forgotten or, without those, all compared periods, which
+        are small enough to stay long.
         """
         urgent = [waiting.until for waiting in customer.waiting.values()]
         urgent += [ended.until for ended in customer.ended.values()]
@@ -104,8 +109,9 @@ class UnitOfWork:
         return _to_ms(max(remembered, default=0.0))
 
     def prune(self, customer: Customer, now_s: float) -> int:
-        """Forgets orders that no exposure can want any more, and what was settled long ago. Returns how many refunds go of
-        whose order nothing was heard.
+        """Forgets orders that no exposure can need any more, and settled and compared entries that have expired.
+
+        Returns how many refunds are dropped whose order was never reported.
         """
         met_no_order = 0
         for key in [key for key, told in customer.orders.items() if told.at + self._keep_s <= now_s]:
@@ -121,10 +127,10 @@ class UnitOfWork:
                 del customer.compared[campaign]
         return met_no_order
 
-    # -- what a batch leaves -----------------------------------------------------------------------------------------
+    # -- results of a batch ------------------------------------------------------------------------------------------
 
     def finish(self) -> tuple[list[tuple[bytes, bytes | None]], list[bytes], list[bytes]]:
-        """(puts, index entries to add, index entries to delete)."""
+        """Returns (puts, index entries to add, index entries to delete)."""
         puts: list[tuple[bytes, bytes | None]] = []
         added, gone = [], self._gone
         for customer_id, customer in self.changed.items():
@@ -147,12 +153,12 @@ class UnitOfWork:
 
 
 def first_exposure(customer: Customer) -> Exposure:
-    """The exposure that was decided first; they are sealed in this order, whatever their windows are."""
+    """Returns the exposure that was decided first; exposures are sealed in this order, whatever their windows."""
     return min(customer.exposures.values(), key=lambda found: (found.decided_at, found.decision_id))
 
 
 def index_keys(key: bytes, value: bytes) -> list[bytes]:
-    """The index entries that follow from a state record: what a restore writes beside it."""
+    """Returns the index entries derived from a state record; a restore writes them along with it."""
     kind, name = key[:1], key[1:]
     if kind == keys.CUSTOMER:
         due_at = model.decode(value).due_at
@@ -165,5 +171,5 @@ def index_keys(key: bytes, value: bytes) -> list[bytes]:
 
 
 def _to_ms(at_s: float) -> float:
-    """Up to the millisecond, as index keys have it."""
+    """Rounds up to the millisecond, the resolution of index keys."""
     return ceil(at_s * 1000) / 1000

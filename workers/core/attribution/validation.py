@@ -1,4 +1,4 @@
-"""Validates feedback and orders from outside, and names what of them cannot count."""
+"""Validates feedback and orders from outside, and gives the reason why one cannot count."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from workers.core.attribution.model import MONEY_UNIT, Fact, Order, Refund
 from workers.core.errors import InvalidEvent
 from workers.core.profile.carts import products_of
 
-#: What feedback is learnt from; `queued`, `dropped` and `skipped` say nothing that is counted.
+#: The statuses that are learned from; `queued`, `dropped` and `skipped` carry nothing that is counted.
 STATUSES = frozenset(
     {"sent", "delivered", "opened", "clicked", "converted", "replied"}
     | {"unsubscribed", "bounced", "complained", "failed", "rated"}
 )
-#: An order of more than this is a mistake, in whatever currency.
+#: An order above this is a mistake, in any currency.
 MAX_REVENUE = 1e9
-_ANY_CURRENCY = "XXX"  # ISO 4217 for none
+_ANY_CURRENCY = "XXX"  # the ISO 4217 code for no currency
 _END_OF_TIME_S = 4_102_444_800.0  # 2100-01-01
 _ABOUT_ORDERS = frozenset({ORDER_COMPLETED, ORDER_REFUNDED, ORDER_CANCELLED})
-#: How all of them begin in JSON, and how any letter could be written otherwise there.
+#: The start of all these names in JSON, and the start of an escape with which JSON may write any of its letters.
 _MARK = b'"Order '
 _ESCAPE = b"\\u00"
 
 
 def fact(feedback: Feedback, now_s: float | None) -> Fact:
-    """One feedback of a status that is learnt from, refused where nothing else need be known to see it.
+    """Turns feedback of one of STATUSES into a fact, refused where the feedback alone shows that it cannot count.
 
     `now_s` None: the clock is that of the events, and nothing is in the future. Raises InvalidEvent for a time before 1970
     or after 2100.
@@ -55,7 +55,7 @@ def fact(feedback: Feedback, now_s: float | None) -> Fact:
 
 
 def may_be_order(value: bytes) -> bool:
-    """Returns whether an event is worth decoding: cheap, and never wrongly False.
+    """Returns whether an event may be about an order, without decoding it; never False for one that is.
 
     >>> may_be_order(b'{"event":"Order Completed"}'), may_be_order(b'{"event":"Product Viewed"}')
     (True, False)
@@ -64,9 +64,9 @@ def may_be_order(value: bytes) -> bool:
 
 
 def order_event(key: bytes | None, value: bytes, now_s: float | None) -> Track | None:
-    """An event about an order of somebody known: that it was made, refunded or cancelled. None = it is another.
+    """Returns the event if it completes, refunds or cancels an order of an identified customer; None for any other.
 
-    Raises InvalidEvent with the reason why it cannot be used; `personalise` makes the dead letter of such an event.
+    Raises InvalidEvent with the reason why it cannot be used; `personalise` dead-letters such an event.
     """
     try:
         event = codec.decode_event(value)
@@ -83,7 +83,7 @@ def order_event(key: bytes | None, value: bytes, now_s: float | None) -> Track |
 
 
 def order(event: Track) -> tuple[str, Order, str]:
-    """(order key, order, what is wrong with its amount or "") of `Order Completed`."""
+    """Returns (order key, order, the problem with its amount or "") of `Order Completed`."""
     at_s, properties = event.timestamp.timestamp(), event.properties
     revenue = properties.revenue if properties.revenue is not None else properties.total
     amount, currency, problem = money(revenue, properties.currency)
@@ -92,11 +92,11 @@ def order(event: Track) -> tuple[str, Order, str]:
 
 
 def refund(event: Track) -> tuple[str, Refund]:
-    """(order key, what is taken back) of `Order Refunded` or `Order Cancelled`.
+    """Returns (order key, what is taken back) of `Order Refunded` or `Order Cancelled`.
 
-    A cancellation takes back all. A refund takes back its `revenue`, else its `total`, else what its products cost; one that
-    names no amount and no products takes back the whole revenue. Amounts below 0 are what others write for money that
-    leaves. Raises InvalidEvent where no order, or no amount that could be given back, is named.
+    A cancellation takes back everything. A refund takes back its `revenue`, else its `total`, else the price of its products;
+    one with neither amount nor products takes back the whole revenue. The sign of an amount is ignored: some shops report
+    outgoing money as negative. Raises InvalidEvent if it names no order, or no amount that could be refunded.
     """
     at_s, properties = event.timestamp.timestamp(), event.properties
     if not properties.order_id:
@@ -113,7 +113,7 @@ def refund(event: Track) -> tuple[str, Refund]:
         given = sum(price * quantity for price, quantity in prices if price is not None)
         if any(price is None for price, _ in prices):
             raise InvalidEvent("bad_revenue", "a product that was given back has no price")
-    # without a currency it is that of the order; money() is asked for any
+    # without a currency, that of the order applies; money() only needs some currency to check the amount
     amount, currency, problem = money(abs(given), properties.currency or _ANY_CURRENCY)
     if amount is None:
         raise InvalidEvent(problem, "no amount that could be given back")
@@ -121,7 +121,7 @@ def refund(event: Track) -> tuple[str, Refund]:
 
 
 def money(revenue: float | None, currency: str | None) -> tuple[int | None, str, str]:
-    """(amount in MONEY_UNITths, currency, what is wrong or ""). No revenue at all is not wrong, only unknown.
+    """Returns (amount in units of 1/MONEY_UNIT, currency, the problem or ""). Missing revenue is not a problem, only unknown.
 
     >>> money(19.9, "eur"), money(5.0, None), money(-1.0, "EUR"), money(None, None)
     ((199000, 'EUR', ''), (None, '', 'revenue_without_currency'), (None, '', 'bad_revenue'), (None, '', ''))
@@ -137,7 +137,7 @@ def money(revenue: float | None, currency: str | None) -> tuple[int | None, str,
 
 
 def time_of(at_s: float) -> float:
-    """The same time. Raises InvalidEvent if it is before 1970 or after 2100."""
+    """Returns the time unchanged. Raises InvalidEvent if it is before 1970 or after 2100."""
     if not 0 <= at_s < _END_OF_TIME_S:
         raise InvalidEvent("bad_timestamp", "before 1970 or after 2100")
     return at_s

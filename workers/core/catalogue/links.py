@@ -1,4 +1,4 @@
-"""Links and pictures that may leave: https, on the hosts of the playbook. Events may come from anybody, and so may their URLs."""
+"""Decides which links and pictures may be published: https on the playbook's hosts, since anyone may send events and URLs."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from schemas.messages import ProductFacts
 from workers.core.common.memoize import memoize_by_identity
 from workers.core.playbook.playbook import Playbook
 
-#: What browsers read as something else than it looks: blanks, controls, backslashes, quotes, markup.
 _HOST = re.compile(r"[a-z0-9.-]+")
+#: Characters that browsers do not interpret as they look: blanks, controls, backslashes, quotes, markup.
 _ODD = re.compile(r"[\s\x00-\x20\x7f-\xa0\\\"'<>`{}|^]")
 
 
 @memoize_by_identity
 def hosts(playbook: Playbook) -> tuple[frozenset[str], tuple[str, ...]]:
-    """(hosts of the playbook's own products, its `link_hosts`, of which subdomains count too); lower case."""
+    """Returns (hosts of the playbook's own products, its `link_hosts`, which include their subdomains); lower case."""
     urls = (url for product in playbook.products.values() for url in (product.url, product.image_url))
     own = frozenset(host for url in urls if (host := _host(url)) is not None)
     return own, tuple(host.lower().lstrip("*.") for host in playbook.policy.link_hosts)
 
 
 def safe(url: str, playbook: Playbook) -> str:
-    """The URL if it is https on a host of the playbook, else "".
+    """Returns the URL if it is https on a host of the playbook, else "".
 
-    Not `javascript:`, `data:`, `intent:` or `//host`; not with a user, a port of its own, or letters that only look like
-    those of a host.
+    Rejects `javascript:`, `data:`, `intent:` and `//host`, and URLs with a user, a port other than 443, or letters that only
+    look like those of a host.
     """
     host = _host(url)
     if host is None:
@@ -38,7 +38,7 @@ def safe(url: str, playbook: Playbook) -> str:
 
 
 def trusted(product: ProductFacts, playbook: Playbook) -> ProductFacts:
-    """The same facts; link and picture are the playbook's own, or safe, or empty."""
+    """Returns the facts with link and picture emptied unless they are the playbook's own or safe."""
     known = playbook.products.get(product.product_id)
     own = (known.url, known.image_url) if known is not None else ("", "")
     if (product.url, product.image_url) == own:

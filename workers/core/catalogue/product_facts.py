@@ -11,14 +11,14 @@ from workers.core.playbook import markets
 from workers.core.playbook.playbook import Playbook
 from workers.core.profile.model import CartLine, Profile
 
-#: What an event calls a brand, if it can be no sentence: `samsung`.
+#: A brand as an event may name it: one word, such as `samsung`, cannot be a sentence.
 _ONE_WORD = re.compile(r"[\w&'-]{1,30}")
 
 
 def language_of(profile: Profile, playbook: Playbook) -> tuple[str, str]:
-    """(language, locale) to write in: the customer's if the playbook speaks it, else the playbook's first.
+    """Returns (language, locale) to write in: the customer's if the playbook has that language, else the playbook's first.
 
-    With markets the customer's region stays: the law of the place holds in every language.
+    If the playbook has markets, the customer's region is kept: the law of the place applies in every language.
     """
     locale = (profile.locale or "").replace("_", "-")
     language = locale.split("-")[0].lower()
@@ -30,9 +30,9 @@ def language_of(profile: Profile, playbook: Playbook) -> tuple[str, str]:
 
 
 def product_facts(line: CartLine, currency: str | None, playbook: Playbook, language: str) -> ProductFacts:
-    """What copy may say of a cart line: the playbook's product, else what of the events' words the playbook allows.
+    """Returns what copy may say about a cart line: the playbook's product, else what the playbook allows of the events' text.
 
-    Anybody's event may call a product "Verify your identity": without leave no sentence of an event reaches a customer.
+    Anyone's event may name a product "Verify your identity": unless allowed, no sentence of an event reaches a customer.
     """
     known: CatalogueProduct | None = playbook.products.get(line.product_id)
     if known is None:
@@ -58,12 +58,12 @@ def _is_known(category: str, playbook: Playbook) -> bool:
 
 
 def speaks_of(product_id: str, playbook: Playbook) -> bool:
-    """Returns whether messages may be about this product: somebody has described it, or the playbook does without."""
+    """Returns whether messages may be about this product: the playbook describes it, or does not require a description."""
     return product_id in playbook.products or playbook.policy.undescribed_products != "refuse"
 
 
 def facts_of(product: CatalogueProduct, language: str, quantity: int | None = 1) -> ProductFacts:
-    """What copy may say of a product of the playbook in one language."""
+    """Returns what copy may say about a product of the playbook in one language."""
     return ProductFacts(
         product_id=product.product_id,
         name=product.name.get(language, ""),

@@ -1,1 +1,1 @@
-"""IDs, timestamps and memoization that every room uses; there is no fourth kind."""
+"""IDs, timestamps and memoization, used by every folder; nothing else belongs here."""

@@ -1,4 +1,4 @@
-"""Identifiers derived from their inputs: the same occurrence always gets the same id, on any worker, in any replay."""
+"""Derives identifiers from their inputs: the same occurrence always gets the same id, on any worker, in any replay."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from hashlib import blake2b
 
 
 def decision_id(customer_id: str, campaign_id: str, occurrence_id: str) -> str:
-    """One per (customer, campaign, occurrence); 32 hexadecimal digits.
+    """Returns the id of one (customer, campaign, occurrence); 32 hexadecimal digits.
 
     >>> decision_id("ana", "cart-abandonment", "cart-1") == decision_id("ana", "cart-abandonment", "cart-1")
     True
@@ -15,22 +15,22 @@ def decision_id(customer_id: str, campaign_id: str, occurrence_id: str) -> str:
 
 
 def message_id(customer_id: str, campaign_id: str, occurrence_id: str, channel: str) -> str:
-    """One per (customer, campaign, occurrence, channel); 32 hexadecimal digits."""
+    """Returns the id of one (customer, campaign, occurrence, channel); 32 hexadecimal digits."""
     return _digest("message", customer_id, campaign_id, occurrence_id, channel)
 
 
 def customer_ref(customer_id: str, salt: str) -> str:
-    """A pseudonym for the LLM server: stable for one salt, and nobody's id."""
+    """Returns a pseudonym for the LLM server: stable for one salt, and not the customer's id."""
     return _digest("customer", salt, customer_id)[:16]
 
 
 def key_digest(key: str) -> str:
-    """What stands for a shop's own key where that is too long; 32 hexadecimal digits."""
+    """Returns a substitute for a shop's own key that is too long; 32 hexadecimal digits."""
     return _digest("key", key)
 
 
 def event_hash(event_id: str) -> int:
-    """64 bits of a message id, to recognise a resend.
+    """Returns a 64-bit hash of an event's id, to recognise a resend.
 
     >>> 0 <= event_hash("m-1") < 2**64
     True

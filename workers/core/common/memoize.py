@@ -1,4 +1,4 @@
-"""Remembers what follows from things that never change but cannot be hashed, such as a channel or a playbook."""
+"""Caches results for arguments that never change but cannot be hashed, such as a channel or a playbook."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _MOST = 10_000
 
 
 def memoize_by_identity(call: Callable[Concatenate[T, P], R]) -> Callable[Concatenate[T, P], R]:
-    """Asks once per object (the first argument, by identity) and other arguments, which are hashable.
+    """Calls the function once per object (the first argument, by identity) and other arguments, which must be hashable.
 
-    The object must never change, nor may the result. At most 10,000 results are kept, then all are forgotten.
+    Neither the object nor the result may change. At most 10,000 results are kept; then all are dropped.
 
     >>> asked = []
     >>> length = memoize_by_identity(lambda things, less: asked.append(less) or len(things) - less)
@@ -30,7 +30,7 @@ def memoize_by_identity(call: Callable[Concatenate[T, P], R]) -> Callable[Concat
     def asked(thing: T, /, *others: P.args, **named: P.kwargs) -> R:
         key = (id(thing), *others, *named.items())
         found = known.get(key)
-        if found is None or found[0] is not thing:  # another one in the place of one that is gone
+        if found is None or found[0] is not thing:  # another object with the id of one that is gone
             if len(known) >= _MOST:
                 known.clear()
             found = known[key] = thing, call(thing, *others, **named)

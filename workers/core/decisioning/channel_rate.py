@@ -1,7 +1,7 @@
-"""The pace of a channel: what would leave faster than its senders can take it waits its turn.
+"""Limits the rate of each channel: a message that its senders could not take yet waits for its turn.
 
-After an outage or at the end of the quiet hours many occurrences are due at one instant. Each lane has its even share of
-the channel's rate.
+After an outage or at the end of quiet hours many occurrences are due at once. Each lane has an even share of the channel's
+rate.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from workers.core.partition import keys
 from workers.core.partition.unit_of_work import UnitOfWork
 from workers.core.playbook.playbook import Playbook
 
-#: So much may leave at once before the rest waits [s of the rate].
+#: Burst that may be published at once before the rest waits [s of the rate].
 _BURST_S = 1.0
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(float).decode
 
 
 class ChannelRateLimiter:
-    """The pace of every channel in one lane. What is taken is part of the lane's state."""
+    """The rate limit of every channel in one lane. Places taken are part of the lane's state."""
 
     def __init__(self, playbook: Playbook, workspace: UnitOfWork, lanes: int) -> None:
         self._workspace = workspace
@@ -31,7 +31,7 @@ class ChannelRateLimiter:
         self._free_at_s: dict[str, float] = {}
 
     def turn(self, channel: str, now_s: float) -> float:
-        """Takes the next free place of a channel: when the message may leave, `now_s` if there is room."""
+        """Takes the next free place of a channel and returns when the message may be published: `now_s` if there is room."""
         interval_s = self._interval_s.get(channel)
         if interval_s is None:
             return now_s

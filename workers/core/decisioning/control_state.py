@@ -1,4 +1,4 @@
-"""The control state shared by all lanes: what is paused, and what has been learned about each arm."""
+"""Builds the control state shared by all lanes: what is paused, and what has been learned about each arm."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from workers.core.experimentation.bandit import add_up
 from workers.core.stream.records import Record
 
 SWITCHES, SNAPSHOTS = "control.switches", "policy.snapshots"
-#: The scope that holds for everything.
+#: The scope that covers everything.
 EVERYTHING = "all"
 _PROMPT = "prompt:"
 
 
 class ControlState(msgspec.Struct, frozen=True, kw_only=True):
-    """What holds at one moment; never changed afterwards, so that any thread may read it.
+    """The control state at one moment; never changed afterwards, so that any thread may read it.
 
-    `paused`: scopes of control.switches in state paused. `trusted`: those of prompts (prompt_scope) in state running.
-    `evidence`: campaign → context (target group) → arm → what was
-    learnt, added up over the partitions. `versions`: campaign → a hash that changes exactly when its evidence does.
+    `paused`: scopes of control.switches in state paused. `trusted`: prompt scopes (prompt_scope) in state running. `evidence`:
+    campaign → context (target group) → arm → what was learned, summed over the partitions. `versions`: campaign → a hash that
+    changes exactly when its evidence does.
     """
 
     paused: frozenset[str] = frozenset()
@@ -33,14 +33,14 @@ class ControlState(msgspec.Struct, frozen=True, kw_only=True):
     versions: Mapping[str, str] = {}
 
 
-#: Nothing is paused and nothing has been learnt.
+#: Nothing is paused and nothing has been learned.
 NOTHING = ControlState()
 
 
 class ControlStateReducer:
-    """Builds the guidance from records of control.switches and policy.snapshots, in the order of their topics.
+    """Builds the control state from records of control.switches and policy.snapshots, in the order of their topics.
 
-    Taking the same records again, or only the newest of each key (compaction), leads to the same guidance. `ignored`
+    Applying the same records again, or only the newest of each key (compaction), leads to the same state. `ignored`
     counts records that could not be used.
     """
 
@@ -53,7 +53,7 @@ class ControlStateReducer:
         self._learnt: set[str] = set()
 
     def take(self, record: Record) -> bool:
-        """Takes one record over; False (and nothing changes) if it is of another topic or not what its topic promises."""
+        """Applies one record; returns False and changes nothing if it is of another topic or invalid for its topic."""
         taken = self._switch(record) if record.topic == SWITCHES else self._snapshot(record)
         self.ignored += not taken
         return taken
@@ -65,7 +65,7 @@ class ControlStateReducer:
 
     @property
     def current(self) -> ControlState:
-        """What holds after all records so far; the same object as long as nothing has changed."""
+        """The control state after all records so far; the same object as long as nothing has changed."""
         if self._switched:
             paused = frozenset(scope for scope, switch in self._switches.items() if switch.state == "paused")
             running = self._switches.keys() - paused
@@ -124,7 +124,7 @@ class ControlStateReducer:
 
 
 def _added_up(parts: Mapping[int, PolicySnapshot]) -> tuple[dict[str, dict[str, ArmStatistics]], str]:
-    """The sum in the order of the partitions, so that every worker's floats agree, and its version."""
+    """Returns the evidence and its version, summed in partition order so that every worker's floats agree."""
     ordered = sorted(parts.items())
     version = blake2b(codec.encode([(partition, snapshot.arms) for partition, snapshot in ordered]), digest_size=6)
     return add_up(arm for _, snapshot in ordered for arm in snapshot.arms), version.hexdigest()
@@ -158,7 +158,7 @@ def prompt_scope(prompt: str, language: str, version: str) -> str:
 
 
 def paused_by(guidance: ControlState, campaign_id: str, channel: str | None = None) -> str | None:
-    """The scope that pauses this campaign on this channel (None = on whichever), the widest first; None = nothing does.
+    """Returns the widest scope that pauses this campaign on this channel (None = whichever channel); None = nothing does.
 
     >>> paused_by(ControlState(paused=frozenset({"channel:push"})), "welcome", "push")
     'channel:push'

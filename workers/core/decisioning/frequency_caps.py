@@ -1,4 +1,4 @@
-"""Frequency caps: which one a further message would exceed."""
+"""Frequency caps: finds the cap that a further message would exceed, and drops sends that no cap counts any more."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def exceeded_cap(
     shadow: bool = False,
     open_ids: Collection[str] = (),
 ) -> Cap | None:
-    """The first cap that one more message would break; shadow ones count only for shadow.
+    """Returns the first cap that one more message would exceed; shadow messages count only towards shadow messages.
 
-    A message counts from when it left, and before that, however long its words or its verdict take, as one that leaves now
-    (`open_ids`).
+    A message counts from when it was published. Until then (`open_ids`) it counts as one that is published now, however long
+    its text or its verdict takes.
     """
     for cap in caps:
         if cap.category != category or cap.channel not in (None, channel):
@@ -41,6 +41,6 @@ def exceeded_cap(
 def forget_old_sends(
     sends: list[CapReservation], caps: list[Cap], now_s: float, open_ids: Collection[str] = ()
 ) -> list[CapReservation]:
-    """Drops what no cap can count any more."""
+    """Drops the sends that no cap can count any more."""
     window = max((cap.per_s for cap in caps), default=0.0)
     return [send for send in sends if send.at > now_s - window or send.message_id in open_ids]

@@ -1,10 +1,10 @@
-"""Policy: whether a trigger occurrence becomes a message, on which channel, in which words, and the reason for every no.
+"""Decides whether an occurrence becomes a message, on which channel and with which arm; gives the reason of every refusal.
 
-The checks run in a fixed order and each leaves a line for the ledger: pause, age, rollout, identifiers, consent, caps,
-quiet hours, room, arm, holdout. What can put a decision off comes before the draw: an arm is drawn once, from the evidence of
-that moment, so that its propensity is the probability with which it was taken. The holdout is stamped last, on a send that is
-decided in every detail, so that those who hear something and those who do not differ in nothing else. A campaign in shadow
-mode holds nobody out: nobody hears it.
+The checks run in a fixed order and each adds a line to the ledger: pause, age, rollout, identifiers, consent, caps, quiet
+hours, room, arm, holdout. The checks that can defer a decision come before the draw: an arm is drawn once, from the evidence
+of that moment, so that its propensity is the probability with which it was taken. The holdout comes last, on a send that is
+decided in every other respect, so that customers who get the message and those who do not differ in nothing else. A campaign
+in shadow mode holds no one out, because its messages reach no one.
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ from workers.core.playbook.policy import Cap, QuietHours
 from workers.core.profile import consent
 from workers.core.profile.model import Profile
 
-#: Changes whenever the same inputs would be decided otherwise; stamped on every decision.
+#: Changes whenever the same inputs would be decided differently; stamped on every decision.
 POLICY_VERSION = "3"
 MARKETING = "marketing"
-#: Takes the next place on a channel, and says when that is [s]; not after now = at once.
+#: Takes the next place on a channel and returns when that is [s]; not after now = at once.
 Room = Callable[[str], float]
 
 
 def at_once(_channel: str) -> float:
-    """There is always room."""
+    """A `Room` without a limit."""
     return 0.0
 
 
 class DecisionContext(msgspec.Struct, frozen=True, kw_only=True):
-    """What a decision is about, beside the profile and the playbook.
+    """The inputs of a decision besides the profile and the playbook.
 
     `due_at_s`: when the occurrence came about; `late_s`: how long after its time it is decided; `group`: the target group
-    whose words are used and whose evidence counts; `personalised` False = nothing of the customer may be used.
-    `presumed`: see consent.allows. `seed` with `decision_id` decides every draw.
+    whose copy is used and whose evidence counts; `personalised` False = no data of the customer may be used.
+    `presumed`: see consent.allows. `seed`, with `decision_id` or the customer, determines every draw.
     """
 
     campaign: Campaign
@@ -62,13 +62,12 @@ class DecisionContext(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PolicyDecision(msgspec.Struct, kw_only=True):
-    """What the policy says, and the checks in their order.
+    """The result of the policy, and the checks in order.
 
-    `reason` None = ask for a message on `channel` in the words of `arm`; `shadow` = so that nobody hears it. With
-    `defer_until_s` there is no decision yet, and `deferred_for` says what it waits for.
-    `chances` are the probabilities of all arms (empty = nothing to choose), and
-    `variation_id` the one that was drawn; both are set for a holdout too. `ghost` = held out, but the words are to be
-    written all the same.
+    `reason` None = request a message on `channel` with `arm`; `shadow` = without publishing it. With `defer_until_s` there is
+    no decision yet, and `deferred_for` says what it waits for. `chances`: the probabilities of all arms (empty = nothing to
+    choose); `variation_id`: the arm that was drawn; both are set for a holdout too. `ghost` = held out, but a text is
+    generated all the same.
     """
 
     checks: list[PolicyCheck] = []
@@ -83,27 +82,27 @@ class PolicyDecision(msgspec.Struct, kw_only=True):
     ghost: bool = False
 
     def passed(self, name: str, detail: str = "") -> None:
-        """Notes a check that holds."""
+        """Adds a check that passed."""
         self.checks = [*self.checks, PolicyCheck(name=name, passed=True, detail=detail)]
 
     def failed(self, name: str, reason: AbortType, detail: str) -> None:
-        """Notes the check that ends the ruling."""
+        """Adds the failed check, which ends the decision."""
         self.checks = [*self.checks, PolicyCheck(name=name, passed=False, detail=detail)]
         self.reason = reason
 
     @property
     def asks(self) -> bool:
-        """Whether words are to be written, for the customer or for comparison."""
+        """True if a text is to be written, for the customer or for comparison."""
         return self.reason is None or self.ghost
 
     @property
     def propensity(self) -> float:
-        """The probability with which the arm was drawn; 1 where there was nothing to choose."""
+        """The probability with which the arm was drawn; 1 if there was nothing to choose."""
         return self.chances.get(self.variation_id or "", 1.0)
 
 
 def rule(profile: Profile, playbook: Playbook, situation: DecisionContext, room: Room = at_once) -> PolicyDecision:
-    """Applies the policy to one occurrence. Pure but for `room`, which takes a place: the caller reserves and records."""
+    """Applies the policy to one occurrence. Pure except for `room`, which takes a place; the caller reserves and records."""
     ruling = PolicyDecision()
     if not _is_let_out(profile, playbook, situation, ruling):
         return ruling
@@ -115,7 +114,7 @@ def rule(profile: Profile, playbook: Playbook, situation: DecisionContext, room:
     return ruling
 
 
-# -- may this campaign speak at all ---------------------------------------------------------------------------------------
+# -- may this campaign send at all ----------------------------------------------------------------------------------------
 
 
 def _is_let_out(profile: Profile, playbook: Playbook, situation: DecisionContext, ruling: PolicyDecision) -> bool:
@@ -143,7 +142,7 @@ def _is_let_out(profile: Profile, playbook: Playbook, situation: DecisionContext
 
 
 def outside_rollout(profile: Profile, playbook: Playbook, campaign: Campaign, seed: str) -> str | None:
-    """Why a campaign is not let out to this customer; None = it is, if only as a shadow."""
+    """Returns why a campaign is not rolled out to this customer; None = it is, if only in shadow mode."""
     if campaign.mode == "allowlist" and profile.user_id not in playbook.policy.allowlist:
         return "the campaign is let out to the allowlist only"
     if campaign.mode == "ramp":
@@ -157,7 +156,7 @@ def outside_rollout(profile: Profile, playbook: Playbook, campaign: Campaign, se
 
 
 def _channels(profile: Profile, playbook: Playbook, situation: DecisionContext, ruling: PolicyDecision) -> list[str]:
-    """The channels on which the message may leave now, in the campaign's order; [] = the ruling says why not."""
+    """Returns the channels on which the message may be published now, in campaign order; [] = the ruling says why not."""
     campaign = situation.campaign
     if profile.user_id is None:
         ruling.failed("identifiers", "missing_identifier", "the customer is anonymous")
@@ -183,7 +182,7 @@ def _channels(profile: Profile, playbook: Playbook, situation: DecisionContext, 
 
 
 def is_reachable(profile: Profile, channel: str) -> bool:
-    """False after a hard bounce, until the customer allows the channel anew: then there is an address again."""
+    """Returns False after a hard bounce, until the customer allows the channel again and so has an address again."""
     bounced_at = profile.unreachable.get(channel)
     if bounced_at is None:
         return True
@@ -216,7 +215,7 @@ def _under_caps(
 def _awake(
     profile: Profile, playbook: Playbook, situation: DecisionContext, channels: list[str], ruling: PolicyDecision
 ) -> list[str]:
-    """The channels that are not in their quiet hours."""
+    """Returns the channels that are not in their quiet hours."""
     quiet, campaign = playbook.policy.quiet_hours, situation.campaign
     if quiet is None or campaign.category != MARKETING:
         ruling.passed("quiet hours")
@@ -243,7 +242,7 @@ def _awake(
 
 
 def _has_room(channel: str, situation: DecisionContext, room: Room, ruling: PolicyDecision) -> bool:
-    """Takes a place on the channel; what nobody hears needs none. False = the ruling says until when it waits, or why not."""
+    """Takes a place on the channel, except in shadow mode; False = the ruling says until when it waits, or why not."""
     turn_s = situation.now_s if ruling.shadow else room(channel)
     if turn_s <= situation.now_s:
         return True
@@ -255,9 +254,9 @@ def _has_room(channel: str, situation: DecisionContext, room: Room, ruling: Poli
 
 
 def awake_at(profile: Profile, playbook: Playbook, channel: str, category: str, now_s: float) -> float:
-    """When a message may leave that is ready at `now_s`: at once, or at the end of the customer's quiet hours [s].
+    """Returns when a message that is ready at `now_s` may be published: then, or at the end of the quiet hours [s].
 
-    Infinite for whom no zone is known any more, be it that the playbook or the time zone data have changed meanwhile.
+    Infinite if the customer's zone is no longer known because the playbook or the time zone data have changed meanwhile.
     """
     quiet = playbook.policy.quiet_hours
     if quiet is None or category != MARKETING or (quiet.channels is not None and channel not in quiet.channels):
@@ -270,15 +269,15 @@ def awake_at(profile: Profile, playbook: Playbook, channel: str, category: str, 
 
 
 def _zone(profile: Profile, quiet: QuietHours) -> str | None:
-    """Whose clock counts for a customer: its own zone, else that of the playbook; None = neither is known."""
+    """Returns the zone that applies to a customer: the customer's own, else the playbook's; None = neither is known."""
     return next((zone for zone in (profile.timezone, quiet.timezone) if zone and quiet_hours.is_known(zone)), None)
 
 
-# -- in which words, and whether at all --------------------------------------------------------------------------------
+# -- which arm, and whether held out -----------------------------------------------------------------------------------
 
 
 def _choose_words(situation: DecisionContext, playbook: Playbook, ruling: PolicyDecision) -> None:
-    """Draws the arm. Those for whom nothing may be personalised are no trial: they hear the first arm."""
+    """Draws the arm. Customers for whom nothing may be personalised are not trials: they get the first arm."""
     campaign, learning = situation.campaign, playbook.policy.learning
     speaking, every = arms.speaking(campaign), arms.names(campaign)
     if len(every) == 1 or not situation.personalised:

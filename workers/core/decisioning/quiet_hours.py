@@ -1,4 +1,4 @@
-"""Quiet hours in the customer's zone: whether an instant lies in them, and when they end."""
+"""Tells whether an instant lies in the quiet hours of a time zone, and when they end."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from zoneinfo import ZoneInfo
 
 from workers.core.playbook.policy import QuietHours
 
-#: So many days on, any clock has shown the end once: a zone that changes sides of the date line leaves out one.
+#: Within this many days any clock shows the end once: a zone that crosses the date line skips a day.
 _DAYS = 4
 
 
 def ends_at(quiet: QuietHours, zone: str, now_s: float) -> float | None:
-    """The end of the quiet hours that hold at `now_s` in `zone` (an IANA name) [s since the epoch]; None = they do not.
+    """Returns the end of the quiet hours in force at `now_s` in `zone` (an IANA name) [s since the epoch]; None = none are.
 
-    The clock on the customer's wall decides, also on days on which it is changed: the end is the next instant at which it
-    shows a time outside the quiet hours. A night may be an hour longer or shorter, and one that ends within the hour that
-    comes twice is quiet again when that hour begins anew. The end always lies after `now_s`.
+    Local wall-clock time decides, also on days when clocks change: the end is the next instant at which the clock shows a
+    time outside the quiet hours. A night may be an hour longer or shorter, and one that ends within the hour that occurs
+    twice is quiet again when that hour begins the second time. The end always lies after `now_s`.
 
     >>> night = QuietHours(start="22:00", end="08:00")
     >>> ends_at(night, "Asia/Shanghai", 0.0) is None  # 08:00 there
@@ -38,7 +38,7 @@ def ends_at(quiet: QuietHours, zone: str, now_s: float) -> float | None:
 
 
 def _first_outside(quiet: QuietHours, zone: str, now_s: float, end_s: float) -> float:
-    """The end, or before it the instant at which the clock was put forward past it."""
+    """Returns the end or, if the clock is put forward past it, the earlier instant at which that happens."""
     low, high = int(now_s), int(end_s)
     offset = _local(zone, low).utcoffset()
     if _local(zone, high).utcoffset() == offset:
@@ -64,7 +64,7 @@ def _minutes(local: datetime) -> int:
 
 @lru_cache(maxsize=1024)
 def is_known(zone: str) -> bool:
-    """Returns whether this machine's time zone data have the zone: names come and go with their versions.
+    """Returns whether this machine's time zone data have the zone: zone names come and go between versions.
 
     >>> is_known("Europe/Berlin"), is_known("Mars/Base")
     (True, False)

@@ -1,4 +1,4 @@
-"""The arms of a campaign: what the system may learn to choose among."""
+"""Lists the arms of a campaign, among which the system learns to choose."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import msgspec
 
 from workers.core.playbook.campaigns import Campaign
 
-#: The arm that says nothing.
+#: The arm that sends nothing.
 NO_SEND = "no-send"
 _ONLY = "base"
 
 
 class Arm(msgspec.Struct, frozen=True, kw_only=True):
-    """One way to speak. `id` is `<variant>.<tone>`, `<variant>` without tones; `tone` None = the campaign has none."""
+    """One way to write a message. `id` is `<variant>.<tone>`, or `<variant>` without tones; `tone` None = there are none."""
 
     id: str
     prompt: str
@@ -20,7 +20,7 @@ class Arm(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def speaking(campaign: Campaign) -> dict[str, Arm]:
-    """Every variant in every tone, by id; a campaign without either has one arm with the id `base`."""
+    """Returns every variant in every tone, by id; a campaign without either has one arm with the id `base`."""
     variants = [(variant.id, variant.prompt) for variant in campaign.variants] or [(_ONLY, campaign.prompt)]
     tones: list[str | None] = [*campaign.tones] or [None]
     arms = [
@@ -32,5 +32,5 @@ def speaking(campaign: Campaign) -> dict[str, Arm]:
 
 
 def names(campaign: Campaign) -> list[str]:
-    """The ids of all arms, saying nothing included where the campaign allows it."""
+    """Returns the ids of all arms, including the one that sends nothing where the campaign allows it."""
     return [*speaking(campaign), *([NO_SEND] if campaign.no_send else [])]

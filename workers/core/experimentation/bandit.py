@@ -1,7 +1,7 @@
-"""Thompson sampling with the probabilities computed first: what each arm's chance to be the best is, then a choice.
+"""Computes by Thompson sampling the probability with which each arm is to be chosen: its probability of being the best.
 
-Rewards of an arm are taken as normally distributed around its unknown mean; by the central limit theorem the posterior of
-the mean is close to normal after few trials, whatever the rewards are (Agrawal and Goyal, 2013, "Further optimal regret
+Rewards of an arm are modelled as normally distributed around its unknown mean; by the central limit theorem the posterior of
+the mean is close to normal after a few trials, whatever the rewards are (Agrawal and Goyal, 2013, "Further optimal regret
 bounds for Thompson sampling"). Computing the probabilities, instead of drawing from the posteriors, makes the propensity
 of every decision exact and the decision repeatable.
 """
@@ -16,9 +16,9 @@ import msgspec
 
 from schemas.learning import ArmStatistics
 
-#: Reward variance before anything is known: that of a fair coin.
+#: Reward variance before there is evidence: that of a fair coin.
 _PRIOR_VARIANCE = 0.25
-#: No evidence makes us surer of one reward than this.
+#: Lower bound of the reward variance, whatever the evidence.
 _LEAST_VARIANCE = 1e-3
 #: Points of the quadrature, the midpoints of equally likely slices of a posterior.
 _SLICES = 128
@@ -26,7 +26,7 @@ _POINTS = [NormalDist().inv_cdf((slice_ + 0.5) / _SLICES) for slice_ in range(_S
 
 
 class Posterior(msgspec.Struct, frozen=True, kw_only=True):
-    """What is believed of an arm's mean reward: a normal distribution. `trials` is the evidence behind it."""
+    """The posterior of an arm's mean reward, a normal distribution. `trials` is the evidence it is based on."""
 
     mean: float
     sd: float
@@ -36,8 +36,10 @@ class Posterior(msgspec.Struct, frozen=True, kw_only=True):
 def posteriors(
     statistics: Mapping[str, ArmStatistics], arms: Sequence[str], prior_trials: float
 ) -> dict[str, Posterior]:
-    """The posterior of each of `arms`. Arms without evidence have the common prior: the mean reward over all arms,
-    with the weight of `prior_trials` trials (> 0). Evidence of arms that are not in `arms` is left out.
+    """Returns the posterior of each of `arms`.
+
+    Arms without evidence get the common prior: the mean reward over all arms, with the weight of `prior_trials` trials
+    (> 0). Evidence for arms that are not in `arms` is ignored.
 
     >>> known = {"a": ArmStatistics(arm="a", trials=96, rewards=48, reward_squares=48)}
     >>> {arm: round(p.mean, 2) for arm, p in posteriors(known, ["a", "b"], 4).items()}
@@ -59,7 +61,7 @@ def posteriors(
 
 
 def chances_to_be_best(believed: Mapping[str, Posterior]) -> dict[str, float]:
-    """P(the arm's mean is the largest), by quadrature over the arm's own posterior; they sum to 1."""
+    """Returns arm → P(its mean is the largest), by quadrature over the arm's own posterior; they sum to 1."""
     normals = {arm: NormalDist(posterior.mean, posterior.sd) for arm, posterior in believed.items()}
     raw = {}
     for arm, own in normals.items():
@@ -78,7 +80,7 @@ def chances_to_be_best(believed: Mapping[str, Posterior]) -> dict[str, float]:
 def probabilities(
     statistics: Mapping[str, ArmStatistics], arms: Sequence[str], epsilon: float, prior_trials: float
 ) -> dict[str, float]:
-    """With which probability each of `arms` is to be taken: its chance to be the best, with a floor of epsilon / arms.
+    """Returns arm → the probability with which to take it: that of being the best, with a floor of epsilon / arms.
 
     They sum to 1. Without evidence all are equal.
 
@@ -93,14 +95,14 @@ def probabilities(
 
 @lru_cache(maxsize=4096)
 def _probabilities(known: tuple[ArmStatistics, ...], epsilon: float, prior_trials: float) -> dict[str, float]:
-    """A snapshot serves many decisions: half a millisecond once, not for each."""
+    """Cached, because a snapshot serves many decisions: half a millisecond once, not for each."""
     statistics = {arm.arm: arm for arm in known}
     best = chances_to_be_best(posteriors(statistics, list(statistics), prior_trials))
     return {arm: (1 - epsilon) * chance + epsilon / len(known) for arm, chance in best.items()}
 
 
 def add_up(statistics: Iterable[ArmStatistics]) -> dict[str, dict[str, ArmStatistics]]:
-    """Context → arm → the sum over partitions."""
+    """Returns context → arm → the sum over partitions."""
     found: dict[str, dict[str, ArmStatistics]] = {}
     for part in statistics:
         arms = found.setdefault(part.context, {})

@@ -1,4 +1,4 @@
-"""Rates with 95 % intervals that hold for small counts and near 0 and 1 as well."""
+"""Computes rates with 95 % intervals that also hold for small counts and near 0 and 1."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _Z = 1.959963984540054
 
 
 def wilson(successes: int, trials: int) -> Estimate:
-    """A rate in [0, 1] with Wilson's score interval, without continuity correction.
+    """Returns a rate in [0, 1] with Wilson's score interval, without continuity correction.
 
     Source: Wilson, 1927; "method 3" of Newcombe, "Two-sided confidence intervals for the single proportion", Statistics
     in Medicine 17, 1998, whose example this is. Raises ValueError unless 0 <= successes <= trials and trials > 0.

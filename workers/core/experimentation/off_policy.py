@@ -1,7 +1,7 @@
 """Estimates from the topics alone what the learned arms earned, compared with drawing arms at random.
 
-Every decision carries the exact probability of each arm, so the reward of another policy can be estimated from what was
-done: self-normalised inverse propensity scoring (Swaminathan and Joachims, 2015). Here the other policy takes all arms
+Every decision records the exact probability of each arm, so the reward of another policy can be estimated from what was
+logged: self-normalised inverse propensity scoring (Swaminathan and Joachims, 2015). Here the other policy takes all arms
 with equal probability.
 """
 
@@ -22,14 +22,14 @@ from schemas.learning import Estimate
 from schemas.messages import Decision, Feedback
 from workers.core.playbook.policy import Rewards
 
-#: Below this effective sample size no estimate is given: a few heavily weighted decisions would be all of it.
+#: Below this effective sample size no estimate is given: a few heavily weighted decisions would dominate it.
 LEAST_ESS = 30.0
-#: Of the 95 % interval.
+#: Normal quantile of the 95 % interval.
 _Z = 1.96
 
 
 class LoggedDecision(msgspec.Struct, frozen=True, kw_only=True):
-    """One decision among at least two arms and what it earned; `propensities` of every arm, summing to 1."""
+    """One decision among at least two arms and what it earned; `propensities` covers every arm and sums to 1."""
 
     user_id: str
     campaign_id: str
@@ -41,12 +41,12 @@ class LoggedDecision(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def weight(self) -> float:
-        """How much likelier the policy of equal chances takes this arm than it was."""
+        """Importance weight: the arm's probability under equal chances, divided by the one with which it was drawn."""
         return 1.0 / (len(self.propensities) * self.propensities[self.arm])
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
-    """Mean reward of a decision: `learnt` as it was, `uniform` as equal chances would have earned (estimated).
+    """Mean reward per decision: `learnt` as observed, `uniform` as equal chances would have earned (estimated).
 
     `ess` is the effective sample size of that estimate. `difference` is learnt minus uniform.
     """
@@ -60,7 +60,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TooFewData(msgspec.Struct, frozen=True, kw_only=True):
-    """Why there is no comparison."""
+    """The reason why there is no comparison."""
 
     decisions: int
     ess: float
@@ -68,7 +68,7 @@ class TooFewData(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ArmResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What one arm earned in one target group; `probability` is that of the newest decision. One customer has no interval."""
+    """The result of one arm in one target group; `probability` is that of the newest decision. One customer gives no interval."""
 
     campaign_id: str
     target_group: str
@@ -80,7 +80,7 @@ class ArmResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Point(msgspec.Struct, frozen=True, kw_only=True):
-    """Mean rewards of the decisions of one window that ends at `at_s` [s since the first decision]."""
+    """Mean rewards of the decisions in a window that ends at `at_s` [s since the first decision]."""
 
     at_s: float
     decisions: int
@@ -89,15 +89,15 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LoggedFeedback:
-    """Joins decisions with what became of them. Feed it values of the topics in any order; repetitions change nothing.
+    """Joins decisions with their feedback and orders. Accepts records of the topics in any order; repetitions change nothing.
 
-    Only decisions that chose count: `requested` and `no_action_chosen`, with two arms or more, of a campaign that is not in
-    shadow. An order that is not cancelled earns `converted` for the customer's newest such decision of the last
-    `attribution_s`, message or not.
+    Only decisions with a choice count: `requested` and `no_action_chosen`, with two arms or more, of a campaign that is not in
+    shadow mode. An order that is not cancelled earns `converted` for the customer's newest such decision within the last
+    `attribution_s`, with or without a message.
     """
 
     def __init__(self, rewards: Rewards, attribution_s: float, keep: int = 20_000) -> None:
-        """`keep`: so many decisions, the newest, are remembered."""
+        """`keep`: the number of decisions kept, the newest ones."""
         self._keep = keep
         self._rewards = rewards
         self._attribution_s = attribution_s
@@ -107,7 +107,7 @@ class LoggedFeedback:
         self._cancelled: set[tuple[str, str]] = set()
 
     def add(self, value: Decision | Feedback | AnyEvent) -> None:
-        """Takes in one record of message.decisions, message.feedback or customer.events."""
+        """Adds one record of message.decisions, message.feedback or customer.events."""
         match value:
             case Decision(reason="requested" | "no_action_chosen", mode=mode) if (
                 len(value.propensities) >= 2 and mode != "shadow"
@@ -127,7 +127,7 @@ class LoggedFeedback:
                 pass
 
     def scored(self) -> list[LoggedDecision]:
-        """Every decision that counts with what it has earned so far, in the order of time."""
+        """Returns every decision that counts, with what it has earned so far, in time order."""
         ordered = sorted(self._decisions.values(), key=lambda decision: (decision.decided_at, decision.decision_id))
         converted = self._converted(ordered)
         return [
@@ -150,7 +150,7 @@ class LoggedFeedback:
         return sum((worth.get(status, 0.0) for status in sorted(happened)), 0.0)
 
     def _converted(self, ordered: Iterable[Decision]) -> set[str]:
-        """Ids of the decisions to which an order is owed: the last touch inside the window."""
+        """Returns the ids of the decisions to which an order is attributed: the last touch within the window."""
         by_user: dict[str, tuple[list[float], list[str]]] = defaultdict(lambda: ([], []))
         for decision in ordered:
             times, ids = by_user[decision.user_id]
@@ -168,9 +168,9 @@ class LoggedFeedback:
 
 
 def compare(scored: Sequence[LoggedDecision], rng: Random, resamples: int = 1000) -> Comparison | TooFewData:
-    """Learnt arms against equal chances, with a 95 % bootstrap interval of the difference.
+    """Compares the learned arms with equal chances, with a 95 % bootstrap interval of the difference.
 
-    Customers are drawn, not decisions: those of one customer are not independent. Refuses below LEAST_ESS.
+    Resamples customers, not decisions: those of one customer are not independent. Returns TooFewData below LEAST_ESS.
     """
     ess = effective_sample_size(scored)
     if ess < LEAST_ESS:
@@ -200,7 +200,7 @@ def compare(scored: Sequence[LoggedDecision], rng: Random, resamples: int = 1000
 
 
 def effective_sample_size(scored: Iterable[LoggedDecision]) -> float:
-    """How many equally weighted decisions would be as telling (Kish): square of the sum by the sum of squares."""
+    """Returns how many equally weighted decisions would be as informative (Kish): squared sum over sum of squares."""
     weights = [one.weight for one in scored]
     return sum(weights) ** 2 / sum(weight * weight for weight in weights) if weights else 0.0
 
@@ -222,10 +222,10 @@ def series(
     until_s: float = float("inf"),
     least: int = 10,
 ) -> list[Point]:
-    """Mean reward over time: every `step_s`, of the decisions of the last `window_s`. `scored` in the order of time.
+    """Returns the mean reward over time: every `step_s`, of the last `window_s`. `scored` must be in time order.
 
-    Nothing is said of windows with fewer than `least` decisions, and of those that end after `until_s` [s since the first
-    decision]: their answers are still to come.
+    Leaves out windows with fewer than `least` decisions, and those that end after `until_s` [s since the first decision]:
+    their feedback is still arriving.
     """
     times = [one.decided_at_s - scored[0].decided_at_s for one in scored]
     points = []
@@ -239,14 +239,14 @@ def series(
 
 
 def newest_chances(scored: Iterable[LoggedDecision]) -> dict[tuple[str, str], dict[str, float]]:
-    """(campaign, target group) → probability of each arm now. `scored` in the order of time."""
+    """Returns (campaign, target group) → current probability of each arm. `scored` must be in time order."""
     return {(one.campaign_id, one.target_group): one.propensities for one in scored}
 
 
 def by_arm(scored: Sequence[LoggedDecision]) -> list[ArmResult]:
-    """Mean reward of every arm that was possible, per campaign and target group, with a normal 95 % interval.
+    """Returns the mean reward of every possible arm, per campaign and target group, with a normal 95 % interval.
 
-    Decisions of one customer are not independent: the variance is that of customers' sums.
+    Decisions of one customer are not independent, so the variance is that of customers' sums.
     """
     earned: dict[tuple[str, str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for one in scored:
@@ -273,6 +273,6 @@ def by_arm(scored: Sequence[LoggedDecision]) -> list[ArmResult]:
 
 
 def _standard_error(customers: Sequence[Sequence[float]], mean: float, decisions: int) -> float:
-    """Of the mean of all rewards, which come by customers (the linearised variance of a ratio)."""
+    """Returns the standard error of the mean of rewards clustered by customer (the linearised variance of a ratio)."""
     off = sum((sum(own) - mean * len(own)) ** 2 for own in customers)
     return sqrt(off * len(customers) / (len(customers) - 1)) / decisions

@@ -1,4 +1,4 @@
-"""Draws one of several with given probabilities, the same for the same seed."""
+"""Draws at random with given probabilities, repeatably: the same seed gives the same draw."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from hashlib import blake2b
 
 
 def choose(chances: Mapping[str, float], *parts: str) -> str:
-    """One arm with the given probabilities, drawn by a hash of `parts`: the same parts give the same arm.
+    """Returns one arm, drawn with the given probabilities by a hash of `parts`: the same parts give the same arm.
 
     >>> choose({"a": 1.0}, "7", "decision-1")
     'a'
@@ -22,6 +22,6 @@ def choose(chances: Mapping[str, float], *parts: str) -> str:
 
 
 def uniform(*parts: str) -> float:
-    """A number in [0, 1) that only these parts decide, spread evenly over different parts."""
+    """Returns a number in [0, 1) that depends on the parts alone, uniformly distributed over different parts."""
     text = "".join(f"{len(part)}:{part}" for part in parts)
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big") / 2**64

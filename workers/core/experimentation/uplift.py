@@ -1,16 +1,16 @@
-"""Estimates how many more customers bought because of a campaign, against its control group, with an interval that holds.
+"""Estimates how many more customers bought because of a campaign, against its control group, with an always valid interval.
 
-The unit is the customer, as the control group is drawn by customers: each counts once in `PERIOD_S`, with the first message
-that was asked for or held out, and only when its attribution window is over. Whatever the customer does later, and however
-many messages follow, changes neither group's size.
+The unit is the customer, because the control group is drawn by customer: each counts once in `PERIOD_S`, with the first
+message that was requested or held out, and only when its attribution window is over. Nothing that the customer does later,
+and no number of further messages, changes either group's size.
 
-Strata are the windows of time in which customers came in, so that a control group that is switched on, off or resized tells
-nothing of its own: a window without one of the two groups adds nothing. The difference is Mantel and Haenszel's; its
+Strata are the time windows in which customers entered, so that a control group that is switched on, off or resized has no
+effect of its own: a window without one of the two groups adds nothing. The difference is that of Mantel and Haenszel; its
 variance is that of the Cochran-Mantel-Haenszel test, which is exact by permutation where there is no effect, moved along
 with the difference (a score interval, after Miettinen and Nurminen, Statistics in Medicine 4, 1985).
 
-Periods share customers, who tend to do again what they did before. Nothing is assumed of how closely: the standard errors
-of periods are added up as if they moved together, so more periods make no interval narrower than the data of one.
+Periods share customers, who tend to repeat what they did before. No bound on their correlation is assumed: the standard
+errors of periods are added as if perfectly correlated, so more periods make no interval narrower than the data of one.
 
 The interval holds at all looks together (an always valid interval, from a normal mixture over the true difference: Robbins,
 1970; Johari et al., "Always valid inference", Operations Research 70, 2022; Waudby-Smith et al., "Time-uniform central
@@ -25,25 +25,24 @@ from typing import NamedTuple
 
 from schemas.learning import Estimate
 
-#: A customer counts once in such a time [s]; periods begin on Mondays, 00:00 UTC.
+#: A customer counts once per period [s]; periods begin on Mondays, 00:00 UTC.
 PERIOD_S = 28 * 86_400.0
 #: 1970-01-05, a Monday [s since the epoch].
 _FIRST_MONDAY_S = 4 * 86_400.0
-#: All looks at one interval together miss the truth at most so often.
+#: Probability, at most, that any of all looks at one interval misses the true value.
 _ALPHA = 0.05
-#: The effect [share of customers] for which the intervals are made to be the narrowest; they hold for every other.
+#: The effect [share of customers] for which the intervals are tuned to be narrowest; they hold for every other.
 _EFFECT = 0.05
-#: No difference is told before each group has so many customers: below, no rule of large numbers holds.
+#: No difference is reported before each group has this many customers: the law of large numbers does not hold below.
 LEAST_CUSTOMERS = 10
-#: Windows that follow each other are put together until they hold so many customers: of a window with a single one,
-#: nothing could be compared.
+#: Consecutive windows are merged until they hold this many customers: a window with a single one allows no comparison.
 _LEAST_STRATUM = 50
-#: An end of an interval is known to 2^-26.
+#: Bisection steps: an end of an interval is exact to 2^-26 of the range searched.
 _HALVINGS = 26
 
 
 class Groups(NamedTuple):
-    """Customers of a window of time: how many were to hear something, how many were held out, and who of them bought."""
+    """Customers of a time window: how many were to get a message, how many were held out, and how many of each bought."""
 
     requested: int = 0
     requested_converted: int = 0
@@ -51,7 +50,7 @@ class Groups(NamedTuple):
     holdout_converted: int = 0
 
     def plus(self, other: Groups) -> Groups:
-        """The sums of two."""
+        """Returns the sum of both."""
         return Groups(
             self.requested + other.requested,
             self.requested_converted + other.requested_converted,
@@ -61,8 +60,10 @@ class Groups(NamedTuple):
 
 
 class _Period(NamedTuple):
-    """Sums over the strata of a period that have both groups: `weight` = Σ n₁n₀/n, `gain` = Σ (y₁n₀ - y₀n₁)/n. The variance
-    of `gain` at a difference δ is `flat` + `tilt` δ + `bend` δ², and never below that beside a group in which nobody buys.
+    """Sums over the strata of a period that have both groups.
+
+    `weight` = Σ n₁n₀/n, `gain` = Σ (y₁n₀ - y₀n₁)/n. The variance of `gain` at a difference δ is `flat` + `tilt` δ + `bend` δ²,
+    and at least what it is against a group in which no one buys.
     """
 
     weight: float
@@ -74,14 +75,14 @@ class _Period(NamedTuple):
     holdout: int
 
     def sd(self, difference: float) -> float:
-        """The standard deviation of `gain` if this were the true difference."""
+        """Returns the standard deviation of `gain` if this were the true difference."""
         size = min(abs(difference), 1.0)
         least = self.weight * self.weight * size * (1.0 - size) / max(self.requested, self.holdout)
         return sqrt(max(self.flat + self.tilt * difference + self.bend * difference * difference, least))
 
 
 def period_of(at_s: float) -> int:
-    """The number of the period that holds a moment [s since the epoch].
+    """Returns the number of the period that holds a moment [s since the epoch].
 
     >>> period_of(1_710_719_999), period_of(1_710_720_000)
     (706, 707)
@@ -90,7 +91,7 @@ def period_of(at_s: float) -> int:
 
 
 def period_end_s(period: int) -> float:
-    """When a period is over [s since the epoch].
+    """Returns when a period ends [s since the epoch].
 
     >>> period_end_s(706)
     1710720000.0
@@ -99,10 +100,10 @@ def period_end_s(period: int) -> float:
 
 
 def uplift(windows: Mapping[float, Groups], intervals: int = 1) -> Estimate | None:
-    """Share of customers who bought among `requested` minus that among `holdout`, in [-1, 1], with its 95 % interval.
+    """Returns the share of customers who bought among `requested` minus that among `holdout`, in [-1, 1], with its 95 % interval.
 
-    `windows`: when a window of decision time began [s since the epoch] → its customers. `intervals`: so many are to hold
-    together (Bonferroni). None where there are too few to compare.
+    `windows`: start of a window of decision time [s since the epoch] → its customers. `intervals`: how many intervals must
+    hold together (Bonferroni). None if there are too few customers to compare.
 
     >>> told = uplift({0.0: Groups(18_000, 2_340, 2_000, 200)})
     >>> round(told.value, 3), round(told.low, 3), round(told.high, 3)
@@ -127,7 +128,7 @@ def uplift(windows: Mapping[float, Groups], intervals: int = 1) -> Estimate | No
 
 
 def _edge(value: float, limit: float, margin: Callable[[float], float]) -> float:
-    """The difference between `value` and `limit` that is just as far from `value` as its margin allows."""
+    """Returns the difference between `value` and `limit` whose distance from `value` equals its margin."""
     inside, outside = value, limit
     for _ in range(_HALVINGS):
         middle = (inside + outside) / 2.0
@@ -139,7 +140,7 @@ def _edge(value: float, limit: float, margin: Callable[[float], float]) -> float
 
 
 def _strata(windows: Mapping[float, Groups]) -> Iterable[list[Groups]]:
-    """For each period its strata in the order of time."""
+    """Returns the strata of each period, in time order."""
     found: dict[int, list[Groups]] = {}
     for start_s in sorted(windows):
         strata = found.setdefault(period_of(start_s), [])
@@ -151,7 +152,7 @@ def _strata(windows: Mapping[float, Groups]) -> Iterable[list[Groups]]:
 
 
 def _summed(strata: Iterable[Groups]) -> _Period | None:
-    """None = no stratum has both groups."""
+    """Returns the sums over the strata of one period; None = no stratum has both groups."""
     weight = gain = flat = tilt = bend = 0.0
     requested = holdout = 0
     for told in strata:

@@ -1,1 +1,1 @@
-"""From a request to a text: the LLM port, prompts, drafts, templates."""
+"""Turns a request into a text: the LLM port, prompts, drafts, templates."""

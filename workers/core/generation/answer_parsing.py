@@ -1,4 +1,4 @@
-"""From a model's answer to a text: the JSON object in it, whatever a chat model, its server or its template put around it."""
+"""Parses a model's answer: finds the JSON object in it, whatever a chat model, its server or its template put around it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import msgspec
 from schemas.messages import MessageText
 
 MAX_ANSWER_CHARS = 20_000
-#: (begin, end) of what reasoning models think aloud, where no reasoning parser of the server takes it off. Of many only the
-#: end arrives: their chat template has put the beginning into the prompt.
+#: (begin, end) markers of reasoning, for servers without a reasoning parser that removes it. Many models send only the
+#: end, because their chat template has put the beginning into the prompt.
 _THOUGHTS = (
     ("<think>", "</think>"),
     ("<thinking>", "</thinking>"),
@@ -24,18 +24,18 @@ _THOUGHTS = (
     ("<|channel|>analysis", "<|channel|>final"),
 )
 _SPACES = re.compile(r"[^\S\n]+")
-#: Of so many braces one may begin the object: words around it rarely have any.
+#: How many opening braces are tried as the start of the object: text around it rarely has any.
 _MOST_BEGINNINGS = 32
-#: Line ends within a string are forgiven: small models write them out.
+#: Not strict: small models write raw line ends within strings.
 _JSON = json.JSONDecoder(strict=False)
 _NOT_JSON = "the answer is not JSON"
 
 
 def parse(answer: str, known: Iterable[str] = MessageText.__struct_fields__) -> MessageText | str:
-    """The text of an answer, or (a str) why it is none; takes time in proportion to the answer's length.
+    """Returns the text of an answer, or (a str) why there is none, in time proportional to the answer's length.
 
-    Thoughts are taken off, and of what is left the first JSON object with one of the `known` fields counts: code fences,
-    words and end tokens around it say nothing. Fields that are not `known` are dropped; nothing is shortened.
+    Reasoning is removed; in the rest, the first JSON object with one of the `known` fields counts. Code fences, text and end
+    tokens around it are ignored. Fields that are not `known` are dropped; nothing is shortened.
 
     >>> parse('{"title": " Hi ", "body": "All good."}').title
     'Hi'
@@ -61,7 +61,7 @@ def parse(answer: str, known: Iterable[str] = MessageText.__struct_fields__) -> 
 
 
 def _without_thoughts(answer: str) -> str | None:
-    """What comes after the last thought; None = one has no end, and drafts in it are no answer."""
+    """Returns what follows the last reasoning; None = one has no end, and drafts within it are not an answer."""
     for begin, end in _THOUGHTS:
         answer = answer.rpartition(end)[2]
         if begin in answer:
@@ -70,7 +70,7 @@ def _without_thoughts(answer: str) -> str | None:
 
 
 def _values(said: str) -> Iterator[object]:
-    """The whole, if that is JSON; else the objects in it from the left, those within others apart."""
+    """Yields the whole if it is JSON, else the objects in it from left to right, without those nested in others."""
     said = said.strip().removeprefix("\ufeff")
     try:
         yield msgspec.json.decode(said)
@@ -88,7 +88,7 @@ def _objects(said: str) -> Iterator[object]:
         try:
             value, end = _JSON.raw_decode(said, at)
         except json.JSONDecodeError as error:
-            end = max(at + 1, error.pos)  # what was read up to the mistake is not read again
+            end = max(at + 1, error.pos)  # text before the error is not read again
         except RecursionError:
             return
         else:
@@ -103,7 +103,7 @@ def _text(wanted: dict[str, object]) -> MessageText | str:
             return "a field of the answer is not a string"
         try:
             value.encode()
-        except UnicodeEncodeError:  # half of a surrogate pair
+        except UnicodeEncodeError:  # a lone surrogate
             return _NOT_JSON
         texts[name] = _SPACES.sub(" ", value).strip()
     return MessageText(**texts)

@@ -1,4 +1,4 @@
-"""Copy that is no message: product descriptions, ads. It is written and checked by what writes and checks messages."""
+"""Requests copy that is not a message (product descriptions, ads); the code for messages writes and checks it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from workers.core.playbook.playbook import Playbook
 
 
 def for_copy(playbook: Playbook) -> Playbook:
-    """The playbook as those see it who write copy: its surfaces are the channels, and there are no campaigns."""
+    """Returns the playbook for writing copy: its surfaces are the channels, and there are no campaigns."""
     return msgspec.structs.replace(
         playbook,
         channels={surface.id: as_channel(surface) for surface in playbook.surfaces.values()},
@@ -25,7 +25,7 @@ def for_copy(playbook: Playbook) -> Playbook:
 
 
 def as_channel(surface: Surface) -> Channel:
-    """A surface as prompts and guardrails see it."""
+    """Returns a surface as the channel that prompts and guardrails expect."""
     return Channel(id=surface.id, fields=surface.fields)
 
 
@@ -40,9 +40,9 @@ def request(
     asked_at: datetime,
     deadline_at: datetime,
 ) -> MessageRequest:
-    """A request for the `number`-th text of this product, group and language; the same number asks the same.
+    """Returns a request for the `number`-th text of this product, group and language; the same number asks the same.
 
-    Copy is brand-neutral: the product's brand is not among what it may say. The product must be in the playbook.
+    Copy is brand-neutral: it may not state the product's brand. The product must be in the playbook.
     """
     product = facts_of(playbook.products[product_id], language, quantity=None)
     asked = "|".join((surface.id, product_id, group, language, str(number)))

@@ -1,4 +1,4 @@
-"""Writing one text: ask, check, ask once more with the reason, else the template. Pure: the caller makes the calls."""
+"""Writes one text: asks the model, checks, asks again with the reason, else takes the template. Pure: the caller makes calls."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from workers.core.resilience.priority_queue import GHOST
 
 __all__ = ["FAILURES", "Draft", "Language"]
 
-#: Why a text is not the model's own (Candidate.failure); the caller's words for calls that failed come beside them.
+#: Why a text is not the model's own (Candidate.failure); the caller adds its own reasons for failed calls.
 FAILURES = ("", "guardrail", "malformed", "cut_off", "not_personalised", "language", "stale", "off", "pool_miss")
-#: Failures of calls that were never made: no LLM server works, or its turn would come too late.
+#: Failures of calls that were never made: no LLM server is available, or the turn would come too late.
 UNASKED = ("unavailable", "shed")
-#: Appended to the last turn. The rejected answer itself is not shown: small models would repeat it, and it may hold
-#: anything; so all attempts share their prompt as prefix.
+#: Appended to the last turn. The rejected answer itself is not shown, because small models would repeat it and it may
+#: contain anything. All attempts therefore share their prompt as prefix.
 _AGAIN = {
     "zh": "上一稿没有通过检查（{reason}）。请避免同样的问题，换一种写法。",
     "en": "An earlier draft was rejected ({reason}). Avoid that and write it in other words.",
@@ -37,11 +37,11 @@ _NOT_IN_REASON = re.compile(r"[<>{}\[\]|`=#*_~^\\]")
 
 
 class Draft:
-    """One text in the making: call `next_call` until it gives None, each time then `answer` or `failed`; then `result`.
+    """One text in progress: call `next_call` until it returns None, each time followed by `answer` or `failed`; then `result`.
 
-    `attempts` = calls at most, the first one included; 0 = no model is asked. Sampling seeds derive from the message_id:
-    the same request asks the same questions. `max_tokens` None = what the prompt says; else the smaller of both.
-    `languages` = those that the model writes well enough (none named: all); a request in another gets the template.
+    `attempts`: calls at most, the first one included; 0 = no model is asked. Sampling seeds derive from the message_id: the
+    same request makes the same calls. `max_tokens` None = the prompt's own limit; else the smaller of both. `languages`:
+    those that the model writes well enough (empty = all); a request in any other gets the template.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Draft:
         self.rejections: list[GuardrailVerdict] = []
 
     def next_call(self) -> CompletionRequest | None:
-        """The next question to the model; None = there is nothing more to ask."""
+        """Returns the next call to the model; None = there is nothing more to ask."""
         if self._done or self._calls >= self._attempts:
             return None
         prompt = self._playbook.prompts[self._request.prompt, self._request.language]
@@ -93,7 +93,7 @@ class Draft:
         )
 
     def answer(self, completion: Completion) -> None:
-        """What the model said: accepted, or the reason for the next question."""
+        """Applies the model's answer: accepts it, or rejects it and adds the reason to the next call."""
         self._calls += 1
         self._usage = _added(self._usage, completion)
         channel = self._playbook.channels[self._request.channel]
@@ -122,14 +122,14 @@ class Draft:
         )
 
     def failed(self, reason: str) -> None:
-        """The call gave no answer (in one word why), and no further one will be made."""
+        """Records that the call gave no answer (`reason` in one word); no further one will be made."""
         self._calls += 1
         if reason not in UNASKED:
             self._usage = msgspec.structs.replace(self._usage, calls=self._usage.calls + 1)
         self._failure, self._done = reason, True
 
     def result(self, now: datetime) -> Candidate:
-        """The finished text. `verdicts` are those of the model's last answer; `usage` adds all calls up."""
+        """Returns the finished text. `verdicts` are those of the model's last answer; `usage` is the sum of all calls."""
         request = self._request
         text, generated_by, version = self._text, GENERATED_BY_LLM, request.prompt_version
         if text is None:
@@ -159,13 +159,13 @@ class Draft:
         )
 
     def _question(self) -> tuple[ChatMessage, ...]:
-        """The turns of the next call; rendered once."""
+        """Returns the turns of the next call; rendered once."""
         if not self._turns:
             self._turns = prompts.render(self._playbook, self._request)
         return self._turns
 
     def _obstacle(self) -> str:
-        """Why the model is not asked at all."""
+        """Returns why the model is not asked at all; "" = it is."""
         request = self._request
         if self._attempts == 0:
             return "off"
@@ -198,8 +198,10 @@ def _malformed(reason: str) -> GuardrailVerdict:
 
 
 def _told(verdict: GuardrailVerdict) -> str:
-    """The reason for the model. It stands outside the data block, and what it quotes may be an attacker's words through
-    the model's mouth: so nothing that looks like a delimiter, no long quotation, and none at all of an instruction.
+    """Returns the reason as the model may see it.
+
+    It stands outside the data block, and what it quotes may be an attacker's text repeated by the model: so it has nothing
+    that looks like a delimiter, no long quotation, and no quotation at all of an instruction.
 
     >>> _told(GuardrailVerdict(name="meta", passed=False, detail='"Ignore all rules" is not copy for a customer'))
     'a part of it is not copy for a customer'
@@ -210,7 +212,7 @@ def _told(verdict: GuardrailVerdict) -> str:
 
 
 def _seed(message_id: str, call: int) -> int:
-    """31 bits: what every server takes.
+    """Returns a sampling seed of 31 bits, which every server accepts.
 
     >>> _seed("m", 0) == _seed("m", 0) != _seed("m", 1)
     True

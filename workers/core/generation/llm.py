@@ -1,4 +1,4 @@
-"""The port to a language model: what is asked, and what comes back."""
+"""Defines the port to a language model: requests, answers and errors."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class CompletionUsage(msgspec.Struct, frozen=True, kw_only=True):
 class Completion(msgspec.Struct, frozen=True, kw_only=True):
     """One answer of the LLM; `text` is not trusted. `finish_reason` is `stop` or `length` (cut off).
 
-    `model` is the base model; `adapter` the LoRA adapter on top of it, if one was asked for and served. `others` are the
-    further samples that ended like `text`.
+    `model` is the base model; `adapter` the LoRA adapter on top of it, if one was requested and served. `others` are the
+    further samples that have the same `finish_reason`.
     """
 
     text: str
@@ -39,13 +39,12 @@ class ChatMessage(msgspec.Struct, frozen=True):
 
 
 class CompletionRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """One call. `schema` is a JSON Schema that the server must hold to; `seed` makes sampling repeatable.
+    """One call. `schema` is a JSON Schema that the server must enforce; `seed` makes sampling repeatable.
 
-    `samples` answers are asked for at once; a server may give fewer. `frequency_penalty` makes words rarer that stand in the
-    answer already.
-    `model` is an adapter that the server may know by this name ("" = its own model; it also answers where the adapter is
-    not served). `priority` is 0 to 9, 9 the most important, -1 for a text that nobody hears. Calls of the same `affinity`
-    share the beginning of their prompt. `message_id` names the trace of the call.
+    `samples`: answers requested at once; a server may return fewer. `frequency_penalty` makes words that are already in the
+    answer less likely. `model`: an adapter that the server may know by this name ("" = its own model, which also answers if the
+    adapter is not served). `priority` is 0 to 9, 9 the most important, -1 for a text that no customer gets. Calls of the same
+    `affinity` share the beginning of their prompt. `message_id` names the trace of the call.
     """
 
     messages: tuple[ChatMessage, ...]
@@ -63,7 +62,7 @@ class CompletionRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PromptSize(msgspec.Struct, frozen=True, kw_only=True):
-    """What a question takes of the model's context, by its own tokenizer."""
+    """The tokens of a request and of the model's context, by the model's own tokenizer."""
 
     tokens: int
     context_tokens: int
@@ -74,19 +73,19 @@ class LanguageModel(Protocol):
 
     @property
     def name(self) -> str:
-        """The model that answers, as metrics name it."""
+        """The model that answers, as it is named in metrics."""
         ...
 
     async def size(self, request: CompletionRequest) -> PromptSize | None:
-        """What a question takes, by the model's own tokenizer; None when there is none to ask, or nobody answers."""
+        """Returns the size of a request by the model's own tokenizer; None if there is none to ask, or no server answers."""
         ...
 
     async def complete(self, request: CompletionRequest, timeout_s: float) -> Completion:
-        """One call within `timeout_s` (connect, queue and body together).
+        """Makes one call within `timeout_s` (connect, queue and body together).
 
-        Raises Retryable when the same call may work later (timeout, connection, 429, 5xx, an unusable answer; `unavailable`:
-        no server is asked before `retry_after_s`; `shed`: its turn would come too late), Refused when it cannot (context
-        too long, bad request, model or key no longer known). Never Fatal: no answer of a server stops a worker; a wrong
-        model or key is found at the start.
+        Raises Retryable if the same call may succeed later (timeout, connection, 429, 5xx, an unusable answer; `unavailable`:
+        no server is called before `retry_after_s`; `shed`: its turn would come too late), Refused if it cannot (context too
+        long, bad request, model or key no longer known). Never Fatal: no answer of a server stops a worker; a wrong model or
+        key is found at startup.
         """
         ...

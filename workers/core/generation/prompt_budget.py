@@ -1,4 +1,4 @@
-"""The longest question that each prompt of a playbook can become: what must fit into the model's context with its answer."""
+"""Finds the longest call of each prompt of a playbook, which must fit into the model's context with its answer."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from workers.core.generation.llm import CompletionRequest, PromptSize
 from workers.core.generation.sample_requests import Scope, requests
 from workers.core.playbook.playbook import Playbook
 
-#: Tokens for what is not known beforehand: the reason of a re-ask, and what a shop's events call its things.
+#: Tokens reserved for what is not known beforehand: the reason of a re-ask, and the names in a shop's events.
 SPARE_TOKENS = 400
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
-    """A prompt on one channel, about the product and for the target group of which there is most to say."""
+    """A prompt on one channel, for the product and the target group with the longest texts."""
 
     prompt: str
     language: str
@@ -31,12 +31,12 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def name(self) -> str:
-        """As a marketer finds it."""
+        """The call in terms that a marketer finds in the playbook."""
         return f"{self.prompt}.{self.language} on {self.channel} ({self.product_id}, {self.target_group})"
 
 
 def longest(playbook: Playbook, languages: Collection[str] = ()) -> list[Question]:
-    """One question per prompt × language × channel, of `languages` only (none named: all); [] without products."""
+    """Returns the longest call per prompt × language × channel, of `languages` only (empty = all); [] without products."""
     found: dict[tuple[str, str, str], Question] = {}
     for question in _questions(playbook, languages):
         key = question.prompt, question.language, question.channel
@@ -46,7 +46,7 @@ def longest(playbook: Playbook, languages: Collection[str] = ()) -> list[Questio
 
 
 def too_long(sizes: Sequence[tuple[Question, PromptSize]], max_tokens: int) -> list[str]:
-    """In words, the questions that leave no room for their answer, of at most `max_tokens`; [] = all fit."""
+    """Describes the calls that leave no room for their answer of at most `max_tokens`; [] = all fit."""
     return [
         f"{question.name} takes {size.tokens} tokens, its answer {answer}, {SPARE_TOKENS} are to spare: more than "
         f"the {size.context_tokens} of the model"

@@ -1,6 +1,6 @@
-"""From a request to the turns of a chat; the way back is in model_answers.
+"""Renders a request as the turns of a chat; the answer is read by answer_parsing.
 
-The static part comes first and the customer's own last, so that a server's prefix cache holds what requests share.
+The static part comes first and the customer's own last, so that a server's prefix cache covers what requests share.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from workers.core.text import length_limits
 ROLES = ("system", "user", "assistant")
 _TURN = re.compile(r"^=== *([a-z]+) *===[ \t]*\n", re.MULTILINE)
 _MAX_CONTEXT = 8
-#: Variables that say nothing of one customer or product.
+#: Variables that do not depend on one customer or product.
 _OF_MANY = frozenset(("language", "channel", "fields", "group", "trigger", "goal", "tone", "voice"))
 
 
 class Field(msgspec.Struct, frozen=True):
-    """One field of the channel, with what it has room for in the language of the request [characters]."""
+    """One field of the channel, with its length limits in the language of the request [characters]."""
 
     name: str
     min_chars: int
@@ -38,7 +38,7 @@ class Field(msgspec.Struct, frozen=True):
 
 
 def render(playbook: Playbook, request: MessageRequest) -> tuple[ChatMessage, ...]:
-    """The turns of a request. Its prompt, language and channel must be in the playbook (the loader sees to it).
+    """Returns the turns of a request. Its prompt, language and channel must be in the playbook (the loader checks that).
 
     Raises jinja2.TemplateError only for a playbook that was not checked.
     """
@@ -68,7 +68,7 @@ def render(playbook: Playbook, request: MessageRequest) -> tuple[ChatMessage, ..
 
 @lru_cache(maxsize=1024)
 def _names(source: str) -> frozenset[str]:
-    """The variables that a turn names."""
+    """Returns the variables that a turn names."""
     return frozenset(meta.find_undeclared_variables(ENVIRONMENT.parse(source)))
 
 
@@ -76,12 +76,12 @@ def _names(source: str) -> frozenset[str]:
 def _shared_turn(
     playbook: Playbook, source: str, language: str, channel: str, target_group: str, campaign_id: str, tone: str | None
 ) -> str:
-    """A turn that is the same for many customers: rendered once for all of them."""
+    """Returns a turn that is the same for many customers, rendered once for all of them."""
     return compiled(source).render(_of_many(playbook, language, channel, target_group, campaign_id, tone)).strip()
 
 
 class Turn(msgspec.Struct, frozen=True):
-    """One turn of a prompt: its Jinja source, and the line of the source at which its words begin (from 1)."""
+    """One turn of a prompt: its Jinja source, and the line of the source at which its text begins (from 1)."""
 
     role: str
     source: str
@@ -89,7 +89,7 @@ class Turn(msgspec.Struct, frozen=True):
 
 
 class WrongTurn(ValueError):
-    """A prompt that is not cut into turns as it must be; `line` is counted from 1."""
+    """A prompt is not divided into turns as it must be; `line` is counted from 1."""
 
     def __init__(self, line: int, message: str) -> None:
         super().__init__(message)
@@ -98,7 +98,7 @@ class WrongTurn(ValueError):
 
 @lru_cache(maxsize=1024)
 def turns(source: str) -> tuple[Turn, ...]:
-    """The turns of a prompt. Cut before rendering, so that no value can open a turn.
+    """Returns the turns of a prompt. Split before rendering, so that no value can open a turn.
 
     Raises WrongTurn.
     """
@@ -131,9 +131,9 @@ def variables(
     locale: str = "",
     context: Mapping[str, str] | None = None,
 ) -> dict[str, object]:
-    """What a prompt can name: language, channel, fields, group, trigger, goal, product, tone, voice, customer.
+    """Returns what a prompt can name: language, channel, fields, group, trigger, goal, product, tone, voice, customer.
 
-    What the playbook no longer knows (it changed while a request was open) is empty.
+    What the playbook no longer contains (it changed while a request was open) is empty.
     """
     return {
         **_of_many(playbook, language, channel, target_group, campaign_id, tone),
@@ -149,7 +149,7 @@ def variables(
 def _of_many(
     playbook: Playbook, language: str, channel: str, target_group: str, campaign_id: str, tone: str | None
 ) -> dict[str, object]:
-    """The variables of `_OF_MANY`."""
+    """Returns the variables of `_OF_MANY`."""
     spoken = playbook.tones.get(tone or "")
     group = next((group for group in playbook.audiences.target_groups if group.id == target_group), None)
     campaign = playbook.campaigns.get(campaign_id)
@@ -170,7 +170,7 @@ def _of_many(
 
 
 def fields(channel: Channel, language: str) -> list[Field]:
-    """The channel's fields in the playbook's order; those without a limit in this language are left out."""
+    """Returns the channel's fields in the playbook's order; those without a limit in this language are left out."""
     return [
         Field(name, limit[language].min_chars, room.chars)
         for name, limit in channel.fields.items()
@@ -179,7 +179,7 @@ def fields(channel: Channel, language: str) -> list[Field]:
 
 
 def schema_for(channel: Channel, language: str) -> dict[str, object]:
-    """A JSON Schema of the channel's fields; `maxLength` keeps even a small model within the limits."""
+    """Returns a JSON Schema of the channel's fields; `maxLength` keeps even a small model within the limits."""
     allowed = fields(channel, language)
     return {
         "type": "object",

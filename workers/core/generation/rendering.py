@@ -1,6 +1,6 @@
-"""Cleans what prompts and templates may say of a product, and renders them in a sandbox.
+"""Cleans what prompts and templates may say about a product, and renders them in a sandbox.
 
-Names, brands and categories may come from events, so from anybody: they are data, never instructions or markup.
+Names, brands and categories may come from events, and so from anyone: they are data, never instructions or markup.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from workers.core.text.template_sandbox import BoundedEnvironment
 
 MAX_FACT_CHARS = 120
 MAX_FACTS = 12
-#: In category_names: what a product is called whose category has no name.
+#: Key in category_names: the name for products whose own category has none.
 ANY_CATEGORY = "*"
 _EDGE = re.compile(r"(?<=[\u3400-\u9fff])(?=[A-Za-z0-9])|(?<=[A-Za-z0-9])(?=[\u3400-\u9fff])")
 _CURRENCY = re.compile(r"[A-Za-z]{3}")
@@ -32,10 +32,10 @@ _AND = {"zh": ("、", "、"), "en": (", ", " and ")}
 
 
 class ProductWords(msgspec.Struct, frozen=True, kw_only=True):
-    """A product as copy may name it. `label` is the best name there is: the name, else brand and category, else "".
+    """A product as copy may name it. `label` is the best name available: the name, else brand and category, else "".
 
-    `reference_price` is the lowest price of the last 30 days, where it is above `price` and the market's rules say how to
-    speak of that, else "".
+    `reference_price` is the lowest price of the last 30 days, if it is above `price` and the market's rules say how to
+    state it, else "".
     """
 
     name: str = ""
@@ -51,7 +51,7 @@ class ProductWords(msgspec.Struct, frozen=True, kw_only=True):
 def product_words(playbook: Playbook, language: str, product: ProductFacts, locale: str = "") -> ProductWords:
     """Cleans a product for one language and the market of `locale` ("" = that of the language).
 
-    A name that carries a link, code, instruction, or a word that is banned or against the rules of any market is dropped.
+    A name is dropped if it contains a link, code, an instruction, or a word that is banned or breaks any market's rules.
     """
     policy = playbook.policy
     name = cleared(product.name, MAX_NAME_CHARS, policy)
@@ -72,7 +72,7 @@ def product_words(playbook: Playbook, language: str, product: ProductFacts, loca
 
 
 def spaced(text: str) -> str:
-    """A thin rule of Chinese typesetting: a space between Chinese characters and Latin letters or digits.
+    """Adds a space between Chinese characters and Latin letters or digits, as Chinese typesetting asks for.
 
     >>> spaced("您选中的Samsung手机")
     '您选中的 Samsung 手机'
@@ -82,7 +82,7 @@ def spaced(text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def compiled(source: str) -> jinja2.Template:
-    """A source of the playbook as a template of the sandbox.
+    """Compiles a source of the playbook into a sandboxed template.
 
     Raises jinja2.TemplateSyntaxError.
     """
@@ -100,14 +100,14 @@ def _price(price: float | None, currency: str) -> str:
 
 
 def _brand(brand: str) -> str:
-    """Codes of shops are lower case, names are not: `samsung` → Samsung, `hp` → HP."""
+    """Capitalises a brand: shops' codes are lower case, names are not (`samsung` → Samsung, `hp` → HP)."""
     if not (brand.isascii() and brand.islower()):
         return brand
     return brand.upper() if len(brand) <= 3 else " ".join(word[:1].upper() + word[1:] for word in brand.split())
 
 
 def _category(playbook: Playbook, language: str, category: str) -> str:
-    """The playbook's name for a category code, else the code's last part in words where that reads as this language."""
+    """Returns the playbook's name for a category code, else the code's last part as words if it reads as this language."""
     named = playbook.category_names.get(category, {}).get(language)
     if named:
         return named
@@ -121,31 +121,31 @@ def _category(playbook: Playbook, language: str, category: str) -> str:
 
 
 def _pick(items: list[str], count: int, *preferred: str) -> list[str]:
-    """Up to `count` items; those that hold one of `preferred` come first."""
+    """Returns up to `count` items; those that contain one of `preferred` come first."""
     return sorted(items, key=lambda item: not any(word.casefold() in item.casefold() for word in preferred))[:count]
 
 
 @jinja2.pass_context
 def _listed(context: Context, items: list[str], count: int, *preferred: str) -> str:
-    """What `pick` picks, in words: a, b and c."""
+    """Returns the items that `pick` picks as a phrase: a, b and c."""
     chosen = _pick(items, count, *preferred)
     comma, conjunction = _AND.get(str(context.get("language")), (", ", ", "))
     return conjunction.join(filter(None, (comma.join(chosen[:-1]), chosen[-1]))) if chosen else ""
 
 
 def _fitting(text: str, most: int, other: str) -> str:
-    """The text if there is one of at most `most` characters, else `other`: for titles, where a long name would not fit."""
+    """Returns the text if it has 1 to `most` characters, else `other`: for titles, where a long name would not fit."""
     return text if 0 < len(text) <= most else other
 
 
 def _sentence(text: str) -> str:
-    """The first letter upper case, the rest as it is."""
+    """Puts the first letter in upper case and leaves the rest as it is."""
     return text[:1].upper() + text[1:]
 
 
 @jinja2.pass_context
 def _answer(context: Context, example: Mapping[str, str]) -> str:
-    """An answer as a model should write it: JSON with the channel's fields, in their order; `example` may have more."""
+    """Returns an answer as a model should write it: JSON with the channel's fields, in order; `example` may have more."""
     names = [field.name for field in context["fields"]]
     if missing := [name for name in names if name not in example]:
         raise jinja2.TemplateRuntimeError(f"the example has no {', '.join(missing)}; {context['channel']} needs it")

@@ -1,4 +1,4 @@
-"""Sample requests: one for each combination of campaign, variation, channel, language and target group."""
+"""Builds sample requests for each combination of campaign, variation, channel, language and target group."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from workers.core.profile.model import CartLine
 
 
 class Scope(msgspec.Struct, frozen=True, kw_only=True):
-    """What to try; an empty collection = everything that the playbook has, of channels those of each campaign. `each`:
-    texts per combination; those of a language and channel take the campaign's arms in turn.
+    """Selects the requests; an empty collection = everything in the playbook, for channels those of each campaign.
+
+    `each`: texts per combination; those of a language and channel take the campaign's arms in turn.
     """
 
     campaigns: Collection[str] = ()
@@ -29,11 +30,11 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def requests(playbook: Playbook, scope: Scope, now: datetime, deadline_s: float) -> Iterator[MessageRequest]:
-    """One request per campaign × product × target group × language × channel × number, always the same for a playbook."""
+    """Yields one request per campaign × product × target group × language × channel × number, the same for every run."""
     campaigns = [one for one in playbook.campaigns.values() if not scope.campaigns or one.id in scope.campaigns]
     for campaign in campaigns:
         speaking = list(arms.speaking(campaign).values())
-        written = Counter[tuple[str, str]]()  # each language and channel has the arms in turn
+        written = Counter[tuple[str, str]]()  # each language and channel takes the arms in turn
         for product in playbook.products.values():
             for group in playbook.audiences.target_groups:
                 for language in playbook.languages:
@@ -43,7 +44,7 @@ def requests(playbook: Playbook, scope: Scope, now: datetime, deadline_s: float)
                         continue
                     for channel in scope.channels or campaign.channels:
                         if playbook.channels[channel].is_templated(language):
-                            continue  # a provider's template leaves, nobody writes
+                            continue  # a provider's template is sent, so there is no text to write
                         line = CartLine(product.product_id)
                         known = product_facts.product_facts(line, product.currency, playbook, language)
                         for number in range(scope.each):

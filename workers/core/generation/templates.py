@@ -1,7 +1,7 @@
-"""The hand-written words for when no model's text passes, or none comes in time.
+"""Renders the hand-written templates, for when no text of the model passes or none arrives in time.
 
-What a shop's events call a product may break a text (too long, a code, a brand that is another's): then the same
-template is tried with less of it, and at last the generic template, which uses nothing of customer or product.
+The name that a shop's events give a product may break a text (too long, a code, another company's brand): the same template
+is then tried with less of it, and finally the generic template, which uses nothing of customer or product.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from workers.core.playbook.playbook import GENERIC_GROUP, Playbook
 
 
 class TextContext(msgspec.Struct, frozen=True, kw_only=True):
-    """What guardrails must know of a text that was not asked of a model (guardrails.About)."""
+    """The context that guardrails need for a text not requested from a model (guardrails.grounding.subject.About)."""
 
     language: str
     channel: str
@@ -38,16 +38,16 @@ def template_text(
     tone: str | None = None,
     locale: str = "",
 ) -> tuple[MessageText, str]:
-    """(text, version of the template). The text passes the guardrails for every product, one that only events know too.
-    `target_group` None or `generic` = the generic template; `tone` None = no tone; `locale` tells the market.
+    """Returns (text, version of the template). The text passes the guardrails for any product, even one known from events only.
 
+    `target_group` None or `generic` = the generic template; `tone` None = no tone; `locale` selects the market.
     (MessageText(), "") if the playbook has no template for this channel and language: it changed while a request was open.
     """
     for template, known in _tries(playbook, prompt, language, target_group, channel, product):
         try:
             text = render(playbook, template, product_words(playbook, language, known, locale), tone)
         except jinja2.TemplateError:
-            continue  # checked with sample data only; the generic one has no data to fail on
+            continue  # templates are checked with sample data only; the generic one has no data to fail on
         about = TextContext(language=language, channel=channel, product=known, locale=locale)
         if template.target_group is None or passed(check(text, about, playbook)):
             return text, template.version
@@ -55,7 +55,7 @@ def template_text(
 
 
 def render(playbook: Playbook, template: Template, words: ProductWords, tone: str | None = None) -> MessageText:
-    """One template with one product. The generic template does not see the product.
+    """Renders one template with one product. The generic template does not get the product.
 
     Raises jinja2.TemplateError.
     """
@@ -72,7 +72,7 @@ def render(playbook: Playbook, template: Template, words: ProductWords, tone: st
 def _tries(
     playbook: Playbook, prompt: str, language: str, target_group: str | None, channel: str, product: ProductFacts
 ) -> Iterator[tuple[Template, ProductFacts]]:
-    """From the fullest text to the plainest."""
+    """Yields the templates and products to try, from the fullest text to the plainest."""
     nothing = ProductFacts(product_id=product.product_id)
     own = playbook.templates.get((prompt, language, target_group, channel)) if target_group != GENERIC_GROUP else None
     if own is not None and target_group is not None:

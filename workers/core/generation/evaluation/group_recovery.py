@@ -1,8 +1,8 @@
-"""A reader who is not told for whom a text was written: how often can the target group be told from the words alone?
+"""Measures how often the target group of a text can be inferred from the text alone.
 
-Multinomial naive Bayes over words (Latin) and pairs of characters (Chinese), with add-one smoothing (Manning, Raghavan and
-Schuetze, "Introduction to Information Retrieval", 2008, chapter 13). The words that name a group are masked, and texts
-of one cell (the same product, channel and prompt) are never both learnt from and guessed.
+The classifier is multinomial naive Bayes over words (Latin) and pairs of characters (Chinese), with add-one smoothing
+(Manning, Raghavan and Schuetze, "Introduction to Information Retrieval", 2008, chapter 13). The words that name a group are
+masked, and texts of one cell (the same campaign, product and channel) are never in both the training and the test set.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _HAN = re.compile(r"[\u3400-\u9fff]+")
 
 
 class Labelled(msgspec.Struct, frozen=True):
-    """One text, the group for which it was written, and the cell of texts that differ in their group only."""
+    """A text, the group for which it was written, and its cell: texts of one cell differ in their group only."""
 
     text: str
     group: str
@@ -32,8 +32,8 @@ class Labelled(msgspec.Struct, frozen=True):
 
 
 class Recovery(msgspec.Struct, frozen=True):
-    """`share`: how many of `texts` were given back to their group, with its 95 % interval; `chance`: what guessing the
-    commonest group would reach.
+    """`share`: the fraction of `texts` assigned to their own group, with its 95 % interval; `chance`: the fraction that
+    always guessing the most frequent group would reach.
     """
 
     texts: int
@@ -42,9 +42,9 @@ class Recovery(msgspec.Struct, frozen=True):
 
 
 def recover(texts: Sequence[Labelled], masked: Iterable[str]) -> Recovery | None:
-    """How well the group can be told; None = there are no texts of at least two groups, or all are of one cell.
+    """Returns how well the group can be inferred; None = the texts have fewer than two groups, or all are of one cell.
 
-    `masked` are the words that give a group away by name; they are taken out of every text, in any case.
+    `masked`: the words that reveal a group by name; they are removed from every text, ignoring case.
     """
     groups = Counter(text.group for text in texts)
     folds = [_fold(text.cell) for text in texts]
@@ -64,7 +64,7 @@ def recover(texts: Sequence[Labelled], masked: Iterable[str]) -> Recovery | None
 
 
 class _Reader:
-    """Naive Bayes over the texts it is given."""
+    """Naive Bayes trained on the given texts."""
 
     def __init__(self, texts: Sequence[tuple[str, Counter[str]]]) -> None:
         self._prior = Counter(group for group, _ in texts)
@@ -75,7 +75,7 @@ class _Reader:
         self._totals = {group: sum(counts.values()) for group, counts in self._counts.items()}
 
     def guess(self, features: Counter[str]) -> str:
-        """The likeliest group; of equals the first by name."""
+        """Returns the most probable group; ties go to the first by name."""
         return max(sorted(self._prior), key=lambda group: self._score(group, features))
 
     def _score(self, group: str, features: Counter[str]) -> float:

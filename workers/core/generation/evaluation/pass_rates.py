@@ -1,4 +1,4 @@
-"""Measures how well a model writes for a playbook: how many texts pass, and why others do not."""
+"""Measures how well a model writes for a playbook: how many texts pass, and why the others do not."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from workers.core.playbook.playbook import Playbook
 
 
 class Written(msgspec.Struct, frozen=True):
-    """One request and what `generate` would have answered."""
+    """One request and the candidate that `generate` would have produced."""
 
     request: MessageRequest
     candidate: Candidate
 
     @property
     def way(self) -> str:
-        """`first`: the model's first answer passed; `re-ask`: its second one; `template`: neither, or it was not asked."""
+        """`first`: the model's first answer passed; `re-ask`: its second; `template`: neither, or the model was not asked."""
         if self.candidate.generated_by == "template":
             return "template"
         return "first" if self.candidate.usage.calls == 1 else "re-ask"
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """How the texts of one language and channel were come by. Shares are of `texts`."""
+    """The origin of the texts of one language and channel. Shares are of `texts`."""
 
     language: str
     channel: str
@@ -42,11 +42,11 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
-    """What an evaluation found.
+    """The results of an evaluation.
 
-    `failures`: why the model's own text was not taken. `rejections`: guardrails that rejected its last answer. `unfit`: texts
-    that would have been published although a guardrail says no to them when asked anew: always 0. `recovery`: of the
-    model's own texts per language, whether their group can be told. Tokens are of all calls.
+    `failures`: reason → how often the model's own text was not taken. `rejections`: guardrail → how often it rejected the last
+    answer. `unfit`: texts that would have been published although a guardrail rejects them when checked again: always 0.
+    `recovery`: language → whether the groups of the model's own texts can be inferred. Tokens are of all calls.
     """
 
     playbook: str
@@ -62,7 +62,7 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def evaluate(playbook: Playbook, written: Sequence[Written], detect: Language | None = None) -> Evaluation:
-    """Adds up what became of the requests."""
+    """Sums up the results of the requests."""
     own = [one for one in written if one.candidate.generated_by == "llm"]
     usage = [one.candidate.usage for one in written]
     return Evaluation(
@@ -126,7 +126,7 @@ def _words(text: MessageText) -> str:
 
 
 def _names(playbook: Playbook, language: str) -> Iterator[str]:
-    """The words that name the groups: id, name, and every word of the name and the angle from four letters on."""
+    """Yields the words that name the groups: id, name, angle, and every word in them of at least four characters."""
     for group in playbook.audiences.target_groups:
         told = (group.id, group.name.get(language, ""), group.angle.get(language, ""))
         yield from filter(None, told)

@@ -1,1 +1,1 @@
-"""Texts that were approved before: entries, planning, selection, slots."""
+"""The pool of texts approved in advance: entries, planning, selection, slots."""

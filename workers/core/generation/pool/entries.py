@@ -1,4 +1,4 @@
-"""The pool: texts written ahead, and which of them are approved for what a request asks for."""
+"""Keeps the pool of texts written in advance, and which of them are approved for what a request asks for."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ POOL = "copy.pool"
 
 
 class Key(msgspec.Struct, frozen=True, kw_only=True):
-    """What a text was written for. `prompt` and `tone` ("" = none) are the variation: what an arm of the campaign asks for."""
+    """The purpose of a text. `prompt` and `tone` ("" = none) are the variation, which an arm of the campaign asks for."""
 
     campaign_id: str
     prompt: str
@@ -29,7 +29,7 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def key_of(entry: PoolEntry) -> Key:
-    """What an entry was written for."""
+    """Returns the key for which an entry was written."""
     return Key(
         campaign_id=entry.campaign_id,
         prompt=entry.prompt,
@@ -42,7 +42,7 @@ def key_of(entry: PoolEntry) -> Key:
 
 
 def key_for(request: MessageRequest) -> Key:
-    """What a request asks for."""
+    """Returns the key for which a request asks."""
     return Key(
         campaign_id=request.campaign_id,
         prompt=request.prompt,
@@ -60,9 +60,9 @@ class ApprovedTexts(msgspec.Struct, frozen=True):
     entries: Mapping[Key, tuple[PoolEntry, ...]] = {}
 
     def order(self, key: Key, message_id: str) -> Iterator[PoolEntry]:
-        """The approved entries of a key, each once, in an order that only the message's id decides.
+        """Yields the approved entries of a key, each once, in an order that depends on the message's id alone.
 
-        Each is the first for an even share of all messages, and what the first cannot serve is shared by the others evenly.
+        Each comes first for an even share of all messages; what the first cannot serve is shared evenly by the others.
         """
         left = list(self.entries.get(key, ()))
         draw = int.from_bytes(blake2b(message_id.encode(), digest_size=16).digest(), "big")
@@ -72,11 +72,11 @@ class ApprovedTexts(msgspec.Struct, frozen=True):
 
 
 class TextPool:
-    """Builds the shelf from records of copy.pool, in the order of their topic.
+    """Builds the approved texts from records of copy.pool, in the order of their topic.
 
-    The newest word on an entry holds; taking the same records again, or only the newest of each key (compaction), leads to
-    the same shelf. An entry with a slot that does not exist is known, but never on the shelf. `ignored` counts records that
-    could not be used.
+    The newest record of an entry holds; applying the same records again, or only the newest of each key (compaction), leads
+    to the same texts. An entry with an unknown slot is kept, but never approved. `ignored` counts records that could not be
+    used.
     """
 
     def __init__(self) -> None:
@@ -87,19 +87,19 @@ class TextPool:
         self._changed: set[Key] = set()
 
     def take(self, record: Record) -> bool:
-        """Takes one record over; False if it is of another topic or not what its topic promises: then nothing is approved."""
+        """Applies one record; False if it is of another topic or invalid for its topic: then nothing is approved."""
         taken = record.topic == POOL and self._take(record)
         self.ignored += not taken
         return taken
 
     @property
     def entries(self) -> Mapping[str, PoolEntry]:
-        """Id → its newest entry, of whatever status."""
+        """Id → its newest entry, whatever its status."""
         return self._entries
 
     @property
     def current(self) -> ApprovedTexts:
-        """What is approved after all records so far; the same object as long as nothing has changed."""
+        """The texts approved after all records so far; the same object as long as nothing has changed."""
         if self._changed:
             shelf = dict(self._current.entries)
             for key in self._changed:
@@ -128,7 +128,7 @@ class TextPool:
         return _fillable(entry)
 
     def _shelve(self, old: PoolEntry | None, new: PoolEntry | None) -> None:
-        """What was approved so far leaves the shelf, what is now stands there."""
+        """Replaces the old version of an entry with the new one among the approved texts."""
         if old is not None and self._approved.get(key := key_of(old), {}).pop(old.entry_id, None) is not None:
             self._changed.add(key)
         if new is not None and new.status == "approved" and _fillable(new):

@@ -1,4 +1,4 @@
-"""Plans the pool: what is missing, the requests that fill it, and whether an entry is still valid under today's playbook."""
+"""Plans the pool: what is missing, the requests that fill it, and whether an entry is still valid under the playbook."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from workers.core.guardrails.checks.language import Language
 from workers.core.playbook.campaigns import Campaign
 from workers.core.playbook.playbook import Playbook
 
-#: A text that a person has taken, or may still take.
+#: Statuses of texts that a person has approved or may still approve.
 _COUNTS = ("draft", "approved")
 
 
 class PoolGap(msgspec.Struct, frozen=True, kw_only=True):
-    """One key of the pool: it has `have` texts that are approved or wait for it. `texts` are all that it ever had."""
+    """One key of the pool. `have`: how many texts are approved or await approval; `texts`: all that it ever had."""
 
     key: Key
     arm: Arm
@@ -35,7 +35,7 @@ class PoolGap(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PoolFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which keys are to be filled; empty = all that there are."""
+    """The keys to fill; empty = all."""
 
     channels: Collection[str] = ()
     languages: Collection[str] = ()
@@ -46,10 +46,10 @@ class PoolFilter(msgspec.Struct, frozen=True, kw_only=True):
 def gaps(
     playbook: Playbook, campaigns: Iterable[Campaign], wanted: PoolFilter, entries: Iterable[PoolEntry]
 ) -> list[PoolGap]:
-    """Every key that the campaigns can ask for, with what `entries` (the newest of each id) hold for it.
+    """Returns every key that the campaigns can ask for, with what `entries` (the newest of each id) hold for it.
 
-    Products are those of the playbook: of others only events know what may be said. Where a channel sends a provider's
-    templates no words are needed.
+    Products are those of the playbook: what may be said about others is known from events only. Where a channel sends a
+    provider's templates, no texts are needed.
     """
     known: dict[Key, list[PoolEntry]] = {}
     for entry in entries:
@@ -83,7 +83,7 @@ def gaps(
 def request_for(
     playbook: Playbook, key: Key, *, number: str, variation_id: str, asked_at: datetime, deadline_at: datetime
 ) -> MessageRequest:
-    """A request for one text of a key, at the lowest priority; another `number` asks for other words.
+    """Returns a request for one text of a key, at the lowest priority; another `number` asks for another text.
 
     Campaign, channel, language and product must be in the playbook.
     """
@@ -115,7 +115,7 @@ def request_for(
 
 
 def entry_of(playbook: Playbook, gap: PoolGap, candidate: Candidate, now: datetime) -> PoolEntry:
-    """A candidate of the LLM as a draft. The product's name becomes a slot; the same text always has the same id."""
+    """Returns an LLM candidate as a draft entry. The product's name becomes a slot; the same text always has the same id."""
     key = gap.key
     text = opened(candidate.text, playbook.products[key.product_id].name.get(key.language, ""))
     return PoolEntry(
@@ -140,8 +140,10 @@ def entry_of(playbook: Playbook, gap: PoolGap, candidate: Candidate, now: dateti
 
 
 def objections(playbook: Playbook, entry: PoolEntry, now: datetime, language: Language | None = None) -> list[str]:
-    """Why an entry must not be approved: what is gone from the playbook, slots, and what the guardrails say of its text
-    with the slots filled as for one piece of its product. [] = nothing speaks against it.
+    """Returns the objections to approving an entry; [] = there is none.
+
+    These are what is missing from the playbook, wrong slots, and what the guardrails reject in its text with the slots filled
+    for one item of its product.
     """
     key = key_of(entry)
     groups = [group.id for group in playbook.audiences.target_groups]
@@ -173,7 +175,7 @@ def objections(playbook: Playbook, entry: PoolEntry, now: datetime, language: La
 
 
 def rejected(candidate: Candidate) -> bool:
-    """Returns whether the text is not the LLM's own, or did not pass: then it is not for the pool."""
+    """Returns whether a candidate is unfit for the pool: not the LLM's own text, or one that did not pass."""
     return candidate.generated_by != "llm" or not passed(candidate.verdicts)
 
 

@@ -1,4 +1,4 @@
-"""Words for one request out of the pool: no LLM call, and the guardrails look at every text as it will leave."""
+"""Selects a text from the pool for a request: no LLM call, and guardrails check every text as it will be published."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from workers.core.playbook.campaigns import Campaign
 from workers.core.playbook.playbook import GENERIC_GROUP, Playbook
 from workers.core.text.near_duplicates import similarity, sketch
 
-#: How a draw ends: with a text; nobody has approved one for this; none of those approved fits this request.
+#: How a draw ends: with a text; no text is approved for this request; none of the approved ones fits it.
 Result = Literal["taken", "no_entry", "none_passed"]
-#: Filled and checked texts that are remembered, the newest; about 2 KB each.
+#: Filled and checked texts kept in the cache, the newest; about 2 KB each.
 _REMEMBERED = 4096
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
-#: What differs between requests without any guardrail seeing it, but `duplicate`.
+#: Neutral values for the fields of a request that no guardrail reads except `duplicate`.
 _NOBODY: dict[str, Any] = {
     **dict.fromkeys(("message_id", "decision_id", "user_id", "customer_ref"), ""),
     **dict.fromkeys(("requested_at", "deadline_at"), _NEVER),
@@ -34,7 +34,7 @@ _NOBODY: dict[str, Any] = {
 
 
 class Drawn(msgspec.Struct, frozen=True, kw_only=True):
-    """What a draw gave: `candidate` is there exactly with `taken`. `worn` names an entry that has just become worn."""
+    """The result of a draw. `candidate` is set if and only if it is `taken`. `worn`: an entry that has just become worn."""
 
     result: Result
     candidate: Candidate | None = None
@@ -42,23 +42,23 @@ class Drawn(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Checked(msgspec.Struct, frozen=True):
-    """A text with its slots filled (None = one has no value), what the guardrails said of it, and the sketch of its body."""
+    """A text with its slots filled (None = one has no value), its guardrail verdicts, and the sketch of its body."""
 
     text: MessageText | None
     verdicts: list[GuardrailVerdict]
     sketch: list[int]
 
     def fits(self, last: list[list[int]]) -> bool:
-        """Returns whether it may leave, also to a customer whose last messages were like that (guardrail `duplicate`)."""
+        """Returns whether it may be published to a customer whose last messages have these sketches (guardrail `duplicate`)."""
         return passed(self.verdicts) and all(similarity(self.sketch, one) < SAME for one in last)
 
 
 class Pooled:
-    """Draws for requests of pooled campaigns. `shelf` gives what is approved now.
+    """Draws texts for requests of pooled campaigns. `shelf` returns what is approved now.
 
-    What a text is filled with and what the guardrails say of it depends on the entry and the request, but not on who the
-    customer is and when: so it is remembered, and a text is checked once for all requests that are the same but for that.
-    Whether this customer was told the same before is looked at each time.
+    The filled text and its verdicts depend on the entry and the request, but not on the customer's identity or the time. So
+    they are cached, and a text is checked once for all requests that differ in nothing else. Whether this customer got a
+    similar message before is checked each time.
     """
 
     def __init__(
@@ -71,9 +71,9 @@ class Pooled:
         self._uses: dict[str, int] = {}
 
     def draw(self, request: MessageRequest, now: datetime) -> Drawn | None:
-        """A text for this request, the same one each time as long as the shelf stays; None = its campaign is not pooled.
+        """Returns a text for this request, the same while the approved texts stay the same; None = its campaign is not pooled.
 
-        Customers who are spoken to without personalisation are not served: their words are the generic template's.
+        Customers who get no personalisation are not served: their text is the generic template's.
         """
         campaign = self._campaign(request)
         if campaign is None:
@@ -89,7 +89,7 @@ class Pooled:
         return Drawn(result=result)
 
     def _campaign(self, request: MessageRequest) -> Campaign | None:
-        """The campaign, if it is pooled and this request is for words of ours."""
+        """Returns the campaign if it is pooled and the request needs a personalised text rather than a provider's template."""
         campaign = self._playbook.campaigns.get(request.campaign_id)
         channel = self._playbook.channels.get(request.channel)
         if channel is None or channel.is_templated(request.language) or request.target_group == GENERIC_GROUP:
@@ -104,11 +104,11 @@ class Pooled:
             found = _Checked(done, verdicts, sketch(done.body) if done is not None else [])
             if len(self._remembered) >= _REMEMBERED:
                 del self._remembered[next(iter(self._remembered))]
-        self._remembered[key] = found  # the last of the dictionary is the newest
+        self._remembered[key] = found  # the dictionary's last entry is the newest
         return found
 
     def _use(self, entry: PoolEntry, campaign: Campaign) -> str:
-        """Counts one use; the entry's id when it has become worn by it."""
+        """Counts one use; returns the entry's id if that makes it worn, else ""."""
         uses = self._uses[entry.entry_id] = self._uses.get(entry.entry_id, 0) + 1
         return entry.entry_id if uses == campaign.pool_wear else ""
 
@@ -116,9 +116,9 @@ class Pooled:
 def fill(
     playbook: Playbook, text: MessageText, request: MessageRequest, language: Language | None = None
 ) -> tuple[MessageText | None, list[GuardrailVerdict]]:
-    """(the text with its slots filled for this request, what every guardrail says of it); (None, []) = a slot has no value.
+    """Returns (the text with its slots filled for this request, all guardrail verdicts); (None, []) = a slot has no value.
 
-    Nothing is said of the customer's last messages. The request's channel must be in the playbook.
+    The customer's last messages are not considered. The request's channel must be in the playbook.
     """
     values = values_for(playbook, request.language, request.product, request.locale)
     done = filled(text, values, request.language)
@@ -132,7 +132,7 @@ def fill(
 def _candidate(
     entry: PoolEntry, text: MessageText, verdicts: list[GuardrailVerdict], request: MessageRequest, now: datetime
 ) -> Candidate:
-    """`usage` names the model that once wrote the text; there was no call."""
+    """Builds the candidate. `usage` names the model that once wrote the text; there was no call."""
     return Candidate(
         message_id=request.message_id,
         user_id=request.user_id,

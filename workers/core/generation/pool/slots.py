@@ -1,7 +1,7 @@
-"""Slots: the places in a text written ahead that are filled for each request, from a closed set.
+"""Fills slots: placeholders from a closed set, in texts written in advance, that get their values for each request.
 
-A value is cleaned as templates clean it, so what a shop's events call a product cannot bring markup, links or instructions
-into a text. A slot without a value leaves its text unusable for that request: no sentence is sent with a hole in it.
+A value is cleaned as templates clean it, so the names that a shop's events give a product cannot bring markup, links or
+instructions into a text. A slot without a value makes its text unusable for that request: no sentence is sent with a gap.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from schemas.messages import MessageText, ProductFacts
 from workers.core.generation.rendering import product_words, spaced
 from workers.core.playbook.playbook import Playbook
 
-#: slot → what it is filled with. `product_label` is the name, else brand and category.
+#: The slots that exist. `product_label` is the name, else brand and category.
 SLOTS = ("product_name", "product_label", "brand", "category", "price", "reference_price", "quantity")
 _SLOT = re.compile(r"\{([a-z_]+)\}")
 _EDGE = "[A-Za-z0-9]"
@@ -23,11 +23,11 @@ _BRACE = re.compile(r"[{}]")
 
 
 class WrongSlot(ValueError):
-    """A text names a slot that does not exist, or holds a brace that belongs to none."""
+    """A text names a slot that does not exist, or has a brace that belongs to no slot."""
 
 
 def slots_of(text: MessageText) -> tuple[str, ...]:
-    """The slots of a text, each once, in the order in which they stand.
+    """Returns the slots of a text, each once, in order of appearance.
 
     Raises WrongSlot.
 
@@ -46,7 +46,7 @@ def slots_of(text: MessageText) -> tuple[str, ...]:
 
 
 def values_for(playbook: Playbook, language: str, product: ProductFacts, locale: str = "") -> dict[str, str]:
-    """What each slot is filled with for one product in the market of `locale`; "" = not known, or not to be spoken of."""
+    """Returns the value of each slot for one product in the market of `locale`; "" = not known, or not to be mentioned."""
     words = product_words(playbook, language, product, locale)
     return {
         "product_name": words.name,
@@ -60,7 +60,7 @@ def values_for(playbook: Playbook, language: str, product: ProductFacts, locale:
 
 
 def filled(text: MessageText, values: Mapping[str, str], language: str) -> MessageText | None:
-    """The text with every slot filled, set as templates are; None = a slot has no value.
+    """Returns the text with every slot filled, typeset as templates are; None = a slot has no value.
 
     >>> filled(MessageText(body="Your {product_name}."), {"product_name": "Smart Band"}, "en").body
     'Your Smart Band.'
@@ -76,7 +76,7 @@ def filled(text: MessageText, values: Mapping[str, str], language: str) -> Messa
 
 
 def opened(text: MessageText, product_name: str) -> MessageText:
-    """The text with the product's name, where it stands as a whole word, made a slot: it outlives a change of the name.
+    """Returns the text with the product's name, where it is a whole word, replaced by a slot: it survives a change of name.
 
     >>> opened(MessageText(body="Your Smart Band, among Smart Bands."), "Smart Band").body
     'Your {product_name}, among Smart Bands.'
