@@ -8,11 +8,16 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from infra.kafka.embedded import EmbeddedKafka
 from tests.support.playbooks import CHECKED, REES46, SMART_DEVICES, playbook
 from workers.settings import Settings
+
+# How long an example takes depends on the machine and on what else runs there.
+hypothesis.settings.register_profile("attune", hypothesis.settings(), deadline=None)
+hypothesis.settings.load_profile("attune")
 
 #: mark → the programs without which its tests cannot run, and what they are
 PROGRAMS = {
