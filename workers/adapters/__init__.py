@@ -1,1 +1,1 @@
-"""Everything that touches the outside: Kafka, RocksDB, LLM servers, files, clocks."""
+"""Everything that touches the outside world: Kafka, RocksDB, LLM servers, files, clocks."""

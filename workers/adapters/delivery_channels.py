@@ -1,4 +1,6 @@
-"""Settings → where the role `deliver` hands each channel's messages over. What is wrong is said before anything is sent."""
+"""Builds the delivery port of each channel of the role `deliver` from the settings; reports any mistake before sending
+starts.
+"""
 
 from __future__ import annotations
 
@@ -27,12 +29,12 @@ from workers.settings import Settings
 _SMTP_PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
 _WEBHOOK = ("http", "https")
 _FCM = ("fcm+http", "fcm+https")
-#: channel → what may stand before :// of its URL
+#: Channel → the schemes its URL may have.
 SCHEMES = {"email": (*_SMTP_PORTS, *_WEBHOOK), "push": (*_FCM, *_WEBHOOK), "sms": _WEBHOOK, "in_app": _WEBHOOK}
 
 
 class Port(msgspec.Struct, frozen=True, kw_only=True):
-    """Where one channel's messages go. `addresses` opens the address book, in the thread that reads it."""
+    """The destination of one channel's messages. `addresses` opens the address book, in the thread that reads it."""
 
     where: str
     channel: Channel
@@ -41,7 +43,7 @@ class Port(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def configured(settings: Settings) -> tuple[str, ...]:
-    """The channels that have somewhere to go.
+    """Returns the channels that have a destination.
 
     >>> configured(Settings(deliver_sms="https://sms.example/send"))
     ('sms',)
@@ -50,7 +52,7 @@ def configured(settings: Settings) -> tuple[str, ...]:
 
 
 def ports(settings: Settings) -> dict[str, Port]:
-    """One port for each of them; nothing is connected yet. Raises Misconfigured naming the setting."""
+    """Returns one port for each configured channel; nothing is connected yet. Raises Misconfigured naming the setting."""
     if not configured(settings):
         raise Misconfigured(
             "deliver has nothing to do.",
@@ -99,7 +101,7 @@ def _setting(channel: str) -> str:
 
 
 def _url(name: str, text: str, schemes: tuple[str, ...]) -> SplitResult:
-    """Says what is wrong without the text: people put secrets into URLs."""
+    """Reports a mistake without quoting the URL: people put secrets into URLs."""
     allowed = f"`off`, or {', '.join(f'{scheme}://' for scheme in schemes)} and a host"
     try:
         url = urlsplit(text)

@@ -1,4 +1,4 @@
-"""Follows the topics by which people and `learn` tell every worker what holds: control.switches, policy.snapshots, copy.pool."""
+"""Follows the topics that carry shared state to every worker: control.switches, policy.snapshots, copy.pool."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ log = logging.getLogger(__name__)
 
 #: How long the start waits for the next record of a broker that has answered before [s].
 _PATIENCE_S = 15.0
-#: A topic that is gone so long does not come back by itself [s].
+#: A topic that has been missing for this long does not come back by itself [s].
 GONE_LIMIT_S = 30.0
-#: A record is taken over at the latest this long after it has come [s].
+#: A record is applied at most this long after it arrives [s].
 _POLL_S = 0.1
 
 
@@ -33,25 +33,25 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class Reducer(Protocol[T_co]):
-    """What is built from the records of the topics; `current` is replaced, never changed."""
+    """State built from the records of the topics; `current` is replaced, never mutated."""
 
     def take(self, record: Record) -> bool:
-        """Takes one record over; False if it is not usable."""
+        """Applies one record; returns False if it is not usable."""
         ...
 
     @property
     def current(self) -> T_co:
-        """What holds after all records so far; the same object as long as nothing has changed."""
+        """The state after all records so far; the same object as long as nothing has changed."""
         ...
 
 
 class Broadcast(Generic[T]):
-    """Keeps what holds for an installation, as `told` builds it from `topics`. A context manager, or `start` and `stop`.
+    """Maintains the current state of an installation, as the reducer `told` builds it from `topics`.
 
-    `current` may be read from any thread and holds no lock. While the brokers are away what was known last holds: nothing
-    can be published meanwhile either. A topic that was deleted and made anew is read from its beginning; what the old one said
-    holds until the new one says otherwise. Any other failure ends the process, and so does a topic that stays away: a worker
-    that does not hear people any more must not go on.
+    A context manager, or `start` and `stop`. `current` may be read from any thread and holds no lock. While the brokers are
+    unreachable the last known state applies: nothing can be published meanwhile either. A topic that was deleted and
+    recreated is read from its beginning; the old topic's state applies until the new one replaces it. Any other failure ends
+    the process, and so does a topic that stays missing: a worker that no longer receives operators' decisions must not go on.
     """
 
     def __init__(
@@ -64,8 +64,8 @@ class Broadcast(Generic[T]):
         end_process: Callable[[int], object] = os._exit,
         gone_limit_s: float = GONE_LIMIT_S,
     ) -> None:
-        """Connects nowhere yet. `on_change` is called whenever `current` has changed, after the start in the thread;
-        `gone_limit_s`: how long a topic may be gone.
+        """Does not connect yet. `on_change` is called whenever `current` has changed, after the start in the thread;
+        `gone_limit_s`: how long a topic may be missing [s].
         """
         self._settings = settings
         self._topics = tuple(topics)
@@ -89,13 +89,13 @@ class Broadcast(Generic[T]):
 
     @property
     def current(self) -> T:
-        """What holds now."""
+        """The state now."""
         return self._current
 
     def start(self) -> None:
-        """Returns when everything that was committed at the time of the call is known, and follows from then on.
+        """Returns once everything committed at the time of the call has been applied, and follows the topics from then on.
 
-        Raises Unavailable when the brokers do not answer, Misconfigured when a topic is missing.
+        Raises Unavailable if the brokers do not answer, Misconfigured if a topic is missing.
         """
         self._stopping.clear()
         reader = self._reader = TopicReader(self._settings, self._topics)
@@ -109,7 +109,7 @@ class Broadcast(Generic[T]):
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends following; `current` keeps what was known last."""
+        """Stops following; `current` keeps the last known state."""
         self._stopping.set()
         if self._thread is not None:
             self._thread.join()
@@ -143,10 +143,10 @@ class Broadcast(Generic[T]):
             self._end_process(exit_codes.code_of(error))
 
     def _begin_again(self) -> TopicReader | None:
-        """A reader at the beginning of the topics, in the place of the one before; None = there is no broker just now."""
+        """Replaces the reader by one at the beginning of the topics; None = no broker is available now."""
         try:
             reader = TopicReader(self._settings, self._topics)
-        except (Unavailable, Misconfigured):  # the watch says if it stays like this
+        except (Unavailable, Misconfigured):  # the watch reports it if this lasts
             return None
         before, self._reader = self._reader, reader
         if before is not None:
@@ -154,7 +154,7 @@ class Broadcast(Generic[T]):
         return reader
 
     def _take(self, reader: TopicReader) -> bool:
-        """One poll; True if something came."""
+        """Polls once; returns True if a record arrived."""
         records = reader.poll(_POLL_S)
         for record in records:
             if not self._told.take(record):
@@ -168,15 +168,15 @@ class Broadcast(Generic[T]):
 
     @property
     def _heard(self) -> str:
-        """What it follows, in words."""
+        """Names the followed topics, for messages."""
         return " and ".join(self._topics)
 
     def _say(self, before: T, now: T) -> None:
-        """What a person who reads the log must know of a change."""
+        """Logs a change that an operator must know of."""
 
 
 class Follower(Broadcast[ControlState]):
-    """What is paused, and what was learnt of each arm: the guidance of an installation."""
+    """Follows what is paused and the evidence of each arm: the guidance of an installation."""
 
     def __init__(
         self,
@@ -210,5 +210,5 @@ def follow_pool(
     end_process: Callable[[int], object] = os._exit,
     gone_limit_s: float = GONE_LIMIT_S,
 ) -> Broadcast[ApprovedTexts]:
-    """The approved texts of an installation's pool; connects nowhere yet. See Broadcast."""
+    """Follows the approved texts of an installation's pool; does not connect yet. See Broadcast."""
     return Broadcast(settings, (POOL,), TextPool(), end_process=end_process, gone_limit_s=gone_limit_s)

@@ -1,4 +1,4 @@
-"""Builds the connection settings of every Kafka client: address, TLS and SASL. Nothing else is decided here."""
+"""Builds the connection settings of every Kafka client: address, TLS and SASL, nothing else."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from workers.core.errors import Misconfigured
 from workers.secrets import reveal
 from workers.settings import Settings
 
-MECHANISM = "SCRAM-SHA-512"  # the only one: the password never crosses the wire
+MECHANISM = "SCRAM-SHA-512"  # the only one: the password is never sent
 
 
 def client_config(settings: Settings) -> dict[str, str | int]:
-    """The part of a librdkafka configuration (confluent_kafka) that names the brokers and proves who we are.
+    """Returns the part of a librdkafka configuration (confluent_kafka) with the brokers' address and our credentials.
 
-    Plain text without `kafka_ca`, TLS with it, SASL over TLS with `kafka_user`. Holds the password: never log it.
-    Raises Misconfigured while `brokers` is `embedded` (whoever starts the embedded Kafka replaces it by an address),
-    and when the file of authorities is missing.
+    Plain text without `kafka_ca`, TLS with it, SASL over TLS with `kafka_user`. Contains the password: never log it. Raises
+    Misconfigured while `brokers` is `embedded` (whoever starts the embedded Kafka replaces it by an address), and if the file
+    of certificate authorities is missing.
     """
     config: dict[str, str | int] = {
         "bootstrap.servers": _brokers(settings),
         "security.protocol": security_protocol(settings),
-        "reconnect.backoff.max.ms": 1000,  # a broker that is back is found within a second, not ten
+        "reconnect.backoff.max.ms": 1000,  # reconnects within a second of the broker's return, not ten
     }
     if settings.kafka_ca:
         config["ssl.ca.location"] = _authorities(settings)
@@ -35,14 +35,14 @@ def client_config(settings: Settings) -> dict[str, str | int]:
 
 
 def quiet_config(settings: Settings) -> dict[str, str | int]:
-    """The same for commands: what passes by itself (a broker that starts or goes away) is told by the calls that fail,
-    not by librdkafka's own lines on a person's terminal.
+    """Returns the same for commands: transient conditions (a broker that starts or stops) are reported by the calls that
+    fail, not by librdkafka's own log lines on the terminal.
     """
     return {**client_config(settings), "log_level": 2}
 
 
 def kafka_python_config(settings: Settings) -> dict[str, str | list[str]]:
-    """The same for kafka-python's clients (keyword arguments). Raises Misconfigured as `client_config` does."""
+    """Returns the same for kafka-python's clients (keyword arguments). Raises Misconfigured as `client_config` does."""
     config: dict[str, str | list[str]] = {
         "bootstrap_servers": _brokers(settings).split(","),
         "security_protocol": security_protocol(settings),
@@ -59,7 +59,7 @@ def kafka_python_config(settings: Settings) -> dict[str, str | list[str]]:
 
 
 def security_protocol(settings: Settings) -> str:
-    """Kafka's name for it: PLAINTEXT, SSL or SASL_SSL.
+    """Returns Kafka's name of the protocol: PLAINTEXT, SSL or SASL_SSL.
 
     >>> security_protocol(Settings(kafka_ca="ca.pem"))
     'SSL'
@@ -78,6 +78,6 @@ def _brokers(settings: Settings) -> str:
 
 
 def _authorities(settings: Settings) -> str:
-    if not Path(settings.kafka_ca).is_file():  # the clients would say "connection failed" and try for ever
+    if not Path(settings.kafka_ca).is_file():  # the clients would report "connection failed" and retry forever
         raise Misconfigured(f"kafka_ca: there is no file {settings.kafka_ca}.", "name the brokers' authorities (PEM)")
     return settings.kafka_ca

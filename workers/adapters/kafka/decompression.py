@@ -1,10 +1,10 @@
-"""Compressed batches unpack to a bounded size: 8 kB of zstd can be 256 MiB, and Kafka's own limits count what is compressed.
+"""Bounds the size to which compressed batches unpack: 8 kB of zstd can be 256 MiB, and Kafka's limits count compressed bytes.
 
-A batch that would be larger, or that cannot be unpacked, is passed over; one record in its place says so, and ends as a dead
-letter. What one answer of a broker unpacks to is bounded as well: the rest of it is fetched again.
+A batch that would be larger, or that cannot be unpacked, is skipped; one record that says so takes its place and ends as a
+dead letter. The unpacked size of one fetch response is bounded as well: the rest of it is fetched again.
 
-Private names of aiokafka 0.14 are touched here: the decoders that its record modules have imported, and the name `MemoryRecords`
-in its fetcher (tests/unit/test_unpacking.py fails when they move).
+Uses private names of aiokafka 0.14: the decoders that its record modules have imported, and the name `MemoryRecords` in its
+fetcher (tests/unit/test_unpacking.py fails if they move).
 """
 
 from __future__ import annotations
@@ -24,21 +24,22 @@ from aiokafka.record.memory_records import MemoryRecords
 
 log = logging.getLogger(__name__)
 
-#: A producer's batch is 1 MB or less by default, and some ten times that where an old one counts compressed bytes.
+#: Bytes. A producer's batch is 1 MB or less by default, and some ten times that where an old producer counts compressed
+#: bytes.
 MOST_OF_A_BATCH = 32 << 20
-#: Of one partition in one answer; what is beyond waits for the next.
+#: Bytes of one partition in one fetch response; the rest waits for the next.
 ENOUGH_OF_AN_ANSWER = 16 << 20
 _UNCOMPRESSED = 0
-#: Each piece of gzip copies what is behind it.
+#: Each member of a gzip stream copies the data after it.
 _MOST_MEMBERS = 256
 
 
 class NotUnpacked(Exception):
-    """A batch is too large, or broken. The message holds none of its data."""
+    """Raised for a batch that is too large or corrupt. The message contains none of its data."""
 
 
 class _Thread(threading.local):
-    """`buffer` is written to by decoders, and only as much of it is real memory as was ever needed. `unpacked` bytes so far."""
+    """Per-thread state. Decoders write to `buffer`, of which only the part ever used takes memory. `unpacked`: bytes so far."""
 
     def __init__(self) -> None:
         self.buffer = bytearray(MOST_OF_A_BATCH)
@@ -49,7 +50,7 @@ _thread = _Thread()
 
 
 def gzip_decode(payload: Any) -> bytes:
-    """At most MOST_OF_A_BATCH; raises NotUnpacked. So do the others."""
+    """Unpacks at most MOST_OF_A_BATCH bytes; raises NotUnpacked beyond that, as do the other decoders."""
     parts: list[bytes] = []
     left, room = bytes(payload), MOST_OF_A_BATCH
     try:
@@ -78,7 +79,7 @@ def lz4_decode(payload: Any) -> bytes:
 
 
 def snappy_decode(payload: Any) -> bytes:
-    """Java's clients frame it in blocks, each with its length before it."""
+    """Like `gzip_decode`. Java clients frame snappy in blocks, each preceded by its length."""
     view = memoryview(payload)
     if not _detect_xerial_stream(view):
         return _into_buffer(cramjam.snappy.decompress_raw_into, view)
@@ -107,7 +108,7 @@ def _counted(unpacked: bytes) -> bytes:
 
 
 class BoundedRecords:
-    """What aiokafka's fetcher makes of one partition's answer, with an end."""
+    """The records that aiokafka's fetcher reads from one partition's response, bounded in unpacked size."""
 
     #: Reads the batches one by one.
     reader: type[Any] = MemoryRecords
@@ -120,7 +121,7 @@ class BoundedRecords:
         return int(self._records.size_in_bytes())
 
     def has_next(self) -> bool:
-        """False also when enough is unpacked: the fetcher goes on behind what it was given."""
+        """Also returns False once enough is unpacked: the fetcher continues after the last record it was given."""
         return self.unpacked < ENOUGH_OF_AN_ANSWER and bool(self._records.has_next())
 
     def next_batch(self) -> Any:
@@ -129,7 +130,7 @@ class BoundedRecords:
 
 
 class _Guarded:
-    """A compressed batch of an answer, unpacked when its records are asked for."""
+    """A compressed batch of a response, unpacked when its records are read."""
 
     def __init__(self, batch: Any, answer: BoundedRecords) -> None:
         self._batch = batch
@@ -143,7 +144,7 @@ class _Guarded:
         try:
             records: Iterator[Any] = iter(self._batch)
         except NotUnpacked as error:
-            self._answer.unpacked += MOST_OF_A_BATCH  # the time that it took: the answer ends here
+            self._answer.unpacked += MOST_OF_A_BATCH  # charged for the time it took: the response ends here
             last = self._batch.next_offset - 1
             log.error("the batch that ends at offset %d is passed over: %s", last, error)
             return iter((_Stub(last, getattr(self._batch, "max_timestamp", 0), str(error)),))
@@ -152,7 +153,7 @@ class _Guarded:
 
 
 class _Stub(msgspec.Struct, frozen=True):
-    """Stands for a whole batch; looks like one of aiokafka's records."""
+    """Stands in for a whole batch; has the interface of aiokafka's records."""
 
     offset: int
     timestamp: int
@@ -164,13 +165,14 @@ class _Stub(msgspec.Struct, frozen=True):
 
     @property
     def value(self) -> bytes:
-        """No JSON, so that nobody takes it for an event; whoever looks at the dead letter reads what it was."""
+        """Not JSON, so that it cannot pass for an event; a reader of the dead letter sees what it was."""
         return f"a compressed batch that ends at offset {self.offset}: {self.why} ({MOST_OF_A_BATCH} bytes)".encode()
 
 
 def bound(reader: type[Any] = MemoryRecords) -> None:
-    """From now on every consumer of aiokafka in this process unpacks within these limits, and reads batches by `reader`. May be
-    called again.
+    """Makes every consumer of aiokafka in this process unpack within these limits from now on, and read batches by `reader`.
+
+    May be called again.
     """
     for module in (default_records, legacy_records):
         for decode in (gzip_decode, snappy_decode, lz4_decode, zstd_decode):

@@ -1,7 +1,7 @@
-"""Fetched batches of strangers, read so that none of them can stop the consumer.
+"""Reads fetched batches from foreign producers so that no record in them can stop the consumer.
 
-A record's header name is UTF-8 by Kafka's protocol, and neither the broker nor every client checks it. aiokafka raises on the
-first that is not, at every fetch: the partition would stand still for ever. Here such a name is read with U+FFFD in it.
+Kafka's protocol defines a record's header name as UTF-8, but neither the broker nor every client checks it. aiokafka raises
+on the first name that is not, at every fetch: the partition would be stuck forever. Here such a name is decoded with U+FFFD.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from aiokafka.record.default_records import DefaultRecordBatch, _DefaultRecordBa
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import decode_varint
 
-#: Bytes of a batch before those that its length counts: base offset and the length itself.
+#: Bytes of a batch that its length does not count: base offset and the length itself.
 _OVERHEAD = struct.Struct(">qi")
 
 
 class ForeignRecords:
-    """The batches of one partition's answer; stands in for aiokafka's MemoryRecords."""
+    """The batches of one partition's fetch response; replaces aiokafka's MemoryRecords."""
 
     def __init__(self, fetched: bytes) -> None:
         self._fetched = fetched
@@ -31,11 +31,11 @@ class ForeignRecords:
         return bool(self._records.has_next())
 
     def size_in_bytes(self) -> int:
-        """Bytes of all batches."""
+        """Returns the size of all batches [bytes]."""
         return int(self._records.size_in_bytes())
 
     def next_batch(self) -> Any:
-        """The next batch; one of the broker's own (control), and one of a format without headers, as they are."""
+        """Returns the next batch; control batches, and those of a format without headers, as aiokafka reads them."""
         batch = self._records.next_batch()
         if not isinstance(batch, DefaultRecordBatch) or batch.is_control_batch:
             return batch
@@ -43,7 +43,7 @@ class ForeignRecords:
 
 
 class _ForeignBatch:
-    """One batch, read by aiokafka; from the first record that it cannot read on by us."""
+    """One batch, read by aiokafka up to the first record that it cannot read, and by our own code from there."""
 
     def __init__(self, batch: Any, fetched: bytes) -> None:
         self._batch, self._fetched = batch, fetched
@@ -65,7 +65,7 @@ class _ForeignBatch:
 
 
 def _tolerant(fetched: bytes, base_offset: int) -> Iterator[_DefaultRecordPy]:
-    """The records of the batch that begins with this offset."""
+    """Yields the records of the batch that begins at this offset."""
     start = 0
     while True:
         found, length = _OVERHEAD.unpack_from(fetched, start)
@@ -82,7 +82,7 @@ def _tolerant(fetched: bytes, base_offset: int) -> Iterator[_DefaultRecordPy]:
 
 
 def _record(batch: _DefaultRecordBatchPy, buffer: bytearray, position: int) -> tuple[_DefaultRecordPy, int]:
-    """(one record, where the next begins). Source: Kafka's protocol guide, "Record"."""
+    """Returns (one record, the position of the next). Source: Kafka's protocol guide, "Record"."""
     _, position = decode_varint(buffer, position)  # its length
     _, position = decode_varint(buffer, position)  # attributes
     after, position = decode_varint(buffer, position)

@@ -1,7 +1,7 @@
 """Reads the committed offsets of a consumer group without joining it.
 
-By kafka-python, because librdkafka's admin client (2.16) ends the process with signal 11 when a group's coordinator moves or
-stops while it answers (librdkafka #5040): every restart of a broker would do.
+Uses kafka-python, because librdkafka's admin client (2.16) crashes the process with signal 11 if a group's coordinator moves
+or stops while it answers (librdkafka #5040): any broker restart could trigger it.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ _TIMEOUT_S = 10.0
 
 
 class GroupOffsets:
-    """One group, for one thread. It connects at the first question, and anew after each that failed."""
+    """The offsets of one group, for use by one thread. Connects on the first `read`, and again after each failure."""
 
     def __init__(self, settings: Settings, group: str) -> None:
         self._settings, self._group = settings, group
         self._client: Any = None
 
     def read(self) -> dict[Place, int]:
-        """The next offset of every partition that the group has committed; {} = there is no such group.
+        """Returns the next offset of every partition that the group has committed; {} = the group does not exist.
 
-        Raises Misconfigured when this user may not know, Unavailable when no coordinator answers (within about 10 s).
+        Raises Misconfigured if this user lacks the permission, Unavailable if no coordinator answers (within about 10 s).
         """
         try:
             self._client = self._client or self._connect()
@@ -42,12 +42,12 @@ class GroupOffsets:
             what = f"this user may not see the group {self._group}: {type(error).__name__}."
             raise Misconfigured(what, "grant it Describe of that group") from error
         except (kafka_errors.KafkaError, OSError) as error:
-            self.close()  # the coordinator may have moved, and this client would go on asking the old one
+            self.close()  # the coordinator may have moved, and this client would keep asking the old one
             raise Unavailable(f"the group {self._group} cannot be asked: {error!r}.", "is the broker up?") from error
         return {(tp.topic, tp.partition): one.offset for tp, one in found.items() if one.offset >= 0}
 
     def close(self) -> None:
-        """Ends the connection, if there is one. `read` may be called again."""
+        """Closes the connection, if there is one. `read` may be called again."""
         client, self._client = self._client, None
         if client is not None:
             client.close()

@@ -6,5 +6,5 @@ from aiokafka.partitioner import murmur2
 
 
 def partition_of(key: bytes, partitions: int) -> int:
-    """The partition of a non-null key among `partitions`."""
+    """Returns the partition of a non-null key among `partitions`."""
     return int((murmur2(key) & 0x7FFFFFFF) % partitions)

@@ -8,7 +8,7 @@ from workers.settings import Settings
 
 
 def read_pool(settings: Settings) -> TextPool:
-    """Everything in the pool. Raises Unavailable without a broker, Misconfigured without the topic."""
+    """Returns the whole pool. Raises Unavailable without a broker, Misconfigured without the topic."""
     found = TextPool()
     with TopicReader(settings, [POOL]) as reader:
         for record in reader.read_to_end():

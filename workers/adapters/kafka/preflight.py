@@ -1,6 +1,6 @@
-"""Checks the brokers before a worker starts: its topics exist and match, and it may write as it must.
+"""Checks the brokers before a worker starts: its topics exist and match, and it has the permissions to write.
 
-Said at the start, with the cure, instead of as a strange error in the middle of a batch. Changes nothing.
+Problems are reported at the start, with the cure, instead of as an obscure error in the middle of a batch. Changes nothing.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _REFUSED = {KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZAT
 
 
 def topic_id(client_config: Mapping[str, str | int], topic: str) -> str:
-    """The id that the broker gave to a topic when it was made. Raises Misconfigured when there is none, Unavailable."""
+    """Returns the ID that the broker gave a topic at its creation. Raises Misconfigured if the topic is missing; Unavailable."""
     found = _describe(AdminClient(dict(client_config)), [topic])
     if topic not in found:
         raise Misconfigured(f"there is no topic {topic}.", "`attune topics apply` creates it; was it deleted?")
@@ -31,12 +31,12 @@ def topic_id(client_config: Mapping[str, str | int], topic: str) -> str:
 
 
 def ids_of(admin: AdminClient, topics: list[str]) -> dict[str, str]:
-    """The ids of those topics that there are. Raises Misconfigured when this user may not see one, Unavailable."""
+    """Returns the IDs of those topics that exist. Raises Misconfigured if this user may not see one; Unavailable."""
     return {topic: str(about.topic_id) for topic, about in _describe(admin, topics).items()}
 
 
 def partitions_of(admin: AdminClient, topics: list[str]) -> dict[str, list[int]]:
-    """The partitions of those topics that there are. Raises as `ids_of` does."""
+    """Returns the partitions of those topics that exist. Raises as `ids_of` does."""
     return {topic: [part.id for part in about.partitions] for topic, about in _describe(admin, topics).items()}
 
 
@@ -47,10 +47,10 @@ def check_broker(
     sources: Sequence[str],
     changelog: str | None,
 ) -> None:
-    """Refuses to start a role that this cluster would let down; names are without the prefix.
+    """Refuses to start a role that cannot work on this cluster; names are without the prefix.
 
     Raises Misconfigured naming everything that is wrong, what was expected, and what was found: a missing topic, a partition
-    count, a limit of the brokers below what this role needs. Raises Unavailable when no broker answers.
+    count, a broker limit below what this role needs. Raises Unavailable if no broker answers.
     """
     admin = AdminClient(dict(client_config))
     together = {*sources, changelog} if changelog is not None else set()  # without state a source may have any count
@@ -69,12 +69,12 @@ def check_broker(
 
 
 def _of_a_channel(topic: Topic) -> bool:
-    """Which channels there are is the playbook's business."""
+    """Tells whether this is the topic of a channel: the playbook decides which channels exist."""
     return topic.name.startswith("messages.")
 
 
 def _describe(admin: AdminClient, topics: list[str]) -> dict[str, TopicDescription]:
-    """The topics that exist."""
+    """Returns the topics that exist."""
     found: dict[str, TopicDescription] = {}
     for topic, future in admin.describe_topics(TopicCollection(topics), request_timeout=_TIMEOUT_S).items():
         try:
@@ -89,7 +89,7 @@ def _describe(admin: AdminClient, topics: list[str]) -> dict[str, TopicDescripti
 
 
 def _limits(admin: AdminClient, topics: Iterable[str]) -> Limits:
-    """What the brokers allow; what this user may not see is not checked here, and fails when it is used."""
+    """Returns the brokers' limits. Those that this user may not see are not checked here, and fail in use."""
     broker = next(iter(admin.list_topics(timeout=_TIMEOUT_S).brokers), 1)
     resources = [ConfigResource(ConfigResource.Type.BROKER, str(broker))]
     resources += [ConfigResource(ConfigResource.Type.TOPIC, topic) for topic in topics]
@@ -98,7 +98,7 @@ def _limits(admin: AdminClient, topics: Iterable[str]) -> Limits:
     for resource, future in admin.describe_configs(resources, request_timeout=_TIMEOUT_S).items():
         try:
             values = {name: entry.value for name, entry in future.result().items()}
-        except KafkaException:  # no DescribeConfigs: many clusters keep it to themselves
+        except KafkaException:  # no DescribeConfigs: many clusters do not grant it
             continue
         if resource.restype == ConfigResource.Type.TOPIC:
             largest[resource.name] = int(values["max.message.bytes"])

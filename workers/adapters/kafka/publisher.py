@@ -1,4 +1,4 @@
-"""Publishes what an operator decides by a command, durably, with an entry in the audit trail."""
+"""Publishes the records of an operator's command durably, with an entry in the audit trail."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from workers.core.errors import Unavailable
 from workers.settings import Settings
 
 AUDIT = "audit.trail"
-#: The brokers have this long to take what is said [s].
+#: How long the brokers have to accept the records [s].
 _TIMEOUT_S = 20.0
 
 
 class OperatorRecord(msgspec.Struct, frozen=True):
-    """One record. It goes to the partition of its key, as the workers' own records do; `value` None = a tombstone."""
+    """One record. It goes to the partition of its key, like the workers' own records; `value` None = a tombstone."""
 
     topic: str
     key: str
@@ -30,7 +30,7 @@ class OperatorRecord(msgspec.Struct, frozen=True):
 
 
 def person() -> str:
-    """The user of the operating system; a container may have none."""
+    """Returns the user of the operating system; a container may have none."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):
@@ -38,7 +38,7 @@ def person() -> str:
 
 
 def audit(actor: str, action: str, subject: str, detail: str, at: datetime) -> OperatorRecord:
-    """A line of the audit trail: who did what to what, when and why."""
+    """Returns a line of the audit trail: who did what to what, when and why."""
     digest = blake2b("|".join((actor, action, subject, at.isoformat())).encode(), digest_size=16)
     record = AuditRecord(
         audit_id=digest.hexdigest(), actor=actor, action=action, subject=subject, detail=detail, happened_at=at
@@ -47,9 +47,9 @@ def audit(actor: str, action: str, subject: str, detail: str, at: datetime) -> O
 
 
 def publish(settings: Settings, statements: list[OperatorRecord], action: str, cure: str) -> None:
-    """Returns when every replica has all records. `action` and `cure` are for the message of a failure.
+    """Returns once every replica has all records. `action` and `cure` are for the message of a failure.
 
-    Raises Unavailable: some of them may be there, so each must be one that can be said again.
+    Raises Unavailable: some records may have been written, so each must be safe to repeat.
     """
     failed: list[str] = []
 

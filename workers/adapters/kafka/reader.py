@@ -1,4 +1,4 @@
-"""Reads topics from outside the workers: committed records only, no consumer group, nothing committed."""
+"""Reads topics for clients outside the workers: committed records only, no consumer group, nothing committed."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from workers.core.stream.records import Record, append_time_s
 from workers.settings import Settings
 
 _TIMEOUT_S = 10.0
-#: Who reads to the end waits so long for anything new: a broker that starts takes less, a topic that is gone does not come [s].
+#: How long a reader to the end waits for anything new: a starting broker takes less, a missing topic never answers [s].
 _SILENCE_S = 30.0
 _EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call] # the library's factories have no types
 _LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call] # likewise
-#: Each installation has it.
+#: Every installation has this topic.
 _LEDGER = "message.decisions"
 #: (logical topic, partition)
 Source = tuple[str, int]
@@ -39,12 +39,14 @@ _PASSING = {
 
 
 def _may_pass(error: KafkaError) -> bool:
-    """A broker that starts or hands a partition over answers like this for a moment; librdkafka calls few of it retriable."""
+    """Tells whether an error may be transient: a starting broker, or one handing over a partition, briefly answers like this,
+    and librdkafka calls few of these errors retriable.
+    """
     return error.retriable() or error.code() in _PASSING
 
 
 def other_prefixes(settings: Settings) -> list[str]:
-    """The prefixes of the other installations, replays included, that this user may see on this Kafka; "" is one, too.
+    """Returns the prefixes of the other installations that this user may see on this Kafka, replays included; "" is one, too.
 
     Raises Unavailable without a broker.
     """
@@ -57,7 +59,7 @@ def other_prefixes(settings: Settings) -> list[str]:
 
 
 class TopicReader:
-    """Some partitions of some topics. A context manager. `topics` are logical names, without the prefix."""
+    """Reads some partitions of some topics. A context manager. `topics` are logical names, without the prefix."""
 
     def __init__(
         self,
@@ -67,7 +69,9 @@ class TopicReader:
         start: Literal["beginning", "end"] = "beginning",
         partitions: Mapping[str, list[int]] | None = None,
     ) -> None:
-        """`partitions` narrows a topic down. Raises Unavailable without a broker, Misconfigured for an unknown topic."""
+        """`partitions` restricts a topic to some partitions. Raises Unavailable without a broker, Misconfigured for an
+        unknown topic.
+        """
         self._prefix = settings.prefix
         self._admin = AdminClient(dict(quiet_config(settings)))
         self._consumer = Consumer(
@@ -109,7 +113,7 @@ class TopicReader:
         self._consumer.close()
 
     def poll(self, timeout_s: float = 0.2, limit: int = 2000) -> list[Record]:
-        """The next records, at most `limit`, after at most `timeout_s`; [] = nothing new."""
+        """Returns the next records, at most `limit`, after at most `timeout_s`; [] = nothing new."""
         records = []
         for message in self._consumer.consume(limit, timeout_s):
             source = (str(message.topic()).removeprefix(self._prefix), message.partition() or 0)
@@ -124,7 +128,7 @@ class TopicReader:
                 raise Unavailable(f"{message.topic()} cannot be read: {error.str()}", "is Kafka up?")
             self._ended[source] = False
             self._reached[source] = (message.offset() or 0) + 1
-            # Without headers: confluent_kafka 2.16 crashes on a name that is not UTF-8, and nobody here needs one.
+            # Without headers: confluent_kafka 2.16 crashes on a name that is not UTF-8, and no caller here needs headers.
             records.append(
                 Record(
                     topic=source[0],
@@ -139,11 +143,13 @@ class TopicReader:
 
     @property
     def at_end(self) -> bool:
-        """Everything that was committed when it was last looked at has been read."""
+        """True once everything committed at the last check has been read."""
         return all(self._ended.values())
 
     def read_to_end(self, timeout_s: float = 0.2) -> Iterator[Record]:
-        """Every record that is committed when this is called, and perhaps more. Raises Unavailable when none comes any more."""
+        """Yields every record committed at the time of the call, and perhaps more. Raises Unavailable if records stop
+        arriving.
+        """
         marks = self._watermarks(list(self._reached))
         heard_s, before = clock.monotonic_s(), self._reached.copy()
         while any(self._reached[source] < end for source, (_, end) in marks.items()):
@@ -163,10 +169,10 @@ class TopicReader:
         return sorted(metadata.partitions)
 
     def _watermarks(self, sources: list[Source]) -> dict[Source, tuple[int, int]]:
-        """(first offset, committed end) of each partition, by one request each.
+        """Returns (first offset, committed end) of each partition, with one request each.
 
-        On a connection of its own: behind a fetch that waits for records everything else would wait too. A partition that
-        was created a moment ago may still be without a leader: asks again for a while.
+        On a separate connection: a request queued after a fetch that waits for records would wait as well. A partition that
+        was just created may have no leader yet: retries for a while.
         """
         ends_at_s = clock.monotonic_s() + _TIMEOUT_S
         while True:

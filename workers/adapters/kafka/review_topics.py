@@ -1,4 +1,4 @@
-"""Reads the reviewers' queue from its topics, and puts verdicts into records."""
+"""Reads the reviewers' queue from its topics, and encodes verdicts as records."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ VerdictKind = Literal["approve", "edit", "reject", "rate"]
 
 
 def read_queue(settings: Settings) -> dict[str, Reviewed]:
-    """message_id → its review, with everything that is committed when this is called."""
+    """Returns message_id → its review, from everything committed at the time of the call."""
     found: list[object] = []
     with TopicReader(settings, [REVIEWS, VERDICTS]) as reader:
         for record in reader.read_to_end():
             try:
                 found.append(codec.decode_topic(record.topic, record.value))
-            except codec.Malformed:  # verdicts may come from a console of the shop's own
+            except codec.Malformed:  # verdicts may come from a shop's own console
                 continue
     return queue(found)
 
 
 def customer_of(settings: Settings, message_id: str) -> str:
-    """The customer of a message that has ended. Raises Misconfigured when nobody knows it."""
+    """Returns the customer of a message that has ended. Raises Misconfigured if the message is unknown."""
     with TopicReader(settings, [OUTCOMES]) as reader:
         for record in reader.read_to_end():
             if message_id.encode() in (record.value or b""):
@@ -45,7 +45,7 @@ def customer_of(settings: Settings, message_id: str) -> str:
 
 
 def verdict_statements(said: ReviewVerdict) -> list[OperatorRecord]:
-    """The verdict under an id of its own, and its line of the audit trail."""
+    """Returns the verdict under an ID of its own, and its line of the audit trail."""
     parts = (said.message_id, said.verdict, said.reviewer, said.decided_at.isoformat())
     verdict_id = blake2b("|".join(parts).encode(), digest_size=16).hexdigest()
     verdict = msgspec.structs.replace(said, verdict_id=verdict_id)

@@ -1,4 +1,4 @@
-"""Creates and checks the installation's topics. Never deletes, never changes a partition count."""
+"""Creates and checks the installation's topics. Never deletes one, never changes a partition count."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from workers.settings import Settings
 __all__ = ["TopicRow", "WantedTopic", "apply", "show", "wanted"]
 
 CONNECT_TIMEOUT_S = 8.0
-#: One request, and the wait for leaders: hundreds of partitions take a real cluster a while.
+#: For one request, and for the wait for leaders: hundreds of partitions take a real cluster a while.
 REQUEST_TIMEOUT_S = 30.0
-#: What the broker refuses because of what we ask for, not because of how it feels.
+#: Errors caused by the request itself, not by the state of the broker.
 _OUR_FAULT = (
     kafka_errors.AuthorizationError,
     kafka_errors.InvalidConfigurationError,
@@ -35,20 +35,20 @@ _OUR_FAULT = (
 
 
 def show(settings: Settings, channels: tuple[str, ...] = CHANNELS) -> list[TopicRow]:
-    """How the cluster differs from what the installation needs; changes nothing. Rows as `wanted` orders them.
+    """Compares the cluster with what the installation needs; changes nothing. Rows in the order of `wanted`.
 
-    Raises Unavailable when no broker answers (within about 10 s), Misconfigured when one refuses us.
+    Raises Unavailable if no broker answers (within about 10 s), Misconfigured if one refuses us.
     """
     with _admin(settings) as admin:
         return _look(admin, wanted(settings, channels))
 
 
 def apply(settings: Settings, channels: tuple[str, ...] = CHANNELS) -> list[TopicRow]:
-    """Creates what is missing, alters the settings that are safe to alter, waits until every new topic has leaders.
+    """Creates missing topics, alters settings that are safe to alter, and waits until every new topic has leaders.
 
-    Returns the rows as they were before. Safe to call from many processes, and again.
-    Raises Misconfigured, before anything is changed, when something differs that only a person can repair (a partition
-    count, say); Unavailable when no broker answers (within about 10 s) or new topics get no leaders (30 s).
+    Returns the rows as they were before. Safe to call again, and from many processes at once. Raises Misconfigured, before
+    anything is changed, if something differs that only a person can repair (a partition count, say); Unavailable if no broker
+    answers (within about 10 s) or new topics get no leaders (30 s).
     """
     topics = wanted(settings, channels)
     with _admin(settings) as admin:
@@ -56,7 +56,7 @@ def apply(settings: Settings, channels: tuple[str, ...] = CHANNELS) -> list[Topi
         _refuse(rows)
         if missing := [row.topic for row in rows if row.state == "missing"]:
             _create(admin, missing)
-            rows = _look(admin, topics)  # another process may have created some of them, otherwise
+            rows = _look(admin, topics)  # another process may have created some of them by now
             _refuse(rows)
         if drifted := [row for row in rows if row.alter]:
             _alter(admin, {row.topic.name: row.alter for row in drifted})
@@ -84,14 +84,14 @@ def _exists(metadata: Mapping[str, Any]) -> bool:
     code = metadata["error_code"]
     if code == kafka_errors.UnknownTopicOrPartitionError.errno:
         return False
-    # A topic without a leader exists; whoever uses it waits.
+    # A topic without a leader exists; its users wait for one.
     if code not in (0, kafka_errors.LeaderNotAvailableError.errno):
         raise kafka_errors.for_code(code)(metadata["name"])
     return True
 
 
 def _refuse(rows: Sequence[TopicRow]) -> None:
-    topics: dict[str, list[str]] = {}  # one reason often holds for all of them
+    topics: dict[str, list[str]] = {}  # one reason often applies to all of them
     for row in rows:
         for difference in row.differences:
             if difference.refused:
@@ -121,7 +121,7 @@ def _create(admin: Any, topics: Sequence[WantedTopic]) -> None:
 
 
 def _wait_until_altered(admin: Any, topics: Sequence[WantedTopic]) -> None:
-    """The controller has agreed; the brokers hear of it a moment later."""
+    """Waits until brokers report the new settings: the controller has agreed, but the brokers learn of it a moment later."""
     deadline_s = clock.monotonic_s() + REQUEST_TIMEOUT_S
     while any(row.alter for row in _look(admin, topics)):
         if clock.monotonic_s() > deadline_s:
@@ -140,7 +140,7 @@ def _alter(admin: Any, changes: Mapping[str, Mapping[str, str]]) -> None:
 
 @contextmanager
 def _admin(settings: Settings) -> Iterator[Any]:
-    """An admin client; kafka-python's errors leave as ours."""
+    """Opens an admin client, and translates kafka-python's errors into ours."""
     try:
         client = _connect(settings)
         try:
@@ -165,7 +165,7 @@ def _connect(settings: Settings) -> Any:
             request_timeout_ms=int(REQUEST_TIMEOUT_S * 1000),
             reconnect_backoff_max_ms=500,
         )
-    except ValueError as error:  # an address that is none
+    except ValueError as error:  # not a valid address
         raise Misconfigured(f"brokers = {settings.brokers!r}: {error}.", "host:port[,host:port]") from error
 
 

@@ -10,7 +10,8 @@ import msgspec
 from schemas.topics import CHANNELS, DAY_MS, TOPICS, message_topic, message_topics
 from workers.settings import Settings
 
-#: What may be altered under running workers: it decides which old records go, and how new ones are written.
+#: Settings that may be altered under running workers: they only affect which old records are deleted and how new ones are
+#: written.
 SAFE = frozenset(
     {
         "cleanup.policy",
@@ -23,17 +24,17 @@ SAFE = frozenset(
         "segment.ms",
     }
 )
-#: Source topics that nobody has created yet get this; afterwards they are their owners' business.
+#: Source topics that do not exist yet are created with this; afterwards their owners manage them.
 SOURCE_CONFIG = {"cleanup.policy": "delete", "retention.ms": str(7 * DAY_MS)}
 
-#: The largest batch that a producer of ours sends (librdkafka's default for both, before compression) [bytes].
+#: The largest batch that our producers send (librdkafka's default for both, before compression) [bytes].
 LARGEST_BATCH_BYTES = 1_000_000
 
 State = Literal["ok", "missing", "drift"]
 
 
 class WantedTopic(msgspec.Struct, frozen=True, kw_only=True):
-    """One topic as it must be. `name` is that on the cluster, prefix included; `ours` is False for source topics."""
+    """One topic as required. `name` is the name on the cluster, with prefix; `ours` is False for source topics."""
 
     name: str
     partitions: int
@@ -43,7 +44,7 @@ class WantedTopic(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FoundTopic(msgspec.Struct, frozen=True, kw_only=True):
-    """One topic as the cluster has it. `replication` is the smallest of its partitions."""
+    """One topic as found on the cluster. `replication` is the smallest of its partitions."""
 
     partitions: int
     replication: int
@@ -51,14 +52,14 @@ class FoundTopic(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that is not as it must be, and why `apply` leaves it alone; `refused` is empty when it repairs it."""
+    """One deviation, and why `apply` does not repair it; `refused` is empty if it does."""
 
     what: str
     refused: str = ""
 
 
 class TopicRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of the comparison; `alter` is what `apply` sets on the broker."""
+    """One row of the comparison; `alter` is what `apply` sets on the broker."""
 
     topic: WantedTopic
     state: State
@@ -67,10 +68,11 @@ class TopicRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def wanted(settings: Settings, channels: tuple[str, ...] = CHANNELS) -> list[WantedTopic]:
-    """Every topic of the installation, the table's order: those of the table with one message topic a channel, then the
-    source topics. Topics keyed by customer have `settings.partitions` partitions, the others one.
+    """Returns every topic of the installation, in the order of the table with one message topic per channel, then source
+    topics.
 
-    With three copies or more a write needs all but one of them, so that one lost broker loses and stops nothing.
+    Topics keyed by customer have `settings.partitions` partitions, the others one. With three or more replicas a write needs
+    all but one of them, so that losing one broker loses no data and stops nothing.
     """
     per_channel = {message_topic(channel) for channel in CHANNELS}
     durable = {"min.insync.replicas": str(settings.replication - 1)} if settings.replication >= 3 else {}
@@ -102,7 +104,7 @@ def wanted(settings: Settings, channels: tuple[str, ...] = CHANNELS) -> list[Wan
 
 
 def compare(topic: WantedTopic, found: FoundTopic | None) -> TopicRow:
-    """How one topic differs. A source topic that exists is always `ok`: it belongs to others."""
+    """Returns how one topic differs. A source topic that exists is always `ok`: it belongs to others."""
     if found is None:
         return TopicRow(topic=topic, state="missing")
     if not topic.ours:
@@ -131,7 +133,7 @@ def _parts(key: str, value: str) -> frozenset[str]:
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """What the brokers allow, as far as it could be seen: `largest` batch of a topic [bytes], and settings of a broker."""
+    """The brokers' limits, as far as visible: `largest` batch of a topic [bytes], and broker settings."""
 
     BROKER: ClassVar = ("transaction.max.timeout.ms", "group.min.session.timeout.ms", "group.max.session.timeout.ms")
 
@@ -142,10 +144,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 def misfits(
     settings: Settings, counts: Mapping[str, int | None], together: Collection[str], limits: Limits
 ) -> list[str]:
-    """Why a role cannot work on this cluster, one line a reason; empty if it can.
+    """Returns why a role cannot work on this cluster, one line per reason; empty if it can.
 
-    `counts` are the partitions of each topic that it needs (name without prefix), None = there is no such topic. Those that
-    stand `together` meet in lanes: as all others of the table they must have the installation's count.
+    `counts` are the partitions of each topic that it needs (name without prefix), None = the topic does not exist. Topics in
+    `together` meet in lanes: like all others of the table they must have the installation's partition count.
     """
     single = {topic.name for topic in TOPICS if topic.partitioning == "single"}
     ours = {topic.name for topic in TOPICS} | set(together)

@@ -1,5 +1,7 @@
-"""Detects topics that were deleted or recreated. A reader's own errors do not tell: a broker that starts does not know its
-topics for a moment either, and a recreated topic may have offsets like the old one.
+"""Detects topics that were deleted or recreated.
+
+A reader's own errors do not show this: a starting broker briefly does not know its topics either, and a recreated topic may
+have offsets like the old one.
 """
 
 from __future__ import annotations
@@ -17,9 +19,9 @@ from workers.adapters.process import clock, failpoints
 from workers.core.errors import Misconfigured
 from workers.settings import Settings
 
-#: Asked this often, and answered within that [s].
+#: Interval between requests, and the time within which one is answered [s].
 _LOOK_S, _ANSWER_S = 2.0, 10.0
-#: What a broker says of a topic that is not there, or that this user may not see.
+#: Errors for a topic that does not exist, or that this user may not see.
 _GONE = {
     KafkaError.UNKNOWN_TOPIC_OR_PART,
     KafkaError.UNKNOWN_TOPIC_ID,
@@ -28,10 +30,10 @@ _GONE = {
 
 
 class TopicWatch:
-    """Looks at topics (logical names) now and then, and never waits for an answer."""
+    """Checks topics (logical names) from time to time, and never waits for an answer."""
 
     def __init__(self, settings: Settings, topics: Iterable[str], limit_s: float) -> None:
-        """Notes which topics they are. Raises Misconfigured for one that is not there, Unavailable without a broker."""
+        """Records the IDs of the topics. Raises Misconfigured for a missing one, Unavailable without a broker."""
         config = quiet_config(settings)
         self._limit_s = limit_s
         self._ids = {topic: topic_id(config, topic) for topic in map(settings.topic, topics)}
@@ -41,9 +43,10 @@ class TopicWatch:
         self._gone_since_s: dict[str, float] = {}
 
     def remade(self) -> list[str]:
-        """The topics that were deleted and made anew since the last call.
+        """Returns the topics that were deleted and recreated since the last call.
 
-        Raises Misconfigured when one has been gone for longer than the limit. A broker that does not answer says nothing.
+        Raises Misconfigured if one has been missing for longer than the limit. No answer from a broker is not taken as
+        evidence.
         """
         now_s = clock.monotonic_s()
         if failpoints.watches_topics() and not self._asked and now_s - self._asked_at_s >= _LOOK_S:
