@@ -1,7 +1,7 @@
-"""The clock of a lane: the wall's, as long as the broker's does not contradict it.
+"""The clock of a lane: the wall clock, as long as the broker's clock does not contradict it.
 
-Whenever a lane commits, the broker stamps the records (LogAppendTime). That stamp and our own steady clock give what the
-broker's clock says now. A wall clock that jumped cannot take a lane further than the tolerance beyond it.
+Whenever a lane commits, the broker stamps the records (LogAppendTime). From that stamp and our own steady clock follows the
+broker's time now. A wall clock that jumps can take a lane no further ahead of it than the tolerance.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from datetime import UTC, datetime
 from workers.core.common.timestamps import utc
 from workers.core.errors import Misconfigured
 
-#: A wall clock that the broker contradicts is compared again this often, by a commit that changes nothing [s].
+#: A wall clock that the broker contradicts is checked again at this interval, by a commit that changes nothing [s].
 ASK_AGAIN_S = 10.0
 
 
 class BrokerTime:
-    """What one lane knows of the broker's clock. `steady_s` is of a monotonic clock, everything else since the epoch [s]."""
+    """One lane's estimate of the broker's clock. `steady_s` is of a monotonic clock, everything else since the epoch [s]."""
 
     def __init__(self, tolerance_s: float) -> None:
         self._tolerance_s = tolerance_s
@@ -24,11 +24,13 @@ class BrokerTime:
         self._has_asked, self._asked_s = False, float("-inf")
 
     def heard(self, stamp_s: float, steady_s: float) -> None:
-        """The broker stamped a record with `stamp_s`, not before and hardly later than `steady_s`. The newest stamp holds."""
+        """Records that the broker stamped a record with `stamp_s`, not before and hardly later than `steady_s`. The newest
+        stamp counts.
+        """
         self._stamp = stamp_s, steady_s
 
     def now_s(self, steady_s: float) -> float | None:
-        """What the broker's clock says; None = it never stamped anything.
+        """Returns the broker's time; None = it has never stamped anything.
 
         >>> time = BrokerTime(60.0)
         >>> time.heard(1_000.0, 5.0)
@@ -38,7 +40,7 @@ class BrokerTime:
         return None if self._stamp is None else self._stamp[0] + steady_s - self._stamp[1]
 
     def bounded(self, wall_s: float, steady_s: float) -> float:
-        """The wall clock, at most the tolerance ahead of the broker's. Without a stamp there is no bound.
+        """Returns the wall clock, limited to the tolerance ahead of the broker's clock. Without a stamp there is no limit.
 
         >>> time = BrokerTime(60.0)
         >>> time.heard(1_000.0, 5.0)
@@ -49,11 +51,11 @@ class BrokerTime:
         return wall_s if now_s is None else min(wall_s, now_s + self._tolerance_s)
 
     def must_ask(self, wall_s: float, steady_s: float) -> bool:
-        """Returns whether to ask the broker now: it has said nothing yet, or the wall contradicts it (then at most once in
-        10 s). A machine that was suspended finds its steady clock behind: the answer puts that right.
+        """Returns whether to ask the broker now: it has not stamped anything yet, or the wall clock contradicts it (then at
+        most once in 10 s). The steady clock of a machine that was suspended is behind: the answer corrects that.
         """
         now_s = self.now_s(steady_s)
-        if now_s is None:  # whoever does not stamp the first marker stamps none
+        if now_s is None:  # a broker that does not stamp the first marker stamps none
             first, self._has_asked = not self._has_asked, True
             return first
         if wall_s <= now_s + self._tolerance_s or steady_s < self._asked_s + ASK_AGAIN_S:
@@ -62,12 +64,13 @@ class BrokerTime:
         return True
 
     def start_s(self, lane: str, kept_s: float, wall_s: float, steady_s: float, *, reset: bool) -> float:
-        """The clock with which a lane begins whose state says `kept_s`. `reset`: today's, where that one is not possible.
+        """Returns the time at which a lane with the stored clock `kept_s` starts. `reset`: today's, if the stored one is
+        impossible.
 
-        Raises Misconfigured for a clock that is further ahead of the broker's than any lane of ours comes, unless `reset`.
+        Raises Misconfigured for a clock further ahead of the broker's than any lane can be, unless `reset`.
         """
         now_s = self.now_s(steady_s)
-        # Twice: the lane may have been at the bound when another broker, a little behind, took its partition over.
+        # Twice: the lane may have been at the bound when another broker, slightly behind, took over its partition.
         if now_s is None or kept_s <= now_s + 2 * self._tolerance_s:
             return kept_s
         if reset:

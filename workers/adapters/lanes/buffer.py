@@ -1,4 +1,4 @@
-"""Records that wait in memory for their lane, bounded by number and by bytes."""
+"""Buffers records in memory for their lane, bounded by number and by bytes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Protocol
 
 from workers.core.stream.records import Record, append_time_s
 
-#: Keys and values that wait for one lane before its fetching pauses, however few the records are [bytes].
+#: Keys and values buffered for one lane before its fetching pauses, however few the records are [bytes].
 MAX_BYTES = 64 << 20
 
 
@@ -24,7 +24,7 @@ class FetchedRecord(Protocol):
 
 
 class RecordBuffer:
-    """Fetched records of one lane, and deferred ones that must come again before them. For one thread."""
+    """Fetched records of one lane, and deferred ones that must be processed again before them. For one thread."""
 
     def __init__(self, most_records: int) -> None:
         self._most_records = most_records
@@ -47,7 +47,7 @@ class RecordBuffer:
 
     @property
     def has_deferred(self) -> bool:
-        """Tells whether records must come again."""
+        """Tells whether any records are deferred."""
         return bool(self._deferred)
 
     def add(self, topic: str, partition: int, fetched: FetchedRecord) -> None:
@@ -66,11 +66,11 @@ class RecordBuffer:
         )
 
     def take(self, limit: int) -> list[Record]:
-        """Returns the deferred records, then at most `limit` fetched ones. Those deferred stay until `defer` replaces them."""
+        """Returns the deferred records, then at most `limit` fetched ones. Deferred records stay until `defer` replaces them."""
         return [*self._deferred, *self._next(limit)]
 
     def _next(self, limit: int) -> Iterator[Record]:
-        """The next records in the order in which the broker appended them, each topic's in the order of its offsets."""
+        """Yields the next records in the order in which the broker appended them, each topic's in offset order."""
         by_topic: dict[str, list[Record]] = {}
         for _ in range(min(len(self._waiting), limit)):
             record = self._waiting.popleft()
@@ -79,21 +79,21 @@ class RecordBuffer:
         return merge(*by_topic.values(), key=lambda record: record.appended_at_s)
 
     def defer(self, records: list[Record]) -> None:
-        """Replaces the records that must come again."""
+        """Replaces the deferred records."""
         self._deferred, self._deferred_bytes = records, sum(map(_size, records))
 
     def clear(self) -> None:
-        """Forgets everything: what was not applied is fetched again."""
+        """Discards everything: what was not applied is fetched again."""
         self._waiting.clear()
         self._waiting_bytes = 0
         self.defer([])
 
 
 def _size(record: Record | FetchedRecord) -> int:
-    """The size of a record's key and value [bytes]."""
+    """Returns the size of a record's key and value [bytes]."""
     return len(record.key or b"") + len(record.value or b"")
 
 
 def _headers(found: Sequence[tuple[str, bytes | None]]) -> tuple[tuple[str, bytes], ...]:
-    """The headers in their order; one without a value (Kafka allows null) has an empty one."""
+    """Returns the headers in order; a header without a value (Kafka allows null) gets an empty one."""
     return tuple((name, value or b"") for name, value in found)

@@ -1,4 +1,4 @@
-"""The Faust app of a role: what Faust keeps (membership, assignment, agents) and what is switched off."""
+"""The Faust app of a role: Faust keeps membership, assignment and agents; everything else is switched off."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from workers.adapters.process.watchdog import Watchdog
 from workers.secrets import reveal
 from workers.settings import Settings
 
-#: What one process may hold of fetched records that wait to be taken, over all partitions [bytes].
+#: Limit of fetched records that one process holds until they are taken, over all partitions [bytes].
 _FETCHED_BYTES = 128 << 20
-#: One partition's share of that: never less than the largest record that a broker takes by default [bytes].
+#: Bounds of one partition's share: never less than the largest record that a broker accepts by default [bytes].
 _LEAST_FETCH, _LARGEST_FETCH = 1 << 20, 4 << 20
-#: Topics that a role reads at most.
+#: The most topics that a role reads.
 _SOURCES = 4
 
 
 class Worker(faust.Worker):
-    """Faust's process: signals, start and stop, looked after by a watchdog. Logging is set up by workers.main, not by Faust."""
+    """Faust's process: signals, start and stop, supervised by a watchdog. workers.main sets up logging, not Faust."""
 
     def __init__(
         self, app: faust.App, *, watchdog: Watchdog | None = None, quiet: bool = True, redirect_stdouts: bool = False
@@ -31,15 +31,15 @@ class Worker(faust.Worker):
         self._watchdog = watchdog
 
     async def on_first_start(self) -> None:
-        """The loop runs: from here on it must answer."""
+        """The loop runs: from here on the watchdog expects it to answer."""
         if self._watchdog is not None:
             self._watchdog.watch(asyncio.get_running_loop())
         await super().on_first_start()
 
     async def stop(self) -> None:
-        """Transactions finish, within the watchdog's limit.
+        """Lets transactions finish, within the watchdog's limit.
 
-        Work outside transactions (texts in work) is not waited for: it is not acknowledged, so whoever comes next does it.
+        Work outside transactions (texts being written) is not waited for: it is not acknowledged, so the next owner does it.
         """
         if self._watchdog is not None:
             self._watchdog.stopping()
@@ -47,16 +47,16 @@ class Worker(faust.Worker):
         await super().stop()
 
     def _setup_logging(self) -> None:
-        """Nothing: handlers and levels are ours."""
+        """Does nothing: we set handlers and levels ourselves."""
 
 
 def make_app(
     settings: Settings, role: str, transport: type[CommittedTransport], *, wait_empty: bool, linger_s: float = 0.0
 ) -> faust.App:
-    """An app whose topics carry bytes, that creates no topic, opens no port and reads committed records only.
+    """Returns an app whose topics carry bytes, and which creates no topic, opens no port and reads committed records only.
 
-    `wait_empty`: before partitions go, Faust waits for events that an agent has not acknowledged. `linger_s`: so long the
-    producer gathers records for one request.
+    `wait_empty`: before partitions are revoked, Faust waits for events that an agent has not acknowledged. `linger_s`: how
+    long the producer gathers records for one request [s].
     """
     datadir = Path(settings.data_dir).resolve() / "faust"
     datadir.mkdir(parents=True, exist_ok=True)
@@ -77,7 +77,8 @@ def make_app(
         broker_heartbeat_interval=settings.session_timeout_s / 10,
         broker_commit_interval=settings.commit_interval_s,
         producer_linger=linger_s,
-        # aiokafka takes who fetches nothing for this long out of the group, for ever: one who restores, or has no partitions.
+        # aiokafka removes a member that fetches nothing for this long from the group, for good: one that restores, say, or
+        # has no partitions.
         broker_max_poll_interval=365 * 86_400.0,
         broker_max_poll_records=settings.batch_records * 2,
         consumer_max_fetch_size=_fetch_bytes(settings.partitions),
@@ -90,7 +91,7 @@ def make_app(
 
 
 def _fetch_bytes(partitions: int) -> int:
-    """What one partition may hand over at once, so that all together stay within bounds.
+    """Returns how much one partition may return per fetch, so that all together stay within bounds [bytes].
 
     >>> [_fetch_bytes(partitions) >> 20 for partitions in (4, 16, 256)]
     [4, 2, 1]
@@ -99,12 +100,12 @@ def _fetch_bytes(partitions: int) -> int:
 
 
 def raw_topic(app: faust.App, name: str) -> faust.TopicT:
-    """A topic that carries bytes: we decode them, so that a bad record cannot stop a stream."""
+    """Returns a topic that carries bytes: our own code decodes them, so that a bad record cannot stop a stream."""
     return app.topic(name, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
 
 
 def _credentials(settings: Settings) -> faust.SASLCredentials | faust.SSLCredentials | None:
-    """TLS when a certificate authority is set, SCRAM on top when a user is; never a password in plain text (settings)."""
+    """Returns TLS if a certificate authority is set, plus SCRAM if a user is; never a password in plain text (see settings)."""
     if not settings.kafka_ca:
         return None
     context = ssl.create_default_context(cafile=settings.kafka_ca)

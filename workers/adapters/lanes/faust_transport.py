@@ -1,10 +1,10 @@
-"""Faust below the lanes: it keeps group membership and assignment; whole fetched batches go to lanes, never to streams.
+"""Faust's transport for lanes: Faust keeps group membership and assignment; whole fetched batches go to lanes, not to
+streams.
 
-Private names of faust-streaming 0.15.3 and aiokafka 0.14 are touched here and only here (both pinned; the contract tests in
-tests/contract/test_faust.py fail when they move): `_create_worker_consumer`, `_getmany`, `_fetch_max_wait_ms`,
+Private names of faust-streaming 0.15.3 and aiokafka 0.14 are used here and only here (both pinned; the contract tests in
+tests/contract/test_faust.py fail if they move): `_create_worker_consumer`, `_getmany`, `_fetch_max_wait_ms`,
 `_fetch_min_bytes`, `_proc_fetch_request`, a partition's `timestamp`, `_isolation_level`, `_partition_assignment_strategy`,
-`_wait_next_records`, `_commit`, `_coordinator`, `_client`, `_ensure_producer`;
-those of batches in foreign_records.py.
+`_wait_next_records`, `_commit`, `_coordinator`, `_client`, `_ensure_producer`; those of batches in foreign_records.py.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ log = logging.getLogger(__name__)
 
 #: How long one fetch waits for records, and how long to pause when none are wanted [s].
 _FETCH_S, _IDLE_S = 0.1, 0.02
-#: A broker answers one request after another on a connection: behind a long-polling fetch everything else waits.
+#: A broker answers the requests of a connection one after another: everything queued after a long-polling fetch waits for it.
 _FETCH_MAX_WAIT_MS = 100
-#: A connection that is closed waits so long for the broker's goodbye (TLS has one; uvloop would wait 30 s for it) [s].
+#: How long a closing connection waits for the broker's close (TLS sends one; uvloop would wait 30 s for it) [s].
 _GOODBYE_S = 2.0
-#: Records that keep coming gather at the broker until there are so many [bytes], or until their time is over.
+#: While records keep coming, the broker gathers this much before it answers [bytes], or until the wait is over.
 _GATHER_BYTES = 64 << 10
 
 
@@ -62,7 +62,7 @@ class CommittedThread(driver.AIOKafkaConsumerThread):
         part_soon(self._ensure_consumer()._client)
 
     async def on_thread_stop(self) -> None:
-        """aiokafka lets the cancelling of its own fetches through when no broker answers: the stop goes on all the same."""
+        """Continues the stop although aiokafka lets the cancellation of its own fetches escape when no broker answers."""
         with suppress(asyncio.CancelledError):
             await super().on_thread_stop()
 
@@ -75,7 +75,7 @@ class CommittedConsumer(driver.Consumer):
 
 
 class IdempotentProducer(driver.Producer):
-    """A lost answer of the broker is not written twice; every replica has a record before it counts as delivered."""
+    """A producer whose retries do not duplicate records; every replica has a record before it counts as delivered."""
 
     def _settings_extra(self) -> Mapping[str, Any]:
         return {"acks": "all", "enable_idempotence": True}
@@ -87,7 +87,7 @@ class IdempotentProducer(driver.Producer):
 
 
 def part_soon(client: Any) -> None:
-    """Lets aiokafka's client close without a goodbye that does not come: group and records are settled by then."""
+    """Lets aiokafka's client close without waiting for a close that never comes: group and records are settled by then."""
     close = client.close
 
     async def close_soon() -> None:
@@ -105,7 +105,7 @@ class CommittedTransport(driver.Transport):
 
 
 class LanesOwner(Protocol):
-    """Who opens, feeds and closes lanes: adapters.lanes.manager.Lanes, set as `lanes` on the app."""
+    """The owner that opens, feeds and closes lanes: adapters.lanes.manager.Lanes, set as `lanes` on the app."""
 
     def open(self, assigned: set[TopicPartitionKey], positions: Positions) -> None: ...
 
@@ -125,10 +125,10 @@ class LanesOwner(Protocol):
 
 
 class LaneThread(CommittedThread):
-    """The consumer's thread of lanes: the first record comes at once, those that follow it gather."""
+    """The consumer's thread of lanes: the first record is returned at once, those that follow it gather at the broker."""
 
     async def on_start(self) -> None:
-        """Starts the consumer and takes hold of its fetches."""
+        """Starts the consumer and hooks into its fetches."""
         await super().on_start()
         lanes: LanesOwner = self.app.lanes  # type: ignore[attr-defined] # set by adapters.lanes.manager
         fetcher, consumer = self._ensure_consumer()._fetcher, self.consumer
@@ -138,8 +138,10 @@ class LaneThread(CommittedThread):
 
 
 def let_gather(fetcher: Any, gather_s: Callable[[], float]) -> None:
-    """Every answer of the broker decides how aiokafka's fetcher asks next: behind one with records for what has gathered within
-    `gather_s` [s], behind an empty one for the first record.
+    """Lets records gather at the broker: each response decides what aiokafka's fetcher asks for next.
+
+    After a response with records it asks for what has gathered within `gather_s` [s], after an empty one for the first
+    record.
     """
     fetch = fetcher._proc_fetch_request
 
@@ -153,8 +155,8 @@ def let_gather(fetcher: Any, gather_s: Callable[[], float]) -> None:
 
 
 def tell_ends(fetcher: Any, ended: Callable[[TopicPartition, int, float], None]) -> None:
-    """Calls `ended` for each partition that an answer of the broker is about: where it ends, and when the broker was asked
-    (monotonic) [s].
+    """Calls `ended` for each partition in a fetch response, with the partition's end and the time of the request (monotonic)
+    [s].
     """
     fetch = fetcher._proc_fetch_request
 
@@ -165,7 +167,7 @@ def tell_ends(fetcher: Any, ended: Callable[[TopicPartition, int, float], None])
         before = {tp: state.timestamp for tp, state in states.items()}
         found: bool = await fetch(assignment, node_id, request)
         for tp, state in states.items():
-            # Each answer sets a new number, which may say the same millisecond: only the object tells them apart.
+            # Each response sets a new number, possibly of the same millisecond: only object identity tells them apart.
             if state.timestamp is not before[tp]:
                 ended(tp, failpoints.end_of(state.highwater, state.lso), asked_at_s)
         return found
@@ -186,12 +188,12 @@ class LaneConsumer(CommittedConsumer):
 
     @cached_property
     def _handed_over(self) -> dict[TP, int | None]:
-        """Up to where a partition's records are with its lane; the consumer's own position is ahead of them."""
+        """The offset up to which each partition's records are with its lane; the consumer's own position is ahead of it."""
         return {}
 
     @cached_property
     def _horizons(self) -> dict[TP, Horizon]:
-        """Of each partition that was fetched since its position was set."""
+        """One for each partition that was fetched since its position was set."""
         return {}
 
     @property
@@ -201,25 +203,27 @@ class LaneConsumer(CommittedConsumer):
         return lanes
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
-        """Opens the lanes of the new assignment, in the background: joining the group must not wait for a restore."""
+        """Opens the lanes of the new assignment in the background: joining the group must not wait for a restore."""
         await super().on_partitions_assigned(assigned, generation_id)
         self.lanes.open({(tp.topic, tp.partition) for tp in assigned}, self)
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        """Every lane finishes its transaction before the partitions go. Which of them come back is known at the assignment."""
+        """Lets every lane finish its transaction before the partitions are revoked. The assignment tells which of them come
+        back.
+        """
         await self.lanes.hold()
         await super().on_partitions_revoked(revoked)
 
     async def on_stop(self) -> None:
-        """A clean stop: transactions finish, then the group is left."""
+        """Stops cleanly: transactions finish, then the consumer leaves the group."""
         await self.lanes.close()
         await super().on_stop()
 
     async def perform_seek(self) -> None:
-        """Faust would go to the committed offsets, which are only a hint here: lanes set their own positions."""
+        """Does nothing: Faust would go to the committed offsets, which are only a hint here; lanes set their own positions."""
 
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:  # noqa: ASYNC109 # Faust's signature
-        """Fetches and delivers in one piece: a seek in between would mix records of two positions."""
+        """Fetches and delivers without interruption: a seek in between would mix records of two positions."""
         async with self._positioning:
             wanted = {tp for tp in active_partitions or () if self.lanes.wants((tp.topic, tp.partition))}
             fetched = await super()._getmany(wanted, min(timeout, _FETCH_S)) if wanted else {}
@@ -231,7 +235,7 @@ class LaneConsumer(CommittedConsumer):
         return {}
 
     async def getmany(self, timeout: float) -> AsyncIterator[Any]:  # noqa: ASYNC109 # Faust's signature
-        """Keeps the records coming to the lanes; yields nothing, because no stream reads these topics."""
+        """Keeps delivering records to the lanes; yields nothing, because no stream reads these topics."""
         await self._wait_next_records(timeout)
         nothing: tuple[Any, ...] = ()
         for record in nothing:  # makes this an async generator, as Faust expects
@@ -247,7 +251,7 @@ class LaneConsumer(CommittedConsumer):
     ) -> None:
         """See lanes.Positions. An offset that retention has deleted becomes the earliest that is left.
 
-        Raises Misconfigured when a topic ends before what was applied of it: the broker has lost its end.
+        Raises Misconfigured if a topic ends before what was applied of it: the broker has lost its newest records.
         """
         partitions = {source: TP(*source) for source in offsets}
         earliest = await self.earliest_offsets(*partitions.values())
@@ -286,7 +290,7 @@ class LaneConsumer(CommittedConsumer):
         return self._handed_over.get(TP(*source))
 
     def rejoin(self) -> None:
-        """See lanes.Positions. The topics are asked for first: a leader assigns those that it knows."""
+        """See lanes.Positions. Refreshes the metadata first: the group's leader assigns only topics that it knows."""
         consumer = self._thread._ensure_consumer()
 
         async def ask() -> None:
@@ -296,18 +300,18 @@ class LaneConsumer(CommittedConsumer):
         asyncio.run_coroutine_threadsafe(ask(), self._thread.thread_loop)
 
     def ended(self, partition: TopicPartition, end: int, asked_at_s: float) -> None:
-        """The consumer's thread tells where a partition ends. Without a position that a lane has set nobody asks for it."""
+        """Called by the consumer's thread with the end of a partition. Without a position set by a lane the end is not used."""
         horizon = self._horizons.get(TP(partition.topic, partition.partition))
         if horizon is not None:
             horizon.ended(end, asked_at_s)
 
     def _position(self, tp: TP) -> int | None:
-        """Where the next fetch begins; everything before it has been given out."""
+        """Returns where the next fetch begins; everything before it has been delivered."""
         state = self._state(tp)
         return state._position if state is not None and state.has_valid_position else None
 
     def _state(self, tp: TP) -> Any:
-        """What the consumer knows of a partition; None when it is not assigned."""
+        """Returns the consumer's state of a partition; None if it is not assigned."""
         subscription = self._thread._ensure_consumer()._subscription.subscription
         assignment = subscription.assignment if subscription else None
         partition = TopicPartition(tp.topic, tp.partition)

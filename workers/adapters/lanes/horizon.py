@@ -1,7 +1,7 @@
-"""Tracks up to when a lane knows its source, by our own clock, whatever the broker's clock says.
+"""Tracks the time up to which a lane knows its source, by our own clock, whatever the broker's clock says.
 
-Every answer of the broker says where the source ended while it was asked (its high watermark: what an open transaction hides
-counts). Once the lane has everything before that end, it knows all that was in the log when the question was sent.
+Every fetch response gives the end of the source at the time of the request (its high watermark, which includes records of
+open transactions). Once the lane has everything before that end, it knows all that was in the log when the request was sent.
 """
 
 from __future__ import annotations
@@ -9,35 +9,33 @@ from __future__ import annotations
 from collections import deque
 from threading import Lock
 
-#: What is known of a source that has never been read to an end.
+#: The horizon of a source that has never been read to an end.
 NEVER_S = float("-inf")
-#: So many ends are remembered while none is reached, evenly over twice the time that a lane may be behind.
+#: The most ends kept while none is reached, spread evenly over twice the time that a lane may lag.
 _ENDS = 64
 
 
 class Horizon:
-    """One source of one lane. `hold_lag_s`: how far behind a lane may be and still count as caught up.
+    """One source of one lane. `hold_lag_s`: how far a lane may lag and still count as caught up [s].
 
-    One thread tells of ends, another one asks; times are of one monotonic clock [s].
+    One thread reports ends, another one reads; times are of one monotonic clock [s].
     """
 
     def __init__(self, hold_lag_s: float) -> None:
         self._spacing_s = 2 * hold_lag_s / _ENDS
-        self._ends: deque[tuple[float, int]] = deque(
-            maxlen=_ENDS
-        )  # the oldest first; their times and offsets only grow
+        self._ends: deque[tuple[float, int]] = deque(maxlen=_ENDS)  # oldest first; times and offsets only increase
         self._reached_s = NEVER_S
         self._lock = Lock()
 
     def ended(self, end: int, asked_at_s: float) -> None:
-        """The source ended at `end` (its next offset), or later, when the broker was asked at `asked_at_s`."""
+        """Records that the source ended at `end` (its next offset), or later, at the time `asked_at_s` of the request."""
         with self._lock:
             if len(self._ends) > 1 and asked_at_s - self._ends[-2][0] < self._spacing_s:
                 self._ends.pop()
             self._ends.append((asked_at_s, end))
 
     def reached_s(self, position: int) -> float:
-        """Up to when the log is known to whoever has everything before `position`; NEVER_S = not known.
+        """Returns the time up to which the log is known to a reader of everything before `position`; NEVER_S = not known.
 
         >>> horizon = Horizon(5.0)
         >>> horizon.ended(10, 1.0), horizon.ended(20, 2.0)

@@ -1,8 +1,9 @@
-"""Tracks up to when everything that shops have sent is mapped, by our own clock: ends of the raw topics and intake's offsets.
+"""Tracks the time up to which everything that shops have sent is mapped, from the ends of the raw topics and intake's
+offsets.
 
-An end that was seen at one moment and is covered by intake's committed offsets at a later one means: what was in the raw
-topics at the first moment was in `customer.events` at the second. A lane that knows `customer.events` up to that second moment
-knows what the shop knew at the first.
+If intake's committed offsets at one moment cover an end that was seen at an earlier one, then what was in the raw topics at
+the earlier moment is in `customer.events` at the later one. A lane that knows `customer.events` up to the later moment knows
+what the shop knew at the earlier. All times are by our own clock.
 """
 
 from __future__ import annotations
@@ -14,22 +15,22 @@ import msgspec
 
 from workers.adapters.kafka.group_offsets import Place
 
-#: So many ends wait to be covered, evenly over twice the time that intake may be behind; and so many pairs to be asked for.
+#: The most ends that wait to be covered, spread evenly over twice the time that intake may lag; and the most pairs kept.
 _MOST = 64
 
 
 class Mapped(msgspec.Struct, frozen=True, kw_only=True):
-    """What was in the raw topics at `until_s` had been mapped when we saw it, at `known_at_s` (monotonic) [s]."""
+    """What was in the raw topics at `until_s` was seen to be mapped at `known_at_s` (monotonic) [s]."""
 
     until_s: float
     known_at_s: float
 
 
 class MappedUntil:
-    """The newest of such pairs. `looked` by one thread, `allows` by another: each only reads what the other replaces whole."""
+    """The newest pairs. One thread calls `looked`, another `allows`: each reads only what the other replaces as a whole."""
 
     def __init__(self, hold_lag_s: float) -> None:
-        """`hold_lag_s`: how far behind intake may be."""
+        """`hold_lag_s`: how far intake may lag [s]."""
         self._spacing_s = 2 * hold_lag_s / _MOST
         self._ends: deque[tuple[float, dict[Place, int]]] = deque(maxlen=_MOST)
         self._pairs: tuple[Mapped, ...] = ()
@@ -37,9 +38,11 @@ class MappedUntil:
     def looked(
         self, asked_at_s: float, ends: Mapping[Place, int], known_at_s: float, applied: Mapping[Place, int]
     ) -> None:
-        """The raw partitions ended at `ends` or later when asked at `asked_at_s`; at `known_at_s` intake had committed
-        `applied` (their next offsets; what is missing was never begun). Partitions that are no longer among them are waited
-        for no more: their topic was deleted, or taken out of the group.
+        """Records an observation: the raw partitions ended at `ends` or later when asked at `asked_at_s`; at `known_at_s`
+        intake had committed `applied` (their next offsets; a missing partition was never begun).
+
+        Partitions that are no longer in `ends` are not waited for any more: their topic was deleted, or taken out of the
+        group.
         """
         if len(self._ends) > 1 and asked_at_s - self._ends[-2][0] < self._spacing_s:
             self._ends.pop()
@@ -64,5 +67,5 @@ class MappedUntil:
 
     @property
     def until_s(self) -> float:
-        """Up to when everything is mapped [s]; -inf = not known."""
+        """Returns the time up to which everything is mapped [s]; -inf = not known."""
         return self._pairs[-1].until_s if self._pairs else float("-inf")

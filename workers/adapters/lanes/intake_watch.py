@@ -1,7 +1,8 @@
-"""Watches from outside how far `intake` is, so that what leaves waits for a purchase that no one has mapped yet.
+"""Watches the progress of `intake` from outside, so that publishing waits for a purchase that is not mapped yet.
 
-A thread of its own in the processes of `personalise` and `learn`. It reads what `intake` has committed and where its topics
-end, and changes nothing. Who writes `customer.events` without `intake` has no such group, and nothing waits for it.
+Runs as a thread in the processes of `personalise` and `learn`. It reads the offsets that `intake` has committed and the ends
+of its topics, and changes nothing. An installation that writes `customer.events` without `intake` has no such group, and
+nothing waits for it.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ from workers.settings import Settings
 log = logging.getLogger(__name__)
 
 _LOOK_S, _TELL_AGAIN_S = 0.5, 60.0
-#: How often it looks for further topics and partitions [s].
+#: Interval of the search for new topics and partitions [s].
 _PLACES_S = 10.0
-#: How often it looks whether it has been given the rights that it lacks [s].
+#: Interval of the check whether missing permissions have been granted [s].
 _BLIND_S = 30.0
 _TIMEOUT_S = 10.0
 _EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call] # the library's factories have no types
@@ -35,7 +36,7 @@ _LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call] # lik
 
 
 class IntakeWatch:
-    """One a process. `start` and `stop` from one thread; `allows` may be asked from any."""
+    """One per process. Call `start` and `stop` from one thread; `allows` from any."""
 
     def __init__(self, settings: Settings, client_config: Mapping[str, str | int], metrics: WorkerMetrics) -> None:
         self._group = f"{settings.prefix}intake"
@@ -53,13 +54,13 @@ class IntakeWatch:
         self._thread: Thread | None = None
 
     def start(self) -> None:
-        """Begins to watch, if anybody is to wait; the second call does nothing."""
+        """Starts the watch if anything has to wait; a second call does nothing."""
         if self._waits and self._thread is None:
             self._thread = Thread(target=self._watch, name="intake-watch", daemon=True)
             self._thread.start()
 
     def stop(self) -> None:
-        """Ends the thread; it may be in the middle of a question to the broker, which is not waited for."""
+        """Ends the thread, without waiting for a request to the broker in progress."""
         self._ended.set()
 
     def allows(self, horizon_s: float) -> bool:
@@ -74,11 +75,11 @@ class IntakeWatch:
             try:
                 self._needed = self._look(admin)
             except (KafkaException, Unavailable) as error:
-                log.debug("intake cannot be watched: %s", error)  # what is known grows old, and what leaves waits
+                log.debug("intake cannot be watched: %s", error)  # the known state ages, and publishing waits
             except _Unseen as error:
                 self._needed, pause_s = False, _BLIND_S
                 self._tell_unseen(str(error))
-            except Exception:  # a watch that ended would hold up everything for ever
+            except Exception:  # if the watch ended, everything would be held up forever
                 pause_s = _BLIND_S
                 log.exception("intake cannot be watched, what leaves waits")
             lag_s = clock.monotonic_s() - max(self._until.until_s, began_s) if self._needed else 0.0
@@ -88,8 +89,8 @@ class IntakeWatch:
         self._group_offsets.close()
 
     def _look(self, admin: AdminClient) -> bool:
-        """One look; False = there is no intake to wait for. The ends are read first: what is applied then covers them."""
-        places, self._places = self._places, []  # unless all goes well, the next look finds out anew what there is
+        """Checks once; False = there is no intake to wait for. Ends are read first, so that what is applied covers them."""
+        places, self._places = self._places, []  # unless all goes well, the next check looks for the partitions again
         if not places or clock.monotonic_s() >= self._placed_s + _PLACES_S:
             places, self._placed_s = self._all_places(admin), clock.monotonic_s()
         if not places:
@@ -98,7 +99,7 @@ class IntakeWatch:
         ends = self._offsets(admin, places, _LATEST)
         applied = self._applied()
         if begun := [place for place, end in ends.items() if applied.get(place, 0) < end]:
-            firsts = self._offsets(admin, begun, _EARLIEST)  # what retention has deleted nobody maps any more
+            firsts = self._offsets(admin, begun, _EARLIEST)  # nothing maps what retention has deleted
             applied |= {place: max(applied.get(place, 0), first) for place, first in firsts.items()}
         self._behind = {place: left for place, end in ends.items() if (left := end - applied.get(place, 0)) > 0}
         self._until.looked(asked_at_s, ends, clock.monotonic_s(), applied)
@@ -106,7 +107,7 @@ class IntakeWatch:
         return True
 
     def _all_places(self, admin: AdminClient) -> list[Place]:
-        """Every partition of the topics that intake has begun to map; [] = there is no intake. Raises _Unseen."""
+        """Returns every partition of the topics that intake has begun to map; [] = there is no intake. Raises _Unseen."""
         topics = {topic for topic, _ in self._applied()}
         if not topics:
             return []
@@ -119,21 +120,23 @@ class IntakeWatch:
         return [(topic, number) for topic in numbers for number in numbers[topic]]
 
     def _applied(self) -> dict[Place, int]:
-        """What intake has committed; {} = there is no such group. Raises _Unseen without the right to know."""
+        """Returns intake's committed offsets; {} = the group does not exist. Raises _Unseen without the permission to see
+        them.
+        """
         try:
             return self._group_offsets.read()
         except Misconfigured as error:
             raise _Unseen(str(error)) from error
 
     def _offsets(self, admin: AdminClient, places: list[Place], spec: OffsetSpec) -> dict[Place, int]:
-        """With what an open transaction hides: that is on its way, too."""
+        """Returns offsets including those of open transactions: their records are on the way, too."""
         asked = {TopicPartition(*place): spec for place in places}
         level = IsolationLevel.READ_UNCOMMITTED
         futures = admin.list_offsets(asked, isolation_level=level, request_timeout=_TIMEOUT_S)
         return {(found.topic, found.partition): future.result().offset for found, future in futures.items()}
 
     def _tell_lag(self, lag_s: float) -> None:
-        """At most once a minute."""
+        """Logs the lag, at most once a minute."""
         if clock.monotonic_s() < self._told_s + _TELL_AGAIN_S:
             return
         self._told_s = clock.monotonic_s()
@@ -146,11 +149,11 @@ class IntakeWatch:
         )
 
     def _tell_unseen(self, what: str) -> None:
-        """Once."""
+        """Logs the missing permission once."""
         if not self._has_told_unseen:
             self._has_told_unseen = True
             log.warning("timers do not wait for intake: %s. Cure: grant it Describe (docs/operation.md)", what)
 
 
 class _Unseen(Exception):
-    """What this user may not see: then nobody can wait for it."""
+    """Raised for what this user may not see: then nothing can wait for it."""

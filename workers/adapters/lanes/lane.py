@@ -1,4 +1,4 @@
-"""Lanes: all records of one partition number meet in one coroutine, batch by batch, each batch one transaction.
+"""Runs a lane: one coroutine processes all records of one partition number, batch by batch, each batch one transaction.
 
 Greedy: a lane takes what is there and never waits for more. While a batch commits, the next one gathers (pacing.py).
 """
@@ -44,14 +44,14 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _TICK_S = 0.25
-#: What `intake` writes.
+#: The topic that `intake` writes.
 EVENTS = "customer.events"
-#: The same mistake of a sender is told in the log this often [s].
+#: A sender's repeated mistake is logged at this interval [s].
 _TELL_AGAIN_S = 60.0
 
 
 class Positions(Protocol):
-    """What a lane asks of the consumer that feeds it."""
+    """What a lane needs from the consumer that feeds it."""
 
     async def seek_lane(
         self,
@@ -61,7 +61,7 @@ class Positions(Protocol):
     ) -> None:
         """Sets the fetch positions (None = the earliest record), and calls `ready` before anything is fetched from there.
 
-        Does neither when `wanted` says no at that moment: the partitions are changing hands.
+        Does neither if `wanted` returns False at that moment: the partitions are changing hands.
         """
         ...
 
@@ -70,23 +70,23 @@ class Positions(Protocol):
         ...
 
     def horizon_s(self, source: TopicPartitionKey) -> float:
-        """Everything that was in the source's log at this moment (monotonic) is with its lane; see horizon.Horizon [s]."""
+        """Returns the time (monotonic) up to which everything in the source's log is with its lane; see horizon.Horizon [s]."""
         ...
 
     def handed_over(self, source: TopicPartitionKey) -> int | None:
-        """The offset before which the lane has everything of the source; None = not known."""
+        """Returns the offset before which the lane has everything of the source; None = not known."""
         ...
 
     def rejoin(self) -> None:
-        """Asks the group for a new assignment: a leader that comes back is given one."""
+        """Asks the group for a new assignment: it makes one when its leader rejoins."""
         ...
 
 
 class Lane:
-    """One lane: opened when its partitions are assigned, closed when they go to somebody else.
+    """One lane: opened when its partitions are assigned, closed when another owner gets them.
 
     During a rebalance it is held: its transaction is finished and nothing is written. If it keeps its partitions it goes on
-    with its state in memory, without a restore; had somebody else had them meanwhile, its producer is fenced.
+    with its state in memory, without a restore; if another owner had them meanwhile, its producer is fenced.
     """
 
     def __init__(
@@ -105,9 +105,10 @@ class Lane:
         source_ids: Callable[[float], Mapping[str, str]] = lambda _age_s: {},
         mapped: Callable[[float], bool] = lambda _horizon_s: True,
     ) -> None:
-        """`restores` bounds how many lanes of the process restore at a time; `rhythm` is that of all of them. `source_ids` asks
-        the broker which topics the sources are now, or were so many seconds ago (source_ids.SourceIds); `mapped` knows whether
-        whoever knows `customer.events` up to a moment knows what shops have sent (intake_watch.IntakeWatch).
+        """`restores` limits how many lanes of the process restore at a time; `rhythm` is shared by all of them.
+
+        `source_ids` returns the sources' topic IDs, at most so many seconds old (topic_ids.SourceIds); `mapped` tells whether
+        a lane that knows `customer.events` up to a moment knows what shops have sent (intake_watch.IntakeWatch).
         """
         self.name = name
         self.sources = sources
@@ -123,7 +124,7 @@ class Lane:
         self._mapped = mapped
         self._progress = SourceProgress(sources, settings.prefix, source_ids)
         self._buffer = RecordBuffer(settings.lane_buffer_records)
-        # One of its own: whatever other lanes do, a commit does not wait for a thread.
+        # A thread of its own: a commit never waits for a thread, whatever other lanes do.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"lane-{name}")
         self._part, self._pulse = f"lane {name}", metrics.pulse
         self._pulse.working(self._part, "is being opened")
@@ -132,7 +133,7 @@ class Lane:
         self._closing = self._held = False
         self._rested_at_s = 0.0
         self._told_misplaced_s = float("-inf")
-        self._quiet = asyncio.Event()  # nothing of it is being written, and nobody is being fenced
+        self._quiet = asyncio.Event()  # no write and no fencing is in progress
         self._quiet.set()
         self._released = asyncio.Event()
         self._released.set()
@@ -150,7 +151,9 @@ class Lane:
     # -- feeding -----------------------------------------------------------------------------------------------------
 
     def wants(self, source: TopicPartitionKey) -> bool:
-        """Returns whether records of this source may be fetched. A full lane still takes what its waiting events wait for."""
+        """Returns whether records of this source may be fetched. A full lane still takes records that its waiting events
+        depend on.
+        """
         if not self.ready:
             return False
         return not self._buffer.is_full or (
@@ -158,7 +161,7 @@ class Lane:
         )
 
     def deliver(self, source: TopicPartitionKey, batch: Sequence[FetchedRecord]) -> None:
-        """Takes fetched records; those that were applied before (a fetch from an old position) are dropped."""
+        """Takes fetched records; those applied before (a fetch from an old position) are dropped."""
         topic, partition = source
         name = topic.removeprefix(self._settings.prefix)
         expected = self._progress.next.get(source, 0)
@@ -169,7 +172,7 @@ class Lane:
                 self._buffer.add(name, partition, fetched)
         self._arrived.set()
 
-    # -- life --------------------------------------------------------------------------------------------------------
+    # -- -- lifecycle ---- -------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Opens the lane, then works until `close`. Any failure ends the process: memory is ahead of what was committed."""
@@ -187,25 +190,25 @@ class Lane:
             if self._store is not None:
                 self._store.close()
             self._standby.give_back(self.name)
-            self._metrics.pending(self.name, {})  # its next owner counts on
+            self._metrics.pending(self.name, {})  # its next owner continues the count
             self._thread.shutdown(wait=False)
 
     def close(self) -> None:
-        """Asks the lane to finish its running transaction and end; records that wait are left for the successor."""
+        """Asks the lane to finish its running transaction and end; waiting records are left for the successor."""
         self._closing = True
         self.ready = False
         self._arrived.set()
         self._released.set()
 
     async def hold(self) -> None:
-        """Returns when the running transaction is finished; nothing is written until `release`. A restore goes on."""
+        """Returns once the running transaction is finished; nothing is written until `release`. A restore continues."""
         self._held, self.ready = True, False
         self._released.clear()
         self._arrived.set()
         await self._quiet.wait()
 
     def release(self, positions: Positions) -> None:
-        """The partitions are still this lane's: it goes on behind its last commit."""
+        """The partitions still belong to this lane: it continues after its last commit."""
         self._positions, self._held = positions, False
         self._released.set()
 
@@ -213,14 +216,14 @@ class Lane:
         return not (self._closing or self._held)
 
     async def _until_released(self, then: str) -> None:
-        """Waits while the lane is held, and is expected to do nothing: a rebalance may take minutes. `then`: what follows."""
+        """Waits while the lane is held, and is expected to be idle: a rebalance may take minutes. `then`: what follows."""
         self._pulse.idle(self._part, "waits for the group")
         await self._released.wait()
         self._pulse.working(self._part, then)
 
     async def _take_up(self, producer: LaneProducer) -> None:
-        """Waits until the lane is not held, then begins behind its last commit; had somebody else had it, it ends fenced."""
-        self._buffer.clear()  # what was fetched and not applied comes again
+        """Waits until the lane is not held, then continues after its last commit; if another owner had it, it ends fenced."""
+        self._buffer.clear()  # what was fetched and not applied is fetched again
         await self._until_released("sets its position")
         if self._closing:
             return
@@ -232,7 +235,7 @@ class Lane:
         offsets = {source: self._progress.next.get(source) for source in self.sources}
         try:
             await self._positions.seek_lane(offsets, lambda: not self._closing and not self._held, self._set_ready)
-        except Misconfigured:  # it ends before what was applied: it may have been made anew this very moment
+        except Misconfigured:  # the topic ends before what was applied: it may just have been recreated
             await self._blocking(self._progress.check_ids, 0.0)
             raise
 
@@ -276,7 +279,7 @@ class Lane:
         return self._spec.core(store, self._state.marker.clock_s)
 
     async def _open(self) -> StateStore:
-        """The state as it was committed; less when the lane is closed meanwhile."""
+        """Restores the state as it was committed; only part of it if the lane is closed meanwhile."""
         await self._blocking(self._progress.ask_ids)
         if self._spec.changelog is None:
             for source, (offset, source_id) in (await self._blocking(self._committed)).items():
@@ -316,7 +319,7 @@ class Lane:
         )
 
     def _past(self) -> str:
-        """What proves that this lane has worked before; empty = nothing does."""
+        """Returns proof that this lane has worked before; empty = there is none."""
         if not failpoints.minds_past():
             return ""
         left_in = [
@@ -325,16 +328,16 @@ class Lane:
         return proof_of_past(self._client_config, self._spec.group, self.sources, left_in)
 
     def _remember(self, producer: LaneProducer) -> None:
-        """Makes what the ledger tells the first state of a lane that begins anew, in transactions like any other."""
+        """Writes what the ledger shows as the first state of a lane that lost its own, in ordinary transactions."""
         for effects in self._ledger.first_state(self._state.marker.clock_s):
             self._commit(producer, effects)
 
     async def _blocking(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Runs a call that blocks in the lane's own thread."""
+        """Runs a blocking call in the lane's own thread."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, partial(call, *args, **kwargs))
 
     async def _undisturbed(self, call: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
-        """The same, and no partition changes hands before it is done."""
+        """Runs a blocking call during which no partition changes hands."""
         self._quiet.clear()
         try:
             await self._blocking(call, *args, **kwargs)
@@ -342,7 +345,7 @@ class Lane:
             self._quiet.set()
 
     def _restored(self, done: int, total: int) -> None:
-        """A restore moves: it may take as long as it must."""
+        """Reports progress during a restore: it may take as long as it needs."""
         self._restored_records = done
         self._pulse.working(self._part, f"{done:,} of {total:,} records")
         self._pulse.beat(self._part)
@@ -353,8 +356,8 @@ class Lane:
             self._pulse.working(self._part)
 
     def _committed(self) -> dict[TopicPartitionKey, tuple[int | None, str]]:
-        """The group's offsets, each with the id of its topic. The group is named without a member: the transactional id
-        fences.
+        """Returns the group's offsets, each with the ID of its topic. The group is named without a member: the transactional
+        ID fences.
         """
         consumer = Consumer({**self._client_config, "group.id": self._spec.group, "isolation.level": "read_committed"})
         self._group = consumer.consumer_group_metadata()
@@ -390,7 +393,7 @@ class Lane:
         if records:
             failpoints.hit("lane.parse")
         effects = await core.apply(records, now_s, caught_up=self._caught_up())
-        if not self._may_write():  # to find records that raise took its time: nothing is written any more
+        if not self._may_write():  # finding records that raise took time: nothing may be written any more
             core.discard()
             return
         effects.outputs = self._ledger.news(effects.outputs)
@@ -412,7 +415,7 @@ class Lane:
         self._tell_misplaced(effects)
 
     def _tell_misplaced(self, effects: Effects) -> None:
-        """Names a sender's mistake in the log, at most once a minute."""
+        """Logs a sender's mistake, at most once a minute."""
         moved, now_s = effects.tally[("feedback_misplaced",)], clock.monotonic_s()
         if moved and now_s >= self._told_misplaced_s + _TELL_AGAIN_S:
             self._told_misplaced_s = now_s
@@ -423,7 +426,7 @@ class Lane:
             )
 
     def _caught_up(self) -> bool:
-        """Returns whether what leaves may leave: all that was in the logs a moment ago is in hand, or applied."""
+        """Returns whether due items may be published: everything in the logs a moment ago is buffered or applied."""
         if not failpoints.minds_backlog():
             return True
         if self._buffer:
@@ -463,12 +466,12 @@ class Lane:
         failpoints.hit("lane.after_local_write")
 
     def _commit_nothing(self, producer: LaneProducer) -> None:
-        """Writes the marker as it is."""
+        """Commits the marker unchanged."""
         with failpoints.unheard():
             self._commit(producer, Effects(clock_s=self._state.marker.clock_s))
 
     def hints(self) -> dict[TopicPartitionKey, int]:
-        """Applied offsets that were not hinted to the group yet."""
+        """Returns applied offsets that were not hinted to the group yet."""
         committed = self._committed_next.items()
         fresh = {source: offset for source, offset in committed if self._hinted.get(source) != offset}
         self._hinted.update(fresh)

@@ -1,4 +1,4 @@
-"""The clock of one lane at work: asks the broker for its time where that is needed, and says what is wrong with whose."""
+"""The clock of a running lane: asks the broker for its time where needed, and reports which clock is wrong."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _TELL_AGAIN_S = 60.0
 
 
 class LaneClock:
-    """`changelog` is stamped by the broker; without one, and in a replay, the lane has the wall's clock as it is.
+    """`changelog` is stamped by the broker; without one, and in a replay, the lane uses the wall clock as it is.
 
-    Where a method takes `ask`: it commits the lane's marker unchanged, so that `heard` is called.
+    Methods with `ask`: it commits the lane's marker unchanged, so that `heard` is called.
     """
 
     def __init__(self, lane: str, changelog: str | None, settings: Settings) -> None:
@@ -30,12 +30,12 @@ class LaneClock:
         self._told_s = float("-inf")
 
     def heard(self, stamped: tuple[float, float] | None) -> None:
-        """The broker has stamped a marker (its time, our steady clock's) [s]; None = it does not stamp."""
+        """Records the broker's stamp of a marker (its time, our steady clock's) [s]; None = it does not stamp."""
         if stamped is not None:
             self._broker.heard(*stamped)
 
     async def now_s(self, ask: Ask) -> float:
-        """The time for the next batch [s since the epoch]. May commit: call it where the lane may write."""
+        """Returns the time for the next batch [s since the epoch]. May commit: call it only where the lane may write."""
         wall_s = failpoints.wall_s(clock.now_s())
         if not self._bound:
             return wall_s
@@ -43,7 +43,9 @@ class LaneClock:
         return self._broker.bounded(wall_s, clock.monotonic_s())
 
     async def start_s(self, kept_s: float, ask: Ask) -> float:
-        """The time with which a lane begins whose state says `kept_s`. Raises Misconfigured for one from the future."""
+        """Returns the time at which a lane with the stored clock `kept_s` starts. Raises Misconfigured for one from the
+        future.
+        """
         if not self._bound:
             return kept_s
         wall_s = clock.now_s()

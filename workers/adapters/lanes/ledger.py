@@ -20,9 +20,9 @@ from workers.settings import Settings
 
 log = logging.getLogger(__name__)
 
-#: For so long after its state was lost a lane reads its ledger at every start: the oldest occurrence is decided by then [s].
+#: How long after losing its state a lane reads its ledger at every start: the oldest occurrence is decided by then [s].
 _ANEW_S = 30 * 86_400.0
-#: Customers in one transaction of the first state.
+#: Customers per transaction of the first state.
 _CUSTOMERS = 5_000
 
 
@@ -30,13 +30,13 @@ class LedgerHistory:
     """What one lane has published before. `read` blocks; everything else is quick."""
 
     def __init__(self, name: str, partition: int, spec: LaneSpec, settings: Settings, beat: Callable[[], None]) -> None:
-        """`beat` is called for every record that is read: it may take as long as it must."""
+        """`beat` is called for every record read: reading may take as long as it needs."""
         self._name, self._partition, self._spec, self._settings, self._beat = name, partition, spec, settings, beat
         self._told: PublishedIds | None = None
         self._recollection = Recollection()
 
     def read(self, marker: Marker) -> Marker:
-        """Reads the ledger if the state does not know it, because its changelog was deleted. Returns the marker to go on with."""
+        """Reads the ledger if the state lacks it because its changelog was deleted. Returns the marker to continue with."""
         now_s, begins_anew = clock.now_s(), not marker.offsets
         if not self._spec.ledger or not (begins_anew or now_s - marker.anew_at_s < _ANEW_S):
             return marker
@@ -62,8 +62,9 @@ class LedgerHistory:
         return outputs if self._told is None else self._told.news(outputs)
 
     def first_state(self, clock_s: float) -> Iterator[Effects]:
-        """Yields the first state of a lane that begins anew, one transaction at a time; each must be committed before the next is
-        asked for. The second call yields nothing.
+        """Yields the first state of a lane that lost its own, one transaction at a time.
+
+        Each must be committed before the next is requested. The second call yields nothing.
         """
         now_s = clock.now_s() if self._settings.clock == "wall" else 0.0
         remembered, self._recollection = self._recollection.customers(now_s), Recollection()

@@ -1,6 +1,6 @@
 """Finds proof that a lane has worked before: its group's offsets, and topics that it must have written to.
 
-A changelog that is empty says nothing: the lane is new, or somebody deleted its past.
+An empty changelog proves nothing: the lane is new, or its history was deleted.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ def proof_of_past(
     sources: Iterable[tuple[str, int]],
     left_in: Iterable[tuple[str, int]],
 ) -> str:
-    """In words, what proves it; empty = nothing does. Topics with their prefix. Raises Unavailable.
+    """Describes what proves a past; empty = nothing does. Topics with their prefix. Raises Unavailable.
 
-    Offsets of a group that is idle are kept for a week, and go with their topic; what was written somewhere leaves its mark in
-    that partition's end for as long as the topic lives, whatever its retention takes.
+    Offsets of an idle group are kept for a week, and are deleted with their topic; a record that was ever written shows in
+    its partition's end offset for as long as the topic exists, whatever retention deletes.
     """
     consumer = Consumer({**client_config, "group.id": group, "enable.auto.commit": False})
     try:

@@ -1,4 +1,4 @@
-"""Runs the lanes of a role under Faust's assignment."""
+"""Opens, feeds and closes the lanes of a role as Faust assigns partitions."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ from workers.settings import Settings
 log = logging.getLogger(__name__)
 
 _FETCHING = "fetching"
-#: So many lanes restore at a time: each holds a reader's buffers, and the disk is one.
+#: The most lanes that restore at a time: each holds a reader's buffers, and they share one disk.
 _RESTORES = 8
-#: How often somebody looks whether the sources are still the same topics [s].
+#: Interval of the check that the sources are still the same topics [s].
 _LOOK_S = 5.0
-#: How often the group is asked for another assignment, at most [s].
+#: Minimum interval between requests for a new assignment [s].
 _REJOIN_S = 20.0
 
 
 class Lanes:
     """The open lanes of this process.
 
-    Before a rebalance all are held: no transaction runs while partitions change hands. After it those that kept their
-    partitions go on, the others are closed, and new ones opened, all beside each other.
+    Before a rebalance all are held: no transaction runs while partitions change hands. After it, those that kept their
+    partitions continue, the others are closed, and new ones are opened, all concurrently.
     """
 
     def __init__(
@@ -64,8 +64,8 @@ class Lanes:
         self._closed = False
 
     def open(self, assigned: set[TopicPartitionKey], positions: Positions) -> None:
-        """Sees to it that there is a lane for each group of partitions that belong together, and no other."""
-        if self._closed:  # it comes after the stop was asked for: nobody would close what it opens
+        """Ensures that there is one lane for each group of partitions that belong together, and no other."""
+        if self._closed:  # called after the stop was requested: nothing would close what it opens
             return
         self._positions = positions
         self._standby.start()
@@ -96,20 +96,20 @@ class Lanes:
         return lane
 
     async def _run(self, lane: Lane) -> None:
-        """Runs a lane once its predecessor in this process has let go of the local state."""
+        """Runs a lane once its predecessor in this process has released the local state."""
         predecessor = self._ending.pop(lane.name, None)
         if predecessor is not None:
             await predecessor
         await lane.run()
 
     async def hold(self) -> None:
-        """Every lane finishes its transaction and writes nothing more, until `open` says whose it is."""
+        """Lets every lane finish its transaction and write nothing more, until `open` decides who owns it."""
         self._rest()
         await asyncio.gather(*(lane.hold() for lane in self._running))
         await self._hint(self._running)
 
     async def close(self) -> None:
-        """Every lane finishes its transaction; then none is left."""
+        """Lets every lane finish its transaction and closes all."""
         self._closed = True
         self._rest()
         running, self._running, self._by_source = self._running, {}, {}
@@ -122,7 +122,7 @@ class Lanes:
         self._metrics.gauge("lanes", 0, self._spec.role)
 
     def _rest(self) -> None:
-        """Nothing is fetched until the next assignment."""
+        """Stops fetching until the next assignment."""
         self._metrics.pulse.awaits(ASSIGNMENT, "being handed over")
         self._metrics.pulse.idle(_FETCHING)
 
@@ -133,7 +133,7 @@ class Lanes:
         return lane is not None and lane.wants(source)
 
     def deliver(self, source: TopicPartitionKey, batch: Sequence[FetchedRecord]) -> None:
-        """Hands fetched records to their lane. Without one they are fetched again by whoever opens it."""
+        """Hands fetched records to their lane. Without a lane they are fetched again by whoever opens it."""
         lane = self._by_source.get(source)
         if lane is not None and lane.ready:
             lane.deliver(source, batch)
@@ -145,17 +145,19 @@ class Lanes:
 
     @property
     def hold_lag_s(self) -> float:
-        """How far behind a lane may be and still count as caught up [s]."""
+        """How far a lane may lag and still count as caught up [s]."""
         return self._settings.timer_hold_lag_s
 
     async def look_at_sources(self) -> None:
-        """Notices sources that were deleted and made anew. Under open lanes it ends the process: the next start finds out where
-        to begin. While no lane has it, the group only has to be told that the topic is back.
+        """Detects sources that were deleted and recreated.
+
+        Under open lanes this ends the process: the next start works out where to begin. While no lane has the source, the
+        group only needs to learn that the topic is back.
         """
         try:
             found = await asyncio.to_thread(self._source_ids.current)
         except (Unavailable, Misconfigured):
-            return  # nothing comes from there either, and whoever fetches says why
+            return  # nothing can be fetched either, and the fetch reports why
         remade, open_ = self._source_ids.remade(), {topic for lane in self._running for topic, _ in lane.sources}
         if under_lanes := [topic for topic in remade if topic in open_]:
             log.critical(
@@ -171,7 +173,7 @@ class Lanes:
             self._positions.rejoin()
 
     async def hint(self) -> None:
-        """Tells the group how far the lanes are."""
+        """Commits the lanes' progress to the group, for monitors."""
         await self._hint(self._running)
 
     async def _hint(self, lanes: Mapping[Lane, object]) -> None:
@@ -183,7 +185,7 @@ class Lanes:
 def lanes_app(
     spec: LaneSpec, settings: Settings, client_config: Mapping[str, str | int], metrics: WorkerMetrics
 ) -> faust.App:
-    """A Faust app whose assigned partitions feed lanes. Raises Misconfigured when the cluster does not fit the role."""
+    """Returns a Faust app whose assigned partitions feed lanes. Raises Misconfigured if the cluster does not fit the role."""
     check_broker(settings, client_config, spec.role, spec.sources, spec.changelog)
     app = make_app(settings, spec.role, LaneTransport, wait_empty=False)
     lanes = Lanes(spec, settings, client_config, metrics)

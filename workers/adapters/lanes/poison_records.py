@@ -1,8 +1,7 @@
-"""A record that makes our own code raise must not hold up its neighbours for ever: it becomes a dead letter.
+"""Turns a record that makes our own code raise into a dead letter, so that it does not block the records around it.
 
-Such a record is a mistake of ours, not of the shop: it is logged with its stack, and can be sent in again once the mistake
-is mended (`attune dlq replay`). Nothing that waits for time leaves in the same batch: perhaps what would have kept it was
-in the record.
+Such a record is our mistake, not the shop's: it is logged with its stack trace, and can be replayed once the mistake is fixed
+(`attune dlq replay`). Nothing that is due by time is published in the same batch: the record might have cancelled it.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from workers.core.stream.records import Record, StateStore
 log = logging.getLogger(__name__)
 
 REASON = "handler_error"
-#: Runs a call that takes long, away from the event loop.
+#: Runs a long call off the event loop.
 Blocking = Callable[[Callable[[], Effects]], Awaitable[Effects]]
 
 
@@ -33,9 +32,9 @@ async def _here(call: Callable[[], Effects]) -> Effects:
 
 
 class PoisonRecordGuard:
-    """A lane's core that survives records which raise: the others are applied, and each of them is a dead letter.
+    """A lane's core that survives records which raise: the others are applied, and each that raises becomes a dead letter.
 
-    `build` makes a core from what is committed in `store`; `stage` names who could not use the record.
+    `build` makes a core from what is committed in `store`; `stage` names the component that could not use the record.
     """
 
     def __init__(
@@ -48,17 +47,17 @@ class PoisonRecordGuard:
         blocking: Blocking = _here,
         beat: Callable[[], None] = lambda: None,
     ) -> None:
-        """`blocking` runs the search for what raises, which calls `beat` whenever it has moved."""
+        """`blocking` runs the search for the records that raise, which calls `beat` at every step."""
         self._build, self._store, self._stage = build, store, stage
         self._blocking, self._beat = blocking, beat
         self._tolerance = Tolerance(limits or Limits())
         self._core: Processor | None = build(store)
 
     async def apply(self, records: list[Record], wall_s: float, *, caught_up: bool) -> Effects:
-        """See core.stream.effects.Processor. Comes back at once unless a record raises.
+        """See core.stream.effects.Processor. Returns at once unless a record raises.
 
-        Raises what the core raises where no single record is the cause, and Fatal when more dead letters than are tolerated
-        would be left behind.
+        Raises what the core raises if no single record is the cause, and Fatal if there would be more dead letters than are
+        tolerated.
         """
         if self._core is None:
             self._core = await self._built()
@@ -78,7 +77,7 @@ class PoisonRecordGuard:
         return await self._blocking(lambda: self._without_poison(records, wall_s, cause))
 
     def discard(self) -> None:
-        """The newest effects are not committed: the next batch begins with what is."""
+        """Discards the newest, uncommitted effects: the next batch begins with the committed state."""
         self._core = None
 
     async def _built(self) -> Processor:
@@ -91,11 +90,11 @@ class PoisonRecordGuard:
         await self._blocking(build)
         return built[0]
 
-    # -- a record that raises ----------------------------------------------------------------------------------------
+    # -- -- poison records ---- --------------------------------------------------------------------------------------
 
     def _without_poison(self, records: list[Record], wall_s: float, error: Exception) -> Effects:
-        """The effects of all other records, and a dead letter of each that raises. What is not tolerated any more, and what
-        lies behind it, comes again.
+        """Returns the effects of all other records, and a dead letter for each that raises. Those beyond the tolerance, and
+        the records after them, come again.
         """
         for search in (trial.search, trial.search_in_full):  # the second is slow: for what the first cannot see
             raising = search(self._build, self._store, records, wall_s, self._beat)
@@ -115,12 +114,12 @@ class PoisonRecordGuard:
             again = _again(bad, effects.deferred)
             self._bury([record for record in bad if id(record) not in again], effects, wall_s, error)
             effects.deferred = [record for place, record in enumerate(records) if place >= end or id(record) in again]
-            effects.more_due = True  # what is due by now was not looked at
+            effects.more_due = True  # timers that are due by now were not checked
             return effects
         raise error
 
     def _bury(self, bad: list[Record], effects: Effects, wall_s: float, error: Exception) -> None:
-        """Makes dead letters, and says in the log where they lie, but not what the error says: that may be of a person."""
+        """Makes dead letters, and logs their position, but not the error's text: it may contain personal data."""
         kind = type(error).__name__
         for record in bad:
             letter = dead_letter(record, self._stage, InvalidEvent(REASON, kind), datetime.fromtimestamp(wall_s, UTC))
@@ -141,7 +140,7 @@ class PoisonRecordGuard:
         )
 
     def _tolerated(self, records: list[Record], raising: list[int]) -> tuple[Tolerance, int]:
-        """(the counts behind what may be applied now, how many records from the first that are)."""
+        """Returns (the counts after what may be applied now, the number of leading records it comprises)."""
         tolerance, start = self._tolerance.copy(), 0
         for place in raising:
             tolerance.took(place - start)
@@ -163,7 +162,9 @@ class PoisonRecordGuard:
 
 
 def _again(bad: list[Record], deferred: list[Record]) -> set[int]:
-    """The ids of the records that come again: what the core has deferred, and what raises behind that in its topic."""
+    """Returns the IDs of the records that come again: those the core has deferred, and those that raise after them in their
+    topic.
+    """
     first: dict[str, int] = {}
     for record in deferred:
         first.setdefault(record.topic, record.offset)

@@ -1,6 +1,6 @@
-"""Tracks how far a lane is with each of its sources, and which topic of that name the offsets belong to.
+"""Tracks a lane's offset in each of its sources, and the ID of the topic to which the offset belongs.
 
-A topic that is deleted and created again has a new id and starts at offset 0: offsets of the old one mean nothing there.
+A topic that is deleted and recreated has a new ID and starts at offset 0: offsets of the old one are invalid there.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from workers.core.stream.records import Record
 
 log = logging.getLogger(__name__)
 
-#: How old an answer may be that says which topics the sources are: many lanes open at once [s].
+#: Maximum age of an answer that names the sources' topics: many lanes open at once [s].
 IDS_AGE_S = 1.0
 
 
@@ -30,18 +30,18 @@ class SourceProgress:
     def __init__(
         self, sources: list[TopicPartitionKey], prefix: str, ask_ids: Callable[[float], Mapping[str, str]]
     ) -> None:
-        """`ask_ids` returns the ids of the sources' topics, at most so many seconds old (topic_ids.SourceIds)."""
+        """`ask_ids` returns the IDs of the sources' topics, at most so many seconds old (topic_ids.SourceIds)."""
         self._sources, self._prefix, self._ask_ids = sources, prefix, ask_ids
         self.next: dict[TopicPartitionKey, int] = {}
         self._fetched_next: dict[TopicPartitionKey, int] = {}
-        self._ids: dict[str, str] = {}  # topic on the cluster → id
+        self._ids: dict[str, str] = {}  # topic on the cluster → ID
         self._remade = ""
-        self._elsewhere = Marker()  # what the marker says of topics that are not among the sources now
+        self._elsewhere = Marker()  # what the marker holds for topics that are not among the sources now
 
     # -- where to begin ----------------------------------------------------------------------------------------------
 
     def ask_ids(self) -> None:
-        """Asks which topics the sources are. Raises Unavailable."""
+        """Asks for the current IDs of the sources' topics. Raises Unavailable."""
         topics = {topic for topic, _ in self._sources}
         self._ids = {topic: found for topic, found in self._ask_ids(IDS_AGE_S).items() if topic in topics}
 
@@ -59,7 +59,7 @@ class SourceProgress:
         self.next[source] = offset
 
     def begin_from(self, marker: Marker) -> None:
-        """Continues where a marker says. What it says of other topics is kept for the next one."""
+        """Continues at a marker. Its entries for other topics are kept for the next marker."""
         names = {source: source[0].removeprefix(self._prefix) for source in self._sources}
         for source, name in names.items():
             self.begin_at(source, marker.offsets.get(name), marker.source_ids.get(name, ""))
@@ -67,14 +67,14 @@ class SourceProgress:
         ids = {name: source_id for name, source_id in marker.source_ids.items() if name not in names.values()}
         self._elsewhere = Marker(offsets=elsewhere, source_ids=ids)
 
-    # -- topics that were created again ------------------------------------------------------------------------------
+    # -- -- topics that were recreated ---- --------------------------------------------------------------------------
 
     def sought(self) -> None:
-        """The consumer is about to be positioned: an older offset proves nothing."""
+        """The consumer is about to be positioned: from here on an older offset proves nothing."""
         self._fetched_next = {}
 
     def fetched(self, source: TopicPartitionKey, first: int, last: int) -> None:
-        """Notes the offsets of a fetched batch. One that goes back without a seek comes from another topic."""
+        """Records the offsets of a fetched batch. An offset that goes back without a seek comes from another topic."""
         if first < self._fetched_next.get(source, 0):
             self._remade = f"{source[0]}[{source[1]}]"
         self._fetched_next[source] = last + 1
@@ -88,13 +88,13 @@ class SourceProgress:
         self.refuse_remade()
 
     def refuse_remade(self) -> None:
-        """Raises Fatal when a source was deleted and created again: the next start finds out where to begin."""
+        """Raises Fatal if a source was deleted and recreated: the next start works out where to begin."""
         if self._remade:
             raise Fatal(
                 f"{self._remade} was deleted and made anew.", "the next start reads it from its beginning by itself"
             )
 
-    # -- going on ----------------------------------------------------------------------------------------------------
+    # -- -- progress ---- --------------------------------------------------------------------------------------------
 
     def advance(self, records: Iterable[Record], effects: Effects) -> list[Record]:
         """Moves past the records of a batch that were not deferred, and returns those."""
@@ -106,8 +106,9 @@ class SourceProgress:
         return advanced
 
     def pass_over(self, handed_over: Callable[[TopicPartitionKey], int | None]) -> bool:
-        """Moves past what is not a record (transaction markers, aborted records), so that a source which ends in it counts as
-        read to its end; tells whether there was any.
+        """Moves past what is not a record (transaction markers, aborted records); tells whether there was any.
+
+        A source that ends in such entries then counts as read to its end.
         """
         ends = {source: handed_over(source) or 0 for source in self._sources}
         passed = {source: end for source, end in ends.items() if end > self.next.get(source, 0)}
@@ -117,14 +118,14 @@ class SourceProgress:
     # -- what is committed -------------------------------------------------------------------------------------------
 
     def group_offsets(self) -> list[TopicPartition]:
-        """The offsets of a lane without state, each with the id of its topic."""
+        """Returns the offsets of a lane without state, each with the ID of its topic."""
         return [
             TopicPartition(topic, partition, offset, self._ids.get(topic, ""))
             for (topic, partition), offset in self.next.items()
         ]
 
     def marker(self, clock_s: float, anew_at_s: float) -> Marker:
-        """The marker that a lane with state writes into its changelog."""
+        """Returns the marker that a lane with state writes into its changelog."""
         offsets = {topic.removeprefix(self._prefix): offset for (topic, _), offset in self.next.items()}
         ids = {topic.removeprefix(self._prefix): source_id for topic, source_id in self._ids.items()}
         return Marker(

@@ -1,4 +1,4 @@
-"""Describes the lanes of one role: the only thing in which roles differ for the runtime."""
+"""Describes the lanes of one role: all that distinguishes one role from another for the runtime."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ TopicPartitionKey = tuple[str, int]
 
 
 class LaneSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """What the lanes of one role are.
+    """The description of one role's lanes.
 
-    With a `changelog` the lane has state, its progress is the marker in there, and outputs stay in the lane's partition;
-    without, progress is the group's committed offsets (written in the same transaction) and outputs go by key. `lane_of` names
-    the lane of a source partition; `core` builds the pure part from state and clock. `paced_by`: timers wait for the backlog of
-    these topics; `waits_for`: deferred records wait for this one, so a full lane still takes it. `ledger`: topics from which a
-    lane that has lost its changelog learns what it has published (core.stream.published_ids). `left_in`: topics in which no
-    lane that has worked before has left nothing.
+    With a `changelog` the lane has state, its progress is the marker in the changelog, and outputs stay in the lane's
+    partition; without, progress is the group's committed offsets (written in the same transaction) and outputs go by key.
+    `lane_of` names the lane of a source partition; `core` builds the pure part from state and clock. `paced_by`: timers wait
+    for the backlog of these topics; `waits_for`: deferred records wait for this one, so a full lane still takes it. `ledger`:
+    topics from which a lane that has lost its changelog recovers what it has published (core.stream.published_ids).
+    `left_in`: topics in which every lane that has worked before has left records.
     """
 
     role: str
@@ -40,5 +40,5 @@ class LaneSpec(msgspec.Struct, frozen=True, kw_only=True):
     left_in: tuple[str, ...] = ()
 
     def state_folder(self, settings: Settings, lane: str) -> Path:
-        """Where the local state of a lane lies."""
+        """Returns the folder of a lane's local state."""
         return Path(settings.data_dir) / "state" / self.group / lane

@@ -1,8 +1,8 @@
-"""Copies of other workers' lanes, kept up to date: a takeover then restores the last seconds and not everything.
+"""Keeps copies of other workers' lanes up to date, so that a takeover restores only the last seconds.
 
-A standby is a restore done ahead of need, by the same code, into the folder from which the lane would open. One thread
-goes round the lanes that are not this process's own. Between two rounds no copy is open, so copies cost disk and some
-reading, but no memory.
+A standby is a restore ahead of need, by the same code, into the folder from which the lane would open. One thread cycles
+through the lanes that this process does not own. Between two rounds no copy is open, so copies cost disk and some reading,
+but no memory.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ log = logging.getLogger(__name__)
 
 
 class Standby:
-    """Follows the lanes that nobody here has taken. With `standby_interval_s` = 0, or lanes without state, it does nothing."""
+    """Follows the lanes that this process has not taken. Does nothing if `standby_interval_s` is 0, or lanes have no state."""
 
     def __init__(
         self, spec: LaneSpec, settings: Settings, client_config: Mapping[str, str | int], metrics: WorkerMetrics
     ) -> None:
-        """Follows nothing yet."""
+        """Does not follow anything yet."""
         self._spec = spec
         self._settings = settings
         self._client_config = client_config
@@ -40,19 +40,20 @@ class Standby:
         self._thread = threading.Thread(target=self._run, name="standby", daemon=True)
 
     def start(self) -> None:
-        """Begins with the first round, an interval from now. Further calls change nothing."""
+        """Starts the rounds, the first one interval from now. Further calls change nothing."""
         if self._settings.standby_interval_s and self._spec.changelog is not None and self._thread.ident is None:
             self._thread.start()
 
     def close(self) -> None:
-        """Leaves the running copy where it is, and ends. Blocking, for two seconds at most: a copy survives any end."""
+        """Abandons the running copy and ends. Blocks for two seconds at most: a copy survives any end."""
         self._ending.set()
         if self._thread.ident is not None:
             self._thread.join(2.0)
 
     def take(self, lane: str) -> None:
-        """The lane is this process's own from now on; returns when its folder is free. Blocking, for a chunk; without a broker
-        until the copy has given up on it.
+        """Claims the lane for this process; returns once its folder is free.
+
+        Blocks for a chunk, or without a broker until the copy has given up on it.
         """
         with self._changed:
             self._taken.add(lane)
@@ -64,7 +65,7 @@ class Standby:
             self._taken.discard(lane)
 
     def look(self) -> int:
-        """One round: brings every copy that is not in use up to date. Returns how many are."""
+        """Runs one round: brings every copy that is not in use up to date. Returns the number of these copies."""
         source = self._spec.sources[0]
         lanes = {self._spec.lane_of(source, partition): partition for partition in range(self._settings.partitions)}
         return sum(self._follow(lane, partition) for lane, partition in lanes.items())
@@ -86,7 +87,7 @@ class Standby:
             return False
         except (
             Exception
-        ) as error:  # its owner will meet the same when it opens the lane, and must not be ended by a copy
+        ) as error:  # its owner will meet the same error when it opens the lane, and a copy must not end the process
             log.error("the copy of lane %s is given up: %s", lane, error, exc_info=not isinstance(error, Fatal))
             self._given_up.add(lane)
             return False

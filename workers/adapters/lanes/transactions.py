@@ -1,12 +1,12 @@
 """One transactional producer per lane: the effects of a batch and the offsets it has applied become visible together.
 
-The way of Kafka Streams' exactly-once (KIP-447, KIP-890 on the broker's side): `transactional.id` names the lane, so a
+Works like exactly-once in Kafka Streams (KIP-447, KIP-890 on the broker's side): `transactional.id` names the lane, so a
 successor's `init_transactions` aborts what the predecessor left open and fences it.
 
-A commit is asked for once. librdkafka itself asks a second time when the connection breaks before the answer (and knows no
-transactions of version 2, in which the broker would tell the two apart): the first one may still be on its way, and would end
-the next transaction in its middle. It waits before it does so; whatever took as long as that is in doubt, and the next
-transaction begins under a new epoch (`_renew`).
+A commit is requested once. librdkafka itself sends it a second time if the connection breaks before the answer (and does not
+support version 2 of transactions, in which the broker would tell the two apart): the first request may still be in flight,
+and would end the next transaction in its middle. librdkafka waits before it resends; any commit that took as long as that
+wait is in doubt, and the next transaction begins under a new epoch (`_renew`).
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from workers.core.stream.records import Output
 log = logging.getLogger(__name__)
 
 _FENCED = {KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH}  # library's names
-#: What the topics' settings and permissions forbid: starting again does not help.
+#: Forbidden by the topics' settings and permissions: a restart does not help.
 _REFUSED = {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.TOPIC_AUTHORIZATION_FAILED}
 _POLL_S = 0.05
-#: The library sends a request again after this, give or take a fifth [ms].
+#: The library resends a request after this, give or take a fifth [ms].
 _RETRY_BACKOFF_MS = 250
-#: What has taken so long may have been asked for twice; what took less has not [s].
+#: A commit that took this long may have been requested twice; a faster one was not [s].
 IN_DOUBT_S = 0.8 * _RETRY_BACKOFF_MS / 1000
 #: A failed transaction is aborted within this, else the broker does it after its timeout [s].
 _ABORT_S = 5.0
@@ -48,12 +48,14 @@ GroupOffsets = tuple[list[TopicPartition], object, str]
 
 
 class LaneProducer:
-    """Blocking; call it from a thread. Any error it raises ends the lane: what was folded in memory cannot be taken back."""
+    """A blocking producer; call it from a thread. Any error it raises ends the lane: what was folded in memory cannot be
+    undone.
+    """
 
     def __init__(
         self, client_config: Mapping[str, str | int], transactional_id: str, timeout_s: float, compression: str
     ) -> None:
-        #: When the broker took the newest marker by its own clock, and when we heard so (monotonic); None = not known [s].
+        #: The broker's time of the newest marker, and when its answer arrived (monotonic); None = not known [s].
         self.stamped: tuple[float, float] | None = None
         self._timeout_s = timeout_s
         self._id = transactional_id
@@ -91,13 +93,13 @@ class LaneProducer:
         marker: Marker | None = None,
         group_offsets: GroupOffsets | None = None,
     ) -> int:
-        """One transaction. Returns the offset of the marker in the changelog (-1 without a changelog).
+        """Commits one transaction. Returns the offset of the marker in the changelog (-1 without a changelog).
 
-        Outputs go to `partition`, or by murmur2 of their key if None; those that name their own go there, and so do those of
-        a topic with one partition.
-        Progress travels as `marker` in the changelog, or as `group_offsets`.
-        Raises Fenced when a successor owns the lane, Fatal otherwise: also when the answer to the commit has not come in time.
-        Then only a restart tells what became of it, by the marker that it finds.
+        Outputs go to `partition`, or by murmur2 of their key if None; those that name their own partition go there, and those
+        of a topic with one partition go to that. Progress is committed as `marker` in the changelog, or as `group_offsets`.
+
+        Raises Fenced if a successor owns the lane, Fatal otherwise, also if the answer to the commit is not received in time.
+        Then only a restart tells the outcome, by the marker that it finds.
         """
         marker_offset = -1
 
@@ -138,14 +140,14 @@ class LaneProducer:
                     raise Fenced(f"{self._id}: a newer worker has had this lane meanwhile.")
         except KafkaException as error:
             raise self._ended(error) from error
-        except SystemError as error:  # the client had an exception to raise when it called one of our callbacks
+        except SystemError as error:  # the client wanted to raise when it called one of our callbacks
             if not isinstance(error.__cause__, KafkaException):
                 raise
             raise self._ended(error.__cause__) from error
         return marker_offset
 
     def _end(self) -> None:
-        """Commits. Raises Fatal when no answer has come in time: to ask again could meet another transaction."""
+        """Commits. Raises Fatal if no answer arrives in time: a second request could meet another transaction."""
         try:
             self._producer.commit_transaction(self._timeout_s)
         except KafkaException as error:
@@ -157,7 +159,7 @@ class LaneProducer:
             ) from error
 
     def _renew(self, took_s: float) -> None:
-        """Begins another epoch: what the old one may still have on its way to the broker is refused there."""
+        """Begins a new epoch: the broker rejects whatever the old one may still have in flight."""
         log.info(
             "%s: a commit took %.1f s and may have been asked for twice: a new producer takes over", self._id, took_s
         )
@@ -167,7 +169,7 @@ class LaneProducer:
     def _is_behind(
         self, changelog: tuple[str, int] | None, marker_offset: int, group_offsets: GroupOffsets | None
     ) -> bool:
-        """Returns whether somebody has committed to this lane since our commit: our own new epoch fenced them, too."""
+        """Returns whether another owner has committed to this lane since our commit: our own new epoch fenced it, too."""
         if changelog is None and group_offsets is None:
             return False
         offsets, group = (
@@ -177,14 +179,14 @@ class LaneProducer:
         try:
             if changelog is not None:
                 end = consumer.get_watermark_offsets(TopicPartition(*changelog), timeout=self._timeout_s)[1]
-                return end > marker_offset + 2  # behind the marker lies the end of its transaction
+                return end > marker_offset + 2  # the transaction's end follows the marker
             found = {(one.topic, one.partition): one.offset for one in consumer.committed(offsets, self._timeout_s)}
             return any(found[one.topic, one.partition] != one.offset for one in offsets)
         finally:
             consumer.close()
 
     def _failure(self) -> KafkaError | None:
-        """Why the open transaction has failed; None = it has not. What cannot begin another one says so, and changes nothing."""
+        """Returns why the open transaction has failed; None = it has not. Tries to begin another: a refusal changes nothing."""
         try:
             self._producer.begin_transaction()
         except KafkaException as error:
@@ -193,10 +195,10 @@ class LaneProducer:
         return None
 
     def _abort(self) -> KafkaError | None:
-        """What keeps the failed transaction from being aborted; None = it is aborted.
+        """Aborts the failed transaction. Returns what prevents that; None = it is aborted.
 
-        Whoever slept longer than `timeout_s` finds that its own records have timed out, or that the library gives no reason
-        but "fatal": only this question to the broker tells whether a successor has taken over.
+        After a pause longer than `timeout_s` our own records have timed out, or the library gives no reason but "fatal": only
+        this request to the broker tells whether a successor has taken over.
         """
         try:
             self._producer.abort_transaction(_ABORT_S)
@@ -206,7 +208,7 @@ class LaneProducer:
         return None
 
     def close(self) -> None:
-        """Aborts what is open. The instance cannot be used after."""
+        """Aborts an open transaction. The instance cannot be used afterwards."""
         try:
             self._producer.abort_transaction(self._timeout_s)
         except KafkaException:

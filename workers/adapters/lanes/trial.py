@@ -1,7 +1,7 @@
-"""Finds the records of a batch that make our code raise: a core of its own tries them on a layer above the committed state.
+"""Finds the records of a batch that make our code raise: a separate core tries them on a layer above the committed state.
 
-Such a core is thrown away. It costs next to nothing to begin one, because it does not look through the timers: none fires here.
-Each record is applied about twice, however many raise.
+Such a core is thrown away. It is cheap to create, because it does not read the timers: none fires here. Each record is
+applied about twice, however many raise.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from workers.core.stream.effects import Effects, Processor
 from workers.core.stream.records import Record, StateStore
 
 Build = Callable[[StateStore], Processor]
-#: What no record can cause: a broken disk, a state that is damaged, memory that is short. Anything else is a mistake of ours.
+#: What no record can cause: a broken disk, damaged state, lack of memory. Anything else is a mistake of ours.
 OUTSIDE = (Fatal, OSError, MemoryError)
-#: Of one batch so many records are found at most; what lies behind them comes again.
+#: The most such records found per batch; the records after them come again.
 MOST = 200
 
 
 def search(
     build: Build, store: StateStore, records: list[Record], wall_s: float, beat: Callable[[], None]
 ) -> list[int]:
-    """The places of the records that raise, at most MOST, each applied behind those before it that do not.
+    """Returns the positions of the records that raise, at most MOST, each applied after those before it that do not.
 
-    `beat` is called whenever the search has moved. Raises what is OUTSIDE. Empty = none raises, or all do without a record.
+    `beat` is called at every step of the search. Raises what is OUTSIDE. Empty = none raises, or all do without a record.
     """
     layer, found, start = _Layer(store), list[int](), 0
     core = build(layer)
@@ -48,7 +48,8 @@ def search(
 def search_in_full(
     build: Build, store: StateStore, records: list[Record], wall_s: float, beat: Callable[[], None]
 ) -> list[int]:
-    """The place of the first record that raises, by cores that know the timers, too: each takes as long as a start.
+    """Returns the position of the first record that raises, using cores that read the timers, too: each takes as long as a
+    start.
 
     Raises what is OUTSIDE. Empty = none raises while nothing else is done, or all do without a record.
     """
@@ -60,21 +61,22 @@ def search_in_full(
 
 
 def attempt(core: Processor, records: list[Record], wall_s: float) -> Effects | None:
-    """What a core makes of records while nothing else is done; None = it raises, and is of no use any more."""
+    """Returns a core's effects of records while nothing else is done; None = it raises, and cannot be used any more."""
     try:
         return core.apply(records, wall_s, caught_up=False)
     except OUTSIDE:
         raise
-    except Exception:  # noqa: BLE001 # whatever it is: it is what is looked for
+    except Exception:  # noqa: BLE001 # any error: this is what the search is for
         return None
 
 
 def _longest_good(
     build: Build, layer: StateStore, records: _Watched, wall_s: float, beat: Callable[[], None]
 ) -> tuple[int, Effects | None, Processor]:
-    """(how many records from the first do not raise, their effects, the core that has them); None = not even none does.
+    """Returns (how many leading records do not raise, their effects, the core that has them); None = even none of them
+    raises.
 
-    The record that was in hand when it raised is asked first; what raises at the end of a batch is found by halving.
+    The record being processed when it raised is tried first; what raises at the end of a batch is found by halving.
     """
     good, bad, found, core = -1, len(records), None, build(layer)
     first = records.at
@@ -94,7 +96,7 @@ def _longest_good(
 
 
 class _Watched(list[Record]):
-    """Records that know which of them is in hand; -1 = none was asked for yet."""
+    """Records that track which of them is being processed; -1 = none yet."""
 
     at = -1
 
@@ -112,11 +114,11 @@ class _Layer:
         self._values: dict[bytes, bytes | None] = {}
 
     def get(self, key: bytes) -> bytes | None:
-        """The value of a key, or None."""
+        """Returns the value of a key, or None."""
         return self._values[key] if key in self._values else self._store.get(key)
 
     def scan(self, prefix: bytes, start: bytes = b"") -> Iterator[bytes]:
-        """The keys that begin with `prefix`, from `start` on, in byte order."""
+        """Yields the keys that begin with `prefix`, from `start` on, in byte order."""
         if prefix.startswith(keys.TIMER):
             return
         above = sorted(key for key in self._values if key.startswith(prefix) and key >= start)
@@ -127,7 +129,7 @@ class _Layer:
             last = key
 
     def take(self, effects: Effects) -> None:
-        """What a commit would do."""
+        """Applies changes as a commit would."""
         self._values.update(effects.puts)
         self._values.update(dict.fromkeys(effects.index_deletes))
         self._values.update(dict.fromkeys(effects.index_puts, b""))
