@@ -1,6 +1,6 @@
-"""The client of one or several LLM servers: who gets a call, who waits, who is left alone. The rules stand in workers.core.
+"""The client of one or several LLM servers: routes calls, queues them, and skips servers whose circuit is open.
 
-No retries inside, one deadline a call. No text, neither prompt nor answer, is ever logged.
+The rules are in workers.core. No retries inside, one deadline per call. No text, neither prompt nor answer, is ever logged.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ log = logging.getLogger(__name__)
 
 
 class NoModel:
-    """Implements core.generation.llm.LanguageModel where the setting `llm` is `off`: it is never asked."""
+    """Implements core.generation.llm.LanguageModel where the setting `llm` is `off`: it is never called."""
 
     name = "off"
 
     async def check(self) -> str:
-        """There is nothing to prove."""
+        """Does nothing: there is nothing to check."""
         return "off: every text is a template"
 
     async def close(self) -> None:
-        """Nothing is open."""
+        """Does nothing: nothing is open."""
 
     async def size(self, request: CompletionRequest) -> PromptSize | None:
-        """Nothing is asked."""
+        """Returns None: there is no model."""
         return None
 
     async def complete(self, request: CompletionRequest, timeout_s: float) -> Completion:
@@ -51,11 +51,11 @@ class NoModel:
 
 
 class OpenAiModel:
-    """Implements core.generation.llm.LanguageModel on the servers of `settings.llm` (URLs by now).
+    """Implements core.generation.llm.LanguageModel on the servers of `settings.llm` (resolved to URLs).
 
-    Each server is given `llm_in_flight` calls at most; what is beyond that waits here, the most important first, and is
-    shed when its turn would come too late (not in a replay). Any number of calls may be made at once. Connects at the first
-    call. An async context manager; `close` ends it just as well. `breaker` False: no server is ever left alone.
+    Each server gets at most `llm_in_flight` calls; further calls wait here, the most important first, and are shed if their
+    turn would come too late (not in a replay). Any number of calls may be made at once. Connects at the first call. An async
+    context manager; `close` ends it just as well. `breaker` False: no server is ever taken out of rotation.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class OpenAiModel:
 
     @property
     def name(self) -> str:
-        """The model that answers; empty until it is known (named by the settings, or by a server)."""
+        """The name of the model; empty until it is known (from the settings, or from a server)."""
         return self._model or next((found for endpoint in self._endpoints if (found := endpoint.server.model)), "")
 
     async def __aenter__(self) -> Self:
@@ -112,10 +112,10 @@ class OpenAiModel:
         await self._traces.close()
 
     async def check(self) -> str:
-        """Proves at the start that calls will work, on every server (see ChatServer.check). Returns the model's name.
+        """Verifies at the start that calls will work, on every server (see ChatServer.check). Returns the model's name.
 
-        Raises Misconfigured, naming the server, when one is not what the settings say or serves another model than the
-        others; Unavailable when none answers. One of several that does not answer is a warning: it is tried again later.
+        Raises Misconfigured, naming the server, if one does not match the settings or serves another model than the others;
+        Unavailable if none answers. One of several that does not answer is a warning: it is tried again later.
         """
         self._start()
         results = await asyncio.gather(*(one.server.check() for one in self._endpoints), return_exceptions=True)
@@ -139,7 +139,7 @@ class OpenAiModel:
         return self.name
 
     async def size(self, request: CompletionRequest) -> PromptSize | None:
-        """What a question takes of the context of the first server that says so; None when no server does."""
+        """Returns the context tokens that a request takes, from the first server that reports them; None if no server does."""
         self._start()
         for endpoint in self._endpoints:
             with contextlib.suppress(Retryable):
@@ -150,7 +150,7 @@ class OpenAiModel:
     async def complete(self, request: CompletionRequest, timeout_s: float) -> Completion:
         """See core.generation.llm.LanguageModel. `reason` of both errors is one of wire.RetryReason and RefusalReason.
 
-        The wait for a free server counts in `timeout_s`. If neither settings nor `check` named the model, the server is
+        The wait for a free server counts towards `timeout_s`. If neither settings nor `check` named the model, the server is
         asked first, within the same time.
         """
         if timeout_s <= 0:
@@ -166,7 +166,7 @@ class OpenAiModel:
             self._next()
 
     async def poll(self) -> None:
-        """Asks every server once how much it has to do, and gives calls to those that have room now."""
+        """Asks every server once for its load, and dispatches calls to those that now have room."""
         await asyncio.gather(*(endpoint.poll() for endpoint in self._endpoints))
         self._next()
 
@@ -182,7 +182,7 @@ class OpenAiModel:
             await self.poll()
 
     async def _turn(self, request: CompletionRequest, left_s: float) -> Slot:
-        """A place at a server, which the caller releases. Raises Retryable `unavailable` or `shed`."""
+        """Yields a slot at a server, which the caller releases. Raises Retryable `unavailable` or `shed`."""
         now_s = self._now_s()
         if not self._line and (endpoint := self._choose(request.affinity, now_s)) is not None:
             return endpoint.take(now_s)
@@ -197,7 +197,7 @@ class OpenAiModel:
                 return await turn
         except BaseException as error:
             if turn.done() and not turn.cancelled() and turn.exception() is None:
-                turn.result().endpoint.release(turn.result())  # given in the same moment in which the wait ended
+                turn.result().endpoint.release(turn.result())  # given at the moment the wait ended
             if isinstance(error, TimeoutError):
                 raise self._shed(request.priority, "waited") from error
             if isinstance(error, _Shed):
@@ -213,7 +213,7 @@ class OpenAiModel:
         return None if state is None else self._endpoints[self._states.index(state)]
 
     def _next(self) -> None:
-        """Gives free servers to those whose turn it is, and sends away those that wait in vain."""
+        """Assigns free servers to the calls whose turn it is, and ends the wait of those that wait in vain."""
         if not self._waiting or self._closed:
             return
         now_s = self._now_s()

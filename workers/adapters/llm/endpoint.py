@@ -1,4 +1,4 @@
-"""One of the LLM servers with what is known of it: what a call's end means for its breaker, its limit and the metrics."""
+"""The state of one LLM server: applies the result of each call to its breaker, its limit and the metrics."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from workers.core.resilience.load_balancer import EndpointState
 from workers.secrets import without_login
 from workers.settings import Settings
 
-#: A call that was given less time than this, or less than good calls take, says nothing of a server by timing out [s].
+#: A timeout says nothing about a server if the call had less time than this, or less than successful calls take [s].
 TELLING_S = 1.0
-#: A server without vLLM's page, or whose list lacks an adapter, is asked again after this [s].
+#: A server without vLLM's metrics page, or whose list lacks an adapter, is asked again after this [s].
 ASK_AGAIN_S = 60.0
-#: One that does not answer is asked for its load again after this [s].
+#: A server that does not answer is asked for its load again after this [s].
 _LOAD_PAUSE_S = 10.0
 _LOAD_TIMEOUT_S = 2.0
-#: Refusals that concern the server and not the call.
+#: Refusals caused by the server and not by the call.
 _ITS_FAULT = ("key", "unknown_model")
 _STATES: dict[State, int] = {"closed": 0, "half_open": 1, "open": 2}
 _LOAD_GAUGES = ("llm_server_running", "llm_server_waiting", "llm_server_cache")
 
 
 class Endpoint:
-    """The server `number` of the setting `llm`, counted from 0: that is its label, never its URL."""
+    """The server at position `number` (from 0) of the setting `llm`: its metrics label is that number, never its URL."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class Endpoint:
         self._traces = traces
         self._now_s = now_s
         self._load_at_s = self._listed_at_s = -math.inf
-        self._list_at_s = math.inf  # only when an adapter is missing
+        self._list_at_s = math.inf  # only if an adapter is missing
         metrics.watch("llm_endpoint_state", lambda: _STATES[self.state.breaker.state], self._label)
         metrics.watch("llm_endpoint_limit", lambda: self.state.limiter.limit, self._label)
         metrics.watch("llm_endpoint_in_flight", lambda: self.state.in_flight, self._label)
@@ -66,21 +66,21 @@ class Endpoint:
         return Slot(self, token)
 
     def release(self, turn: Slot) -> None:
-        """The call is over, or was never made."""
+        """Ends a call, whether or not it was made."""
         self.state.in_flight -= 1
-        self.state.breaker.abandoned(turn.token, self._now_s())  # no effect when it has said something
+        self.state.breaker.abandoned(turn.token, self._now_s())  # no effect if the call had a result
 
     def leave_alone(self) -> None:
-        """It is known not to work: one call will find out when it is back."""
+        """Takes a server that is known to fail out of rotation: a single call will find out when it is back."""
         self.state.breaker.trip(self._now_s())
 
     async def call(
         self, turn: Slot, request: CompletionRequest, ends_at_s: float, expected: str, *, alone: bool
     ) -> Completion:
-        """One call, until `ends_at_s` at most; what it says of the server is kept.
+        """Makes one call, until `ends_at_s` at most; records what it shows about the server.
 
-        `expected`: the model of the other servers, or "". `alone`: no other server could take the call, so a refusal
-        stands; else one that is the server's fault (its key, its model) opens the breaker and is Retryable.
+        `expected`: the model of the other servers, or "". `alone`: no other server could take the call, so a refusal is
+        final; else a refusal that is the server's fault (its key, its model) opens the breaker and is Retryable.
         """
         began_s, model, adapter = self._now_s(), expected, ""
         trace = self._traces.begin(request, model, self.server.address)
@@ -105,7 +105,7 @@ class Endpoint:
             if error.reason in _ITS_FAULT and not alone:
                 self.leave_alone()
                 raise wire.retry("unavailable", f"this server refuses ({error.reason})") from error
-            self._answered(turn, None)  # it works, for other calls
+            self._answered(turn, None)  # the server works, for other calls
             raise
         except asyncio.CancelledError:  # the worker ends, or has lost the partition
             trace.ended(model, None, "cancelled")
@@ -118,7 +118,7 @@ class Endpoint:
         return completion
 
     async def poll(self) -> None:
-        """Reads the server's own queue, and its list of models if an adapter was missing. Whatever it answers is borne."""
+        """Reads the server's own queue, and its list of models if an adapter was missing. No answer of the server is an error."""
         now_s = self._now_s()
         try:
             if now_s >= self._list_at_s:
@@ -128,7 +128,7 @@ class Endpoint:
                 await self._read_load(now_s)
         except Refused:
             self._forget_load(now_s + ASK_AGAIN_S)
-        except Retryable:  # whether it works, calls say better
+        except Retryable:  # calls show better whether it works
             self._forget_load(now_s + _LOAD_PAUSE_S)
 
     async def _read_load(self, now_s: float) -> None:
@@ -147,7 +147,7 @@ class Endpoint:
             self._metrics.gauge(gauge, math.nan, self._label)
 
     def _adapter(self, wanted: str, now_s: float) -> str:
-        """The adapter if it is served; else "", counted, and the list is read again soon."""
+        """Returns the adapter if it is served; else "", which is counted, and the list is read again soon."""
         if not wanted or self.server.serves(wanted):
             return wanted
         self._metrics.count("llm_adapter_missing", self._label)
@@ -176,7 +176,7 @@ class Endpoint:
 
 
 class Slot(msgspec.Struct, frozen=True, eq=False):
-    """One call's place at a server. `token` tells the breaker when it began."""
+    """One call's slot at a server. `token` tells the breaker when it began."""
 
     endpoint: Endpoint
     token: int

@@ -1,4 +1,4 @@
-"""Tells the language of a text, in the process: lingua in its low-accuracy mode (0.1 ms a text, 15 MB)."""
+"""Detects the language of a text in-process: lingua in its low-accuracy mode (0.1 ms per text, 15 MB)."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from lingua import Language as Spoken
 from workers.core.errors import Misconfigured
 from workers.core.guardrails.checks.language import Language
 
-#: Not only the playbook's own: among zh and en alone, French would be English.
+#: Not only the playbook's own languages: with only zh and en to choose from, French would be English.
 _NEIGHBOURS = ("zh", "en", "fr", "de", "es", "it", "pt", "nl")
-#: At 0.99 no one of 1,037 short English reviews (from 40 characters) is taken for another language, at 0.8 seven are.
+#: At 0.99 none of 1,037 short English reviews (from 40 characters) is mistaken for another language, at 0.8 seven are.
 _MIN_CONFIDENCE = 0.99
 
 
 def detector(languages: Iterable[str]) -> Language:
-    """A function from a text to its primary language tag, or to None when it is not sure. Safe to share between threads.
+    """Returns a function from a text to its primary language tag, or to None if uncertain. Safe to share between threads.
 
-    Raises Misconfigured for a language that nobody can detect.
+    Raises Misconfigured for a language that cannot be detected.
     """
     wanted = {language: _spoken(language) for language in (*languages, *_NEIGHBOURS)}
     tags = {spoken: language for language, spoken in wanted.items()}

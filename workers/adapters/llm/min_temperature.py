@@ -1,4 +1,4 @@
-"""A model whose answers differ more from each other than its prompts ask for."""
+"""Wraps a language model so that its answers vary more than its prompts ask for."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from workers.core.generation.llm import Completion, CompletionRequest, LanguageM
 
 
 class MinimumTemperature:
-    """Implements core.generation.llm.LanguageModel on another one, so that the same prompt does not always give the same words.
+    """Implements core.generation.llm.LanguageModel on another one, so that the same prompt does not always give the same
+    words.
 
     No call samples with a temperature below `least_temperature`; 0 changes nothing.
     """

@@ -1,6 +1,6 @@
-"""One OpenAI-compatible LLM server (llama.cpp's, vLLM, or a hosted one) at one base URL: what goes over the network.
+"""The HTTP client of one OpenAI-compatible LLM server (llama.cpp, vLLM, or a hosted one) at one base URL.
 
-No retries inside, one deadline a call, a bound on every answer. No text, neither prompt nor answer, is ever logged.
+No retries inside, one deadline per call, a size limit on every answer. No text, neither prompt nor answer, is ever logged.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from workers.core.generation.llm import ChatMessage, Completion, CompletionReque
 from workers.core.resilience.concurrency_limit import ServerLoad
 from workers.secrets import Secret, reveal, shown, without_login
 
-MAX_ANSWER_BYTES = 256 * 1024  # 4096 tokens are about 16 KB; what is longer is cut off and counts as a failed answer
+MAX_ANSWER_BYTES = 256 * 1024  # 4096 tokens are about 16 KB; a longer answer is cut off and counts as failed
 IDLE_CONNECTION_S = 4.0  # both servers close after 5 s: we close first, so that no call meets a closing connection
 CHECK_S = 10.0
 NAMES_SHOWN = 20
@@ -42,7 +42,7 @@ class ChatServer:
 
     @property
     def address(self) -> str:
-        """The base URL without whatever may be a secret."""
+        """The base URL without anything that may be secret."""
         return shown(self._base_url)
 
     async def close(self) -> None:
@@ -52,10 +52,10 @@ class ChatServer:
             await self._session.close()
 
     async def check(self) -> str:
-        """Proves at the start that calls will work: resolves the model, then asks it for one token. Returns its name.
+        """Verifies at the start that calls will work: resolves the model, then asks it for one token. Returns its name.
 
-        Raises Misconfigured when the model is not served (names those that are), the key is refused or this is no such
-        API; Unavailable when nobody answers within 10 s. A server that is merely busy passes.
+        Raises Misconfigured if the model is not served (names those that are), the key is refused or there is no such API;
+        Unavailable if nothing answers within 10 s. A server that is merely busy passes.
         """
         try:
             await self._resolve(self.model, CHECK_S)
@@ -73,9 +73,9 @@ class ChatServer:
         return self.model
 
     async def find_model(self, expected: str, timeout_s: float) -> None:
-        """Learns the model's name from the server, if nothing else has told it. `expected` is what the others serve, or "".
+        """Asks the server for the model's name, unless it is already known. `expected` is what the others serve, or "".
 
-        Raises Refused `unknown_model` when it serves no such model, or several.
+        Raises Refused `unknown_model` if it serves no such model, or several.
         """
         if not self.model:
             try:
@@ -84,11 +84,11 @@ class ChatServer:
                 raise Refused("unknown_model", str(error)) from error
 
     def serves(self, adapter: str) -> bool:
-        """Returns whether the server listed this name when it was asked last."""
+        """Returns whether the server's last list included this name."""
         return self._served is not None and adapter in self._served
 
     def forget(self, adapter: str) -> None:
-        """The server has refused this name: it is not served any more, until the list says so again."""
+        """Treats a name that the server has refused as not served, until the list contains it again."""
         self._served = (self._served or frozenset()) - {adapter}
 
     async def complete(
@@ -98,10 +98,10 @@ class ChatServer:
         adapter: str = "",
         headers: Mapping[str, str] | None = None,
     ) -> Completion:
-        """One call to its model, or to an adapter that it serves. See core.generation.llm.LanguageModel.
+        """Makes one call to its model, or to an adapter that it serves. See core.generation.llm.LanguageModel.
 
-        `reason` of both errors is one of wire.RetryReason and RefusalReason. A timeout hangs up, which makes the server
-        give up the call.
+        `reason` of both errors is one of wire.RetryReason and RefusalReason. A timeout closes the connection, which makes the
+        server abandon the call.
         """
         began_s = monotonic_s()
         payload = wire.encode_request(request, adapter or self.model, priority=self._send_priority)
@@ -109,7 +109,7 @@ class ChatServer:
         return wire.decode_reply(body, self.model, monotonic_s() - began_s, adapter)
 
     async def list_models(self, timeout_s: float) -> Sequence[wire.ServedModel] | None:
-        """What is served, adapters included; None when the server has no such list and the settings name a model."""
+        """Returns the served models, adapters included; None if the server has no such list and the settings name a model."""
         try:
             models = wire.decode_models(await self._call("GET", "/v1/models", None, timeout_s))
         except Refused as error:
@@ -120,7 +120,7 @@ class ChatServer:
         return models
 
     async def size(self, request: CompletionRequest, timeout_s: float) -> PromptSize | None:
-        """What the question takes, by the server's own tokenizer; None when it has none to ask. Raises Retryable."""
+        """Returns the size of a request by the server's own tokenizer; None if it has none. Raises Retryable."""
         chat = wire.encode_tokenize_chat(request.messages, self.model)
         try:
             size = wire.decode_size(await self._call("POST", "/tokenize", chat, timeout_s, MAX_PAGE_BYTES))
@@ -134,7 +134,9 @@ class ChatServer:
             return None
 
     async def load(self, timeout_s: float) -> ServerLoad | None:
-        """What its /metrics says of its queue; None when that page says nothing. Raises Refused when there is no page."""
+        """Returns the load that its /metrics reports; None if that page does not report it. Raises Refused if there is no
+        page.
+        """
         return parse_load(await self._call("GET", "/metrics", None, timeout_s, MAX_PAGE_BYTES))
 
     async def _resolve(self, wanted: str, timeout_s: float) -> None:
@@ -179,7 +181,7 @@ class ChatServer:
             headers=headers,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),  # each call has its own deadline
             cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,  # nothing compressed was asked for, so a small body cannot unpack to a large one
+            auto_decompress=False,  # we ask for nothing compressed, so a small body cannot unpack to a large one
         )
 
     def _unavailable(self, error: Retryable) -> Unavailable:
@@ -197,7 +199,7 @@ class ChatServer:
 
 
 async def _read(content: aiohttp.StreamReader, max_bytes: int) -> bytes:
-    """The whole body. Raises Retryable `bad_answer` above `max_bytes`; the connection is then dropped."""
+    """Reads the whole body. Raises Retryable `bad_answer` above `max_bytes`; the connection is then dropped."""
     body = bytearray()
     async for chunk in content.iter_any():
         body += chunk
@@ -207,9 +209,9 @@ async def _read(content: aiohttp.StreamReader, max_bytes: int) -> bytes:
 
 
 def choose_model(wanted: str, served: Sequence[wire.ServedModel] | None, server: str) -> str:
-    """The model to ask for: the wanted one, or the only one if none is wanted (adapters do not count).
+    """Returns the model to request: the wanted one, or the only one if none is wanted (adapters do not count).
 
-    `served` None: the server does not say. Raises Misconfigured naming what is served.
+    `served` None: the server has no list. Raises Misconfigured naming what is served.
     """
     if served is None or any(model.id == wanted for model in served):
         return wanted

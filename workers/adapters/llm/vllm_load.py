@@ -1,4 +1,4 @@
-"""Reads vLLM's queue and cache from its Prometheus page. Anything may stand there: what is not a sound number is left out."""
+"""Reads vLLM's queue and cache from its Prometheus page. The page is untrusted: anything but a valid number is ignored."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MAX_SAMPLES = 10_000
 
 
 def parse_load(page: bytes) -> ServerLoad | None:
-    """Queues of several engines or models are added up, of their caches the fullest counts. None = no vLLM's page.
+    """Sums the queues of several engines or models, and takes the fullest of their caches. None = not a vLLM page.
 
     >>> parse_load(b'vllm:num_requests_running{engine="0"} 3.0\\nvllm:num_requests_waiting{engine="0"} 1.0\\n')
     ServerLoad(running=3.0, waiting=1.0, kv_cache_usage=None)

@@ -1,6 +1,6 @@
-"""The bytes of an OpenAI-compatible chat API: requests out, answers and refusals in. No network here.
+"""Encodes and decodes the bytes of an OpenAI-compatible chat API: requests, answers and refusals. No network here.
 
-Nothing that a server sends is passed on in an error message except a bounded error code: error bodies repeat prompts.
+An error message repeats nothing that a server sends except a bounded error code: error bodies quote prompts.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ S = TypeVar("S", bound=Struct)
 RetryReason = Literal["timeout", "connection", "busy", "server_error", "bad_answer", "unavailable", "shed"]
 RefusalReason = Literal["too_long", "bad_request", "unknown_model", "key", "filtered"]
 
-SEED_MASK = 0x7FFF_FFFF  # llama.cpp knows 32 bits, and takes 2**32 - 1 for "no seed"
+SEED_MASK = 0x7FFF_FFFF  # llama.cpp takes 32 bits, and treats 2**32 - 1 as "no seed"
 RETRY_AFTER_MAX_S = 3600.0
 _TOO_LONG = re.compile(rb"context[ _](?:length|size|window)|max_model_len|too long", re.IGNORECASE)
 
@@ -79,14 +79,14 @@ class ServedModel(Struct, frozen=True):
 
 
 class _TokenizeChat(Struct, frozen=True):
-    """vLLM's."""
+    """The request of vLLM's tokenizer."""
 
     model: str
     messages: tuple[ChatMessage, ...]
 
 
 class _TokenizeText(Struct, frozen=True):
-    """llama.cpp's."""
+    """The request of llama.cpp's tokenizer."""
 
     content: str
     add_special: bool = True
@@ -94,7 +94,7 @@ class _TokenizeText(Struct, frozen=True):
 
 
 class _Tokens(Struct):
-    """The answer of either: vLLM counts them and names its context."""
+    """The answer of either tokenizer: vLLM counts the tokens and names its context."""
 
     tokens: list[int] = []
     count: int = 0
@@ -119,13 +119,13 @@ class _ModelList(Struct):
     data: list[ServedModel]
 
 
-#: How an answer ends that can be used, the better one first; and what servers of other origins say for it (TGI: eos_token).
+#: Finish reasons of usable answers, the better one first; then the names that other servers use for them (TGI: eos_token).
 _ENDS = ("stop", "length")
 _OTHER_ENDS = {
     **dict.fromkeys(("eos_token", "stop_sequence", "eos", "end_turn"), "stop"),
     **dict.fromkeys(("max_tokens", "max_new_tokens"), "length"),
 }
-# msgspec's errors and broken UTF-8, neither of which quotes the text; and JSON that nests thousands deep.
+# msgspec's errors and invalid UTF-8, neither of which quotes the text; and JSON nested thousands deep.
 _UNDECODABLE = (ValueError, RecursionError)
 _encoder = msgspec.json.Encoder()
 _reply_decoder = msgspec.json.Decoder(_ChatReply)
@@ -133,10 +133,10 @@ _models_decoder = msgspec.json.Decoder(_ModelList)
 
 
 def encode_request(request: CompletionRequest, model: str, *, priority: bool = False) -> bytes:
-    """The body of POST /v1/chat/completions. Of the seed the low 31 bits count.
+    """Returns the body of POST /v1/chat/completions. Only the low 31 bits of the seed are used.
 
-    `priority`: the request's own goes along, as vLLM's scheduler counts it: 0 is served first.
-    Raises Refused `bad_request` when a message or the schema has no JSON form.
+    `priority`: sends the request's own priority, in the order of vLLM's scheduler: 0 is served first. Raises Refused
+    `bad_request` if a message or the schema cannot be encoded as JSON.
     """
     schema = request.schema
     body = _ChatRequest(
@@ -158,11 +158,11 @@ def encode_request(request: CompletionRequest, model: str, *, priority: bool = F
 
 
 def decode_reply(body: bytes, model: str, latency_s: float, adapter: str = "") -> Completion:
-    """The choices of a chat reply, those that were cut off behind those that were not.
+    """Returns the choices of a chat reply, those that were cut off after those that were not.
 
-    `model` stands in when the server does not name its own, or names the adapter.
+    `model` is used if the server does not name its own, or names the adapter.
 
-    Raises Retryable `bad_answer` for anything that is not a finished text, Refused `filtered` when it was withheld.
+    Raises Retryable `bad_answer` for anything but a finished text, Refused `filtered` if it was withheld.
     """
     try:
         reply = _reply_decoder.decode(body)
@@ -190,7 +190,7 @@ def decode_reply(body: bytes, model: str, latency_s: float, adapter: str = "") -
 
 
 def _end(choice: _Choice) -> str:
-    """How it ended in the words of OpenAI; a word that nobody knows stays as it is, and its answer is not used."""
+    """Returns the finish reason in OpenAI's terms; an unknown one is returned unchanged, and its answer is not used."""
     said = (choice.finish_reason or "").lower()
     return _OTHER_ENDS.get(said, said)
 
@@ -202,7 +202,7 @@ def _useless(choice: _Choice) -> Retryable | Refused:
 
 
 def decode_models(body: bytes) -> list[ServedModel]:
-    """What a reply of GET /v1/models lists. Raises Retryable `bad_answer` when it is none."""
+    """Returns the models in a reply of GET /v1/models. Raises Retryable `bad_answer` if it is not such a list."""
     try:
         return _models_decoder.decode(body).data
     except _UNDECODABLE as error:
@@ -210,17 +210,19 @@ def decode_models(body: bytes) -> list[ServedModel]:
 
 
 def encode_tokenize_chat(messages: tuple[ChatMessage, ...], model: str) -> bytes:
-    """The body of vLLM's POST /tokenize, and of llama.cpp's POST /apply-template."""
+    """Returns the body of vLLM's POST /tokenize, and of llama.cpp's POST /apply-template."""
     return _encoder.encode(_TokenizeChat(model, messages))
 
 
 def encode_tokenize_text(applied: bytes) -> bytes:
-    """The body of llama.cpp's POST /tokenize for what its /apply-template has answered. Raises Retryable `bad_answer`."""
+    """Returns the body of llama.cpp's POST /tokenize for an answer of its /apply-template. Raises Retryable `bad_answer`."""
     return _encoder.encode(_TokenizeText(_decoded(_Applied, applied).prompt))
 
 
 def decode_size(tokenized: bytes, properties: bytes | None = None) -> PromptSize | None:
-    """The size in vLLM's answer (None: it is not vLLM's), or in llama.cpp's with its /props. Raises Retryable `bad_answer`."""
+    """Returns the size in vLLM's answer (None: it is not vLLM's), or in llama.cpp's with its /props. Raises Retryable
+    `bad_answer`.
+    """
     found = _decoded(_Tokens, tokenized)
     if properties is not None:
         context = _decoded(_Properties, properties).default_generation_settings.n_ctx
@@ -236,7 +238,7 @@ def _decoded(kind: type[S], body: bytes) -> S:
 
 
 def raise_for_status(status: int, body: bytes, retry_after: str | None, date: str | None = None) -> NoReturn:
-    """Turns an answer other than 200 into what it means: Retryable (408, 425, 429, 5xx) or Refused (the rest).
+    """Translates an answer other than 200 into an error: Retryable (408, 425, 429, 5xx) or Refused (the rest).
 
     `retry_after` and `date` are its headers Retry-After and Date.
     """
@@ -249,7 +251,8 @@ def raise_for_status(status: int, body: bytes, retry_after: str | None, date: st
 
 
 def parse_retry_after(value: str | None, date: str | None = None) -> float | None:
-    """Seconds of a Retry-After header, at most an hour; None when there is none. A date counts from the answer's own `date`.
+    """Returns the seconds of a Retry-After header, at most an hour; None without one. A date counts from the answer's own
+    `date`.
 
     >>> parse_retry_after("2"), parse_retry_after("nan"), parse_retry_after("-1"), parse_retry_after("99999")
     (2.0, None, None, 3600.0)
@@ -259,12 +262,12 @@ def parse_retry_after(value: str | None, date: str | None = None) -> float | Non
 
 
 def retry(reason: RetryReason, message: str, retry_after_s: float | None = None) -> Retryable:
-    """A Retryable with a reason of the closed set."""
+    """Returns a Retryable with a reason of the closed set."""
     return Retryable(f"{reason}: {message}", retry_after_s, reason)
 
 
 def unusable(message: str) -> Retryable:
-    """A 200 that holds no usable answer: another try, with another sample, may."""
+    """Returns the error for a 200 without a usable answer: another attempt, with another sample, may succeed."""
     return retry("bad_answer", message)
 
 

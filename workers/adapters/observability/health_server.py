@@ -1,6 +1,6 @@
-"""One small HTTP server for whoever looks after a process: /metrics, /healthz (alive), /readyz (open for work).
+"""Serves /metrics, /healthz (alive) and /readyz (ready for work) over HTTP, for the operator's probes and Prometheus.
 
-It has threads of its own, so it answers although the event loop hangs. Answers name parts of the process, never a customer.
+It has threads of its own, so it answers even while the event loop hangs. Answers name parts of the process, never a customer.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from workers.adapters.process.liveness import Liveness
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-#: A loop that has not answered for so long is not alive for a probe; the watchdog waits longer before it acts [s].
+#: A loop that has not answered for this long fails the liveness probe; the watchdog waits longer before it acts [s].
 UNWELL_AFTER_S = 5.0
 _REASONS_SHOWN = 8
 
@@ -32,7 +32,7 @@ def health(pulse: Liveness) -> tuple[bool, str]:
 
 
 def readiness(pulse: Liveness) -> tuple[bool, str]:
-    """Returns whether this worker does its share of the work, and one line that says so or what it waits for."""
+    """Returns whether this worker is ready for work, and one line that says so or what it waits for."""
     alive, why = health(pulse)
     if not alive:
         return False, why
@@ -43,7 +43,7 @@ def readiness(pulse: Liveness) -> tuple[bool, str]:
 
 
 def application(pulse: Liveness, registry: CollectorRegistry) -> WSGIApplication:
-    """The three pages: 200, or 503 with the reason; other paths are 404, other methods than GET and HEAD 405."""
+    """Serves the three pages: 200, or 503 with the reason; other paths are 404, other methods than GET and HEAD 405."""
     metrics = make_wsgi_app(registry)
     probes = {"/healthz": health, "/readyz": readiness}
 
@@ -75,18 +75,18 @@ def serve(app: WSGIApplication, port: int, host: str) -> int:
 
 
 class _Server(ThreadingMixIn, WSGIServer):
-    """A thread for each request: a slow client holds up nobody."""
+    """Uses a thread per request: a slow client does not block others."""
 
     daemon_threads = True
 
 
 class _Quiet(WSGIRequestHandler):
-    """Logs nothing, and gives a client that sends nothing up."""
+    """Logs nothing, and closes the connection of a client that sends nothing."""
 
     timeout = 10.0
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 # the library's name
-        """A probe every ten seconds is no news."""
+        """Logs nothing: a probe every ten seconds is of no interest."""
 
 
 def _text(method: str, start: StartResponse, status: str, line: str) -> list[bytes]:

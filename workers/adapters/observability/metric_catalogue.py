@@ -1,4 +1,4 @@
-"""Every metric with its name, kind, labels and meaning; docs/metrics.md is made from it."""
+"""Every metric with its name, kind, labels and meaning; docs/metrics.md is generated from it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _TOKENS = (16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 2048.0, 4096.0)
 
 
 class Metric(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of the catalogue. `short` is the name under which the core counts."""
+    """One row of the catalogue. `short` is the name that the core uses to count."""
 
     short: str
     name: str
@@ -327,7 +327,7 @@ CATALOGUE: tuple[Metric, ...] = (
 
 
 def as_markdown() -> str:
-    """The catalogue as docs/metrics.md has it (`make schemas` writes it)."""
+    """Returns the catalogue as docs/metrics.md (`make schemas` writes it)."""
     head = [
         "# Metrics",
         "",

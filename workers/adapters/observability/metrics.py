@@ -21,7 +21,7 @@ M = TypeVar("M", Counter, Gauge, Histogram)
 
 
 class WorkerMetrics:
-    """One process's metrics. All exist from the start, so that a dashboard shows zero and not nothing."""
+    """One process's metrics. All exist from the start, so that a dashboard shows zero instead of no data."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -59,7 +59,7 @@ class WorkerMetrics:
         self._labelled(short, self._gauges[short], labels).set(value)
 
     def watch(self, short: str, now: Callable[[], float], *labels: str) -> None:
-        """A gauge of the catalogue that is asked when somebody reads the page: `now` is called from another thread."""
+        """Registers a gauge of the catalogue that is read at each scrape: `now` is called from another thread."""
         self._labelled(short, self._gauges[short], labels).set_function(now)
 
     def observe(self, short: str, value: float, *labels: str) -> None:
@@ -67,20 +67,20 @@ class WorkerMetrics:
         self._labelled(short, self._histograms[short], labels).observe(value)
 
     def _labelled(self, short: str, metric: M, labels: tuple[str, ...]) -> M:
-        """The metric with these labels, kept: the library takes a lock and makes new strings each time it is asked."""
+        """Returns the metric with these labels, cached: the library takes a lock and builds new strings at each lookup."""
         found: M | None = self._children.get((short, labels))
         if found is None:
             found = self._children[short, labels] = metric.labels(*labels) if labels else metric
         return found
 
     def pending(self, lane: str, counts: Mapping[str, int]) -> None:
-        """How many wait in a lane, by reason; nothing = the lane is somebody else's now."""
+        """Sets how many items wait in a lane, by reason; an empty mapping = the lane has another owner now."""
         before, self._pending[lane] = self._pending.get(lane, {}), counts
         for reason in {**before, **counts}:
             self.gauge("pending", counts.get(reason, 0), lane, reason)
 
     def batch(self, stage: str, records: int, commit_s: float, effects: Effects) -> None:
-        """One committed batch: what the core counted becomes visible with the commit, not before."""
+        """Records one committed batch: what the core counted becomes visible with the commit, not before."""
         self.count("records", stage, amount=records)
         self.observe("commit_seconds", commit_s, stage)
         for (short, *labels), amount in effects.tally.items():

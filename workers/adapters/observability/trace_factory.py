@@ -1,4 +1,4 @@
-"""Chooses what traces are sent to, by the settings."""
+"""Chooses the destination of traces from the settings."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from workers.settings import Settings
 
 
 def traces_of(settings: Settings) -> Traces:
-    """As the setting `traces_url` says. Raises Misconfigured when OpenTelemetry is not installed."""
+    """Returns traces as the setting `traces_url` says. Raises Misconfigured if OpenTelemetry is not installed."""
     if not settings.traces_url:
         return NoTraces()
     try:

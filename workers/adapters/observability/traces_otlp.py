@@ -1,8 +1,9 @@
-"""Traces of the LLM calls for an OpenTelemetry collector: each call is one span, named as OpenTelemetry names `gen_ai`.
+"""Exports traces of the LLM calls to an OpenTelemetry collector: each call is one span, named by OpenTelemetry's `gen_ai`
+rules.
 
-The trace of a message has the message's own id (32 hexadecimal digits), so that whoever has the one finds the other; a
-server that takes `traceparent` (vLLM with --otlp-traces-endpoint) adds its spans to the same trace. No text and no customer
-is in a span.
+The trace of a message has the message's own ID (32 hexadecimal digits), so that either leads to the other; a server that
+accepts `traceparent` (vLLM with --otlp-traces-endpoint) adds its spans to the same trace. A span contains no text and no
+customer.
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ from workers.adapters.observability.traces import CallTrace
 from workers.core.generation.llm import Completion, CompletionRequest
 from workers.secrets import without_login
 
-#: A collector that does not answer must hold up nothing: spans are dropped instead [s].
+#: A collector that does not answer must not block anything: spans are dropped instead [s].
 EXPORT_TIMEOUT_S = 5.0
 CLOSE_TIMEOUT_S = 3.0
 _TRACE_ID = re.compile(r"[0-9a-f]{32}")
 
 
 class OtlpTraces:
-    """Spans for the collector at `url` (http://host:4318/v1/traces), of a `share` of all messages, 0 to 1."""
+    """Spans for the collector at `url` (http://host:4318/v1/traces), for a `share` of all messages, 0 to 1."""
 
     def __init__(self, url: str, share: float) -> None:
         self._ids = _MessageIds()
@@ -49,7 +50,7 @@ class OtlpTraces:
         self._tracer = self._provider.get_tracer("attune")
 
     def begin(self, request: CompletionRequest, model: str, address: str) -> CallTrace:
-        """Its span begins now."""
+        """Starts the span of a call."""
 
         self._ids.message_id = request.message_id if _TRACE_ID.fullmatch(request.message_id) else ""
         span = self._tracer.start_span(
@@ -96,7 +97,7 @@ def _asked(request: CompletionRequest, model: str, address: str) -> dict[str, st
     server = urlsplit(address)
     values: dict[str, str | int | float | None] = {
         "gen_ai.operation.name": "chat",
-        "gen_ai.provider.name": "openai",  # whose API it is
+        "gen_ai.provider.name": "openai",  # the provider of the API
         "gen_ai.request.model": model,
         "gen_ai.request.max_tokens": request.max_tokens,
         "gen_ai.request.temperature": request.temperature,
@@ -112,7 +113,7 @@ def _asked(request: CompletionRequest, model: str, address: str) -> dict[str, st
 
 
 class _MessageIds(RandomIdGenerator):
-    """Traces have the ids of their messages."""
+    """Gives traces the IDs of their messages."""
 
     message_id = ""
 
