@@ -1,4 +1,4 @@
-"""Remembers which playbooks have been checked whole: a worker that starts again does not check what has not changed."""
+"""Remembers which playbooks have passed all checks, so that a restarted worker does not check an unchanged one again."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _DIGITS = 16
 
 
 class Stamps:
-    """Empty files in a folder, each named after a playbook's version and the code that has checked it.
+    """Empty files in a folder, each named after a playbook's version and the version of the code that checked it.
 
-    Several workers may share the folder. One that cannot be written to forgets, and every start checks again.
+    Several workers may share the folder. If it is not writable nothing is remembered, and every start checks again.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -31,7 +31,7 @@ class Stamps:
         return (self._folder / _name(version)).is_file()
 
     def put(self, version: str) -> None:
-        """To be called when the whole playbook has been looked at without a mistake."""
+        """Records that the whole playbook was checked without finding a mistake."""
         with contextlib.suppress(OSError):
             private_folder(self._folder)
             (self._folder / _name(version)).touch()
@@ -43,7 +43,9 @@ def _name(version: str) -> str:
 
 @cache
 def _code() -> str:
-    """Over everything that a check depends on: another guardrail, word list or release of Jinja may find another mistake."""
+    """Returns a hash of everything that a check depends on: another guardrail, word list or Jinja release may find other
+    mistakes.
+    """
     digest = sha256(jinja2.__version__.encode())
     files = [*_CORE.rglob("*.py"), *_CORE.rglob("*.txt"), *_HERE.rglob("*.py")]
     for path in sorted([*files, *(Path(folder) / "messages.py" for folder in schemas.__path__)]):

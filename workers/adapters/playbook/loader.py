@@ -1,4 +1,4 @@
-"""Reads a playbook folder and checks it whole: every mistake with file, line, and what is allowed.
+"""Reads a playbook folder and checks all of it: every mistake with file, line, and what is allowed.
 
 ```
 products.yaml  audiences.yaml  campaigns.yaml  channels.yaml  policy.yaml  [copy.yaml]
@@ -36,7 +36,7 @@ from workers.core.playbook.policy import Policy
 from workers.settings import Settings
 
 FILES = ("products.yaml", "audiences.yaml", "campaigns.yaml", "channels.yaml", "policy.yaml")
-#: A playbook without it has no copy but messages.
+#: Without this file a playbook has no copy but messages.
 COPY_FILE = "copy.yaml"
 _VERSION_DIGITS = 12
 _MAX_FILES = 2000
@@ -44,7 +44,8 @@ _OTHER = ("README.md", "LICENSE")
 
 
 def load(folder: Path, stamps: Stamps | None = None) -> Playbook:
-    """The playbook of a folder. Checking all of its texts takes seconds: `stamps` tell what has passed already.
+    """Returns the playbook of a folder. Checking all its texts takes seconds: `stamps` tell which versions have passed
+    already.
 
     Raises Misconfigured listing every mistake as `file:line: field: what is wrong; allowed: ...`.
     """
@@ -65,14 +66,14 @@ def load(folder: Path, stamps: Stamps | None = None) -> Playbook:
 
 
 def load_for(settings: Settings) -> Playbook:
-    """The playbook of an installation, which remembers in its data folder what it has checked. Raises Misconfigured."""
+    """Returns the playbook of an installation, and remembers in its data folder what was checked. Raises Misconfigured."""
     return load(Path(settings.playbook), Stamps(Path(settings.data_dir) / "checked"))
 
 
 def examine(folder: Path) -> tuple[Playbook | None, list[Problem]]:
-    """(the playbook, []) or (None, every mistake, in the order of files and lines).
+    """Returns (the playbook, []) or (None, every mistake, in the order of files and lines).
 
-    Whether templates hold to the guardrails is looked at once the rest is right.
+    Templates are checked against the guardrails once the rest is right.
     """
     parts = _read(folder)
     references.check(parts)
@@ -117,7 +118,7 @@ def _read(folder: Path) -> Parts:
 
 
 def _paths(folder: Path) -> list[Path]:
-    """Every file of the folder but hidden ones, relative, sorted."""
+    """Returns every file of the folder except hidden ones, relative, sorted."""
     found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     return sorted((path for path in found if not any(part.startswith(".") for part in path.parts)), key=Path.as_posix)
 
@@ -151,7 +152,7 @@ def _read_other(folder: Path, path: Path, parts: Parts) -> None:
 
 
 def _read_prompt(file: str, language: str, name: str, text: str, parts: Parts) -> None:
-    """A prompt with its decoding in front, between two lines `---`."""
+    """Reads a prompt whose decoding settings come first, between two lines `---`."""
     decoding, source, line = Decoding(), text, 1
     if text.startswith("---\n"):
         head, end, source = text[4:].partition("\n---\n")
@@ -211,7 +212,7 @@ def _complete(parts: Parts) -> tuple[ProductsFile, Audiences, CampaignsFile, Cha
 
 
 def _version(folder: Path) -> str:
-    """Over every path and content: any change is another version."""
+    """Returns a hash of every path and content: any change makes another version."""
     digest = sha256()
     for path in _paths(folder):
         if path.name not in _OTHER:

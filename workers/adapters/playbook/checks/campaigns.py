@@ -52,7 +52,7 @@ def check(parts: Parts) -> None:
 
 
 def prompts_of(campaign: Campaign) -> list[str]:
-    """Every prompt that a campaign may use, each once."""
+    """Returns every prompt that a campaign may use, each once."""
     return list(dict.fromkeys([campaign.prompt, *(variant.prompt for variant in campaign.variants)]))
 
 
@@ -61,7 +61,7 @@ def _words(parts: Parts, document: Document, path: FieldPath, campaign: Campaign
         texts(document, (*path, field), getattr(campaign, field), parts.languages, required=True)
     texts(document, (*path, "cta"), campaign.cta, parts.languages, required=False)
     if campaign.channels and all(parts.is_templated(*way) for way in product(campaign.channels, parts.languages)):
-        return  # nothing is written: the names of its prompts mean nothing
+        return  # nothing is written: its prompt names have no effect
     prompts = sorted({file.prompt.id for file in parts.prompts})
     reference(document, (*path, "prompt"), "prompt", campaign.prompt, prompts)
     for index, variant in enumerate(campaign.variants):
@@ -79,7 +79,7 @@ def _channels(parts: Parts, document: Document, path: FieldPath, campaign: Campa
 
 
 def _arms(parts: Parts, document: Document, path: FieldPath, campaign: Campaign) -> None:
-    """Ids cannot hold a dot, so that `<variant>.<tone>` names one arm."""
+    """Checks the arms. IDs cannot contain a dot, so that `<variant>.<tone>` names one arm."""
     unique(document, (*path, "variants"), [variant.id for variant in campaign.variants], "id", "id")
     for index, variant in enumerate(campaign.variants):
         if variant.id == NO_SEND:

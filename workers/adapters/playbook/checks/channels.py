@@ -1,4 +1,4 @@
-"""Checks channels.yaml: fields, limits that leave room, vendors, suffixes, and the unsubscribe link of e-mail."""
+"""Checks channels.yaml: fields, limits that leave enough room, vendors, suffixes, and the unsubscribe link of e-mail."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def check(parts: Parts) -> None:
 
 
 def fields(parts: Parts, document: Document, path: FieldPath, channel: Channel, written: list[str]) -> None:
-    """Reports fields that are not right. `written`: the languages in which somebody writes words for this channel."""
+    """Reports invalid fields. `written`: the languages in which texts are written for this channel."""
     if written and "body" not in channel.fields:
         document.report((*path, "fields"), "`body` is missing", ", ".join(_FIELDS))
     for name, given in channel.fields.items():
@@ -105,7 +105,7 @@ def _suffix(document: Document, path: FieldPath, channel: Channel, written: list
 
 
 def _way_out(parts: Parts, document: Document, path: FieldPath, channel: Channel) -> None:
-    """Without a link that takes a POST, mailbox providers refuse bulk mail (RFC 8058)."""
+    """Requires an unsubscribe link that accepts POST: mailbox providers refuse bulk mail without one (RFC 8058)."""
     url, at = channel.unsubscribe_url, (*path, "unsubscribe_url")
     campaigns = parts.campaigns.campaigns if parts.campaigns else []
     marketing = [one.id for one in campaigns if one.category == "marketing" and channel.id in one.channels]

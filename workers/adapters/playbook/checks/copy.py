@@ -43,7 +43,7 @@ _PROMPT_VARIABLES = {
 }
 _TEMPLATE_VARIABLES = {"language": [], "channel": [], "tone": [], "group": ["id", "name"], "product": _PRODUCT}
 _GENERIC_VARIABLES: dict[str, list[str]] = {"language": [], "channel": [], "tone": []}
-#: Products that only events know; templates must read well with them too.
+#: Products known from events only; templates must read well with them too.
 _STRANGERS = {
     "a product without any data": ProductFacts(product_id="unknown"),
     "a product with brand and category only": ProductFacts(product_id="unknown", brand="acme", category="phone"),
@@ -52,7 +52,7 @@ _STRANGERS = {
 
 
 def check_sources(parts: Parts) -> None:
-    """Syntax, variables, and that every language, channel, group and field is one of the playbook's."""
+    """Checks syntax and variables, and that every language, channel, group and field is one of the playbook's."""
     for prompt in parts.prompts:
         _prompt_source(prompt, parts)
     for file in parts.templates:
@@ -67,7 +67,7 @@ def check_sources(parts: Parts) -> None:
 
 
 def check_rendered(playbook: Playbook, parts: Parts) -> None:
-    """Renders every prompt and every template with every product, and lets the guardrails look at the templates."""
+    """Renders every prompt and every template with every product, and applies the guardrails to the templates."""
     copy = for_copy(playbook)
     for prompt in parts.prompts:
         _prompt_renders(copy if prompt.prompt.id in parts.copy_prompts else playbook, prompt, parts)
@@ -107,7 +107,7 @@ def _template_source(file: TemplateFile, channel: str, group: str, texts: dict[s
         return
     if parts.audiences is not None:
         known = [known.id for known in parts.audiences.target_groups]
-        if file.prompt not in parts.copy_prompts:  # copy is for nobody in particular, so never for nobody at all
+        if file.prompt not in parts.copy_prompts:  # copy has no generic group: it is not written for one person
             known.append(GENERIC_GROUP)
         reference(file.document, path, "target group", group, known)
     variables = _GENERIC_VARIABLES if group == GENERIC_GROUP else _TEMPLATE_VARIABLES
@@ -124,7 +124,7 @@ def _template_source(file: TemplateFile, channel: str, group: str, texts: dict[s
 
 
 def _jinja_mistakes(source: str, variables: dict[str, list[str]], parts: Parts) -> Iterator[tuple[int, str, str]]:
-    """(line, what is wrong, what is allowed) of a Jinja source, in all branches."""
+    """Returns (line, what is wrong, what is allowed) for the mistakes of a Jinja source, in all branches."""
     used = _used(source)
     if used.error is not None:
         yield used.error[0], f"Jinja: {used.error[1]}", ""
@@ -142,7 +142,7 @@ def _jinja_mistakes(source: str, variables: dict[str, list[str]], parts: Parts) 
     if parts.campaigns is not None:
         tones = [tone.id for tone in parts.campaigns.tones]
         for line, name in used.tones:
-            if name not in tones:  # a comparison that never holds would silently drop the tone
+            if name not in tones:  # a comparison that never matches would silently drop the tone
                 yield (
                     line,
                     f"tone `{name}` is not known" + did_you_mean(name, tones),
@@ -151,7 +151,7 @@ def _jinja_mistakes(source: str, variables: dict[str, list[str]], parts: Parts) 
 
 
 class _Used(NamedTuple):
-    """What a Jinja source uses in all its branches, each with its line. `error`: why it cannot be read, if so."""
+    """What a Jinja source uses in all its branches, each with its line. `error`: why it cannot be parsed, if so."""
 
     filters: Sequence[tuple[int, str]] = ()
     tests: Sequence[tuple[int, str]] = ()
@@ -185,7 +185,7 @@ def _used(source: str) -> _Used:
 
 
 def _compared_tones(tree: nodes.Template) -> Iterator[tuple[int, str]]:
-    """(line, id) of every tone that a source asks for: `tone == 'x'` in templates, `tone.id == 'x'` in prompts."""
+    """Yields (line, ID) of every tone that a source compares with: `tone == 'x'` in templates, `tone.id == 'x'` in prompts."""
     for node in tree.find_all(nodes.Compare):
         asked = node.expr.node if isinstance(node.expr, nodes.Getattr) else node.expr
         if isinstance(asked, nodes.Name) and asked.name == "tone":
@@ -228,7 +228,7 @@ def _prompt_renders(playbook: Playbook, file: PromptFile, parts: Parts) -> None:
 
 
 def _broken(playbook: Playbook, template: Template) -> Iterator[str]:
-    """Each guardrail that a template breaks, with the first product that it breaks it with."""
+    """Yields each guardrail that a template breaks, with the first product that triggers it."""
     wrong: dict[str, list[str]] = {}
     details: dict[str, GuardrailVerdict] = {}
     samples = _samples(playbook, template.language)
@@ -251,7 +251,7 @@ def _broken(playbook: Playbook, template: Template) -> Iterator[str]:
         )
         known = (sample, text, words.reference_price)
         seen, same_market = known in looked_at, (*known, market) in looked_at
-        if same_market:  # a tone that this template does not heed
+        if same_market:  # a tone that this template ignores
             continue
         looked_at |= {known, (*known, market)}
         for verdict in _verdicts(text, about, playbook, only_market=seen):
@@ -263,12 +263,14 @@ def _broken(playbook: Playbook, template: Template) -> Iterator[str]:
 
 
 def _tones(campaigns: Iterable[Campaign]) -> list[str | None]:
-    """No tone, and every tone that one of the campaigns speaks in."""
+    """Returns None (no tone) and every tone that one of the campaigns uses."""
     return [None, *dict.fromkeys(tone for campaign in campaigns for tone in campaign.tones)]
 
 
 def _markets(playbook: Playbook, language: str) -> list[tuple[str, str]]:
-    """(market, a locale that leads to it) of every market, and ("", "") without any: all may be spoken to in all languages."""
+    """Returns (market, a locale that leads to it) for the language's default market ("" if it has none) and for every other
+    one: every market may use every language.
+    """
     places = {market.id: market.regions[0] for market in playbook.policy.markets if market.regions}
     default = playbook.policy.default_market.get(language, "")
     return [
@@ -280,13 +282,13 @@ def _markets(playbook: Playbook, language: str) -> list[tuple[str, str]]:
 def _verdicts(
     text: MessageText, about: templates.TextContext, playbook: Playbook, *, only_market: bool
 ) -> list[GuardrailVerdict]:
-    """What is wrong; of a text that the other guardrails have seen in another market only what this one says."""
+    """Returns what is wrong. For a text that the other guardrails have checked in another market, only this one's findings."""
     verdicts = [market_verdict(text, about, playbook)] if only_market else check(text, about, playbook)
     return [verdict for verdict in verdicts if not verdict.passed]
 
 
 def _samples(playbook: Playbook, language: str) -> dict[str, ProductFacts]:
-    """Every product, and strangers where there are campaigns: copy is asked for the playbook's own products alone."""
+    """Returns every product, plus unknown ones if there are campaigns: copy is requested for the playbook's own products only."""
     known = {f"`{product.product_id}`": facts_of(product, language) for product in playbook.products.values()}
     return known | (_STRANGERS if playbook.campaigns else {})
 

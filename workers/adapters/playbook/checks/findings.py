@@ -1,4 +1,4 @@
-"""The checks that every file of a playbook needs: names that are known, texts in all languages, nothing twice or missing."""
+"""Checks that every file of a playbook shares: known names, texts in all languages, no duplicates, nothing missing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def reference(document: Document, path: FieldPath, kind: str, name: str, known: 
 
 
 def texts(document: Document, path: FieldPath, given: Texts, languages: list[str], *, required: bool) -> None:
-    """Reports unknown and missing languages and empty texts; none at all is right unless `required`."""
+    """Reports unknown and missing languages and empty texts; no texts at all are valid unless `required`."""
     for language, text in given.items():
         reference(document, (*path, language), "language", language, languages)
         if not text.strip():
@@ -29,7 +29,7 @@ def texts(document: Document, path: FieldPath, given: Texts, languages: list[str
 
 
 def unique(document: Document, path: FieldPath, names: Sequence[str], kind: str, field: str = "") -> None:
-    """Reports names that stand twice; `field` is where a name stands in its item."""
+    """Reports duplicate names; `field` is the field that holds the name of an item."""
     first: dict[str, int] = {}
     for index, name in enumerate(names):
         if name in first:
@@ -39,6 +39,6 @@ def unique(document: Document, path: FieldPath, names: Sequence[str], kind: str,
 
 
 def missing_file(problems: list[Problem], file: str, user: str) -> None:
-    """Reports a file of words that `user` needs, unless something was reported of it: then it is there, and broken."""
+    """Reports a missing text file that `user` needs, unless something was reported for it: then it exists, and is broken."""
     if not any(problem.file == file for problem in problems):
         problems.append(Problem(file, 1, "", f"the file is missing; {user} needs it"))

@@ -8,7 +8,7 @@ from workers.adapters.playbook.documents.yaml_documents import Document, FieldPa
 from workers.core.guardrails.packs import PACKS
 from workers.core.playbook.policy import Market
 
-#: ISO 3166-1 alpha-2, as of 2024; a locale's region may also be a UN M.49 number, which is not looked up.
+#: ISO 3166-1 alpha-2, as of 2024; a locale's region may also be a UN M.49 number, which is not validated.
 _COUNTRIES = (
     "AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT BV BW BY BZ CA CC CD CF"
     " CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK DM DO DZ EC EE EG EH ER ES ET FI FJ FK FM FO FR GA GB GD GE GF GG GH"
@@ -22,7 +22,7 @@ _MEANT = {"UK": "GB", "EL": "GR"}
 
 
 def check(document: Document, policy: PolicyFile) -> None:
-    """Reports into the document's problems."""
+    """Adds its findings to the document's problems."""
     markets = [market.id for market in policy.markets]
     unique(document, ("markets",), markets, "id", "id")
     first: dict[str, str] = {}

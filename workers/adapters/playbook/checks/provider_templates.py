@@ -22,7 +22,7 @@ from workers.core.publishing.provider_templates import Filled
 _SOURCES = ", ".join(get_args(Source))
 #: For a playbook that knows products from events only.
 _ANY = ProductFacts(product_id="any", name="A", category="A", price=1.0, currency="CNY")
-#: What events may not tell of a product.
+#: Product fields that events may omit.
 _LESS: tuple[dict[str, str | None], ...] = (
     {"name": ""},
     {"price": None},
@@ -32,7 +32,7 @@ _LESS: tuple[dict[str, str | None], ...] = (
 
 
 def check(parts: Parts, document: Document, path: FieldPath, channel: Channel) -> None:
-    """What can be said of one channel's provider templates without filling them."""
+    """Checks one channel's provider templates as far as is possible without filling them."""
     at = (*path, "provider_templates")
     unique(document, at, [template.id for template in channel.provider_templates], "id", "id")
     campaigns = parts.campaigns.campaigns if parts.campaigns else []
@@ -46,7 +46,9 @@ def check(parts: Parts, document: Document, path: FieldPath, channel: Channel) -
 
 
 def check_filled(playbook: Playbook, parts: Parts) -> None:
-    """Fills every template with every product, and says which customers would get nothing, and which is never used."""
+    """Fills every template with every product, and reports which customers would get nothing, and which template is never
+    used.
+    """
     document = parts.documents["channels.yaml"]
     for index, channel in enumerate(playbook.channels.values()):
         at: FieldPath = ("channels", index, "provider_templates")
@@ -62,7 +64,7 @@ def check_filled(playbook: Playbook, parts: Parts) -> None:
 
 
 def previews(playbook: Playbook) -> Iterator[str]:
-    """Each provider template as the first customer who can get it would read it."""
+    """Yields each provider template as the first eligible customer would see it."""
     for channel in playbook.channels.values():
         for template in channel.provider_templates:
             filled = (
@@ -101,7 +103,7 @@ def _param(document: Document, path: FieldPath, param: Param) -> None:
 
 
 def _never_chosen(playbook: Playbook, channel: Channel, template: ProviderTemplate) -> str | None:
-    """Why no customer gets a template; None = some do."""
+    """Returns why no customer gets a template; None = some do."""
     why = overtaken = ""
     for campaign, group, product in _situations(playbook, template):
         found = provider_templates.choose(playbook, channel, campaign, template.language, group, product)
@@ -116,7 +118,9 @@ def _never_chosen(playbook: Playbook, channel: Channel, template: ProviderTempla
 
 
 def _situations(playbook: Playbook, template: ProviderTemplate) -> Iterator[tuple[Campaign, str | None, ProductFacts]]:
-    """Every campaign with every group and product, with less of each product, and with a customer of whom nothing may be used."""
+    """Yields every campaign with every group and product, with fewer fields of each product, and with a customer whose data
+    may not be used.
+    """
     campaigns = [campaign for campaign in playbook.campaigns.values() if _is_for(template, campaign)]
     products = [facts_of(product, template.language) for product in playbook.products.values()] or [_ANY]
     products += [replace(product, **less) for less in _LESS for product in products]

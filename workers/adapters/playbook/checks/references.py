@@ -1,4 +1,4 @@
-"""Checks that the parts of a playbook fit together: references, languages, ranges, conditions, and no copy is missing."""
+"""Checks that the parts of a playbook fit together: references, languages, ranges, conditions, and that no copy is missing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from workers.core.segments import conditions
 
 
 def check(parts: Parts) -> None:
-    """Reports into `parts.problems`. What a broken file would have said is not missed elsewhere."""
+    """Adds findings to `parts.problems`. Content of a broken file is not reported as missing elsewhere."""
     policy.check(parts)
     _products(parts)
     _audiences(parts)
@@ -79,9 +79,9 @@ def _audiences(parts: Parts) -> None:
 
 
 def _copy_exists(parts: Parts) -> None:
-    """A template for every language, group and channel that a campaign can need, and every prompt of its variants.
+    """Checks for a template for every language, group and channel that a campaign can need, and every prompt of its variants.
 
-    Where a channel sends a provider's templates there is nothing to write.
+    Channels that send a provider's templates need no texts.
     """
     if parts.campaigns is None or parts.audiences is None:
         return

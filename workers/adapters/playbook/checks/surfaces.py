@@ -12,7 +12,7 @@ from workers.core.playbook.copy import Surface
 
 
 def check(parts: Parts) -> None:
-    """Reports into `parts.problems`; a playbook without copy.yaml is right."""
+    """Adds findings to `parts.problems`; a playbook without copy.yaml is valid."""
     if parts.copy is None:
         return
     document = parts.documents["copy.yaml"]
@@ -27,7 +27,7 @@ def check(parts: Parts) -> None:
 
 
 def _is_its_own(parts: Parts, document: Document, path: FieldPath, surface: Surface) -> None:
-    """A surface is no channel, and its prompt no campaign's: the one knows a customer's occurrence, the other does not."""
+    """Checks that a surface is not a channel, nor its prompt a campaign's: only campaigns know a customer's occurrence."""
     if parts.channels is not None and surface.id in [channel.id for channel in parts.channels.channels]:
         document.report((*path, "id"), f"`{surface.id}` is a channel", "another id")
     users = [
@@ -40,7 +40,7 @@ def _is_its_own(parts: Parts, document: Document, path: FieldPath, surface: Surf
 
 
 def _has_words(parts: Parts, surface: Surface, language: str) -> None:
-    """A prompt, and a template for every target group: copy needs no generic one, it is for nobody in particular."""
+    """Requires a prompt, and a template for every target group. Copy needs no generic one: it is not written for one person."""
     user = f"surface `{surface.id}`"
     if (surface.prompt, language) not in {(file.prompt.id, file.prompt.language) for file in parts.prompts}:
         missing_file(parts.problems, f"prompts/{language}/{surface.prompt}.j2", user)

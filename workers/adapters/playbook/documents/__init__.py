@@ -1,1 +1,1 @@
-"""The files of a playbook as structs, and where in a file a value stands."""
+"""The files of a playbook as structs, with the line at which each value stands."""

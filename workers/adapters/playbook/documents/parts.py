@@ -1,4 +1,4 @@
-"""The parts of a playbook as they lie in its folder, before they are checked against each other."""
+"""The parts of a playbook as read from its folder, before they are checked against each other."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ Language = Annotated[str, Meta(pattern=r"^[a-z]{2,3}$")]
 
 
 class ProductsFile(msgspec.Struct, frozen=True, kw_only=True):
-    """products.yaml. `categories`: what a category code is called in copy; `*` = every other."""
+    """products.yaml. `categories`: category code → its name in copy; `*` = every other."""
 
     products: list[CatalogueProduct] = []
     categories: dict[str, Texts] = {}
 
 
 class CampaignsFile(msgspec.Struct, frozen=True, kw_only=True):
-    """campaigns.yaml. `tones` are those that campaigns may name."""
+    """campaigns.yaml. `tones`: those that campaigns may name."""
 
     campaigns: list[Campaign]
     tones: list[Tone] = []
@@ -40,7 +40,7 @@ class ChannelsFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CopyFile(msgspec.Struct, frozen=True, kw_only=True):
-    """copy.yaml, which a playbook may leave out."""
+    """copy.yaml, which is optional."""
 
     surfaces: list[Surface] = []
 
@@ -74,7 +74,7 @@ class TemplateFile(msgspec.Struct, kw_only=True):
 
 
 class Parts(msgspec.Struct, kw_only=True):
-    """What could be read; None = that file had mistakes of form, which are in `problems`."""
+    """The parts that could be read; None = the file was malformed, see `problems`."""
 
     problems: list[Problem]
     products: ProductsFile | None = None
@@ -93,24 +93,24 @@ class Parts(msgspec.Struct, kw_only=True):
         return self.policy.languages if self.policy else []
 
     def is_templated(self, channel_id: str, language: str) -> bool:
-        """Returns whether a channel sends a provider's templates in this language, so that no words are written for it."""
+        """Returns whether a channel sends a provider's templates in this language, so that no texts are written for it."""
         channels = self.channels.channels if self.channels else []
         return any(channel.id == channel_id and channel.is_templated(language) for channel in channels)
 
     @property
     def copy_prompts(self) -> set[str]:
-        """The prompts that belong to surfaces alone; {} while copy.yaml is broken, or not there."""
+        """The prompts used by surfaces only; {} if copy.yaml is broken or missing."""
         campaigns = self.campaigns.campaigns if self.campaigns else []
         taken = {campaign.prompt for campaign in campaigns}
         taken |= {variant.prompt for campaign in campaigns for variant in campaign.variants}
         return {surface.prompt for surface in self.copy.surfaces} - taken if self.copy else set()
 
     def kind_of_place(self, prompt: str) -> str:
-        """What the texts of a prompt are for: `channel` or `surface`."""
+        """Returns what the texts of a prompt are for: `channel` or `surface`."""
         return "surface" if prompt in self.copy_prompts else "channel"
 
     def places(self, prompt: str) -> dict[str, dict[str, dict[str, FieldLimit]]] | None:
-        """Id → fields of the channels, or surfaces, that the texts of a prompt can be for; None while that is not known."""
+        """Returns ID → fields of the channels or surfaces that a prompt's texts can be for; None while that is not known."""
         if prompt in self.copy_prompts and self.copy is not None:
             return {surface.id: surface.fields for surface in self.copy.surfaces if surface.prompt == prompt}
         if self.channels is None or ("copy.yaml" in self.documents and self.copy is None):

@@ -1,4 +1,4 @@
-"""YAML files that remember their line numbers: safe, small, without aliases, every mistake collected."""
+"""Reads YAML files with line numbers: safe, size-limited, without aliases, collecting every mistake."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FieldPath = tuple[str | int, ...]
 
 
 class Problem(msgspec.Struct, frozen=True, order=True):
-    """One mistake of a playbook and where it is."""
+    """One mistake of a playbook and its position."""
 
     file: str
     line: int
@@ -46,11 +46,11 @@ class Document:
         self._compose(text)
 
     def report(self, path: FieldPath, wrong: str, allowed: str = "") -> None:
-        """A mistake at a field, or at the nearest one around it that stands in the file."""
+        """Reports a mistake at a field, or at the nearest enclosing field that is in the file."""
         self._problems.append(Problem(self.file, self.line(path), field_name(path), wrong, allowed))
 
     def line(self, path: FieldPath) -> int:
-        """The line of a field, counted from 1."""
+        """Returns the line of a field, counted from 1."""
         while path not in self._lines:
             path = path[:-1]
         return self._lines[path]
@@ -117,7 +117,7 @@ class Document:
 
 
 def read_text(folder: Path, file: str, problems: list[Problem]) -> str | None:
-    """A file's text, None (and a problem) if it is missing, too big or not UTF-8."""
+    """Returns a file's text; None (and a problem) if it is missing, too big or not UTF-8."""
     path = folder / file
     try:
         size = path.stat().st_size
@@ -136,9 +136,9 @@ def read_text(folder: Path, file: str, problems: list[Problem]) -> str | None:
 
 
 def plain(node: yaml.Node) -> object:
-    """The value of a node as dict, list, str, int, float, bool or None. Keys are the text that stands there, also `no`.
+    """Returns the value of a node as dict, list, str, int, float, bool or None. Keys are the literal text, also `no`.
 
-    Raises ValueError for a scalar that is none (a month 13).
+    Raises ValueError for an invalid scalar (a month 13).
     """
     if isinstance(node, yaml.MappingNode):
         return {str(key.value): plain(value) for key, value in node.value}
@@ -149,5 +149,5 @@ def plain(node: yaml.Node) -> object:
 
 
 def field_name(path: FieldPath) -> str:
-    """`campaigns[0].trigger.delay_s`."""
+    """Returns the name of a field, such as `campaigns[0].trigger.delay_s`."""
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")

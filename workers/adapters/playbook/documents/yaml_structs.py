@@ -1,4 +1,4 @@
-"""From a YAML document to msgspec structs, with every mistake of type, name and range reported, not only the first."""
+"""Converts a YAML document to msgspec structs, and reports every mistake of type, name and range, not only the first."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 def read_struct(document: Document, kind: type[T]) -> T | None:
-    """The document as `kind`; None when something was reported."""
+    """Returns the document as `kind`; None if something was reported."""
     if document.root is None:
         return None
     checker = _Checker(document)
@@ -33,7 +33,7 @@ def read_struct(document: Document, kind: type[T]) -> T | None:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """` (did you mean `x`?)`, or nothing."""
+    """Returns ` (did you mean `x`?)`, or ""."""
     close = difflib.get_close_matches(name, list(known), n=1)
     return f" (did you mean `{close[0]}`?)" if close else ""
 
@@ -227,7 +227,7 @@ def _in_range(value: float, kind: inspect.IntType | inspect.FloatType) -> bool:
 
 
 def _path_of(message: str) -> FieldPath:
-    """`... - at `$.campaigns[0].id`` as a path."""
+    """Returns the path in `... - at `$.campaigns[0].id``."""
     found = re.search(r"at `\$([^`]*)`", message)
     parts = re.findall(r"\.([^.\[]+)|\[(\d+)\]", found.group(1)) if found else []
     return tuple(name or int(index) for name, index in parts)
