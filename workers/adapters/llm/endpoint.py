@@ -118,7 +118,7 @@ class Endpoint:
         return completion
 
     async def poll(self) -> None:
-        """Reads the server's own queue, and its list of models if an adapter was missing. No answer of the server is an error."""
+        """Reads the server's own queue, and its list of models if an adapter was missing. Tolerates any answer."""
         now_s = self._now_s()
         try:
             if now_s >= self._list_at_s:

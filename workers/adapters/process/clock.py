@@ -7,15 +7,15 @@ from datetime import UTC, datetime
 
 
 def now_s() -> float:
-    """Seconds since the epoch, UTC."""
+    """Returns seconds since the epoch, UTC."""
     return time.time()
 
 
 def utc_now() -> datetime:
-    """The same as an aware datetime."""
+    """Returns the same as an aware datetime."""
     return datetime.now(UTC)
 
 
 def monotonic_s() -> float:
-    """Seconds of a clock that never jumps, for durations."""
+    """Returns seconds of a clock that never jumps, for durations."""
     return time.monotonic()

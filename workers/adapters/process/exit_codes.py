@@ -1,6 +1,6 @@
-"""The exit codes of a worker, and what each means to whoever restarts it.
+"""The exit codes of a worker, and what each means to its supervisor.
 
-70 and 78 are those of sysexits.h; ours begin behind it, and below 126, where the shell's own begin.
+70 and 78 are those of sysexits.h; ours begin after it, and below 126, where the shell's own begin.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from workers.core.errors import Fenced, Misconfigured, Unavailable
 
 
 class Exit(IntEnum):
-    """The codes. Whatever the code: what was committed stays, what was not never happened."""
+    """The codes. Whatever the code: what was committed is kept, and what was not has no effect."""
 
     OK = 0
     FAILED = 1
@@ -38,7 +38,7 @@ _SIGNALS = {signal.SIGKILL: "by hand, or because memory was short"}
 
 
 def code_of(error: BaseException) -> Exit:
-    """The code with which an error ends the process.
+    """Returns the code with which an error ends the process.
 
     >>> code_of(Fenced("lane 3")).name
     'FENCED'
@@ -50,7 +50,7 @@ def code_of(error: BaseException) -> Exit:
 
 
 def in_words(code: int) -> str:
-    """A process's end for a person; a negative code is the signal that ended it, as subprocess has it.
+    """Describes a process's end in words; a negative code is the signal that ended it, as in subprocess.
 
     >>> in_words(83)
     'code 83: a newer worker owns its partitions'

@@ -1,13 +1,14 @@
 """Named places where a test can make the process die, freeze or lose its protection. Inert unless ATTUNE_FAILPOINTS is set.
 
     ATTUNE_FAILPOINTS=lane.before_commit=3        the third hit ends the process hard (no clean-up, exit code 99)
-    ATTUNE_FAILPOINTS=lane.half_produced=2:stop   the second hit freezes it (SIGSTOP) until somebody sends SIGCONT
+    ATTUNE_FAILPOINTS=lane.half_produced=2:stop   the second hit freezes it (SIGSTOP) until it receives SIGCONT
     ATTUNE_FAILPOINTS=restore.chunk=1:slow        from the first hit on, each takes half a second
     ATTUNE_FAILPOINTS=unsafe.producer             writes without transactions: for the proof that a test can fail
     ATTUNE_FAILPOINTS=clock.jump=7                the wall clock is a month ahead in the seventh turn of a lane
     ATTUNE_FAILPOINTS=core.poison                 records with the word POISON in them make the code raise
 
-Several are separated by commas. No setting can arm them, and an unknown name stops the start: it would prove nothing.
+Several are separated by commas. No setting can arm them, and an unknown name stops the start: a test with it would prove
+nothing.
 """
 
 from __future__ import annotations
@@ -34,11 +35,11 @@ _SLOW_S = 0.5
 #: The places, in the order in which a lane passes them.
 PLACES = (
     "restore.half",  # half of the changelog is in the local state
-    "lane.parse",  # records are in hand, nothing is decoded
+    "lane.parse",  # records are in memory, nothing is decoded
     "lane.fold",  # memory is ahead of everything that is written
     "lane.before_produce",  # a transaction is open and empty
-    "lane.half_produced",  # the changed customers lie on the broker, without marker and outputs
-    "lane.produced",  # all records lie on the broker, uncommitted
+    "lane.half_produced",  # the changed customers are on the broker, without marker and outputs
+    "lane.produced",  # all records are on the broker, uncommitted
     "lane.before_commit",
     "lane.after_commit",
     "lane.before_local_write",
@@ -51,7 +52,7 @@ UNSAFE_END, UNSAFE_INTAKE = "unsafe.end", "unsafe.intake"
 UNSAFE_CLOCK, UNSAFE_SOURCES = "unsafe.clock", "unsafe.sources"
 _JUMP = "clock.jump"  # the wall clock of this one turn of a lane is a month ahead
 _POISON = "core.poison"
-_CHUNK = "restore.chunk"  # a chunk of the changelog is in the local state: the place to make a restore slow
+_CHUNK = "restore.chunk"  # a chunk of the changelog is in the local state: the place to slow down a restore
 _UNSAFE = (
     *(UNSAFE_PRODUCER, UNSAFE_READERS, UNSAFE_ISOLATION, UNSAFE_LEDGER, UNSAFE_BATCHES),
     *(UNSAFE_DOUBT, UNSAFE_TOPICS, UNSAFE_PAST, UNSAFE_BACKLOG),
@@ -61,7 +62,7 @@ _NAMES: tuple[str, ...] = (*PLACES, _CHUNK, *_UNSAFE, _JUMP, _POISON)
 
 
 def _parse(text: str) -> dict[str, tuple[int, str]]:
-    """Name → (which hit counts, what happens then)."""
+    """Returns name → (the hit that counts, the action)."""
     found: dict[str, tuple[int, str]] = {}
     for part in filter(None, map(str.strip, text.split(","))):
         name, _, rest = part.partition("=")
@@ -77,7 +78,7 @@ def _parse(text: str) -> dict[str, tuple[int, str]]:
 _armed = _parse(os.environ.get("ATTUNE_FAILPOINTS", ""))
 _hits: Counter[str] = Counter()
 _unheard = threading.local()
-#: How far ahead a clock that jumps is [s].
+#: How far a clock jumps ahead [s].
 _JUMP_S = 30 * 86_400.0
 
 
@@ -87,7 +88,7 @@ def armed() -> bool:
 
 
 def hit(name: str, first: Callable[[], object] | None = None) -> None:
-    """Dies, freezes or lingers here if this failpoint is armed and it is its turn; `first` is called just before."""
+    """Dies, freezes or pauses here if this failpoint is armed and it is its turn; `first` is called just before."""
     if name not in _armed or getattr(_unheard, "here", False):
         return
     _hits[name] += 1
@@ -106,7 +107,7 @@ def hit(name: str, first: Callable[[], object] | None = None) -> None:
 
 @contextmanager
 def unheard() -> Iterator[None]:
-    """Places that this thread passes inside the block are none: what is written there is no batch."""
+    """Ignores the failpoints that this thread passes inside the block: what is written there is not a batch."""
     _unheard.here = True
     try:
         yield
@@ -115,7 +116,7 @@ def unheard() -> Iterator[None]:
 
 
 def wall_s(now_s: float) -> float:
-    """The wall clock as it is, or a month ahead in the one turn in which a test lets it jump."""
+    """Returns the wall clock as it is, or a month ahead in the one turn in which a test makes it jump."""
     if _JUMP not in _armed:
         return now_s
     _hits[_JUMP] += 1
@@ -126,17 +127,17 @@ def wall_s(now_s: float) -> float:
 
 
 def minds_broker_time() -> bool:
-    """Returns whether a lane's clock is bounded by the broker's, as it is unless a test has switched that off."""
+    """Returns whether the broker's clock bounds a lane's; true unless a test has switched that off."""
     return UNSAFE_CLOCK not in _armed
 
 
 def minds_sources() -> bool:
-    """Returns whether a source that was made anew is told from the one before, as it is unless a test has switched that off."""
+    """Returns whether a recreated source is distinguished from the old one; true unless a test has switched that off."""
     return UNSAFE_SOURCES not in _armed
 
 
 def minds_intake() -> bool:
-    """Returns whether timers wait for what intake has not mapped, as they do unless a test has switched that off."""
+    """Returns whether timers wait for what intake has not mapped yet; true unless a test has switched that off."""
     return UNSAFE_INTAKE not in _armed
 
 
@@ -147,47 +148,49 @@ def poison(records: list[Record]) -> None:
 
 
 def isolates() -> bool:
-    """Returns whether a record that raises becomes a dead letter, as it does unless a test has switched that off."""
+    """Returns whether a record that raises becomes a dead letter; true unless a test has switched that off."""
     return UNSAFE_ISOLATION not in _armed
 
 
 def minds_ledger() -> bool:
-    """Returns whether a lane that begins anew looks at what was published, as it does unless a test has switched that off."""
+    """Returns whether a lane that lost its state reads back what was published; true unless a test has switched that off."""
     return UNSAFE_LEDGER not in _armed
 
 
 def minds_doubt() -> bool:
-    """Returns whether a commit that may have been asked for twice begins a new epoch, unless a test has switched that off."""
+    """Returns whether a commit that may have been requested twice begins a new epoch; true unless a test has switched that
+    off.
+    """
     return UNSAFE_DOUBT not in _armed
 
 
 def minds_past() -> bool:
-    """Returns whether a lane without any state looks if it had one, as it does unless a test has switched that off."""
+    """Returns whether a lane without any state checks if it had one; true unless a test has switched that off."""
     return UNSAFE_PAST not in _armed
 
 
 def watches_topics() -> bool:
-    """Returns whether a follower looks if its topics are still the same ones, unless a test has switched that off."""
+    """Returns whether a follower checks that its topics are still the same; true unless a test has switched that off."""
     return UNSAFE_TOPICS not in _armed
 
 
 def reads_any_batch() -> bool:
-    """Returns whether batches that aiokafka cannot read are read all the same, unless a test has switched that off."""
+    """Returns whether batches that aiokafka cannot read are read by our own code; true unless a test has switched that off."""
     return UNSAFE_BATCHES not in _armed
 
 
 def minds_backlog() -> bool:
-    """Returns whether what is ready waits until a backlog is applied, as it does unless a test has switched that off."""
+    """Returns whether due items wait until a backlog is applied; true unless a test has switched that off."""
     return UNSAFE_BACKLOG not in _armed
 
 
 def end_of(highwater: int, stable: int | None) -> int:
-    """Where a partition ends: at its high watermark, unless a test lets what an open transaction hides not count."""
+    """Returns the end of a partition: its high watermark, or the last stable offset if a test excludes open transactions."""
     return highwater if UNSAFE_END not in _armed or stable is None else stable
 
 
 def isolation_level() -> str:
-    """What our readers see: `read_committed`, unless a test has switched that off."""
+    """Returns the isolation level of our readers: `read_committed`, unless a test has switched that off."""
     if UNSAFE_READERS not in _armed:
         return "read_committed"
     log.critical("ATTUNE_FAILPOINTS=%s: this worker reads what was never committed. For tests only.", UNSAFE_READERS)
@@ -195,7 +198,7 @@ def isolation_level() -> str:
 
 
 def make_producer(config: dict[str, str | int]) -> Producer:
-    """A transactional producer, unless a test has switched transactions off."""
+    """Returns a transactional producer, unless a test has switched transactions off."""
     if UNSAFE_PRODUCER not in _armed:
         return Producer(config)
     log.critical("ATTUNE_FAILPOINTS=%s: this worker writes WITHOUT transactions. For tests only.", UNSAFE_PRODUCER)
@@ -206,10 +209,10 @@ class _Unprotected(Producer):
     """Sends at once what a transaction would hold back, and is never fenced."""
 
     def init_transactions(self, *_: Any) -> None:
-        """Fences nobody."""
+        """Fences no one."""
 
     def begin_transaction(self) -> None:
-        """Begins nothing."""
+        """Does nothing."""
 
     def send_offsets_to_transaction(self, *_: Any) -> None:
         """Commits no offsets: only lanes with a changelog can run without protection."""
@@ -219,4 +222,4 @@ class _Unprotected(Producer):
         self.flush(30)
 
     def abort_transaction(self, *_: Any) -> None:
-        """Takes nothing back."""
+        """Undoes nothing."""

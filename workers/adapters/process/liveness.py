@@ -1,4 +1,4 @@
-"""The progress that a worker reports; health checks and the watchdog read it."""
+"""Collects the progress that a worker's parts report; health checks and the watchdog read it."""
 
 from __future__ import annotations
 
@@ -9,32 +9,34 @@ ASSIGNMENT = "partitions"
 
 
 class Liveness:
-    """What the parts of a process say of themselves; from any thread, and cheap enough for every batch.
+    """The progress reported by the parts of a process; callable from any thread, and cheap enough for every batch.
 
-    A part that is `working` must `beat` whenever it has moved, until it is `idle`. What a part `awaits` is why the process
-    is not ready. Names and reasons hold no personal data: probes show them.
+    A part that is `working` must `beat` whenever it makes progress, until it is `idle`. What a part `awaits` is the reason
+    why the process is not ready. Names and reasons contain no personal data: probes show them.
     """
 
     def __init__(self) -> None:
         self.silent_s = 0.0
-        """For how long the event loop has not answered the watchdog [s of awake time]."""
-        self._numbers = itertools.count(1)  # never repeats: who was idle in between is not mistaken for hanging
+        """How long the event loop has not answered the watchdog [s of awake time]."""
+        self._numbers = itertools.count(1)  # never repeats: a part that was idle in between is not mistaken for hanging
         self._beats: dict[str, int] = {}
         self._reasons: dict[str, str] = {ASSIGNMENT: "not assigned yet"}
 
     def working(self, name: str, awaits: str = "") -> None:
-        """From now on this part must beat. No beat by itself when it works already; says what the part waits for, if at all."""
+        """From now on this part must beat. If it works already this is not a beat. `awaits`: what the part waits for, if
+        anything.
+        """
         if name not in self._beats:
             self._beats[name] = next(self._numbers)
         self.awaits(name, awaits)
 
     def beat(self, name: str) -> None:
-        """This part has moved. No effect when it is not working: a late word of a part that was closed."""
+        """Records progress of this part. No effect if it is not working: a late call from a part that was closed."""
         if name in self._beats:
             self._beats[name] = next(self._numbers)
 
     def idle(self, name: str, awaits: str = "") -> None:
-        """Nothing is expected of this part until it works again; `awaits`: but the process is not ready without it."""
+        """Expects no beat of this part until it works again; `awaits`: what the process still needs before it is ready."""
         self._beats.pop(name, None)
         if awaits:
             self._reasons[name] = awaits
@@ -42,7 +44,7 @@ class Liveness:
             self._reasons.pop(name, None)
 
     def awaits(self, name: str, reason: str) -> None:
-        """Why the process is not ready as far as this part goes; empty: it is."""
+        """Sets why this part keeps the process from being ready; empty: it does not."""
         self._reasons[name] = reason
 
     @property
@@ -52,5 +54,5 @@ class Liveness:
 
     @property
     def waiting(self) -> list[str]:
-        """One line for each part that is not ready; none: the process is."""
+        """One line for each part that is not ready; none: the process is ready."""
         return [f"{name}: {reason}" for name, reason in self._reasons.copy().items() if reason]

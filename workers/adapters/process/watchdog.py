@@ -1,12 +1,12 @@
-"""Ends a process that hangs, so that another takes its partitions over, and keeps what probes ask: who works, who waits.
+"""Ends a process that hangs, so that another takes over its partitions, and measures the loop's silence for probes.
 
 Time here is *awake time*: the sum of the watchdog's own ticks, each counted as two at most. A process that was stopped
-(SIGSTOP, a sleeping machine, a throttled container) stops its watchdog with it; continued, it has its full limits again,
-however far every clock has gone meanwhile. It is not killed for that, and need not be: what it still wants to write is
-in a transaction that its successor has fenced, and `generate` writes candidates, of which one per request is taken.
+(SIGSTOP, a sleeping machine, a throttled container) stops its watchdog with it; once continued, it has its full limits again,
+however far every clock has moved meanwhile. It is not killed for that, and need not be: what it still wants to write is in a
+transaction that its successor has fenced, and `generate` writes candidates, of which one per request is taken.
 
-What the watchdog cannot see is a call into C that keeps Python's lock: then no Python thread runs. Probes do not answer
-either in that case, and the group hands the partitions over after the session timeout.
+The watchdog cannot detect a call into C that keeps Python's lock: then no Python thread runs. Probes do not answer either in
+that case, and the group reassigns the partitions after the session timeout.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from workers.adapters.process.liveness import Liveness
 
 log = logging.getLogger(__name__)
 
-#: Looked at this often [s], more often when a limit is short.
+#: Interval between checks [s], shorter if a limit is short.
 _TICK_S = 1.0
-#: The last words may take this long: whoever reads them may hang as well [s].
+#: Limit for writing the final log lines: the reader of the log may hang as well [s].
 _LAST_WORDS_S = 5.0
 
 
 class Watchdog:
-    """A thread that looks at the loop and the pulse, and ends the process hard when one of them hangs.
+    """A thread that checks the event loop and the parts' beats, and ends the process hard if one of them hangs.
 
     Exit.STALLED: the loop has not answered for `loop_limit_s`, or a working part has not beaten for `stall_limit_s`.
-    Exit.NOT_STOPPED: the process still runs `stop_limit_s` after `stopping`; the other limits are off by then.
+    Exit.NOT_STOPPED: the process still runs `stop_limit_s` after `stopping`; the other limits no longer apply by then.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Watchdog:
         stop_limit_s: float,
         end_process: Callable[[int], object] = os._exit,
     ) -> None:
-        """Watches nothing yet."""
+        """Does not watch anything yet."""
         self._pulse = pulse
         self._loop_limit_s = loop_limit_s
         self._stall_limit_s = stall_limit_s
@@ -63,21 +63,21 @@ class Watchdog:
         self._ended = threading.Event()
 
     def watch(self, loop: asyncio.AbstractEventLoop | None) -> None:
-        """Starts the thread. Call it when the loop runs: a loop that does not run does not answer. None: there is none."""
+        """Starts the thread. Call it once the loop runs: a loop that does not run does not answer. None: there is no loop."""
         self._loop = loop
         threading.Thread(target=self._run, name="watchdog", daemon=True).start()
 
     def stopping(self) -> None:
-        """From now on the process has `stop_limit_s` to end by itself. Further calls change nothing."""
+        """Gives the process `stop_limit_s` from now to end by itself. Further calls change nothing."""
         if self._stopping_at_s is None:
             self._stopping_at_s = self._awake_s
 
     def close(self) -> None:
-        """Ends watching; for tests, a process just ends."""
+        """Stops watching; for tests, a process just ends."""
         self._ended.set()
 
     def look(self, elapsed_s: float) -> None:
-        """One look, `elapsed_s` after the one before by a clock that goes on while the process is stopped."""
+        """Checks once, `elapsed_s` after the check before by a clock that keeps running while the process is stopped."""
         self._awake_s += min(elapsed_s, 2 * self._tick_s)
         if self._stopping_at_s is not None:
             if self._awake_s - self._stopping_at_s >= self._stop_limit_s:
@@ -123,16 +123,16 @@ class Watchdog:
         self._asked_at_s = None
 
     def _end(self, code: Exit, why: str) -> None:
-        """Not a clean stop: what hangs would hang it too, and nothing uncommitted may survive."""
+        """Ends the process, not by a clean stop: what hangs would block that too, and nothing uncommitted may survive."""
         self._ended.set()
         words = threading.Thread(target=_last_words, args=(code, why), name="last words", daemon=True)
         words.start()
-        words.join(_LAST_WORDS_S)  # perhaps the loop hangs because nobody reads the log
+        words.join(_LAST_WORDS_S)  # the loop may hang because nothing reads the log
         self._end_process(code)
 
 
 def _last_words(code: Exit, why: str) -> None:
-    """One line, then where every thread is and what every task awaits: files, lines and functions, no values."""
+    """Logs one line, then the stack of every thread and what every task awaits: files, lines and functions, no values."""
     log.critical("the watchdog ends the worker with code %d: %s; the stacks of all threads follow", code, why)
     if sys.__stderr__ is not None:
         sys.__stderr__.flush()
@@ -142,7 +142,7 @@ def _last_words(code: Exit, why: str) -> None:
 
 
 def _where(awaited: object) -> str:
-    """The places at which a coroutine stands, the outermost first: a loop that idles shows in no thread what is waited for."""
+    """Returns where a coroutine is suspended, outermost first: the thread of an idle loop does not show what is awaited."""
     places = []
     while (frame := getattr(awaited, "cr_frame", None) or getattr(awaited, "gi_frame", None)) is not None:
         places.append(f"{frame.f_code.co_qualname} ({frame.f_code.co_filename}:{frame.f_lineno})")

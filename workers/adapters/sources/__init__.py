@@ -1,1 +1,1 @@
-"""Event files, replay, the simulated shop."""
+"""Event sources: event files, replay, the simulated shop."""

@@ -1,4 +1,4 @@
-"""Rows of CSV, of which a broken one costs its own line and no other."""
+"""Reads rows of CSV so that a broken row costs only its own line."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import csv
 from collections import deque
 from collections.abc import Iterator
 
-#: A cell of many lines ends at the longest cell that csv takes, or with the file.
+#: A cell of many lines ends at the longest cell that csv accepts, or with the file.
 _NUL = "a NUL byte, which no text has"
 _UNCLOSED = "a quotation mark is never closed"
 
 
 class CsvRows:
-    """Iterates over the rows of `lines`; a quoted cell may run over several lines, as CSV has it.
+    """Iterates over the rows of `lines`; a quoted cell may span several lines, as CSV allows.
 
-    A row that cannot be read raises csv.Error, and the next one is that of the line after its first: a quotation mark that
-    nobody closes would swallow the lines below it, in silence at the end of the file.
+    A row that cannot be read raises csv.Error, and reading continues on the line after its first: an unclosed quotation mark
+    would otherwise swallow the lines below it, silently at the end of the file.
     """
 
     def __init__(self, lines: Iterator[str], delimiter: str) -> None:
@@ -53,7 +53,7 @@ class CsvRows:
                 try:
                     line = next(self._lines)
                 except StopIteration:
-                    self._cut_off = bool(self._taken)  # asked for more in the middle of a row
+                    self._cut_off = bool(self._taken)  # more was requested in the middle of a row
                     return
             self._taken.append(line)
             if "\0" in line:
@@ -61,7 +61,7 @@ class CsvRows:
             yield line
 
     def _only_its_line(self, what: str) -> csv.Error:
-        """The error; what the row has taken beyond its first line comes again."""
+        """Returns the error; the lines that the row took beyond its first are read again."""
         self._again.extendleft(reversed(self._taken[1:]))
         del self._taken[1:]
         self._cut_off = False

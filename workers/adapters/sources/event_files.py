@@ -32,18 +32,18 @@ from workers.core.intake.formats.registry import SourceFormat
 from workers.core.intake.mapping import Mapped
 
 _GZIP = b"\x1f\x8b"
-#: A line longer than this is no event; the rest of it is skipped.
+#: A longer line is not an event; the rest of it is skipped [bytes].
 _MAX_LINE = 4 * 1024 * 1024
 _PIECE = 512
-#: What a broken gzip file raises.
+#: Errors that a broken gzip file raises.
 _DAMAGE = (EOFError, gzip.BadGzipFile, zlib.error)
 _Rows = Callable[[BinaryIO], Iterator[tuple[int, Mapped]]]
 
 
 class EventFile:
-    """The rows of one file: iterate for (row number from 1, what became of the row); each iteration reads anew.
+    """The rows of one file: yields (row number from 1, what became of the row); each iteration reads from the start.
 
-    `bytes_read` of `bytes_total` (as they lie on disk) is the progress. Raises Misconfigured when the file is damaged.
+    `bytes_read` of `bytes_total` (as stored on disk) is the progress. Raises Misconfigured if the file is damaged.
     """
 
     def __init__(self, path: Path, rows: _Rows) -> None:
@@ -64,11 +64,11 @@ class EventFile:
             self.bytes_read = self.bytes_total
 
 
-def open_events(path: Path, format: str, mapping: Path | None, received_at: datetime) -> EventFile:  # noqa: A002 # its name
+def open_events(path: Path, format: str, mapping: Path | None, received_at: datetime) -> EventFile:  # noqa: A002 # the name
     """Opens a file of events. `mapping` (YAML, see core.intake.event_files.CsvPlan) goes with format `csv`.
 
-    `received_at` (UTC) bounds the future and stands in where a line has no time. Raises Misconfigured naming file,
-    line, column and what is allowed; the header is checked here: of a file that does not fit nothing is imported.
+    `received_at` (UTC) bounds the future and replaces a missing time. Raises Misconfigured naming file, line, column and what
+    is allowed; the header is checked here: nothing is imported from a file that does not fit.
     """
     if format not in FILE_FORMATS:
         raise Misconfigured(f"{path}: there is no format `{format}`.", f"use one of: {', '.join(FILE_FORMATS)}")
@@ -94,7 +94,7 @@ def open_events(path: Path, format: str, mapping: Path | None, received_at: date
 
 
 def _check(path: Path) -> None:
-    """Raises Misconfigured where the beginning shows already that no line could be read."""
+    """Raises Misconfigured if the beginning already shows that no line could be read."""
     beginning = b""
     with _opened(path) as (_, stream):
         try:
@@ -111,7 +111,7 @@ def _damaged(path: Path, row_number: int, error: Exception) -> Misconfigured:
 
 
 def _header(path: Path, stream: BinaryIO, delimiter: str, *, has_plan: bool) -> list[str]:
-    """The columns. Raises Misconfigured when the first line is none, or is separated otherwise."""
+    """Returns the columns. Raises Misconfigured if the first line is not a header, or has another separator."""
     table = CsvRows(_text_lines(stream), delimiter)
     try:
         row = next(table, [])
@@ -131,7 +131,7 @@ def _header(path: Path, stream: BinaryIO, delimiter: str, *, has_plan: bool) -> 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[BinaryIO, BinaryIO]]:
-    """(the file on disk, its content uncompressed)."""
+    """Yields (the file on disk, its content uncompressed)."""
     try:
         raw = path.open("rb")
     except OSError as error:
@@ -157,13 +157,13 @@ def _csv_rows(
             continue
         if row is None:
             return
-        if row:  # a blank line is none
+        if row:  # a blank line is not a row
             row_number += 1
             yield row_number, mapped.map_row(row_number, row)
 
 
 def _text_lines(stream: BinaryIO) -> Iterator[str]:
-    # Bytes that are not UTF-8 pass as surrogates: they fail their own row when it is encoded, not the file.
+    # Bytes that are not UTF-8 pass as surrogates: encoding then fails their own row, not the file.
     return (line.decode("utf-8", "surrogateescape") for _, line in _lines(stream))
 
 
@@ -176,7 +176,7 @@ def _json_lines(stream: BinaryIO, mapper: LineMapper) -> Iterator[tuple[int, Map
 
 
 def _lines(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """(line number from 1, line); of a line beyond the limit only its beginning, one byte longer than the limit."""
+    """Yields (line number from 1, line); a line beyond the limit is cut to one byte longer than the limit."""
     row_number, bom = 0, codecs.BOM_UTF8
     while line := stream.readline(_MAX_LINE + 1):
         row_number += 1

@@ -1,4 +1,4 @@
-"""Rejects a file that is not a file of events by its first bytes, once and with the cure, instead of line by line."""
+"""Rejects a file that is not an event file by its first bytes, once and with the cure, instead of line by line."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 
 from workers.core.errors import Misconfigured
 
-#: So much of a file is looked at.
+#: Bytes at the beginning of a file that are checked.
 LOOK_BYTES = 64 * 1024
-#: UTF-32 first: its mark begins with that of UTF-16.
+#: UTF-32 first: its byte order mark begins with that of UTF-16.
 _WIDE = (
     (codecs.BOM_UTF32_LE, "UTF-32"),
     (codecs.BOM_UTF32_BE, "UTF-32"),
@@ -28,7 +28,7 @@ _SEPARATORS = (";", "\t", "|")
 
 
 def check_kind(path: Path, beginning: bytes) -> None:
-    """Raises Misconfigured unless the beginning of the (uncompressed) content may be that of lines of UTF-8."""
+    """Raises Misconfigured unless the beginning of the (uncompressed) content may be lines of UTF-8."""
     if not beginning:
         raise Misconfigured(f"{path} is empty.", "was it written to its end?")
     for mark, what, cure in _CONTAINERS:
@@ -40,7 +40,7 @@ def check_kind(path: Path, beginning: bytes) -> None:
     even, odd = beginning[::2].count(0), beginning[1::2].count(0)
     if (
         max(even, odd) > len(beginning) // 8
-    ):  # every other byte of Latin text in UTF-16; a single one costs its line alone
+    ):  # every other byte of Latin text in UTF-16; a single NUL costs only its line
         raise Misconfigured(f"{path} is UTF-16.", _recode(path, "UTF-16LE" if odd > even else "UTF-16BE"))
     if b"\n" not in beginning and b"\r" in beginning.rstrip(b"\r"):
         cure = f"tr '\\r' '\\n' < {path} > {path.stem}-lines{path.suffix}"
@@ -48,7 +48,7 @@ def check_kind(path: Path, beginning: bytes) -> None:
 
 
 def separator_of(header: str, ours: str) -> str | None:
-    """The separator that a header is written with, if it is not `ours`; None = it may be.
+    """Returns the separator that a header uses, if it is not `ours`; None = it may be.
 
     >>> separator_of("event_time;event_type;price", ","), separator_of("event_time,price", ",")
     (';', None)

@@ -18,7 +18,7 @@ from workers.core.stream.dead_letters import dead_letter
 from workers.core.stream.records import Record
 from workers.settings import Settings
 
-#: After the last event the clock runs on by this much, so that every timer of the file has fired [s].
+#: After the last event the clock advances by this much, so that every timer of the file has fired [s].
 CLOSING_S = 2 * 86_400.0
 _FLUSH_TIMEOUT_S = 60.0
 _STAGE = "replay"
@@ -34,11 +34,11 @@ class Fed(msgspec.Struct):
 
 
 class Feeder:
-    """Sends mapped events to customer.events, and at the end the punctuation that lets the clock run out."""
+    """Sends mapped events to customer.events, and finally the punctuation that advances the clock past all timers."""
 
     def __init__(self, settings: Settings, speed: float, *, by_event: bool = False) -> None:
-        """`speed` 0: as fast as it goes; N: N times faster than the events happened. `by_event`: time is that of the events,
-        so that what is stamped ahead is refused (core.intake.file_order).
+        """`speed` 0: as fast as possible; N: N times faster than the events happened. `by_event`: time is that of the events,
+        so that events stamped ahead of it are refused (core.intake.file_order).
         """
         self._settings = settings
         self._speed = speed
@@ -57,7 +57,7 @@ class Feeder:
         self._topic = settings.topic(EVENTS)
 
     def feed(self, file: EventFile, fed: Fed) -> Iterator[Fed]:
-        """Sends row by row; yields after each, and while it waits for the next, so that the caller can look around."""
+        """Sends row by row; yields after each, and while it waits for the next, so that the caller can do other work."""
         began_s, first_event_s = clock.monotonic_s(), 0.0
         for row, mapped in within_order(file) if self._by_event else file:
             fed.rejected += mapped.rejected
@@ -78,14 +78,14 @@ class Feeder:
         self.flush()
 
     def close_clock(self, until_s: float) -> None:
-        """One punctuation per partition: the clock of each lane may run to `until_s`."""
+        """Sends one punctuation per partition: the clock of each lane may advance to `until_s`."""
         for partition in range(self._settings.partitions):
             header: dict[str, str | bytes | None] = {PUNCTUATION: str(until_s).encode()}
             self._producer.produce(self._topic, partition=partition, headers=header, on_delivery=self._delivered)
         self.flush()
 
     def flush(self) -> None:
-        """Returns when all is delivered. Raises Unavailable otherwise."""
+        """Returns once everything is delivered. Raises Unavailable otherwise."""
         left = self._producer.flush(_FLUSH_TIMEOUT_S)
         if left or self._failed:
             raise Unavailable(f"{left} events were not delivered {self._failed}", "is Kafka up?")
@@ -115,9 +115,9 @@ class Feeder:
 def wait_applied(
     settings: Settings, group: str, topic: str, look: Callable[[], None], silence_s: float = 120.0
 ) -> None:
-    """Returns when `group` has applied every record of `topic`; calls `look` meanwhile (progress, children).
+    """Returns once `group` has applied every record of `topic`; calls `look` meanwhile (progress, children).
 
-    Raises Unavailable when nothing has moved for `silence_s`.
+    Raises Unavailable if there is no progress for `silence_s`.
     """
     consumer = Consumer({**quiet_config(settings), "group.id": settings.prefix + group, "enable.auto.commit": False})
     name = settings.topic(topic)

@@ -1,5 +1,6 @@
-"""Lets simulated shoppers act in real time: what they do goes to the first source topic, as a shop would send it, and how
-they answer messages to message.feedback, as senders would.
+"""Simulates shoppers in real time: their events go to the first source topic, their responses to message.feedback.
+
+Events have the form in which a shop would send them, responses that in which senders would.
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ from workers.core.stream.records import Record
 from workers.settings import Settings
 
 _LONGEST_WAIT_S = 0.05
-#: So long after the shoppers went home they still order what a message made them want [s]; then the shop is closed.
+#: Shoppers still place orders prompted by a message for this long after they have left [s]; then the shop is closed.
 LAST_ORDERS_S = 6.0
 
 
 class Simulator:
-    """A context manager: inside the block the shoppers act, in a thread of their own, until `stop`; they answer to the end.
+    """A context manager: inside the block a thread simulates the shoppers until `stop`; they respond until the block ends.
 
-    `number` of them are about at any time. `left_at_s` is when they went home [s since the epoch], `sent` counts events and
+    `number` shoppers are active at any time. `left_at_s` is when they left [s since the epoch], `sent` counts events and
     `read` messages.
     """
 
@@ -67,18 +68,18 @@ class Simulator:
 
     @property
     def running(self) -> bool:
-        """Whether the shoppers still come of their own accord. Raises what ended their thread, if anything did."""
+        """True while shoppers still act on their own. Raises the error that ended their thread, if any."""
         if self._failure is not None:
             raise self._failure
         return not self._stop.is_set()
 
     @property
     def waiting(self) -> int:
-        """Answers that are still to be given to the messages that were read."""
+        """The number of responses still to be given to messages that were read."""
         return len(self._answers)
 
     def stop(self) -> None:
-        """The shoppers go home; they still answer what they get, and order for LAST_ORDERS_S. Only the first call counts."""
+        """Makes the shoppers leave; they still respond to messages, and order for LAST_ORDERS_S. Only the first call counts."""
         if not self._stop.is_set():
             self.left_at_s = clock.now_s()
             self._stop.set()
@@ -105,14 +106,14 @@ class Simulator:
         producer.flush(10.0)
 
     def _visit(self, producer: Producer, visits: Iterator[Planned], planned: Planned) -> Planned:
-        """Does what is due of what the shoppers do of their own accord; returns the next thing."""
+        """Sends what is due of the shoppers' own actions; returns the next one."""
         while not self._stop.is_set() and planned[0] <= clock.now_s():
             self._give(producer, planned[1])
             planned = next(visits)
         return planned
 
     def _receive(self, record: Record) -> None:
-        """A message arrives: plans its answers."""
+        """Plans the responses to a message."""
         self.read += 1
         message = codec.decode(Message, record.value)
         persona = self._crowd.of(message.user_id)
@@ -125,7 +126,7 @@ class Simulator:
             heappush(self._answers, (now_s + one[0], next(self._order), one))
 
     def _give(self, producer: Producer, what: Feedback | Event) -> None:
-        """What happens now goes to its topic, keyed by the customer."""
+        """Publishes an action to its topic, keyed by the customer."""
         if isinstance(what, Feedback):
             producer.produce(self._feedback, key=what.user_id, value=codec.encode(what))
         elif clock.now_s() < self.left_at_s + LAST_ORDERS_S and self._carts.happens(what):

@@ -1,7 +1,7 @@
 """Reads single values of lanes' states from outside, from the changelog: committed ones only, no consumer group.
 
-The changelog is the truth and exact; nothing of it is kept for readers like this one, so it is looked through from its end
-backward. What changed lately, which is what people ask for, is found at once.
+The changelog is exact but has no index for readers like this one, so it is searched backward from its end. Recent changes,
+which are what people ask for, are found at once.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from workers.core.profile.model import Profile
 from workers.settings import Settings
 
 CHANGELOG = "personalise-state"
-#: Records of the first look; each further one takes four times as many.
+#: Records of the first search; each further one takes four times as many.
 _FIRST_LOOK = 5_000
 _SILENCE_S = 30.0
 
 
 class LaneStates:
-    """The states of the lanes of `personalise`. A context manager. Raises Unavailable when they cannot be read."""
+    """The states of the lanes of `personalise`. A context manager. Raises Unavailable if they cannot be read."""
 
     def __init__(self, settings: Settings) -> None:
         self._topic = settings.topic(CHANGELOG)
@@ -49,13 +49,13 @@ class LaneStates:
         self._consumer.close()
 
     def profile(self, customer_id: str) -> Profile | None:
-        """A customer's hot record as the newest commit left it; None = there is none."""
+        """Returns a customer's hot record as of the newest commit; None = there is none."""
         lane = partition_of(customer_id.encode(), self._partitions)
         value = self._newest(lane, keys.profile_key(customer_id))
         return profiles.decode(value) if value is not None else None
 
     def pending(self) -> dict[str, int]:
-        """How many wait in all lanes together, by reason; empty = no lane has counted yet."""
+        """Returns the number of waiting items over all lanes, by reason; empty = no lane has counted yet."""
         total: dict[str, int] = {}
         for lane in range(self._partitions):
             value = self._newest(lane, keys.PENDING)
@@ -64,7 +64,7 @@ class LaneStates:
         return total
 
     def _newest(self, lane: int, key: bytes) -> bytes | None:
-        """The newest committed value of a key; None = it was never written, or erased."""
+        """Returns the newest committed value of a key; None = it was never written, or erased."""
         try:
             first, end = self._consumer.get_watermark_offsets(TopicPartition(self._topic, lane), timeout=_SILENCE_S)
             size = _FIRST_LOOK
@@ -80,7 +80,7 @@ class LaneStates:
         return None
 
     def _last(self, lane: int, key: bytes, begin: int, end: int) -> tuple[bytes | None] | None:
-        """(the last value of a key,) between two offsets; None = the key is not there."""
+        """Returns (the last value of a key,) between two offsets; None = the key is not there."""
         found: tuple[bytes | None] | None = None
         self._consumer.assign([TopicPartition(self._topic, lane, begin)])
         heard_s = clock.monotonic_s()

@@ -6,10 +6,10 @@ import msgspec
 
 
 class Marker(msgspec.Struct, frozen=True, kw_only=True):
-    """What a transaction says of its lane: the next source offset of each topic, and the partition clock [s].
+    """A lane's progress as stored by a transaction: the next source offset of each topic, and the partition clock [s].
 
-    `source_ids`: the id of the topic that an offset is of; a marker of before there were any has none.
-    `anew_at_s`: when it last began without state though its ledger was not empty (0 = never).
+    `source_ids`: topic → ID of the topic to which its offset belongs; markers from before IDs existed have none. `anew_at_s`:
+    when the lane last started without state although its ledger was not empty (0 = never).
     """
 
     offsets: dict[str, int] = {}
@@ -19,7 +19,7 @@ class Marker(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
-    """How far the local copy is: the next changelog offset to read, and the newest marker before it."""
+    """The progress of the local copy: the next changelog offset to read, and the newest marker before it."""
 
     changelog_offset: int = 0
     marker: Marker = Marker()

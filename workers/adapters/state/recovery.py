@@ -1,8 +1,8 @@
-"""Brings a lane's local state up to the end of its changelog: one reader, committed records only, one write batch a chunk.
+"""Restores a lane's local state to the end of its changelog: one reader, committed records only, one write batch per chunk.
 
-The changelog is the truth and the local state a copy. A copy that cannot be one of this changelog (the topic was made
-anew, or lost its newest records) is set aside and rebuilt. What only the changelog had and has lost no worker can bring
-back: it refuses to start, before it touches anything, unless somebody has said that it may begin anew.
+The changelog is authoritative and the local state a copy. A copy that cannot belong to this changelog (the topic was
+recreated, or lost its newest records) is set aside and rebuilt. No worker can recover what only the changelog had and has
+lost: it refuses to start, before it changes anything, unless an operator has allowed it to begin without that state.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from workers.core.errors import Misconfigured, Unavailable
 log = logging.getLogger(__name__)
 
 MARKER_KEY = b"\x00marker"
-#: index keys of one state value: what a restore writes beside it; raises msgspec.DecodeError for one that is none
+#: Returns the index keys of one state value, which a restore writes with it; raises msgspec.DecodeError for an invalid value.
 IndexOf = Callable[[bytes, bytes], list[bytes]]
 
-#: Most records of one chunk, and how long it may gather: the end of the changelog is heard of at the end of a chunk.
+#: Maximum records of one chunk, and how long it may gather [s]: the end of the changelog is noticed at the end of a chunk.
 _CHUNK_RECORDS, _CHUNK_S = 20_000, 0.1
-#: From this many records on, chunks are not logged: a crash means restoring again what was not yet flushed.
+#: From this many records on, chunks are not logged: after a crash, what was not flushed yet is restored again.
 _BULK_RECORDS = 50_000
 _SILENCE_S, _REPORT_S = 30.0, 5.0
-#: One byte for each slot of a hash: whether a key may have come before in a restore into an empty store.
+#: One byte for each slot of a hash: whether a key may have occurred before in a restore into an empty store.
 _SLOTS = 1 << 24
 _decode_marker = msgspec.msgpack.Decoder(Marker).decode
 encode_marker = msgspec.msgpack.Encoder().encode
@@ -53,14 +53,14 @@ def restore(
 ) -> Progress:
     """Applies the changelog from the store's progress to its committed end; returns the new progress.
 
-    Call it after `init_transactions`: no predecessor can write any more. `on_progress` hears of each chunk (records done,
-    records in all: compaction makes it a bound). When `stop` says so between two chunks, it returns early with what it has;
-    the next restore goes on there, as it does after a crash at any moment.
+    Call it after `init_transactions`: no predecessor can write any more. `on_progress` is called after each chunk (records
+    done, records in all: an upper bound, because of compaction). If `stop` returns True between two chunks, it returns early
+    with what it has; the next restore continues there, as it does after a crash at any moment.
 
-    Raises Unavailable when the broker is silent for 30 s; Misconfigured when the changelog is missing, has lost its
-    beginning, holds a value that cannot be read, or is empty while the `sources` (topic, partition) have forgotten records
-    that were in it. `past` says what proves that there were any, where no local state does (empty = nothing); `begin_anew`:
-    what the sources still have is enough.
+    Raises Unavailable if the broker is silent for 30 s; Misconfigured if the changelog is missing, has lost its beginning,
+    holds an unreadable value, or is empty while the `sources` (topic, partition) no longer have records that were in it.
+    `past` says what proves that there were any, if no local state does (empty = nothing); `begin_anew`: what the sources
+    still have is enough.
     """
     identity = topic_id(client_config, topic)
     consumer = _consumer(topic, client_config, failpoints.isolation_level())
@@ -94,11 +94,11 @@ def restore(
 
 
 def _written_end(topic: str, partition: int, client_config: Mapping[str, str | int]) -> int:
-    """The end of the changelog, what nobody has decided included.
+    """Returns the end of the changelog, including undecided records.
 
-    Behind `init_transactions` nothing of this lane is undecided, unless the broker was killed after it had confirmed a commit and
-    has never written its markers (seen once on Kafka 4.4.0: CompleteCommit in its log, no marker in any partition). Local
-    state is written behind a confirmed commit only, so it is right; the lane's next commit decides those records with its own.
+    After `init_transactions` nothing of this lane is undecided, unless the broker was killed after it had confirmed a commit
+    and never wrote its markers (seen once on Kafka 4.4.0: CompleteCommit in its log, no marker in any partition). Local state
+    is written only after a confirmed commit, so it is right; the lane's next commit decides those records with its own.
     """
     consumer = _consumer(topic, client_config, "read_uncommitted")
     try:
@@ -111,20 +111,20 @@ def _consumer(topic: str, client_config: Mapping[str, str | int], isolation: str
     return Consumer(
         {
             **client_config,
-            "group.id": f"{topic}-restore",  # never joined; begins with the prefix, as all that a cluster grants us
+            "group.id": f"{topic}-restore",  # never joined; begins with the prefix, the only names that a cluster grants us
             "enable.auto.commit": False,
             "isolation.level": isolation,
             "enable.partition.eof": True,
-            "auto.offset.reset": "error",  # a gap is not skipped in silence
+            "auto.offset.reset": "error",  # a gap is not skipped silently
             "fetch.queue.backoff.ms": 5,
             "max.partition.fetch.bytes": 8 << 20,
-            "queued.max.messages.kbytes": 32 << 10,  # a worker restores all its lanes beside each other
+            "queued.max.messages.kbytes": 32 << 10,  # a worker restores all its lanes concurrently
         }
     )
 
 
 def _why_not_a_copy(store: RocksStore, progress: Progress, identity: str, end: int) -> str:
-    """Why the local state cannot be a copy of this changelog; empty if it can."""
+    """Returns why the local state cannot be a copy of this changelog; empty if it can."""
     if store.changelog_id not in ("", identity):
         return "its changelog was deleted and made anew"
     if progress.changelog_offset > end:
@@ -135,7 +135,7 @@ def _why_not_a_copy(store: RocksStore, progress: Progress, identity: str, end: i
 def _mind_what_is_forgotten(
     consumer: Consumer, changelog: str, sources: Sequence[tuple[str, int]], proof: str, *, begin_anew: bool
 ) -> None:
-    """An empty changelog of a lane with a past can be made again from its sources, if these still have everything."""
+    """Refuses an empty changelog of a lane with a past, unless its sources still have all of it, or with `begin_anew`."""
     for topic, partition in sources:
         first, _ = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=_SILENCE_S)
         if first > 0 and not begin_anew:
@@ -150,18 +150,18 @@ def _mind_what_is_forgotten(
 
 
 class _Restoring:
-    """One restore on its way."""
+    """One restore in progress."""
 
     def __init__(
         self, consumer: Consumer, store: RocksStore, progress: Progress, end: int, index_of: IndexOf, name: str
     ) -> None:
         self._consumer, self._store, self._index_of, self._name = consumer, store, index_of, name
         self._progress, self._start, self._total = progress, progress.changelog_offset, end - progress.changelog_offset
-        # Into an empty store: a value before can only come from this restore, so that most keys need no look.
+        # Into an empty store: an earlier value can only come from this restore, so that most keys need no lookup.
         self._seen = bytearray(_SLOTS) if progress.changelog_offset == 0 and self._total >= _BULK_RECORDS else None
 
     def run(self, on_progress: Callable[[int, int], None], stop: Callable[[], bool]) -> Progress:
-        """Chunk by chunk, to the end or until `stop`."""
+        """Restores chunk by chunk, to the end or until `stop`."""
         heard = reported = monotonic_s()
         ended = False
         while not ended and not stop():
@@ -187,9 +187,9 @@ class _Restoring:
         return self._total >= _BULK_RECORDS
 
     def _chunk(self, messages: list[Message[bytes, bytes]]) -> bool:
-        """Writes the newest value of each key; True at the end of the changelog."""
+        """Writes the newest value of each key; returns True at the end of the changelog."""
         found = {message.key(): message.value() for message in messages}
-        ended = None in found and _is_the_end(messages)  # what is no record has no key
+        ended = None in found and _is_the_end(messages)  # only events that are not records have no key
         found.pop(None, None)
         newest = cast("dict[bytes, bytes | None]", found)
         last, marker = messages[-1], self._progress.marker
@@ -206,7 +206,7 @@ class _Restoring:
     def _index(
         self, newest: dict[bytes, bytes | None], messages: list[Message[bytes, bytes]]
     ) -> tuple[list[bytes], list[bytes]]:
-        """The index entries that follow from the new values, and those that followed from the values before."""
+        """Returns the index entries that the new values add, and those of the values before, to be deleted."""
         puts: list[bytes] = []
         deletes: list[bytes] = []
         index_of, seen, get, key = self._index_of, self._seen, self._store.get, b""
@@ -225,7 +225,7 @@ class _Restoring:
         return puts, deletes
 
     def _unreadable(self, key: bytes, messages: list[Message[bytes, bytes]], error: Exception) -> Misconfigured:
-        """Says where it lies, not whose it is. To go on without the record would lose a customer in silence."""
+        """Returns an error with the record's position, not its customer. Continuing without it would silently lose a customer."""
         offset = next(message.offset() for message in reversed(messages) if message.key() == key)
         return Misconfigured(
             f"{self._name} holds a value at offset {offset} that cannot be read: {error}.",
@@ -234,7 +234,7 @@ class _Restoring:
 
 
 def _is_the_end(messages: list[Message[bytes, bytes]]) -> bool:
-    """Returns whether the reader has come to the end. Raises KafkaException for any other event."""
+    """Returns whether the reader is at the end. Raises KafkaException for any other event."""
     ended = False
     for message in messages:
         if (error := message.error()) is not None:

@@ -1,7 +1,7 @@
-"""One lane's state in RocksDB: a copy of its changelog up to `progress`, never ahead of what was committed.
+"""Stores one lane's state in RocksDB: a copy of its changelog up to `progress`, never ahead of what was committed.
 
-It is a copy: what cannot be opened or read is set aside (`<path>.quarantined-<n>`, the newest one is kept for a person to
-look at) and rebuilt from the changelog. A disk that is full or not ours is no damage: the worker stops and says so.
+What cannot be opened or read is set aside (`<path>.quarantined-<n>`, of which the newest is kept for inspection) and rebuilt
+from the changelog. A full disk, or one without permissions, is not damage: the worker stops and reports it.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ log = logging.getLogger(__name__)
 
 _PROGRESS_KEY = b"\x00progress"
 _CHANGELOG_KEY = b"\x00changelog"
-#: Deletions leave a changelog after seven days (schemas.topics.COMPACTION): an older copy might keep what was deleted [s].
+#: Deletions leave a changelog after seven days (schemas.topics.COMPACTION): an older copy might keep deleted records [s].
 _TRUSTED_S = 6 * 86_400.0
-#: What RocksDB's messages say when the surroundings are bad, not the files.
+#: RocksDB's messages for problems of the environment, not of the files.
 _NO_ROOM = ("No space left", "File too large", "Disk quota exceeded")
 _NOT_OURS = (
     *("While lock file", "lock hold by", "Permission denied", "Read-only file system"),
@@ -43,7 +43,7 @@ class RocksStore:
     """Implements core.stream.records.StateStore. One writer, one process; values and index share keys (partition.keys)."""
 
     def __init__(self, path: Path) -> None:
-        """Opens the folder, or a new one in the place of a damaged one. Raises Fatal when the surroundings are bad."""
+        """Opens the folder, or a new one in place of a damaged one. Raises Fatal if the environment is at fault."""
         self._path = path
         self._damaged = path.with_name(f"{path.name}.damaged")  # left by a predecessor that found damage while reading
         if self._damaged.exists():
@@ -62,7 +62,7 @@ class RocksStore:
             self._db = self._open()
 
     def get(self, key: bytes) -> bytes | None:
-        """The value of a key, or None."""
+        """Returns the value of a key, or None."""
         try:
             value: bytes | None = self._db.get(key)
         except Exception as error:
@@ -70,7 +70,7 @@ class RocksStore:
         return value
 
     def scan(self, prefix: bytes, start: bytes = b"") -> Iterator[bytes]:
-        """The keys that begin with `prefix`, from `start` on, in byte order; a snapshot of this moment."""
+        """Yields the keys that begin with `prefix`, from `start` on, in byte order; a snapshot of this moment."""
         keys = self._db.keys(from_key=max(prefix, start))
         while True:
             try:
@@ -90,10 +90,10 @@ class RocksStore:
         *,
         logged: bool = True,
     ) -> None:
-        """One atomic batch: values (None = delete), index entries, and how far they go.
+        """Writes one atomic batch: values (None = delete), index entries, and the progress that they reach.
 
-        Not `logged` is faster: a crash takes back the newest such batches, whole and in order, unless `flush` came first.
-        Call `flush` before the next logged one, which would outlive them.
+        Not `logged` is faster: a crash takes back the newest such batches, whole and in order, unless `flush` was called
+        first. Call `flush` before the next logged one, which would outlive them.
         """
         batch = rocksdict.WriteBatch(raw_mode=True)
         put, delete = batch.put, batch.delete
@@ -113,7 +113,7 @@ class RocksStore:
             raise self._failed(error) from error
 
     def flush(self) -> None:
-        """Everything that was written survives a crash of this machine."""
+        """Ensures that everything written survives a crash of this machine."""
         try:
             self._db.flush()
         except Exception as error:
@@ -121,7 +121,7 @@ class RocksStore:
 
     @property
     def progress(self) -> Progress:
-        """How far the local copy is; the beginning if it is new."""
+        """Returns the progress of the local copy; the beginning if it is new."""
         stored = self.get(_PROGRESS_KEY)
         if stored is None:
             return Progress()
@@ -133,7 +133,7 @@ class RocksStore:
 
     @property
     def changelog_id(self) -> str:
-        """The id that the broker gave to the changelog of which this is a copy; empty = not known."""
+        """Returns the ID that the broker gave the changelog of which this is a copy; empty = not known."""
         return (self.get(_CHANGELOG_KEY) or b"").decode(errors="replace")
 
     @changelog_id.setter
@@ -150,7 +150,7 @@ class RocksStore:
         self._db = self._open()
 
     def close(self) -> None:
-        """Closes the database; the store cannot be used after."""
+        """Closes the database; the store cannot be used afterwards."""
         self._db.close()
 
     def _open(self) -> rocksdict.Rdict:
@@ -158,7 +158,7 @@ class RocksStore:
         return rocksdict.Rdict(str(self._path), _options())
 
     def _failed(self, error: Exception) -> Fatal:
-        """What a person must know of an error of RocksDB; damage is remembered for the next start."""
+        """Returns an error that explains a failure of RocksDB; damage is recorded for the next start."""
         text = str(error)
         if any(word in text for word in _NO_ROOM):
             return Fatal(
@@ -179,18 +179,18 @@ class RocksStore:
 
 
 def _is_outside(error: Exception) -> bool:
-    """Returns whether the surroundings are bad, so that a new folder would not help."""
+    """Returns whether the environment is at fault, so that a new folder would not help."""
     return isinstance(error, OSError) or any(word in str(error) for word in (*_NO_ROOM, *_NOT_OURS))
 
 
 def _age_s(path: Path) -> float:
-    """How long ago something was written in a folder; 0 for an empty one, or none [s]."""
+    """Returns how long ago something was written in a folder; 0 for an empty or missing one [s]."""
     written = [file.stat().st_mtime for file in path.iterdir()] if path.is_dir() else []
     return clock.now_s() - max(written) if written else 0.0
 
 
 def _set_aside(path: Path, reason: str) -> None:
-    """Moves a folder to `<path>.quarantined-<n>`, in the place of the one before."""
+    """Moves a folder to `<path>.quarantined-<n>`, replacing the previous one."""
     if not path.exists():
         return
     before = {int(old.name.rpartition("-")[2]): old for old in path.parent.glob(f"{path.name}.quarantined-*")}
@@ -202,30 +202,34 @@ def _set_aside(path: Path, reason: str) -> None:
 
 
 class NoStore:
-    """The state of a lane that has none."""
+    """The state of a lane without state."""
 
     def get(self, key: bytes) -> bytes | None:
-        """Nothing is ever stored."""
+        """Returns None: nothing is ever stored."""
         del key
-        return None  # what a missing key is
+        return None  # as for a missing key
 
     def scan(self, prefix: bytes, start: bytes = b"") -> Iterator[bytes]:
-        """Nothing is ever stored."""
+        """Yields nothing: nothing is ever stored."""
         del prefix, start
         return iter(())
 
 
 @cache
 def _blocks() -> rocksdict.Cache:
-    """One cache for all lanes of the process, so that its memory does not grow with their number: 32 MiB. What a worker
-    reads often is in its profile cache; blocks of files that were merged away fill this one up to its bound in any case.
+    """Returns one cache for all lanes of the process (32 MiB), so that its memory does not grow with their number.
+
+    What a worker reads often is in its profile cache; blocks of files that compaction has replaced fill this one up to its
+    limit in any case.
     """
     return rocksdict.Cache(32 << 20)
 
 
 def _options() -> rocksdict.Options:
-    """Bounded memory per lane: two memtables of 8 MiB. Universal compaction rewrites a large state far less often than level
-    compaction does, and takes more disk: up to three times the live data, four while it merges.
+    """Returns options that bound memory per lane: two memtables of 8 MiB.
+
+    Universal compaction rewrites a large state far less often than level compaction does, and takes more disk: up to three
+    times the live data, four while it merges.
     """
     options = rocksdict.Options(raw_mode=True)
     options.create_if_missing(True)
