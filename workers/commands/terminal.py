@@ -20,14 +20,14 @@ from workers.core.errors import AttuneError, Misconfigured
 P = ParamSpec("P")
 R = TypeVar("R")
 
-#: What a terminal obeys instead of showing: control characters but newline and tab (C1 is ESC in one byte), what reorders
-#: the letters around it (bidirectional overrides), line separators; and surrogates, which no terminal can be sent.
+#: Characters that a terminal obeys instead of showing: control characters except newline and tab (C1 is ESC in one byte),
+#: bidirectional overrides, which reorder the letters around them, line separators; and surrogates, which cannot be encoded.
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _BREAKS = re.compile("[\n\t]")
 
 
 def visible(text: str) -> str:
-    """Foreign text, safe to print: what a terminal would obey is written as JSON escapes it, so that JSON stays JSON.
+    """Makes foreign text safe to print: control characters are escaped as in JSON, so that JSON stays JSON.
 
     >>> visible("red \\x1b[31m")
     'red \\\\u001b[31m'
@@ -40,25 +40,27 @@ def _escape(found: re.Match[str]) -> str:
 
 
 class Terminal(Console):
-    """A console that shows text and never obeys it, whoever wrote it and however it comes to be printed: no markup, no emoji
-    codes, and control characters made visible. Only what rich itself does (colours, the moving picture) stays control.
+    """A console that shows text and never obeys it, whoever wrote it and however it is printed.
+
+    It interprets no markup and no emoji codes, and makes control characters visible. Only rich's own output (colours, the
+    live picture) keeps its control codes.
     """
 
     def __init__(self, **options: Any) -> None:
         super().__init__(markup=False, emoji=False, highlight=False, **options)
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """See rich: made visible before it is measured, so that tables stay straight."""
+        """See rich: made visible before it is measured, so that tables stay aligned."""
         return super().render_str(visible(text), **options)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """See rich: everything that is printed passes here, as pieces of text or control."""
+        """See rich: everything printed passes through here, as segments of text or control codes."""
         for segment in super().render(renderable, options):
             text, style, control = segment
             yield segment if control or _UNSAFE.search(text) is None else Segment(visible(text), style)
 
     def lines(self, lines: Iterable[str]) -> None:
-        """Prints each as one line: a line break inside it would pass for a line of ours."""
+        """Prints each as one line: a line break inside could pass for a line of ours."""
         for line in lines:
             self.print(_BREAKS.sub(_in_one_line, line))
 
@@ -73,11 +75,11 @@ err = Terminal(stderr=True, soft_wrap=True)
 
 
 def say(text: str) -> None:
-    """Progress, on stderr."""
+    """Prints progress on stderr."""
     err.print(f"attune: {text}")
 
 
-MISCONFIGURED = 78  # EX_CONFIG of sysexits.h: starting again does not help
+MISCONFIGURED = 78  # EX_CONFIG of sysexits.h: a restart does not help
 FAILED = 1
 
 
@@ -96,7 +98,7 @@ def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
 
 
 class Stop:
-    """Whether a person or a supervisor has asked to end."""
+    """Set once a person or a supervisor has asked the command to end."""
 
     def __init__(self) -> None:
         self.asked = False
@@ -104,7 +106,7 @@ class Stop:
 
 @contextmanager
 def stopping() -> Iterator[Stop]:
-    """Inside the block SIGINT and SIGTERM are a polite request; a second one ends at once."""
+    """Treats SIGINT and SIGTERM inside the block as a request to stop; a second one ends at once."""
     stop = Stop()
 
     def ask(number: int, _frame: FrameType | None) -> None:

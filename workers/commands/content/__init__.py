@@ -1,1 +1,1 @@
-"""Commands for those who write: playbook, pool, review, evaluation."""
+"""Commands for editors: playbook, pool, review, evaluation."""

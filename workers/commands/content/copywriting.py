@@ -1,4 +1,4 @@
-"""`attune copy`: product descriptions and ads, by the LLM under the guardrails of messages, else hand-written."""
+"""`attune copy`: product descriptions and ads, written by the LLM under the guardrails of messages, else hand-written."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from workers.local.installation import installation_options
 from workers.local.servers import llm_server
 from workers.settings import Settings, load
 
-#: Where several texts are asked for they should differ.
+#: Several texts for one request should differ.
 _LEAST_TEMPERATURE = 0.7
 
 
 class Copy(msgspec.Struct, frozen=True, kw_only=True):
-    """One text as it is printed. `failure` says why the LLM's own was not taken; `verdicts` are of the text itself."""
+    """One text as printed. `failure` says why the LLM's own text was not used; `verdicts` are of the text itself."""
 
     kind: str
     product_id: str
@@ -72,8 +72,7 @@ def copy(
 ) -> None:
     """Writes copy for one product, target group and language, and prints it with its verdicts, model and tokens.
 
-    Texts that are nearly the same are printed once. When a text of the LLM does not pass, the hand-written one stands in
-    for it.
+    Texts that are nearly the same are printed once. A text of the LLM that does not pass is replaced by the hand-written one.
     """
     settings = load(llm=llm, data_dir=data_dir)
     playbook = load_playbook(settings)
@@ -91,7 +90,7 @@ def copy(
             language=language,
             number=number,
             asked_at=now,
-            deadline_at=now + timedelta(days=1),  # llm_deadline_s alone limits each text
+            deadline_at=now + timedelta(days=1),  # only llm_deadline_s limits each text
         )
         for number in range(count)
     ]
@@ -136,7 +135,7 @@ async def _write(settings: Settings, playbook: Playbook, requests: list[MessageR
 def _distinct(
     playbook: Playbook, surface: Surface, requests: list[MessageRequest], candidates: list[Candidate]
 ) -> list[Copy]:
-    """Those of the LLM first; of texts that are nearly the same only one."""
+    """Returns the LLM's texts first; of texts that are nearly the same only one."""
     view, language = copy_surfaces.for_copy(playbook), detector(playbook.languages)
     found: list[Copy] = []
     pairs = sorted(zip(requests, candidates, strict=True), key=lambda pair: pair[1].generated_by != "llm")

@@ -1,4 +1,4 @@
-"""`attune eval text`: how well the configured model writes for a playbook, before customers read it."""
+"""`attune eval text`: measures how well the configured model writes for a playbook, before customers read it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from workers.local.servers import llm_server
 from workers.main import writer
 from workers.settings import Settings, load
 
-#: Time of one text's calls, at least: a slow machine is no bad model [s].
+#: Minimum time for one text's calls: a slow machine does not make a bad model [s].
 _PATIENCE_S = 600.0
 _SAY_EVERY = 50
 
@@ -63,7 +63,7 @@ def text(
     as_json: bool,
     data_dir: str | None,
 ) -> None:
-    """Writes products x groups x languages x channels, and says how many texts pass at first, after a re-ask, or not."""
+    """Writes products x groups x languages x channels, and reports how many texts pass at first, after a re-ask, or not."""
     settings = load(llm=llm, playbook=str(playbook) if playbook else None, data_dir=data_dir)
     if settings.llm == "off":
         raise Misconfigured("there is no model to measure: the LLM is off.", "--llm embedded, vllm-cpu or a URL")
@@ -95,7 +95,7 @@ def text(
 
 
 def _render(playbook: Playbook, asked: list[MessageRequest]) -> None:
-    """Raises Misconfigured for a prompt that does not know a channel: the check looks at those of its campaigns alone."""
+    """Raises Misconfigured for a prompt that does not know a channel: the check covers only the channels of its campaigns."""
     for request in asked:
         try:
             prompts.render(playbook, request)
@@ -105,7 +105,7 @@ def _render(playbook: Playbook, asked: list[MessageRequest]) -> None:
 
 
 async def _write(settings: Settings, playbook: Playbook, asked: list[MessageRequest]) -> list[Written]:
-    """As many at a time as the settings let one worker have in flight."""
+    """Writes as many texts at a time as the settings let one worker have in flight."""
     slots = asyncio.Semaphore(settings.llm_in_flight)
     done = 0
     async with OpenAiModel(settings) as model:

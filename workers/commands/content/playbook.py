@@ -1,4 +1,4 @@
-"""`attune playbook`: look at the marketing knowledge before it runs."""
+"""`attune playbook`: checks a playbook before it runs."""
 
 from __future__ import annotations
 

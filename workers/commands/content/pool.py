@@ -1,4 +1,4 @@
-"""`attune pool`: look at the texts that were written ahead, and say which may be used."""
+"""`attune pool`: shows the texts that were written ahead, and decides which may be used."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ from workers.settings import Settings
 
 Status = Literal["draft", "approved", "rejected", "retired"]
 
-#: What is done to entries → their status afterwards.
+#: Action on entries → their status afterwards.
 _BECOMES: dict[str, Status] = {"approve": "approved", "reject": "rejected", "retire": "retired"}
 _CURE = "`attune pool list` shows what holds; say it again"
 
 
 class Group(click.Group):
-    """Imports `fill`, which brings the LLM's client, only when it is used."""
+    """Imports `fill`, and with it the LLM's client, only on use."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """In the order of the work."""
+        """Returns the commands in the order of the work."""
         return ["fill", *super().list_commands(ctx)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of that name, None if there is none."""
+        """Returns the command of that name, None if there is none."""
         if cmd_name == "fill":
             from workers.commands.content.pool_fill import fill  # noqa: PLC0415
 
@@ -50,7 +50,7 @@ class Group(click.Group):
 
 @click.group(cls=Group)
 def pool() -> None:
-    """Texts written ahead: fill, look, approve."""
+    """Texts written ahead: fill, view, approve."""
 
 
 @pool.command("list")
@@ -60,7 +60,7 @@ def pool() -> None:
 @one_line_errors
 @on_installation
 def show(settings: Settings, status: str | None, campaign: str | None, as_json: bool) -> None:
-    """Shows the entries: id, status, what for, text. `losing` marks an arm that the system has learnt to avoid."""
+    """Shows the entries: id, status, purpose, text. `losing` marks an arm that the system has learnt to avoid."""
     with reachable(settings) as running:
         entries = read_pool(running).entries
         losing = frozenset() if as_json else _losing(running)
@@ -82,7 +82,7 @@ def show(settings: Settings, status: str | None, campaign: str | None, as_json: 
 
 
 def _changing(name: str, what: str) -> None:
-    """One of approve, reject and retire."""
+    """Defines one of the commands approve, reject and retire."""
 
     @pool.command(name, help=what)
     @click.argument("entry_ids", metavar="ENTRY...", nargs=-1, required=True)
@@ -102,7 +102,7 @@ _changing("retire", "Takes texts out of use.")
 
 
 def about(entry: PoolEntry) -> tuple[str, ...]:
-    """What an entry was written for, in the order of the list."""
+    """Returns what an entry was written for, as the sort key of the list."""
     return (
         entry.campaign_id,
         entry.language,
@@ -114,9 +114,9 @@ def about(entry: PoolEntry) -> tuple[str, ...]:
 
 
 def _change(settings: Settings, action: str, entry_ids: tuple[str, ...], by: str, reason: str) -> bool:
-    """Writes the new status of each entry and its line of the audit trail; False if one was refused.
+    """Writes the new status of each entry and its line of the audit trail; returns False if one was refused.
 
-    Raises Misconfigured when an entry does not exist: then nothing is changed.
+    Raises Misconfigured if an entry does not exist: then nothing is changed.
     """
     entries = read_pool(settings).entries
     if unknown := [entry_id for entry_id in entry_ids if entry_id not in entries]:
@@ -144,7 +144,7 @@ def _change(settings: Settings, action: str, entry_ids: tuple[str, ...], by: str
 
 
 def _losing(settings: Settings) -> frozenset[tuple[str, str, str]]:
-    """The arms that lose by today's evidence; none while the playbook is broken: then nobody can tell."""
+    """Returns the arms that are losing by the current evidence; none while the playbook is broken: then it cannot be told."""
     try:
         playbook: Playbook = load_playbook(settings)
     except Misconfigured as error:

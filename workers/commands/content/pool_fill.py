@@ -1,4 +1,4 @@
-"""`attune pool fill`: has the LLM write ahead what pooled campaigns will need."""
+"""`attune pool fill`: has the LLM write ahead the texts that pooled campaigns will need."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from workers.local.installation import Where, installation_options, reachable
 from workers.local.servers import llm_server
 from workers.settings import Settings, load
 
-#: No customer waits: a text may wait so long for an LLM that is busy with messages [s].
+#: No customer waits: a text may wait this long for an LLM that is busy with messages [s].
 _LEAST_DEADLINE_S = 60.0
 
 
@@ -70,8 +70,8 @@ def fill(
 ) -> None:
     """Writes drafts until there are --count texts for each campaign, arm, channel, language, target group and product.
 
-    What is there already counts, so a fill that was stopped goes on where it ended. Nothing is used before a person has
-    approved it (`attune pool approve`).
+    Existing texts count, so a fill that was stopped continues where it ended. Nothing is used before a person has approved it
+    (`attune pool approve`).
     """
     settings = load(llm=llm, **where)
     if settings.llm == "off":
@@ -94,7 +94,7 @@ def fill(
             return
         own = msgspec.structs.replace(
             running,
-            data_dir=str(Path(running.data_dir) / "pool"),  # the log of our LLM beside that of the workers' one
+            data_dir=str(Path(running.data_dir) / "pool"),  # keeps the log of our LLM apart from the workers' one
             llm_deadline_s=max(running.llm_deadline_s, _LEAST_DEADLINE_S),
             llm_in_flight=in_flight,
         )
@@ -140,7 +140,7 @@ async def _run(
 
 
 def _names(given: tuple[str, ...]) -> list[str]:
-    """`--products a,b --products c` → a, b, c."""
+    """Splits comma-separated names: `--products a,b --products c` → a, b, c."""
     return [name.strip() for part in given for name in part.split(",") if name.strip()]
 
 
@@ -151,7 +151,7 @@ def _known(kind: str, names: list[str], known: Iterable[str]) -> list[str]:
 
 
 def _campaigns(playbook: Playbook, names: list[str]) -> list[Campaign]:
-    """Those that are named, else those that are pooled; raises Misconfigured if there is none."""
+    """Returns the named campaigns, else the pooled ones; raises Misconfigured if there are none."""
     if names:
         return [playbook.campaigns[name] for name in _known("campaign", names, playbook.campaigns)]
     pooled = [campaign for campaign in playbook.campaigns.values() if campaign.strategy == "pooled"]

@@ -1,4 +1,4 @@
-"""Fills gaps of the pool: writes, drops what did not pass or is there already, and counts."""
+"""Fills gaps in the pool: writes texts, drops those that did not pass or already exist, and counts."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from workers.core.text.similarity import is_near
 
 Write = Callable[[MessageRequest], Awaitable[Candidate]]
 Put = Callable[[list[PoolEntry]], Awaitable[None]]
-#: A key is given up when it still lacks texts after so many rounds, each of as many calls as texts are missing.
+#: A key is given up if it still lacks texts after this many rounds, each of as many calls as texts are missing.
 _ROUNDS = 3
-#: The LLM is taken for dead after so many texts in a row without any answer.
+#: The LLM is considered dead after this many texts in a row without any answer.
 PATIENCE = 5
-#: Failures of texts that the LLM did answer, or had no time for: it lives.
+#: Failures after which the LLM still counts as alive: it answered, or had no time to.
 _ALIVE = ("", "guardrail", "malformed", "cut_off", "shed")
 
 
 class Row(msgspec.Struct):
-    """What became of the texts of one campaign, language and channel. `short`: keys that still lack texts."""
+    """The results of one campaign, language and channel. `short`: keys that still lack texts."""
 
     asked: int = 0
     passed: int = 0
@@ -41,7 +41,7 @@ class Row(msgspec.Struct):
 
 
 class Filling:
-    """Fills gaps, many at a time; `rows` tells what was done, by (campaign, language, channel)."""
+    """Fills gaps, many at a time; `rows` reports the results by (campaign, language, channel)."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class Filling:
         deadline_s: float,
         stopped: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`count` texts a key, `in_flight` of them written at a time. `put` gets new entries as soon as there are some."""
+        """`count` texts per key, `in_flight` of them written at a time. `put` receives new entries as soon as there are some."""
         self.rows: dict[tuple[str, str, str], Row] = {}
         self.rejections: Counter[str] = Counter()
         self._playbook = playbook
@@ -69,16 +69,16 @@ class Filling:
         self._unanswered = 0
 
     async def run(self, gaps: Iterable[PoolGap], started_at: datetime) -> None:
-        """Ends when every key has enough, was given up, somebody has asked to stop or the LLM is dead; what is in work is
-        finished. The same `started_at` asks for the same words.
+        """Ends once every key has enough texts or was given up, a stop was requested, or the LLM is dead; texts in progress
+        are finished.
 
-        Raises what `put` raises; what it took before stays.
+        The same `started_at` makes the same requests. Raises what `put` raises; entries that it stored before are kept.
         """
         await asyncio.gather(*(self._fill(gap, started_at) for gap in gaps))
 
     @property
     def dead(self) -> bool:
-        """Whether the LLM has answered nothing for too long."""
+        """True if the LLM has not answered for too long."""
         return self._unanswered >= PATIENCE
 
     async def _fill(self, gap: PoolGap, started_at: datetime) -> None:
@@ -120,7 +120,7 @@ class Filling:
         return candidate
 
     def _entry(self, gap: PoolGap, candidate: Candidate, texts: list[MessageText], row: Row) -> PoolEntry | None:
-        """The draft; None = its text did not pass, or there is one like it, be it one that a person has rejected."""
+        """Returns the draft; None = its text did not pass, or a similar one exists, including rejected ones."""
         if planning.rejected(candidate):
             self.rejections[candidate.failure] += 1
             return None

@@ -1,4 +1,4 @@
-"""`attune review`: people look at texts before they leave."""
+"""`attune review`: lets people review texts before they are published."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _CURE = "`attune review list` shows what is open; say it again"
 
 
 class Opinion(msgspec.Struct, frozen=True):
-    """Who says something, and what beside the verdict: a rating from 1 to 5 (best), and reasons."""
+    """The reviewer, and what goes with the verdict: a rating from 1 to 5 (best), and reasons."""
 
     by: str
     rating: int | None = None
@@ -59,7 +59,7 @@ def _with_opinion(command: Callable[..., R]) -> Callable[..., R]:
 
 @click.group()
 def review() -> None:
-    """Look at texts before they leave. Which ones need it, the playbook says (policy.yaml, `review`)."""
+    """Review texts before they are published. The playbook decides which ones need it (policy.yaml, `review`)."""
 
 
 @review.command("list")
@@ -68,7 +68,7 @@ def review() -> None:
 @one_line_errors
 @on_installation
 def list_open(settings: Settings, campaign: str | None, as_json: bool) -> None:
-    """The texts that wait for a verdict, the one that ends soonest first."""
+    """The texts that wait for a verdict, the earliest deadline first."""
     with reachable(settings) as running:
         reviews = read_queue(running)
     waiting = [one for one in _open(reviews) if campaign in (None, one.review.campaign_id)]
@@ -85,7 +85,7 @@ def list_open(settings: Settings, campaign: str | None, as_json: bool) -> None:
 @one_line_errors
 @on_installation
 def show(settings: Settings, message_id: str) -> None:
-    """One text with everything that a reviewer must know. MESSAGE_ID may be cut short where it stays unique."""
+    """One text with everything that a reviewer must know. MESSAGE_ID may be shortened as long as it is unique."""
     with reachable(settings) as running:
         found = _find(read_queue(running), message_id)
     out.lines(shown(found))
@@ -97,7 +97,7 @@ def show(settings: Settings, message_id: str) -> None:
 @on_installation
 @_with_opinion
 def approve(opinion: Opinion, settings: Settings, message_ids: tuple[str, ...]) -> None:
-    """Lets texts leave as they are."""
+    """Lets texts be published as they are."""
     _judge_all(settings, message_ids, "approve", opinion)
 
 
@@ -107,7 +107,7 @@ def approve(opinion: Opinion, settings: Settings, message_ids: tuple[str, ...]) 
 @on_installation
 @_with_opinion
 def reject(opinion: Opinion, settings: Settings, message_ids: tuple[str, ...]) -> None:
-    """Stops texts. Whether the template leaves instead, the playbook says (`on_reject`)."""
+    """Stops texts. The playbook decides whether the template is published instead (`on_reject`)."""
     _judge_all(settings, message_ids, "reject", opinion)
 
 
@@ -118,7 +118,7 @@ def reject(opinion: Opinion, settings: Settings, message_ids: tuple[str, ...]) -
 @on_installation
 @_with_opinion
 def edit(opinion: Opinion, settings: Settings, message_id: str, changes: tuple[str, ...]) -> None:
-    """Lets a text leave in other words: attune review edit ID --set body="..."; they must pass the guardrails too."""
+    """Publishes a text in other words: attune review edit ID --set body="..."; they must pass the guardrails too."""
     with reachable(settings) as running:
         asked = _find_open(read_queue(running), message_id).review
         text = _changed(asked.text, changes)
@@ -133,7 +133,7 @@ def edit(opinion: Opinion, settings: Settings, message_id: str, changes: tuple[s
 @on_installation
 @_with_opinion
 def rate(opinion: Opinion, settings: Settings, message_id: str) -> None:
-    """Says how good a text is (--rating), whether it was in review or has left already. Changes nothing of its way."""
+    """Rates a text (--rating), whether it is in review or already published. Does not affect what happens to it."""
     if opinion.rating is None:
         raise Misconfigured("a rating needs --rating.", "1 to 5, 5 = best")
     with reachable(settings) as running:
@@ -210,7 +210,7 @@ def _find(reviews: dict[str, Reviewed], message_id: str) -> Reviewed:
 
 
 def _find_open(reviews: dict[str, Reviewed], message_id: str) -> Reviewed:
-    """Raises Misconfigured when a verdict would come too late."""
+    """Raises Misconfigured if a verdict would come too late."""
     found = _find(reviews, message_id)
     if not found.is_open(clock.utc_now()):
         verdict = found.verdict
@@ -220,7 +220,7 @@ def _find_open(reviews: dict[str, Reviewed], message_id: str) -> Reviewed:
 
 
 def _judge_all(settings: Settings, message_ids: tuple[str, ...], verdict: VerdictKind, opinion: Opinion) -> None:
-    """All or none: an id that is not open stops it before the first verdict is written."""
+    """Judges all or none: an ID that is not open stops it before the first verdict is written."""
     with reachable(settings) as running:
         reviews = read_queue(running)
         for one in [_find_open(reviews, message_id) for message_id in message_ids]:
@@ -242,7 +242,7 @@ def _write(
     opinion: Opinion,
     text: MessageText | None = None,
 ) -> None:
-    """Writes a verdict; saying it again is harmless, for the first one counts. Raises Unavailable."""
+    """Writes a verdict; repeating it is harmless, for the first one counts. Raises Unavailable."""
     said = ReviewVerdict(
         verdict_id="new",
         message_id=message_id,
@@ -258,7 +258,7 @@ def _write(
 
 
 def _changed(text: MessageText, changes: tuple[str, ...]) -> MessageText:
-    """Raises Misconfigured for what is no change of a field that the text has."""
+    """Raises Misconfigured unless this changes a field that the text has."""
     fields = {name: value for name, value in msgspec.structs.asdict(text).items() if value}
     for change in changes:
         name, equals, value = change.partition("=")
@@ -272,7 +272,7 @@ def _changed(text: MessageText, changes: tuple[str, ...]) -> MessageText:
 
 
 def _must_pass(asked: Review, text: MessageText, playbook: Playbook) -> None:
-    """Raises Misconfigured with what the guardrails say: personalise would refuse the text for the same reasons."""
+    """Raises Misconfigured with the guardrails' findings: personalise would refuse the text for the same reasons."""
     if asked.channel not in playbook.channels:
         raise Misconfigured(f"the playbook has no channel {asked.channel} any more.", "reject the text")
     about = TextContext(language=asked.language, channel=asked.channel, product=asked.product, locale=asked.locale)

@@ -11,12 +11,12 @@ from schemas.messages import MessageText
 from workers.core.common.timestamps import utc
 from workers.core.publishing.review_queue import Reviewed, trust
 
-#: From so many approvals of one version of a prompt on, and nothing else, it is proposed to trust it.
+#: From this many approvals of one version of a prompt on, with no other verdicts, it is proposed to trust it.
 ENOUGH = 10
 
 
 def as_table(waiting: list[Reviewed]) -> Table:
-    """One row a text."""
+    """Returns a table with one row per text."""
     table = Table(title=f"{len(waiting)} wait for a verdict", title_justify="left")
     for column in ("message", "ends (UTC)", "campaign", "channel", "group", "language", "text", "why"):
         table.add_column(column, overflow="fold")
@@ -36,7 +36,7 @@ def as_table(waiting: list[Reviewed]) -> Table:
 
 
 def shown(one: Reviewed) -> list[str]:
-    """One text, what it may claim, what the guardrails said, and what people have said."""
+    """Returns one text with what it may claim, the guardrails' verdicts, and what reviewers have said."""
     asked = one.review
     facts = "; ".join(asked.product.facts) or "no facts"
     return [
@@ -54,7 +54,7 @@ def shown(one: Reviewed) -> list[str]:
 
 
 def proposals(reviews: Iterable[Reviewed]) -> list[str]:
-    """Versions of prompts that people have only approved, often enough to trust them."""
+    """Returns the versions of prompts that reviewers have only approved, often enough to trust them."""
     by_prompt: dict[tuple[str, str, str], list[Reviewed]] = {}
     for one in reviews:
         asked = one.review

@@ -80,7 +80,7 @@ def show(settings: Settings, origin: str) -> None:
 @one_line_errors
 @on_installation
 def replay(settings: Settings, reason: str | None, live: bool, into: str | None) -> None:
-    """Sends letters to the topics they came from, once more. Those that do not hold their whole input are left out."""
+    """Sends letters to the topics they came from, once more. Letters without their whole input are left out."""
     if live == bool(into):
         raise Misconfigured("say where to: --live, or --into PREFIX.", "--into tries it without touching anybody")
     target = settings.prefix if live else into or ""
@@ -122,7 +122,7 @@ def _read(settings: Settings) -> list[DeadLetter]:
         for record in reader.read_to_end():
             try:
                 letters.append(codec.decode(DeadLetter, record.value))
-            except codec.Malformed:  # whoever may write there may write anything
+            except codec.Malformed:  # anything may be written there
                 unreadable += 1
     if unreadable:
         err.print(f"attune: {unreadable} records of {TOPIC} are no dead letters")

@@ -17,7 +17,7 @@ _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 
 
 def chart(points: Sequence[Point], width: int = 54, height: int = 9) -> Text:
-    """Learnt and uniform rewards over time, `width` × `height` characters without the axes."""
+    """Plots learnt and uniform rewards over time, `width` × `height` characters without the axes."""
     if len(points) < 2:
         return Text("the first answers are on their way", style="dim")
     rewards = [reward for point in points for reward in (point.learnt, point.uniform)]
@@ -40,14 +40,14 @@ def chart(points: Sequence[Point], width: int = 54, height: int = 9) -> Text:
 
 
 def _at(line: Sequence[float], share: float) -> float:
-    """The value at a share of the way, by straight lines between the points."""
+    """Returns the value at a share of the way, by linear interpolation between the points."""
     position = share * (len(line) - 1)
     left = min(int(position), len(line) - 2)
     return line[left] + (line[left + 1] - line[left]) * (position - left)
 
 
 def arms(chances: Mapping[tuple[str, str], Mapping[str, float]], width: int = 24) -> Table:
-    """One line per campaign and target group: how likely each arm is now, and the likeliest by name."""
+    """Returns one line per campaign and target group: each arm's current probability, and the likeliest by name."""
     table = Table("campaign", "group", "probability of each arm", "likeliest", box=None, pad_edge=False)
     colours = colours_of(arm for chance in chances.values() for arm in chance)
     for (campaign_id, group), chance in sorted(chances.items()):
@@ -63,12 +63,12 @@ def arms(chances: Mapping[tuple[str, str], Mapping[str, float]], width: int = 24
 
 
 def colours_of(names: Iterable[str], colours: Sequence[str] = _COLOURS) -> dict[str, str]:
-    """One colour for each arm, the same for the same set of names."""
+    """Returns one colour for each arm, the same for the same set of names."""
     return {name: colours[index % len(colours)] for index, name in enumerate(sorted(set(names)))}
 
 
 def sentence(found: Comparison | TooFewData) -> str:
-    """What the comparison says, in plain words.
+    """Explains the result of the comparison in plain words.
 
     >>> sentence(TooFewData(decisions=3, ess=3.0, reason="too few"))
     'whether learning pays cannot be said yet: too few'

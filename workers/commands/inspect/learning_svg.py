@@ -1,4 +1,4 @@
-"""Draws learning as SVG: reward over time, and the final probability of each arm. Without a library: it is 100 lines."""
+"""Draws learning as SVG: reward over time, and the final probability of each arm. Takes 100 lines, so no library is used."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LEARNT, _UNIFORM, _GREY = "#2a7f3f", "#9a9a9a", "#555555"
 
 
 def picture(points: Sequence[Point], results: Sequence[ArmResult], headline: str) -> str:
-    """The whole picture. `results` in the order of campaign and target group, as evaluation.by_arm gives them."""
+    """Returns the whole picture. `results` in the order of campaign and target group, as evaluation.by_arm gives them."""
     rows = [list(group) for _, group in groupby(results, key=lambda one: (one.campaign_id, one.target_group))]
     colours = colours_of((one.arm for one in results), _COLOURS)
     bars_at = _TOP + _CHART + 80
@@ -77,7 +77,7 @@ def _chart(points: Sequence[Point]) -> list[str]:
 
 
 def _bar(row: Sequence[ArmResult], y: float, colours: dict[str, str]) -> list[str]:
-    """One line: the arms of one campaign and target group, as long as they are likely."""
+    """Draws one bar: the arms of one campaign and target group, each as long as it is likely."""
     width, x = _WIDTH - _LEFT - _RIGHT - _NAMES, float(_LEFT + _NAMES)
     parts = [_text(_LEFT, y + 14, f"{row[0].campaign_id}, {row[0].target_group}")]
     for one in row:

@@ -1,4 +1,4 @@
-"""`attune stats`: what messages achieved, and what was learnt."""
+"""`attune stats`: shows what messages achieved, and what was learnt."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from workers.settings import Settings
 METRICS = "feedback.metrics"
 LEDGER = ("message.decisions", "message.outcomes")
 Steps = tuple[tuple[str, str, bool], ...]
-#: What is shown of a row: words, count (its rate has the same name), whether 0 is worth a line.
+#: The lines of a row: words, count (its rate has the same name), whether 0 is shown.
 _STEPS = (
     ("asked for", "requested", True),
     ("control group", "holdout", False),
@@ -45,7 +45,7 @@ _STEPS = (
     ("reported as spam", "complained", False),
     ("undeliverable", "bounced", False),
 )
-#: Customers, each once, and what the effect is made of.
+#: Customers, each counted once, from which the effect is computed.
 _CUSTOMERS = (
     ("customers asked for", "requested_customers", False),
     ("  bought, message or not", "requested_customers_converted", False),
@@ -58,7 +58,7 @@ _EXPLAINED = (
     "of those who were to hear it, than of the control group."
 )
 _HOLDS = "Its interval holds with 95 %{together}, however often you look."
-#: Files and pipes have no width of their own.
+#: Width of the output to files and pipes, which have none of their own.
 _WIDTH = 100
 
 
@@ -69,8 +69,10 @@ _WIDTH = 100
 @one_line_errors
 @on_installation
 def stats(settings: Settings, campaign: str | None, by: By, as_json: bool) -> None:
-    """Shows what became of messages, with 95 % intervals, the effect beside the control group, each arm's standing, and how
-    much waits. Where `learn` has counted nothing (a replay), what was decided is counted from the ledger.
+    """Shows the results of messages with 95 % intervals, the effect compared with the control group, each arm's standing, and
+    how much waits.
+
+    Where `learn` has counted nothing (a replay), decisions are counted from the ledger.
     """
     playbook = _playbook(settings)
     with reachable(settings) as running:
@@ -100,7 +102,7 @@ def stats(settings: Settings, campaign: str | None, by: By, as_json: bool) -> No
 
 
 def _playbook(settings: Settings) -> Playbook | None:
-    """None, and said so, if it cannot be used: what was achieved does not depend on it."""
+    """Returns None, with a notice, if the playbook cannot be used: results do not depend on it."""
     try:
         return load_playbook(settings)
     except Misconfigured as error:
@@ -109,7 +111,7 @@ def _playbook(settings: Settings) -> Playbook | None:
 
 
 def _read(settings: Settings) -> tuple[list[FeedbackMetrics], ControlState]:
-    """The newest record of each key, and the evidence; what is not readable counts nowhere."""
+    """Returns the newest record of each key, and the evidence; unreadable records are not counted."""
     newest: dict[bytes | None, FeedbackMetrics] = {}
     directions = ControlStateReducer()
     with TopicReader(settings, [METRICS, SNAPSHOTS]) as reader:
@@ -127,7 +129,7 @@ def _read(settings: Settings) -> tuple[list[FeedbackMetrics], ControlState]:
 
 
 def _decided(settings: Settings, by: By, campaign: str | None) -> list[Decided]:
-    """What was decided, from the ledger; what is not readable counts nowhere."""
+    """Returns the decisions from the ledger; unreadable records are not counted."""
     ledger = Ledger(by, campaign)
     with TopicReader(settings, LEDGER) as reader:
         for record in reader.read_to_end():
@@ -141,7 +143,9 @@ def _decided(settings: Settings, by: By, campaign: str | None) -> list[Decided]:
 
 
 def _waits(settings: Settings) -> dict[str, int]:
-    """How many occurrences and requests wait now, by reason; none, and said so, where the lanes' state cannot be read."""
+    """Returns the number of waiting occurrences and requests by reason; none, with a notice, if the lanes' state is
+    unreadable.
+    """
     try:
         with LaneStates(settings) as states:
             return states.pending()
@@ -151,7 +155,7 @@ def _waits(settings: Settings) -> dict[str, int]:
 
 
 def _ledger(decided: Sequence[Decided], by: By) -> Table:
-    """One section a row: decisions by reason, then how the requests ended."""
+    """Returns a table with one section per row: decisions by reason, then how the requests ended."""
     table = Table(title="What was decided (`learn` has counted nothing here)", title_justify="left", box=SIMPLE_HEAD)
     table.add_column(by)
     table.add_column("count", justify="right", no_wrap=True)
@@ -174,7 +178,7 @@ def _waiting(waits: Mapping[str, int]) -> Table:
 
 
 def _achieved(found: Sequence[Row], by: By) -> Table:
-    """One section a row: the way from the occurrence to the purchase, downwards."""
+    """Returns a table with one section per row: the steps from the occurrence down to the purchase."""
     table = Table(title="What messages achieved", title_justify="left", box=SIMPLE_HEAD)
     table.add_column(by)
     for column in ("count", "share", "95 % interval"):
@@ -188,7 +192,7 @@ def _achieved(found: Sequence[Row], by: By) -> Table:
 
 
 def _lines(counts: FeedbackMetrics) -> Iterator[tuple[str, str, str, str]]:
-    """(what, count, share, interval); what did not happen and is no step of the way is left out."""
+    """Yields (what, count, share, interval); counts of 0 are left out unless they are a step of the way."""
     yield from _counted(counts, _STEPS)
     for currency, amount in sorted(counts.revenue.items()):
         yield "revenue", f"{amount:,.2f} {currency}", "", ""
@@ -206,7 +210,7 @@ def _counted(counts: FeedbackMetrics, steps: Steps) -> Iterator[tuple[str, str, 
 
 
 def _holds(found: Sequence[Row]) -> str:
-    """What the intervals of the effects promise, if there are any."""
+    """Returns what the intervals of the effects guarantee, if there are any."""
     effects = sum(row.counts.uplift is not None for row in found)
     return _HOLDS.format(together=" for all effects at once" if effects > 1 else "") if effects else ""
 

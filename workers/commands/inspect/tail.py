@@ -1,4 +1,4 @@
-"""`attune tail TOPIC`."""
+"""`attune tail TOPIC`: prints the records of a topic as they arrive."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from workers.settings import Settings
 @one_line_errors
 @on_installation
 def tail(settings: Settings, topic: str, everything: bool, key: str | None, as_json: bool) -> None:
-    """Prints committed records of TOPIC (name without prefix) as they come, until Ctrl-C."""
+    """Prints committed records of TOPIC (name without prefix) as they arrive, until Ctrl-C."""
     start: Literal["beginning", "end"] = "beginning" if everything else "end"
     with (
         stopping() as stop,
@@ -55,7 +55,7 @@ def _print(record: Record, as_json: bool) -> None:
 
 
 def _value(record: Record) -> object:
-    """The JSON of a record; of one that holds none, because somebody wrote it wrongly or it is the workers' own, its text."""
+    """Returns a record's JSON; for a value that is not JSON (malformed, or internal to the workers) its text."""
     if record.value and record.topic in BY_NAME and _public(record.topic):
         with suppress(msgspec.DecodeError, UnicodeDecodeError):
             return msgspec.json.decode(record.value)

@@ -1,4 +1,4 @@
-"""`attune why --user U | --message M`."""
+"""`attune why --user U | --message M`: explains what a customer got, or why not."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PROFILES = "customer.profiles"
 
 
 class Found(msgspec.Struct):
-    """What the topics say: records, when Kafka took feedback (event_id → epoch s), and what could not be read, by topic."""
+    """What the topics contain: records, when Kafka received feedback (event_id → epoch s), and unreadable records by topic."""
 
     records: list[object] = []
     appended_at_s: dict[str, float] = {}
@@ -46,7 +46,7 @@ class Found(msgspec.Struct):
 @one_line_errors
 @on_installation
 def why(settings: Settings, user: str | None, message_id: str | None, as_json: bool) -> None:
-    """Explains what a customer got, did not get, or is still to get: from the event over every check to the answer."""
+    """Explains what a customer got, did not get, or is still to get: from the event over every check to the response."""
     if bool(user) == bool(message_id):
         raise Misconfigured("why needs one of --user and --message.", "attune why --user ana")
     playbook = _playbook(settings)
@@ -79,7 +79,7 @@ def _nothing(user: str | None, message_id: str | None, waits: bool) -> str:
 
 
 def _playbook(settings: Settings) -> Playbook | None:
-    """None, and said so, if it cannot be used: what was decided stands in the topics."""
+    """Returns None, with a notice, if the playbook cannot be used: the decisions are in the topics."""
     try:
         return accelerate(load_playbook(settings), settings.speedup)
     except Misconfigured as error:
@@ -96,7 +96,7 @@ def _read(settings: Settings, user: str | None, message_id: str | None) -> Found
             if (record.key == user.encode()) if user else ((message_id or "").encode() in (record.value or b"")):
                 try:
                     value = codec.decode_topic(record.topic, record.value)
-                except codec.Malformed:  # feedback comes from foreign senders; what is no record tells no story
+                except codec.Malformed:  # feedback comes from foreign senders; unreadable records explain nothing
                     found.unreadable[record.topic] += 1
                     continue
                 found.records.append(value)
@@ -108,7 +108,7 @@ def _read(settings: Settings, user: str | None, message_id: str | None) -> Found
 def _waiting(
     settings: Settings, customers: Iterable[str], message_id: str | None, playbook: Playbook | None
 ) -> list[Pending]:
-    """What waits for these customers, or for one message; none, and said so, where the lanes' state cannot be read."""
+    """Returns what waits for these customers, or for one message; none, with a notice, if the lanes' state is unreadable."""
     try:
         with LaneStates(settings) as states:
             known = [profile for customer in customers if (profile := states.profile(customer)) is not None]
@@ -120,7 +120,7 @@ def _waiting(
 
 
 def _silence(settings: Settings, user: str) -> list[str]:
-    """What is known of a customer for whom nothing was decided."""
+    """Returns what is known of a customer for whom nothing was decided."""
     value: bytes | None = None
     heard = False
     with TopicReader(settings, [PROFILES], partitions=_partitions(settings, [PROFILES], user)) as reader:

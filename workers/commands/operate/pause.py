@@ -1,4 +1,4 @@
-"""`attune pause` and `attune resume`: what leaves, by a switch that every worker hears."""
+"""`attune pause` and `attune resume`: stop and resume publishing, by a switch that every worker follows."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ R = TypeVar("R")
 
 
 def _options(command: Callable[P, R]) -> Callable[P, R]:
-    """What both commands take."""
+    """Adds the options of both commands."""
     for option in (
         installation_options(),
         click.option("--reason", default="", help="For those who ask later."),
@@ -82,7 +82,7 @@ def resume(everything: bool, campaign: str | None, channel: str | None, reason: 
             _say(running, _switch(scope, "running", reason, known.get(scope)))
             out.print(f"{_named(scope)} runs again: what becomes due from now on may leave")
         else:
-            _must_be_known(settings, campaign, channel)  # else a typing error would look like success
+            _must_be_known(settings, campaign, channel)  # otherwise a typo would look like success
             out.print(f"{_named(scope)} was not paused: nothing changes")
     if rest := [_named(other) for other, switch in sorted(known.items()) if other != scope and _is_paused(switch)]:
         out.print(f"still paused: {', '.join(rest)}")
@@ -99,9 +99,9 @@ def _scope(everything: bool, campaign: str | None, channel: str | None) -> str:
 
 
 def _must_be_known(settings: Settings, campaign: str | None, channel: str | None) -> None:
-    """A switch for a name that nobody has would look like a pause and be none; raises Misconfigured.
+    """Raises Misconfigured for an unknown name: its switch would look like a pause and have no effect.
 
-    While the playbook is broken nobody can tell, and stopping what goes wrong is worth more than the check.
+    While the playbook is broken names cannot be checked, and stopping what goes wrong is worth more than the check.
     """
     if campaign is None and channel is None:
         return
@@ -126,7 +126,7 @@ def _switches(settings: Settings) -> dict[str, ControlSwitch]:
 
 
 def _switch(scope: str, state: Literal["paused", "running"], reason: str, known: ControlSwitch | None) -> ControlSwitch:
-    """The newest word on its scope, even if the machine that spoke before has a clock that is ahead."""
+    """Returns a switch newer than any before on its scope, even if it was set by a machine whose clock is ahead."""
     now = clock.utc_now()
     if known is not None:
         now = max(now, known.changed_at + timedelta(microseconds=1))
@@ -134,7 +134,7 @@ def _switch(scope: str, state: Literal["paused", "running"], reason: str, known:
 
 
 def _say(settings: Settings, switch: ControlSwitch) -> None:
-    """Writes the switch and its line of the audit trail; returns when every replica has both. Raises Unavailable."""
+    """Writes the switch and its line of the audit trail; returns once every replica has both. Raises Unavailable."""
     action = "pause" if switch.state == "paused" else "resume"
     said = [
         OperatorRecord(SWITCHES, switch.scope, switch),

@@ -1,4 +1,4 @@
-"""`attune settings`: every setting, its value and where its documentation stands."""
+"""`attune settings`: prints every setting, its value and where it is documented."""
 
 from __future__ import annotations
 

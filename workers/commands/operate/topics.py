@@ -1,4 +1,4 @@
-"""`attune topics`: create and check the topics of the installation."""
+"""`attune topics`: creates and checks the topics of the installation."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def topics() -> None:
 @one_line_errors
 @on_installation
 def apply(settings: Settings, as_json: bool) -> None:
-    """Creates missing topics and repairs settings; prints what it found before. Fails on what it never changes."""
+    """Creates missing topics and repairs settings; prints what it found before. Fails on differences that it never changes."""
     with reachable(settings) as running:
         before = topic_admin.apply(running)
     if as_json:
@@ -50,7 +50,7 @@ def apply(settings: Settings, as_json: bool) -> None:
 @one_line_errors
 @on_installation
 def show(settings: Settings, as_json: bool) -> None:
-    """Compares the topics with what the settings want; exit code 1 when one is missing or differs."""
+    """Compares the topics with the settings; exit code 1 if one is missing or differs."""
     with reachable(settings) as running:
         rows = topic_admin.show(running)
     if as_json:

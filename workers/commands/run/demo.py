@@ -1,4 +1,4 @@
-"""`attune demo`: the whole system on this machine, with simulated shoppers."""
+"""`attune demo`: runs the whole system on this machine, with simulated shoppers."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ from workers.local.servers import servers
 from workers.local.supervisor import Supervisor
 from workers.settings import Settings, load
 
-#: Half an hour of a customer's hesitation takes five seconds.
+#: Time is accelerated: half an hour of a customer's hesitation takes five seconds.
 _SPEEDUP = 360.0
-#: Mean time between two things that a shopper does [s].
+#: Mean time between two actions of a shopper [s].
 _PAUSE_S = 1.0
-#: When the last campaign that the last order starts has spoken, so long may texts and answers take [s].
+#: How long texts and responses may take after the last campaign started by the last order has decided [s].
 _SETTLE_S = 30.0
-#: What is learnt is used within a second; a text that takes the small model longer than this leaves as a template [s].
+#: Evidence is used within a second; a text that takes the small model longer than this is published as a template [s].
 _SNAPSHOT_INTERVAL_S, _LLM_DEADLINE_S = 1.0, 12.0
-#: Enough for texts that wait for the model, so that those which leave as templates at once do not wait behind them.
+#: Enough for the texts that wait for the model, so that those published as templates at once do not queue after them.
 _LLM_IN_FLIGHT = 16
-#: Without a terminal a line tells this often how far it is [s].
+#: Without a terminal a progress line is printed at this interval [s].
 _SAY_EVERY_S = 5.0
 _ORDER = ORDER_COMPLETED.encode()
 _EVENTS, _FEEDBACK = "customer.events", "message.feedback"
@@ -76,9 +76,9 @@ def demo(
     picture: Path | None,
     data_dir: str | None,
 ) -> None:
-    """Real Kafka, an embedded LLM, all workers and simulated shoppers who answer; a live picture until Ctrl-C.
+    """Real Kafka, an embedded LLM, all workers and simulated shoppers who respond; a live picture until Ctrl-C.
 
-    It keeps to itself: its data lies in the folder `demo` of the data folder, and its metrics are on free ports.
+    It is isolated: its data is in the folder `demo` of the data folder, and its metrics are on free ports.
     """
     began_s = clock.monotonic_s()
     usual = load(data_dir=data_dir)
@@ -92,10 +92,10 @@ def demo(
         llm_in_flight=_LLM_IN_FLIGHT,
     )
     settings = msgspec.structs.replace(settings, **_free_ports(usual))
-    knowledge = accelerate(load_playbook(settings), _SPEEDUP)  # a mistake in it is said before all else
+    knowledge = accelerate(load_playbook(settings), _SPEEDUP)  # its mistakes are reported before anything else
     evaluation = LoggedFeedback(knowledge.policy.learning.rewards, knowledge.policy.learning.attribution_s)
     with stopping() as stop, pid_file(settings):
-        for leftover in ("kafka", "state", "faust", "logs"):  # each demo begins anew
+        for leftover in ("kafka", "state", "faust", "logs"):  # each demo starts from scratch
             shutil.rmtree(Path(settings.data_dir) / leftover, ignore_errors=True)
         with servers(settings, say) as running:
             result = _run(running, stop, knowledge, shoppers, evaluation, duration, began_s)
@@ -104,7 +104,7 @@ def demo(
 
 
 def _free_ports(usual: Settings) -> dict[str, int]:
-    """Any free port for the metrics of each role that has the usual one: `attune up` may be running, with those."""
+    """Sets any free port for the metrics of each role that has the default one: `attune up` may be running with those."""
     names = [f"metrics_port_{role}" for role in ROLES]
     return {name: 0 for name in names if getattr(usual, name) == getattr(Settings(), name)}
 
@@ -112,9 +112,9 @@ def _free_ports(usual: Settings) -> dict[str, int]:
 def _close(
     result: dict[str, Any], scored: list[LoggedDecision], rng: Random, report: Path | None, picture: Path | None
 ) -> None:
-    """Says what happened and what was learnt; keeps the report and the picture where they are wanted."""
+    """Prints what happened and what was learnt; writes the report and the picture where requested."""
     found = compare(scored, rng)
-    until_s = result["shoppers_left_at"] - (scored[0].decided_at_s if scored else 0.0)  # nobody buys after that
+    until_s = result["shoppers_left_at"] - (scored[0].decided_at_s if scored else 0.0)  # no orders after that
     points = series(scored, until_s=until_s)
     learnt, said = learning(scored, found, points), sentence(found)
     if report is not None:
@@ -188,7 +188,7 @@ def _run(
 
 @contextmanager
 def _showing() -> Iterator[Live | None]:
-    """The moving picture; None where there is no terminal for it: then a line tells now and then how far it is."""
+    """Yields the live picture; None without a terminal: then a progress line is printed from time to time."""
     if not err.is_terminal:
         yield None
         return
@@ -197,7 +197,7 @@ def _showing() -> Iterator[Live | None]:
 
 
 def _take(record: Record, totals: Report, evaluation: LoggedFeedback) -> None:
-    """One record of any topic, into the counts and the evaluation."""
+    """Adds one record of any topic to the counts and the evaluation."""
     if record.topic == _EVENTS:
         totals.events += 1
         if _ORDER in (record.value or b""):
@@ -209,11 +209,11 @@ def _take(record: Record, totals: Report, evaluation: LoggedFeedback) -> None:
 
 
 def _echo_s(knowledge: Playbook) -> float:
-    """How long after the shoppers went home the last occurrence comes about: a timer must not fire while roles stop [s]."""
+    """Returns how long after the shoppers left the last occurrence happens: a timer must not fire while roles stop [s]."""
     return LAST_ORDERS_S + max(campaign.trigger.delay_s for campaign in knowledge.campaigns.values()) + 1.0
 
 
 def _settled(totals: Report, reader: TopicReader, simulator: Simulator) -> bool:
-    """Every request has its outcome, every message its answers, and nothing more is to be read."""
+    """Returns whether every request has its outcome, every message its responses, and nothing is left to read."""
     answered = simulator.read >= len(totals.messages) and not simulator.waiting
     return answered and reader.at_end and totals.outcomes.total() >= totals.requests

@@ -1,4 +1,4 @@
-"""The live picture of the demo: what comes in, what is decided, what is learnt, what leaves and why."""
+"""The live picture of the demo: what arrives, what is decided, what is learnt, what is published and why."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from workers.core.reporting.run_report import Report, percentiles
 
 _NEWEST = 5
 _RATE_WINDOW_S = 5.0
-#: The picture of what is learnt is drawn anew this often [s], and shows this much of the past [s].
+#: The picture of learning is redrawn at this interval [s], and shows this much of the past [s].
 _LEARNING_EVERY_S = 2.0
 _LEARNING_SHOWS_S = 240.0
-#: So long may the answers to a decision take; younger ones are not shown [s].
+#: How long the responses to a decision may take; younger decisions are not shown [s].
 _ANSWERED_AFTER_S = 10.0
 
 
@@ -30,7 +30,7 @@ class DemoView:
     def __init__(
         self, report: Report, evaluation: LoggedFeedback, metrics: Callable[[], Mapping[str, str | None]]
     ) -> None:
-        """`metrics`: where each role serves its metrics; None = it has not said so yet."""
+        """`metrics`: where each role serves its metrics; None = not known yet."""
         self._report = report
         self._evaluation = evaluation
         self._metrics = metrics
@@ -39,7 +39,7 @@ class DemoView:
         self._learning_at_s = -_LEARNING_EVERY_S
 
     def tick(self, elapsed_s: float) -> None:
-        """Notes the number of events at this time."""
+        """Records the number of events at this time."""
         self._ticks.append((elapsed_s, self._report.events))
         while elapsed_s - self._ticks[0][0] > _RATE_WINDOW_S:
             self._ticks.popleft()
@@ -48,7 +48,7 @@ class DemoView:
             self._learning = self._learnt()
 
     def render(self, elapsed_s: float, notes: list[str]) -> RenderableType:
-        """The picture at this time; `notes` are the last lines of the supervisor."""
+        """Renders the picture at this time; `notes` are the last lines of the supervisor."""
         report = self._report
         words = percentiles(report.latencies_ms)
         head = Text.assemble(
@@ -76,7 +76,7 @@ class DemoView:
         )
 
     def line(self, elapsed_s: float) -> str:
-        """How far it is, in one line."""
+        """Returns the progress in one line."""
         report = self._report
         return (
             f"{elapsed_s:.0f} s: {report.events} events ({self._rate():.0f}/s), {report.decisions.total()} decisions, "
@@ -84,7 +84,7 @@ class DemoView:
         )
 
     def where(self) -> str:
-        """Where the roles serve their metrics, as far as they have said so."""
+        """Returns where the roles serve their metrics, as far as known."""
         return "   ".join(f"{role} {url or '...'}" for role, url in self._metrics().items())
 
     def _rate(self) -> float:

@@ -1,4 +1,4 @@
-"""`attune replay FILE`: history through the whole system, under a prefix of its own."""
+"""`attune replay FILE`: runs historical events through the whole system, under a prefix of its own."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from workers.local.supervisor import Supervisor
 from workers.settings import Settings, load
 
 _LOOK_S = 0.5
-#: Without a terminal a line tells this often how far it is [s].
+#: Without a terminal a progress line is printed at this interval [s].
 _SAY_EVERY_S = 5.0
 _REPORT_TOPICS = (*TOPICS, *map(message_topic, CHANNELS))
 
@@ -62,8 +62,8 @@ def replay(
 ) -> None:
     """Runs FILE through intake's mapping, personalise and generate, with time as the events have it.
 
-    Everything lies under a prefix of its own: nobody's customer hears a thing. The same file twice under one prefix
-    changes nothing the second time.
+    Everything has a prefix of its own: no real customer is contacted. The same file twice under one prefix changes nothing
+    the second time.
     """
     events = open_events(file, file_format, mapping, clock.utc_now())
     factor = _speed(speed)
@@ -83,7 +83,7 @@ def replay(
         metrics_port_personalise=0,
         metrics_port_generate=0,
     )
-    load_playbook(settings)  # a mistake in it is said before anything starts
+    load_playbook(settings)  # its mistakes are reported before anything starts
     if settings.prefix == load().prefix:
         raise Misconfigured(f"--prefix {settings.prefix!r} is that of the installation.", "choose another, or --live")
     alone = pid_file(settings) if settings.brokers == "embedded" else nullcontext()
@@ -97,7 +97,7 @@ def replay(
 
 
 def _options(**given: str | None) -> str:
-    """The options with which other commands find this replay."""
+    """Returns the options with which other commands find this replay."""
     return "".join(f" --{name.replace('_', '-')} {value}" for name, value in given.items() if value is not None)
 
 

@@ -1,4 +1,4 @@
-"""`attune up` and `attune down`."""
+"""`attune up` and `attune down`: start and stop the installation on this machine."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from workers.private_files import new_folder, private_open
 from workers.settings import Settings, load
 
 ROLES = ("intake", "personalise", "generate", "learn")
-#: Runs by itself only where something is configured for it.
+#: Runs by default only if a destination is configured for it.
 DELIVER = "deliver"
 _LOOK_EVERY_S = 0.5
 
@@ -42,7 +42,7 @@ def up(roles: str | None, llm: str | None, playbook: Path | None, **where: Unpac
     """Runs roles until SIGINT or SIGTERM, on the embedded Kafka and LLM unless the settings name others."""
     settings = load(llm=llm, playbook=str(playbook) if playbook else None, **where)
     names = _roles(roles, settings)
-    load_playbook(settings)  # a mistake in it is said before anything starts
+    load_playbook(settings)  # its mistakes are reported before anything starts
     if DELIVER in names:
         ports(settings)  # likewise
     with stopping() as stop, pid_file(settings), servers(settings, say, llm="generate" in names) as running:
@@ -90,7 +90,7 @@ def down(data_dir: str | None) -> None:
 
 @contextmanager
 def pid_file(settings: Settings) -> Iterator[None]:
-    """Inside the block this process holds the folder's `up.pid`; a second one is refused. The lock ends with the process."""
+    """Holds the folder's `up.pid` inside the block; a second process is refused. The lock ends with the process."""
     path = _pid_path(settings)
     new_folder(path.parent)
     with private_open(path, "a+") as file:
@@ -112,7 +112,7 @@ def _pid_path(settings: Settings) -> Path:
 
 
 def _running(path: Path) -> int | None:
-    """The process that holds a pid file, None if none does."""
+    """Returns the process that holds a pid file, None if none does."""
     try:
         with path.open() as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)

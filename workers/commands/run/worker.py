@@ -1,4 +1,4 @@
-"""`attune worker ROLE`: one role in the foreground, against servers that run already."""
+"""`attune worker ROLE`: runs one role in the foreground, against servers that are already running."""
 
 from __future__ import annotations
 
