@@ -1,1 +1,1 @@
-"""The one-machine installation: local servers and supervised workers; the only room that imports infra."""
+"""The one-machine installation: local servers and supervised workers; the only package that imports infra."""

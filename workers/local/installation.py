@@ -1,4 +1,4 @@
-"""Reaches the Kafka of this folder, for commands that only look: running, or started for as long as they look."""
+"""Connects commands to the Kafka of this folder: one that is running, or one started for the duration of the command."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ R = TypeVar("R")
 
 
 class Where(TypedDict):
-    """Which installation is meant, as a command line says it; None = as the settings do."""
+    """The installation that a command line names; None = as in the settings."""
 
     brokers: str | None
     prefix: str | None
@@ -36,7 +36,7 @@ _OPTIONS = {
 
 
 def installation_options(*names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Gives a command the options that say which installation is meant, as keyword arguments: all, or those of these names.
+    """Gives a command the options that name the installation, as keyword arguments: all, or only those of these names.
 
     Every command has them under the same names (tests/unit/test_command_line.py).
     """
@@ -62,10 +62,10 @@ def on_installation(command: Callable[..., R]) -> Callable[..., R]:
 
 @contextmanager
 def reachable(settings: Settings) -> Iterator[Settings]:
-    """Settings with an address inside the block.
+    """Yields settings with an address that is reachable inside the block.
 
-    `embedded` is the Kafka that `attune up`, `demo` or `replay` keeps in this data folder; if it has stopped, it is started
-    on its data and stopped again. Raises Unavailable when none has ever run here.
+    `embedded` is the Kafka that `attune up`, `demo` or `replay` keeps in this data folder; if it is stopped, it is started on
+    its data and stopped again. Raises Unavailable if none has ever run here.
     """
     if settings.brokers != "embedded":
         yield settings

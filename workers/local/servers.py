@@ -13,16 +13,16 @@ from infra.llm.locate import LlmServer
 from workers.adapters.kafka import topic_admin
 from workers.settings import Settings
 
-#: SmolLM2 knows no Chinese: asking it would only cost time.
+#: SmolLM2 does not write Chinese: asking it would only cost time.
 _OUR_MODEL_WRITES = "en"
 Say = Callable[[str], None]
 
 
 @contextmanager
 def servers(settings: Settings, say: Say, *, llm: bool = True) -> Iterator[Settings]:
-    """Starts what is embedded and yields settings with real addresses; on leaving, what was started is stopped.
+    """Starts the embedded servers and yields settings with real addresses; on exit, what was started is stopped.
 
-    Raises Unavailable or Misconfigured with the cure before anything half-started is left behind.
+    Raises Unavailable or Misconfigured with the cure, leaving nothing half-started behind.
     """
     with ExitStack() as stack:
         if settings.brokers == "embedded":
@@ -38,7 +38,7 @@ def servers(settings: Settings, say: Say, *, llm: bool = True) -> Iterator[Setti
 
 @contextmanager
 def llm_server(settings: Settings, say: Say) -> Iterator[Settings]:
-    """Starts the LLM if it is ours, and yields settings with its URL and the languages that it writes; `off` stays off.
+    """Starts the LLM if it is embedded, and yields settings with its URL and the languages that it writes; `off` stays off.
 
     Raises Unavailable.
     """
@@ -52,5 +52,5 @@ def llm_server(settings: Settings, say: Say) -> Iterator[Settings]:
 
 
 def writes_in(settings: Settings) -> str:
-    """The setting `llm_languages`; where it is empty, what the models that come with us write. "" = any language."""
+    """Returns the setting `llm_languages`; if it is empty, the languages of the models that come with us. "" = any language."""
     return settings.llm_languages or (_OUR_MODEL_WRITES if settings.llm in ("embedded", "vllm-cpu") else "")

@@ -1,4 +1,4 @@
-"""Runs roles as child processes: starts them again with growing pauses when they die, ends them cleanly."""
+"""Runs roles as child processes: restarts those that die with growing pauses, and ends them cleanly."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 30.0
 #: A role that ran this long is healthy again: its next restart does not wait.
 _HEALTHY_AFTER_S = 60.0
-#: So many ends within a minute: whatever it is, trying at once does not help.
+#: After this many ends within this time [s] an immediate restart is unlikely to help, whatever the cause.
 _FLAPPING_ENDS, _FLAPPING_WITHIN_S = 5, 60.0
-#: After a stop was asked for, this much more than a worker gives itself [s].
+#: Time after a stop request, on top of the limit that a worker sets itself [s].
 _GRACE_S = 5.0
 
 
-#: What `workers.main.run` logs, whatever port it was given.
+#: Matches what `workers.main.run` logs, whatever port it was given.
 _METRICS_URL = re.compile(r"(?<=metrics on )http://\S+")
 
 
 def worker_command(role: str) -> tuple[str, ...]:
-    """The program of a role."""
+    """Returns the command line of a role."""
     return (sys.executable, "-P", "-m", "workers.cli", "worker", role)
 
 
@@ -63,7 +63,7 @@ class Role:
 
     @property
     def pid(self) -> int | None:
-        """The running process, None when there is none."""
+        """The ID of the running process, None if there is none."""
         return self._process.pid if self._process is not None and self._process.poll() is None else None
 
     def start(self) -> None:
@@ -78,11 +78,11 @@ class Role:
         self._metrics_url = None
 
     def poll(self) -> str | None:
-        """Starts a dead child again when its pause is over. Returns a line when something happened.
+        """Restarts a dead child when its pause is over. Returns a line if something happened.
 
-        A child that ends again and again is tried for ever, with the longest pause; that is said once, until it ends in
-        another way or has run for a minute.
-        Raises Unavailable when the child says that its configuration is wrong: a restart would not help.
+        A child that ends again and again is retried forever, with the longest pause; that is reported once, until it ends in
+        another way or has run for a minute. Raises Unavailable if the child reports that its configuration is wrong: a
+        restart would not help.
         """
         if self._process is None:
             return None
@@ -109,7 +109,7 @@ class Role:
         return f"{self.name} runs again"
 
     def _ended(self, code: int, now_s: float) -> str | None:
-        """Sets the pause before the next start. Returns a line unless it was said before."""
+        """Sets the pause before the next start. Returns a line unless it was reported before."""
         if now_s - self._started_s > _HEALTHY_AFTER_S:
             self._pause_s = 0.0
         self._ends.append(now_s)
@@ -126,12 +126,12 @@ class Role:
         return f"{what}; it keeps ending and is tried every {_LONGEST_PAUSE_S:.0f} s, its log is {self.log}"
 
     def ask_to_stop(self) -> None:
-        """SIGTERM: transactions finish."""
+        """Sends SIGTERM: transactions finish."""
         if self.pid is not None and self._process is not None:
             self._process.terminate()
 
     def wait(self, timeout_s: float) -> None:
-        """Waits for the end, and kills by its own id after the timeout."""
+        """Waits for the end, and kills by its own ID after the timeout."""
         if self._process is None:
             return
         try:
@@ -142,14 +142,16 @@ class Role:
 
     @property
     def metrics_url(self) -> str | None:
-        """Where it serves its metrics, as its log says; None = it has not said so yet."""
+        """Returns where the role serves its metrics, from its log; None = not logged yet."""
         if self._metrics_url is None and self.log.exists():
             found = _METRICS_URL.search(self.log.read_text(errors="replace"))
             self._metrics_url = found[0] if found else None
         return self._metrics_url
 
     def last_words(self) -> str:
-        """The last line of its log that says something; before that its last critical one: stacks may follow it."""
+        """Returns the last meaningful line of its log; if there is a critical one, the last of those: stack traces may follow
+        it.
+        """
         lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
         said = [line.strip() for line in lines if line.strip()]
         critical = [line for line in said if " CRITICAL " in line]
@@ -157,7 +159,7 @@ class Role:
 
 
 class Supervisor:
-    """A context manager: inside the block the roles run; after it none is left."""
+    """A context manager: inside the block the roles run; afterwards none is left."""
 
     def __init__(self, settings: Settings, roles: tuple[str, ...], stop_timeout_s: float | None = None) -> None:
         """`stop_timeout_s` None: a little more than a worker needs to end itself."""
@@ -177,5 +179,5 @@ class Supervisor:
             role.wait(ends_at_s - clock.monotonic_s())
 
     def poll(self) -> list[str]:
-        """Looks after the children; call it about every second. Returns what happened, for a person."""
+        """Checks the children; call it about every second. Returns what happened, for a person to read."""
         return [line for role in self.roles if (line := role.poll()) is not None]
