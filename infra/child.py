@@ -1,8 +1,8 @@
-"""A child process that never outlives its parent, however the parent ends.
+"""Starts a child process that never outlives its parent, however the parent ends.
 
-Linux kills the child when the *thread* that forked it ends; so a thread of its own forks, and waits as long as the
-child lives. The signal is set after the fork by this file, run as a script, which then becomes the program: that is
-safe in a process with many threads, where code between fork and exec is not.
+Linux kills the child when the *thread* that forked it ends; so a dedicated thread forks, and waits as long as the child
+lives. This file, run as a script, sets the signal after the fork and then becomes the program: that is safe in a process with
+many threads, where running code between fork and exec is not.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ def start_child(
 ) -> subprocess.Popen[bytes]:
     """Starts `command` (first item: an absolute path) in its own session; it is killed when this process dies.
 
-    stdout and stderr go to the file `output`, which is emptied; that file and what the child creates are this user's alone.
-    `environment` None: that of this process. The file descriptors `keep_open` stay open in the child. A terminal's Ctrl-C
-    reaches only this process. Outside Linux the child survives a killed parent.
-    Raises OSError when nothing can be started; a program that cannot be executed ends with exit code 127.
+    stdout and stderr go to the file `output`, which is truncated; that file and what the child creates are accessible to this
+    user only. `environment` None: that of this process. The file descriptors `keep_open` stay open in the child. A terminal's
+    Ctrl-C reaches only this process. Outside Linux the child survives a killed parent. Raises OSError if nothing can be
+    started; a program that cannot be executed ends with exit code 127.
     """
     started: Future[subprocess.Popen[bytes]] = Future()
     arguments = [sys.executable, "-I", "-S", __file__, str(os.getpid()), *command]

@@ -1,7 +1,7 @@
-"""The dashboard, for whoever is woken at three in the morning: is it working, and if not, where does it stop?
+"""Generates the Grafana dashboard for the on-call engineer: is the system working, and if not, at which step does it stop?
 
-`python -m infra.grafana.dashboard` writes infra/grafana/dashboards/attune.json; a test keeps both equal. Left to right
-and top to bottom the panels follow an event: in, decided, written, published, learnt from.
+`python -m infra.grafana.dashboard` writes infra/grafana/dashboards/attune.json; a test keeps both equal. Left to right and
+top to bottom the panels follow an event: received, decided, written, published, learnt from.
 """
 
 from __future__ import annotations
@@ -15,28 +15,28 @@ FILE = Path(__file__).parent / "dashboards" / "attune.json"
 
 ROLES = "intake|personalise|generate|learn"
 CAMPAIGN = 'campaign=~"$campaign"'
-#: Decisions after which words are asked for.
+#: Decisions that request a text.
 _ASKED = f'reason=~"requested|shadow",{CAMPAIGN}'
 
 
 def _rate(metric: str, by: str = "", where: str = "") -> str:
-    """Per second, added up over workers."""
+    """Returns the rate per second, summed over workers."""
     return f"sum{f' by ({by})' if by else ''} (rate({metric}{f'{{{where}}}' if where else ''}[$__rate_interval]))"
 
 
 def _or_zero(expr: str) -> str:
-    """A counter that never counted has no series: the tile then shows 0, not "No data"."""
+    """Returns 0 for a counter that never counted: it has no series, and the tile would show "No data"."""
     return f"{expr} or vector(0)"
 
 
 def _count(metric: str, window: str, where: str = "") -> str:
-    """How often within the window. `increase` does not see the first value of a series: a newborn one counts itself."""
+    """Returns the increase within the window. `increase` does not see the first value of a series, so a new one counts itself."""
     series = f"{metric}{{{where}}}" if where else metric
     return f"sum(({series} unless {series} offset {window}) or increase({series}[{window}]))"
 
 
 def _share(metric: str, where: str) -> str:
-    """What `where` chooses, of all; 0 when nothing happens at all."""
+    """Returns the share of those that `where` selects; 0 if nothing happens at all."""
     return f"({_or_zero(_rate(metric, where=where))}) / ({_rate(metric)} > 0) or vector(0)"
 
 
@@ -485,7 +485,7 @@ VARIABLES = (Variable(name="campaign", label="Campaign", metric="attune_decision
 
 
 def render() -> str:
-    """The text of the dashboard's file."""
+    """Returns the text of the dashboard's file."""
     model = dashboard(
         uid="attune",
         title="Attune",

@@ -1,4 +1,4 @@
-"""Typed rows and panels of a Grafana dashboard, and their JSON. No query of ours stands here (see dashboard.py)."""
+"""Typed rows and panels of a Grafana dashboard, and their JSON. Our own queries are in dashboard.py."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ _UP_OR_DOWN = [{"color": "red", "value": None}, {"color": "green", "value": 1}]
 
 
 class Query(msgspec.Struct, frozen=True):
-    """PromQL and the words of its legend, `{{label}}` filled in by Grafana."""
+    """PromQL and the text of its legend, with `{{label}}` filled in by Grafana."""
 
     expr: str
     legend: str = ""
 
 
 class Thresholds(msgspec.Struct, frozen=True):
-    """From `warn` on a value is orange, from `bad` on red; equal: there is nothing between good and bad."""
+    """A value is orange from `warn` on and red from `bad` on; equal: there is nothing between good and bad."""
 
     warn: float
     bad: float
 
 
 class Panel(msgspec.Struct, frozen=True, kw_only=True):
-    """One panel. `description` says what to do when it looks bad; `unit` is one of Grafana's ids.
+    """One panel. `description` says what to do when it looks bad; `unit` is one of Grafana's IDs.
 
-    `stat` shows the newest value on a coloured ground, `state` one tile per series with UP or DOWN, `lines` the course
-    over time, `stacked` the same on top of each other (only for what adds up).
+    `stat` shows the newest value on a coloured background, `state` one tile per series with UP or DOWN, `lines` the values
+    over time, `stacked` the same on top of each other (only for values that add up).
     """
 
     kind: Literal["stat", "state", "lines", "stacked"]
@@ -61,7 +61,7 @@ class Variable(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def dashboard(uid: str, title: str, description: str, rows: Sequence[Row], variables: Sequence[Variable]) -> Any:
-    """The dashboard as Grafana's JSON model. The same rows give the same bytes: ids are the places of the panels."""
+    """Returns the dashboard as Grafana's JSON model. The same rows give the same bytes: IDs are the positions of the panels."""
     panels: list[dict[str, Any]] = []
     top = 0
     for row in rows:
@@ -81,7 +81,7 @@ def dashboard(uid: str, title: str, description: str, rows: Sequence[Row], varia
         "description": description,
         "tags": ["attune"],
         "editable": False,
-        "graphTooltip": 1,  # one crosshair over all panels: what happened at the same moment?
+        "graphTooltip": 1,  # one crosshair over all panels shows what happened at the same moment
         "refresh": "10s",
         "schemaVersion": _SCHEMA_VERSION,
         "time": {"from": "now-1h", "to": "now"},
@@ -165,7 +165,7 @@ def _panel(number: int, panel: Panel, place: dict[str, int]) -> dict[str, Any]:
 
 
 def _steps(thresholds: Thresholds | None) -> list[dict[str, Any]]:
-    """Grafana's steps: the first colour has no bound.
+    """Returns Grafana's steps: the first colour has no lower bound.
 
     >>> [step["color"] for step in _steps(Thresholds(warn=1, bad=5))]
     ['green', 'orange', 'red']
@@ -199,7 +199,7 @@ def _variable(variable: Variable) -> dict[str, Any]:
 
 
 def _alerts() -> dict[str, Any]:
-    """Firing alerts as marks in every panel."""
+    """Returns the annotation that marks firing alerts in every panel."""
     return {
         "name": "Alerts",
         "datasource": SOURCE,

@@ -1,1 +1,1 @@
-"""A real Kafka broker as a Java process of ours."""
+"""A real Kafka broker as a child Java process."""

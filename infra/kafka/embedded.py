@@ -1,4 +1,4 @@
-"""Apache Kafka on this machine: one Java process, broker and controller in one, for demo, tests and benchmarks.
+"""Runs Apache Kafka on this machine: one Java process, broker and controller in one, for demo, tests and benchmarks.
 
     <data_dir>/data               partitions and metadata; appears by one rename when it is formatted
     <data_dir>/port               the port of the last start; clients keep the address over a restart
@@ -6,8 +6,8 @@
     <data_dir>/kafka.log          warnings of the broker, rolled; jvm.log: what Java prints
     <data_dir>/server.properties  written at each start
 
-The folder is this user's alone. The broker is not: it asks nobody who he is, and whoever has an account on this machine can
-connect to its port (docs/operation.md).
+Only this user can access the folder. The broker has no authentication: anyone with an account on this machine can connect to
+its port (docs/operation.md).
 
 Run in the foreground: `python -m infra.kafka.embedded --data-dir D [--port P]`.
 """
@@ -38,21 +38,21 @@ from workers.core.errors import AttuneError, Misconfigured, Unavailable
 from workers.private_files import private_folder, private_text
 
 LOGGING = Path(__file__).with_name("log4j2.properties")
-#: The first compiler alone: half the broker's CPU of the default in runs of minutes, which two cores feel.
+#: Only the first-tier JIT compiler: half the broker's CPU time of the default in runs of minutes, which matters on two cores.
 JVM_OPTIONS = (
     *("-Xms512m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"),
     *("-XX:-UsePerfData", "-Djava.awt.headless=true", "-Dlog4j2.disableJmx=true"),
 )
 
-#: A killed Java process lets go of its files a moment after its death is seen; a restart must not trip over that.
+#: A killed Java process releases its files a moment after its death is seen; a restart must not fail because of that [s].
 DYING_S = 3.0
 
 
 class EmbeddedKafka:
     """One broker on loopback that keeps its topics and records in `data_dir` between starts.
 
-    A context manager: inside the block the broker answers at `bootstrap`. One instance a folder, of all processes.
-    The Java process ends with `stop()`, and is killed by the kernel (Linux) when this process dies in any other way.
+    A context manager: inside the block the broker answers at `bootstrap`. One instance per folder, over all processes. The
+    Java process ends with `stop()`, and is killed by the kernel (Linux) if this process dies in any other way.
     """
 
     def __init__(
@@ -68,8 +68,8 @@ class EmbeddedKafka:
         """`port` None: the port of the last start if it is free, else any free one; a given port is used or refused.
 
         `forwarded` is a second listener, for clients that come through a proxy or a port forward. `cache` is where the jars
-        lie (default: `infra.kafka.jars.default_cache()`). Nothing starts yet.
-        Raises Misconfigured for a folder that Kafka cannot name.
+        are (default: `infra.kafka.jars.default_cache()`). Nothing is started yet. Raises Misconfigured for a folder whose
+        name Kafka cannot handle.
         """
         self.data_dir = data_dir.absolute()
         if "," in str(self.data_dir):  # log.dirs is a comma-separated list
@@ -91,7 +91,7 @@ class EmbeddedKafka:
 
     @property
     def pid(self) -> int | None:
-        """The Java process, None when it does not run."""
+        """The ID of the Java process, None if it does not run."""
         return self._process.pid if self._process is not None and self._process.poll() is None else None
 
     def __enter__(self) -> Self:
@@ -104,10 +104,10 @@ class EmbeddedKafka:
         self.stop()
 
     def start(self) -> None:
-        """Returns when the broker answers (about 2 s, 4 s on a busy machine); no effect when it runs.
+        """Returns once the broker answers (about 2 s, 4 s on a busy machine); no effect if it runs.
 
-        Raises Unavailable, with the last lines of the log, when Java or the jars are missing, the folder is in use or
-        damaged, the port is taken, or the broker does not answer in time. Nothing is left running then.
+        Raises Unavailable, with the last lines of the log, if Java or the jars are missing, the folder is in use or damaged,
+        the port is taken, or the broker does not answer in time. Nothing is left running then.
         """
         if self.pid is not None:
             return
@@ -126,14 +126,14 @@ class EmbeddedKafka:
             self._launch(run_java, lock)
             private_text(self.data_dir / "port", f"{self._port}\n")
         finally:
-            os.close(lock)  # the Java process, if there is one, has it open and so keeps the lock
+            os.close(lock)  # the Java process, if it was started, has it open and so keeps the lock
 
     def wait(self) -> int:
         """Blocks until the Java process ends; returns its exit code (negative: the signal that ended it)."""
         return self._process.wait() if self._process is not None else 0
 
     def stop(self, timeout_s: float = 20.0) -> None:
-        """Ends the broker cleanly; after `timeout_s` it is killed. The data stay. No effect when nothing runs."""
+        """Stops the broker cleanly; after `timeout_s` it is killed. The data are kept. No effect if nothing runs."""
         process, self._process = self._process, None
         if process is None or process.poll() is not None:
             return
@@ -183,7 +183,7 @@ class EmbeddedKafka:
             self.stop()
             lines = last_lines(log, since) or last_lines(jvm_log)
             raise start_failure(str(error), lines, self.data_dir) from error
-        except BaseException:  # an interrupt, say
+        except BaseException:  # an interrupt, for example
             self.stop()
             raise
 
@@ -203,7 +203,7 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
 @click.option("--data-dir", type=click.Path(path_type=Path, file_okay=False), required=True, help="Topics and records.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Loopback port; default: that of the last start, or any.")
 def main(data_dir: Path, port: int | None) -> None:
-    """Apache Kafka in the foreground until SIGINT or SIGTERM; prints `bootstrap: host:port` when it answers."""
+    """Runs Apache Kafka in the foreground until SIGINT or SIGTERM; prints `bootstrap: host:port` when it answers."""
     for number in (signal.SIGTERM, signal.SIGINT):  # a shell's background job is started with SIGINT ignored
         signal.signal(number, _interrupt)
     try:

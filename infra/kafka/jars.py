@@ -1,7 +1,7 @@
-"""Kafka's jars, copied once by Maven into a cache folder that is named after the pom's hash, and checked one by one.
+"""Fetches Kafka's jars once, by Maven, into a cache folder named after the pom's hash, and verifies each one.
 
-Maven itself compares each file with the checksum that the same repository serves; `jars.sha256` is ours. After a change of the
-pom, `python -m infra.kafka.jars --pin` writes it anew, to be read in the diff.
+Maven itself compares each file with the checksum that the same repository serves; `jars.sha256` is ours. After a change of
+the pom, `python -m infra.kafka.jars --pin` rewrites it, to be reviewed in the diff.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ from workers.core.errors import Unavailable
 from workers.settings import ROOT
 
 POM = Path(__file__).with_name("pom.xml")
-#: As sha256sum writes it.
+#: In the format of sha256sum.
 CHECKSUMS = Path(__file__).with_name("jars.sha256")
 FETCH_TIMEOUT_S = 900.0
 REACHABLE = "is the Maven repository reachable, also through ~/.m2/settings.xml?"
 
 
 def default_cache(environment: Mapping[str, str] | None = None) -> Path:
-    """Where the jars lie: `kafka` in the folder named by ATTUNE_CACHE, else in `.cache` of the checkout."""
+    """Returns where the jars are: `kafka` in the folder named by ATTUNE_CACHE, else in `.cache` of the checkout."""
     environment = os.environ if environment is None else environment
     return Path(environment.get("ATTUNE_CACHE") or ROOT / ".cache").absolute() / "kafka"
 
 
 def jar_folder(cache: Path, pom: bytes) -> Path:
-    """The folder of one pom's jars: a changed pom gets another one. Pure; nothing is created."""
+    """Returns the folder of one pom's jars: a changed pom gets another one. Pure; nothing is created."""
     return cache / hashlib.sha256(pom).hexdigest()[:16]
 
 
 def kafka_version(pom: str) -> str:
-    """The Kafka release that a pom names, for people; `?` when it names none.
+    """Returns the Kafka release that a pom names, for display; `?` if it names none.
 
     >>> kafka_version("<artifactId>kafka_2.13</artifactId>  <version>4.4.0</version>")
     '4.4.0'
@@ -54,11 +54,11 @@ def kafka_version(pom: str) -> str:
 
 
 def ensure_jars(cache: Path) -> Path:
-    """The folder with every jar that the embedded Kafka needs; fetched by Maven on the first call (about 45 MB).
+    """Returns the folder with every jar that the embedded Kafka needs; fetched by Maven on the first call (about 45 MB).
 
-    The folder appears by one rename when it is complete, so a fetch that was cut short never counts. Concurrent
-    calls, also of other processes, wait for one fetch. Prints one line when it fetches.
-    Raises Unavailable when Java or Maven is missing, when Maven fails, or when a jar is not the one of `jars.sha256`.
+    The folder appears by one rename when it is complete, so an interrupted fetch never counts. Concurrent calls, also from
+    other processes, wait for one fetch. Prints one line if it fetches. Raises Unavailable if Java or Maven is missing, if
+    Maven fails, or if a jar does not match `jars.sha256`.
     """
     pom = POM.read_bytes()
     folder = jar_folder(cache, pom)
@@ -97,7 +97,7 @@ def _fetch(maven: str, version: str, folder: Path) -> None:
 
 
 def check(folder: Path) -> None:
-    """Raises Unavailable, naming the files, when the folder does not hold exactly the jars of `jars.sha256`."""
+    """Raises Unavailable, naming the files, if the folder does not hold exactly the jars of `jars.sha256`."""
     found, wanted = checksums(folder), dict(_pinned())
     differing = sorted(name for name in found.keys() | wanted.keys() if found.get(name) != wanted.get(name))
     if differing:
@@ -107,7 +107,7 @@ def check(folder: Path) -> None:
 
 
 def checksums(folder: Path) -> dict[str, str]:
-    """File name → SHA-256 of every file in the folder."""
+    """Returns file name → SHA-256 of every file in the folder."""
     found = {}
     for path in folder.iterdir():
         with path.open("rb") as file:
@@ -143,17 +143,17 @@ def _copy_dependencies(maven: str, target: Path) -> None:
 @contextmanager
 def _only_one(lock: Path) -> Iterator[None]:
     with lock.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)  # the kernel lets go when the holder dies
+        fcntl.flock(file, fcntl.LOCK_EX)  # the kernel releases it when the holder dies
         yield
 
 
 def main(arguments: Sequence[str] = ()) -> int:
-    """What `make kafka-jars` calls. Exit code 1, with one line on stderr, when the jars cannot be had or are not ours.
+    """Runs `make kafka-jars`. Exit code 1, with one line on stderr, if the jars cannot be fetched or do not match.
 
     `--pin` writes `jars.sha256` from what Maven fetches now.
     """
     try:
-        find_java()  # also when the jars lie there already: setup is where a person wants to hear of it
+        find_java()  # also if the jars are there already: setup is the right moment to report it
         if "--pin" in arguments:
             pin()
         check(ensure_jars(default_cache()))

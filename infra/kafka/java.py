@@ -1,4 +1,4 @@
-"""Finds a Java that runs Kafka. Its version is learned by running it: a name on the PATH proves nothing."""
+"""Finds a Java that runs Kafka. Its version is determined by running it: a name on the PATH proves nothing."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _VERSION = re.compile(r'version "(\d+)(?:\.(\d+))?')
 
 
 def find_java() -> str:
-    """The absolute path of a `java` on the PATH that is new enough for Kafka (17).
+    """Returns the absolute path of a `java` on the PATH that is new enough for Kafka (17).
 
-    Raises Unavailable with the cure when there is none, when it does not run, or when it is older.
+    Raises Unavailable with the cure if there is none, if it does not run, or if it is older.
     """
     path = shutil.which("java")
     if path is None:
@@ -34,7 +34,7 @@ def find_java() -> str:
 
 
 def major_version(text: str) -> int | None:
-    """The feature release that `java -version` prints, None when there is none in the text.
+    """Returns the feature release that `java -version` prints, None if the text has none.
 
     >>> major_version('openjdk version "17.0.15" 2025-04-15'), major_version('java version "1.8.0_402"')
     (17, 8)

@@ -8,12 +8,14 @@ TAIL_BYTES = 64 * 1024
 
 
 def log_size(path: Path) -> int:
-    """Bytes in the file now; 0 when there is none. Taken before a start, so that older starts are not quoted."""
+    """Returns the current size of the file [bytes]; 0 if there is none. Taken before a start, so that older starts are not
+    quoted.
+    """
     return path.stat().st_size if path.exists() else 0
 
 
 def last_lines(path: Path, since: int = 0, count: int = 12) -> list[str]:
-    """The last `count` lines written after byte `since`, without stack frames and repetitions; empty if none.
+    """Returns the last `count` lines written after byte `since`, without stack frames and repetitions; empty if none.
 
     A file that is shorter than `since` was rolled over: it is read from its beginning.
     """

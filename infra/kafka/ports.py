@@ -1,4 +1,4 @@
-"""Free TCP ports on loopback that stay free for a restart."""
+"""Picks free TCP ports on loopback that stay free for a restart."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import socket
 from infra.kafka.properties import HOST
 from workers.core.errors import Unavailable
 
-#: Below the range that Linux gives to outgoing connections: one of those cannot take the port between two starts.
+#: Below Linux's range for outgoing connections: none of those can take the port between two starts.
 RANGE = range(20_000, 32_000)
 
 
@@ -24,9 +24,9 @@ def is_free(port: int) -> bool:
 
 
 def pick_port(taken: frozenset[int] = frozenset()) -> int:
-    """A free port that is not in `taken`, drawn at random so that starts at the same moment rarely meet.
+    """Returns a free port that is not in `taken`, drawn at random so that simultaneous starts rarely collide.
 
-    Raises Unavailable when a hundred draws find none.
+    Raises Unavailable if a hundred draws find none.
     """
     for port in secrets.SystemRandom().sample(RANGE, 100):
         if port not in taken and is_free(port):

@@ -10,7 +10,7 @@ HOST = "127.0.0.1"
 
 
 class Forwarded(NamedTuple):
-    """A listener that clients reach through somebody else: on `port` of loopback, known to them as `advertised` (host:port)."""
+    """A listener that clients reach through a proxy: on `port` of loopback, known to them as `advertised` (host:port)."""
 
     port: int
     advertised: str
@@ -19,10 +19,10 @@ class Forwarded(NamedTuple):
 def server_properties(
     data: Path, port: int, controller_port: int, forwarded: Forwarded | None = None
 ) -> dict[str, str]:
-    """What Kafka's `server.properties` says. `data` is absolute; all ports are on loopback.
+    """Returns the content of Kafka's `server.properties`. `data` is absolute; all ports are on loopback.
 
-    Internal topics have one copy and few partitions: each one costs the start a few milliseconds. Topics are never
-    created by accident: an unknown topic is an error for whoever writes to it.
+    Internal topics have one replica and few partitions: each one costs the start a few milliseconds. Topics are never created
+    by accident: writing to an unknown topic is an error.
     """
     listeners = advertised = f"BROKER://{HOST}:{port},CONTROLLER://{HOST}:{controller_port}"
     protocols = "BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT"
@@ -55,14 +55,14 @@ def server_properties(
         # After a kill the controller waits this long (default 9 s) before it lets the same broker in again.
         "broker.session.timeout.ms": "4000",
         "broker.heartbeat.interval.ms": "500",
-        # The cleaner's default of 128 MB is a quarter of the heap; 16 MB still holds 600,000 keys a pass.
+        # The cleaner's default of 128 MB is a quarter of the heap; 16 MB still holds 600,000 keys per pass.
         "log.cleaner.dedupe.buffer.size": str(16 * 1024 * 1024),
         "metric.reporters": "",
     }
 
 
 def render(properties: Mapping[str, str]) -> str:
-    """The text of a Java properties file; backslashes are escaped.
+    """Returns the text of a Java properties file; backslashes are escaped.
 
     >>> render({"log.dirs": "/a b", "x": "c"})
     'log.dirs=/a b\\nx=c\\n'

@@ -1,4 +1,4 @@
-"""Between launching the broker and its first answer: waiting for it, and saying why it did not come."""
+"""Waits for the first answer of a broker that was launched, and explains a failure to answer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from confluent_kafka.admin import AdminClient
 
 from workers.core.errors import Unavailable
 
-_CURES = (  # what the log holds → what helps
+_CURES = (  # log content → cure
     ("Address already in use", "stop what listens on the port, or choose another one"),
     ("No space left", "free disk space"),
     ("OutOfMemoryError", "free memory: the broker needs 1 GB"),
@@ -22,13 +22,13 @@ _CURES = (  # what the log holds → what helps
 
 
 class NotUp(Exception):
-    """The process ended, or did not answer in time; the message says which."""
+    """Raised if the process ended, or did not answer in time; the message says which."""
 
 
 def wait_until_it_answers(process: subprocess.Popen[bytes], bootstrap: str, cluster: str, timeout_s: float) -> None:
-    """Returns when the broker at `bootstrap` answers a metadata request. Raises NotUp.
+    """Returns once the broker at `bootstrap` answers a metadata request. Raises NotUp.
 
-    `cluster` is the id that it must have, empty for any: another Kafka that took the port first does not count.
+    `cluster` is the ID that it must have, empty for any: another Kafka that took the port first does not count.
     """
     deadline_s = time.monotonic() + timeout_s
     client = AdminClient(
@@ -47,7 +47,7 @@ def wait_until_it_answers(process: subprocess.Popen[bytes], bootstrap: str, clus
 
 
 def start_failure(what: str, log: Sequence[str], data_dir: Path) -> Unavailable:
-    """The error that a person reads: what happened, the log's last lines, the cure that fits them."""
+    """Returns the error to show: what happened, the log's last lines, the cure that fits them."""
     text = "".join(f"\n  {line}" for line in log)
     fallback = f"read the lines above; if the data are damaged, move {data_dir} away"
     cure = next((cure for sign, cure in _CURES if sign in text), fallback)

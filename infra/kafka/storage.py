@@ -1,4 +1,4 @@
-"""The storage folder of the embedded broker: formatted once, whole or not at all."""
+"""Formats the storage folder of the embedded broker, once, completely or not at all."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from infra.kafka.startup import NotUp
 def format_storage(
     run_java: Sequence[str], data: Path, properties_for: Callable[[Path], Path], output: Path, timeout_s: float
 ) -> None:
-    """Creates `data`, formatted for a one-node cluster with a new random id.
+    """Creates `data`, formatted for a one-node cluster with a new random ID.
 
-    `properties_for` writes the `server.properties` of a folder and returns its path. The work is done in a folder
-    beside it and `data` appears by one rename, so a start that was cut short leaves nothing half-formatted.
-    Raises NotUp; the reason is in the file `output`.
+    `properties_for` writes the `server.properties` of a folder and returns its path. The work is done in a folder next to it
+    and `data` appears by one rename, so an interrupted start leaves nothing half-formatted. Raises NotUp; the reason is in
+    the file `output`.
     """
     unfinished = data.with_name(data.name + ".unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
@@ -42,12 +42,12 @@ def format_storage(
 
 
 def new_cluster_id() -> str:
-    """16 random bytes in URL-safe base64, as Kafka wants them, without dashes: one in front would read as an option."""
+    """Returns 16 random bytes in URL-safe base64, as Kafka requires, without dashes: a leading one would read as an option."""
     return secrets.token_urlsafe(16).replace("-", "A")
 
 
 def cluster_id(data: Path) -> str:
-    """The id that `meta.properties` of a formatted folder names; empty when it names none."""
+    """Returns the ID that `meta.properties` of a formatted folder names; empty if it names none."""
     path = data / "meta.properties"
     lines = path.read_text(errors="replace").splitlines() if path.exists() else []
     return next((line.partition("=")[2].strip() for line in lines if line.startswith("cluster.id=")), "")

@@ -1,1 +1,1 @@
-"""The embedded LLM server, and how a server is found or started."""
+"""The embedded LLM server, and the code that finds or starts a server."""

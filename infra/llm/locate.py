@@ -1,4 +1,4 @@
-"""The LLM server of an installation: started here as a child process, or found at its URL.
+"""Finds the LLM server of an installation at its URL, or starts one as a child process.
 
 with LlmServer.start(settings) as server:
     client = LlmClient(server.base_url, ...)
@@ -35,7 +35,7 @@ HEALTH_S = 5.0
 
 
 class LlmServer:
-    """A server that answered once. Leaving the context ends it if it was started here, not one found by its URL."""
+    """A server that has answered once. Leaving the context ends it if it was started here, not if it was found by its URL."""
 
     def __init__(self, base_url: str, child: subprocess.Popen[bytes] | None = None) -> None:
         self.base_url = base_url
@@ -45,8 +45,8 @@ class LlmServer:
     def start(cls, settings: Settings) -> LlmServer:
         """Starts or finds the server that `settings.llm` names; blocks until it answers.
 
-        A child writes to `llm.log` in `settings.data_dir`, anew at each start, and dies with this process.
-        Raises Unavailable, with the child's last lines, when there is no server in the end. Of several URLs one must answer.
+        A child writes to `llm.log` in `settings.data_dir`, truncated at each start, and dies with this process. Raises
+        Unavailable, with the child's last lines, if there is no server in the end. Of several URLs one must answer.
         """
         if settings.llm not in CHILDREN:
             check_any(settings.llm_urls)
@@ -54,7 +54,7 @@ class LlmServer:
         module, limit_s = CHILDREN[settings.llm]
         log = Path(settings.data_dir) / LOG
         folder = private_folder(new_folder(log.parent).absolute() / FOLDER)
-        # -P: no module of the folder in which somebody happens to stand is imported.
+        # -P: does not import modules from the current folder, whichever that is.
         command = [sys.executable, "-P", "-m", module, "--port", "0", "--folder", str(folder)]
         child = start_child(command, output=log)
         try:
@@ -82,7 +82,7 @@ class LlmServer:
 
 
 def check_any(base_urls: Sequence[str]) -> None:
-    """Raises Unavailable, the last one's, when none of the servers answers."""
+    """Raises the last server's Unavailable if none of them answers."""
     *others, last = base_urls
     for base_url in others:
         try:
@@ -94,9 +94,9 @@ def check_any(base_urls: Sequence[str]) -> None:
 
 
 def check_health(base_url: str) -> None:
-    """One GET of `/health`. Any answer below 500 counts: hosted servers have no such path.
+    """Sends one GET to `/health`. Any answer below 500 counts: hosted servers have no such path.
 
-    Raises Unavailable when nobody answers within 5 s, or with 5xx.
+    Raises Unavailable if nothing answers within 5 s, or with 5xx.
     """
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect)
     bare, login = without_login(base_url)
@@ -116,13 +116,13 @@ def check_health(base_url: str) -> None:
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *_: object) -> None:
-        """Leaves the redirect as it is: an answer below 500."""
+        """Does not follow the redirect: it is an answer below 500."""
 
 
 def _announced(child: subprocess.Popen[bytes], log: Path, limit_s: float) -> str:
     deadline = time.monotonic() + limit_s
     while True:
-        ended = child.poll() is not None  # asked before the log is read: its last lines are then complete
+        ended = child.poll() is not None  # checked before the log is read: its last lines are then complete
         lines = log.read_text(errors="replace").splitlines(keepends=True)
         for line in lines:
             if line.startswith(process.ANNOUNCEMENT + "http") and line.endswith("\n"):

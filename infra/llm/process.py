@@ -1,4 +1,4 @@
-"""Sets up the process of an LLM server: a parent to die with, cores, a port, a clean end."""
+"""Sets up the process of an LLM server: dies with its parent, picks cores and a port, ends cleanly."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
 def die_with_parent(parent: int | None = None) -> None:
-    """Asks the kernel for SIGTERM when the thread that started this process ends (Linux; elsewhere nothing happens).
+    """Asks the kernel for SIGTERM when the thread that started this process ends (Linux; no effect elsewhere).
 
-    `parent` is the process id that the parent must still have; a parent already gone is noticed at once.
+    `parent` is the process ID that the parent must still have; a parent already gone is detected at once.
     """
     parent = os.getppid() if parent is None else parent
     if sys.platform == "linux":
@@ -35,16 +35,16 @@ def die_with_parent(parent: int | None = None) -> None:
 
 
 def usable_cores() -> int:
-    """Cores that this process may use, at least 1: its CPU affinity, cut by the container's quota if there is one."""
+    """Returns the number of cores that this process may use, at least 1: its CPU affinity, limited by a container's quota."""
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     with contextlib.suppress(OSError, ValueError):
         quota, period = CPU_QUOTA.read_text().split()
-        cores = min(cores, int(quota) // int(period))  # `max` (no quota) is no number: nothing to cut
+        cores = min(cores, int(quota) // int(period))  # `max` (no quota) is not a number: no limit
     return max(1, cores)
 
 
 def free_port(host: str) -> int:
-    """A TCP port that nobody listens on now. Another process may take it before its user does."""
+    """Returns a TCP port on which nothing listens now. Another process may take it before it is used."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.bind((host, 0))
         return int(probe.getsockname()[1])
@@ -63,7 +63,7 @@ def answers(host: str, port: int, path: str = "/health", timeout_s: float = 2.0)
 
 
 def stop(process: subprocess.Popen[bytes], grace_s: float, *, group: bool = False) -> None:
-    """Ends a child: SIGTERM, after `grace_s` SIGKILL; returns when it is gone. `group`: its whole process group."""
+    """Ends a child: SIGTERM, after `grace_s` SIGKILL; returns once it is gone. `group`: its whole process group."""
 
     def send(number: int) -> None:
         with contextlib.suppress(ProcessLookupError):
@@ -83,9 +83,9 @@ def stop(process: subprocess.Popen[bytes], grace_s: float, *, group: bool = Fals
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What both servers take: an address, `slots` answers at the same time, each with `context_tokens` of room.
+    """Options of both servers: an address, `slots` answers at the same time, each with `context_tokens` of room.
 
-    `folder`: a folder of our own to work in; None = a new one.
+    `folder`: a working folder of our own; None = a new one.
     """
 
     host: str
@@ -96,7 +96,7 @@ class Options:
 
 
 def arguments(description: str, slots: int) -> Options:
-    """Reads the command line that both servers share; `slots` is the default. A wrong number ends the process (2).
+    """Parses the command line that both servers share; `slots` is the default. A wrong number ends the process (2).
 
     Raises Misconfigured for a host that is not loopback.
     """
@@ -116,7 +116,7 @@ def arguments(description: str, slots: int) -> Options:
 
 
 def require_loopback(host: str) -> str:
-    """The address, checked: these servers know no key, so only this machine may reach them.
+    """Returns the address after checking it: these servers have no API key, so only this machine may reach them.
 
     Raises Misconfigured for a name or an address that is not loopback.
     """
@@ -127,7 +127,7 @@ def require_loopback(host: str) -> str:
 
 
 def url(host: str, port: int) -> str:
-    """The base URL, as clients take it."""
+    """Returns the base URL, as clients take it."""
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
@@ -137,6 +137,6 @@ def announce(base_url: str) -> None:
 
 
 def report(error: Fatal) -> int:
-    """Tells a person on stderr why the server does not start; the exit status."""
+    """Reports on stderr why the server does not start; returns the exit status."""
     print(f"llm: {error}", file=sys.stderr, flush=True)  # noqa: T201 - a person reads it
     return 1

@@ -1,7 +1,7 @@
-"""The embedded LLM server: llama.cpp inside this process, OpenAI-compatible, loopback only.
+"""Runs the embedded LLM server: llama.cpp inside this process, OpenAI-compatible, loopback only.
 
-`python -m infra.llm.server --port 8080` prints `llm: http://127.0.0.1:8080` when it answers; SIGTERM or SIGINT ends it,
-so does the death of its parent. Calls beyond the slots queue; a client that hangs up frees its slot.
+`python -m infra.llm.server --port 8080` prints `llm: http://127.0.0.1:8080` when it answers; SIGTERM or SIGINT ends it, and
+so does the death of its parent. Calls beyond the slots queue; a client that disconnects frees its slot.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from infra.llm import process, weights
 from workers.core.errors import Fatal, Unavailable
 
 SLOTS = 8  # more answers at the same time gain nothing on few cores, and each slot reserves memory
-ERRORS_ONLY = 1  # llama.cpp's log level; from 3 on it tells of every call
+ERRORS_ONLY = 1  # llama.cpp's log level; from 3 on it logs every call
 WAITING_CALLS = 256  # a queued call holds one HTTP thread, and /health needs one too
 SOCKET_TIMEOUT_S = 120
 
 
 def main() -> int:
-    """Serves until a signal, then ends the process with status 0; returns 1 when it could not start."""
+    """Serves until a signal, then ends the process with status 0; returns 1 if it could not start."""
     process.die_with_parent()
     # Blocked before any thread exists, so that none of llama.cpp's threads takes the signal that sigwait waits for.
     signals = {signal.SIGTERM, signal.SIGINT}
@@ -37,12 +37,12 @@ def main() -> int:
 
 
 def serve(options: process.Options) -> Any:
-    """Loads the weights and listens; returns the running server, which answers from then on until it is dropped.
+    """Loads the weights and listens; returns the running server, which answers until it is dropped.
 
-    Raises Unavailable when weights or llama.cpp are missing or the port is taken.
+    Raises Unavailable if weights or llama.cpp are missing or the port is taken.
     """
     try:
-        import xllamacpp  # noqa: PLC0415 - 100 MB of native code that may be missing: said as an error with a cure
+        import xllamacpp  # noqa: PLC0415 - 100 MB of native code that may be missing: reported as an error with a cure
     except ImportError as error:
         raise Unavailable(f"llama.cpp cannot be loaded: {error}.", weights.CURE) from error
     params = xllamacpp.CommonParams()
@@ -52,11 +52,11 @@ def serve(options: process.Options) -> Any:
     params.port = options.port
     params.n_parallel = options.slots
     params.n_ctx = options.slots * options.context_tokens
-    params.kv_unified = False  # each slot has its own share: no call can take another one's
+    params.kv_unified = False  # each slot has its own share: no call can take another's
     params.n_threads_http = options.slots + WAITING_CALLS
     params.timeout_read = params.timeout_write = SOCKET_TIMEOUT_S
-    # One core stays free: llama.cpp's threads spin while they wait for each other, and one that is scheduled away
-    # stalls all (2 threads on 2 cores beside one busy process: half the throughput of 1 thread).
+    # One core stays free: llama.cpp's threads spin while they wait for each other, and one that is descheduled stalls all (2
+    # threads on 2 cores alongside one busy process: half the throughput of 1 thread).
     threads = max(1, process.usable_cores() - 1)
     for cpu in (params.cpuparams, params.cpuparams_batch):
         cpu.n_threads = threads
@@ -67,7 +67,7 @@ def serve(options: process.Options) -> Any:
     params.endpoint_metrics = True
     params.endpoint_slots = False  # it shows every client's prompt
     params.ui = False
-    # No web page may read answers: by default all may.
+    # No web page may read answers: by default any may.
     where = process.url(options.host, options.port)
     params.cors_origins, params.cors_origins_explicit, params.cors_credentials = where, True, False
     try:

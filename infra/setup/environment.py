@@ -1,7 +1,7 @@
 """Creates a virtual environment from hashed lock files; runs on the system's Python, before anything is installed.
 
-Standard library only. `uv` does the installing (an order of magnitude faster than pip); pip fetches it once. Nothing is installed
-or built from without a hash, `uv` and the build tool of this repository's own package included.
+Standard library only. `uv` does the installing (an order of magnitude faster than pip); pip fetches it once. Everything that
+is installed or built from has a hash, `uv` and the build tool of this repository's own package included.
 """
 
 from __future__ import annotations

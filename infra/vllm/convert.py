@@ -1,4 +1,4 @@
-"""Turns a GGUF file into the safetensors folder that vLLM loads. Runs in vLLM's own environment, not in ours.
+"""Converts a GGUF file to the safetensors folder that vLLM loads. Runs in vLLM's own environment, not in ours.
 
 `python -m infra.vllm.convert FILE.gguf FOLDER` writes all of FOLDER or nothing: a folder that exists is complete.
 """
@@ -41,7 +41,7 @@ def convert(gguf: Path, target: Path) -> None:
 
 def _write(gguf: Path, folder: Path) -> None:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    # Installed in vLLM's environment only, which is why mypy, in ours, is told nothing about them.
+    # Installed in vLLM's environment only, so mypy, which runs in ours, cannot resolve them.
     import torch  # type: ignore[import-not-found, unused-ignore]  # noqa: PLC0415
     import transformers  # type: ignore[import-not-found, unused-ignore]  # noqa: PLC0415
 

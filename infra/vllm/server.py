@@ -1,7 +1,7 @@
 """Starts vLLM's OpenAI-compatible server on the CPU, loopback only, in vLLM's own environment.
 
-`python -m infra.vllm.server --port 8080` prints `llm: http://127.0.0.1:8080` when it answers; SIGTERM or SIGINT ends
-all of vLLM's processes, so does the death of the parent. The first start converts the weights once.
+`python -m infra.vllm.server --port 8080` prints `llm: http://127.0.0.1:8080` when it answers; SIGTERM or SIGINT ends all of
+vLLM's processes, and so does the death of the parent. The first start converts the weights once.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ START_S = 300.0
 STOP_S = 10.0
 POLL_S = 0.2
 CPU_INFO = Path("/proc/cpuinfo")
-BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}  # x86 and ARM: what a CPU calls its own arithmetic of this kind
+BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}  # x86 and ARM: the CPU flags for bfloat16 arithmetic
 
 
 def main() -> int:
-    """Serves until a signal (status 0); 1 when vLLM could not start or ended by itself."""
+    """Serves until a signal (status 0); returns 1 if vLLM could not start or ended by itself."""
     process.die_with_parent()
     asked_to_stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -54,13 +54,13 @@ def main() -> int:
 
 
 class Stopped(Exception):
-    """A signal came while something was under way."""
+    """Raised if a signal arrives while something is in progress."""
 
 
 def locate_python(environment: Mapping[str, str]) -> Path:
-    """The Python of vLLM's environment: ATTUNE_VLLM_PYTHON, else the one of `make setup-vllm`.
+    """Returns the Python of vLLM's environment: ATTUNE_VLLM_PYTHON, else the one of `make setup-vllm`.
 
-    Raises Misconfigured when the variable names no file, Unavailable when the environment is missing.
+    Raises Misconfigured if the variable names no file, Unavailable if the environment is missing.
     """
     if named := environment.get(PYTHON):
         if not Path(named).is_file():
@@ -73,20 +73,20 @@ def locate_python(environment: Mapping[str, str]) -> Path:
 
 
 def model_cache(environment: Mapping[str, str]) -> Path:
-    """Where converted models are kept: `vllm` in the folder named by ATTUNE_CACHE, else in `.cache` of the checkout."""
+    """Returns where converted models are kept: `vllm` in the folder named by ATTUNE_CACHE, else in `.cache` of the checkout."""
     return Path(environment.get("ATTUNE_CACHE") or ROOT / ".cache").absolute() / "vllm"
 
 
 def converted(python: Path, gguf: Path, cache: Path, asked_to_stop: threading.Event) -> Path:
-    """The folder with these weights as vLLM loads them; converted on first use (25 s), kept by the GGUF's hash.
+    """Returns the folder with these weights as vLLM loads them; converted on first use (25 s), kept by the GGUF's hash.
 
-    Raises Unavailable when the conversion fails, Stopped when a signal came.
+    Raises Unavailable if the conversion fails, Stopped if a signal arrives.
     """
     with gguf.open("rb") as file:
         key = hashlib.file_digest(file, "sha256").hexdigest()[:16]
     folder = cache / f"{key}-bfloat16"
     if not folder.is_dir():
-        variables = environment(os.environ) | {"PYTHONPATH": str(ROOT)}  # the one thing of ours that its Python runs
+        variables = environment(os.environ) | {"PYTHONPATH": str(ROOT)}  # the only code of ours that its Python runs
         child = _spawn([str(python), "-P", "-m", "infra.vllm.convert", str(gguf), str(folder)], variables, ROOT)
         try:
             while child.poll() is None:
@@ -99,9 +99,9 @@ def converted(python: Path, gguf: Path, cache: Path, asked_to_stop: threading.Ev
 
 
 def serve(arguments: list[str], options: process.Options, asked_to_stop: threading.Event) -> int:
-    """Runs vLLM until a signal; 1 when it ends by itself after it served.
+    """Runs vLLM until a signal; returns 1 if it ends by itself after it served.
 
-    Raises Stopped after a signal, Unavailable when it ends before it serves, or does not answer within START_S.
+    Raises Stopped after a signal, Unavailable if it ends before it serves, or does not answer within START_S.
     """
     host, port = options.host, options.port
     folder = working_folder(options.folder)
@@ -125,7 +125,7 @@ def serve(arguments: list[str], options: process.Options, asked_to_stop: threadi
 
 
 def working_folder(named: Path | None) -> Path:
-    """Where vLLM works: nobody else can put a `torch.py` there, as into a folder that all share.
+    """Returns vLLM's working folder: no other user can put a `torch.py` there, as they could in a shared folder.
 
     Raises Misconfigured for a folder in which others can write.
     """
@@ -138,17 +138,17 @@ def working_folder(named: Path | None) -> Path:
 
 
 def command(python: Path, model: Path, options: process.Options) -> list[str]:
-    """vLLM's command line."""
+    """Returns vLLM's command line."""
     return [
         *(str(python), "-P", "-m", "vllm.entrypoints.openai.api_server"),
         *("--model", str(model), "--served-model-name", weights.MODEL),
         *("--host", options.host, "--port", str(options.port)),
         *("--dtype", compute_dtype(CPU_INFO), "--enforce-eager", "--enable-prefix-caching"),
         *("--max-model-len", str(options.context_tokens), "--max-num-seqs", str(options.slots)),
-        # vLLM 0.32 on a CPU dies ("CPU Generator does not use offset") when it splits the prompt of a call with a seed
+        # vLLM 0.32 on a CPU crashes ("CPU Generator does not use offset") when it splits the prompt of a call with a seed
         # over two steps: so it may not split, and one step is large enough for any prompt.
         *("--no-enable-chunked-prefill", "--max-num-batched-tokens", str(max(2048, options.context_tokens))),
-        # Without blanks between JSON tokens: fewer tokens, and a small model cannot write blanks until the limit.
+        # No whitespace between JSON tokens: fewer tokens, and a small model cannot write blanks until the limit.
         *("--structured-outputs-config", '{"backend": "xgrammar", "disable_any_whitespace": true}'),
         *("--distributed-executor-backend", "uni"),
         *("--allowed-origins", f'["{process.url(options.host, options.port)}"]', "--disable-fastapi-docs"),
@@ -157,23 +157,23 @@ def command(python: Path, model: Path, options: process.Options) -> list[str]:
 
 
 def compute_dtype(cpu_info: Path) -> str:
-    """bfloat16 where the CPU has instructions for it, else float32: without them prompts take five times as long."""
+    """Returns bfloat16 if the CPU has instructions for it, else float32: without them prompts take five times as long."""
     try:
         lines = cpu_info.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:  # not a Linux
+    except OSError:  # not Linux
         return "float32"
     flags = {flag for line in lines if line.startswith(("flags", "Features")) for flag in line.split()}
     return "bfloat16" if flags & BFLOAT16 else "float32"
 
 
 def environment(base: Mapping[str, str]) -> dict[str, str]:
-    """vLLM's environment variables on top of `base`, without those that point Python at our own environment."""
+    """Returns vLLM's environment variables on top of `base`, without those that point Python at our own environment."""
     kept = {name: value for name, value in base.items() if name not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")}
     return kept | {
         "VLLM_CPU_KVCACHE_SPACE": str(KV_CACHE_GIB),
         "PYTHONSAFEPATH": "1",  # as -P, for the processes that vLLM starts
         "VLLM_HOST_IP": "127.0.0.1",  # the sockets between its own processes
-        # The model runs inside the engine's process (backend `uni`): one process and 13 s of imports less. vLLM then
+        # The model runs inside the engine's process (backend `uni`): one process fewer, and 13 s less of imports. vLLM then
         # leaves OpenMP to us. One core stays free, as for llama.cpp; no pinning, the workers share these cores.
         "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
         "VLLM_CPU_OMP_THREADS_BIND": "nobind",
