@@ -20,7 +20,7 @@ _MOST = 64
 
 
 class Mapped(msgspec.Struct, frozen=True, kw_only=True):
-    """What was in the raw topics at `until_s` was seen to be mapped at `known_at_s` (monotonic) [s]."""
+    """All records in the raw topics at `until_s` were known to be mapped at `known_at_s` (monotonic) [s]."""
 
     until_s: float
     known_at_s: float

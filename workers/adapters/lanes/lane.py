@@ -51,7 +51,7 @@ _TELL_AGAIN_S = 60.0
 
 
 class Positions(Protocol):
-    """What a lane needs from the consumer that feeds it."""
+    """The methods that a lane needs from the consumer that feeds it."""
 
     async def seek_lane(
         self,

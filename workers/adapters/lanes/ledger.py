@@ -27,7 +27,7 @@ _CUSTOMERS = 5_000
 
 
 class LedgerHistory:
-    """What one lane has published before. `read` blocks; everything else is quick."""
+    """The outputs that one lane has published before. `read` blocks; everything else is quick."""
 
     def __init__(self, name: str, partition: int, spec: LaneSpec, settings: Settings, beat: Callable[[], None]) -> None:
         """`beat` is called for every record read: reading may take as long as it needs."""

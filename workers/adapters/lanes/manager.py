@@ -145,7 +145,7 @@ class Lanes:
 
     @property
     def hold_lag_s(self) -> float:
-        """How far a lane may lag and still count as caught up [s]."""
+        """The greatest lag at which a lane still counts as caught up [s]."""
         return self._settings.timer_hold_lag_s
 
     async def look_at_sources(self) -> None:

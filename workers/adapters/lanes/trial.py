@@ -107,7 +107,7 @@ class _Watched(list[Record]):
 
 
 class _Layer:
-    """What was tried so far, above the committed state. Implements core.stream.records.StateStore, without the timers."""
+    """The changes tried so far, above the committed state. Implements core.stream.records.StateStore, without the timers."""
 
     def __init__(self, store: StateStore) -> None:
         self._store = store

@@ -26,7 +26,7 @@ _LOOK_S = 0.5
 
 
 class Fed(msgspec.Struct):
-    """What the feeder has sent so far."""
+    """The progress of the feeder."""
 
     events: int = 0
     rejected: int = 0

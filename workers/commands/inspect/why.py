@@ -32,7 +32,7 @@ PROFILES = "customer.profiles"
 
 
 class Found(msgspec.Struct):
-    """What the topics contain: records, when Kafka received feedback (event_id → epoch s), and unreadable records by topic."""
+    """The findings in the topics: records, when Kafka received feedback (event_id → epoch s), and unreadable records by topic."""
 
     records: list[object] = []
     appended_at_s: dict[str, float] = {}

@@ -151,7 +151,7 @@ def _jinja_mistakes(source: str, variables: dict[str, list[str]], parts: Parts) 
 
 
 class _Used(NamedTuple):
-    """What a Jinja source uses in all its branches, each with its line. `error`: why it cannot be parsed, if so."""
+    """Everything that a Jinja source uses in all its branches, each with its line. `error`: why it cannot be parsed, if so."""
 
     filters: Sequence[tuple[int, str]] = ()
     tests: Sequence[tuple[int, str]] = ()
