@@ -20,23 +20,26 @@ _ASKED = f'reason=~"requested|shadow",{CAMPAIGN}'
 
 
 def _rate(metric: str, by: str = "", where: str = "") -> str:
-    """Returns the rate per second, summed over workers."""
+    """Returns a query for the rate per second, summed over workers."""
     return f"sum{f' by ({by})' if by else ''} (rate({metric}{f'{{{where}}}' if where else ''}[$__rate_interval]))"
 
 
 def _or_zero(expr: str) -> str:
-    """Returns 0 for a counter that never counted: it has no series, and the tile would show "No data"."""
+    """Replaces a counter that never counted by 0: it has no series, and the tile would show "No data"."""
     return f"{expr} or vector(0)"
 
 
 def _count(metric: str, window: str, where: str = "") -> str:
-    """Returns the increase within the window. `increase` does not see the first value of a series, so a new one counts itself."""
+    """Returns a query for the increase in the window.
+
+    `increase` does not see the first value of a series, so a new series counts its own value.
+    """
     series = f"{metric}{{{where}}}" if where else metric
     return f"sum(({series} unless {series} offset {window}) or increase({series}[{window}]))"
 
 
 def _share(metric: str, where: str) -> str:
-    """Returns the share of those that `where` selects; 0 if nothing happens at all."""
+    """Returns a query for the share that `where` selects; 0 if nothing happens at all."""
     return f"({_or_zero(_rate(metric, where=where))}) / ({_rate(metric)} > 0) or vector(0)"
 
 
