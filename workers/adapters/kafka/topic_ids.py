@@ -14,7 +14,7 @@ from workers.adapters.kafka.preflight import ids_of
 from workers.adapters.process import clock, failpoints
 
 #: An answer is reused for other lanes for this long [s].
-_FRESH_S = 1.0
+FRESH_S = 1.0
 
 
 class SourceIds:
@@ -29,7 +29,7 @@ class SourceIds:
         self._first: dict[str, str] = {}
         self._asked_s = float("-inf")
 
-    def current(self, age_s: float = _FRESH_S) -> Mapping[str, str]:
+    def current(self, age_s: float = FRESH_S) -> Mapping[str, str]:
         """Returns topic → ID for the topics that exist; the answer is at most `age_s` old. Raises Unavailable without a
         broker.
         """

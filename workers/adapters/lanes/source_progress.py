@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from confluent_kafka import TopicPartition
 
-from workers.adapters.kafka.topic_ids import is_another
+from workers.adapters.kafka.topic_ids import FRESH_S, is_another
 from workers.adapters.lanes.spec import TopicPartitionKey
 from workers.adapters.state.checkpoint import Marker
 from workers.core.errors import Fatal, Unavailable
@@ -19,9 +19,6 @@ from workers.core.stream.effects import Effects
 from workers.core.stream.records import Record
 
 log = logging.getLogger(__name__)
-
-#: Maximum age of an answer that names the sources' topics: many lanes open at once [s].
-IDS_AGE_S = 1.0
 
 
 class SourceProgress:
@@ -43,7 +40,7 @@ class SourceProgress:
     def ask_ids(self) -> None:
         """Asks for the current IDs of the sources' topics. Raises Unavailable."""
         topics = {topic for topic, _ in self._sources}
-        self._ids = {topic: found for topic, found in self._ask_ids(IDS_AGE_S).items() if topic in topics}
+        self._ids = {topic: found for topic, found in self._ask_ids(FRESH_S).items() if topic in topics}
 
     def begin_at(self, source: TopicPartitionKey, offset: int | None, source_id: str) -> None:
         """Continues after what was applied of a source, unless that belonged to an earlier topic of the same name."""
@@ -79,7 +76,7 @@ class SourceProgress:
             self._remade = f"{source[0]}[{source[1]}]"
         self._fetched_next[source] = last + 1
 
-    def check_ids(self, age_s: float = IDS_AGE_S) -> None:
+    def check_ids(self, age_s: float = FRESH_S) -> None:
         """Compares the topics with those at the start, by an answer at most `age_s` old. Raises as `refuse_remade` does."""
         with suppress(Unavailable):  # then nothing can be fetched either
             now = self._ask_ids(age_s)

@@ -153,7 +153,7 @@ def _known(channels: Collection[str]) -> list[str]:
     return [*channels, *(channel for channel in CHANNELS if channel not in channels)]
 
 
-class Heard(msgspec.Struct, frozen=True, gc=False):
+class StatementTime(msgspec.Struct, frozen=True, gc=False):
     """The times of a consent statement [s since the epoch]: `said_s` by the clock of whoever made it; by the broker's clock
     `known_s`, when the first of our logs had it, and `logged_s`, when the log from which it is read had it.
     """
@@ -168,7 +168,7 @@ class Heard(msgspec.Struct, frozen=True, gc=False):
         return min(self.said_s, self.known_s)
 
 
-def dated(change: ConsentChange, known: Consent | None, heard: Heard) -> ConsentChange:
+def dated(change: ConsentChange, known: Consent | None, when: StatementTime) -> ConsentChange:
     """Returns an opt-out with the time from which it counts, an opt-in unchanged. `known`: the statement before it in the log.
 
     An opt-out from a clock that was never set counts from `known_s`. An opt-in read before the opt-out is not newer merely
@@ -176,9 +176,9 @@ def dated(change: ConsentChange, known: Consent | None, heard: Heard) -> Consent
     """
     if change.granted:
         return change
-    if min(heard.said_s, change.captured_at) < CLOCK_NEVER_SET_S:
-        return msgspec.structs.replace(change, captured_at=heard.known_s)
-    if known is not None and known.granted and heard.logged_s < known.captured_at <= heard.said_s:
+    if min(when.said_s, change.captured_at) < CLOCK_NEVER_SET_S:
+        return msgspec.structs.replace(change, captured_at=when.known_s)
+    if known is not None and known.granted and when.logged_s < known.captured_at <= when.said_s:
         return msgspec.structs.replace(change, captured_at=known.captured_at)
     return change
 

@@ -33,7 +33,7 @@ def hear(profile: Profile, feedback: Feedback, playbook: Playbook, now_s: float)
     heard = Heard()
     said_s = feedback.timestamp.timestamp()
     at_s = min(said_s, now_s) if said_s >= consent.CLOCK_NEVER_SET_S else now_s
-    when = consent.Heard(said_s, now_s, now_s)
+    when = consent.StatementTime(said_s, now_s, now_s)
     channels = _channels(profile, feedback, playbook)
     if feedback.status in REFUSALS:
         on = "" if feedback.status == "complained" or not channels else channels[0]

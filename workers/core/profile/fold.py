@@ -31,7 +31,7 @@ from schemas.events import (
     Track,
 )
 from workers.core.profile import ages, carts, consent, decay, orders, product_views
-from workers.core.profile.consent import NO_RULES, Heard, Rules
+from workers.core.profile.consent import NO_RULES, Rules, StatementTime
 from workers.core.profile.model import (
     MAX_ANONYMOUS_IDS,
     MAX_INTERESTS,
@@ -90,16 +90,16 @@ def fold(
     the epoch].
     """
     folded = Folded()
-    heard = Heard(at_s, now_s, now_s if logged_s is None else logged_s)
+    when = StatementTime(at_s, now_s, now_s if logged_s is None else logged_s)
     _identity(profile, event)
     folded.more = _see(profile, event, at_s)
     match event:
         case Track():
             folded.counted = _count(profile, event.event, at_s)
-            _track(profile, event, heard, source, products, rules, folded)
+            _track(profile, event, when, source, products, rules, folded)
         case Identify():
             folded.counted = _count(profile, "identify", at_s)
-            _traits(profile, event.traits, heard, rules, folded)
+            _traits(profile, event.traits, when, rules, folded)
         case Page() | Screen():
             folded.counted = _count(profile, event.name or event.category or "page", at_s)
             _session(profile, event.properties.session_id, at_s)
@@ -108,9 +108,9 @@ def fold(
         case Alias():
             folded.counted = _count(profile, "alias", at_s)
     if event.context.traits:
-        _traits(profile, event.context.traits, heard, rules, folded)
+        _traits(profile, event.context.traits, when, rules, folded)
     if event.context.consent is not None:
-        _say(profile, consent.from_event(event, heard.at_s, profile.consent, rules), heard, folded)
+        _say(profile, consent.from_event(event, when.at_s, profile.consent, rules), when, folded)
     folded.more |= folded.traits_changed
     profile.version += 1
     return folded
@@ -159,17 +159,17 @@ def _count(profile: Profile, name: str, at_s: float) -> str:
 def _track(
     profile: Profile,
     event: Track,
-    heard: Heard,
+    when: StatementTime,
     source: SourceEvent,
     products: Mapping[str, CatalogueProduct],
     rules: Rules,
     folded: Folded,
 ) -> None:
-    properties, at_s = event.properties, heard.said_s
+    properties, at_s = event.properties, when.said_s
     _session(profile, properties.session_id, at_s)
     if event.event == CONSENT_UPDATED:
-        words = consent.from_properties(properties, heard.at_s, profile.consent, rules.channels)
-        _say(profile, words, heard, folded)
+        words = consent.from_properties(properties, when.at_s, profile.consent, rules.channels)
+        _say(profile, words, when, folded)
         return
     if event.event == ORDER_COMPLETED and (first_at_s := orders.told_at(profile, properties)) is not None:
         orders.told_earlier(profile, properties.order_id or "", at_s)
@@ -177,8 +177,8 @@ def _track(
         return
     if (refused := REFUSALS.get(event.event)) is not None:
         keys = consent.refusal(refused, profile.consent, rules.channels)
-        noes = [ConsentChange(key, False, heard.at_s, event.event) for key in keys]
-        _say(profile, noes, heard, folded)
+        noes = [ConsentChange(key, False, when.at_s, event.event) for key in keys]
+        _say(profile, noes, when, folded)
         return
     interest = _INTEREST.get(event.event)
     if interest is not None:
@@ -253,14 +253,14 @@ def _order(profile: Profile, properties: Properties, at_s: float) -> None:
             profile.revenue[currency] = profile.revenue.get(currency, 0.0) + (revenue or 0.0)
 
 
-def _say(profile: Profile, changes: Iterable[ConsentChange], heard: Heard, folded: Folded) -> None:
+def _say(profile: Profile, changes: Iterable[ConsentChange], when: StatementTime, folded: Folded) -> None:
     """Applies consent statements, unless a newer one is known.
 
     A state that is reported repeatedly is one line of the history, and an opt-in in it does not undo a statement from elsewhere.
     """
     for said in changes:
         known = profile.consent.get(said.key)
-        change = consent.dated(said, known, heard)
+        change = consent.dated(said, known, when)
         if known is not None and change.source in consent.STATES:
             if change.granted and known.source != change.source:
                 continue  # what a device or a form repeats is older than the statement from elsewhere
@@ -272,11 +272,13 @@ def _say(profile: Profile, changes: Iterable[ConsentChange], heard: Heard, folde
             folded.consent.append(change)
 
 
-def _traits(profile: Profile, traits: Mapping[str, TraitValue], heard: Heard, rules: Rules, folded: Folded) -> None:
+def _traits(
+    profile: Profile, traits: Mapping[str, TraitValue], when: StatementTime, rules: Rules, folded: Folded
+) -> None:
     """Applies traits: newer values replace older ones; None removes. Traits that reach or identify a person are not kept, and a
     stated age keeps protecting a minor whatever becomes of its trait.
     """
-    said_s = heard.at_s
+    said_s = when.at_s
     for name, value in traits.items():
         if len(name) > MAX_TEXT or not may_keep(name, value):
             continue
@@ -288,7 +290,7 @@ def _traits(profile: Profile, traits: Mapping[str, TraitValue], heard: Heard, ru
             bounded = _bounded(value)
             folded.traits_changed |= profile.traits.get(name) != bounded
             profile.traits[name] = bounded
-    _say(profile, consent.from_traits(traits, said_s, profile.consent, rules.channels), heard, folded)
+    _say(profile, consent.from_traits(traits, said_s, profile.consent, rules.channels), when, folded)
     locale = traits.get("locale") or traits.get("language")
     if isinstance(locale, str) and profile.locale is None:
         profile.locale = locale[:MAX_TEXT]
