@@ -121,6 +121,7 @@ def test_why_tells_the_answer_of_the_customer_and_survives_garbage(settings: Set
     produce(settings, "message.decisions", [(b"ana", codec.encode(decision))])
     produce(settings, "messages.push", [(b"ana", codec.encode(message))])
     produce(settings, "message.feedback", [(b"ana", b'{"message_id":"m1"'), (b"ana", codec.encode(clicked))])
+    produce(settings, "message.cancellations", [(b"ana", b'{"message_id":"m1","reason":"of a later version"}')])
     runner = CliRunner(env=to_environment(settings))
     for arguments in (["--user", "ana"], ["--message", "m1"]):
         told = runner.invoke(why, arguments).stdout
@@ -128,6 +129,7 @@ def test_why_tells_the_answer_of_the_customer_and_survives_garbage(settings: Set
         assert "push message m1: It waits." in told
         assert told.endswith(
             "came back 2024-03-04 12:00:00 UTC: clicked\n"
+            "1 record(s) of message.cancellations cannot be read: a newer version of Attune, or another program, wrote them\n"
             "1 record(s) of message.feedback cannot be read: `attune dlq list` shows why\n"
         )
 

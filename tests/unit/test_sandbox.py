@@ -12,7 +12,7 @@ import pytest
 from tests.support.playbooks import SMART_DEVICES, copy_of
 from workers.adapters.playbook.loader import examine
 from workers.core.generation.rendering import compiled
-from workers.core.text.template_sandbox import MAX_CHARS, MAX_STEPS, RenderError
+from workers.core.text.template_sandbox import MAX_CHARS, MAX_DEPTH, MAX_STEPS, RenderError
 
 DOUBLED = "{% set a = 'x' * 1000 %}\n"
 ENDLESS = {
@@ -83,6 +83,30 @@ def test_whatever_fails_while_rendering_is_an_error_of_the_template(source: str)
 def test_what_is_nested_too_deeply_cannot_be_compiled(source: str) -> None:
     with pytest.raises(jinja2.TemplateError):
         compiled(source).render()
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "one\n{{ product" + ".a" * 244 + " ~ '!' }}",
+        "one\n{{ " + "1 + " * 244 + "1 }}",
+        "one\n{{ name" + " | upper" * 244 + " }}",
+        "one\n{% set a %}{{ product" + ".a" * 244 + " ~ '!' }}{% endset %}",
+    ],
+    ids=["attributes", "sums", "filters", "attributes in a block"],
+)
+def test_a_long_chain_is_refused_at_its_line_before_jinja_folds_it_for_seconds(source: str) -> None:
+    begun = time.thread_time()
+    with pytest.raises(jinja2.TemplateSyntaxError, match="nested too deeply") as caught:
+        compiled(source)
+    assert caught.value.lineno == 2
+    assert time.thread_time() - begun < 0.5
+
+
+def test_a_chain_within_the_limit_is_compiled() -> None:
+    assert compiled("{{ name" + " | upper" * (MAX_DEPTH - 3) + " }}").render(name="Ana") == "ANA"
+    with pytest.raises(jinja2.TemplateSyntaxError):
+        compiled("{{ name" + " | upper" * (MAX_DEPTH - 2) + " }}")
 
 
 def test_the_error_names_the_line() -> None:

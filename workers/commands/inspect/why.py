@@ -29,6 +29,8 @@ from workers.local.installation import on_installation, reachable
 from workers.settings import Settings
 
 PROFILES = "customer.profiles"
+#: Topics that other programs write: a worker reads each record, and what it cannot read is a dead letter.
+_FROM_OTHERS = frozenset({"message.feedback", "message.verdicts"})
 
 
 class Found(msgspec.Struct):
@@ -67,8 +69,14 @@ def why(settings: Settings, user: str | None, message_id: str | None, as_json: b
     out.lines(line for story in told for line in describe(story, now))
     out.lines(silence)
     out.lines(strays(found.records, told))
-    for topic, number in found.unreadable.items():
-        out.print(f"{number} record(s) of {topic} cannot be read: `attune dlq list` shows why")
+    for topic, number in sorted(found.unreadable.items()):
+        out.print(f"{number} record(s) of {topic} cannot be read: {_why_unreadable(topic)}")
+
+
+def _why_unreadable(topic: str) -> str:
+    if topic in _FROM_OTHERS:
+        return "`attune dlq list` shows why"
+    return "a newer version of Attune, or another program, wrote them"
 
 
 def _nothing(user: str | None, message_id: str | None, waits: bool) -> str:

@@ -22,6 +22,8 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 MAX_STEPS, MAX_CHARS = 10_000, 50_000
 #: Limits of any intermediate value [characters or items], and of any number that gives a count.
 MAX_SIZE, MAX_COUNT = 20_000, 1_000
+#: Limit of nested blocks and expressions in a source: `{{ a.b.c }}` is five deep [levels].
+MAX_DEPTH = 40
 _MAX_EXPONENT = 64
 _BOUNDED, _COUNTED = "_bounded", "_counted"
 #: A width in a format string, `%1000d` or `{:1000}`: the result is larger than the string suggests.
@@ -108,9 +110,12 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         try:
-            return super()._parse(source, name, filename)
+            parsed = super()._parse(source, name, filename)
         except RecursionError as error:
             raise jinja2.TemplateSyntaxError("it is nested too deeply", 1, name, filename) from error
+        if (line := _too_deep(parsed)) is not None:
+            raise jinja2.TemplateSyntaxError("it is nested too deeply", line, name, filename)
+        return parsed
 
     def _generate(self, source: nodes.Template, *args: Any, **kwargs: Any) -> str:
         """Generates the code, with every loop counted and every chain and block measured."""
@@ -130,6 +135,18 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
             return super()._compile(source, filename)
         except (SyntaxError, RecursionError, MemoryError) as error:  # Python's own limits on nested blocks
             raise jinja2.TemplateSyntaxError("it is nested too deeply", 1) from error
+
+
+def _too_deep(parsed: nodes.Template) -> int | None:
+    """Returns the line of the first node beyond MAX_DEPTH, None if there is none. Jinja folds constants anew at each level of an
+    expression, so its time grows with the cube of the depth.
+    """
+    level: list[nodes.Node] = [parsed]
+    for _ in range(MAX_DEPTH):
+        level = [child for node in level for child in node.iter_child_nodes()]
+        if not level:
+            return None
+    return level[0].lineno
 
 
 def _through(name: str, node: nodes.Node | None) -> nodes.Filter:
