@@ -255,6 +255,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "workers.core.intake",
         "workers.core.intake.canonical",
         "workers.core.intake.formats",
+        "workers.core.partition",
         "workers.core.personalisation",
         "workers.core.simulation",
         "workers.core.stream",

@@ -25,7 +25,7 @@ class Lane(LaneHarness):
         config = PersonalisationConfig(clock="wall", partition_of=lambda _key: 0, salt="salt")
 
         def build(store: StateStore) -> PersonalisationProcessor:
-            return PersonalisationProcessor(config, self.playbook, store, self.clock_s, lambda: self.guidance)
+            return PersonalisationProcessor(config, self.playbook, store, self.clock_s, lambda: self.control)
 
         isolated = PoisonRecordGuard(build, self.store, "personalise")
 

@@ -35,15 +35,15 @@ CHANGELOG = "personalise-state"
 def build(
     settings: Settings,
     playbook: Playbook,
-    guidance: Callable[[], ControlState],
+    control: Callable[[], ControlState],
     client_config: Mapping[str, str | int],
     metrics: WorkerMetrics,
 ) -> faust.App:
-    """Builds the app of this role. `guidance` returns the current switches and snapshots."""
-    return lanes_app(lane_spec(settings, playbook, guidance), settings, client_config, metrics)
+    """Builds the app of this role. `control` returns the current switches and snapshots."""
+    return lanes_app(lane_spec(settings, playbook, control), settings, client_config, metrics)
 
 
-def lane_spec(settings: Settings, playbook: Playbook, guidance: Callable[[], ControlState]) -> LaneSpec:
+def lane_spec(settings: Settings, playbook: Playbook, control: Callable[[], ControlState]) -> LaneSpec:
     """Returns the lane specification of personalise."""
     config = PersonalisationConfig(
         clock=settings.clock,
@@ -56,7 +56,7 @@ def lane_spec(settings: Settings, playbook: Playbook, guidance: Callable[[], Con
     )
 
     def core(store: StateStore, clock_s: float) -> Processor:
-        return PersonalisationProcessor(config, playbook, store, clock_s, guidance)
+        return PersonalisationProcessor(config, playbook, store, clock_s, control)
 
     return LaneSpec(
         role=ROLE,

@@ -176,7 +176,7 @@ class Broadcast(Generic[T]):
 
 
 class Follower(Broadcast[ControlState]):
-    """Follows what is paused and the evidence of each arm: the guidance of an installation."""
+    """Follows what is paused and the evidence of each arm: the control state of an installation."""
 
     def __init__(
         self,
