@@ -20,7 +20,9 @@ from workers.adapters.kafka.config import client_config
 from workers.adapters.lanes.faust_app import Worker
 from workers.adapters.observability.metrics import WorkerMetrics
 from workers.adapters.playbook.loader import load_for as load_playbook
-from workers.adapters.process import clock
+from workers.adapters.process import clock, failpoints
+from workers.adapters.process.exit_codes import Exit
+from workers.adapters.process.termination import end_at_once
 from workers.adapters.process.watchdog import Watchdog
 from workers.core.errors import Misconfigured
 from workers.core.generation.llm import LanguageModel
@@ -62,10 +64,13 @@ def run(role: str, settings: Settings) -> None:
     )
     for noisy in ("aiokafka", "faust", "mode", "asyncio", "kafka"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    failpoints.arm(os.environ.get("ATTUNE_FAILPOINTS", ""))
     metrics = WorkerMetrics()
     port = metrics.serve(getattr(settings, f"metrics_port_{role}"), settings.metrics_host)
     log.info("metrics on http://%s:%d/metrics", settings.metrics_host, port)
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))  # until the worker sets its own handler: nothing is open yet
+    signal.signal(
+        signal.SIGTERM, lambda *_: end_at_once(Exit.OK)
+    )  # until the worker sets its own handler: nothing is open yet
     if role == deliver.ROLE:
         _deliver(settings, metrics)
     mode.loop.use("uvloop")

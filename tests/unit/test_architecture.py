@@ -508,6 +508,17 @@ def test_the_core_touches_nothing_outside(module: str) -> None:
     assert {name.split(".")[0] for name in imports(path)} & FORBIDDEN_IN_CORE == set()
 
 
+def test_a_process_is_ended_hard_in_one_place_and_private_names_of_the_library_are_used_in_one() -> None:
+    found = {
+        what: {module for module, path in modules() if what in path.read_text()}
+        for what in ("os._exit(", "from re import _")
+    }
+    assert found == {
+        "os._exit(": {"workers.adapters.process.termination", "infra.llm.server"},
+        "from re import _": {"workers.core.guardrails.matching.required_literals"},
+    }
+
+
 def test_only_the_composition_root_imports_roles() -> None:
     importers = {
         module

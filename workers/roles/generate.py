@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections import deque
 from typing import Any, Protocol
 
@@ -21,6 +20,7 @@ from workers.adapters.observability.metrics import WorkerMetrics
 from workers.adapters.process import clock
 from workers.adapters.process.exit_codes import Exit
 from workers.adapters.process.liveness import ASSIGNMENT
+from workers.adapters.process.termination import end_at_once
 from workers.core.errors import InvalidEvent, Misconfigured, Unavailable
 from workers.core.resilience.priority_queue import ROOM_PER_SLOT
 from workers.core.stream.dead_letters import dead_letter
@@ -66,7 +66,7 @@ def build(settings: Settings, writer: Writer, model: Checked, metrics: WorkerMet
             log.info("the LLM is %s; %s", await model.check(), await writer.check_prompts())
         except Misconfigured as error:
             log.critical("%s", error)
-            os._exit(Exit.MISCONFIGURED)  # a wrong model, key or prompt: a restart does not help
+            end_at_once(Exit.MISCONFIGURED)  # a wrong model, key or prompt: a restart does not help
         except Unavailable as error:
             log.warning("%s Templates leave until it is there.", error)
         pulse.awaits("LLM", "")
@@ -127,7 +127,7 @@ class Window:
                 return  # stopping: the request is not acked and will be redelivered
             if (error := task.exception()) is not None:
                 log.critical("generate ends the worker: %s", error, exc_info=error)
-                os._exit(Exit.SOFTWARE)  # not a clean stop: that would acknowledge
+                end_at_once(Exit.SOFTWARE)  # not a clean stop: that would acknowledge
             event.ack()
             self._metrics.pulse.beat(f"requests of partition {partition}")
         if not queue:

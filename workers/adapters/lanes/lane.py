@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -30,6 +29,7 @@ from workers.adapters.lanes.standby import Standby
 from workers.adapters.lanes.transactions import LaneProducer
 from workers.adapters.observability.metrics import WorkerMetrics
 from workers.adapters.process import clock, exit_codes, failpoints
+from workers.adapters.process.termination import end_at_once
 from workers.adapters.state.checkpoint import Marker, Progress
 from workers.adapters.state.recovery import restore
 from workers.adapters.state.rocksdb import NoStore, RocksStore
@@ -184,7 +184,7 @@ class Lane:
             raise
         except Exception as error:  # whatever it was: nothing uncommitted may survive it
             log.critical("lane %s ends the worker: %s", self.name, error, exc_info=not isinstance(error, Fatal))
-            os._exit(exit_codes.code_of(error))  # not a clean stop: that would commit
+            end_at_once(exit_codes.code_of(error))  # not a clean stop: that would commit
         finally:
             self._pulse.idle(self._part)
             if self._store is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections.abc import Mapping, Sequence
 
 import faust
@@ -23,6 +22,7 @@ from workers.adapters.observability.metrics import WorkerMetrics
 from workers.adapters.process import clock
 from workers.adapters.process.exit_codes import Exit
 from workers.adapters.process.liveness import ASSIGNMENT
+from workers.adapters.process.termination import end_at_once
 from workers.core.errors import Misconfigured, Unavailable
 from workers.settings import Settings
 
@@ -163,7 +163,7 @@ class Lanes:
             log.critical(
                 "%s: deleted and made anew. The next start reads it from its beginning", ", ".join(under_lanes)
             )
-            os._exit(Exit.SOFTWARE)
+            end_at_once(Exit.SOFTWARE)
         # Where topics meet in lanes, a lane that has some of them has them all.
         back = remade or [topic for topic in found if open_ and self._spec.changelog is not None and topic not in open_]
         if back and self._positions is not None and clock.monotonic_s() >= self._rejoined_s + _REJOIN_S:

@@ -179,7 +179,12 @@ class OpenAiModel:
     async def _poll(self) -> None:
         while True:
             await asyncio.sleep(POLL_S)
-            await self.poll()
+            try:
+                await self.poll()
+            except (
+                Exception
+            ):  # a fault of ours: the loads stay as they were, calls go on, and the next poll may succeed
+                log.exception("the load of the LLM servers cannot be read")
 
     async def _turn(self, request: CompletionRequest, left_s: float) -> Slot:
         """Yields a slot at a server, which the caller releases. Raises Retryable `unavailable` or `shed`."""

@@ -15,7 +15,6 @@ import asyncio
 import faulthandler
 import gc
 import logging
-import os
 import sys
 import threading
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from collections.abc import Callable
 from workers.adapters.process import clock
 from workers.adapters.process.exit_codes import Exit
 from workers.adapters.process.liveness import Liveness
+from workers.adapters.process.termination import end_at_once
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class Watchdog:
         loop_limit_s: float,
         stall_limit_s: float,
         stop_limit_s: float,
-        end_process: Callable[[int], object] = os._exit,
+        end_process: Callable[[int], object] = end_at_once,
     ) -> None:
         """Does not watch anything yet."""
         self._pulse = pulse
