@@ -25,7 +25,6 @@ class WorkerMetrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.pulse = Liveness()
         self._counters: dict[str, Counter] = {}
         self._gauges: dict[str, Gauge] = {}
         self._histograms: dict[str, Histogram] = {}
@@ -41,10 +40,10 @@ class WorkerMetrics:
                     row.name, row.help, row.labels, registry=self.registry, buckets=row.buckets
                 )
 
-    def serve(self, port: int, host: str = "127.0.0.1") -> int:
+    def serve(self, liveness: Liveness, port: int, host: str = "127.0.0.1") -> int:
         """Serves /metrics, /healthz and /readyz; port 0 = any free one. Returns the port."""
         try:
-            return serve(application(self.pulse, self.registry), port, host)
+            return serve(application(liveness, self.registry), port, host)
         except OSError as error:
             raise Misconfigured(
                 f"metrics port {port} of {host}: {error.strerror}.", "set another ATTUNE_METRICS_PORT_*, or 0"
