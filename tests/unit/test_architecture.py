@@ -5,11 +5,13 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from schemas.topics import BY_NAME, TOPICS
 from workers.adapters.observability.metric_catalogue import CATALOGUE
+from workers.core.stream.metrics import CounterName, GaugeName, HistogramName
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -210,6 +212,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "workers.core.generation",
         "workers.core.guardrails.checks",
         "workers.core.resilience",
+        "workers.core.stream",
         "workers.delivery",
         "workers.secrets",
         "workers.settings",
@@ -574,6 +577,12 @@ def test_a_role_opens_only_topics_that_list_it(role: str) -> None:
 
 def test_every_topic_is_written_by_somebody() -> None:
     assert [topic.name for topic in TOPICS if not topic.writers] == []
+
+
+def test_every_metric_of_the_catalogue_has_a_typed_name_and_no_other() -> None:
+    typed = {"counter": CounterName, "gauge": GaugeName, "histogram": HistogramName}
+    for kind, names in typed.items():
+        assert sorted(get_args(names)) == sorted(row.short for row in CATALOGUE if row.kind == kind)
 
 
 def test_metric_names_are_unique_and_carry_their_unit() -> None:

@@ -13,9 +13,9 @@ from pathlib import Path
 from confluent_kafka import KafkaException
 
 from workers.adapters.delivery_channels import Port
-from workers.adapters.observability.metrics import WorkerMetrics
 from workers.adapters.process.exit_codes import Exit, code_of
 from workers.adapters.process.liveness import ASSIGNMENT, Liveness
+from workers.core.stream.metrics import Metrics
 from workers.delivery.sender import Plan, Sender
 from workers.settings import Settings
 
@@ -33,7 +33,7 @@ class Deliver:
     def __init__(
         self,
         makers: Mapping[str, Callable[[], Sender]],
-        metrics: WorkerMetrics,
+        metrics: Metrics,
         liveness: Liveness,
         clock: Callable[[], datetime],
     ) -> None:
@@ -88,7 +88,7 @@ def build(
     settings: Settings,
     ports: Mapping[str, Port],
     client_config: Mapping[str, str | int],
-    metrics: WorkerMetrics,
+    metrics: Metrics,
     liveness: Liveness,
     clock: Callable[[], datetime],
 ) -> Deliver:

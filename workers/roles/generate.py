@@ -16,7 +16,6 @@ from schemas import codec
 from schemas.messages import Candidate, MessageRequest
 from workers.adapters.lanes.faust_app import make_app, raw_topic
 from workers.adapters.lanes.faust_transport import CommittedTransport
-from workers.adapters.observability.metrics import WorkerMetrics
 from workers.adapters.process import clock
 from workers.adapters.process.exit_codes import Exit
 from workers.adapters.process.liveness import ASSIGNMENT, Liveness
@@ -24,6 +23,7 @@ from workers.adapters.process.termination import end_at_once
 from workers.core.errors import InvalidEvent, Misconfigured, Unavailable
 from workers.core.resilience.priority_queue import ROOM_PER_SLOT
 from workers.core.stream.dead_letters import dead_letter
+from workers.core.stream.metrics import Metrics
 from workers.core.stream.records import Record
 from workers.roles.text_writer import Writer
 from workers.settings import Settings
@@ -48,7 +48,7 @@ class Checked(Protocol):
         ...
 
 
-def build(settings: Settings, writer: Writer, model: Checked, metrics: WorkerMetrics, liveness: Liveness) -> faust.App:
+def build(settings: Settings, writer: Writer, model: Checked, metrics: Metrics, liveness: Liveness) -> faust.App:
     """Builds the app of this role. It stays up without an LLM: requests then end with the template."""
     app = make_app(settings, ROLE, CommittedTransport, wait_empty=True, linger_s=_LINGER_S)
     window = Window(settings, writer, app, metrics, liveness)
@@ -96,7 +96,7 @@ class Window:
     """
 
     def __init__(
-        self, settings: Settings, writer: Writer, app: faust.App, metrics: WorkerMetrics, liveness: Liveness
+        self, settings: Settings, writer: Writer, app: faust.App, metrics: Metrics, liveness: Liveness
     ) -> None:
         self._settings = settings
         self._writer = writer

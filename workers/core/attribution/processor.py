@@ -27,6 +27,7 @@ from workers.core.playbook.policy import Learning
 from workers.core.stream import decoding
 from workers.core.stream.dead_letters import dead_letter
 from workers.core.stream.effects import Effects
+from workers.core.stream.metrics import CounterName
 from workers.core.stream.records import Record, StateStore
 
 STAGE = "learn"
@@ -295,5 +296,5 @@ class AttributionProcessor:
             effects.puts.append((keys.LANE, msgspec.msgpack.encode(self._state)))
         effects.clock_s = self._clock.now_s
 
-    def _count(self, metric: str, *labels: str) -> None:
+    def _count(self, metric: CounterName, *labels: str) -> None:
         self._effects.tally[metric, *labels] += 1
