@@ -72,9 +72,9 @@ class Timeline:
             self.lane.restart()
             return
         if verb in ("pause", "resume"):
-            paused = self.lane.guidance.paused
+            paused = self.lane.control.paused
             changed = paused | {words[0]} if verb == "pause" else paused - {words[0]}
-            self.lane.guidance = msgspec.structs.replace(self.lane.guidance, paused=changed)
+            self.lane.control = msgspec.structs.replace(self.lane.control, paused=changed)
             return
         if verb == "zone":
             self._context["timezone"] = words[0]

@@ -20,7 +20,10 @@ from workers.adapters.kafka.config import client_config
 from workers.adapters.lanes.faust_app import Worker
 from workers.adapters.observability.metrics import WorkerMetrics
 from workers.adapters.playbook.loader import load_for as load_playbook
-from workers.adapters.process import clock
+from workers.adapters.process import clock, failpoints
+from workers.adapters.process.exit_codes import Exit
+from workers.adapters.process.liveness import Liveness
+from workers.adapters.process.termination import end_at_once
 from workers.adapters.process.watchdog import Watchdog
 from workers.core.errors import Misconfigured
 from workers.core.generation.llm import LanguageModel
@@ -38,17 +41,19 @@ ROLES = ("intake", "personalise", "generate", "learn")
 log = logging.getLogger(__name__)
 
 
-def build(role: str, settings: Settings, metrics: WorkerMetrics) -> faust.App:
+def build(role: str, settings: Settings, metrics: WorkerMetrics, liveness: Liveness) -> faust.App:
     """Builds the app of a role. `settings.brokers` is an address and `settings.llm` a URL by now (local.servers)."""
     match role:
         case "intake":
-            return intake.build(settings, client_config(settings), metrics)
+            return intake.build(settings, client_config(settings), metrics, liveness)
         case "personalise":
-            return _personalise(settings, metrics)
+            return _personalise(settings, metrics, liveness)
         case "generate":
-            return _generate(settings, metrics)
+            return _generate(settings, metrics, liveness)
         case "learn":
-            return learn.build(settings, _playbook(settings).policy.learning, client_config(settings), metrics)
+            return learn.build(
+                settings, _playbook(settings).policy.learning, client_config(settings), metrics, liveness
+            )
         case _:
             raise Misconfigured(f"there is no role {role!r}.", f"one of: {', '.join(ROLES)}")
 
@@ -62,24 +67,27 @@ def run(role: str, settings: Settings) -> None:
     )
     for noisy in ("aiokafka", "faust", "mode", "asyncio", "kafka"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    metrics = WorkerMetrics()
-    port = metrics.serve(getattr(settings, f"metrics_port_{role}"), settings.metrics_host)
+    failpoints.arm(os.environ.get("ATTUNE_FAILPOINTS", ""))
+    metrics, liveness = WorkerMetrics(), Liveness()
+    port = metrics.serve(liveness, getattr(settings, f"metrics_port_{role}"), settings.metrics_host)
     log.info("metrics on http://%s:%d/metrics", settings.metrics_host, port)
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))  # until the worker sets its own handler: nothing is open yet
+    signal.signal(
+        signal.SIGTERM, lambda *_: end_at_once(Exit.OK)
+    )  # until the worker sets its own handler: nothing is open yet
     if role == deliver.ROLE:
-        _deliver(settings, metrics)
+        _deliver(settings, metrics, liveness)
     mode.loop.use("uvloop")
-    app = build(role, settings, metrics)
+    app = build(role, settings, metrics, liveness)
     # Cached profiles are many, long-lived and acyclic: garbage collection over them would cost a third of the time.
     gc.freeze()
     gc.set_threshold(50_000, 50, 100)
-    Worker(app, watchdog=_watchdog(role, settings, metrics)).execute_from_commandline()
+    Worker(app, watchdog=_watchdog(role, settings, liveness)).execute_from_commandline()
 
 
-def _deliver(settings: Settings, metrics: WorkerMetrics) -> NoReturn:
+def _deliver(settings: Settings, metrics: WorkerMetrics, liveness: Liveness) -> NoReturn:
     """Runs `deliver` without Faust: each channel waits for its server in its own thread."""
-    watchdog = _watchdog(deliver.ROLE, settings, metrics)
-    role = deliver.build(settings, ports(settings), client_config(settings), metrics, clock.utc_now)
+    watchdog = _watchdog(deliver.ROLE, settings, liveness)
+    role = deliver.build(settings, ports(settings), client_config(settings), metrics, liveness, clock.utc_now)
 
     def stop(*_: object) -> None:
         watchdog.stopping()
@@ -91,13 +99,13 @@ def _deliver(settings: Settings, metrics: WorkerMetrics) -> NoReturn:
     sys.exit(role.run())
 
 
-def _watchdog(role: str, settings: Settings, metrics: WorkerMetrics) -> Watchdog:
+def _watchdog(role: str, settings: Settings, liveness: Liveness) -> Watchdog:
     """Builds the watchdog of a role. A text may take up to the LLM's deadline, and an e-mail waits for several replies of its
     server, so these roles get more time; a batch does not.
     """
     patience_s = {"generate": settings.llm_deadline_s, deliver.ROLE: 8 * settings.deliver_timeout_s}.get(role, 0.0)
     return Watchdog(
-        metrics.pulse,
+        liveness,
         loop_limit_s=settings.session_timeout_s / 2,
         stall_limit_s=patience_s + settings.stall_timeout_s,
         stop_limit_s=settings.stop_timeout_s,
@@ -108,11 +116,11 @@ def _playbook(settings: Settings) -> Playbook:
     return accelerate(load_playbook(settings), settings.speedup)
 
 
-def _personalise(settings: Settings, metrics: WorkerMetrics) -> faust.App:
+def _personalise(settings: Settings, metrics: WorkerMetrics, liveness: Liveness) -> faust.App:
     """Builds `personalise` after reading what is paused: a paused system stays paused after a restart."""
     playbook, follower = _playbook(settings), Follower(settings)
     follower.start()
-    return personalise.build(settings, playbook, lambda: follower.current, client_config(settings), metrics)
+    return personalise.build(settings, playbook, lambda: follower.current, client_config(settings), metrics, liveness)
 
 
 def writer(
@@ -133,14 +141,14 @@ def writer(
     return Writer(settings, playbook, model, language, metrics, pooled)
 
 
-def _generate(settings: Settings, metrics: WorkerMetrics) -> faust.App:
+def _generate(settings: Settings, metrics: WorkerMetrics, liveness: Liveness) -> faust.App:
     from workers.adapters.llm.client import NoModel, OpenAiModel  # noqa: PLC0415
     from workers.roles import generate  # noqa: PLC0415
 
     playbook = _playbook(settings)
     model = NoModel() if settings.llm == "off" else OpenAiModel(settings, metrics)
     words = writer(settings, playbook, model, metrics, _shelf(settings, playbook))
-    return generate.build(settings, words, model, metrics)
+    return generate.build(settings, words, model, metrics, liveness)
 
 
 def _shelf(settings: Settings, playbook: Playbook) -> Callable[[], ApprovedTexts] | None:

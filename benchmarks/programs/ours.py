@@ -19,6 +19,7 @@ from workers.adapters.kafka.config import client_config
 from workers.adapters.lanes.manager import lanes_app
 from workers.adapters.lanes.spec import LaneSpec
 from workers.adapters.observability.metrics import WorkerMetrics
+from workers.adapters.process.liveness import Liveness
 from workers.adapters.state.recovery import MARKER_KEY
 from workers.core.stream.effects import Effects, Processor
 from workers.core.stream.records import Output, Record, StateStore
@@ -99,9 +100,9 @@ def run_lanes(job: Job, progress: Progress, spec: LaneSpec, settings: Settings) 
     changelog = {"cleanup.policy": "compact", **COMPACTION}
     broker.create(job.brokers, [settings.topic(changelog_of(job))], job.partitions, changelog)
 
-    def build(role: str, settings: Settings, metrics: WorkerMetrics) -> faust.App:
+    def build(role: str, settings: Settings, metrics: WorkerMetrics, liveness: Liveness) -> faust.App:
         del role
-        return lanes_app(spec, settings, client_config(settings), metrics)
+        return lanes_app(spec, settings, client_config(settings), metrics, liveness)
 
     with (
         patch.object(main, "WorkerMetrics", lambda: CommitCounter(job, progress)),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
+from functools import partial
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import aiokafka
 import faust
@@ -28,14 +29,18 @@ from workers.adapters.lanes.faust_transport import (
     LaneConsumer,
     LaneThread,
     LaneTransport,
+    TransportMaker,
     let_gather,
     part_soon,
     tell_ends,
 )
 from workers.settings import Settings, load
 
+#: Nothing is fetched here, so there is nobody to feed.
+LANES = partial(LaneTransport, lanes=cast("Any", None))
 
-def app(transport: type[CommittedTransport], tmp_path: Any, **changes: Any) -> faust.App:
+
+def app(transport: TransportMaker, tmp_path: Any, **changes: Any) -> faust.App:
     settings: Settings = load({}, brokers="127.0.0.1:1", data_dir=str(tmp_path), **changes)
     return make_app(settings, "personalise", transport, wait_empty=False)
 
@@ -182,7 +187,7 @@ def test_an_answer_is_told_apart_from_none_by_the_time_that_it_sets() -> None:
 
 def test_lanes_are_fed_by_a_thread_that_lets_records_gather(tmp_path: Any) -> None:
     async def thread() -> CommittedThread:
-        made = app(LaneTransport, tmp_path)
+        made = app(LANES, tmp_path)
         consumer = made.transport.create_consumer(
             callback=made.topics.on_message, on_partitions_revoked=None, on_partitions_assigned=None
         )
@@ -204,9 +209,9 @@ def worker_consumer(made: faust.App) -> aiokafka.AIOKafkaConsumer:
     return asyncio.run(build())
 
 
-@pytest.mark.parametrize("transport", [LaneTransport, CommittedTransport])
+@pytest.mark.parametrize("transport", [LANES, CommittedTransport])
 def test_every_app_reads_committed_records_with_the_co_partitioning_assignor(
-    transport: type[CommittedTransport], tmp_path: Any
+    transport: TransportMaker, tmp_path: Any
 ) -> None:
     made = app(transport, tmp_path)
     consumer = worker_consumer(made)
@@ -223,14 +228,14 @@ def test_the_producer_is_idempotent_and_waits_for_all_replicas(tmp_path: Any) ->
 
 
 def test_faust_opens_no_port_and_creates_no_topic(tmp_path: Any) -> None:
-    conf = app(LaneTransport, tmp_path).conf
+    conf = app(LANES, tmp_path).conf
     assert (conf.web_enabled, conf.topic_allow_declare, conf.topic_disable_leader) == (False, False, True)
     assert conf.stream_publish_on_commit is False
 
 
 def test_a_worker_is_a_static_member_unless_told_otherwise(tmp_path: Any) -> None:
-    assert app(LaneTransport, tmp_path, prefix="p.").conf.consumer_group_instance_id == "p.personalise-0"
-    assert app(LaneTransport, tmp_path, instance="").conf.consumer_group_instance_id is None
+    assert app(LANES, tmp_path, prefix="p.").conf.consumer_group_instance_id == "p.personalise-0"
+    assert app(LANES, tmp_path, instance="").conf.consumer_group_instance_id is None
 
 
 def test_lane_topics_reach_lanes_only() -> None:

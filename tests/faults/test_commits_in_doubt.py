@@ -131,11 +131,11 @@ def test_a_commit_that_was_asked_for_twice_ends_no_later_transaction(
 
 
 def test_without_a_new_epoch_a_late_commit_tears_the_next_batch(
-    network: tuple[EmbeddedKafka, Proxy], direct: Settings, cases: Cases, monkeypatch: pytest.MonkeyPatch
+    network: tuple[EmbeddedKafka, Proxy], direct: Settings, cases: Cases
 ) -> None:
     """The proof that the test above can fail."""
-    monkeypatch.setitem(failpoints._armed, failpoints.UNSAFE_DOUBT, (1, ""))
-    torn, late = late_commits(network, direct, UNPROTECTED_ROUNDS)
+    with failpoints.while_armed(failpoints.UNSAFE_DOUBT):
+        torn, late = late_commits(network, direct, UNPROTECTED_ROUNDS)
     assert torn > 0
     assert KafkaError.NO_ERROR in late, "it ended a transaction"
     cases.unprotected("25-late-commits", f"{torn} of {UNPROTECTED_ROUNDS} batches are seen in part")

@@ -70,7 +70,6 @@ def test_without_looking_at_its_topics_a_follower_goes_on_deaf(
     running: Settings, cases: Cases, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The proof that the test above can fail."""
-    monkeypatch.setitem(failpoints._armed, failpoints.UNSAFE_TOPICS, (1, ""))
     polls, ended, poll = list[float](), list[int](), TopicReader.poll
 
     def counted(reader: TopicReader, timeout_s: float) -> list[Record]:
@@ -78,7 +77,8 @@ def test_without_looking_at_its_topics_a_follower_goes_on_deaf(
         return poll(reader, timeout_s)
 
     monkeypatch.setattr(TopicReader, "poll", counted)
-    with Follower(running, (SWITCHES,), end_process=ended.append, gone_limit_s=LIMIT_S):
+    unwatched = failpoints.while_armed(failpoints.UNSAFE_TOPICS)
+    with unwatched, Follower(running, (SWITCHES,), end_process=ended.append, gone_limit_s=LIMIT_S):
         delete_topic(running, SWITCHES)
         gone_at = len(polls)
         wait_until(lambda: sum(polls[gone_at:]) > 4 * LIMIT_S, 60, "it has listened for four times its limit")

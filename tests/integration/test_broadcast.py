@@ -77,7 +77,7 @@ def test_what_is_said_later_is_heard_well_within_a_second(settings: Settings) ->
         wait_until(lambda: "c" in follower.current.versions, 10, "a snapshot is heard")
 
 
-def test_stopping_keeps_the_last_guidance_and_it_can_start_again(settings: Settings) -> None:
+def test_stopping_keeps_the_last_control_state_and_it_can_start_again(settings: Settings) -> None:
     settings = prepare(settings)
     produce(settings, SWITCHES, [switch("all", "paused")])
     follower = Follower(settings)

@@ -53,7 +53,7 @@ def armed() -> Iterator[Faults]:
     faults = Faults()
     poison_records.log.setLevel(logging.CRITICAL + 1)
     with (
-        mock.patch.dict(failpoints._armed, {"core.poison": (1, "")}),
+        failpoints.while_armed("core.poison"),
         mock.patch.object(quiet_hours, "_zone", faults.zone),
         mock.patch.object(messages, "message", faults.message),
     ):

@@ -20,6 +20,7 @@ from workers.adapters.lanes.poison_records import PoisonRecordGuard
 from workers.core.attribution import validation
 from workers.core.decisioning import frequency_caps, policy, quiet_hours
 from workers.core.decisioning.policy import DecisionContext, PolicyDecision
+from workers.core.partition.clock import WallClock
 from workers.core.personalisation import processor
 from workers.core.personalisation.decisions import DecisionMaker
 from workers.core.personalisation.processor import PersonalisationProcessor
@@ -77,12 +78,10 @@ def _minute(time: str) -> int:
     return int(hours) * 60 + int(minutes)
 
 
-def _release(
-    self: OpenRequests, profile: Profile, message_id: str, opened: OpenRequest, held: PendingText, now_s: float
-) -> None:
+def _release(self: OpenRequests, profile: Profile, opened: OpenRequest, held: PendingText, now_s: float) -> None:
     """What is ready leaves at once, whatever of the log its lane has read."""
     held.released = True
-    self._leave(profile, message_id, opened, held, now_s)
+    self._leave(profile, opened, held, now_s)
 
 
 def _always_awake(profile: Profile, playbook: Playbook, channel: str, category: str, now_s: float) -> float:
@@ -95,9 +94,9 @@ def _as_told(value: bytes | None) -> AnyEvent:
     return msgspec.structs.replace(_decode_event(value), received_at=None)
 
 
-def _by_processing(self: PersonalisationProcessor, record: Record) -> float:
+def _by_processing(self: WallClock, record: Record) -> float:
     """A word was said at the latest when it is read."""
-    return self._clock_s
+    return self.now_s
 
 
 def _hold_out(profile: Profile, playbook: Playbook, situation: DecisionContext, ruling: PolicyDecision) -> None:
@@ -127,10 +126,10 @@ def _objection(profile: Profile, opened: OpenRequest, *rest: Any) -> Objection |
     return ("holdout", "") if opened.held_out else None
 
 
-def _opened(self: OpenRequests, profile: Profile, message_id: str, request: OpenRequest) -> None:
+def _open(self: OpenRequests, profile: Profile, opened: OpenRequest, now_s: float) -> bool:
     """A message is worth something for so long after its decision."""
-    request.expires_at = request.requested_at + self._playbook.campaigns[request.campaign_id].ttl_s
-    _opened_now(self, profile, message_id, request)
+    opened.expires_at = opened.requested_at + self._playbook.campaigns[opened.campaign_id].ttl_s
+    return _open_now(self, profile, opened, now_s)
 
 
 def _raises(self: PersonalisationProcessor, profile: Profile, timer: str, error: Exception) -> None:
@@ -171,7 +170,7 @@ def _hold_out_at_random(
 
 _decode_event = codec.decode_event
 _hold_out_now, _objection_now, _exceeded_now = policy._hold_out, recheck.objection, frequency_caps.exceeded_cap
-_ruling_now, _opened_now, _apply_now = DecisionMaker._ruling, OpenRequests.opened, PoisonRecordGuard.apply
+_ruling_now, _open_now, _apply_now = DecisionMaker._ruling, OpenRequests.open, PoisonRecordGuard.apply
 _caught_up: dict[int, bool] = {}
 
 
@@ -203,7 +202,7 @@ REVERTED = (
     Reverted(
         name="a word about consent counts from when it is read, however far its clock was ahead",
         rules=("consent", "profile"),
-        patches=(_put(PersonalisationProcessor, "_known_by", _by_processing), _put(codec, "decode_event", _as_told)),
+        patches=(_put(WallClock, "known_at", _by_processing), _put(codec, "decode_event", _as_told)),
     ),
     Reverted(
         name="a lane's clock is its worker's, however far that has jumped",
@@ -241,7 +240,7 @@ REVERTED = (
     Reverted(
         name="a message expires so long after its decision",
         rules=("expiry",),
-        patches=(_put(OpenRequests, "opened", _opened),),
+        patches=(_put(OpenRequests, "open", _open),),
     ),
     Reverted(
         name="what was published is never called back",

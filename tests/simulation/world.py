@@ -116,7 +116,7 @@ class World:
         self._playbook = playbook(self.shop)
         self._was_without_cart = False
         self._was_right = True
-        self._guidance = ControlState()
+        self._control = ControlState()
         self._sent: list[tuple[bytes, int, bool]] = []
         #: When the shop's topic had what an event was made of.
         self._received_s: dict[tuple[str, int, int], float] = {}
@@ -150,7 +150,7 @@ class World:
         )
 
         def build(store: StateStore) -> Processor:
-            return PersonalisationProcessor(config, self._playbook, store, lane.clock_s, lambda: self._guidance)
+            return PersonalisationProcessor(config, self._playbook, store, lane.clock_s, lambda: self._control)
 
         return PoisonRecordGuard(build, lane.store, "personalise")
 
@@ -345,13 +345,13 @@ class World:
             self._do_restart(lane)
 
     def _do_pause(self, scope: str) -> None:
-        self._guidance = msgspec.structs.replace(self._guidance, paused=self._guidance.paused | {scope})
+        self._control = msgspec.structs.replace(self._control, paused=self._control.paused | {scope})
 
     def _do_resume(self) -> None:
-        self._guidance = msgspec.structs.replace(self._guidance, paused=frozenset())
+        self._control = msgspec.structs.replace(self._control, paused=frozenset())
 
     def _do_evidence(self, number: int) -> None:
-        self._guidance = msgspec.structs.replace(self._guidance, evidence=_EVIDENCE[number])
+        self._control = msgspec.structs.replace(self._control, evidence=_EVIDENCE[number])
 
     def _do_words(self, back: int, how: str) -> None:
         """The LLM answers one of the newest requests, well or not."""
@@ -497,7 +497,7 @@ class World:
                 broker_s=broker_s,
                 newest_broker_s=self.now_s + self._furthest_s,
                 shop=self.shop,
-                paused=self._guidance.paused,
+                paused=self._control.paused,
                 gone_zone=self._faults.gone_zone,
                 caught_up=caught_up,
             )

@@ -25,11 +25,11 @@ from schemas.messages import (
 from schemas.topics import BY_NAME
 from workers.core.decisioning.control_state import NOTHING
 from workers.core.partition import keys
+from workers.core.partition.clock import PUNCTUATION
 from workers.core.personalisation.processor import (
     CANDIDATES,
     EVENTS,
     FEEDBACK,
-    PUNCTUATION,
     VERDICTS,
     PersonalisationConfig,
     PersonalisationProcessor,
@@ -62,7 +62,7 @@ class LaneHarness:
         self.outputs: list[Output] = []
         self.effects: list[Effects] = []
         #: What the lane is told from outside; may be replaced at any time.
-        self.guidance = NOTHING
+        self.control = NOTHING
         self.clock_s = 0.0
         self._clock = clock
         self._config = config
@@ -74,7 +74,7 @@ class LaneHarness:
         """A new lane on what was committed."""
         values: dict[str, Any] = {"clock": self._clock, "partition_of": lambda _key: 0, "salt": "salt"} | self._config
         config = PersonalisationConfig(**values)
-        self.core = PersonalisationProcessor(config, self.playbook, self.store, self.clock_s, lambda: self.guidance)
+        self.core = PersonalisationProcessor(config, self.playbook, self.store, self.clock_s, lambda: self.control)
 
     def run(self, records: Iterable[Record], wall_s: float = NOON, *, caught_up: bool = True) -> Effects:
         """One batch, committed."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from schemas.topics import BY_NAME, TOPICS
 from workers.adapters.observability.metric_catalogue import CATALOGUE
+from workers.core.stream.metrics import CounterName, GaugeName, HistogramName
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -210,6 +212,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "workers.core.generation",
         "workers.core.guardrails.checks",
         "workers.core.resilience",
+        "workers.core.stream",
         "workers.delivery",
         "workers.secrets",
         "workers.settings",
@@ -255,6 +258,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "workers.core.intake",
         "workers.core.intake.canonical",
         "workers.core.intake.formats",
+        "workers.core.partition",
         "workers.core.personalisation",
         "workers.core.simulation",
         "workers.core.stream",
@@ -507,6 +511,17 @@ def test_the_core_touches_nothing_outside(module: str) -> None:
     assert {name.split(".")[0] for name in imports(path)} & FORBIDDEN_IN_CORE == set()
 
 
+def test_a_process_is_ended_hard_in_one_place_and_private_names_of_the_library_are_used_in_one() -> None:
+    found = {
+        what: {module for module, path in modules() if what in path.read_text()}
+        for what in ("os._exit(", "from re import _")
+    }
+    assert found == {
+        "os._exit(": {"workers.adapters.process.termination", "infra.llm.server"},
+        "from re import _": {"workers.core.guardrails.matching.required_literals"},
+    }
+
+
 def test_only_the_composition_root_imports_roles() -> None:
     importers = {
         module
@@ -562,6 +577,12 @@ def test_a_role_opens_only_topics_that_list_it(role: str) -> None:
 
 def test_every_topic_is_written_by_somebody() -> None:
     assert [topic.name for topic in TOPICS if not topic.writers] == []
+
+
+def test_every_metric_of_the_catalogue_has_a_typed_name_and_no_other() -> None:
+    typed = {"counter": CounterName, "gauge": GaugeName, "histogram": HistogramName}
+    for kind, names in typed.items():
+        assert sorted(get_args(names)) == sorted(row.short for row in CATALOGUE if row.kind == kind)
 
 
 def test_metric_names_are_unique_and_carry_their_unit() -> None:

@@ -26,6 +26,7 @@ from workers.core.attribution.model import Contribution, Customer, Exposure, Fac
 from workers.core.attribution.reward_delays import bucket, slot_ms
 from workers.core.attribution.rewards import BITS
 from workers.core.playbook.policy import Learning
+from workers.core.stream.metrics import Tally
 
 NOON = 1_709_553_600.0
 HOUR = 3600.0
@@ -252,7 +253,7 @@ class Lane:
 
     def __init__(self) -> None:
         self.store = MemoryStore()
-        self.tally: Counter[tuple[str, ...]] = Counter()
+        self.tally: Tally = Counter()
         self.sums = Sums(self.store, LEARNING)
 
     def commit(self, clock_s: float = NOON) -> dict[bytes, bytes | None]:

@@ -23,6 +23,7 @@ from workers.adapters import delivery_channels
 from workers.adapters.delivery_channels import configured, ports
 from workers.adapters.observability.metrics import WorkerMetrics
 from workers.adapters.process.exit_codes import Exit
+from workers.adapters.process.liveness import Liveness
 from workers.commands.run.up import DELIVER, ROLES, _roles
 from workers.core.errors import Misconfigured
 from workers.delivery import token_bucket
@@ -467,7 +468,7 @@ def test_a_sender_that_fails_ends_the_others_cleanly_and_says_how(error: Excepti
     def broken() -> Any:
         raise error
 
-    metrics = WorkerMetrics()
+    metrics, liveness = WorkerMetrics(), Liveness()
     makers: dict[str, Callable[[], Any]] = {"email": Sender, "sms": broken}
-    assert Deliver(makers, metrics, lambda: NOW).run() == code
-    assert (closed, metrics.pulse.beats) == ([True], {})
+    assert Deliver(makers, metrics, liveness, lambda: NOW).run() == code
+    assert (closed, liveness.beats) == ([True], {})

@@ -13,14 +13,17 @@ from schemas.messages import Decision, Feedback, FeedbackStatus
 from workers.core.common.timestamps import instant
 from workers.core.experimentation.off_policy import (
     Comparison,
+    Estimator,
     LoggedDecision,
     LoggedFeedback,
     TooFewData,
     by_arm,
     compare,
     effective_sample_size,
+    ips,
     newest_chances,
     series,
+    snips,
 )
 from workers.core.playbook.policy import Rewards
 
@@ -74,8 +77,28 @@ def test_the_interval_holds_the_truth_as_often_as_it_says() -> None:
 
 def test_the_estimate_of_equal_chances_is_right_on_average() -> None:
     found = [compare(world(seed)[0], Random(seed), resamples=2) for seed in range(200)]
-    estimates = [one.uniform for one in found if isinstance(one, Comparison)]
+    estimates = [one.other for one in found if isinstance(one, Comparison)]
     assert sum(estimates) / len(estimates) == pytest.approx(UNIFORM, abs=0.01)
+
+
+@pytest.mark.parametrize("estimator", [ips, snips])
+@pytest.mark.parametrize("arm", list(TRUTH))
+def test_any_policy_can_be_evaluated_on_what_was_logged(arm: str, estimator: Estimator) -> None:
+    """Here the one that always takes the same arm."""
+    found = [
+        compare(world(seed)[0], Random(seed), 2, policy=lambda _decision: {arm: 1.0}, estimator=estimator)
+        for seed in range(200)
+    ]
+    estimates = [one.other for one in found if isinstance(one, Comparison)]
+    assert len(estimates) > 150
+    assert sum(estimates) / len(estimates) == pytest.approx(TRUTH[arm], abs=0.015)
+
+
+def test_a_policy_that_took_none_of_the_logged_arms_cannot_be_evaluated() -> None:
+    scored, _ = world(1)
+    found = compare(scored, Random(0), policy=lambda _decision: {"d": 1.0})
+    assert isinstance(found, TooFewData)
+    assert found.ess == 0.0
 
 
 def test_a_policy_of_equal_chances_is_no_better_than_itself() -> None:

@@ -101,9 +101,9 @@ def test_held_words_survive_a_restart_and_leave_once_the_end_is_reached() -> Non
 def test_words_that_come_while_it_is_paused_are_never_sent_though_the_gate_opens_later(reviewed: bool) -> None:
     # paused ── words ── resumed ── the gate opens: nothing of the pause is sent later, and nothing unreviewed
     lane = asked(with_policy(review=ReviewRules(new_prompts=reviewed)))
-    lane.guidance = ControlState(paused=frozenset({"all"}))
+    lane.control = ControlState(paused=frozenset({"all"}))
     lane.run([lane.candidate(lane.requests[0])], DUE_S + 1, caught_up=False)
-    lane.guidance = ControlState()
+    lane.control = ControlState()
     lane.run([], DUE_S + 2)
     assert (lane.messages, lane.reviews) == ([], [])
     assert [outcome.reason for outcome in lane.outcomes] == ["paused"]
@@ -227,12 +227,12 @@ def test_the_chances_are_those_of_the_draw_however_long_it_waits_for_room() -> N
     base = with_campaign(tones=["warm", "brisk"], no_send=True, max_age_s=30 * HOUR_S)
     push = msgspec.structs.replace(base.channels["push"], rate_per_s=0.2)
     lane = LaneHarness(msgspec.structs.replace(base, channels=base.channels | {"push": push}))
-    lane.guidance = early
+    lane.control = early
     people = 300
     for number in range(people):
         lane.run([*lane.allow("push", user=f"u{number}"), lane.add(user=f"u{number}")])
     for step in range(people + 20):
-        lane.guidance = early if step < 3 else late
+        lane.control = early if step < 3 else late
         lane.run([], DUE_S + 5 * step)
     drawn = [decision for decision in lane.decisions if decision.propensities]
     assert len(drawn) == people

@@ -17,12 +17,8 @@ class Probe:
     """A worker's metrics, served."""
 
     def __init__(self) -> None:
-        self.metrics = WorkerMetrics()
-        self.port = self.metrics.serve(0)
-
-    @property
-    def pulse(self) -> Liveness:
-        return self.metrics.pulse
+        self.metrics, self.liveness = WorkerMetrics(), Liveness()
+        self.port = self.metrics.serve(self.liveness, 0)
 
     def ask(self, path: str, method: str = "GET") -> tuple[int, str]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
@@ -42,27 +38,27 @@ def probe() -> Probe:
 def test_a_worker_is_alive_from_the_start_and_ready_when_its_lanes_are_open(probe: Probe) -> None:
     assert probe.ask("/healthz") == (200, "alive")
     assert probe.ask("/readyz") == (503, "partitions: not assigned yet")
-    probe.pulse.awaits(ASSIGNMENT, "")
-    probe.pulse.working("lane 2", "340,000 of 1,000,000 records")
+    probe.liveness.awaits(ASSIGNMENT, "")
+    probe.liveness.working("lane 2", "340,000 of 1,000,000 records")
     assert probe.ask("/readyz") == (503, "lane 2: 340,000 of 1,000,000 records")
-    probe.pulse.working("lane 2")
+    probe.liveness.working("lane 2")
     assert probe.ask("/readyz") == (200, "ready")
     assert probe.ask("/healthz") == (200, "alive")
 
 
 def test_a_silent_loop_is_neither_alive_nor_ready(probe: Probe) -> None:
-    probe.pulse.awaits(ASSIGNMENT, "")
-    probe.pulse.silent_s = 4.0
+    probe.liveness.awaits(ASSIGNMENT, "")
+    probe.liveness.silent_s = 4.0
     assert probe.ask("/healthz")[0] == 200
-    probe.pulse.silent_s = 7.0
+    probe.liveness.silent_s = 7.0
     assert probe.ask("/healthz") == (503, "the event loop has not answered for 7 s")
     assert probe.ask("/readyz")[0] == 503
 
 
 def test_many_reasons_are_one_short_line(probe: Probe) -> None:
-    probe.pulse.awaits(ASSIGNMENT, "")
+    probe.liveness.awaits(ASSIGNMENT, "")
     for number in range(100):
-        probe.pulse.working(f"lane {number}", "is being opened")
+        probe.liveness.working(f"lane {number}", "is being opened")
     status, line = probe.ask("/readyz")
     assert status == 503
     assert line.endswith("and 92 more")
@@ -98,4 +94,4 @@ def test_answers_come_at_the_same_time(probe: Probe) -> None:
 
 def test_a_taken_port_is_a_wrong_setting(probe: Probe) -> None:
     with pytest.raises(Misconfigured, match=str(probe.port)):
-        WorkerMetrics().serve(probe.port)
+        WorkerMetrics().serve(Liveness(), probe.port)

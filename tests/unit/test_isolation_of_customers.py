@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Iterator
 
 import pytest
 
@@ -25,7 +26,7 @@ class Lane(LaneHarness):
         config = PersonalisationConfig(clock="wall", partition_of=lambda _key: 0, salt="salt")
 
         def build(store: StateStore) -> PersonalisationProcessor:
-            return PersonalisationProcessor(config, self.playbook, store, self.clock_s, lambda: self.guidance)
+            return PersonalisationProcessor(config, self.playbook, store, self.clock_s, lambda: self.control)
 
         isolated = PoisonRecordGuard(build, self.store, "personalise")
 
@@ -41,8 +42,9 @@ class Lane(LaneHarness):
 
 
 @pytest.fixture(autouse=True)
-def poisonous(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(failpoints._armed, "core.poison", (1, ""))
+def poisonous() -> Iterator[None]:
+    with failpoints.while_armed("core.poison"):
+        yield
 
 
 def test_no_template_leaves_before_the_unsubscribe_that_stands_behind_the_bad_record_in_its_batch() -> None:

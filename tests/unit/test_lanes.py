@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from confluent_kafka import TopicPartition
 
+from workers.adapters.lanes.context import LaneContext
 from workers.adapters.lanes.horizon import NEVER_S
 from workers.adapters.lanes.lane import Lane
 from workers.adapters.lanes.lane_clock import LaneClock
@@ -18,6 +19,7 @@ from workers.adapters.lanes.spec import LaneSpec, TopicPartitionKey
 from workers.adapters.lanes.standby import Standby
 from workers.adapters.observability.metrics import WorkerMetrics
 from workers.adapters.process import clock
+from workers.adapters.process.liveness import Liveness
 from workers.core.errors import Fatal, Misconfigured
 from workers.core.stream.effects import Effects, Processor
 from workers.core.stream.records import Output, Record, StateStore
@@ -73,12 +75,17 @@ def metrics() -> WorkerMetrics:
 
 
 @pytest.fixture
+def liveness() -> Liveness:
+    return Liveness()
+
+
+@pytest.fixture
 def standing() -> Standing:
     return Standing()
 
 
 @pytest.fixture
-def lane(metrics: WorkerMetrics, standing: Standing) -> Lane:
+def lane(metrics: WorkerMetrics, liveness: Liveness, standing: Standing) -> Lane:
     settings = Settings(prefix="t.", lane_buffer_records=3)
     spec = LaneSpec(
         role="personalise",
@@ -90,10 +97,17 @@ def lane(metrics: WorkerMetrics, standing: Standing) -> Lane:
         waits_for="message.candidates",
         paced_by=("customer.events",),
     )
-    standby = Standby(spec, settings, {}, metrics)
-    found = Lane(
-        "0", [EVENTS, CANDIDATES], spec, settings, {}, standing, metrics, standby, asyncio.Semaphore(1), CommitPacing()
+    context = LaneContext(
+        spec=spec,
+        settings=settings,
+        client_config={},
+        metrics=metrics,
+        liveness=liveness,
+        standby=Standby(spec, settings, {}, metrics),
+        restores=asyncio.Semaphore(1),
+        pacing=CommitPacing(),
     )
+    found = Lane("0", [EVENTS, CANDIDATES], standing, context)
     found.ready = True
     return found
 
@@ -135,12 +149,12 @@ def test_a_lane_that_is_not_ready_takes_nothing(lane: Lane) -> None:
     assert not lane.wants(CANDIDATES)
 
 
-def test_a_lane_that_waits_for_a_rebalance_is_not_taken_for_stuck(lane: Lane, metrics: WorkerMetrics) -> None:
+def test_a_lane_that_waits_for_a_rebalance_is_not_taken_for_stuck(lane: Lane, liveness: Liveness) -> None:
     async def opened_during_a_rebalance() -> tuple[dict[str, int], list[str]]:
         await lane.hold()
         running = asyncio.create_task(lane.run())
         await asyncio.sleep(0)  # up to where it waits
-        found = metrics.pulse.beats, metrics.pulse.waiting
+        found = liveness.beats, liveness.waiting
         lane.close()
         await running
         return found

@@ -12,6 +12,7 @@ import pytest
 from prometheus_client import generate_latest
 
 from tests.support.llm import MODEL, FakeLlm, Fault
+from workers.adapters.llm import client as client_module
 from workers.adapters.llm.client import OpenAiModel
 from workers.adapters.observability.metrics import WorkerMetrics
 from workers.adapters.process.clock import monotonic_s
@@ -399,6 +400,30 @@ def test_a_queue_that_vllm_reports_lowers_the_limit_and_shows_in_the_metrics(ser
     assert value(metrics, "attune_llm_server_running", endpoint="0") == 6
     assert value(metrics, "attune_llm_server_waiting", endpoint="0") == 6
     assert value(metrics, "attune_llm_server_kv_cache_usage_ratio", endpoint="0") == 0.25
+
+
+def test_a_fault_in_reading_the_load_is_logged_and_the_next_poll_goes_on(
+    servers: list[FakeLlm], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(client_module, "POLL_S", 0.0)
+    polls = 0
+
+    async def use(client: OpenAiModel) -> None:
+        again = asyncio.Event()
+
+        async def poll() -> None:
+            nonlocal polls
+            polls += 1
+            if polls == 1:
+                raise ZeroDivisionError
+            again.set()
+
+        monkeypatch.setattr(client, "poll", poll)
+        assert isinstance(await call(client), Completion)
+        await asyncio.wait_for(again.wait(), PATIENCE_S)
+
+    pool(servers[:1], use)
+    assert "the load of the LLM servers cannot be read" in caplog.text
 
 
 @pytest.mark.parametrize(

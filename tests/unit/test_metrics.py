@@ -9,6 +9,7 @@ from pathlib import Path
 
 from workers.adapters.observability.metric_catalogue import CATALOGUE, as_markdown
 from workers.adapters.observability.metrics import WorkerMetrics
+from workers.adapters.process.liveness import Liveness
 from workers.core.stream.effects import Effects
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,7 +21,7 @@ def test_the_page_of_metrics_is_up_to_date() -> None:
 
 def test_every_metric_is_served_on_loopback_from_the_start() -> None:
     metrics = WorkerMetrics()
-    port = metrics.serve(0)
+    port = metrics.serve(Liveness(), 0)
     metrics.batch("personalise", 3, 0.01, Effects(tally=Counter({("events", "applied"): 3})))
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as response:  # our own address
         page = response.read().decode()

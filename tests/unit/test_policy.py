@@ -669,10 +669,10 @@ def test_shadow_sends_take_no_place_of_real_ones() -> None:
 # -- arms -------------------------------------------------------------------------------------------------------------
 
 
-def decide_for(customers: int, guidance: ControlState, **campaign: Any) -> LaneHarness:
+def decide_for(customers: int, control: ControlState, **campaign: Any) -> LaneHarness:
     """One open cart for each of many customers, decided under the same evidence."""
     lane = LaneHarness(playbook(**campaign))
-    lane.guidance = guidance
+    lane.control = control
     for number in range(customers):
         user = f"user-{number}"
         lane.run([*lane.allow("push", user=user), lane.add(user=user)])

@@ -38,6 +38,7 @@ def ana(**fields: Any) -> Profile:
 def opened(**fields: Any) -> OpenRequest:
     """A message about that cart."""
     values: dict[str, Any] = {
+        "message_id": "m1",
         "decision_id": "d1",
         "campaign_id": "cart-abandonment",
         "occurrence_id": occurrence_id("c1", NOON),
@@ -63,11 +64,11 @@ def objection(
     request: OpenRequest,
     now_s: float = NOON + 60,
     playbook: Playbook | None = None,
-    guidance: ControlState = NOTHING,
+    control: ControlState = NOTHING,
     presumed: tuple[str, ...] = (),
 ) -> str | None:
     book = playbook or make_playbook()
-    found = recheck.objection(profile, request, book, Triggers(book), guidance=guidance, now_s=now_s, presumed=presumed)
+    found = recheck.objection(profile, request, book, Triggers(book), control=control, now_s=now_s, presumed=presumed)
     assert found is None or found[1], "each no has its words"
     return found[0] if found else None
 
@@ -135,7 +136,7 @@ def test_what_is_asked_again_before_a_message_leaves(
     ],
 )
 def test_a_pause_holds_back_what_was_asked_for_before(paused: str, reason: str | None) -> None:
-    assert objection(ana(), opened(), guidance=ControlState(paused=frozenset({paused}))) == reason
+    assert objection(ana(), opened(), control=ControlState(paused=frozenset({paused}))) == reason
 
 
 def test_consent_may_be_presumed_where_nothing_was_said() -> None:
@@ -165,7 +166,7 @@ def written(**fields: Any) -> Candidate:
 
 
 def made(held: PendingText, playbook: Playbook | None = None, **request: Any) -> Message | tuple[str, str]:
-    return messages.message(ana(), "m1", opened(**request), held, playbook or make_playbook(), NOON + 60)
+    return messages.message(ana(), opened(**request), held, playbook or make_playbook(), NOON + 60)
 
 
 def left(held: PendingText, playbook: Playbook | None = None, **request: Any) -> Message:
@@ -262,24 +263,24 @@ def test_links_tell_where_they_were_pressed(url: str, link: str) -> None:
 
 def test_the_outcome_says_how_it_ended() -> None:
     message = left(PendingText(words(), written()))
-    ended = messages.outcome(ana(), "m1", opened(), None, message, NOON + 60)
+    ended = messages.outcome(ana(), opened(), None, message, NOON + 60)
     assert (ended.reason, ended.detail, ended.generated_by) == ("published", "", "llm")
     assert (ended.requested_at, ended.ended_at) == (instant(NOON), instant(NOON + 60))
     assert (ended.product_id, ended.variation_id, ended.target_group) == ("smart-band", "base.warm", "young")
-    kept = messages.outcome(ana(), "m1", opened(), ("consent", "withdrawn"), None, NOON + 60)
+    kept = messages.outcome(ana(), opened(), ("consent", "withdrawn"), None, NOON + 60)
     assert (kept.reason, kept.detail, kept.generated_by) == ("consent", "withdrawn", None)
 
 
 def test_what_generate_is_asked_for() -> None:
     book = make_playbook()
     campaign = book.campaigns["cart-abandonment"]
-    asked = messages.request(ana(sketches=[[1]]), "m1", opened(tone="warm"), campaign, book, "salt")
+    asked = messages.request(ana(sketches=[[1]]), opened(tone="warm"), campaign, book, "salt")
     assert (asked.message_id, asked.decision_id, asked.user_id, asked.channel) == ("m1", "d1", "ana", "push")
     assert (asked.prompt, asked.prompt_version, asked.template) == ("cart-abandonment", "p1", "cart-abandonment")
     assert (asked.requested_at, asked.deadline_at) == (instant(NOON), instant(NOON + 60))
     assert (asked.sketches, asked.tone, asked.ghost, asked.playbook_version) == ([[1]], "warm", False, "v1")
     assert "ana" not in asked.customer_ref
-    gone = messages.request(ana(), "m1", opened(prompt="gone", shadow=True), campaign, book, "other")
+    gone = messages.request(ana(), opened(prompt="gone", shadow=True), campaign, book, "other")
     assert (gone.prompt_version, gone.ghost) == ("", True)
     assert gone.customer_ref != asked.customer_ref
 

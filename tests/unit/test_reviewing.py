@@ -59,11 +59,11 @@ def test_the_texts_of_a_prompt_that_nobody_trusts_wait_and_say_why() -> None:
 
 def test_a_trusted_version_of_a_prompt_needs_no_look_and_its_next_version_does() -> None:
     lane = lane_with(ReviewRules(new_prompts=True))
-    lane.guidance = TRUSTED
+    lane.control = TRUSTED
     lane.run([lane.candidate(lane.requests[0])], wall_s=LATER)
     assert reasons(lane) == ["published"]
     lane = lane_with(ReviewRules(new_prompts=True))
-    lane.guidance = ControlState(trusted=frozenset({"prompt:cart-abandonment/en@p0"}))
+    lane.control = ControlState(trusted=frozenset({"prompt:cart-abandonment/en@p0"}))
     lane.run([lane.candidate(lane.requests[0])], wall_s=LATER)
     assert len(lane.reviews) == 1
 

@@ -49,7 +49,7 @@ def ruled(
         "late_s": 0.0,
         "group": "young",
         "personalised": True,
-        "guidance": NOTHING,
+        "control": NOTHING,
         "seed": "7",
     }
     return rule(profile or ana(), found, DecisionContext(**(values | situation)))
@@ -79,7 +79,7 @@ def test_what_passes_every_check_is_asked_for() -> None:
 
 def test_a_no_ends_the_ruling_at_its_check_and_says_why() -> None:
     cases: list[tuple[str, str, PolicyDecision]] = [
-        ("paused", "pause", ruled(guidance=ControlState(paused=frozenset({"all"})))),
+        ("paused", "pause", ruled(control=ControlState(paused=frozenset({"all"})))),
         ("stale", "age", ruled(late_s=3_600.1)),
         ("not_in_rollout", "rollout", ruled(playbook=book(mode="allowlist"))),
         ("missing_identifier", "identifiers", ruled(ana(user_id=None))),
@@ -116,15 +116,15 @@ def test_how_late_it_is_is_told_in_minutes_and_hours() -> None:
     ],
 )
 def test_pauses(paused: set[str], reason: str | None, channel: str | None) -> None:
-    ruling = ruled(guidance=ControlState(paused=frozenset(paused)))
+    ruling = ruled(control=ControlState(paused=frozenset(paused)))
     assert (ruling.reason, ruling.channel) == (reason, channel)
     if reason:
         assert ruling.checks[-1].detail.split(" is ")[0] == sorted(paused)[-1], "of several the first channel's"
 
 
 def test_a_pause_of_the_only_channel_that_is_allowed() -> None:
-    guidance = ControlState(paused=frozenset({"channel:push"}))
-    ruling = ruled(ana(consent={"push:marketing": YES}), guidance=guidance)
+    control = ControlState(paused=frozenset({"channel:push"}))
+    ruling = ruled(ana(consent={"push:marketing": YES}), control=control)
     assert (ruling.reason, ruling.checks[-1].name) == ("paused", "pause")
 
 
@@ -338,14 +338,14 @@ def test_of_several_arms_one_is_drawn_with_its_probability() -> None:
         name: ArmStatistics(arm=name, context="young", trials=400, rewards=400 * share, reward_squares=400 * share)
         for name, share in (("base.warm", 0.1), ("base.brisk", 0.12))
     }
-    guidance = ControlState(evidence={"cart-abandonment": {"young": rewards}})
+    control = ControlState(evidence={"cart-abandonment": {"young": rewards}})
     two = book(tones=["warm", "brisk"])
-    drawn = [ruled(playbook=two, guidance=guidance, decision_id=f"d{number}") for number in range(600)]
+    drawn = [ruled(playbook=two, control=control, decision_id=f"d{number}") for number in range(600)]
     assert all(ruling.propensity == ruling.chances[ruling.variation_id or ""] for ruling in drawn)
     assert all(ruling.arm is not None and ruling.arm.id == ruling.variation_id for ruling in drawn)
     weights = [1 / ruling.propensity for ruling in drawn if ruling.variation_id == "base.warm"]
     assert abs(sum(weights) / 600 - 1) < 0.25
-    other_group = ruled(playbook=two, guidance=guidance, group="sports")
+    other_group = ruled(playbook=two, control=control, group="sports")
     assert other_group.chances == {"base.warm": 0.5, "base.brisk": 0.5}
     assert "drawn with probability 0.50" in next(c.detail for c in other_group.checks if c.name == "arm")
 

@@ -24,10 +24,10 @@ class Watched:
     """A watchdog that is looked after by the test's clock; `codes` are the ends it wanted."""
 
     def __init__(self) -> None:
-        self.pulse = Liveness()
+        self.liveness = Liveness()
         self.codes: list[int] = []
         self.watchdog = Watchdog(
-            self.pulse,
+            self.liveness,
             loop_limit_s=LOOP_S,
             stall_limit_s=STALL_S,
             stop_limit_s=STOP_S,
@@ -60,42 +60,42 @@ def test_nothing_that_works_is_nothing_that_hangs(watched: Watched) -> None:
 
 
 def test_a_working_part_that_does_not_move_ends_the_process(watched: Watched) -> None:
-    watched.pulse.working("lane 2")
+    watched.liveness.working("lane 2")
     assert watched.for_s(59) == []
     assert watched.for_s(3) == [Exit.STALLED]
 
 
 def test_a_part_that_beats_lives_and_one_that_is_idle_is_not_expected_to(watched: Watched) -> None:
-    watched.pulse.working("lane 1")
-    watched.pulse.working("lane 2")
+    watched.liveness.working("lane 1")
+    watched.liveness.working("lane 2")
     for _ in range(10):
-        watched.pulse.beat("lane 1")
-        watched.pulse.beat("lane 2")
+        watched.liveness.beat("lane 1")
+        watched.liveness.beat("lane 2")
         assert watched.for_s(50) == []
-    watched.pulse.idle("lane 1")
-    watched.pulse.idle("lane 2", "waits for the group")
+    watched.liveness.idle("lane 1")
+    watched.liveness.idle("lane 2", "waits for the group")
     assert watched.for_s(1000) == []
 
 
 def test_work_that_comes_and_goes_between_two_looks_is_not_a_stall(watched: Watched) -> None:
     for _ in range(200):
-        watched.pulse.working("requests of partition 0")
+        watched.liveness.working("requests of partition 0")
         assert watched.for_s(1) == []
-        watched.pulse.idle("requests of partition 0")
+        watched.liveness.idle("requests of partition 0")
 
 
 def test_saying_again_that_it_works_is_no_beat(watched: Watched) -> None:
     for _ in range(70):
-        watched.pulse.working("lane 2", "340,000 of 1,000,000 records")
+        watched.liveness.working("lane 2", "340,000 of 1,000,000 records")
         watched.for_s(1)
     assert watched.codes == [Exit.STALLED]
 
 
 def test_a_late_word_of_a_closed_part_brings_it_not_back(watched: Watched) -> None:
-    watched.pulse.working("lane 2")
-    watched.pulse.idle("lane 2")
-    watched.pulse.beat("lane 2")
-    assert watched.pulse.beats == {}
+    watched.liveness.working("lane 2")
+    watched.liveness.idle("lane 2")
+    watched.liveness.beat("lane 2")
+    assert watched.liveness.beats == {}
 
 
 def test_a_loop_that_does_not_answer_ends_the_process(
@@ -104,7 +104,7 @@ def test_a_loop_that_does_not_answer_ends_the_process(
     monkeypatch.setattr(watched.watchdog, "_run", lambda: None)
     watched.watchdog.watch(loop)
     assert watched.for_s(14) == []
-    assert watched.pulse.silent_s == 13.0
+    assert watched.liveness.silent_s == 13.0
     assert watched.for_s(4) == [Exit.STALLED]
 
 
@@ -113,7 +113,7 @@ def test_a_process_that_was_stopped_has_its_full_limits_again(
 ) -> None:
     monkeypatch.setattr(watched.watchdog, "_run", lambda: None)
     watched.watchdog.watch(loop)
-    watched.pulse.working("lane 2")
+    watched.liveness.working("lane 2")
     watched.watchdog.look(1.0)
     watched.watchdog.look(3600.0)  # stopped for an hour, of which it slept one tick
     assert watched.codes == []
@@ -122,7 +122,7 @@ def test_a_process_that_was_stopped_has_its_full_limits_again(
 
 
 def test_a_stop_has_its_own_limit_and_no_other(watched: Watched) -> None:
-    watched.pulse.working("lane 2")
+    watched.liveness.working("lane 2")
     watched.for_s(50)
     watched.watchdog.stopping()
     assert watched.for_s(20) == []
@@ -137,14 +137,14 @@ def test_a_loop_that_runs_answers_every_look(watched: Watched, monkeypatch: pyte
         watched.watchdog.watch(asyncio.get_running_loop())
         for _ in range(100):
             assert watched.for_s(1) == []
-            assert watched.pulse.silent_s == 0.0
+            assert watched.liveness.silent_s == 0.0
             await asyncio.sleep(0)
 
     asyncio.run(main())
 
 
 def test_the_thread_looks_again_and_again_at_a_loop_that_runs() -> None:
-    pulse, codes, looks = Liveness(), list[int](), 0
+    liveness, codes, looks = Liveness(), list[int](), 0
     loops: list[asyncio.AbstractEventLoop] = []
 
     class Counting(Watchdog):
@@ -161,7 +161,7 @@ def test_the_thread_looks_again_and_again_at_a_loop_that_runs() -> None:
         await enough.wait()
 
     # Nothing works, so nothing stalls: the short limit only makes it look often.
-    watchdog = Counting(pulse, loop_limit_s=600.0, stall_limit_s=0.1, stop_limit_s=600.0, end_process=codes.append)
+    watchdog = Counting(liveness, loop_limit_s=600.0, stall_limit_s=0.1, stop_limit_s=600.0, end_process=codes.append)
     enough = asyncio.Event()
     asyncio.run(main())
     watchdog.close()
@@ -175,8 +175,8 @@ from workers.adapters.process.watchdog import Watchdog
 logging.basicConfig(format="%(levelname)s %(message)s")
 kind = sys.argv[1]
 async def main():
-    pulse = Liveness()
-    watchdog = Watchdog(pulse, loop_limit_s=0.5, stall_limit_s=0.5, stop_limit_s=0.5)
+    liveness = Liveness()
+    watchdog = Watchdog(liveness, loop_limit_s=0.5, stall_limit_s=0.5, stop_limit_s=0.5)
     watchdog.watch(asyncio.get_running_loop())
     if kind == "mute":  # nobody reads the log, and it is locked
         logging.getLogger().handlers[0].acquire()
@@ -185,7 +185,7 @@ async def main():
     if kind == "spin":
         while True: pass
     if kind == "lane":
-        pulse.working("lane 2")
+        liveness.working("lane 2")
     if kind == "stop":
         watchdog.stopping()
     await asyncio.sleep(60)
@@ -219,15 +219,15 @@ def test_a_real_process_ends_with_its_code_one_line_and_the_stacks(kind: str, co
 
 
 def test_readiness_names_what_is_awaited() -> None:
-    pulse = Liveness()
-    assert pulse.waiting == [f"{ASSIGNMENT}: not assigned yet"]
-    pulse.awaits(ASSIGNMENT, "")
-    pulse.working("lane 2", "340,000 of 1,000,000 records")
-    assert pulse.waiting == ["lane 2: 340,000 of 1,000,000 records"]
-    pulse.working("lane 2")
-    assert pulse.waiting == []
-    pulse.idle("lane 2", "waits for the group")
-    assert pulse.waiting == ["lane 2: waits for the group"]
+    liveness = Liveness()
+    assert liveness.waiting == [f"{ASSIGNMENT}: not assigned yet"]
+    liveness.awaits(ASSIGNMENT, "")
+    liveness.working("lane 2", "340,000 of 1,000,000 records")
+    assert liveness.waiting == ["lane 2: 340,000 of 1,000,000 records"]
+    liveness.working("lane 2")
+    assert liveness.waiting == []
+    liveness.idle("lane 2", "waits for the group")
+    assert liveness.waiting == ["lane 2: waits for the group"]
 
 
 def test_threads_may_speak_all_at_once(watched: Watched) -> None:
@@ -236,9 +236,9 @@ def test_threads_may_speak_all_at_once(watched: Watched) -> None:
     def chatter(name: str) -> None:
         started.wait()
         for _ in range(2000):
-            watched.pulse.working(name, "opening")
-            watched.pulse.beat(name)
-            watched.pulse.idle(name)
+            watched.liveness.working(name, "opening")
+            watched.liveness.beat(name)
+            watched.liveness.idle(name)
 
     threads = [threading.Thread(target=chatter, args=(name,)) for name in names]
     for thread in threads:
@@ -246,4 +246,4 @@ def test_threads_may_speak_all_at_once(watched: Watched) -> None:
     started.set()
     wait_until(lambda: watched.for_s(1) or not any(map(threading.Thread.is_alive, threads)), 60, "all have spoken")
     assert watched.codes == []
-    assert watched.pulse.beats == {}
+    assert watched.liveness.beats == {}

@@ -13,9 +13,9 @@ from pathlib import Path
 from confluent_kafka import KafkaException
 
 from workers.adapters.delivery_channels import Port
-from workers.adapters.observability.metrics import WorkerMetrics
 from workers.adapters.process.exit_codes import Exit, code_of
-from workers.adapters.process.liveness import ASSIGNMENT
+from workers.adapters.process.liveness import ASSIGNMENT, Liveness
+from workers.core.stream.metrics import Metrics
 from workers.delivery.sender import Plan, Sender
 from workers.settings import Settings
 
@@ -31,17 +31,22 @@ class Deliver:
     """Runs each sender in its own thread, in which it is also built: a slow mail server does not delay push."""
 
     def __init__(
-        self, makers: Mapping[str, Callable[[], Sender]], metrics: WorkerMetrics, clock: Callable[[], datetime]
+        self,
+        makers: Mapping[str, Callable[[], Sender]],
+        metrics: Metrics,
+        liveness: Liveness,
+        clock: Callable[[], datetime],
     ) -> None:
         """`makers`: channel → the function that builds its sender. Nothing connects before `run`."""
         self._makers = makers
         self._metrics = metrics
+        self._liveness = liveness
         self._clock = clock
         self._stopping = threading.Event()
         self._code = Exit.OK
-        metrics.pulse.awaits(ASSIGNMENT, "")
+        liveness.awaits(ASSIGNMENT, "")
         for channel in makers:
-            metrics.pulse.awaits(channel, "not assigned yet")
+            liveness.awaits(channel, "not assigned yet")
             for status in _STATUSES:
                 metrics.count("deliveries", channel, status, amount=0)
 
@@ -59,14 +64,14 @@ class Deliver:
         return self._code
 
     def _work(self, channel: str) -> None:
-        pulse, looked_s = self._metrics.pulse, 0.0
-        pulse.working(channel, "not assigned yet")
+        liveness, looked_s = self._liveness, 0.0
+        liveness.working(channel, "not assigned yet")
         try:
             sender = self._makers[channel]()
             while not self._stopping.is_set():
                 sender.step()
-                pulse.beat(channel)
-                pulse.awaits(channel, sender.awaits)
+                liveness.beat(channel)
+                liveness.awaits(channel, sender.awaits)
                 now_s = self._clock().timestamp()
                 if now_s - looked_s >= _LOOK_EVERY_S:
                     self._metrics.gauge("delivery_late_seconds", sender.late_s(), channel)
@@ -76,14 +81,15 @@ class Deliver:
             self._code = _code_of(error)
             log.critical("%s ends the worker: %s", channel, error, exc_info=error)
             self.stop()
-        pulse.idle(channel)
+        liveness.idle(channel)
 
 
 def build(
     settings: Settings,
     ports: Mapping[str, Port],
     client_config: Mapping[str, str | int],
-    metrics: WorkerMetrics,
+    metrics: Metrics,
+    liveness: Liveness,
     clock: Callable[[], datetime],
 ) -> Deliver:
     """Builds the role. `ports`: channel → its transport, address book and rules."""
@@ -103,7 +109,7 @@ def build(
         log.info("%s goes to %s", channel, port.where)
         return Sender(plan, client_config, port.channel, port.addresses(), clock, told)
 
-    return Deliver({channel: partial(make, channel, port) for channel, port in ports.items()}, metrics, clock)
+    return Deliver({channel: partial(make, channel, port) for channel, port in ports.items()}, metrics, liveness, clock)
 
 
 def _code_of(error: Exception) -> Exit:

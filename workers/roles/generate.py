@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections import deque
 from typing import Any, Protocol
 
@@ -17,13 +16,14 @@ from schemas import codec
 from schemas.messages import Candidate, MessageRequest
 from workers.adapters.lanes.faust_app import make_app, raw_topic
 from workers.adapters.lanes.faust_transport import CommittedTransport
-from workers.adapters.observability.metrics import WorkerMetrics
 from workers.adapters.process import clock
 from workers.adapters.process.exit_codes import Exit
-from workers.adapters.process.liveness import ASSIGNMENT
+from workers.adapters.process.liveness import ASSIGNMENT, Liveness
+from workers.adapters.process.termination import end_at_once
 from workers.core.errors import InvalidEvent, Misconfigured, Unavailable
 from workers.core.resilience.priority_queue import ROOM_PER_SLOT
 from workers.core.stream.dead_letters import dead_letter
+from workers.core.stream.metrics import Metrics
 from workers.core.stream.records import Record
 from workers.roles.text_writer import Writer
 from workers.settings import Settings
@@ -48,34 +48,33 @@ class Checked(Protocol):
         ...
 
 
-def build(settings: Settings, writer: Writer, model: Checked, metrics: WorkerMetrics) -> faust.App:
+def build(settings: Settings, writer: Writer, model: Checked, metrics: Metrics, liveness: Liveness) -> faust.App:
     """Builds the app of this role. It stays up without an LLM: requests then end with the template."""
     app = make_app(settings, ROLE, CommittedTransport, wait_empty=True, linger_s=_LINGER_S)
-    window = Window(settings, writer, app, metrics)
+    window = Window(settings, writer, app, metrics, liveness)
 
     @app.agent(raw_topic(app, settings.topic(REQUESTS)), concurrency=1)
     async def generate(stream: Any) -> None:  # Faust types the stream without `noack`
         async for event in stream.noack().events():
             await window.take(event)
 
-    pulse = metrics.pulse
-    pulse.awaits("LLM", "is being checked")
+    liveness.awaits("LLM", "is being checked")
 
     async def check_model() -> None:
         try:
             log.info("the LLM is %s; %s", await model.check(), await writer.check_prompts())
         except Misconfigured as error:
             log.critical("%s", error)
-            os._exit(Exit.MISCONFIGURED)  # a wrong model, key or prompt: a restart does not help
+            end_at_once(Exit.MISCONFIGURED)  # a wrong model, key or prompt: a restart does not help
         except Unavailable as error:
             log.warning("%s Templates leave until it is there.", error)
-        pulse.awaits("LLM", "")
+        liveness.awaits("LLM", "")
 
     async def assigned(*_: object, **__: object) -> None:
-        pulse.awaits(ASSIGNMENT, "")
+        liveness.awaits(ASSIGNMENT, "")
 
     async def revoked(*_: object, **__: object) -> None:
-        pulse.awaits(ASSIGNMENT, "being handed over")
+        liveness.awaits(ASSIGNMENT, "being handed over")
 
     async def close_model(*_: object, **__: object) -> None:
         await model.close()
@@ -96,11 +95,14 @@ class Window:
     still open, so an event is acked only after all before it.
     """
 
-    def __init__(self, settings: Settings, writer: Writer, app: faust.App, metrics: WorkerMetrics) -> None:
+    def __init__(
+        self, settings: Settings, writer: Writer, app: faust.App, metrics: Metrics, liveness: Liveness
+    ) -> None:
         self._settings = settings
         self._writer = writer
         self._app = app
         self._metrics = metrics
+        self._liveness = liveness
         in_flight = settings.llm_in_flight * max(1, len(settings.llm_urls))
         self._slots = asyncio.Semaphore(in_flight * (ROOM_PER_SLOT + 1))
         self._in_order: dict[int, deque[tuple[faust.EventT[bytes], asyncio.Task[None]]]] = {}
@@ -113,7 +115,7 @@ class Window:
         task = asyncio.create_task(self._work(event))
         self._in_work += 1
         partition = event.message.partition
-        self._metrics.pulse.working(f"requests of partition {partition}")
+        self._liveness.working(f"requests of partition {partition}")
         self._in_order.setdefault(partition, deque()).append((event, task))
         task.add_done_callback(lambda _task: self._finished(partition))
 
@@ -127,11 +129,11 @@ class Window:
                 return  # stopping: the request is not acked and will be redelivered
             if (error := task.exception()) is not None:
                 log.critical("generate ends the worker: %s", error, exc_info=error)
-                os._exit(Exit.SOFTWARE)  # not a clean stop: that would acknowledge
+                end_at_once(Exit.SOFTWARE)  # not a clean stop: that would acknowledge
             event.ack()
-            self._metrics.pulse.beat(f"requests of partition {partition}")
+            self._liveness.beat(f"requests of partition {partition}")
         if not queue:
-            self._metrics.pulse.idle(f"requests of partition {partition}")
+            self._liveness.idle(f"requests of partition {partition}")
 
     async def _work(self, event: faust.EventT[bytes]) -> None:
         message = event.message

@@ -9,6 +9,7 @@ import faust
 from workers.adapters.lanes.manager import lanes_app
 from workers.adapters.lanes.spec import LaneSpec
 from workers.adapters.observability.metrics import WorkerMetrics
+from workers.adapters.process.liveness import Liveness
 from workers.core.intake.mapping import Intake
 from workers.core.intake.processor import IntakeProcessor
 from workers.settings import Settings
@@ -16,7 +17,9 @@ from workers.settings import Settings
 ROLE = "intake"
 
 
-def build(settings: Settings, client_config: Mapping[str, str | int], metrics: WorkerMetrics) -> faust.App:
+def build(
+    settings: Settings, client_config: Mapping[str, str | int], metrics: WorkerMetrics, liveness: Liveness
+) -> faust.App:
     """Builds the app of this role. Progress is in the group's offsets: source topics are external, with any partition count."""
     spec = LaneSpec(
         role=ROLE,
@@ -26,4 +29,4 @@ def build(settings: Settings, client_config: Mapping[str, str | int], metrics: W
         lane_of=lambda topic, partition: f"{topic}-{partition}",
         core=lambda _store, _clock_s: IntakeProcessor(Intake(settings.source_format)),
     )
-    return lanes_app(spec, settings, client_config, metrics)
+    return lanes_app(spec, settings, client_config, metrics, liveness)

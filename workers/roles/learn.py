@@ -10,6 +10,7 @@ from workers.adapters.kafka.partitioner import partition_of
 from workers.adapters.lanes.manager import lanes_app
 from workers.adapters.lanes.spec import LaneSpec
 from workers.adapters.observability.metrics import WorkerMetrics
+from workers.adapters.process.liveness import Liveness
 from workers.core.attribution.processor import (
     DECISIONS,
     EVENTS,
@@ -30,10 +31,14 @@ SOURCES = (DECISIONS, OUTCOMES, FEEDBACK, EVENTS)
 
 
 def build(
-    settings: Settings, learning: Learning, client_config: Mapping[str, str | int], metrics: WorkerMetrics
+    settings: Settings,
+    learning: Learning,
+    client_config: Mapping[str, str | int],
+    metrics: WorkerMetrics,
+    liveness: Liveness,
 ) -> faust.App:
     """Builds the app of this role. `learning` is the playbook's."""
-    return lanes_app(lane_spec(settings, learning), settings, client_config, metrics)
+    return lanes_app(lane_spec(settings, learning), settings, client_config, metrics, liveness)
 
 
 def lane_spec(settings: Settings, learning: Learning) -> LaneSpec:

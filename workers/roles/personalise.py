@@ -10,6 +10,7 @@ from workers.adapters.kafka.partitioner import partition_of
 from workers.adapters.lanes.manager import lanes_app
 from workers.adapters.lanes.spec import LaneSpec
 from workers.adapters.observability.metrics import WorkerMetrics
+from workers.adapters.process.liveness import Liveness
 from workers.core.decisioning.control_state import ControlState
 from workers.core.partition import keys
 from workers.core.partition.timers import index_keys
@@ -35,15 +36,16 @@ CHANGELOG = "personalise-state"
 def build(
     settings: Settings,
     playbook: Playbook,
-    guidance: Callable[[], ControlState],
+    control: Callable[[], ControlState],
     client_config: Mapping[str, str | int],
     metrics: WorkerMetrics,
+    liveness: Liveness,
 ) -> faust.App:
-    """Builds the app of this role. `guidance` returns the current switches and snapshots."""
-    return lanes_app(lane_spec(settings, playbook, guidance), settings, client_config, metrics)
+    """Builds the app of this role. `control` returns the current switches and snapshots."""
+    return lanes_app(lane_spec(settings, playbook, control), settings, client_config, metrics, liveness)
 
 
-def lane_spec(settings: Settings, playbook: Playbook, guidance: Callable[[], ControlState]) -> LaneSpec:
+def lane_spec(settings: Settings, playbook: Playbook, control: Callable[[], ControlState]) -> LaneSpec:
     """Returns the lane specification of personalise."""
     config = PersonalisationConfig(
         clock=settings.clock,
@@ -56,7 +58,7 @@ def lane_spec(settings: Settings, playbook: Playbook, guidance: Callable[[], Con
     )
 
     def core(store: StateStore, clock_s: float) -> Processor:
-        return PersonalisationProcessor(config, playbook, store, clock_s, guidance)
+        return PersonalisationProcessor(config, playbook, store, clock_s, control)
 
     return LaneSpec(
         role=ROLE,

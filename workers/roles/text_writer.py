@@ -8,7 +8,6 @@ import logging
 import msgspec
 
 from schemas.messages import Candidate, MessageRequest
-from workers.adapters.observability.metrics import WorkerMetrics
 from workers.adapters.process import clock
 from workers.core.errors import Misconfigured, Refused, Retryable
 from workers.core.generation.draft import Draft, Language
@@ -17,6 +16,7 @@ from workers.core.generation.pool.selection import Pooled
 from workers.core.generation.prompt_budget import longest, too_long
 from workers.core.playbook.playbook import Playbook
 from workers.core.resilience.priority_queue import patience_s
+from workers.core.stream.metrics import Metrics
 from workers.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ class Writer:
         playbook: Playbook,
         model: LanguageModel,
         language: Language,
-        metrics: WorkerMetrics,
+        metrics: Metrics,
         pooled: Pooled | None = None,
     ) -> None:
         self._settings = settings

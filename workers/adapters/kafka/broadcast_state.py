@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from collections.abc import Callable, Iterable
 from types import TracebackType
@@ -12,6 +11,7 @@ from typing import Generic, Protocol, Self, TypeVar
 from workers.adapters.kafka.reader import TopicReader
 from workers.adapters.kafka.topic_watch import TopicWatch
 from workers.adapters.process import clock, exit_codes
+from workers.adapters.process.termination import end_at_once
 from workers.core.decisioning.control_state import SNAPSHOTS, SWITCHES, ControlState, ControlStateReducer
 from workers.core.errors import Misconfigured, Unavailable
 from workers.core.generation.pool.entries import POOL, ApprovedTexts, TextPool
@@ -61,7 +61,7 @@ class Broadcast(Generic[T]):
         told: Reducer[T],
         *,
         on_change: Callable[[T], None] | None = None,
-        end_process: Callable[[int], object] = os._exit,
+        end_process: Callable[[int], object] = end_at_once,
         gone_limit_s: float = GONE_LIMIT_S,
     ) -> None:
         """Does not connect yet. `on_change` is called whenever `current` has changed, after the start in the thread;
@@ -176,7 +176,7 @@ class Broadcast(Generic[T]):
 
 
 class Follower(Broadcast[ControlState]):
-    """Follows what is paused and the evidence of each arm: the guidance of an installation."""
+    """Follows what is paused and the evidence of each arm: the control state of an installation."""
 
     def __init__(
         self,
@@ -184,7 +184,7 @@ class Follower(Broadcast[ControlState]):
         topics: Iterable[str] = (SWITCHES, SNAPSHOTS),
         *,
         on_change: Callable[[ControlState], None] | None = None,
-        end_process: Callable[[int], object] = os._exit,
+        end_process: Callable[[int], object] = end_at_once,
         gone_limit_s: float = GONE_LIMIT_S,
     ) -> None:
         """See Broadcast."""
@@ -207,7 +207,7 @@ class Follower(Broadcast[ControlState]):
 def follow_pool(
     settings: Settings,
     *,
-    end_process: Callable[[int], object] = os._exit,
+    end_process: Callable[[int], object] = end_at_once,
     gone_limit_s: float = GONE_LIMIT_S,
 ) -> Broadcast[ApprovedTexts]:
     """Follows the approved texts of an installation's pool; does not connect yet. See Broadcast."""

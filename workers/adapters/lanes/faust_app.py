@@ -8,7 +8,7 @@ from pathlib import Path
 
 import faust
 
-from workers.adapters.lanes.faust_transport import CommittedTransport, install
+from workers.adapters.lanes.faust_transport import TransportMaker, install
 from workers.adapters.process.watchdog import Watchdog
 from workers.secrets import reveal
 from workers.settings import Settings
@@ -51,7 +51,7 @@ class Worker(faust.Worker):
 
 
 def make_app(
-    settings: Settings, role: str, transport: type[CommittedTransport], *, wait_empty: bool, linger_s: float = 0.0
+    settings: Settings, role: str, transport: TransportMaker, *, wait_empty: bool, linger_s: float = 0.0
 ) -> faust.App:
     """Returns an app whose topics carry bytes, and which creates no topic, opens no port and reads committed records only.
 

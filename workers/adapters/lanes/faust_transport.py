@@ -14,13 +14,14 @@ import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import faust
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
+from yarl import URL
 
 from workers.adapters.kafka import decompression
 from workers.adapters.kafka.foreign_records import ForeignRecords
@@ -105,7 +106,7 @@ class CommittedTransport(driver.Transport):
 
 
 class LanesOwner(Protocol):
-    """The owner that opens, feeds and closes lanes: adapters.lanes.manager.Lanes, set as `lanes` on the app."""
+    """The owner that opens, feeds and closes lanes: adapters.lanes.manager.Lanes."""
 
     def open(self, assigned: set[TopicPartitionKey], positions: Positions) -> None: ...
 
@@ -130,11 +131,9 @@ class LaneThread(CommittedThread):
     async def on_start(self) -> None:
         """Starts the consumer and hooks into its fetches."""
         await super().on_start()
-        lanes: LanesOwner = self.app.lanes  # type: ignore[attr-defined] # set by adapters.lanes.manager
-        fetcher, consumer = self._ensure_consumer()._fetcher, self.consumer
-        let_gather(fetcher, lambda: lanes.gather_s)
-        if isinstance(consumer, LaneConsumer):
-            tell_ends(fetcher, consumer.ended)
+        fetcher, consumer = self._ensure_consumer()._fetcher, cast("LaneConsumer", self.consumer)
+        let_gather(fetcher, lambda: consumer.lanes.gather_s)
+        tell_ends(fetcher, consumer.ended)
 
 
 def let_gather(fetcher: Any, gather_s: Callable[[], float]) -> None:
@@ -198,9 +197,8 @@ class LaneConsumer(CommittedConsumer):
 
     @property
     def lanes(self) -> LanesOwner:
-        """The lanes of this consumer's app."""
-        lanes: LanesOwner = self.app.lanes  # type: ignore[attr-defined] # set by adapters.lanes.manager
-        return lanes
+        """The lanes that this consumer feeds."""
+        return cast("LaneTransport", self.transport).lanes
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Opens the lanes of the new assignment in the background: joining the group must not wait for a restore."""
@@ -323,8 +321,17 @@ class LaneTransport(CommittedTransport):
 
     Consumer = LaneConsumer
 
+    def __init__(self, url: list[URL], app: faust.App, *, lanes: LanesOwner) -> None:
+        """`lanes`: what the consumers of this transport feed."""
+        super().__init__(url, app)
+        self.lanes = lanes
 
-def install(app: faust.App, transport: type[CommittedTransport]) -> None:
+
+#: What makes a transport, given the addresses of the brokers and the app.
+TransportMaker = Callable[[list[URL], faust.App], CommittedTransport]
+
+
+def install(app: faust.App, transport: TransportMaker) -> None:
     """Makes an app use this transport for consuming and producing."""
     decompression.bound(ForeignRecords if failpoints.reads_any_batch() else MemoryRecords)
     app.transport = transport(app.conf.broker_consumer, app)

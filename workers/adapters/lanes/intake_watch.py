@@ -18,9 +18,9 @@ from confluent_kafka.admin._listoffsets import OffsetSpec  # where the library d
 from workers.adapters.kafka.group_offsets import GroupOffsets, Place
 from workers.adapters.kafka.preflight import partitions_of
 from workers.adapters.lanes.intake_progress import MappedUntil
-from workers.adapters.observability.metrics import WorkerMetrics
 from workers.adapters.process import clock, failpoints
 from workers.core.errors import Misconfigured, Unavailable
+from workers.core.stream.metrics import Metrics
 from workers.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ _LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call] # lik
 class IntakeWatch:
     """One per process. Call `start` and `stop` from one thread; `allows` from any."""
 
-    def __init__(self, settings: Settings, client_config: Mapping[str, str | int], metrics: WorkerMetrics) -> None:
+    def __init__(self, settings: Settings, client_config: Mapping[str, str | int], metrics: Metrics) -> None:
         self._group = f"{settings.prefix}intake"
         self._group_offsets = GroupOffsets(settings, self._group)
         self._hold_lag_s = settings.intake_hold_lag_s

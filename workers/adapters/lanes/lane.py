@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -19,17 +18,16 @@ from confluent_kafka import Consumer, TopicPartition
 
 from schemas.topics import SINGLE
 from workers.adapters.lanes.buffer import FetchedRecord, RecordBuffer
+from workers.adapters.lanes.context import LaneContext
 from workers.adapters.lanes.lane_clock import Ask, LaneClock
 from workers.adapters.lanes.ledger import LedgerHistory
 from workers.adapters.lanes.lost_state import proof_of_past
-from workers.adapters.lanes.pacing import CommitPacing
 from workers.adapters.lanes.poison_records import PoisonRecordGuard
 from workers.adapters.lanes.source_progress import SourceProgress
-from workers.adapters.lanes.spec import LaneSpec, TopicPartitionKey
-from workers.adapters.lanes.standby import Standby
+from workers.adapters.lanes.spec import TopicPartitionKey
 from workers.adapters.lanes.transactions import LaneProducer
-from workers.adapters.observability.metrics import WorkerMetrics
 from workers.adapters.process import clock, exit_codes, failpoints
+from workers.adapters.process.termination import end_at_once
 from workers.adapters.state.checkpoint import Marker, Progress
 from workers.adapters.state.recovery import restore
 from workers.adapters.state.rocksdb import NoStore, RocksStore
@@ -37,7 +35,6 @@ from workers.core.errors import Fatal, Misconfigured, Unavailable
 from workers.core.stream.dead_letter_limits import Limits
 from workers.core.stream.effects import Effects, Processor
 from workers.core.stream.records import StateStore
-from workers.settings import Settings
 
 log = logging.getLogger(__name__)
 P = ParamSpec("P")
@@ -93,41 +90,26 @@ class Lane:
         self,
         name: str,
         sources: list[TopicPartitionKey],
-        spec: LaneSpec,
-        settings: Settings,
-        client_config: Mapping[str, str | int],
         positions: Positions,
-        metrics: WorkerMetrics,
-        standby: Standby,
-        restores: asyncio.Semaphore,
-        rhythm: CommitPacing,
-        *,
-        source_ids: Callable[[float], Mapping[str, str]] = lambda _age_s: {},
-        mapped: Callable[[float], bool] = lambda _horizon_s: True,
+        context: LaneContext,
     ) -> None:
-        """`restores` limits how many lanes of the process restore at a time; `rhythm` is shared by all of them.
-
-        `source_ids` returns the sources' topic IDs, at most so many seconds old (topic_ids.SourceIds); `mapped` tells whether
-        a lane that knows `customer.events` up to a moment knows what shops have sent (intake_watch.IntakeWatch).
-        """
+        """`context`: what it shares with the other lanes of the process."""
         self.name = name
         self.sources = sources
         self.ready = False
-        self._spec = spec
-        self._settings = settings
-        self._client_config = client_config
+        self._context = context
+        self._spec = context.spec
+        self._settings = context.settings
+        self._client_config = context.client_config
+        self._metrics = context.metrics
+        self._liveness = context.liveness
         self._positions = positions
-        self._metrics = metrics
-        self._standby = standby
-        self._restores = restores
-        self._rhythm = rhythm
-        self._mapped = mapped
-        self._progress = SourceProgress(sources, settings.prefix, source_ids)
-        self._buffer = RecordBuffer(settings.lane_buffer_records)
+        self._progress = SourceProgress(sources, context.settings.prefix, context.source_ids)
+        self._buffer = RecordBuffer(context.settings.lane_buffer_records)
         # A thread of its own: a commit never waits for a thread, whatever other lanes do.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"lane-{name}")
-        self._part, self._pulse = f"lane {name}", metrics.pulse
-        self._pulse.working(self._part, "is being opened")
+        self._part = f"lane {name}"
+        self._liveness.working(self._part, "is being opened")
         self._partition = sources[0][1]
         self._arrived = asyncio.Event()
         self._closing = self._held = False
@@ -144,9 +126,10 @@ class Lane:
         self._state = Progress()
         self._restored_records = 0
         self._store: RocksStore | None = None
-        changelog = settings.topic(spec.changelog) if spec.changelog is not None else None
-        self._clock = LaneClock(name, changelog, settings)
-        self._ledger = LedgerHistory(name, self._partition, spec, settings, partial(self._pulse.beat, self._part))
+        changelog = self._settings.topic(self._spec.changelog) if self._spec.changelog is not None else None
+        self._clock = LaneClock(name, changelog, self._settings)
+        beat = partial(self._liveness.beat, self._part)
+        self._ledger = LedgerHistory(name, self._partition, self._spec, self._settings, beat)
 
     # -- feeding -----------------------------------------------------------------------------------------------------
 
@@ -184,12 +167,12 @@ class Lane:
             raise
         except Exception as error:  # whatever it was: nothing uncommitted may survive it
             log.critical("lane %s ends the worker: %s", self.name, error, exc_info=not isinstance(error, Fatal))
-            os._exit(exit_codes.code_of(error))  # not a clean stop: that would commit
+            end_at_once(exit_codes.code_of(error))  # not a clean stop: that would commit
         finally:
-            self._pulse.idle(self._part)
+            self._liveness.idle(self._part)
             if self._store is not None:
                 self._store.close()
-            self._standby.give_back(self.name)
+            self._context.standby.give_back(self.name)
             self._metrics.pending(self.name, {})  # its next owner continues the count
             self._thread.shutdown(wait=False)
 
@@ -217,9 +200,9 @@ class Lane:
 
     async def _until_released(self, then: str) -> None:
         """Waits while the lane is held, and is expected to be idle: a rebalance may take minutes. `then`: what follows."""
-        self._pulse.idle(self._part, "waits for the group")
+        self._liveness.idle(self._part, "waits for the group")
         await self._released.wait()
-        self._pulse.working(self._part, then)
+        self._liveness.working(self._part, then)
 
     async def _take_up(self, producer: LaneProducer) -> None:
         """Waits until the lane is not held, then continues after its last commit; if another owner had it, it ends fenced."""
@@ -245,7 +228,7 @@ class Lane:
         producer = LaneProducer(self._client_config, identity, limit_s, compression)
         started = clock.monotonic_s()
         await self._undisturbed(producer.fence)
-        self._pulse.beat(self._part)
+        self._liveness.beat(self._part)
         store = await self._open()
         if not self._closing:
             self._set_marker(await self._blocking(self._ledger.read, self._state.marker))
@@ -261,11 +244,11 @@ class Lane:
                 await self._turn(core, producer)
             else:
                 await self._take_up(producer)
-            self._pulse.beat(self._part)
+            self._liveness.beat(self._part)
         await self._blocking(producer.close)
 
     def _isolated(self, store: StateStore) -> PoisonRecordGuard:
-        settings, beat = self._settings, partial(self._pulse.beat, self._part)
+        settings, beat = self._settings, partial(self._liveness.beat, self._part)
         limits = Limits(
             raised=settings.raised_ratio,
             raised_in_a_row=settings.raised_in_a_row,
@@ -285,9 +268,9 @@ class Lane:
             for source, (offset, source_id) in (await self._blocking(self._committed)).items():
                 self._progress.begin_at(source, offset, source_id)
             return NoStore()
-        self._pulse.idle(self._part, "waits for its turn to restore")
-        async with self._restores:
-            self._pulse.working(self._part, "is being restored")
+        self._liveness.idle(self._part, "waits for its turn to restore")
+        async with self._context.restores:
+            self._liveness.working(self._part, "is being restored")
             await self._blocking(self._restore, self._spec.changelog)
         self._progress.begin_from(self._state.marker)
         return self._store or NoStore()
@@ -307,7 +290,7 @@ class Lane:
     def _restore(self, changelog: str) -> None:
         if self._closing:
             return
-        self._standby.take(self.name)
+        self._context.standby.take(self.name)
         self._store = RocksStore(self._spec.state_folder(self._settings, self.name))
         self._state = restore(
             *(self._store, self._settings.topic(changelog), self._partition, self._client_config, self._spec.index_of),
@@ -347,13 +330,13 @@ class Lane:
     def _restored(self, done: int, total: int) -> None:
         """Reports progress during a restore: it may take as long as it needs."""
         self._restored_records = done
-        self._pulse.working(self._part, f"{done:,} of {total:,} records")
-        self._pulse.beat(self._part)
+        self._liveness.working(self._part, f"{done:,} of {total:,} records")
+        self._liveness.beat(self._part)
 
     def _set_ready(self) -> None:
         self.ready = not self._closing and not self._held
         if self.ready:
-            self._pulse.working(self._part)
+            self._liveness.working(self._part)
 
     def _committed(self) -> dict[TopicPartitionKey, tuple[int | None, str]]:
         """Returns the group's offsets, each with the ID of its topic. The group is named without a member: the transactional
@@ -379,7 +362,7 @@ class Lane:
             self._arrived.clear()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._arrived.wait(), _TICK_S)
-        if (left_s := self._rested_at_s - clock.monotonic_s()) > 0 and self._rhythm.rests(len(self._buffer)):
+        if (left_s := self._rested_at_s - clock.monotonic_s()) > 0 and self._context.pacing.rests(len(self._buffer)):
             await asyncio.sleep(left_s)
         if not self._may_write():
             return
@@ -408,7 +391,7 @@ class Lane:
         started = clock.monotonic_s()
         await self._undisturbed(self._commit, producer, effects)
         took_s = clock.monotonic_s() - started
-        self._rested_at_s = clock.monotonic_s() + self._rhythm.committed(len(records), took_s)
+        self._rested_at_s = clock.monotonic_s() + self._context.pacing.committed(len(records), took_s)
         self._committed_next = dict(self._progress.next)
         self._metrics.batch(self._spec.role, len(advanced), took_s, effects)
         self._metrics.pending(self.name, effects.pending)
@@ -436,7 +419,7 @@ class Lane:
         if clock.monotonic_s() - horizon_s > self._settings.timer_hold_lag_s:
             return False
         events = (self._settings.topic(EVENTS), self._partition)
-        return events not in paced or self._mapped(self._positions.horizon_s(events))
+        return events not in paced or self._context.mapped(self._positions.horizon_s(events))
 
     def _pass_over(self) -> bool:
         """See SourceProgress.pass_over: for lanes without state, once everything that was fetched is applied."""

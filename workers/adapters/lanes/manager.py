@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import faust
 
 from workers.adapters.kafka.preflight import check_broker
 from workers.adapters.kafka.topic_ids import SourceIds
 from workers.adapters.lanes.buffer import FetchedRecord
+from workers.adapters.lanes.context import LaneContext
 from workers.adapters.lanes.faust_app import make_app, raw_topic
 from workers.adapters.lanes.faust_transport import LaneTransport
 from workers.adapters.lanes.intake_watch import IntakeWatch
@@ -22,7 +23,8 @@ from workers.adapters.lanes.standby import Standby
 from workers.adapters.observability.metrics import WorkerMetrics
 from workers.adapters.process import clock
 from workers.adapters.process.exit_codes import Exit
-from workers.adapters.process.liveness import ASSIGNMENT
+from workers.adapters.process.liveness import ASSIGNMENT, Liveness
+from workers.adapters.process.termination import end_at_once
 from workers.core.errors import Misconfigured, Unavailable
 from workers.settings import Settings
 
@@ -45,21 +47,38 @@ class Lanes:
     """
 
     def __init__(
-        self, spec: LaneSpec, settings: Settings, client_config: Mapping[str, str | int], metrics: WorkerMetrics
+        self,
+        spec: LaneSpec,
+        settings: Settings,
+        client_config: Mapping[str, str | int],
+        metrics: WorkerMetrics,
+        liveness: Liveness,
     ) -> None:
         self._spec = spec
         self._settings = settings
         self._client_config = client_config
         self._metrics = metrics
+        self._liveness = liveness
         self._standby = Standby(spec, settings, client_config, metrics)
         self._by_source: dict[TopicPartitionKey, Lane] = {}
         self._running: dict[Lane, asyncio.Task[None]] = {}
         self._ending: dict[str, asyncio.Task[None]] = {}
         self._positions: Positions | None = None
-        self._restores = asyncio.Semaphore(_RESTORES)
-        self._rhythm = CommitPacing()
+        self._pacing = CommitPacing()
         self._intake = IntakeWatch(settings, client_config, metrics)
         self._source_ids = SourceIds(client_config, map(settings.topic, spec.sources))
+        self._context = LaneContext(
+            spec=spec,
+            settings=settings,
+            client_config=client_config,
+            metrics=metrics,
+            liveness=liveness,
+            standby=self._standby,
+            restores=asyncio.Semaphore(_RESTORES),
+            pacing=self._pacing,
+            source_ids=self._source_ids.current,
+            mapped=self._intake.allows,
+        )
         self._rejoined_s = float("-inf")
         self._closed = False
 
@@ -84,14 +103,12 @@ class Lanes:
             lane.release(positions)
             self._by_source.update(dict.fromkeys(sources, lane))
         self._metrics.gauge("lanes", len(self._running), self._spec.role)
-        self._metrics.pulse.awaits(ASSIGNMENT, "")
+        self._liveness.awaits(ASSIGNMENT, "")
         if groups:
-            self._metrics.pulse.working(_FETCHING)
+            self._liveness.working(_FETCHING)
 
     def _new(self, name: str, sources: list[TopicPartitionKey], positions: Positions) -> Lane:
-        shared = (self._spec, self._settings, self._client_config, positions, self._metrics)
-        own = (self._standby, self._restores, self._rhythm)
-        lane = Lane(name, sources, *shared, *own, source_ids=self._source_ids.current, mapped=self._intake.allows)
+        lane = Lane(name, sources, positions, self._context)
         self._running[lane] = asyncio.create_task(self._run(lane), name=f"lane {name}")
         return lane
 
@@ -123,12 +140,12 @@ class Lanes:
 
     def _rest(self) -> None:
         """Stops fetching until the next assignment."""
-        self._metrics.pulse.awaits(ASSIGNMENT, "being handed over")
-        self._metrics.pulse.idle(_FETCHING)
+        self._liveness.awaits(ASSIGNMENT, "being handed over")
+        self._liveness.idle(_FETCHING)
 
     def wants(self, source: TopicPartitionKey) -> bool:
         """Returns whether records of this source may be fetched now."""
-        self._metrics.pulse.beat(_FETCHING)
+        self._liveness.beat(_FETCHING)
         lane = self._by_source.get(source)
         return lane is not None and lane.wants(source)
 
@@ -141,7 +158,7 @@ class Lanes:
     @property
     def gather_s(self) -> float:
         """See adapters.lanes.pacing.Rhythm."""
-        return self._rhythm.gather_s
+        return self._pacing.gather_s
 
     @property
     def hold_lag_s(self) -> float:
@@ -163,7 +180,7 @@ class Lanes:
             log.critical(
                 "%s: deleted and made anew. The next start reads it from its beginning", ", ".join(under_lanes)
             )
-            os._exit(Exit.SOFTWARE)
+            end_at_once(Exit.SOFTWARE)
         # Where topics meet in lanes, a lane that has some of them has them all.
         back = remade or [topic for topic in found if open_ and self._spec.changelog is not None and topic not in open_]
         if back and self._positions is not None and clock.monotonic_s() >= self._rejoined_s + _REJOIN_S:
@@ -183,13 +200,16 @@ class Lanes:
 
 
 def lanes_app(
-    spec: LaneSpec, settings: Settings, client_config: Mapping[str, str | int], metrics: WorkerMetrics
+    spec: LaneSpec,
+    settings: Settings,
+    client_config: Mapping[str, str | int],
+    metrics: WorkerMetrics,
+    liveness: Liveness,
 ) -> faust.App:
     """Returns a Faust app whose assigned partitions feed lanes. Raises Misconfigured if the cluster does not fit the role."""
     check_broker(settings, client_config, spec.role, spec.sources, spec.changelog)
-    app = make_app(settings, spec.role, LaneTransport, wait_empty=False)
-    lanes = Lanes(spec, settings, client_config, metrics)
-    app.lanes = lanes  # type: ignore[attr-defined] # where adapters.lanes.faust_transport.LaneConsumer finds it
+    lanes = Lanes(spec, settings, client_config, metrics, liveness)
+    app = make_app(settings, spec.role, partial(LaneTransport, lanes=lanes), wait_empty=False)
     for source in spec.sources:
         app.topics.add(raw_topic(app, settings.topic(source)))
 

@@ -12,10 +12,10 @@ import threading
 from collections.abc import Mapping
 
 from workers.adapters.lanes.spec import LaneSpec
-from workers.adapters.observability.metrics import WorkerMetrics
 from workers.adapters.state.recovery import restore
 from workers.adapters.state.rocksdb import RocksStore
 from workers.core.errors import Fatal, Unavailable
+from workers.core.stream.metrics import Metrics
 from workers.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ class Standby:
     """Follows the lanes that this process has not taken. Does nothing if `standby_interval_s` is 0, or lanes have no state."""
 
     def __init__(
-        self, spec: LaneSpec, settings: Settings, client_config: Mapping[str, str | int], metrics: WorkerMetrics
+        self, spec: LaneSpec, settings: Settings, client_config: Mapping[str, str | int], metrics: Metrics
     ) -> None:
         """Does not follow anything yet."""
         self._spec = spec

@@ -22,6 +22,7 @@ from workers.core.generation.llm import Completion, CompletionRequest, PromptSiz
 from workers.core.resilience import load_balancer
 from workers.core.resilience.circuit_breaker import BreakerRule
 from workers.core.resilience.priority_queue import GHOST, ROOM_PER_SLOT, CallQueue, QueuedCall, ShedReason
+from workers.core.stream.metrics import Metrics
 from workers.settings import Settings
 
 POLL_S = 2.0
@@ -61,7 +62,7 @@ class OpenAiModel:
     def __init__(
         self,
         settings: Settings,
-        metrics: WorkerMetrics | None = None,
+        metrics: Metrics | None = None,
         *,
         breaker: bool = True,
         now_s: Callable[[], float] = monotonic_s,
@@ -179,7 +180,12 @@ class OpenAiModel:
     async def _poll(self) -> None:
         while True:
             await asyncio.sleep(POLL_S)
-            await self.poll()
+            try:
+                await self.poll()
+            except (
+                Exception
+            ):  # a fault of ours: the loads stay as they were, calls go on, and the next poll may succeed
+                log.exception("the load of the LLM servers cannot be read")
 
     async def _turn(self, request: CompletionRequest, left_s: float) -> Slot:
         """Yields a slot at a server, which the caller releases. Raises Retryable `unavailable` or `shed`."""

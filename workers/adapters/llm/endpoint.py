@@ -10,12 +10,12 @@ import msgspec
 
 from workers.adapters.llm import wire
 from workers.adapters.llm.server import ChatServer
-from workers.adapters.observability.metrics import WorkerMetrics
 from workers.adapters.observability.traces import Traces
 from workers.core.errors import Refused, Retryable
 from workers.core.generation.llm import Completion, CompletionRequest
 from workers.core.resilience.circuit_breaker import BreakerRule, State
 from workers.core.resilience.load_balancer import EndpointState
+from workers.core.stream.metrics import GaugeName, Metrics
 from workers.secrets import without_login
 from workers.settings import Settings
 
@@ -29,7 +29,7 @@ _LOAD_TIMEOUT_S = 2.0
 #: Refusals caused by the server and not by the call.
 _ITS_FAULT = ("key", "unknown_model")
 _STATES: dict[State, int] = {"closed": 0, "half_open": 1, "open": 2}
-_LOAD_GAUGES = ("llm_server_running", "llm_server_waiting", "llm_server_cache")
+_LOAD_GAUGES: tuple[GaugeName, ...] = ("llm_server_running", "llm_server_waiting", "llm_server_cache")
 
 
 class Endpoint:
@@ -41,7 +41,7 @@ class Endpoint:
         url: str,
         settings: Settings,
         rule: BreakerRule,
-        metrics: WorkerMetrics,
+        metrics: Metrics,
         traces: Traces,
         now_s: Callable[[], float],
     ) -> None:

@@ -24,25 +24,25 @@ UNWELL_AFTER_S = 5.0
 _REASONS_SHOWN = 8
 
 
-def health(pulse: Liveness) -> tuple[bool, str]:
+def health(liveness: Liveness) -> tuple[bool, str]:
     """Returns whether the event loop answers, and one line that says so or why not."""
-    if pulse.silent_s >= UNWELL_AFTER_S:
-        return False, f"the event loop has not answered for {pulse.silent_s:.0f} s"
+    if liveness.silent_s >= UNWELL_AFTER_S:
+        return False, f"the event loop has not answered for {liveness.silent_s:.0f} s"
     return True, "alive"
 
 
-def readiness(pulse: Liveness) -> tuple[bool, str]:
+def readiness(liveness: Liveness) -> tuple[bool, str]:
     """Returns whether this worker is ready for work, and one line that says so or what it waits for."""
-    alive, why = health(pulse)
+    alive, why = health(liveness)
     if not alive:
         return False, why
-    if waiting := pulse.waiting:
+    if waiting := liveness.waiting:
         more = f"; and {len(waiting) - _REASONS_SHOWN} more" if len(waiting) > _REASONS_SHOWN else ""
         return False, "; ".join(waiting[:_REASONS_SHOWN]) + more
     return True, "ready"
 
 
-def application(pulse: Liveness, registry: CollectorRegistry) -> WSGIApplication:
+def application(liveness: Liveness, registry: CollectorRegistry) -> WSGIApplication:
     """Serves the three pages: 200, or 503 with the reason; other paths are 404, other methods than GET and HEAD 405."""
     metrics = make_wsgi_app(registry)
     probes = {"/healthz": health, "/readyz": readiness}
@@ -55,7 +55,7 @@ def application(pulse: Liveness, registry: CollectorRegistry) -> WSGIApplication
             page: Iterable[bytes] = metrics(environment, start)
             return page
         if path in probes:
-            good, line = probes[path](pulse)
+            good, line = probes[path](liveness)
             return _text(method, start, "200 OK" if good else "503 Service Unavailable", line)
         return _text(method, start, "404 Not Found", "/metrics, /healthz, /readyz")
 

@@ -16,6 +16,7 @@ from workers.adapters.observability.metric_catalogue import CATALOGUE
 from workers.adapters.process.liveness import Liveness
 from workers.core.errors import Misconfigured
 from workers.core.stream.effects import Effects
+from workers.core.stream.metrics import CounterName, GaugeName, HistogramName
 
 M = TypeVar("M", Counter, Gauge, Histogram)
 
@@ -25,7 +26,6 @@ class WorkerMetrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.pulse = Liveness()
         self._counters: dict[str, Counter] = {}
         self._gauges: dict[str, Gauge] = {}
         self._histograms: dict[str, Histogram] = {}
@@ -41,28 +41,28 @@ class WorkerMetrics:
                     row.name, row.help, row.labels, registry=self.registry, buckets=row.buckets
                 )
 
-    def serve(self, port: int, host: str = "127.0.0.1") -> int:
+    def serve(self, liveness: Liveness, port: int, host: str = "127.0.0.1") -> int:
         """Serves /metrics, /healthz and /readyz; port 0 = any free one. Returns the port."""
         try:
-            return serve(application(self.pulse, self.registry), port, host)
+            return serve(application(liveness, self.registry), port, host)
         except OSError as error:
             raise Misconfigured(
                 f"metrics port {port} of {host}: {error.strerror}.", "set another ATTUNE_METRICS_PORT_*, or 0"
             ) from error
 
-    def count(self, short: str, *labels: str, amount: float = 1.0) -> None:
+    def count(self, short: CounterName, *labels: str, amount: float = 1.0) -> None:
         """Adds to a counter of the catalogue."""
         self._labelled(short, self._counters[short], labels).inc(amount)
 
-    def gauge(self, short: str, value: float, *labels: str) -> None:
+    def gauge(self, short: GaugeName, value: float, *labels: str) -> None:
         """Sets a gauge of the catalogue."""
         self._labelled(short, self._gauges[short], labels).set(value)
 
-    def watch(self, short: str, now: Callable[[], float], *labels: str) -> None:
+    def watch(self, short: GaugeName, now: Callable[[], float], *labels: str) -> None:
         """Registers a gauge of the catalogue that is read at each scrape: `now` is called from another thread."""
         self._labelled(short, self._gauges[short], labels).set_function(now)
 
-    def observe(self, short: str, value: float, *labels: str) -> None:
+    def observe(self, short: HistogramName, value: float, *labels: str) -> None:
         """Adds one observation to a histogram of the catalogue."""
         self._labelled(short, self._histograms[short], labels).observe(value)
 
@@ -83,7 +83,7 @@ class WorkerMetrics:
         """Records one committed batch: what the core counted becomes visible with the commit, not before."""
         self.count("records", stage, amount=records)
         self.observe("commit_seconds", commit_s, stage)
-        for (short, *labels), amount in effects.tally.items():
-            self.count(short, *labels, amount=amount)
-        for short, seconds, label_values in effects.timings:
-            self.observe(short, seconds, *label_values)
+        for (counter, *labels), amount in effects.tally.items():
+            self.count(counter, *labels, amount=amount)
+        for histogram, seconds, label_values in effects.timings:
+            self.observe(histogram, seconds, *label_values)

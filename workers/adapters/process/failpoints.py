@@ -1,4 +1,5 @@
-"""Named places where a test can make the process die, freeze or lose its protection. Inert unless ATTUNE_FAILPOINTS is set.
+"""Named places where a test can make the process die, freeze or lose its protection. Inert unless `arm` is called, which a worker
+does at its start with what ATTUNE_FAILPOINTS says.
 
     ATTUNE_FAILPOINTS=lane.before_commit=3        the third hit ends the process hard (no clean-up, exit code 99)
     ATTUNE_FAILPOINTS=lane.half_produced=2:stop   the second hit freezes it (SIGSTOP) until it receives SIGCONT
@@ -25,6 +26,7 @@ from typing import Any
 
 from confluent_kafka import Producer
 
+from workers.adapters.process.termination import end_at_once
 from workers.core.errors import Misconfigured
 from workers.core.stream.records import Record
 
@@ -75,11 +77,31 @@ def _parse(text: str) -> dict[str, tuple[int, str]]:
     return found
 
 
-_armed = _parse(os.environ.get("ATTUNE_FAILPOINTS", ""))
+_armed: dict[str, tuple[int, str]] = {}
 _hits: Counter[str] = Counter()
 _unheard = threading.local()
 #: How far a clock jumps ahead [s].
 _JUMP_S = 30 * 86_400.0
+
+
+def arm(text: str) -> None:
+    """Arms the failpoints of `ATTUNE_FAILPOINTS` in place of those armed before. Raises Misconfigured naming an unknown one."""
+    found = _parse(text)
+    _armed.clear()
+    _armed.update(found)
+    _hits.clear()
+
+
+@contextmanager
+def while_armed(text: str) -> Iterator[None]:
+    """Arms failpoints inside the block."""
+    before = dict(_armed)
+    arm(text)
+    try:
+        yield
+    finally:
+        _armed.clear()
+        _armed.update(before)
 
 
 def armed() -> bool:
@@ -102,7 +124,7 @@ def hit(name: str, first: Callable[[], object] | None = None) -> None:
     elif action == "stop":
         os.kill(os.getpid(), signal.SIGSTOP)
     else:
-        os._exit(EXIT_CODE)
+        end_at_once(EXIT_CODE)
 
 
 @contextmanager

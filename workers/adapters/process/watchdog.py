@@ -15,7 +15,6 @@ import asyncio
 import faulthandler
 import gc
 import logging
-import os
 import sys
 import threading
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from collections.abc import Callable
 from workers.adapters.process import clock
 from workers.adapters.process.exit_codes import Exit
 from workers.adapters.process.liveness import Liveness
+from workers.adapters.process.termination import end_at_once
 
 log = logging.getLogger(__name__)
 
@@ -41,15 +41,15 @@ class Watchdog:
 
     def __init__(
         self,
-        pulse: Liveness,
+        liveness: Liveness,
         *,
         loop_limit_s: float,
         stall_limit_s: float,
         stop_limit_s: float,
-        end_process: Callable[[int], object] = os._exit,
+        end_process: Callable[[int], object] = end_at_once,
     ) -> None:
         """Does not watch anything yet."""
-        self._pulse = pulse
+        self._liveness = liveness
         self._loop_limit_s = loop_limit_s
         self._stall_limit_s = stall_limit_s
         self._stop_limit_s = stop_limit_s
@@ -81,14 +81,14 @@ class Watchdog:
         self._awake_s += min(elapsed_s, 2 * self._tick_s)
         if self._stopping_at_s is not None:
             if self._awake_s - self._stopping_at_s >= self._stop_limit_s:
-                waiting = "; ".join(self._pulse.beats) or "the event loop or a thread"
+                waiting = "; ".join(self._liveness.beats) or "the event loop or a thread"
                 self._end(Exit.NOT_STOPPED, f"it has not stopped within {self._stop_limit_s:g} s ({waiting})")
             return
         self._ask_the_loop()
-        if self._pulse.silent_s >= self._loop_limit_s:
-            self._end(Exit.STALLED, f"the event loop has not answered for {self._pulse.silent_s:.0f} s")
+        if self._liveness.silent_s >= self._loop_limit_s:
+            self._end(Exit.STALLED, f"the event loop has not answered for {self._liveness.silent_s:.0f} s")
             return
-        beats = self._pulse.beats
+        beats = self._liveness.beats
         self._seen = {
             name: seen if (seen := self._seen.get(name)) is not None and seen[0] == number else (number, self._awake_s)
             for name, number in beats.items()
@@ -107,9 +107,9 @@ class Watchdog:
 
     def _ask_the_loop(self) -> None:
         if self._asked_at_s is not None:
-            self._pulse.silent_s = self._awake_s - self._asked_at_s
+            self._liveness.silent_s = self._awake_s - self._asked_at_s
             return
-        self._pulse.silent_s = 0.0
+        self._liveness.silent_s = 0.0
         if self._loop is None:
             return
         self._asked_at_s = self._awake_s

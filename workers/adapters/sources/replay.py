@@ -13,7 +13,8 @@ from workers.adapters.process import clock
 from workers.adapters.sources.event_files import EventFile
 from workers.core.errors import InvalidEvent, Unavailable
 from workers.core.intake.file_order import within_order
-from workers.core.personalisation.processor import EVENTS, PUNCTUATION
+from workers.core.partition.clock import PUNCTUATION
+from workers.core.personalisation.processor import EVENTS
 from workers.core.stream.dead_letters import dead_letter
 from workers.core.stream.records import Record
 from workers.settings import Settings

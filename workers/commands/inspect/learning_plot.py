@@ -20,10 +20,10 @@ def chart(points: Sequence[Point], width: int = 54, height: int = 9) -> Text:
     """Plots learnt and uniform rewards over time, `width` × `height` characters without the axes."""
     if len(points) < 2:
         return Text("the first answers are on their way", style="dim")
-    rewards = [reward for point in points for reward in (point.learnt, point.uniform)]
+    rewards = [reward for point in points for reward in (point.learnt, point.other)]
     low, high = min(0.0, *rewards), max(*rewards, 0.1)
     dots: dict[tuple[int, int], tuple[int, str]] = {}
-    for colour, line in ((UNIFORM, [p.uniform for p in points]), (LEARNT, [p.learnt for p in points])):
+    for colour, line in ((UNIFORM, [p.other for p in points]), (LEARNT, [p.learnt for p in points])):
         for x in range(2 * width):
             y = (high - _at(line, x / (2 * width - 1))) / (high - low) * (4 * height - 1)
             cell = round(y) // 4, x // 2
@@ -77,7 +77,7 @@ def sentence(found: Comparison | TooFewData) -> str:
         return f"whether learning pays cannot be said yet: {found.reason}"
     gain = found.difference
     return (
-        f"the learnt arms earned {found.learnt:.2f} a decision, equal chances would have earned {found.uniform:.2f}: "
+        f"the learnt arms earned {found.learnt:.2f} a decision, equal chances would have earned {found.other:.2f}: "
         f"{gain.value:+.2f} [{gain.low:+.2f}, {gain.high:+.2f}] "
         f"(95 % interval, {found.decisions} decisions about {found.customers} customers)"
     )

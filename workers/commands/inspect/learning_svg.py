@@ -46,7 +46,7 @@ def picture(points: Sequence[Point], results: Sequence[ArmResult], headline: str
 def _chart(points: Sequence[Point]) -> list[str]:
     if len(points) < 2:
         return [_text(_LEFT, _TOP + 40, "too few decisions for a line", colour=_GREY)]
-    rewards = [reward for point in points for reward in (point.learnt, point.uniform)]
+    rewards = [reward for point in points for reward in (point.learnt, point.other)]
     low, high = min(0.0, *rewards), max(*rewards, 0.1)
     first_s, last_s = points[0].at_s, points[-1].at_s
 
@@ -67,7 +67,7 @@ def _chart(points: Sequence[Point]) -> list[str]:
         at_s = first_s + (last_s - first_s) * step / 4
         parts.append(_text(x_of(at_s), _TOP + _CHART + 18, f"{at_s:.0f} s", anchor="middle", colour=_GREY))
     for name, colour, line in (
-        ("equal chances", _UNIFORM, [(p.at_s, p.uniform) for p in points]),
+        ("equal chances", _UNIFORM, [(p.at_s, p.other) for p in points]),
         ("learnt", _LEARNT, [(p.at_s, p.learnt) for p in points]),
     ):
         drawn = " ".join(f"{x_of(at_s):.1f},{y_of(reward):.1f}" for at_s, reward in line)

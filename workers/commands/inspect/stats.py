@@ -76,8 +76,8 @@ def stats(settings: Settings, campaign: str | None, by: By, as_json: bool) -> No
     """
     playbook = _playbook(settings)
     with reachable(settings) as running:
-        metrics, guidance = _read(running)
-        found, arms = rows(metrics, by, campaign), standings(guidance.evidence, playbook, campaign)
+        metrics, control = _read(running)
+        found, arms = rows(metrics, by, campaign), standings(control.evidence, playbook, campaign)
         decided = [] if found or arms else _decided(running, by, campaign)
         waits = _waits(running)
         elsewhere = [] if found or arms or decided else other_prefixes(running)

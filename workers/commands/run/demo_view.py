@@ -100,7 +100,7 @@ class DemoView:
         newest_s = scored[-1].decided_at_s
         shown = [one for one in scored if one.decided_at_s > newest_s - _LEARNING_SHOWS_S]
         points: list[Point] = series(shown, until_s=newest_s - shown[0].decided_at_s - _ANSWERED_AFTER_S)
-        learnt, uniform = (f"{points[-1].learnt:.2f}", f"{points[-1].uniform:.2f}") if points else ("", "")
+        learnt, uniform = (f"{points[-1].learnt:.2f}", f"{points[-1].other:.2f}") if points else ("", "")
         legend = Text.assemble(
             ("reward of a decision   ", "bold"),
             (f"learnt {learnt}   ", learning_plot.LEARNT),

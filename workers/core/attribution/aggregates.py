@@ -11,7 +11,7 @@ from workers.core.attribution.counters import Counts
 from workers.core.attribution.metrics import COMPARED, FLAGS
 from workers.core.attribution.model import HOLDOUT, MONEY_UNIT, REQUESTED, Contribution, Exposure
 from workers.core.playbook.policy import Learning
-from workers.core.stream.effects import Tally
+from workers.core.stream.metrics import Tally
 from workers.core.stream.records import Output, StateStore
 
 METRICS, SNAPSHOTS = "feedback.metrics", "policy.snapshots"

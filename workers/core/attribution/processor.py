@@ -17,6 +17,7 @@ from schemas.messages import Decision, Feedback, Outcome
 from workers.core.attribution import joins, keys, model, validation
 from workers.core.attribution.aggregates import Sums
 from workers.core.attribution.attribution import contributions
+from workers.core.attribution.clock import make_clock
 from workers.core.attribution.model import Customer, Exposure
 from workers.core.attribution.unit_of_work import UnitOfWork, Whereabouts, first_exposure
 from workers.core.common.ids import event_hash
@@ -26,6 +27,7 @@ from workers.core.playbook.policy import Learning
 from workers.core.stream import decoding
 from workers.core.stream.dead_letters import dead_letter
 from workers.core.stream.effects import Effects
+from workers.core.stream.metrics import CounterName
 from workers.core.stream.records import Record, StateStore
 
 STAGE = "learn"
@@ -74,13 +76,9 @@ class AttributionProcessor:
         self._sums = Sums(store, learning)
         stored = store.get(keys.LANE)
         self._state = _decode_state(stored) if stored is not None else LaneState()
-        self._by_event = config.clock == "event"
-        self._clock_s = clock_s
-        if clock_s and not self._by_event:
-            # they are ahead of the clock only if it was set back: nothing may be sealed or published ahead of it
-            sealed_until, told_at = min(self._state.sealed_until, clock_s), min(self._state.told_at, clock_s)
-            self._state = msgspec.structs.replace(self._state, sealed_until=sealed_until, told_at=told_at)
-        self._decided_s = self._state.sealed_until
+        self._clock = make_clock(config.clock, clock_s, self._state.sealed_until)
+        sealed_until, told_at = map(self._clock.not_after, (self._state.sealed_until, self._state.told_at))
+        self._state = msgspec.structs.replace(self._state, sealed_until=sealed_until, told_at=told_at)
         self._rows_looked_at_s = 0.0
         self._effects = Effects()
         self._ignored: list[tuple[bytes, str]] = []
@@ -91,8 +89,7 @@ class AttributionProcessor:
         before, self._ignored = self._state, []
         self._memory.begin()
         self._sums.begin()
-        if not self._by_event:
-            self._clock_s = max(self._clock_s, wall_s)
+        self._clock.begin_batch(wall_s)
         for record in records:
             try:
                 self._apply_one(record)
@@ -129,7 +126,7 @@ class AttributionProcessor:
     def _decision(self, record: Record) -> None:
         decision = decoding.read(Decision, record)
         decided_at, digest = validation.time_of(decision.decided_at.timestamp()), event_hash(decision.decision_id)
-        self._saw(decided_at)
+        self._clock.saw_decision(decided_at)
         exposure = joins.exposure(decision, self._learning)
         if exposure.sealed_at <= self._state.sealed_until:
             self._count("learn_ignored", DECISIONS, "late")  # it would count twice, or its feedback is gone
@@ -152,7 +149,7 @@ class AttributionProcessor:
 
     def _outcome(self, record: Record) -> None:
         outcome = decoding.read(Outcome, record)
-        self._saw(validation.time_of(outcome.ended_at.timestamp()))
+        self._clock.saw_decision(validation.time_of(outcome.ended_at.timestamp()))
         customer = self._memory.of(outcome.user_id)
         exposure = customer.exposures.get(outcome.decision_id)
         if exposure is not None:
@@ -160,7 +157,7 @@ class AttributionProcessor:
         elif event_hash(outcome.decision_id) not in customer.settled:
             known = customer.ended.get(outcome.decision_id)
             reason = joins.outcome(known.reason if known else "", outcome.reason)
-            customer.ended[outcome.decision_id] = model.Ended(reason, self._timers_s + WAIT_S)
+            customer.ended[outcome.decision_id] = model.Ended(reason, self._clock.timers_s + WAIT_S)
 
     def _feedback(self, record: Record) -> None:
         feedback = self._told(record)
@@ -169,7 +166,7 @@ class AttributionProcessor:
         if feedback.status not in validation.STATUSES:
             self._count("feedback", feedback.status, "noted")
             return
-        fact = validation.fact(feedback, self._read_at_s(record))
+        fact = validation.fact(feedback, self._clock.read_at_s(record))
         customer, digest = self._memory.of(feedback.user_id), event_hash(f"feedback:{feedback.event_id}")
         message = self._memory.message(feedback.message_id)
         exposure = customer.of_message(feedback.message_id)
@@ -182,7 +179,7 @@ class AttributionProcessor:
             self._misplaced(customer, digest, message)
         else:
             result = "repeated" if digest in customer.waiting else "waiting"
-            for crowded_out in joins.wait(customer, digest, feedback.message_id, fact, self._timers_s + WAIT_S):
+            for crowded_out in joins.wait(customer, digest, feedback.message_id, fact, self._clock.timers_s + WAIT_S):
                 self._settle(customer, crowded_out, "unknown_message")
         self._count("feedback", feedback.status, result)
 
@@ -209,11 +206,10 @@ class AttributionProcessor:
         if record.value is None or not validation.may_be_order(record.value):
             return
         try:
-            event = validation.order_event(record.key, record.value, self._read_at_s(record))
+            event = validation.order_event(record.key, record.value, self._clock.read_at_s(record))
             if event is None:
                 return
-            if self._by_event:
-                self._clock_s = max(self._clock_s, event.timestamp.timestamp())
+            self._clock.saw_order(event.timestamp.timestamp())
             problem = joins.take_order(self._memory.of(event.customer_id), event)
         except InvalidEvent as error:
             problem = error.reason
@@ -222,26 +218,9 @@ class AttributionProcessor:
 
     # -- time --------------------------------------------------------------------------------------------------------
 
-    @property
-    def _timers_s(self) -> float:
-        """The clock of the timers. In a replay orders run ahead of decisions, so decisions and outcomes set it."""
-        return self._decided_s if self._by_event else self._clock_s
-
-    def _read_at_s(self, record: Record) -> float | None:
-        """Returns the time after which a timestamp lies in the future [s]; None = none does (a replay).
-
-        If our clock is slow no record is refused for it: the broker's append time counts as well.
-        """
-        return None if self._by_event else max(self._clock_s, record.appended_at_s)
-
-    def _saw(self, at_s: float) -> None:
-        if self._by_event:
-            self._decided_s = max(self._decided_s, at_s)
-            self._clock_s = max(self._clock_s, at_s)
-
     def _run_timers(self) -> None:
         """Ends waits, seals exposures and forgets orders that are due. Runs only when there is no backlog."""
-        now_s, limit = self._timers_s, self._config.timers_per_batch
+        now_s, limit = self._clock.timers_s, self._config.timers_per_batch
         due = self._memory.due(now_s, limit)
         self._effects.more_due = len(due) == limit
         if due:
@@ -278,7 +257,7 @@ class AttributionProcessor:
 
     def _settle(self, customer: Customer, digest: int, reason: str) -> None:
         """Records that feedback counts nowhere; its repetitions are recognised for as long as an order is kept."""
-        customer.settled[digest] = self._timers_s + self._learning.attribution_s + self._grace_s
+        customer.settled[digest] = self._clock.timers_s + self._learning.attribution_s + self._grace_s
         model.forget_first(customer.settled, model.MAX_SETTLED)
         self._count("feedback_ignored", reason)
 
@@ -300,23 +279,22 @@ class AttributionProcessor:
         del customer.exposures[first.decision_id]
 
     def _tell(self, *, idle: bool) -> None:
-        due = self._clock_s >= self._state.told_at + self._config.snapshot_interval_s
-        if not (due or (self._by_event and idle)):
+        if not self._clock.snapshot_due(self._state.told_at + self._config.snapshot_interval_s, idle=idle):
             return
-        told = self._sums.tell(self._state.partition, self._clock_s)
+        told = self._sums.tell(self._state.partition, self._clock.now_s)
         if told:
             self._effects.outputs.extend(told)
-            self._state = msgspec.structs.replace(self._state, told_at=self._clock_s)
+            self._state = msgspec.structs.replace(self._state, told_at=self._clock.now_s)
 
     def _finish(self, before: LaneState) -> None:
         effects = self._effects
         puts, added, gone = self._memory.finish()
         dirtied, cleaned = self._sums.index_changes()
-        effects.puts = [*puts, *self._sums.puts(self._clock_s)]
+        effects.puts = [*puts, *self._sums.puts(self._clock.now_s)]
         effects.index_puts, effects.index_deletes = [*added, *dirtied], [*gone, *cleaned]
         if self._state != before:
             effects.puts.append((keys.LANE, msgspec.msgpack.encode(self._state)))
-        effects.clock_s = self._clock_s
+        effects.clock_s = self._clock.now_s
 
-    def _count(self, metric: str, *labels: str) -> None:
+    def _count(self, metric: CounterName, *labels: str) -> None:
         self._effects.tally[metric, *labels] += 1

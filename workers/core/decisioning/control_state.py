@@ -157,7 +157,7 @@ def prompt_scope(prompt: str, language: str, version: str) -> str:
     return f"{_PROMPT}{prompt}/{language}@{version}"
 
 
-def paused_by(guidance: ControlState, campaign_id: str, channel: str | None = None) -> str | None:
+def paused_by(control: ControlState, campaign_id: str, channel: str | None = None) -> str | None:
     """Returns the widest scope that pauses this campaign on this channel (None = whichever channel); None = nothing does.
 
     >>> paused_by(ControlState(paused=frozenset({"channel:push"})), "welcome", "push")
@@ -166,4 +166,4 @@ def paused_by(guidance: ControlState, campaign_id: str, channel: str | None = No
     True
     """
     scopes = [EVERYTHING, campaign_scope(campaign_id), *([channel_scope(channel)] if channel is not None else [])]
-    return next((scope for scope in scopes if scope in guidance.paused), None)
+    return next((scope for scope in scopes if scope in control.paused), None)

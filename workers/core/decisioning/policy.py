@@ -56,7 +56,7 @@ class DecisionContext(msgspec.Struct, frozen=True, kw_only=True):
     late_s: float
     group: str
     personalised: bool
-    guidance: ControlState
+    control: ControlState
     seed: str
     presumed: Collection[str] = ()
 
@@ -119,9 +119,9 @@ def rule(profile: Profile, playbook: Playbook, situation: DecisionContext, room:
 
 def _is_let_out(profile: Profile, playbook: Playbook, situation: DecisionContext, ruling: PolicyDecision) -> bool:
     campaign = situation.campaign
-    open_channels = [c for c in campaign.channels if paused_by(situation.guidance, campaign.id, c) is None]
+    open_channels = [c for c in campaign.channels if paused_by(situation.control, campaign.id, c) is None]
     if not open_channels:
-        scope = paused_by(situation.guidance, campaign.id, campaign.channels[0])
+        scope = paused_by(situation.control, campaign.id, campaign.channels[0])
         ruling.failed("pause", "paused", f"{scope} is paused")
     elif situation.late_s > campaign.max_age_s:
         ruling.passed("pause")
@@ -173,7 +173,7 @@ def _channels(profile: Profile, playbook: Playbook, situation: DecisionContext, 
         ruling.failed("consent", "consent", f"no {campaign.category} consent for {' or '.join(reachable)}")
         return []
     ruling.passed("consent", ", ".join(allowed))
-    running = [channel for channel in allowed if paused_by(situation.guidance, campaign.id, channel) is None]
+    running = [channel for channel in allowed if paused_by(situation.control, campaign.id, channel) is None]
     if not running:
         ruling.failed("pause", "paused", f"channel {' and '.join(allowed)} is paused")
         return []
@@ -284,7 +284,7 @@ def _choose_words(situation: DecisionContext, playbook: Playbook, ruling: Policy
         ruling.arm = next(iter(speaking.values()))
         ruling.passed("arm")
         return
-    evidence: Mapping[str, ArmStatistics] = situation.guidance.evidence.get(campaign.id, {}).get(situation.group, {})
+    evidence: Mapping[str, ArmStatistics] = situation.control.evidence.get(campaign.id, {}).get(situation.group, {})
     ruling.chances = bandit.probabilities(evidence, every, learning.epsilon, learning.prior_trials)
     ruling.variation_id = sampling.choose(ruling.chances, situation.seed, situation.decision_id)
     ruling.arm = speaking.get(ruling.variation_id)

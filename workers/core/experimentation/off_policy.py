@@ -1,15 +1,14 @@
-"""Estimates from the topics alone what the learned arms earned, compared with drawing arms at random.
+"""Estimates from the topics alone what the learned arms earned, compared with what another policy would have earned.
 
 Every decision records the exact probability of each arm, so the reward of another policy can be estimated from what was
-logged: self-normalised inverse propensity scoring (Swaminathan and Joachims, 2015). Here the other policy takes all arms
-with equal probability.
+logged, by inverse propensity scoring (Horvitz and Thompson, 1952), self-normalised by default (Swaminathan and Joachims, 2015).
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import sqrt
 from operator import add
 from random import Random
@@ -39,23 +38,44 @@ class LoggedDecision(msgspec.Struct, frozen=True, kw_only=True):
     propensities: dict[str, float]
     reward: float
 
-    @property
-    def weight(self) -> float:
-        """Importance weight: the arm's probability under equal chances, divided by the one with which it was drawn."""
-        return 1.0 / (len(self.propensities) * self.propensities[self.arm])
+
+#: A policy to evaluate: decision → the probability with which it takes each arm; arms that were not possible do not count.
+EvaluationPolicy = Callable[[LoggedDecision], Mapping[str, float]]
+#: (decisions, sum of weights, sum of weighted rewards) → mean reward of a decision.
+Estimator = Callable[[float, float, float], float]
+
+
+def uniform(decision: LoggedDecision) -> Mapping[str, float]:
+    """Takes every arm with equal probability: a policy that has learned nothing."""
+    return dict.fromkeys(decision.propensities, 1.0 / len(decision.propensities))
+
+
+def ips(decisions: float, weights: float, weighted: float) -> float:
+    """Inverse propensity scoring: unbiased, with a large variance where weights are large."""
+    return weighted / decisions
+
+
+def snips(decisions: float, weights: float, weighted: float) -> float:
+    """Self-normalised inverse propensity scoring: a small bias, and a mean that stays within the rewards."""
+    return weighted / weights
+
+
+def weight(decision: LoggedDecision, policy: EvaluationPolicy = uniform) -> float:
+    """Returns the importance weight: the arm's probability under `policy`, divided by the one with which it was drawn."""
+    return policy(decision).get(decision.arm, 0.0) / decision.propensities[decision.arm]
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
-    """Mean reward per decision: `learnt` as observed, `uniform` as equal chances would have earned (estimated).
+    """Mean reward per decision: `learnt` as observed, `other` as the policy compared with would have earned (estimated).
 
-    `ess` is the effective sample size of that estimate. `difference` is learnt minus uniform.
+    `ess` is the effective sample size of that estimate. `difference` is learnt minus other.
     """
 
     decisions: int
     customers: int
     ess: float
     learnt: float
-    uniform: float
+    other: float
     difference: Estimate
 
 
@@ -85,7 +105,7 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
     at_s: float
     decisions: int
     learnt: float
-    uniform: float
+    other: float
 
 
 class LoggedFeedback:
@@ -167,52 +187,65 @@ class LoggedFeedback:
         return found
 
 
-def compare(scored: Sequence[LoggedDecision], rng: Random, resamples: int = 1000) -> Comparison | TooFewData:
-    """Compares the learned arms with equal chances, with a 95 % bootstrap interval of the difference.
+def compare(
+    scored: Sequence[LoggedDecision],
+    rng: Random,
+    resamples: int = 1000,
+    *,
+    policy: EvaluationPolicy = uniform,
+    estimator: Estimator = snips,
+) -> Comparison | TooFewData:
+    """Compares the learned arms with another policy, with a 95 % bootstrap interval of the difference.
 
     Resamples customers, not decisions: those of one customer are not independent. Returns TooFewData below LEAST_ESS.
     """
-    ess = effective_sample_size(scored)
+    ess = effective_sample_size(scored, policy)
     if ess < LEAST_ESS:
         reason = f"the effective sample size is {ess:.1f}, and {LEAST_ESS:g} is the least to go by"
         return TooFewData(decisions=len(scored), ess=ess, reason=reason)
     sums: dict[str, tuple[float, float, float, float]] = {}
     for one in scored:
-        weight = one.weight
-        own = (1.0, one.reward, weight, weight * one.reward)
+        own = _sums(one, policy)
         so_far = sums.get(one.user_id)
         sums[one.user_id] = own if so_far is None else tuple(map(add, so_far, own))
     customers = list(sums.values())
-    drawn = sorted(_difference(rng.choices(customers, k=len(customers))) for _ in range(resamples))
-    learnt, uniform = _means(customers)
+    drawn = sorted(_difference(rng.choices(customers, k=len(customers)), estimator) for _ in range(resamples))
+    learnt, other = _means(customers, estimator)
     return Comparison(
         decisions=len(scored),
         customers=len(customers),
         ess=ess,
         learnt=learnt,
-        uniform=uniform,
+        other=other,
         difference=Estimate(
-            value=learnt - uniform,
+            value=learnt - other,
             low=drawn[int(0.025 * resamples)],
             high=drawn[min(int(0.975 * resamples), resamples - 1)],
         ),
     )
 
 
-def effective_sample_size(scored: Iterable[LoggedDecision]) -> float:
+def effective_sample_size(scored: Iterable[LoggedDecision], policy: EvaluationPolicy = uniform) -> float:
     """Returns how many equally weighted decisions would be as informative (Kish): squared sum over sum of squares."""
-    weights = [one.weight for one in scored]
-    return sum(weights) ** 2 / sum(weight * weight for weight in weights) if weights else 0.0
+    weights = [weight(one, policy) for one in scored]
+    squares = sum(one * one for one in weights)
+    return sum(weights) ** 2 / squares if squares else 0.0
 
 
-def _means(sums: Sequence[tuple[float, float, float, float]]) -> tuple[float, float]:
+def _sums(one: LoggedDecision, policy: EvaluationPolicy) -> tuple[float, float, float, float]:
+    """Returns decisions, reward, weight and weighted reward of one decision."""
+    own = weight(one, policy)
+    return 1.0, one.reward, own, own * one.reward
+
+
+def _means(sums: Sequence[tuple[float, float, float, float]], estimator: Estimator = snips) -> tuple[float, float]:
     decisions, rewards, weights, weighted = map(sum, zip(*sums, strict=True))
-    return rewards / decisions, weighted / weights
+    return rewards / decisions, estimator(decisions, weights, weighted) if weights else 0.0
 
 
-def _difference(sums: Sequence[tuple[float, float, float, float]]) -> float:
-    learnt, uniform = _means(sums)
-    return learnt - uniform
+def _difference(sums: Sequence[tuple[float, float, float, float]], estimator: Estimator) -> float:
+    learnt, other = _means(sums, estimator)
+    return learnt - other
 
 
 def series(
@@ -221,6 +254,8 @@ def series(
     window_s: float = 20.0,
     until_s: float = float("inf"),
     least: int = 10,
+    *,
+    policy: EvaluationPolicy = uniform,
 ) -> list[Point]:
     """Returns the mean reward over time: every `step_s`, of the last `window_s`. `scored` must be in time order.
 
@@ -233,8 +268,8 @@ def series(
         at_s = step * step_s
         window = scored[bisect_left(times, at_s - window_s) : bisect_left(times, at_s)]
         if len(window) >= least and at_s <= until_s:
-            learnt, uniform = _means([(1.0, one.reward, one.weight, one.weight * one.reward) for one in window])
-            points.append(Point(at_s=at_s, decisions=len(window), learnt=learnt, uniform=uniform))
+            learnt, other = _means([_sums(one, policy) for one in window])
+            points.append(Point(at_s=at_s, decisions=len(window), learnt=learnt, other=other))
     return points
 
 

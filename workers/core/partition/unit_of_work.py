@@ -14,6 +14,7 @@ from workers.core.profile import dedupe, eviction
 from workers.core.profile import model as profiles
 from workers.core.profile.model import ColdProfile, ConsentChange, Profile
 from workers.core.stream.effects import Effects
+from workers.core.stream.metrics import CounterName, HistogramName
 from workers.core.stream.records import Output, StateStore
 
 
@@ -63,11 +64,11 @@ class UnitOfWork:
         """Outputs a record about this customer."""
         self.effects.outputs.append(Output(topic, profile.customer_id.encode(), codec.encode(value)))
 
-    def count(self, metric: str, *labels: str) -> None:
+    def count(self, metric: CounterName, *labels: str) -> None:
         """Increments a counter of the metric catalogue."""
         self.effects.tally[(metric, *labels)] += 1
 
-    def observe(self, metric: str, seconds: float, *labels: str) -> None:
+    def observe(self, metric: HistogramName, seconds: float, *labels: str) -> None:
         """Records a duration for a metric of the catalogue."""
         self.effects.timings.append((metric, seconds, labels))
 

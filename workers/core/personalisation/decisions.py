@@ -28,7 +28,7 @@ from workers.core.triggers.registry import Triggers
 
 class DecisionMaker:
     """Makes the decisions of one lane. `salt` makes customer_ref a pseudonym, `seed` decides every draw, `presumed` is for
-    consent.allows, `guidance` returns the current pauses and learnt snapshots; `closing` ends the requests opened here.
+    consent.allows, `control` returns the current pauses and learnt snapshots; `closing` ends the requests opened here.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class DecisionMaker:
         trigger: Triggers,
         pace: ChannelRateLimiter,
         closing: OpenRequests,
-        guidance: Callable[[], ControlState],
+        control: Callable[[], ControlState],
         *,
         salt: str,
         seed: str,
@@ -49,7 +49,7 @@ class DecisionMaker:
         self._triggers = trigger
         self._pace = pace
         self._closing = closing
-        self._guidance = guidance
+        self._control = control
         self._salt = salt
         self._seed = seed
         self._presumed = presumed
@@ -73,29 +73,28 @@ class DecisionMaker:
             late_s=now_s - timer_due_s,
             group=(profile.target_group or messages.GENERIC) if personalised else messages.GENERIC,
             personalised=personalised,
-            guidance=self._guidance(),
+            control=self._control(),
             seed=self._seed,
             presumed=self._presumed,
         )
         ruling = self._ruling(profile, occurrence, situation, its_turn=its_turn)
         if self._waits(profile, occurrence, ruling):
             return
-        message_id = None
+        opened = None
         if ruling.channel is not None and ruling.reason in (None, "holdout"):
             message_id = ids.message_id(profile.customer_id, campaign.id, occurrence.occurrence_id, ruling.channel)
             kind = "shadow" if ruling.shadow else "holdout" if ruling.reason else "message"
             profile.sends.append(CapReservation(message_id, now_s, ruling.channel, campaign.category, kind))
-        decision = self._decision(profile, occurrence, situation, ruling, message_id if ruling.asks else None)
-        if message_id is not None and ruling.asks:
-            self._request(profile, message_id, occurrence, situation, ruling)
+            if ruling.asks:
+                opened = self._request(profile, message_id, ruling.channel, occurrence, situation, ruling)
+        decision = self._decision(profile, occurrence, situation, ruling, opened)
         self._triggers.done(profile, occurrence, now_s)
         self._workspace.put("message.decisions", profile, decision)
         self._workspace.count("decisions", campaign.id, decision.reason)
         if ruling.variation_id is not None:
             self._workspace.count("arms", campaign.id, ruling.variation_id)
-        opened = profile.open.get(message_id) if message_id is not None else None
-        if message_id is not None and opened is not None and self._closing.is_templated(opened):
-            self._closing.templated(profile, message_id, opened, now_s)
+        if opened is not None and self._closing.open(profile, opened, now_s):
+            self._ask(profile, opened, campaign)
 
     def _ruling(
         self, profile: Profile, occurrence: Occurrence, situation: DecisionContext, *, its_turn: bool
@@ -128,7 +127,7 @@ class DecisionMaker:
         occurrence: Occurrence,
         situation: DecisionContext,
         ruling: PolicyDecision,
-        message_id: str | None,
+        opened: OpenRequest | None,
     ) -> Decision:
         campaign = occurrence.campaign
         return Decision(
@@ -141,7 +140,7 @@ class DecisionMaker:
             reason=_reason(ruling),
             detail=ruling.checks[-1].detail if ruling.reason else "",
             checks=ruling.checks,
-            message_id=message_id,
+            message_id=opened.message_id if opened is not None else None,
             channel=ruling.channel,
             variation_id=ruling.variation_id,
             experiment_id=_experiment(campaign, ruling),
@@ -157,7 +156,7 @@ class DecisionMaker:
             policy_version=policy.POLICY_VERSION,
             playbook_version=self._playbook.version,
             profile_version=profile.version,
-            snapshot_version=situation.guidance.versions.get(campaign.id, "") if ruling.chances else "",
+            snapshot_version=situation.control.versions.get(campaign.id, "") if ruling.chances else "",
             source_event=occurrence.source,
         )
 
@@ -165,18 +164,20 @@ class DecisionMaker:
         self,
         profile: Profile,
         message_id: str,
+        channel: str,
         occurrence: Occurrence,
         situation: DecisionContext,
         ruling: PolicyDecision,
-    ) -> None:
-        """Requests the text, and sets the deadline after which the template is published."""
+    ) -> OpenRequest:
+        """Returns the request to open, with the deadline after which the template is published."""
         campaign, arm, now_s = occurrence.campaign, ruling.arm, situation.now_s
         language, locale = product_facts.language_of(profile, self._playbook)
-        opened = OpenRequest(
+        return OpenRequest(
+            message_id=message_id,
             decision_id=situation.decision_id,
             campaign_id=campaign.id,
             occurrence_id=occurrence.occurrence_id,
-            channel=ruling.channel or "",
+            channel=channel,
             trigger_key=occurrence.key,
             locale=locale,
             language=language,
@@ -195,20 +196,18 @@ class DecisionMaker:
             held_out=ruling.ghost,
             source=occurrence.source,
         )
-        self._closing.opened(profile, message_id, opened)
-        if self._closing.is_templated(opened):
-            return  # there is no text to request: `decide` ends it
-        request = messages.request(profile, message_id, opened, campaign, self._playbook, self._salt)
-        self._workspace.put("message.requests", profile, request)
 
     def ask_again(self, customer_id: str) -> None:
         """Sends a customer's open requests again: OpenRequests takes only one answer to each."""
         profile = self._workspace.load(customer_id)
-        for message_id, opened in profile.open.items() if profile is not None else ():
+        for opened in profile.open.values() if profile is not None else ():
             campaign = self._playbook.campaigns.get(opened.campaign_id)
             if profile is not None and campaign is not None and opened.held is None:
-                request = messages.request(profile, message_id, opened, campaign, self._playbook, self._salt)
-                self._workspace.put("message.requests", profile, request)
+                self._ask(profile, opened, campaign)
+
+    def _ask(self, profile: Profile, opened: OpenRequest, campaign: Campaign) -> None:
+        request = messages.request(profile, opened, campaign, self._playbook, self._salt)
+        self._workspace.put("message.requests", profile, request)
 
 
 def _reason(ruling: PolicyDecision) -> AbortType | Literal["requested"]:

@@ -77,7 +77,7 @@ def pending(profile: Profile, playbook: Playbook | None) -> list[Pending]:
         before = occurrences.get((campaign_id, key))
         if before is None or before.until < one.until:  # the later of two timers decides
             occurrences[campaign_id, key] = one
-    requests = (_of_request(profile, message_id, opened, playbook) for message_id, opened in profile.open.items())
+    requests = (_of_request(profile, opened, playbook) for opened in profile.open.values())
     return sorted([*occurrences.values(), *requests], key=lambda one: (one.until, one.campaign_id, one.key))
 
 
@@ -100,8 +100,8 @@ def _as_it_will_be(
     )
 
 
-def _of_request(profile: Profile, message_id: str, opened: OpenRequest, playbook: Playbook | None) -> Pending:
-    timer_s = next((due_s for timer, due_s in profile.timers.items() if timer.endswith(f"|{message_id}")), None)
+def _of_request(profile: Profile, opened: OpenRequest, playbook: Playbook | None) -> Pending:
+    timer_s = next((due_s for timer, due_s in profile.timers.items() if timer.endswith(f"|{opened.message_id}")), None)
     campaign = playbook.campaigns.get(opened.campaign_id) if playbook is not None else None
     quiet = playbook.policy.quiet_hours if playbook is not None else None
     return Pending(
@@ -111,7 +111,7 @@ def _of_request(profile: Profile, message_id: str, opened: OpenRequest, playbook
         key=opened.trigger_key,
         until=instant(opened.deadline_at if timer_s is None else timer_s),
         timezone=profile.timezone or (quiet.timezone if quiet is not None else None),
-        message_id=message_id,
+        message_id=opened.message_id,
         channel=opened.channel,
     )
 

@@ -21,6 +21,7 @@ from workers.core.decisioning.channel_rate import ChannelRateLimiter
 from workers.core.decisioning.control_state import NOTHING, ControlState
 from workers.core.errors import InvalidEvent
 from workers.core.partition import keys
+from workers.core.partition.clock import make_clock
 from workers.core.partition.unit_of_work import UnitOfWork
 from workers.core.personalisation.decisions import DecisionMaker
 from workers.core.personalisation.pending import PendingCounts, encode_counts
@@ -43,8 +44,6 @@ from workers.core.triggers.registry import Triggers
 STAGE = "personalise"
 EVENTS, CANDIDATES, FEEDBACK = "customer.events", "message.candidates", "message.feedback"
 VERDICTS = "message.verdicts"
-#: Header of a control record that ends a replay: the clock may advance to this time [s since the epoch].
-PUNCTUATION = "attune-punctuation"
 _VIEW = "view"
 #: Delay for a timer that reschedules itself to a time already passed: firing it again at once would block everything else [s].
 SPIN_S = 1.0
@@ -54,9 +53,7 @@ _END_OF_TIME_S = 4_102_444_800.0  # 2100-01-01
 class PersonalisationConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Configuration of a lane, in addition to its playbook.
 
-    `clock` `wall`: real time; `event`: time follows the events (replay) and stands still while texts are awaited, so that the
-    same input gives the same decisions however slow the LLM is. `presumed`: see consent.allows. At most `timers_per_batch` timers
-    fire in one batch of the live clock, so that a transaction stays small after an outage. `seed` decides every draw; `lanes`
+    `clock` and `timers_per_batch`: see core.partition.clock. `presumed`: see consent.allows. `seed` decides every draw; `lanes`
     share the rate of each channel.
     """
 
@@ -79,7 +76,7 @@ class PersonalisationProcessor:
         playbook: Playbook,
         store: StateStore,
         clock_s: float = 0.0,
-        guidance: Callable[[], ControlState] = lambda: NOTHING,
+        control: Callable[[], ControlState] = lambda: NOTHING,
     ) -> None:
         self._config = config
         self._playbook = playbook
@@ -87,15 +84,17 @@ class PersonalisationProcessor:
         self._groups = Groups(playbook.audiences, features.reader)
         self._triggers = Triggers(playbook)
         self._workspace = UnitOfWork(store, config.cache_size)
-        self._by_event = config.clock == "event"
+        self._clock = make_clock(config.clock, clock_s, config.timers_per_batch)
+        self._control = control
+        self._fixed = NOTHING
         self._closing = OpenRequests(
             playbook,
             self._workspace,
             self._triggers,
-            guidance,
+            self._fixed_control,
             seed=config.seed,
             presumed=config.presumed,
-            live=not self._by_event,
+            live=self._clock.is_live,
         )
         self._deciding = DecisionMaker(
             playbook,
@@ -103,7 +102,7 @@ class PersonalisationProcessor:
             self._triggers,
             ChannelRateLimiter(playbook, self._workspace, config.lanes),
             self._closing,
-            guidance,
+            self._fixed_control,
             salt=config.salt,
             seed=config.seed,
             presumed=config.presumed,
@@ -111,7 +110,6 @@ class PersonalisationProcessor:
         awaiting = [*filter(None, map(self._workspace.load, self._workspace.awaiting_at_start))]
         self._closing.awaited = sum(one.held is None for profile in awaiting for one in profile.open.values())
         self._pending = PendingCounts(self._workspace.timers_at_start, awaiting)
-        self._clock_s = clock_s
         self._show: set[str] = set()
         self._unsorted: set[str] = set()
         #: Topics whose records are always applied at once; only events may be deferred.
@@ -120,26 +118,31 @@ class PersonalisationProcessor:
             FEEDBACK: self._feedback,
             VERDICTS: self._verdict,
         }
-        self._asks_again = self._closing.awaited > 0  # the answers of an interrupted replay may be gone
+        #: The answers of an interrupted replay may be gone.
+        self._asks_again = not self._clock.is_live and self._closing.awaited > 0
+
+    def _fixed_control(self) -> ControlState:
+        """Returns the control state of this batch: it changes between batches only, so that a batch can be repeated."""
+        return self._fixed
 
     def apply(self, records: list[Record], wall_s: float, *, caught_up: bool) -> Effects:
         """See core.stream.effects.Processor."""
         self._workspace.begin()
-        if self._by_event and self._asks_again:
+        self._fixed = self._control()
+        if self._asks_again:
             self._asks_again = False
             for customer_id in self._workspace.awaiting_at_start:
                 self._deciding.ask_again(customer_id)
-        if not self._by_event:
-            self._clock_s = max(self._clock_s, wall_s)
+        self._clock.begin_batch(wall_s)
         deferred = self._apply_all(records, wall_s)
         while deferred and not self._closing.awaited:  # the awaited texts were among the records
             deferred = self._apply_all(deferred, wall_s)
-        if not self._by_event and caught_up:
-            self._advance(self._clock_s)
+        if (due_s := self._clock.due_after_batch(caught_up)) is not None:
+            self._advance(due_s)
         for profile in self._workspace.changed.values():
             self._refresh(profile)
         self._count_pending()
-        effects = self._workspace.finish(self._clock_s)
+        effects = self._workspace.finish(self._clock.now_s)
         effects.deferred = deferred
         return effects
 
@@ -172,7 +175,7 @@ class PersonalisationProcessor:
     # -- events and candidates ---------------------------------------------------------------------------------------
 
     def _event(self, record: Record) -> bool:
-        if self._by_event and record.value is None and (until_s := _punctuation(record)) is not None:
+        if (until_s := self._clock.punctuation(record)) is not None:
             return self._advance(until_s)
         try:
             event = codec.decode_event(record.value)
@@ -183,12 +186,11 @@ class PersonalisationProcessor:
             raise InvalidEvent("key_mismatch", "the record's key is not the customer of its value")
         if not 0 <= at_s < _END_OF_TIME_S:
             raise InvalidEvent("bad_timestamp", "before 1970 or after 2100")
-        if self._by_event:
-            if at_s < self._clock_s - dedupe.KEEP_HOURS * 3600:
-                self._workspace.count("events", "late")  # its id may be forgotten: it could be a duplicate
-                return True
-            if not self._advance(at_s):
-                return False
+        if self._clock.is_too_late(at_s):
+            self._workspace.count("events", "late")
+            return True
+        if (due_s := self._clock.due_before(at_s)) is not None and not self._advance(due_s):
+            return False
         workspace = self._workspace
         profile = workspace.load(customer_id)
         if profile is None:
@@ -199,7 +201,7 @@ class PersonalisationProcessor:
             workspace.count("events", "duplicate")
             return True
         source = SourceEvent(record.topic, record.partition, record.offset)
-        known_s = logged_s = self._known_by(record)
+        known_s = logged_s = self._clock.known_at(record)
         if event.received_at is not None and event.received_at.timestamp() >= consent.CLOCK_NEVER_SET_S:
             known_s = min(known_s, event.received_at.timestamp())
         products = self._playbook.products
@@ -207,29 +209,23 @@ class PersonalisationProcessor:
         workspace.touch(profile)
         if folded.more or self._groups.may_ask_for(folded.counted):
             self._unsorted.add(customer_id)
-        workspace.count("events", "late" if at_s < self._clock_s - dedupe.KEEP_HOURS * 3600 else "applied")
+        workspace.count("events", "late" if at_s < self._clock.now_s - dedupe.KEEP_HOURS * 3600 else "applied")
         self._triggers.rearm(profile, folded, workspace.timers)
         if folded.consent:
             workspace.remember_consent(profile, folded.consent)
         if folded.consent or folded.traits_changed:
             self._show.add(customer_id)
         if profile.published and (folded.consent or folded.traits_changed or folded.carts or folded.orders):
-            self._closing.recall(profile, self._clock_s)
+            self._closing.recall(profile, self._clock.now_s)
         return True
-
-    def _known_by(self, record: Record) -> float:
-        """Returns the latest time at which a statement in this record was made [s]: when the log had it, whatever our own clock
-        says. In a replay, append times are those of the replay, so the partition clock is used.
-        """
-        return self._clock_s if self._by_event or record.appended_at_s <= 0 else record.appended_at_s
 
     def _candidate(self, record: Record) -> None:
         candidate = decoding.read(Candidate, record)
-        self._closing.candidate(self._workspace.load(candidate.user_id), candidate, self._clock_s)
+        self._closing.candidate(self._workspace.load(candidate.user_id), candidate, self._clock.now_s)
 
     def _verdict(self, record: Record) -> None:
         verdict = decoding.read(ReviewVerdict, record)
-        self._closing.verdict(self._workspace.load(verdict.user_id), verdict, self._clock_s)
+        self._closing.verdict(self._workspace.load(verdict.user_id), verdict, self._clock.now_s)
 
     def _feedback(self, record: Record) -> None:
         feedback = decoding.decode(Feedback, record)
@@ -245,11 +241,11 @@ class PersonalisationProcessor:
                 return  # not a customer we could send to
             profile = self._workspace.create(feedback.user_id)
             profile.user_id = feedback.user_id
-        known_s = self._known_by(record) or feedback.timestamp.timestamp()
+        known_s = self._clock.known_at(record) or feedback.timestamp.timestamp()
         heard = hear(profile, feedback, self._playbook, known_s)
         if heard.changed:
             self._workspace.touch(profile)
-            self._closing.recall(profile, self._clock_s)
+            self._closing.recall(profile, self._clock.now_s)
         if heard.consent:
             self._workspace.remember_consent(profile, heard.consent)
             self._show.add(profile.customer_id)
@@ -259,20 +255,16 @@ class PersonalisationProcessor:
     def _advance(self, to_s: float) -> bool:
         """Advances the clock to `to_s`, firing due timers in order. False = stopped early: texts awaited, or batch full."""
         fired = 0
-        while not (self._by_event and self._closing.awaited):
-            if not self._by_event and fired >= self._config.timers_per_batch:
-                self._workspace.effects.more_due = True
-                return False
+        while self._clock.may_fire(fired, self._closing.awaited):
             due = self._workspace.timers.pop_due(to_s)
             if due is None:
-                self._clock_s = max(self._clock_s, to_s)
+                self._clock.now_s = max(self._clock.now_s, to_s)
                 return True
             due_s, customer_id, timer = due
             profile = self._workspace.load(customer_id)
             if profile is None or profile.timers.get(timer) != due_s:
                 continue  # cancelled or moved in this batch
-            if self._by_event:
-                self._clock_s = max(self._clock_s, due_s)
+            self._clock.fires(due_s)
             fired += 1
             self._workspace.timers.fired(profile, timer)
             self._workspace.touch(profile)
@@ -281,15 +273,16 @@ class PersonalisationProcessor:
             except Exception as error:  # noqa: BLE001 # any error: the timers of all other customers wait after it
                 self._failed(profile, timer, error)
             for again in registry.alike(timer):
-                if profile.timers.get(again, _END_OF_TIME_S) <= self._clock_s:
-                    self._workspace.timers.set(profile, again, self._clock_s + SPIN_S)
+                if profile.timers.get(again, _END_OF_TIME_S) <= self._clock.now_s:
+                    self._workspace.timers.set(profile, again, self._clock.now_s + SPIN_S)
+        self._workspace.effects.more_due = self._clock.is_live
         return False
 
     def _fire(self, profile: Profile, timer: str, due_s: float) -> None:
         if timer == _VIEW:
             self._show.add(profile.customer_id)
         elif timer.startswith(DEADLINE):
-            self._closing.deadline(profile, timer.removeprefix(DEADLINE), self._clock_s)
+            self._closing.deadline(profile, timer.removeprefix(DEADLINE), self._clock.now_s)
         elif (parsed := registry.parse_timer_id(timer)) is not None:
             self._occurrence_due(profile, due_s, *parsed)
 
@@ -301,24 +294,26 @@ class PersonalisationProcessor:
         partition = self._config.partition_of(key)
         place = Record(topic="personalise-state", partition=partition, offset=0, key=key, value=None, appended_at_s=0.0)
         detail = f"timer {timer[:200]}: {type(error).__name__}: {error}"
-        letter = dead_letter(place, STAGE, InvalidEvent("timer_failed", detail), instant(self._clock_s), complete=False)
+        letter = dead_letter(
+            place, STAGE, InvalidEvent("timer_failed", detail), instant(self._clock.now_s), complete=False
+        )
         self._workspace.effects.outputs.append(letter)
         self._workspace.count("dead_letters", STAGE, "timer_failed")
         if timer.startswith(DEADLINE):
-            self._closing.abandon(profile, timer.removeprefix(DEADLINE), self._clock_s)
+            self._closing.abandon(profile, timer.removeprefix(DEADLINE), self._clock.now_s)
 
     def _occurrence_due(self, profile: Profile, timer_due_s: float, kind: str, campaign_id: str, key: str) -> None:
         campaign = self._playbook.campaigns.get(campaign_id)
         due_s = self._triggers.due_at(profile, campaign, key) if campaign else None
         if campaign is None or due_s is None:
             return
-        if due_s > self._clock_s:  # new activity, or a longer delay in the playbook
+        if due_s > self._clock.now_s:  # new activity, or a longer delay in the playbook
             self._workspace.timers.set(profile, registry.timer_id(campaign_id, key), due_s)
         elif (occurrence := self._triggers.due(profile, campaign, key)) is not None:
             if self._sort(profile):
                 self._show.add(profile.customer_id)
             its_turn = kind == registry.TURN
-            self._deciding.decide(profile, occurrence, self._clock_s, max(timer_due_s, due_s), its_turn=its_turn)
+            self._deciding.decide(profile, occurrence, self._clock.now_s, max(timer_due_s, due_s), its_turn=its_turn)
 
     def _count_pending(self) -> None:
         """Updates the pending counts; a batch that changes a profile stores them with the lane's state."""
@@ -332,7 +327,7 @@ class PersonalisationProcessor:
 
     def _sort(self, profile: Profile) -> bool:
         """Updates target group and segments; returns whether they changed."""
-        known = features.known(profile, self._clock_s)
+        known = features.known(profile, self._clock.now_s)
         group, segments = self._groups.target_group(known), self._groups.segments(known)
         changed = (group, segments) != (profile.target_group, profile.segments)
         profile.target_group, profile.segments = group, segments
@@ -342,18 +337,14 @@ class PersonalisationProcessor:
     def _refresh(self, profile: Profile) -> None:
         """Publishes the public view when it is due, with up-to-date groups; features that only decay are re-evaluated then."""
         due_s = profile.viewed_at + public_view.VIEW_INTERVAL_S
-        showing = profile.customer_id in self._show or self._clock_s >= due_s
+        showing = profile.customer_id in self._show or self._clock.now_s >= due_s
         unsorted = showing or profile.target_group is None or profile.customer_id in self._unsorted
         changed = self._sort(profile) if unsorted else False
         if changed or showing:
             self._show.discard(profile.customer_id)
-            profile.viewed_at = self._clock_s
+            profile.viewed_at = self._clock.now_s
             self._workspace.timers.cancel(profile, _VIEW)
-            shown = public_view.profile_view(profile, self._playbook.version, self._clock_s)
+            shown = public_view.profile_view(profile, self._playbook.version, self._clock.now_s)
             self._workspace.put("customer.profiles", profile, shown)
         elif _VIEW not in profile.timers:
             self._workspace.timers.set(profile, _VIEW, due_s)
-
-
-def _punctuation(record: Record) -> float | None:
-    return next((float(value) for name, value in record.headers if name == PUNCTUATION), None)

@@ -45,7 +45,7 @@ class OpenRequests:
         playbook: Playbook,
         workspace: UnitOfWork,
         trigger: Triggers,
-        guidance: Callable[[], ControlState],
+        control: Callable[[], ControlState],
         *,
         seed: str,
         presumed: frozenset[str],
@@ -54,27 +54,26 @@ class OpenRequests:
         self._playbook = playbook
         self._workspace = workspace
         self._triggers = trigger
-        self._guidance = guidance
+        self._control = control
         self._seed = seed
         self._presumed = presumed
         self._live = live
         self.awaited = 0
 
-    def opened(self, profile: Profile, message_id: str, request: OpenRequest) -> None:
-        """Opens a request: its text is awaited until its deadline, unless a provider's template makes a text unnecessary."""
-        profile.open[message_id] = request
+    def open(self, profile: Profile, opened: OpenRequest, now_s: float) -> bool:
+        """Opens a request; returns whether its text is awaited, until its deadline.
+
+        Where a provider's template is sent there is no text to await: the request ends at once. The caller runs in a timer, so
+        nothing more need be applied before that.
+        """
+        profile.open[opened.message_id] = opened
         self.awaited += 1
-        if not self.is_templated(request):
-            self._workspace.timers.set(profile, DEADLINE + message_id, request.deadline_at)
-
-    def is_templated(self, opened: OpenRequest) -> bool:
-        """Returns whether a provider's template is sent, so that no text is generated; `templated` then ends the request."""
         channel = self._playbook.channels.get(opened.channel)
-        return channel is not None and channel.is_templated(opened.language)
-
-    def templated(self, profile: Profile, message_id: str, opened: OpenRequest, now_s: float) -> None:
-        """Publishes a provider's template at once: the caller runs in a timer already, so nothing more need be awaited."""
-        self._leave(profile, message_id, opened, PendingText(text=MessageText()), now_s)
+        if channel is not None and channel.is_templated(opened.language):
+            self._leave(profile, opened, PendingText(text=MessageText()), now_s)
+            return False
+        self._workspace.timers.set(profile, DEADLINE + opened.message_id, opened.deadline_at)
+        return True
 
     def candidate(self, profile: Profile | None, candidate: Candidate, now_s: float) -> None:
         """Takes in a generated text. One for a request that does not await a text (duplicate or too late) changes nothing."""
@@ -86,9 +85,9 @@ class OpenRequests:
         held = PendingText(text=candidate.text, candidate=candidate)
         why = self._why_review(candidate, opened)
         if why and self._objection(profile, opened, now_s) is None:
-            self._ask(profile, candidate.message_id, opened, held, why, now_s)
+            self._ask(profile, opened, held, why, now_s)
         else:
-            self._release(profile, candidate.message_id, opened, held, now_s)
+            self._release(profile, opened, held, now_s)
 
     def verdict(self, profile: Profile | None, verdict: ReviewVerdict, now_s: float) -> None:
         """Applies a reviewer's verdict. One on a text not in review (duplicate or too late) and a mere rating change nothing.
@@ -114,10 +113,10 @@ class OpenRequests:
                 self._workspace.count("reviews", "rejected")
                 reason = f"a reviewer said: {', '.join(verdict.reasons)}" if verdict.reasons else "a reviewer said no"
                 objection = self._objection(profile, opened, now_s) or ("rejected", reason)
-                self._end(profile, verdict.message_id, opened, held, now_s, objection)
+                self._end(profile, opened, held, now_s, objection)
                 return
         self._workspace.count("reviews", held.reviewed or "rejected")
-        self._release(profile, verdict.message_id, opened, held, now_s)
+        self._release(profile, opened, held, now_s)
 
     def deadline(self, profile: Profile, message_id: str, now_s: float) -> None:
         """Ends the wait at its deadline: a missing text is replaced by the template, an open review ends as the playbook says."""
@@ -130,10 +129,10 @@ class OpenRequests:
         elif held.is_in_review:
             self._workspace.count("reviews", "timeout")
             if (unreviewed := self._unreviewed(opened, held)) is None:
-                self._discard_unreviewed(profile, message_id, opened, held, now_s)
+                self._discard_unreviewed(profile, opened, held, now_s)
                 return
             held = unreviewed
-        self._leave(profile, message_id, opened, held, now_s)
+        self._leave(profile, opened, held, now_s)
 
     # -- review ------------------------------------------------------------------------------------------------------
 
@@ -141,24 +140,22 @@ class OpenRequests:
         rules = self._playbook.policy.review
         if not self._live or opened.channel not in self._playbook.channels:
             return ""
-        return review_rules.why_review(candidate, opened, rules, self._guidance(), self._seed)
+        return review_rules.why_review(candidate, opened, rules, self._control(), self._seed)
 
-    def _ask(
-        self, profile: Profile, message_id: str, opened: OpenRequest, held: PendingText, why: str, now_s: float
-    ) -> None:
+    def _ask(self, profile: Profile, opened: OpenRequest, held: PendingText, why: str, now_s: float) -> None:
         """Requests a review and holds the text until the verdict or the timeout."""
         until_s = review_rules.ends_at(opened, self._playbook.policy.review, now_s)
         if until_s <= now_s:
             self._workspace.count("reviews", "no_time")
             if (unreviewed := self._unreviewed(opened, held)) is None:
-                self._discard_unreviewed(profile, message_id, opened, held, now_s)
+                self._discard_unreviewed(profile, opened, held, now_s)
             else:
-                self._release(profile, message_id, opened, unreviewed, now_s)
+                self._release(profile, opened, unreviewed, now_s)
             return
-        self._hold(profile, message_id, opened, held, until_s)
+        self._hold(profile, opened, held, until_s)
         candidate = held.candidate
         review = Review(
-            message_id=message_id,
+            message_id=opened.message_id,
             user_id=profile.customer_id,
             campaign_id=opened.campaign_id,
             channel=opened.channel,
@@ -201,25 +198,23 @@ class OpenRequests:
             case "discard":
                 return None
 
-    def _discard_unreviewed(
-        self, profile: Profile, message_id: str, opened: OpenRequest, held: PendingText, now_s: float
-    ) -> None:
+    def _discard_unreviewed(self, profile: Profile, opened: OpenRequest, held: PendingText, now_s: float) -> None:
         objection = self._objection(profile, opened, now_s) or ("rejected", "nobody looked at it in time")
-        self._end(profile, message_id, opened, held, now_s, objection)
+        self._end(profile, opened, held, now_s, objection)
 
     # -- publication -------------------------------------------------------------------------------------------------
 
-    def _release(self, profile: Profile, message_id: str, opened: OpenRequest, held: PendingText, now_s: float) -> None:
+    def _release(self, profile: Profile, opened: OpenRequest, held: PendingText, now_s: float) -> None:
         """Schedules a finished text for publication at the next firing of timers. One that must not be published ends at once."""
         held.released = True
         if (objection := self._objection(profile, opened, now_s)) is not None:
-            self._end(profile, message_id, opened, held, now_s, objection)
+            self._end(profile, opened, held, now_s, objection)
         elif self._live:
-            self._hold(profile, message_id, opened, held, now_s)
+            self._hold(profile, opened, held, now_s)
         else:
-            self._leave(profile, message_id, opened, held, now_s)
+            self._leave(profile, opened, held, now_s)
 
-    def _leave(self, profile: Profile, message_id: str, opened: OpenRequest, held: PendingText, now_s: float) -> None:
+    def _leave(self, profile: Profile, opened: OpenRequest, held: PendingText, now_s: float) -> None:
         """Publishes or discards a finished text, or holds it until the customer's quiet hours end."""
         objection = self._objection(profile, opened, now_s)
         if objection is None:
@@ -227,20 +222,20 @@ class OpenRequests:
             awake_s = policy.awake_at(profile, self._playbook, opened.channel, category, now_s)
             if now_s < awake_s < opened.expires_at:
                 held.released = True
-                self._hold(profile, message_id, opened, held, awake_s)
+                self._hold(profile, opened, held, awake_s)
                 return
             if awake_s == inf:
                 objection = "missing_timezone", "the customer's time zone is not known any more"
             elif awake_s > now_s:
                 objection = "quiet_hours", "it was ready at night, and expires before the morning"
-        self._end(profile, message_id, opened, held, now_s, objection)
+        self._end(profile, opened, held, now_s, objection)
 
-    def _hold(self, profile: Profile, message_id: str, opened: OpenRequest, held: PendingText, until_s: float) -> None:
+    def _hold(self, profile: Profile, opened: OpenRequest, held: PendingText, until_s: float) -> None:
         """Holds a text until `until_s`; if that has passed, until timers next fire."""
         self._no_longer_awaited(opened)
         opened.held = held
         self._workspace.touch(profile)
-        self._workspace.timers.set(profile, DEADLINE + message_id, until_s)
+        self._workspace.timers.set(profile, DEADLINE + opened.message_id, until_s)
 
     # -- the end -----------------------------------------------------------------------------------------------------
 
@@ -248,9 +243,7 @@ class OpenRequests:
         """Ends a request that cannot be ended otherwise, after an internal error. Nothing is published."""
         opened = profile.open.get(message_id)
         if opened is not None:
-            self._end(
-                profile, message_id, opened, PendingText(text=MessageText()), now_s, ("stale", "it could not be ended")
-            )
+            self._end(profile, opened, PendingText(text=MessageText()), now_s, ("stale", "it could not be ended"))
 
     def _template(self, opened: OpenRequest) -> PendingText:
         """Returns the hand-written template; empty if the campaign was removed from the playbook while the request was open."""
@@ -272,13 +265,12 @@ class OpenRequests:
 
     def _objection(self, profile: Profile, opened: OpenRequest, now_s: float) -> Objection | None:
         return recheck.objection(
-            profile, opened, self._playbook, self._triggers, self._guidance(), now_s, self._presumed, self._seed
+            profile, opened, self._playbook, self._triggers, self._control(), now_s, self._presumed, self._seed
         )
 
     def _end(
         self,
         profile: Profile,
-        message_id: str,
         opened: OpenRequest,
         held: PendingText,
         now_s: float,
@@ -287,15 +279,15 @@ class OpenRequests:
         """Ends the request with its only outcome: published, or discarded for the reason given by `objection`."""
         workspace, message = self._workspace, None
         if objection is None:  # first: if this raises, the request is still there to be abandoned
-            made = messages.message(profile, message_id, opened, held, self._playbook, now_s)
+            made = messages.message(profile, opened, held, self._playbook, now_s)
             message, objection = (made, None) if isinstance(made, Message) else (None, made)
         workspace.touch(profile)
         self._no_longer_awaited(opened)
-        del profile.open[message_id]
-        workspace.timers.cancel(profile, DEADLINE + message_id)
+        del profile.open[opened.message_id]
+        workspace.timers.cancel(profile, DEADLINE + opened.message_id)
         if message is not None:
             self._publish(profile, opened, message, held.text.body, now_s)
-        ended = messages.outcome(profile, message_id, opened, objection, message, now_s)
+        ended = messages.outcome(profile, opened, objection, message, now_s)
         workspace.put("message.outcomes", profile, ended)
         workspace.count("outcomes", opened.campaign_id, ended.reason)
         workspace.observe("request_seconds", now_s - opened.requested_at, opened.campaign_id)

@@ -155,9 +155,11 @@ class PendingText(msgspec.Struct, array_like=True, gc=False):
 class OpenRequest(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """A text that was requested and has been neither published nor discarded.
 
-    It is never published if its campaign is in `shadow` mode or its customer is `held_out`.
+    It is never published if its campaign is in `shadow` mode or its customer is `held_out`. State of older versions has
+    `message_id` as the key of Profile.open alone: `decode` adds it.
     """
 
+    message_id: str = ""
     decision_id: str
     campaign_id: str
     occurrence_id: str
@@ -280,8 +282,16 @@ class ColdProfile(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 encode = msgspec.msgpack.Encoder().encode
-decode = msgspec.msgpack.Decoder(Profile).decode
+_decode = msgspec.msgpack.Decoder(Profile).decode
 decode_cold = msgspec.msgpack.Decoder(ColdProfile).decode
+
+
+def decode(stored: bytes) -> Profile:
+    """Returns a stored profile. Raises msgspec.DecodeError."""
+    profile = _decode(stored)
+    for message_id, request in profile.open.items():
+        request.message_id = message_id
+    return profile
 
 
 K = TypeVar("K")

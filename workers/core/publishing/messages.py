@@ -29,13 +29,11 @@ from workers.core.triggers.base import Objection
 GENERIC = GENERIC_GROUP
 
 
-def request(
-    profile: Profile, message_id: str, opened: OpenRequest, campaign: Campaign, playbook: Playbook, salt: str
-) -> MessageRequest:
+def request(profile: Profile, opened: OpenRequest, campaign: Campaign, playbook: Playbook, salt: str) -> MessageRequest:
     """Returns the request to `generate`, with no more data than it needs to write the text."""
     prompt = playbook.prompts.get((opened.prompt, opened.language))  # None: no longer in the playbook
     return MessageRequest(
-        message_id=message_id,
+        message_id=opened.message_id,
         decision_id=opened.decision_id,
         user_id=profile.customer_id,
         customer_ref=ids.customer_ref(profile.customer_id, salt),
@@ -63,7 +61,6 @@ def request(
 
 def message(
     profile: Profile,
-    message_id: str,
     opened: OpenRequest,
     held: PendingText,
     playbook: Playbook,
@@ -87,8 +84,8 @@ def message(
     generated_by = candidate.generated_by if candidate else "template"
     by_machine = generated_by != "template"
     made = Message(
-        message_id=message_id,
-        idempotency_key=message_id,
+        message_id=opened.message_id,
+        idempotency_key=opened.message_id,
         user_id=profile.customer_id,
         channel=opened.channel,
         category=campaign.category,
@@ -107,7 +104,7 @@ def message(
         image_url=product.image_url,
         cta=CallToAction(
             text="" if filled else text.cta_text or campaign.cta.get(opened.language, ""),
-            link_url=tracked_url(product.url, opened.channel, campaign.id, message_id),
+            link_url=tracked_url(product.url, opened.channel, campaign.id, opened.message_id),
         ),
         send_at=instant(now_s),
         expires_at=instant(opened.expires_at),
@@ -137,7 +134,6 @@ def message(
 
 def outcome(
     profile: Profile,
-    message_id: str,
     opened: OpenRequest,
     objection: Objection | None,
     published: Message | None,
@@ -145,7 +141,7 @@ def outcome(
 ) -> Outcome:
     """Returns how a request ended: `published`, or the reason why not."""
     return Outcome(
-        message_id=message_id,
+        message_id=opened.message_id,
         decision_id=opened.decision_id,
         user_id=profile.customer_id,
         campaign_id=opened.campaign_id,

@@ -18,7 +18,7 @@ def objection(
     opened: OpenRequest,
     playbook: Playbook,
     triggers: Triggers,
-    guidance: ControlState,
+    control: ControlState,
     now_s: float,
     presumed: Collection[str] = (),
     seed: str = "",
@@ -36,7 +36,7 @@ def objection(
     overtaken = triggers.objection(profile, campaign, opened)
     if overtaken is not None:
         return overtaken
-    if (scope := paused_by(guidance, opened.campaign_id, opened.channel)) is not None:
+    if (scope := paused_by(control, opened.campaign_id, opened.channel)) is not None:
         return "paused", f"{scope} is paused"
     if not is_reachable(profile, opened.channel):
         return "missing_identifier", f"the address bounced on {opened.channel} meanwhile"

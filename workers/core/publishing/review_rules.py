@@ -12,7 +12,7 @@ from workers.core.profile.model import OpenRequest
 MARGIN_S = 60.0
 
 
-def why_review(candidate: Candidate, opened: OpenRequest, rules: ReviewRules, guidance: ControlState, seed: str) -> str:
+def why_review(candidate: Candidate, opened: OpenRequest, rules: ReviewRules, control: ControlState, seed: str) -> str:
     """Returns why a text must be reviewed first, as a sentence for the reviewer; "" = no review is needed.
 
     Only an LLM's own texts are reviewed: templates and pool texts were approved already, and a ghost's text is never sent. The
@@ -21,7 +21,7 @@ def why_review(candidate: Candidate, opened: OpenRequest, rules: ReviewRules, gu
     if candidate.generated_by != "llm" or opened.is_ghost:
         return ""
     scope = prompt_scope(opened.prompt, opened.language, candidate.prompt_version)
-    if rules.new_prompts and scope not in guidance.trusted:
+    if rules.new_prompts and scope not in control.trusted:
         return f"nobody has trusted this version of the prompt yet ({scope})"
     if rules.after_reask and candidate.usage.calls > 1:
         return "an earlier draft was rejected"

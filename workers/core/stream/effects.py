@@ -7,10 +7,8 @@ from typing import Protocol
 
 import msgspec
 
+from workers.core.stream.metrics import HistogramName, Tally
 from workers.core.stream.records import Output, Record
-
-#: (metric name, label values in the order of the catalogue).
-Tally = Counter[tuple[str, ...]]
 
 
 class Effects(msgspec.Struct, kw_only=True):
@@ -31,7 +29,7 @@ class Effects(msgspec.Struct, kw_only=True):
     clock_s: float = 0.0
     more_due: bool = False
     tally: Tally = msgspec.field(default_factory=Counter)
-    timings: list[tuple[str, float, tuple[str, ...]]] = []
+    timings: list[tuple[HistogramName, float, tuple[str, ...]]] = []
     pending: dict[str, int] = {}
 
     @property
