@@ -11,6 +11,8 @@ TESTS: dict[str, tuple[str, ...]] = {
     "workers.core.profile.consent": ("tests/unit/test_consent.py", "tests/unit/test_minors.py"),
     "workers.core.profile.ages": ("tests/unit/test_minors.py",),
     "workers.core.profile.feedback": ("tests/unit/test_hearing.py",),
+    "workers.core.partition.clock": ("tests/unit/test_partition_clocks.py",),
+    "workers.core.attribution.clock": ("tests/unit/test_partition_clocks.py",),
     "workers.core.partition.timers": ("tests/unit/test_timers.py",),
     "workers.core.profile.fold": ("tests/unit/test_fold.py", "tests/unit/test_told_again.py"),
     "workers.core.profile.carts": ("tests/unit/test_carts.py", "tests/unit/test_told_again.py"),

@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 
 from schemas.base import TraitValue
 from schemas.events import ConsentPreferences, Context, Page, Properties, Track
 from workers.core.profile import consent
-from workers.core.profile.model import ConsentChange, Profile
+from workers.core.profile.model import Consent, ConsentChange, Profile
 
 NOW = 1_709_553_600.0
 
@@ -260,3 +261,36 @@ def test_a_word_of_age_ends_with_the_birthday() -> None:
     profile = Profile(customer_id="u", adult_at={"age": (NOW, NOW + 5), "birthday": (NOW, NOW - 5)})
     assert [consent.may_personalise(profile, NOW + second) for second in (0, 4.9, 5, 6)] == [False, False, True, True]
     assert consent.may_personalise(saying(("personalisation", True, 1)), NOW)
+
+
+NEVER_SET_S = consent.CLOCK_NEVER_SET_S - 1
+
+
+@pytest.mark.parametrize(
+    ("change", "known", "said_s", "counts_from_s"),
+    [
+        (ConsentChange("push:marketing", False, NOW), None, NOW, NOW),
+        (ConsentChange("push:marketing", False, NEVER_SET_S), None, NEVER_SET_S, NOW + 7),
+        (ConsentChange("push:marketing", False, NOW), None, NEVER_SET_S, NOW + 7),
+        (ConsentChange("push:marketing", True, NEVER_SET_S), None, NEVER_SET_S, NEVER_SET_S),
+        (ConsentChange("push:marketing", False, NOW), Consent(True, NOW + 20), NOW + 30, NOW + 20),
+        (ConsentChange("push:marketing", False, NOW), Consent(True, NOW + 20), NOW + 10, NOW),
+        (ConsentChange("push:marketing", False, NOW), Consent(True, NOW + 9), NOW + 30, NOW),
+        (ConsentChange("push:marketing", False, NOW), Consent(False, NOW + 20), NOW + 30, NOW),
+    ],
+    ids=[
+        "as it says",
+        "a clock that was never set",
+        "a device whose clock was never set",
+        "an opt-in is never moved",
+        "the broker's clock went back after the opt-in",
+        "said before the opt-in",
+        "in the log after the opt-in",
+        "after another opt-out",
+    ],
+)
+def test_an_opt_out_counts_from(
+    change: ConsentChange, known: Consent | None, said_s: float, counts_from_s: float
+) -> None:
+    when = consent.StatementTime(said_s=said_s, known_s=NOW + 7, logged_s=NOW + 9)
+    assert consent.dated(change, known, when) == msgspec.structs.replace(change, captured_at=counts_from_s)

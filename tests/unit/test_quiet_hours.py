@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.support.core import DELAY_S, NOON, LaneHarness, make_playbook
 from tests.support.generators import examples
-from workers.core.decisioning.quiet_hours import ends_at
+from workers.core.decisioning.quiet_hours import ends_at, is_known
 from workers.core.personalisation.processor import SPIN_S
 from workers.core.playbook.policy import Policy, QuietHours
 
@@ -110,3 +110,11 @@ def test_a_timer_that_sets_itself_to_the_past_does_not_spin(monkeypatch: pytest.
     assert effects.tally["deferred", "cart-abandonment", "quiet_hours"] == 1
     assert not effects.more_due
     assert lane.profile().timers["quiet|cart-abandonment|cart-1"] == due_s + SPIN_S
+
+
+@pytest.mark.parametrize(
+    ("zone", "known"),
+    [("Europe/Berlin", True), ("UTC", True), ("Mars/Base", False), ("", False), ("../etc/passwd", False)],
+)
+def test_a_zone_that_this_machine_does_not_have_is_not_known(zone: str, known: bool) -> None:
+    assert is_known(zone) is known
