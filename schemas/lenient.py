@@ -41,7 +41,10 @@ _TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no"
 
 
 def convert(struct: type[Wire], value: bytes) -> Wire:
-    """The record that is meant. Raises what msgspec raises: ValidationError names the first field that cannot be read."""
+    """Decodes a record leniently: returns what the sender meant.
+
+    Raises what msgspec raises: ValidationError names the first field that cannot be read.
+    """
     found = msgspec.json.decode(value.removeprefix(BOM_UTF8))
     if not isinstance(found, dict):
         raise msgspec.ValidationError(f"Expected `object`, got `{type(found).__name__}`")

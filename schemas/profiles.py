@@ -82,7 +82,7 @@ class ProfileView(Wire, frozen=True, kw_only=True):
 
 
 class ProfileMerge(Wire, frozen=True, kw_only=True):
-    """customer.merges: a profile's state on its way to the partition of the customer it belongs to.
+    """customer.merges: a profile's state, sent to the partition of the customer that it is merged into.
 
     `state` is the encoded profile of `from_id` (msgpack, base64 on the wire); applying it twice changes nothing.
     """

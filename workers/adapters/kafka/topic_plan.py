@@ -133,7 +133,9 @@ def _parts(key: str, value: str) -> frozenset[str]:
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """The brokers' limits, as far as visible: `largest` batch of a topic [bytes], and broker settings."""
+    """The brokers' limits, as far as this user may see them: `largest`, the maximum batch size of each topic [bytes];
+    `brokers`, the broker settings.
+    """
 
     BROKER: ClassVar = ("transaction.max.timeout.ms", "group.min.session.timeout.ms", "group.max.session.timeout.ms")
 

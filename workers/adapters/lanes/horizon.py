@@ -16,9 +16,10 @@ _ENDS = 64
 
 
 class Horizon:
-    """One source of one lane. `hold_lag_s`: how far a lane may lag and still count as caught up [s].
+    """Tracks up to what time one lane knows one of its sources.
 
-    One thread reports ends, another one reads; times are of one monotonic clock [s].
+    `hold_lag_s`: how far a lane may lag and still count as caught up [s]. One thread reports the source's end offsets, another
+    reads the result; all times are of the same monotonic clock [s].
     """
 
     def __init__(self, hold_lag_s: float) -> None:

@@ -36,7 +36,7 @@ class LedgerHistory:
         self._recollection = Recollection()
 
     def read(self, marker: Marker) -> Marker:
-        """Reads the ledger if the state lacks it because its changelog was deleted. Returns the marker to continue with."""
+        """Reads the ledger if the lane's state was lost with its changelog. Returns the marker to continue with."""
         now_s, begins_anew = clock.now_s(), not marker.offsets
         if not self._spec.ledger or not (begins_anew or now_s - marker.anew_at_s < _ANEW_S):
             return marker

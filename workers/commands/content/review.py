@@ -97,7 +97,7 @@ def show(settings: Settings, message_id: str) -> None:
 @on_installation
 @_with_opinion
 def approve(opinion: Opinion, settings: Settings, message_ids: tuple[str, ...]) -> None:
-    """Lets texts be published as they are."""
+    """Approves texts for publication without changes."""
     _judge_all(settings, message_ids, "approve", opinion)
 
 

@@ -32,7 +32,7 @@ class Counts(msgspec.Struct, array_like=True):
     dirty: bool = False
 
     def move(self, kind: str, old: Contribution, new: Contribution) -> None:
-        """Replaces what one exposure of this kind has added."""
+        """Replaces one exposure's contribution, `old`, with `new`; `kind` is the kind of that exposure."""
         for place, name in enumerate(FLAGS):
             if change := (new.flags >> place & 1) - (old.flags >> place & 1):
                 add(self.flags, name, change)

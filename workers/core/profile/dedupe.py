@@ -31,7 +31,7 @@ def hour_of(at_s: float) -> int:
 def is_duplicate(profile: Profile, event_id: str, at_s: float, page: Callable[[int], list[int]]) -> bool:
     """Returns whether this customer's event was applied before; remembers it if not.
 
-    `page(hour)` returns the spilled ids of an hour. An event older than KEEP_HOURS before the customer's newest counts as new:
+    `page(hour)` returns the spilled ids of an hour. An event more than KEEP_HOURS older than the customer's newest counts as new:
     its id may have been forgotten.
     """
     hour, digest = hour_of(at_s), event_hash(event_id)

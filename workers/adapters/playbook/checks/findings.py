@@ -1,4 +1,4 @@
-"""Checks that every file of a playbook shares: known names, texts in all languages, no duplicates, nothing missing."""
+"""Checks common to all files of a playbook: known names, texts in all languages, no duplicates, nothing missing."""
 
 from __future__ import annotations
 
