@@ -29,8 +29,28 @@ PROGRAMS = {
 }
 
 
+#: Files that take minutes, longest first: begun last, one of them would run alone at the end while the other processes wait.
+LONGEST = (
+    "test_lost_past.py",
+    "test_embedded_words.py",
+    "test_demo.py",
+    "test_delivery.py",
+    "test_replay.py",
+    "test_language_model.py",
+    "test_llm.py",
+    "test_life.py",
+    "test_refusals.py",
+    "test_kills.py",
+    "test_comings_and_goings.py",
+    "test_foreign_senders.py",
+    "test_surroundings.py",
+    "test_loop.py",
+)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Without their programs the tests on real servers are skipped by name; in CI they must run."""
+    """Begins with the longest files; tests without their programs are skipped by name, but in CI they must run."""
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
     if os.environ.get("CI") == "true":
         return
     for mark, (programs, what) in PROGRAMS.items():

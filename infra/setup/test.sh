@@ -17,6 +17,6 @@ if [ $# -gt 0 ]; then
   exec .venv/bin/pytest -ra "$@"
 fi
 .venv/bin/pytest -ra -n 2 tests/unit tests/properties tests/field tests/fuzz tests/simulation
-# These have servers of their own and mostly wait for them; a file's tests share theirs.
-.venv/bin/pytest -ra --durations=40 -n 4 --dist loadfile tests/contract tests/e2e tests/faults tests/functional tests/integration
+# These have servers of their own and mostly wait for them; a file's tests share theirs. The order is that of tests/conftest.py.
+.venv/bin/pytest -ra --durations=40 -n 4 --dist loadfile --no-loadscope-reorder tests/contract tests/e2e tests/faults tests/functional tests/integration
 exec .venv/bin/python -m tests.faults.table

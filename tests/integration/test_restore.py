@@ -171,11 +171,11 @@ def test_a_restore_that_was_killed_half_way_is_whole_afterwards(settings: Settin
     program = (
         "import sys; from pathlib import Path; from workers.adapters.state.recovery import restore; "
         "from workers.adapters.state.rocksdb import RocksStore; from tests.integration.test_restore import due_of; "
+        "from workers.adapters.process import failpoints; failpoints.arm('restore.half'); "
         "restore(RocksStore(Path(sys.argv[1])), sys.argv[2], 0, {'bootstrap.servers': sys.argv[3]}, due_of)"
     )
     command = [sys.executable, "-c", program, str(tmp_path / "store"), topic, settings.brokers]
-    environment = {**os.environ, "ATTUNE_FAILPOINTS": "restore.half"}
-    assert subprocess.run(command, check=False, cwd=ROOT, env=environment, timeout=60).returncode == EXIT_CODE
+    assert subprocess.run(command, check=False, cwd=ROOT, timeout=60).returncode == EXIT_CODE
     store = RocksStore(tmp_path / "store")
     progress, left = store.progress, values_in(store)
     assert progress.changelog_offset < 100_001

@@ -153,6 +153,7 @@ def test_why_explains_silence_by_what_is_known(settings: Settings) -> None:
 def held_back(**fields: Any) -> Profile:
     """Ana, whose cart reminder was put off to the morning, and whose other text waits for a person."""
     opened = OpenRequest(
+        message_id="m1",
         decision_id="d1",
         campaign_id=CAMPAIGN,
         occurrence_id="c2@0",

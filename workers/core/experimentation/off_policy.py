@@ -75,7 +75,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     customers: int
     ess: float
     learnt: float
-    other: float
+    other: float = msgspec.field(name="uniform")  # the only policy that reports compare with
     difference: Estimate
 
 
@@ -105,7 +105,7 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
     at_s: float
     decisions: int
     learnt: float
-    other: float
+    other: float = msgspec.field(name="uniform")
 
 
 class LoggedFeedback:
