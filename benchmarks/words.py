@@ -92,9 +92,7 @@ def bench_words(
     for server in servers:
         with _served(settings, playbook, server) as url:
             for level in _light(levels, messages) if server == MODEL_SERVER else levels:
-                running = msgspec.structs.replace(
-                    settings,
-                    llm=url,
+                running = settings.changed(llm=url,
                     llm_in_flight=level.in_flight,
                     llm_languages="en",
                     llm_deadline_s=600.0,
@@ -151,7 +149,7 @@ def _words(settings: Settings, server: str, program: str, rounds: list[Round]) -
     own = sum(candidate.generated_by != "template" for candidate in candidates)
     return Words(
         server=server,
-        in_flight=settings.llm_in_flight,
+        in_flight=settings.llm.in_flight,
         program=program,
         messages=messages,
         calls_per_s=sum(one.calls for one in rounds) / took_s,
@@ -171,7 +169,7 @@ def _served(settings: Settings, playbook: Playbook, server: str) -> Iterator[str
         with model_server(_answers(playbook), _FIRST_TOKEN_S, _TOKEN_S, Path(settings.data_dir)) as url:
             yield url
         return
-    with LlmServer.start(msgspec.structs.replace(settings, llm=server)) as started:
+    with LlmServer.start(settings.changed(llm=server)) as started:
         yield started.base_url
 
 

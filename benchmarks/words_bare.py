@@ -43,12 +43,12 @@ class Bare:
         return asyncio.run(self._write(requests))
 
     async def _write(self, requests: list[MessageRequest]) -> Round:
-        most = self._settings.llm_max_tokens
+        most = self._settings.llm.max_tokens
         drafts = [Draft(self._playbook, request, self._language, max_tokens=most) for request in requests]
         questions = [call for draft in drafts if (call := draft.next_call()) is not None]
         limits, calls = aiohttp.TCPConnector(limit=0), 0
         async with aiohttp.ClientSession(connector=limits, headers={"Content-Type": "application/json"}) as session:
-            async with session.get(f"{self._settings.llm}/v1/models") as models:
+            async with session.get(f"{self._settings.llm.server}/v1/models") as models:
                 model = (await models.json())["data"][0]["id"]
             bodies = [encode_request(question, model) for question in questions]
             waiting = iter(list(zip(drafts, bodies, strict=True)))
@@ -58,7 +58,7 @@ class Bare:
                 for draft, first in waiting:
                     body: bytes | None = first
                     while body is not None:
-                        async with session.post(f"{self._settings.llm}/v1/chat/completions", data=body) as answer:
+                        async with session.post(f"{self._settings.llm.server}/v1/chat/completions", data=body) as answer:
                             assert answer.status == 200
                             told = await answer.read()
                         calls, body = calls + 1, None
@@ -68,6 +68,6 @@ class Bare:
                             body = None if again is None else encode_request(again, model)
 
             started_s = time.perf_counter()
-            await asyncio.gather(*(write() for _ in range(self._settings.llm_in_flight)))
+            await asyncio.gather(*(write() for _ in range(self._settings.llm.in_flight)))
             took_s = time.perf_counter() - started_s
         return Round(took_s=took_s, calls=calls, messages=len(requests))

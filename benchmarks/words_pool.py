@@ -37,7 +37,7 @@ def pooled_settings(settings: Settings) -> Settings:
         head = f"  - id: {_CAMPAIGN}\n"
         assert head in before
         campaigns.write_text(before.replace(head, f"{head}    strategy: pooled\n", 1))
-    return msgspec.structs.replace(settings, playbook=str(folder), llm="off")
+    return settings.changed(playbook=str(folder), llm="off")
 
 
 def approve_texts(settings: Settings, playbook: Playbook, channels: tuple[str, ...]) -> None:

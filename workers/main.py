@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 
 
 def build(role: str, settings: Settings, metrics: WorkerMetrics, liveness: Liveness) -> faust.App:
-    """Builds the app of a role. `settings.brokers` is an address and `settings.llm` a URL by now (local.servers)."""
+    """Builds the app of a role. `settings.brokers` is an address and `settings.llm.server` a URL by now (local.servers)."""
     match role:
         case "intake":
             return intake.build(settings, client_config(settings), metrics, liveness)
@@ -69,8 +69,8 @@ def run(role: str, settings: Settings) -> None:
         logging.getLogger(noisy).setLevel(logging.WARNING)
     failpoints.arm(os.environ.get("ATTUNE_FAILPOINTS", ""))
     metrics, liveness = WorkerMetrics(), Liveness()
-    port = metrics.serve(liveness, getattr(settings, f"metrics_port_{role}"), settings.metrics_host)
-    log.info("metrics on http://%s:%d/metrics", settings.metrics_host, port)
+    port = metrics.serve(liveness, settings.metrics.ports[role], settings.metrics.host)
+    log.info("metrics on http://%s:%d/metrics", settings.metrics.host, port)
     signal.signal(
         signal.SIGTERM, lambda *_: end_at_once(Exit.OK)
     )  # until the worker sets its own handler: nothing is open yet
@@ -103,7 +103,7 @@ def _watchdog(role: str, settings: Settings, liveness: Liveness) -> Watchdog:
     """Builds the watchdog of a role. A text may take up to the LLM's deadline, and an e-mail waits for several replies of its
     server, so these roles get more time; a batch does not.
     """
-    patience_s = {"generate": settings.llm_deadline_s, deliver.ROLE: 8 * settings.deliver_timeout_s}.get(role, 0.0)
+    patience_s = {"generate": settings.llm.deadline_s, deliver.ROLE: 8 * settings.deliver.timeout_s}.get(role, 0.0)
     return Watchdog(
         liveness,
         loop_limit_s=settings.session_timeout_s / 2,
@@ -146,7 +146,7 @@ def _generate(settings: Settings, metrics: WorkerMetrics, liveness: Liveness) ->
     from workers.roles import generate  # noqa: PLC0415
 
     playbook = _playbook(settings)
-    model = NoModel() if settings.llm == "off" else OpenAiModel(settings, metrics)
+    model = NoModel() if settings.llm.server == "off" else OpenAiModel(settings, metrics)
     words = writer(settings, playbook, model, metrics, _shelf(settings, playbook))
     return generate.build(settings, words, model, metrics, liveness)
 

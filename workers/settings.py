@@ -35,10 +35,146 @@ LLM_WORDS = ("embedded", "vllm-cpu", "off")
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Seconds = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=1)]
+#: Comma-separated in the environment.
+Names = tuple[str, ...]
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One installation's settings. The comment above a field is its documentation (`attune settings` prints the values)."""
+class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How the brokers are reached (`kafka_...`)."""
+
+    # SASL user and password (SCRAM-SHA-512 over TLS); both or none.
+    user: str = ""
+    password: str = ""
+    # File with the brokers' certificate authorities; enables TLS.
+    ca: str = ""
+
+    def __post_init__(self) -> None:
+        _hide(self, Secret, "password")
+
+
+class LlmSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The LLM servers and what a call may cost (`llm`, `llm_...`)."""
+
+    # The LLM: `embedded`, `vllm-cpu`, one or more base URLs of OpenAI-compatible servers (without /v1; comma-separated, with the
+    # same model and key), or `off`: templates only.
+    server: str = "embedded"
+    # Model name on the servers; empty = their only model (LoRA adapters do not count).
+    model: str = ""
+    # Languages that the model writes well enough, comma-separated; others get the template at once. Empty = all; `embedded`: en.
+    languages: Names = ()
+    # Bearer token of the servers, if they require one.
+    api_key: str = ""
+    # Most concurrent LLM calls of one worker per server; fewer while that server is overloaded.
+    in_flight: Count = 8
+    # Send priorities to vLLM. Only if every server runs with `--scheduling-policy priority`: others reject such calls.
+    vllm_priority: bool = False
+    # Time limit for all LLM calls of one message, including waiting for a free server, retries and re-asks [s].
+    deadline_s: Seconds = 20.0
+    # Most tokens of one answer; a prompt may set a lower limit.
+    max_tokens: Annotated[int, Meta(ge=16, le=4096)] = 400
+
+    def __post_init__(self) -> None:
+        _hide(self, Secret, "api_key")
+        _hide(self, SecretUrl, "server")
+
+    @property
+    def urls(self) -> tuple[SecretUrl, ...]:
+        """The base URLs of the servers; none for `embedded`, `vllm-cpu` and `off`."""
+        return () if self.server in LLM_WORDS else tuple(SecretUrl(one) for one in _split(reveal(self.server)))
+
+
+class TraceSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where spans of LLM calls go (`traces_...`)."""
+
+    # OTLP/HTTP endpoint to which each LLM call is exported as a trace span: http://collector:4318/v1/traces. Empty = none.
+    # Needs `pip install "attune[traces]"`.
+    url: Annotated[str, Meta(pattern=r"^(https?://.+)?$")] = ""
+    # Share of messages whose LLM calls are traced, 0 to 1.
+    share: Annotated[float, Meta(ge=0, le=1)] = 1.0
+
+    def __post_init__(self) -> None:
+        _hide(self, SecretUrl, "url")
+
+
+class DeliverSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The role `deliver`, for those who have no sender of their own (`deliver_...`)."""
+
+    # Where the role `deliver` sends if you have no sender of your own (docs/senders.md): `off`, smtp://host:port,
+    # smtp+starttls://, smtps://, or a webhook's http(s) URL.
+    email: str = "off"
+    # `off`, fcm+https://host/v1/projects/NAME/messages:send, or a webhook's http(s) URL.
+    push: str = "off"
+    # `off`, or a webhook's http(s) URL.
+    sms: str = "off"
+    # `off`, or a webhook's http(s) URL.
+    in_app: str = "off"
+    # SQLite file with the table `addresses(user_id, channel, address)`; webhooks need none.
+    addresses: str = ""
+    # Sender address of e-mails: news@shop.example, or The Shop <news@shop.example>.
+    sender: str = ""
+    # User and password of the mail server; both or none, over TLS only.
+    smtp_user: str = ""
+    smtp_password: str = ""
+    # Signs the unsubscribe links of e-mails; 16 characters or more. The service behind the links needs it, too.
+    unsubscribe_secret: str = ""
+    # Signs webhooks: whsec_ and the base64 of 24 to 64 bytes. The receiver needs it, too.
+    webhook_secret: str = ""
+    # File with the push service's bearer token, read for each message because another program renews it.
+    push_token_file: str = ""
+    # Most messages that one worker sends per second: email=50,sms=5. A channel not listed has no limit of its own.
+    rates_per_s: str = ""
+    # Whether a message that may have been sent before a crash or lost connection is sent again; `auto`: not SMTP, but all others.
+    after_crash: Literal["auto", "skip", "resend"] = "auto"
+    # Timeout of each wait for a mail server, push service or webhook; must be below stop_timeout_s [s].
+    timeout_s: Seconds = 20.0
+
+    def __post_init__(self) -> None:
+        _hide(self, Secret, "smtp_password", "unsubscribe_secret", "webhook_secret")
+        _hide(self, SecretUrl, "email", "push", "sms", "in_app")
+
+    @property
+    def urls(self) -> dict[str, SecretUrl]:
+        """Channel → where its messages go, or `off`."""
+        urls = {"email": self.email, "push": self.push, "sms": self.sms, "in_app": self.in_app}
+        return {channel: SecretUrl(url) for channel, url in urls.items()}
+
+
+class MetricsSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where each role serves its metrics (`metrics_...`)."""
+
+    # Address on which each role serves Prometheus metrics; 0.0.0.0 in a container.
+    host: str = "127.0.0.1"
+    # Prometheus port of each role; 0 = any free port.
+    port_intake: Port = 9101
+    port_personalise: Port = 9102
+    port_generate: Port = 9103
+    port_learn: Port = 9104
+    port_deliver: Port = 9105
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """Role → port."""
+        return {
+            "intake": self.port_intake,
+            "personalise": self.port_personalise,
+            "generate": self.port_generate,
+            "learn": self.port_learn,
+            "deliver": self.port_deliver,
+        }
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """One installation's settings. The comment above a field is its documentation (`attune settings` prints the values).
+
+    Outside they have one flat list of names, NAMES: `llm_model` is `llm.model` here, so that each part of the code takes no
+    more than its section.
+    """
+
+    kafka: KafkaSettings = KafkaSettings()
+    llm: LlmSettings = LlmSettings()
+    traces: TraceSettings = TraceSettings()
+    deliver: DeliverSettings = DeliverSettings()
+    metrics: MetricsSettings = MetricsSettings()
 
     # Addresses of the Kafka brokers, host:port[,host:port]; `embedded` starts one Java process on this machine.
     brokers: str = "embedded"
@@ -53,15 +189,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     # Compression codec that the broker uses for topics that your programs read (docs/senders.md); `producer`: as written.
     topic_compression: Literal["gzip", "uncompressed", "lz4", "snappy", "zstd", "producer"] = "gzip"
     # Source topics of shops and apps that `intake` reads, comma-separated.
-    source_topics: str = "shop.events"
+    source_topics: Names = ("shop.events",)
     # Format of the source topics; `auto` detects it record by record.
     source_format: Literal["auto", "segment", "ga4", "snowplow", "snowplow_tsv", "braze", "cloudevents"] = "auto"
-
-    # SASL user and password (SCRAM-SHA-512 over TLS); both or none.
-    kafka_user: str = ""
-    kafka_password: str = ""
-    # File with the brokers' certificate authorities; enables TLS.
-    kafka_ca: str = ""
 
     # Folder of the playbook: campaigns, products, audiences, prompts, templates.
     playbook: str = str(ROOT / "playbooks" / "smart-devices")
@@ -72,37 +202,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     # Source of the partition clock: wall-clock time (live) or event time (replay).
     clock: Literal["wall", "event"] = "wall"
     # Only with clock = event: channels for which consent is presumed unless the customer stated otherwise, comma-separated.
-    grant: str = ""
+    grant: Names = ()
     # Seed of every random decision.
     seed: int = 7
 
-    # The LLM: `embedded`, `vllm-cpu`, one or more base URLs of OpenAI-compatible servers (without /v1; comma-separated, with the
-    # same model and key), or `off`: templates only.
-    llm: str = "embedded"
-    # Model name on the servers; empty = their only model (LoRA adapters do not count).
-    llm_model: str = ""
-    # Languages that the model writes well enough, comma-separated; others get the template at once. Empty = all; `embedded`: en.
-    llm_languages: str = ""
-    # Bearer token of the servers, if they require one.
-    llm_api_key: str = ""
     # Other hosts to which passwords, keys and messages may be sent by plain http:// (LLM servers with a key or password,
     # webhooks, push), comma-separated: vllm,hooks.internal. Anyone on the network path can read them.
-    plain_http_hosts: str = ""
-    # Most concurrent LLM calls of one worker per server; fewer while that server is overloaded.
-    llm_in_flight: Count = 8
-    # Send priorities to vLLM. Only if every server runs with `--scheduling-policy priority`: others reject such calls.
-    llm_vllm_priority: bool = False
-    # Time limit for all LLM calls of one message, including waiting for a free server, retries and re-asks [s].
-    llm_deadline_s: Seconds = 20.0
-    # Most tokens of one answer; a prompt may set a lower limit.
-    llm_max_tokens: Annotated[int, Meta(ge=16, le=4096)] = 400
-
-    # OTLP/HTTP endpoint to which each LLM call is exported as a trace span: http://collector:4318/v1/traces. Empty = none.
-    # Needs `pip install "attune[traces]"`.
-    traces_url: Annotated[str, Meta(pattern=r"^(https?://.+)?$")] = ""
-    # Share of messages whose LLM calls are traced, 0 to 1.
-    traces_share: Annotated[float, Meta(ge=0, le=1)] = 1.0
-
+    plain_http_hosts: Names = ()
     # Name of this worker within its role; the same after a restart (a pod ordinal). Empty = a new member each time.
     instance: Annotated[str, Meta(pattern=r"^[a-zA-Z0-9._-]{0,40}$")] = "0"
     # Most records in one lane's batch and transaction. A lane never waits for a full batch: only a backlog fills it.
@@ -148,63 +254,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     # Minimum interval between the snapshots that `learn` publishes for `personalise` [s].
     snapshot_interval_s: Seconds = 5.0
 
-    # Where the role `deliver` sends if you have no sender of your own (docs/senders.md): `off`, smtp://host:port,
-    # smtp+starttls://, smtps://, or a webhook's http(s) URL.
-    deliver_email: str = "off"
-    # `off`, fcm+https://host/v1/projects/NAME/messages:send, or a webhook's http(s) URL.
-    deliver_push: str = "off"
-    # `off`, or a webhook's http(s) URL.
-    deliver_sms: str = "off"
-    # `off`, or a webhook's http(s) URL.
-    deliver_in_app: str = "off"
-    # SQLite file with the table `addresses(user_id, channel, address)`; webhooks need none.
-    deliver_addresses: str = ""
-    # Sender address of e-mails: news@shop.example, or The Shop <news@shop.example>.
-    deliver_from: str = ""
-    # User and password of the mail server; both or none, over TLS only.
-    deliver_smtp_user: str = ""
-    deliver_smtp_password: str = ""
-    # Signs the unsubscribe links of e-mails; 16 characters or more. The service behind the links needs it, too.
-    deliver_unsubscribe_secret: str = ""
-    # Signs webhooks: whsec_ and the base64 of 24 to 64 bytes. The receiver needs it, too.
-    deliver_webhook_secret: str = ""
-    # File with the push service's bearer token, read for each message because another program renews it.
-    deliver_push_token_file: str = ""
-    # Most messages that one worker sends per second: email=50,sms=5. A channel not listed has no limit of its own.
-    deliver_rates_per_s: str = ""
-    # Whether a message that may have been sent before a crash or lost connection is sent again; `auto`: not SMTP, but all others.
-    deliver_after_crash: Literal["auto", "skip", "resend"] = "auto"
-    # Timeout of each wait for a mail server, push service or webhook; must be below stop_timeout_s [s].
-    deliver_timeout_s: Seconds = 20.0
-
-    # Address on which each role serves Prometheus metrics; 0.0.0.0 in a container.
-    metrics_host: str = "127.0.0.1"
-    # Prometheus port of each role; 0 = any free port.
-    metrics_port_intake: Port = 9101
-    metrics_port_personalise: Port = 9102
-    metrics_port_generate: Port = 9103
-    metrics_port_learn: Port = 9104
-    metrics_port_deliver: Port = 9105
     # Log level of the workers.
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-
-    def __post_init__(self) -> None:
-        for names, kind in ((SECRETS, Secret), (SECRET_URLS, SecretUrl)):
-            for name in names:
-                msgspec.structs.force_setattr(self, name, kind(getattr(self, name)))
 
     def __repr__(self) -> str:
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in self.printable().items())})"
 
-    def printable(self) -> dict[str, Any]:
-        """Returns every setting with its value, secrets hidden."""
-        values = msgspec.structs.asdict(self)
-        return {name: str(value) if isinstance(value, Secret) else value for name, value in values.items()}
+    def flat(self) -> dict[str, Any]:
+        """Returns every setting under the name that it has outside."""
+        return {name: getattr(getattr(self, section) if section else self, field) for name, (section, field) in NAMES.items()}
 
-    @property
-    def llm_urls(self) -> tuple[str, ...]:
-        """The base URLs of the LLM servers; none for `embedded`, `vllm-cpu` and `off`."""
-        return () if self.llm in LLM_WORDS else tuple(SecretUrl(part.strip()) for part in reveal(self.llm).split(","))
+    def printable(self) -> dict[str, Any]:
+        """Returns every setting with its value as it may be written in the environment, secrets hidden."""
+        return {name: _text(value) for name, value in self.flat().items()}
+
+    def changed(self, **values: Any) -> Settings:
+        """Returns the settings with other values, by their names outside. Raises msgspec.ValidationError for a wrong type."""
+        return _nested(self.flat() | {name: _converted(name, value) for name, value in values.items()})
 
     def topic(self, name: str) -> str:
         """Returns the topic's name on the cluster: prefix + name."""
@@ -229,23 +295,22 @@ def load(environment: Mapping[str, str] | None = None, **overrides: Any) -> Sett
     for name, value in overrides.items():
         if value is not None:
             values[name], sources[name] = value, "--" + name.replace("_", "-")
-    fields = {field.name: field for field in msgspec.structs.fields(Settings)}
     for name, value in values.items():
-        if name not in fields:
+        if name not in NAMES:
             raise Misconfigured(
-                f"{sources[name]}: there is no setting `{name}`.", f"use one of: {', '.join(sorted(fields))}"
+                f"{sources[name]}: there is no setting `{name}`.", f"use one of: {', '.join(sorted(NAMES))}"
             )
         try:  # one at a time, so that the message names the source
-            msgspec.convert(value, fields[name].type, strict=False)
+            values[name] = _converted(name, value)
         except msgspec.ValidationError as error:
             said = SecretUrl(str(value)) if name in SECRET_URLS else HIDDEN if name in SECRETS else value
             raise Misconfigured(
                 f"{sources[name]}: {name} = {said!r} is not allowed: {error}.", "correct the value"
             ) from error
-    settings = msgspec.convert(values, Settings, strict=False)
-    if bool(settings.kafka_user) != bool(settings.kafka_password):
+    settings = _nested(values)
+    if bool(settings.kafka.user) != bool(settings.kafka.password):
         raise Misconfigured("kafka_user and kafka_password go together.", "set both or none")
-    if settings.kafka_user and not settings.kafka_ca:
+    if settings.kafka.user and not settings.kafka.ca:
         raise Misconfigured("kafka_user without kafka_ca would send the password in plain text.", "set kafka_ca")
     if settings.grant and settings.clock != "event":
         raise Misconfigured("grant is for replays: live customers speak for themselves.", "unset ATTUNE_GRANT")
@@ -257,37 +322,36 @@ def load(environment: Mapping[str, str] | None = None, **overrides: Any) -> Sett
 
 def _check_llm(settings: Settings, source: str) -> None:
     """Raises Misconfigured naming an invalid URL."""
-    for url in settings.llm_urls:
+    for url in settings.llm.urls:
         if not is_http(url):
             raise Misconfigured(
                 f"{source}: llm = {url!r} is not allowed.",
                 "embedded, vllm-cpu, off, or http(s)://..., several of them separated by commas",
             )
-        if settings.llm_api_key and without_login(url)[1]:
+        if settings.llm.api_key and without_login(url)[1]:
             raise Misconfigured(f"{source}: {url} has a user besides llm_api_key.", "keep one of both")
-    if len({without_login(url)[0].rstrip("/").removesuffix("/v1") for url in settings.llm_urls}) < len(
-        settings.llm_urls
+    if len({without_login(url)[0].rstrip("/").removesuffix("/v1") for url in settings.llm.urls}) < len(
+        settings.llm.urls
     ):
         raise Misconfigured(f"{source}: llm names a server twice.", "name each once; one takes llm_in_flight calls")
 
 
 def _check_traces(settings: Settings, source: str) -> None:
     """Raises Misconfigured naming an invalid URL. A query is invalid because it would appear in the exporter's error messages."""
-    if settings.traces_url and not is_http(settings.traces_url):
+    if settings.traces.url and not is_http(settings.traces.url):
         raise Misconfigured(
-            f"{source}: traces_url = {settings.traces_url!r} is not allowed.",
+            f"{source}: traces_url = {settings.traces.url!r} is not allowed.",
             "http(s)://host:4318/v1/traces; a token belongs into OTEL_EXPORTER_OTLP_HEADERS",
         )
 
 
 def _check_plain_http(settings: Settings, sources: Mapping[str, str]) -> None:
     """Raises Misconfigured naming the first URL that would send secrets or messages over the network in plain text."""
-    urls = [(name, getattr(settings, name)) for name in sorted(SECRET_URLS) if name.startswith("deliver_")]
-    urls += [("llm", url) for url in settings.llm_urls if settings.llm_api_key or without_login(url)[1]]
-    urls += (
-        [("traces_url", settings.traces_url)] if settings.traces_url and without_login(settings.traces_url)[1] else []
-    )
-    allowed = {host.strip().lower() for host in settings.plain_http_hosts.split(",")} - {""}
+    urls = [(f"deliver_{channel}", url) for channel, url in sorted(settings.deliver.urls.items())]
+    urls += [("llm", url) for url in settings.llm.urls if settings.llm.api_key or without_login(url)[1]]
+    if settings.traces.url and without_login(settings.traces.url)[1]:
+        urls.append(("traces_url", SecretUrl(settings.traces.url)))
+    allowed = {host.lower() for host in settings.plain_http_hosts}
     for name, url in urls:
         host = plain_host(url)
         if host and host not in allowed:
@@ -299,12 +363,78 @@ def _check_plain_http(settings: Settings, sources: Mapping[str, str]) -> None:
 
 def to_environment(settings: Settings) -> dict[str, str]:
     """Returns the settings that differ from their defaults as ATTUNE_* variables, for child processes."""
-    default = Settings()
+    default = Settings().flat()
     return {
-        f"ATTUNE_{name.upper()}": reveal(value) if isinstance(value, Secret) else str(value)
-        for name, value in msgspec.structs.asdict(settings).items()
-        if value != getattr(default, name)
+        f"ATTUNE_{name.upper()}": reveal(value) if isinstance(value, Secret) else str(_text(value))
+        for name, value in settings.flat().items()
+        if value != default[name]
     }
+
+
+def _text(value: Any) -> Any:
+    """Returns a value as the environment has it: a list is comma-separated."""
+    if isinstance(value, Secret):
+        return str(value)
+    return ",".join(value) if isinstance(value, tuple) else value
+
+
+def _split(text: str) -> Names:
+    """Splits a comma-separated list.
+
+    >>> _split(" a, b,,")
+    ('a', 'b')
+    """
+    return tuple(part for part in map(str.strip, text.split(",")) if part)
+
+
+def _hide(section: msgspec.Struct, kind: type[Secret], *names: str) -> None:
+    """Makes texts of a section secrets."""
+    for name in names:
+        msgspec.structs.force_setattr(section, name, kind(getattr(section, name)))
+
+
+_SECTIONS: dict[str, type[msgspec.Struct]] = {
+    "kafka": KafkaSettings,
+    "llm": LlmSettings,
+    "traces": TraceSettings,
+    "deliver": DeliverSettings,
+    "metrics": MetricsSettings,
+}
+#: Names that are not `section_field`.
+_OTHERWISE = {("llm", "server"): "llm", ("deliver", "sender"): "deliver_from"}
+
+
+def _field_types(section: type[msgspec.Struct]) -> dict[str, Any]:
+    return {field.name: field.type for field in msgspec.structs.fields(section)}
+
+
+#: Name outside → (section, or "" for Settings itself; field).
+NAMES: dict[str, tuple[str, str]] = {
+    name: ("", name) for name in _field_types(Settings) if name not in _SECTIONS
+} | {
+    _OTHERWISE.get((section, field), f"{section}_{field}"): (section, field)
+    for section, kind in _SECTIONS.items()
+    for field in _field_types(kind)
+}
+
+
+def _converted(name: str, value: Any) -> Any:
+    """Returns a value of the setting's type. Raises msgspec.ValidationError."""
+    section, field = NAMES[name]
+    kind = _field_types(_SECTIONS.get(section, Settings))[field]
+    if kind == Names and isinstance(value, str):
+        value = _split(value)
+    return msgspec.convert(value, kind, strict=False)
+
+
+def _nested(values: Mapping[str, Any]) -> Settings:
+    """Builds settings from values by their names outside."""
+    sections: dict[str, dict[str, Any]] = {section: {} for section in ("", *_SECTIONS)}
+    for name, value in values.items():
+        section, field = NAMES[name]
+        sections[section][field] = value
+    own = sections.pop("")
+    return Settings(**own, **{section: _SECTIONS[section](**found) for section, found in sections.items()})
 
 
 def _read_file(path: Path) -> dict[str, Any]:

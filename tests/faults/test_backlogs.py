@@ -32,8 +32,7 @@ PATIENCE_S = 5.0
 @pytest.fixture
 def running(settings: Settings) -> Settings:
     playbook = str(ROOT / "playbooks" / "smart-devices")
-    return msgspec.structs.replace(
-        prepare(settings), playbook=playbook, speedup=SPEEDUP, llm="off", intake_hold_lag_s=2.0
+    return prepare(settings).changed(playbook=playbook, speedup=SPEEDUP, llm="off", intake_hold_lag_s=2.0
     )
 
 

@@ -73,9 +73,7 @@ WORDS = json.dumps(
 @pytest.fixture
 def running(settings: Settings) -> Settings:
     """Half an hour of hesitation takes a second; what an LLM may take is as always."""
-    return msgspec.structs.replace(
-        prepare(settings),
-        playbook=str(ROOT / "playbooks" / "smart-devices"),
+    return prepare(settings).changed(playbook=str(ROOT / "playbooks" / "smart-devices"),
         speedup=1800.0,
         llm_model=MODEL,
         llm_deadline_s=3.0,
@@ -128,10 +126,10 @@ def ended_row(settings: Settings, case: str, injected: str, recovered_s: float |
 
 
 def test_one_call_hangs_the_others_are_done_and_generate_is_killed(running: Settings, cases: Cases) -> None:
-    running = msgspec.structs.replace(running, llm_deadline_s=40.0)
+    running = running.changed(llm_deadline_s=40.0)
     with FakeLlm() as llm:
         llm.text = WORDS
-        running = msgspec.structs.replace(running, llm=llm.base_url)
+        running = running.changed(llm=llm.base_url)
         with worker("personalise", running) as personalise:
             with worker("generate", running) as process:
                 until_written(running, "a")
@@ -165,7 +163,7 @@ def test_one_call_hangs_the_others_are_done_and_generate_is_killed(running: Sett
 def test_garbage_from_the_llm_never_leaves(running: Settings, cases: Cases) -> None:
     with FakeLlm() as llm:
         llm.mix = cycle(GARBAGE)
-        running = msgspec.structs.replace(running, llm=llm.base_url)
+        running = running.changed(llm=llm.base_url)
         with workers(running, "personalise", "generate") as (personalise, generate):
             fill_carts(running, names("a", CUSTOMERS), "a")
             wait_ended(running, "a", CUSTOMERS)
@@ -181,7 +179,7 @@ def test_garbage_from_the_llm_never_leaves(running: Settings, cases: Cases) -> N
 def test_garbage_in_whole_replies_never_leaves_either(running: Settings, cases: Cases) -> None:
     with FakeLlm() as llm:
         llm.texts = cycle(GARBAGE_TEXTS)
-        running = msgspec.structs.replace(running, llm=llm.base_url)
+        running = running.changed(llm=llm.base_url)
         with workers(running, "personalise", "generate"):
             fill_carts(running, names("a", CUSTOMERS), "a")
             wait_ended(running, "a", CUSTOMERS)
@@ -195,7 +193,7 @@ def test_garbage_in_whole_replies_never_leaves_either(running: Settings, cases: 
 def test_an_llm_that_fails_half_of_the_time_costs_words_and_no_message(running: Settings, cases: Cases) -> None:
     with FakeLlm() as llm:
         llm.text, llm.mix = WORDS, cycle((Fault.GOOD, Fault.BROKEN, Fault.GOOD, Fault.RESET))
-        running = msgspec.structs.replace(running, llm=llm.base_url)
+        running = running.changed(llm=llm.base_url)
         with workers(running, "personalise", "generate"):
             fill_carts(running, names("a", CUSTOMERS), "a")
             wait_ended(running, "a", CUSTOMERS)
@@ -211,7 +209,7 @@ def test_an_llm_that_fails_half_of_the_time_costs_words_and_no_message(running: 
 
 def test_an_llm_that_is_down_costs_words_and_is_used_again_when_it_is_back(running: Settings, cases: Cases) -> None:
     port = pick_port()
-    running = msgspec.structs.replace(running, llm=f"http://{HOST}:{port}")
+    running = running.changed(llm=f"http://{HOST}:{port}")
     with workers(running, "personalise", "generate"):
         with FakeLlm(port=port) as llm:
             llm.text = WORDS
@@ -240,14 +238,14 @@ def test_an_llm_that_is_down_costs_words_and_is_used_again_when_it_is_back(runni
 def test_an_llm_that_never_ends_its_answers_costs_words_and_holds_up_nobody(running: Settings, cases: Cases) -> None:
     with FakeLlm() as llm:
         llm.text = WORDS
-        running = msgspec.structs.replace(running, llm=llm.base_url)
+        running = running.changed(llm=llm.base_url)
         with workers(running, "personalise", "generate"):
             until_written(running, "a")
             llm.fault = Fault.STUCK
             fill_carts(running, names("stuck", CUSTOMERS), "stuck")
             wait_ended(running, "stuck", CUSTOMERS)
             assert written_by(running, "stuck") == {"template"}
-            assert llm.most_at_once <= running.llm_in_flight
+            assert llm.most_at_once <= running.llm.in_flight
             llm.fault = Fault.GOOD
             llm.release()
             back_s = time.monotonic()
@@ -261,7 +259,7 @@ def test_an_llm_that_never_ends_its_answers_costs_words_and_holds_up_nobody(runn
 def test_an_llm_that_asks_for_patience_gets_it(running: Settings, cases: Cases) -> None:
     with FakeLlm() as llm:
         llm.text, llm.mix = WORDS, cycle((Fault.GOOD, Fault.BUSY))
-        running = msgspec.structs.replace(running, llm=llm.base_url)
+        running = running.changed(llm=llm.base_url)
         with workers(running, "personalise", "generate"):
             fill_carts(running, names("a", CUSTOMERS), "a")
             wait_ended(running, "a", CUSTOMERS)

@@ -33,7 +33,7 @@ CAP, SPEEDUP = 3, 360.0
 
 @pytest.fixture
 def running(settings: Settings) -> Settings:
-    return prepare(msgspec.structs.replace(settings, speedup=SPEEDUP, llm="off"))
+    return prepare(settings.changed(speedup=SPEEDUP, llm="off"))
 
 
 def heard(settings: Settings) -> Counter[str]:

@@ -123,9 +123,7 @@ def secured(kafka_with_rights: SecuredKafka, administrator: Settings) -> Setting
     """The installation as its workers see it: TLS, a user, and what that user was granted."""
     for resource, operation in RIGHTS:
         grant(administrator, binding(resource, administrator.prefix, operation))
-    return msgspec.structs.replace(
-        administrator,
-        brokers=f"{HOST}:{kafka_with_rights.secured_port}",
+    return administrator.changed(brokers=f"{HOST}:{kafka_with_rights.secured_port}",
         kafka_ca=str(kafka_with_rights.authority),
         kafka_user=USER,
         kafka_password=PASSWORD,
@@ -227,9 +225,7 @@ def push_service() -> Iterator[str]:
 
 
 def test_least_rights_are_enough_for_every_role(administrator: Settings, secured: Settings, push_service: str) -> None:
-    running = msgspec.structs.replace(
-        secured,
-        playbook=str(ROOT / "playbooks" / "smart-devices"),
+    running = secured.changed(playbook=str(ROOT / "playbooks" / "smart-devices"),
         speedup=1800.0,
         llm="off",
         snapshot_interval_s=1.0,
@@ -270,11 +266,11 @@ def test_the_rights_to_make_topics_are_those_of_the_page(administrator: Settings
 def test_whoever_has_the_wrong_password_or_authority_gets_no_answer_and_is_told_so(
     secured: Settings, tmp_path: Path
 ) -> None:
-    wrong = msgspec.structs.replace(secured, kafka_password="another")  # noqa: S106 - made up
+    wrong = secured.changed(kafka_password="another")  # noqa: S106 - made up
     with pytest.raises((Misconfigured, Unavailable)):
         topic_admin.apply(wrong)
     with pytest.raises(Misconfigured, match="there is no file"):
-        topic_admin.apply(msgspec.structs.replace(secured, kafka_ca=str(tmp_path / "none.pem")))
+        topic_admin.apply(secured.changed(kafka_ca=str(tmp_path / "none.pem")))
 
 
 def test_a_user_without_the_right_to_read_its_topics_is_told_which(administrator: Settings, secured: Settings) -> None:

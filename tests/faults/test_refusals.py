@@ -29,7 +29,7 @@ CONTROL = [f"control-{number}" for number in range(40)]
 
 @pytest.fixture
 def running(settings: Settings) -> Settings:
-    return prepare(msgspec.structs.replace(settings, speedup=SPEEDUP, llm="off"))
+    return prepare(settings.changed(speedup=SPEEDUP, llm="off"))
 
 
 def segment(user: str, **properties: Any) -> dict[str, Any]:
@@ -175,7 +175,7 @@ def after_a_backlog(settings: Settings, told: str) -> tuple[int, list[str]]:
     """
     playbook = str(ROOT / "playbooks" / "smart-devices")
     running = prepare(
-        msgspec.structs.replace(settings, playbook=playbook, speedup=SPEEDUP, llm="off", batch_records=200)
+        settings.changed(playbook=playbook, speedup=SPEEDUP, llm="off", batch_records=200)
     )
     with worker("personalise", running) as process:
         fill_carts(running, WAITING, "a")

@@ -83,9 +83,7 @@ class Receiver:
 
 
 def delivering(settings: Settings, mail: MailServer, sms: str = "off") -> Settings:
-    return msgspec.structs.replace(
-        settings,
-        deliver_email=f"smtp://{mail.address}",
+    return settings.changed(deliver_email=f"smtp://{mail.address}",
         deliver_from="The Shop <news@shop.example>",
         deliver_unsubscribe_secret=UNSUBSCRIBE,
         deliver_addresses=str(address_book(settings)),

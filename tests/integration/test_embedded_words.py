@@ -37,9 +37,9 @@ def playbook() -> Playbook:
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    folder = Settings(data_dir=str(tmp_path_factory.mktemp("words")), llm_deadline_s=120.0, llm_languages="en")
+    folder = Settings().changed(data_dir=str(tmp_path_factory.mktemp("words")), llm_deadline_s=120.0, llm_languages="en")
     with LlmServer.start(folder) as server:
-        yield msgspec.structs.replace(folder, llm=server.base_url)
+        yield folder.changed(llm=server.base_url)
 
 
 def request(

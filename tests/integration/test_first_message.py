@@ -23,7 +23,7 @@ def test_twenty_customers_who_leave_a_cart_bring_messages_within_a_minute(settin
     page = (ROOT / "docs" / "senders.md").read_text()
     assert "ATTUNE_SPEEDUP=360 attune up --llm off" in page
     assert "python -m examples.first_message --brokers" in page
-    fast = prepare(msgspec.structs.replace(settings, speedup=360.0, llm="off"))
+    fast = prepare(settings.changed(speedup=360.0, llm="off"))
     with ExitStack() as running:
         for role in ("intake", "personalise", "generate"):
             running.enter_context(worker(role, fast))

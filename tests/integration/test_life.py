@@ -119,7 +119,7 @@ def test_a_worker_is_ready_when_its_lanes_are_open_and_ends_cleanly(settings: Se
 
 
 def test_generate_is_ready_without_an_llm_because_templates_can_leave(settings: Settings) -> None:
-    running = msgspec.structs.replace(prepare(settings), llm="http://127.0.0.1:9", llm_model="m", llm_deadline_s=1.0)
+    running = prepare(settings).changed(llm="http://127.0.0.1:9", llm_model="m", llm_deadline_s=1.0)
     with worker("generate", running) as process:
         wait_ready(running, "generate", process)
         assert "Templates leave" in log_of(running, "generate")
@@ -176,10 +176,10 @@ def test_a_transaction_that_was_left_open_is_seen(settings: Settings) -> None:
 def test_texts_in_work_are_left_to_the_next_worker(settings: Settings) -> None:
     with FakeLlm() as llm:
         llm.fault = Fault.SLOW
-        running = msgspec.structs.replace(prepare(settings), llm=llm.base_url, llm_model="fake-1", llm_deadline_s=60.0)
+        running = prepare(settings).changed(llm=llm.base_url, llm_model="fake-1", llm_deadline_s=60.0)
         ask(running, 200)
         with worker("generate", running) as process:
-            wait_until(lambda: len(llm.requests) >= running.llm_in_flight, 60, "calls in flight")
+            wait_until(lambda: len(llm.requests) >= running.llm.in_flight, 60, "calls in flight")
             assert ends(process, running, "generate") == Exit.OK
         llm.fault = Fault.GOOD
         llm.release()
@@ -189,7 +189,7 @@ def test_texts_in_work_are_left_to_the_next_worker(settings: Settings) -> None:
 
 @pytest.mark.parametrize("role", ["intake", "learn", "generate"])
 def test_without_a_broker_it_ends_in_time(own_kafka: EmbeddedKafka, tmp_path: Path, role: str) -> None:
-    running = prepare(Settings(brokers=own_kafka.bootstrap, data_dir=str(tmp_path / "data"), llm="off"))
+    running = prepare(Settings().changed(brokers=own_kafka.bootstrap, data_dir=str(tmp_path / "data"), llm="off"))
     with worker(role, running) as process:
         wait_ready(running, role, process)
         own_kafka.stop()
@@ -307,8 +307,7 @@ def test_a_stopped_worker_writes_nothing_after_its_successor(settings: Settings)
 def test_generate_with_a_hanging_llm_is_no_stall(settings: Settings, fault: Fault) -> None:
     with FakeLlm() as llm:
         llm.fault = fault
-        running = msgspec.structs.replace(
-            prepare(settings), llm=llm.base_url, llm_model="fake-1", llm_deadline_s=3.0, stall_timeout_s=3.0
+        running = prepare(settings).changed(llm=llm.base_url, llm_model="fake-1", llm_deadline_s=3.0, stall_timeout_s=3.0
         )
         ask(running, 24)
         with worker("generate", running) as process:

@@ -34,8 +34,7 @@ SILENCE = timedelta(seconds=5)
 @pytest.fixture
 def running(settings: Settings) -> Settings:
     playbook = str(ROOT / "playbooks" / "smart-devices")
-    return msgspec.structs.replace(
-        prepare(settings), playbook=playbook, speedup=SPEEDUP, llm="off", snapshot_interval_s=1.0
+    return prepare(settings).changed(playbook=playbook, speedup=SPEEDUP, llm="off", snapshot_interval_s=1.0
     )
 
 

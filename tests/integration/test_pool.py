@@ -42,7 +42,7 @@ def installation(settings: Settings, tmp_path: Path) -> Settings:
     text = (folder / "campaigns.yaml").read_text()
     arms = text[text.index("    variants:") : text.index("    mode: live")]
     (folder / "campaigns.yaml").write_text(text.replace(arms, "    strategy: pooled\n", 1))
-    return msgspec.structs.replace(prepare(settings), playbook=str(folder), llm_model="fake-1")
+    return prepare(settings).changed(playbook=str(folder), llm_model="fake-1")
 
 
 def run(settings: Settings, *arguments: str) -> Result:
@@ -60,7 +60,7 @@ def put(settings: Settings, *values: PoolEntry) -> None:
 def test_a_pooled_request_is_answered_from_what_was_filled_and_approved_without_a_call(installation: Settings) -> None:
     with FakeLlm() as llm:
         llm.reply_with(200, chat(GOOD), {"Content-Type": "application/json"})
-        running = msgspec.structs.replace(installation, llm=llm.base_url)
+        running = installation.changed(llm=llm.base_url)
         filled = run(running, "fill", "--count", "1", *ONE_KEY)
         assert filled.exit_code == 0, filled.output
         [draft] = entries(running)

@@ -146,7 +146,7 @@ def test_generate_writes_one_candidate_per_request_and_names_its_model(settings:
         llm.fault = Fault.GOOD
         reply = {"choices": [{"message": {"content": GOOD_WORDS}, "finish_reason": "stop"}], "model": "fake-1"}
         llm.reply_with(200, json.dumps(reply).encode(), {"Content-Type": "application/json"})
-        running = msgspec.structs.replace(prepare(settings), llm=llm.base_url, llm_model="fake-1")
+        running = prepare(settings).changed(llm=llm.base_url, llm_model="fake-1")
         ask(running, range(20))
         with worker("generate", running) as process:
             wait_alive(process, lambda: len(candidates(running)) == 20, "twenty candidates")
@@ -164,7 +164,7 @@ def test_generate_writes_one_candidate_per_request_and_names_its_model(settings:
 def test_with_a_broken_llm_every_request_still_gets_its_template(settings: Settings, fault: Fault) -> None:
     with FakeLlm() as llm:
         llm.fault = fault
-        running = msgspec.structs.replace(prepare(settings), llm=llm.base_url, llm_model="fake-1", llm_deadline_s=2.0)
+        running = prepare(settings).changed(llm=llm.base_url, llm_model="fake-1", llm_deadline_s=2.0)
         ask(running, range(4))
         with worker("generate", running) as process:
             wait_alive(process, lambda: len(candidates(running)) == 4, "four candidates")
@@ -177,7 +177,7 @@ def test_with_a_broken_llm_every_request_still_gets_its_template(settings: Setti
 def test_a_killed_generate_leaves_no_request_behind(settings: Settings) -> None:
     with FakeLlm() as llm:
         llm.fault = Fault.SLOW
-        running = msgspec.structs.replace(prepare(settings), llm=llm.base_url, llm_model="fake-1", llm_deadline_s=15.0)
+        running = prepare(settings).changed(llm=llm.base_url, llm_model="fake-1", llm_deadline_s=15.0)
         ask(running, range(12))
         with worker("generate", running) as process:
             wait_alive(process, lambda: len(llm.requests) >= 8, "eight calls in flight")
@@ -196,7 +196,7 @@ def test_a_killed_generate_leaves_no_request_behind(settings: Settings) -> None:
 
 def test_generate_refuses_an_unknown_model_at_the_start(settings: Settings) -> None:
     with FakeLlm() as llm:
-        running = msgspec.structs.replace(prepare(settings), llm=llm.base_url, llm_model="no-such-model")
+        running = prepare(settings).changed(llm=llm.base_url, llm_model="no-such-model")
         with worker("generate", running) as process:
             assert process.wait(60) == 78
     log = (ROOT / running.data_dir / "generate.log").read_text()

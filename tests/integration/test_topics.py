@@ -135,7 +135,7 @@ def test_a_changed_partition_setting_is_refused_for_an_installation_that_runs(se
 
 def test_source_topics_belong_to_others(settings: Settings) -> None:
     create(settings, "shop.events", 9)
-    settings = msgspec.structs.replace(settings, source_topics="shop.events, app.events")
+    settings = settings.changed(source_topics="shop.events, app.events")
     rows = topic_admin.apply(settings)
     assert row(rows, settings, "shop.events").state == "ok"
     assert row(rows, settings, "app.events").state == "missing"
@@ -166,7 +166,7 @@ def test_fewer_copies_than_wanted_are_drift(settings: Settings) -> None:
 
 def test_a_name_that_kafka_does_not_allow_is_refused(settings: Settings) -> None:
     with pytest.raises(Misconfigured, match="InvalidTopic"):
-        topic_admin.apply(msgspec.structs.replace(settings, source_topics="shop events"))
+        topic_admin.apply(settings.changed(source_topics="shop events"))
 
 
 def test_a_broker_that_is_down_is_told_within_ten_seconds() -> None:
@@ -184,11 +184,11 @@ def test_the_client_settings_follow_the_security_settings(tmp_path: Path) -> Non
     plain = Settings(brokers="a:1, b:2")
     named = {name: value for name, value in client_config(plain).items() if not name.startswith("reconnect.")}
     assert named == {"bootstrap.servers": "a:1,b:2", "security.protocol": "PLAINTEXT"}
-    secure = Settings(brokers="a:1", kafka_ca=str(authorities), kafka_user="u", kafka_password="p")  # noqa: S106 - made up
+    secure = Settings().changed(brokers="a:1", kafka_ca=str(authorities), kafka_user="u", kafka_password="p")  # noqa: S106 - made up
     assert client_config(secure)["security.protocol"] == "SASL_SSL"
     assert client_config(secure)["sasl.mechanism"] == "SCRAM-SHA-512"
     with pytest.raises(Misconfigured, match="there is no file"):
-        client_config(Settings(brokers="a:1", kafka_ca=str(tmp_path / "missing.pem")))
+        client_config(Settings().changed(brokers="a:1", kafka_ca=str(tmp_path / "missing.pem")))
     with pytest.raises(Misconfigured, match="not an address"):
         client_config(Settings())
 

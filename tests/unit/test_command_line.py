@@ -185,5 +185,5 @@ def test_instants_are_shown_by_one_function() -> None:
 
 
 def test_the_demo_takes_free_ports_unless_somebody_chose_one() -> None:
-    ports = _free_ports(Settings(metrics_port_learn=7777))
+    ports = _free_ports(Settings().changed(metrics_port_learn=7777))
     assert ports == {f"metrics_port_{role}": 0 for role in ("intake", "personalise", "generate")}

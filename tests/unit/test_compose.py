@@ -72,7 +72,7 @@ def test_every_variable_of_a_worker_is_a_setting_with_an_allowed_value(service: 
     assert all(name.startswith("ATTUNE_") for name in variables)
     settings = load(variables)  # raises and names what is wrong
     assert settings.brokers == "kafka:9092"
-    assert settings.metrics_host == "0.0.0.0"  # noqa: S104 # inside a container only
+    assert settings.metrics.host == "0.0.0.0"  # noqa: S104 # inside a container only
 
 
 def test_every_variable_that_the_file_asks_for_is_in_the_example() -> None:
@@ -172,8 +172,8 @@ def test_the_workers_find_kafka_and_the_llm_under_their_service_names() -> None:
     settings = load(environment("generate", {}))
     assert settings.brokers == listeners["INTERNAL"]
     assert listeners["HOST"] in SERVICES["kafka"]["ports"][0]
-    assert settings.llm == "http://vllm:8000"
-    assert settings.llm_model == interpolated(SERVICES["vllm"]["command"][0], {})
+    assert settings.llm.server == "http://vllm:8000"
+    assert settings.llm.model == interpolated(SERVICES["vllm"]["command"][0], {})
     assert SERVICES["vllm"]["environment"]["VLLM_API_KEY"] == SERVICES["generate"]["environment"]["ATTUNE_LLM_API_KEY"]
 
 

@@ -389,7 +389,7 @@ def test_each_channel_that_is_configured_has_a_port_with_its_rules(tmp_path: Pat
     }
     assert found["push"].addresses().address("ana", "push") is None
     assert found["sms"].addresses().address("ana", "sms") == "ana"
-    skip = ports(msgspec.structs.replace(settings, deliver_after_crash="skip"))
+    skip = ports(settings.changed(deliver_after_crash="skip"))
     assert {port.rules.resend for port in skip.values()} == {False}
     for secret in ("sesame", SECRET):
         assert secret not in repr(settings)
@@ -435,7 +435,7 @@ def test_a_refused_configuration_names_itself_and_no_secret(
 
 
 def test_up_runs_it_only_where_something_is_configured() -> None:
-    some = Settings(deliver_sms="https://sms.example/send")
+    some = Settings().changed(deliver_sms="https://sms.example/send")
     assert (configured(Settings()), configured(some)) == ((), ("sms",))
     assert (_roles(None, Settings()), _roles(None, some)) == (ROLES, (*ROLES, DELIVER))
     assert _roles("intake", some) == ("intake",)

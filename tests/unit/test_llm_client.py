@@ -32,7 +32,7 @@ def fake() -> Iterator[FakeLlm]:
 
 def on(url: str, use: Callable[[OpenAiModel], Awaitable[T]], model: str = MODEL, key: str = "") -> T:
     async def run() -> T:
-        async with OpenAiModel(Settings(llm=url, llm_model=model, llm_api_key=key)) as client:
+        async with OpenAiModel(Settings().changed(llm=url, llm_model=model, llm_api_key=key)) as client:
             return await use(client)
 
     return asyncio.run(run())
@@ -135,7 +135,7 @@ def test_no_lower_level_error_escapes_when_the_server_speaks_no_http(noise: byte
     async def run() -> None:
         server = await asyncio.start_server(answer, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
-        async with server, OpenAiModel(Settings(llm=f"http://127.0.0.1:{port}", llm_model=MODEL)) as client:
+        async with server, OpenAiModel(Settings().changed(llm=f"http://127.0.0.1:{port}", llm_model=MODEL)) as client:
             await client.complete(request(), PATIENCE_S)
 
     with pytest.raises(Retryable) as caught:

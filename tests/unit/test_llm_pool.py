@@ -55,7 +55,7 @@ def pool(
     servers: list[FakeLlm], use: Callable[[OpenAiModel], Awaitable[T]], metrics: WorkerMetrics | None = None,
     now_s: Clock | None = None, model: str = MODEL, **settings: object,
 ) -> T:  # fmt: skip
-    chosen = Settings(llm=",".join(server.base_url for server in servers), llm_model=model, **settings)  # type: ignore[arg-type]
+    chosen = Settings().changed(llm=",".join(server.base_url for server in servers), llm_model=model, **settings)  # type: ignore[arg-type]
 
     async def run() -> T:
         async with OpenAiModel(chosen, metrics, now_s=now_s or monotonic_s) as client:
@@ -511,7 +511,7 @@ def test_metrics_name_servers_by_their_place_and_nothing_of_their_address() -> N
     metrics = WorkerMetrics()
     with FakeLlm() as server:
         url = server.base_url.replace("://", "://me:sesame@")
-        settings = Settings(llm=f"{url},http://127.0.0.1:9", llm_model=MODEL)
+        settings = Settings().changed(llm=f"{url},http://127.0.0.1:9", llm_model=MODEL)
 
         async def use() -> None:
             async with OpenAiModel(settings, metrics) as client:

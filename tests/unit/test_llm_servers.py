@@ -110,13 +110,13 @@ def test_vllm_does_not_see_our_python_paths() -> None:
 
 def test_a_server_at_a_url_is_used_after_one_look() -> None:
     with FakeLlm() as fake:
-        with locate.LlmServer.start(Settings(llm=fake.base_url)) as server:
+        with locate.LlmServer.start(Settings().changed(llm=fake.base_url)) as server:
             assert server.base_url == fake.base_url
             assert server.alive()
         locate.check_health(fake.base_url)  # leaving did not end it
         url = fake.base_url
     with pytest.raises(Unavailable, match="ATTUNE_LLM"):
-        locate.LlmServer.start(Settings(llm=url))
+        locate.LlmServer.start(Settings().changed(llm=url))
 
 
 def test_a_child_that_dies_at_the_start_says_why(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

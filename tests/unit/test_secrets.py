@@ -26,7 +26,7 @@ from workers.cli import main
 from workers.core.errors import AttuneError, Misconfigured, Unavailable
 from workers.core.generation.llm import ChatMessage, CompletionRequest
 from workers.secrets import Secret, SecretUrl, reveal, without_login
-from workers.settings import SECRET_URLS, SECRETS, Settings, load, to_environment
+from workers.settings import NAMES, SECRET_URLS, SECRETS, Settings, load, to_environment
 
 #: In every place of a value where somebody may put one.
 SESAME = "sesame0pen"
@@ -81,8 +81,7 @@ def environment(name: str, value: str) -> dict[str, str]:
 
 
 def test_every_setting_whose_name_speaks_of_a_secret_or_a_url_hides_it() -> None:
-    names = {field.name for field in msgspec.structs.fields(Settings)}
-    speaking = {name for name in names if re.search(r"password|secret|api_key|_url$|_token$", name)}
+    speaking = {name for name in NAMES if re.search(r"password|secret|api_key|_url$|_token$", name)}
     assert speaking <= SECRETS | SECRET_URLS
     assert VALUES.keys() == SECRETS | SECRET_URLS
 
@@ -90,11 +89,11 @@ def test_every_setting_whose_name_speaks_of_a_secret_or_a_url_hides_it() -> None
 @pytest.mark.parametrize("name", sorted(VALUES))
 def test_no_secret_is_shown_and_a_child_still_gets_it(name: str, caplog: pytest.LogCaptureFixture) -> None:
     settings = load(environment(name, VALUES[name]))
-    value = getattr(settings, name)
+    value = settings.flat()[name]
     with caplog.at_level(logging.DEBUG):
         logging.getLogger("test").info("%s %s %r", settings, value, value)
     seen = [repr(settings), str(settings), f"{settings} {value} {value!r} {value:>40}", "%s %r" % (value, value)]  # noqa: UP031
-    seen += [str(settings.printable()), repr([value]), repr(settings.llm_urls), caplog.text]
+    seen += [str(settings.printable()), repr([value]), repr(settings.llm.urls), caplog.text]
     seen.append(CliRunner().invoke(main, ["settings"], env=environment(name, VALUES[name])).output)
     assert f"ATTUNE_{name.upper()}=" in seen[-1]
     assert [text for text in seen if SESAME in text] == []
@@ -127,11 +126,11 @@ def test_a_value_of_the_wrong_type_is_not_shown_either(name: str) -> None:
 
 def calls(url: str) -> list[Callable[[], object]]:
     async def check() -> None:
-        async with OpenAiModel(Settings(llm=url)) as model:
+        async with OpenAiModel(Settings().changed(llm=url)) as model:
             await model.check()
 
     async def ask() -> None:
-        async with OpenAiModel(Settings(llm=url, llm_model=MODEL)) as model:
+        async with OpenAiModel(Settings().changed(llm=url, llm_model=MODEL)) as model:
             await model.complete(CompletionRequest(messages=(ChatMessage("user", "Hi"),)), 5.0)
 
     return [lambda: check_health(url), lambda: asyncio.run(check()), lambda: asyncio.run(ask())]
@@ -165,7 +164,7 @@ def test_user_and_password_of_a_url_are_shown_to_the_server_as_basic_authorizati
 
 
 def test_clients_get_the_password_itself() -> None:
-    settings = Settings(brokers="a:1", kafka_user="u", kafka_password=SESAME, kafka_ca=__file__)
+    settings = Settings().changed(brokers="a:1", kafka_user="u", kafka_password=SESAME, kafka_ca=__file__)
     for found in (client_config(settings)["sasl.password"], kafka_python_config(settings)["sasl_plain_password"]):
         assert (str(found), type(found)) == (SESAME, str)
 

@@ -78,7 +78,7 @@ def ask(fake: FakeLlm, traces_url: str, *calls: CompletionRequest, share: float 
     """What became of the calls."""
 
     async def run() -> list[object]:
-        settings = Settings(llm=fake.base_url, traces_url=traces_url, traces_share=share)
+        settings = Settings().changed(llm=fake.base_url, traces_url=traces_url, traces_share=share)
         async with OpenAiModel(settings) as model:
             return [*await asyncio.gather(*(model.complete(call, 10.0) for call in calls), return_exceptions=True)]
 
@@ -134,7 +134,7 @@ def test_a_call_that_is_given_up_is_a_span_too(fake: FakeLlm, collector: Collect
     fake.fault = Fault.SLOW
 
     async def run() -> None:
-        async with OpenAiModel(Settings(llm=fake.base_url, traces_url=collector.url)) as model:
+        async with OpenAiModel(Settings().changed(llm=fake.base_url, traces_url=collector.url)) as model:
             call = asyncio.create_task(model.complete(CALL, 60.0))
             await asyncio.to_thread(fake.arrived.wait, 30.0)
             call.cancel()
@@ -189,4 +189,4 @@ def test_without_the_setting_nothing_of_the_extra_is_imported() -> None:
 def test_traces_without_the_extra_name_the_cure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "workers.adapters.observability.traces_otlp", None)
     with pytest.raises(Misconfigured, match=r"attune\[traces\]"):
-        traces_of(Settings(traces_url="http://127.0.0.1:4318/v1/traces"))
+        traces_of(Settings().changed(traces_url="http://127.0.0.1:4318/v1/traces"))

@@ -50,7 +50,7 @@ def write(
 ) -> None:  # fmt: skip
     urls = ",".join(server.base_url for server in servers)
     values = {"llm": urls, "llm_model": MODEL, "llm_in_flight": IN_FLIGHT, **settings}
-    chosen = Settings(**values)  # type: ignore[arg-type]
+    chosen = Settings().changed(**values)  # type: ignore[arg-type]
     metrics = metrics or WorkerMetrics()
 
     async def run() -> None:
@@ -130,7 +130,7 @@ def test_what_wrote_a_text_is_on_its_candidate(servers: list[FakeLlm]) -> None:
     with_adapter = msgspec.structs.replace(prompt, decoding=msgspec.structs.replace(prompt.decoding, model="warm"))
     prompts = {**knowledge.prompts, ("cart-abandonment", "en"): with_adapter}
     servers[0].adapters = ("warm",)
-    settings = Settings(llm=servers[0].base_url)
+    settings = Settings().changed(llm=servers[0].base_url)
 
     async def run() -> Candidate:
         async with OpenAiModel(settings) as model:

@@ -24,7 +24,7 @@ from workers.delivery.transports.mime import Identity
 from workers.delivery.transports.smtp import SmtpChannel, SmtpServer
 from workers.delivery.transports.webhook import KnownThere, WebhookChannel, secret_of
 from workers.secrets import reveal
-from workers.settings import Settings
+from workers.settings import Settings, load
 
 _SMTP_PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
 _WEBHOOK = ("http", "https")
@@ -45,10 +45,10 @@ class Port(msgspec.Struct, frozen=True, kw_only=True):
 def configured(settings: Settings) -> tuple[str, ...]:
     """Returns the channels that have a destination.
 
-    >>> configured(Settings(deliver_sms="https://sms.example/send"))
+    >>> configured(load({}, deliver_sms="https://sms.example/send"))
     ('sms',)
     """
-    return tuple(channel for channel in SCHEMES if getattr(settings, _setting(channel)) != "off")
+    return tuple(channel for channel, url in settings.deliver.urls.items() if url != "off")
 
 
 def ports(settings: Settings) -> dict[str, Port]:
@@ -58,9 +58,9 @@ def ports(settings: Settings) -> dict[str, Port]:
             "deliver has nothing to do.",
             f"set one of: {', '.join('ATTUNE_' + _setting(one).upper() for one in SCHEMES)}",
         )
-    if settings.deliver_timeout_s >= settings.stop_timeout_s:
+    if settings.deliver.timeout_s >= settings.stop_timeout_s:
         raise Misconfigured(
-            f"deliver_timeout_s = {settings.deliver_timeout_s:g} is not below stop_timeout_s.",
+            f"deliver_timeout_s = {settings.deliver.timeout_s:g} is not below stop_timeout_s.",
             "a message in hand must end before the process is ended",
         )
     rates = _rates(settings)
@@ -69,9 +69,9 @@ def ports(settings: Settings) -> dict[str, Port]:
 
 def _port(channel: str, settings: Settings, rate_per_s: float | None) -> Port:
     name = _setting(channel)
-    url = _url(name, reveal(getattr(settings, name)), SCHEMES[channel])
+    url = _url(name, reveal(settings.deliver.urls[channel]), SCHEMES[channel])
     smtp = url.scheme in _SMTP_PORTS
-    resend = not smtp if settings.deliver_after_crash == "auto" else settings.deliver_after_crash == "resend"
+    resend = not smtp if settings.deliver.after_crash == "auto" else settings.deliver.after_crash == "resend"
     addresses: Callable[[], AddressBook] = KnownThere
     if url.scheme not in _WEBHOOK:
         addresses = _addresses(settings, channel)
@@ -85,13 +85,13 @@ def _port(channel: str, settings: Settings, rate_per_s: float | None) -> Port:
 
 def _http(name: str, url: SplitResult, settings: Settings) -> Channel:
     try:
-        endpoint = Endpoint(url.geturl().removeprefix("fcm+"), settings.deliver_timeout_s)
+        endpoint = Endpoint(url.geturl().removeprefix("fcm+"), settings.deliver.timeout_s)
     except ValueError as error:
         raise Misconfigured(f"{name}: {error}.", "https://host/path, ASCII without spaces") from error
     if url.scheme in _FCM:
         return FcmChannel(endpoint.post, _token(settings))
     try:
-        return WebhookChannel(endpoint.post, secret_of(reveal(settings.deliver_webhook_secret)))
+        return WebhookChannel(endpoint.post, secret_of(reveal(settings.deliver.webhook_secret)))
     except ValueError as error:
         raise Misconfigured(f"deliver_webhook_secret: {error}.", 'echo "whsec_$(openssl rand -base64 32)"') from error
 
@@ -121,7 +121,7 @@ def _url(name: str, text: str, schemes: tuple[str, ...]) -> SplitResult:
 def _smtp(url: SplitResult, settings: Settings) -> SmtpChannel:
     if url.path.strip("/") or url.query:
         raise Misconfigured("deliver_email: a mail server has no path.", "smtp://host:port")
-    name, address = parseaddr(settings.deliver_from)
+    name, address = parseaddr(settings.deliver.sender)
     try:
         sender = mailbox(address)
         if sender.needs_utf8:
@@ -130,11 +130,11 @@ def _smtp(url: SplitResult, settings: Settings) -> SmtpChannel:
         raise Misconfigured(
             "deliver_from is not an address.", "news@shop.example, or The Shop <news@shop.example>"
         ) from error
-    if len(settings.deliver_unsubscribe_secret) < 16:
+    if len(settings.deliver.unsubscribe_secret) < 16:
         raise Misconfigured("deliver_unsubscribe_secret is shorter than 16 characters.", "`openssl rand -hex 32`")
-    if bool(settings.deliver_smtp_user) != bool(settings.deliver_smtp_password):
+    if bool(settings.deliver.smtp_user) != bool(settings.deliver.smtp_password):
         raise Misconfigured("deliver_smtp_user and deliver_smtp_password go together.", "set both or none")
-    if settings.deliver_smtp_user and url.scheme == "smtp":
+    if settings.deliver.smtp_user and url.scheme == "smtp":
         raise Misconfigured(
             "deliver_smtp_user with smtp:// would send the password in plain text.", "smtps:// or smtp+starttls://"
         )
@@ -143,29 +143,29 @@ def _smtp(url: SplitResult, settings: Settings) -> SmtpChannel:
         port=url.port or _SMTP_PORTS[url.scheme],
         starttls=url.scheme == "smtp+starttls",
         tls=url.scheme == "smtps",
-        user=settings.deliver_smtp_user,
-        password=reveal(settings.deliver_smtp_password),
-        timeout_s=settings.deliver_timeout_s,
+        user=settings.deliver.smtp_user,
+        password=reveal(settings.deliver.smtp_password),
+        timeout_s=settings.deliver.timeout_s,
     )
     return SmtpChannel(
-        server, Identity(address=sender.envelope, name=name), reveal(settings.deliver_unsubscribe_secret).encode()
+        server, Identity(address=sender.envelope, name=name), reveal(settings.deliver.unsubscribe_secret).encode()
     )
 
 
 def _addresses(settings: Settings, channel: str) -> Callable[[], AddressBook]:
-    path = Path(settings.deliver_addresses)
+    path = Path(settings.deliver.addresses)
     try:
         SqliteAddressBook(path).address("", channel)
     except sqlite3.Error as error:
         raise Misconfigured(
-            f"deliver_addresses: {settings.deliver_addresses!r}: {error}.",
+            f"deliver_addresses: {settings.deliver.addresses!r}: {error}.",
             "name a SQLite file with a table addresses(user_id, channel, address)",
         ) from error
     return lambda: SqliteAddressBook(path)
 
 
 def _token(settings: Settings) -> TokenFile:
-    token = TokenFile(Path(settings.deliver_push_token_file))
+    token = TokenFile(Path(settings.deliver.push_token_file))
     if not token():
         raise Misconfigured("deliver_push_token_file: there is no token in it.", "name a file with the bearer token")
     return token
@@ -173,7 +173,7 @@ def _token(settings: Settings) -> TokenFile:
 
 def _rates(settings: Settings) -> dict[str, float]:
     rates = {}
-    for part in filter(None, (part.strip() for part in settings.deliver_rates_per_s.split(","))):
+    for part in filter(None, (part.strip() for part in settings.deliver.rates_per_s.split(","))):
         channel, text = (side.strip() for side in part.partition("=")[::2])
         try:
             rate_per_s = float(text)

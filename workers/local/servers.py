@@ -14,7 +14,7 @@ from workers.adapters.kafka import topic_admin
 from workers.settings import Settings
 
 #: SmolLM2 does not write Chinese: asking it would only cost time.
-_OUR_MODEL_WRITES = "en"
+_OUR_MODEL_WRITES = ("en",)
 Say = Callable[[str], None]
 
 
@@ -42,15 +42,15 @@ def llm_server(settings: Settings, say: Say) -> Iterator[Settings]:
 
     Raises Unavailable.
     """
-    if settings.llm == "off":
+    if settings.llm.server == "off":
         yield settings
         return
-    if settings.llm in ("embedded", "vllm-cpu"):
-        say(f"starting the LLM ({settings.llm})")
+    if settings.llm.server in ("embedded", "vllm-cpu"):
+        say(f"starting the LLM ({settings.llm.server})")
     with LlmServer.start(settings) as server:
-        yield msgspec.structs.replace(settings, llm=server.base_url, llm_languages=writes_in(settings))
+        yield settings.changed(llm=server.base_url, llm_languages=writes_in(settings))
 
 
-def writes_in(settings: Settings) -> str:
-    """Returns the setting `llm_languages`; if it is empty, the languages of the models that come with us. "" = any language."""
-    return settings.llm_languages or (_OUR_MODEL_WRITES if settings.llm in ("embedded", "vllm-cpu") else "")
+def writes_in(settings: Settings) -> tuple[str, ...]:
+    """Returns the setting `llm_languages`; if it is empty, the languages of the models that come with us. () = any language."""
+    return settings.llm.languages or (_OUR_MODEL_WRITES if settings.llm.server in ("embedded", "vllm-cpu") else ())

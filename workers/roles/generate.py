@@ -103,7 +103,7 @@ class Window:
         self._app = app
         self._metrics = metrics
         self._liveness = liveness
-        in_flight = settings.llm_in_flight * max(1, len(settings.llm_urls))
+        in_flight = settings.llm.in_flight * max(1, len(settings.llm.urls))
         self._slots = asyncio.Semaphore(in_flight * (ROOM_PER_SLOT + 1))
         self._in_order: dict[int, deque[tuple[faust.EventT[bytes], asyncio.Task[None]]]] = {}
         self._in_work = 0

@@ -24,7 +24,7 @@ def build(
     spec = LaneSpec(
         role=ROLE,
         group=settings.prefix + ROLE,
-        sources=tuple(name.strip() for name in settings.source_topics.split(",") if name.strip()),
+        sources=settings.source_topics,
         changelog=None,
         lane_of=lambda topic, partition: f"{topic}-{partition}",
         core=lambda _store, _clock_s: IntakeProcessor(Intake(settings.source_format)),

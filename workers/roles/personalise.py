@@ -53,7 +53,7 @@ def lane_spec(settings: Settings, playbook: Playbook, control: Callable[[], Cont
         salt=f"{settings.prefix}{settings.seed}",
         seed=str(settings.seed),
         lanes=settings.partitions,
-        presumed=frozenset(filter(None, map(str.strip, settings.grant.split(",")))),
+        presumed=frozenset(settings.grant),
         cache_size=settings.profile_cache,
     )
 

@@ -47,14 +47,14 @@ class Writer:
         self._language = language
         self._metrics = metrics
         self._pooled = pooled
-        self._languages = frozenset(filter(None, map(str.strip, settings.llm_languages.split(","))))
+        self._languages = frozenset(settings.llm.languages)
 
     async def check_prompts(self) -> str:
         """Checks at the start that every prompt, together with its answer, fits the model's context. Returns a summary.
 
         Raises Misconfigured naming those that do not fit.
         """
-        if self._settings.llm == "off":
+        if self._settings.llm.server == "off":
             return "prompts: not used"
         sizes = []
         for question in longest(self._playbook, self._languages):
@@ -62,7 +62,7 @@ class Writer:
             if size is None:
                 return "prompts: nobody can say how many tokens they take; one that is too long ends as its template"
             sizes.append((question, size))
-        if wrong := too_long(sizes, self._settings.llm_max_tokens):
+        if wrong := too_long(sizes, self._settings.llm.max_tokens):
             cure = "shorten the prompts, or start the server with a longer context (vLLM: --max-model-len)"
             raise Misconfigured(f"Prompts do not fit the model: {'; '.join(wrong)}.", cure)
         if not sizes:
@@ -80,13 +80,13 @@ class Writer:
             return ready
         live = self._settings.clock == "wall"
         own_s = (request.deadline_at - (clock.utc_now() if live else request.requested_at)).total_seconds()
-        ends_at_s = clock.monotonic_s() + min(self._settings.llm_deadline_s, own_s)
+        ends_at_s = clock.monotonic_s() + min(self._settings.llm.deadline_s, own_s)
         draft = Draft(
             self._playbook,
             request,
             self._language,
-            attempts=0 if self._settings.llm == "off" else 2,
-            max_tokens=self._settings.llm_max_tokens,
+            attempts=0 if self._settings.llm.server == "off" else 2,
+            max_tokens=self._settings.llm.max_tokens,
             languages=self._languages,
         )
         while (call := draft.next_call()) is not None:

@@ -23,13 +23,13 @@ def client_config(settings: Settings) -> dict[str, str | int]:
         "security.protocol": security_protocol(settings),
         "reconnect.backoff.max.ms": 1000,  # reconnects within a second of the broker's return, not ten
     }
-    if settings.kafka_ca:
+    if settings.kafka.ca:
         config["ssl.ca.location"] = _authorities(settings)
-    if settings.kafka_user:
+    if settings.kafka.user:
         config |= {
             "sasl.mechanism": MECHANISM,
-            "sasl.username": settings.kafka_user,
-            "sasl.password": reveal(settings.kafka_password),
+            "sasl.username": settings.kafka.user,
+            "sasl.password": reveal(settings.kafka.password),
         }
     return config
 
@@ -47,13 +47,13 @@ def kafka_python_config(settings: Settings) -> dict[str, str | list[str]]:
         "bootstrap_servers": _brokers(settings).split(","),
         "security_protocol": security_protocol(settings),
     }
-    if settings.kafka_ca:
+    if settings.kafka.ca:
         config["ssl_cafile"] = _authorities(settings)
-    if settings.kafka_user:
+    if settings.kafka.user:
         config |= {
             "sasl_mechanism": MECHANISM,
-            "sasl_plain_username": settings.kafka_user,
-            "sasl_plain_password": reveal(settings.kafka_password),
+            "sasl_plain_username": settings.kafka.user,
+            "sasl_plain_password": reveal(settings.kafka.password),
         }
     return config
 
@@ -64,9 +64,9 @@ def security_protocol(settings: Settings) -> str:
     >>> security_protocol(Settings(kafka_ca="ca.pem"))
     'SSL'
     """
-    if settings.kafka_user:
+    if settings.kafka.user:
         return "SASL_SSL"
-    return "SSL" if settings.kafka_ca else "PLAINTEXT"
+    return "SSL" if settings.kafka.ca else "PLAINTEXT"
 
 
 def _brokers(settings: Settings) -> str:
@@ -78,6 +78,6 @@ def _brokers(settings: Settings) -> str:
 
 
 def _authorities(settings: Settings) -> str:
-    if not Path(settings.kafka_ca).is_file():  # the clients would report "connection failed" and retry forever
-        raise Misconfigured(f"kafka_ca: there is no file {settings.kafka_ca}.", "name the brokers' authorities (PEM)")
-    return settings.kafka_ca
+    if not Path(settings.kafka.ca).is_file():  # the clients would report "connection failed" and retry forever
+        raise Misconfigured(f"kafka_ca: there is no file {settings.kafka.ca}.", "name the brokers' authorities (PEM)")
+    return settings.kafka.ca

@@ -151,7 +151,7 @@ def _admin(settings: Settings) -> Iterator[Any]:
         cure = "correct the settings, or grant the user Create, Describe, DescribeConfigs and AlterConfigs"
         raise Misconfigured(f"Kafka at {settings.brokers} refuses: {_line(error)}.", cure) from error
     except (kafka_errors.KafkaError, OSError) as error:
-        login = "; are kafka_user, kafka_password and kafka_ca right?" if settings.kafka_ca else ""
+        login = "; are kafka_user, kafka_password and kafka_ca right?" if settings.kafka.ca else ""
         cure = f"is it up, and is ATTUNE_BROKERS its address?{login}"
         raise Unavailable(f"Kafka at {settings.brokers} does not answer: {_line(error)}.", cure) from error
 

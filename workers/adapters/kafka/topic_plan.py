@@ -87,9 +87,7 @@ def wanted(settings: Settings, channels: tuple[str, ...] = CHANNELS) -> list[Wan
         for topic in table
     ]
     ours = {topic.name for topic in topics}
-    sources = dict.fromkeys(
-        settings.topic(name) for part in settings.source_topics.split(",") if (name := part.strip())
-    )
+    sources = dict.fromkeys(map(settings.topic, settings.source_topics))
     return topics + [
         WantedTopic(
             name=name,

@@ -106,14 +106,14 @@ def raw_topic(app: faust.App, name: str) -> faust.TopicT:
 
 def _credentials(settings: Settings) -> faust.SASLCredentials | faust.SSLCredentials | None:
     """Returns TLS if a certificate authority is set, plus SCRAM if a user is; never a password in plain text (see settings)."""
-    if not settings.kafka_ca:
+    if not settings.kafka.ca:
         return None
-    context = ssl.create_default_context(cafile=settings.kafka_ca)
-    if not settings.kafka_user:
+    context = ssl.create_default_context(cafile=settings.kafka.ca)
+    if not settings.kafka.user:
         return faust.SSLCredentials(context)
     return faust.SASLCredentials(
-        username=settings.kafka_user,
-        password=reveal(settings.kafka_password),
+        username=settings.kafka.user,
+        password=reveal(settings.kafka.password),
         mechanism="SCRAM-SHA-512",
         ssl_context=context,
     )

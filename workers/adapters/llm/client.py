@@ -52,7 +52,7 @@ class NoModel:
 
 
 class OpenAiModel:
-    """Implements core.generation.llm.LanguageModel on the servers of `settings.llm` (resolved to URLs).
+    """Implements core.generation.llm.LanguageModel on the servers of `settings.llm.server` (resolved to URLs).
 
     Each server gets at most `llm_in_flight` calls; further calls wait here, the most important first, and are shed if their
     turn would come too late (not in a replay). Any number of calls may be made at once. Connects at the first call. An async
@@ -69,14 +69,14 @@ class OpenAiModel:
     ) -> None:
         metrics = metrics or WorkerMetrics()
         rule = BreakerRule(enabled=breaker)
-        self._model = settings.llm_model
+        self._model = settings.llm.model
         self._traces = traces_of(settings)
         self._endpoints = [
             Endpoint(number, url, settings, rule, metrics, self._traces, now_s)
-            for number, url in enumerate(settings.llm_urls)
+            for number, url in enumerate(settings.llm.urls)
         ]
         self._states = [endpoint.state for endpoint in self._endpoints]
-        room = ROOM_PER_SLOT * settings.llm_in_flight * len(self._endpoints)
+        room = ROOM_PER_SLOT * settings.llm.in_flight * len(self._endpoints)
         self._line = CallQueue(room if settings.clock == "wall" else None)
         metrics.watch("llm_waiting", lambda: len(self._line))
         self._waiting: dict[int, tuple[str, asyncio.Future[Slot]]] = {}

@@ -46,9 +46,9 @@ class Endpoint:
         now_s: Callable[[], float],
     ) -> None:
         self.server = ChatServer(
-            url, settings.llm_model, settings.llm_api_key, send_priority=settings.llm_vllm_priority
+            url, settings.llm.model, settings.llm.api_key, send_priority=settings.llm.vllm_priority
         )
-        self.state = EndpointState(without_login(url)[0], settings.llm_in_flight, rule)
+        self.state = EndpointState(without_login(url)[0], settings.llm.in_flight, rule)
         self._label = str(number)
         self._metrics = metrics
         self._traces = traces

@@ -52,7 +52,7 @@ class Simulator:
         self.left_at_s = float("inf")
         self._failure: AttuneError | None = None
         self._thread = threading.Thread(target=self._run, name="shoppers", daemon=True)
-        self._shop = settings.topic(settings.source_topics.split(",")[0].strip())
+        self._shop = settings.topic(settings.source_topics[0])
         self._feedback = settings.topic("message.feedback")
 
     def __enter__(self) -> Self:

@@ -116,8 +116,8 @@ def _known(what: str, name: str, known: Iterable[str]) -> None:
 async def _write(settings: Settings, playbook: Playbook, requests: list[MessageRequest]) -> list[Candidate]:
     from workers.main import writer  # noqa: PLC0415 # Faust takes a second to import; --help must not wait for it
 
-    free = asyncio.Semaphore(settings.llm_in_flight)
-    model = NoModel() if settings.llm == "off" else OpenAiModel(settings)
+    free = asyncio.Semaphore(settings.llm.in_flight)
+    model = NoModel() if settings.llm.server == "off" else OpenAiModel(settings)
     varied = MinimumTemperature(model, _LEAST_TEMPERATURE if len(requests) > 1 else 0.0)
     words = writer(settings, copy_surfaces.for_copy(playbook), varied, WorkerMetrics())
 

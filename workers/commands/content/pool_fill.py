@@ -74,7 +74,7 @@ def fill(
     (`attune pool approve`).
     """
     settings = load(llm=llm, **where)
-    if settings.llm == "off":
+    if settings.llm.server == "off":
         raise Misconfigured("the LLM is off, and only it can fill the pool.", "set ATTUNE_LLM, or --llm")
     playbook = load_playbook(settings)
     chosen = _campaigns(playbook, _names(campaigns))
@@ -92,10 +92,8 @@ def fill(
         err.print(f"{len(gaps)} keys, {lacking} texts to write")
         if not lacking:
             return
-        own = msgspec.structs.replace(
-            running,
-            data_dir=str(Path(running.data_dir) / "pool"),  # keeps the log of our LLM apart from the workers' one
-            llm_deadline_s=max(running.llm_deadline_s, _LEAST_DEADLINE_S),
+        own = running.changed(data_dir=str(Path(running.data_dir) / "pool"),  # keeps the log of our LLM apart from the workers' one
+            llm_deadline_s=max(running.llm.deadline_s, _LEAST_DEADLINE_S),
             llm_in_flight=in_flight,
         )
         running = stack.enter_context(llm_server(own, progress))
@@ -132,7 +130,7 @@ async def _run(
             detector(playbook.languages),
             count=count,
             in_flight=in_flight,
-            deadline_s=settings.llm_deadline_s,
+            deadline_s=settings.llm.deadline_s,
             stopped=stopped,
         )
         await filling.run(gaps, clock.utc_now())
@@ -164,7 +162,7 @@ def _campaigns(playbook: Playbook, names: list[str]) -> list[Campaign]:
 
 def _written_by_the_model(settings: Settings, gaps: list[PoolGap]) -> list[PoolGap]:
     """Leaves out the languages that the model does not write, and says so."""
-    able = list(filter(None, map(str.strip, settings.llm_languages.split(","))))
+    able = list(settings.llm.languages)
     foreign = sorted({gap.key.language for gap in gaps if able and gap.key.language not in able})
     if foreign:
         err.print(f"left out: {', '.join(foreign)}; this LLM writes {', '.join(able)} (llm_languages)")

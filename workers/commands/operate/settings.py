@@ -12,7 +12,7 @@ from workers.settings import Settings, load
 @one_line_errors
 def settings() -> None:
     """Prints every setting as the workers would read it; secrets are hidden."""
-    current, default = load(), Settings()
+    current, default = load(), Settings().flat()
     for name, value in current.printable().items():
-        changed = "" if getattr(current, name) == getattr(default, name) else "   (changed)"
+        changed = "" if current.flat()[name] == default[name] else "   (changed)"
         out.print(f"ATTUNE_{name.upper()}={value}{changed}")

@@ -20,7 +20,7 @@ def worker(settings: Settings, role: str) -> None:
         raise Misconfigured(
             "a single worker needs a running Kafka.", "set ATTUNE_BROKERS=host:port, or use `attune up`"
         )
-    if role == "generate" and settings.llm in ("embedded", "vllm-cpu"):
+    if role == "generate" and settings.llm.server in ("embedded", "vllm-cpu"):
         raise Misconfigured(
             "generate needs a running LLM.", "set ATTUNE_LLM=http://host:port or off, or use `attune up`"
         )
