@@ -92,7 +92,8 @@ def bench_words(
     for server in servers:
         with _served(settings, playbook, server) as url:
             for level in _light(levels, messages) if server == MODEL_SERVER else levels:
-                running = settings.changed(llm=url,
+                running = settings.changed(
+                    llm=url,
                     llm_in_flight=level.in_flight,
                     llm_languages="en",
                     llm_deadline_s=600.0,

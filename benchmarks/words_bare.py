@@ -58,7 +58,9 @@ class Bare:
                 for draft, first in waiting:
                     body: bytes | None = first
                     while body is not None:
-                        async with session.post(f"{self._settings.llm.server}/v1/chat/completions", data=body) as answer:
+                        async with session.post(
+                            f"{self._settings.llm.server}/v1/chat/completions", data=body
+                        ) as answer:
                             assert answer.status == 200
                             told = await answer.read()
                         calls, body = calls + 1, None

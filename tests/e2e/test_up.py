@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.kafka, pytest.mark.timeout(200)]
 def alone(tmp_path: Path) -> Settings:
     """An installation on its own embedded Kafka."""
     ports = {f"metrics_port_{role}": 0 for role in ("intake", "personalise", "generate", "learn", "deliver")}
-    return Settings().changed(data_dir=str(tmp_path / "data"), **ports)  # type: ignore[arg-type] # ints by name
+    return Settings().changed(data_dir=str(tmp_path / "data"), **ports)
 
 
 def test_up_runs_everything_restarts_a_dead_role_and_down_leaves_nothing(alone: Settings, tmp_path: Path) -> None:

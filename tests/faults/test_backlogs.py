@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
-import msgspec
 import pytest
 from confluent_kafka import Producer
 
@@ -32,8 +31,7 @@ PATIENCE_S = 5.0
 @pytest.fixture
 def running(settings: Settings) -> Settings:
     playbook = str(ROOT / "playbooks" / "smart-devices")
-    return prepare(settings).changed(playbook=playbook, speedup=SPEEDUP, llm="off", intake_hold_lag_s=2.0
-    )
+    return prepare(settings).changed(playbook=playbook, speedup=SPEEDUP, llm="off", intake_hold_lag_s=2.0)
 
 
 def carts() -> list[tuple[bytes | None, bytes | None]]:

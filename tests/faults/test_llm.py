@@ -6,7 +6,6 @@ import json
 import time
 from itertools import cycle
 
-import msgspec
 import pytest
 
 from infra.kafka.ports import pick_port
@@ -73,7 +72,8 @@ WORDS = json.dumps(
 @pytest.fixture
 def running(settings: Settings) -> Settings:
     """Half an hour of hesitation takes a second; what an LLM may take is as always."""
-    return prepare(settings).changed(playbook=str(ROOT / "playbooks" / "smart-devices"),
+    return prepare(settings).changed(
+        playbook=str(ROOT / "playbooks" / "smart-devices"),
         speedup=1800.0,
         llm_model=MODEL,
         llm_deadline_s=3.0,

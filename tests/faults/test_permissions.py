@@ -123,7 +123,8 @@ def secured(kafka_with_rights: SecuredKafka, administrator: Settings) -> Setting
     """The installation as its workers see it: TLS, a user, and what that user was granted."""
     for resource, operation in RIGHTS:
         grant(administrator, binding(resource, administrator.prefix, operation))
-    return administrator.changed(brokers=f"{HOST}:{kafka_with_rights.secured_port}",
+    return administrator.changed(
+        brokers=f"{HOST}:{kafka_with_rights.secured_port}",
         kafka_ca=str(kafka_with_rights.authority),
         kafka_user=USER,
         kafka_password=PASSWORD,
@@ -225,7 +226,8 @@ def push_service() -> Iterator[str]:
 
 
 def test_least_rights_are_enough_for_every_role(administrator: Settings, secured: Settings, push_service: str) -> None:
-    running = secured.changed(playbook=str(ROOT / "playbooks" / "smart-devices"),
+    running = secured.changed(
+        playbook=str(ROOT / "playbooks" / "smart-devices"),
         speedup=1800.0,
         llm="off",
         snapshot_interval_s=1.0,

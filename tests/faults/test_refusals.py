@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-import msgspec
 import pytest
 from confluent_kafka import Producer
 
@@ -174,9 +173,7 @@ def after_a_backlog(settings: Settings, told: str) -> tuple[int, list[str]]:
     comes back. Returns (messages published, how the requests ended).
     """
     playbook = str(ROOT / "playbooks" / "smart-devices")
-    running = prepare(
-        settings.changed(playbook=playbook, speedup=SPEEDUP, llm="off", batch_records=200)
-    )
+    running = prepare(settings.changed(playbook=playbook, speedup=SPEEDUP, llm="off", batch_records=200))
     with worker("personalise", running) as process:
         fill_carts(running, WAITING, "a")
         wait_until(lambda: len(ledger(running)) == len(WAITING), 120, "every cart is decided")

@@ -13,7 +13,6 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 import yaml
 
@@ -80,7 +79,8 @@ def test_every_panel_shows_data_while_events_flow(settings: Settings, tmp_path: 
     with FakeLlm() as llm, ExitStack() as stack:
         llm.reply_with(500)
         ports = {f"metrics_port_{role}": 0 for role in ROLES}
-        running = prepare(settings).changed(llm=llm.base_url, llm_model="fake-1", llm_deadline_s=3.0, speedup=1800.0, **ports
+        running = prepare(settings).changed(
+            llm=llm.base_url, llm_model="fake-1", llm_deadline_s=3.0, speedup=1800.0, **ports
         )
         targets = {"vllm": stack.enter_context(serving(VLLM_PAGE))}
         for role in ROLES:

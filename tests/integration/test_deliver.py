@@ -16,7 +16,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
-import msgspec
 import pytest
 
 from schemas import codec
@@ -83,7 +82,8 @@ class Receiver:
 
 
 def delivering(settings: Settings, mail: MailServer, sms: str = "off") -> Settings:
-    return settings.changed(deliver_email=f"smtp://{mail.address}",
+    return settings.changed(
+        deliver_email=f"smtp://{mail.address}",
         deliver_from="The Shop <news@shop.example>",
         deliver_unsubscribe_secret=UNSUBSCRIBE,
         deliver_addresses=str(address_book(settings)),

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from infra.llm.locate import LlmServer
@@ -37,7 +36,9 @@ def playbook() -> Playbook:
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    folder = Settings().changed(data_dir=str(tmp_path_factory.mktemp("words")), llm_deadline_s=120.0, llm_languages="en")
+    folder = Settings().changed(
+        data_dir=str(tmp_path_factory.mktemp("words")), llm_deadline_s=120.0, llm_languages="en"
+    )
     with LlmServer.start(folder) as server:
         yield folder.changed(llm=server.base_url)
 

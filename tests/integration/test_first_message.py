@@ -7,7 +7,6 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from schemas import codec

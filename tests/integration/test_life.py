@@ -307,7 +307,8 @@ def test_a_stopped_worker_writes_nothing_after_its_successor(settings: Settings)
 def test_generate_with_a_hanging_llm_is_no_stall(settings: Settings, fault: Fault) -> None:
     with FakeLlm() as llm:
         llm.fault = fault
-        running = prepare(settings).changed(llm=llm.base_url, llm_model="fake-1", llm_deadline_s=3.0, stall_timeout_s=3.0
+        running = prepare(settings).changed(
+            llm=llm.base_url, llm_model="fake-1", llm_deadline_s=3.0, stall_timeout_s=3.0
         )
         ask(running, 24)
         with worker("generate", running) as process:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-import msgspec
 import pytest
 
 from schemas import codec
@@ -34,8 +33,7 @@ SILENCE = timedelta(seconds=5)
 @pytest.fixture
 def running(settings: Settings) -> Settings:
     playbook = str(ROOT / "playbooks" / "smart-devices")
-    return prepare(settings).changed(playbook=playbook, speedup=SPEEDUP, llm="off", snapshot_interval_s=1.0
-    )
+    return prepare(settings).changed(playbook=playbook, speedup=SPEEDUP, llm="off", snapshot_interval_s=1.0)
 
 
 def switch(settings: Settings, scope: str, state: str) -> datetime:

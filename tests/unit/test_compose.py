@@ -13,7 +13,7 @@ import yaml
 
 from workers.core.errors import Misconfigured
 from workers.main import ROLES
-from workers.settings import Settings, load
+from workers.settings import NAMES, load
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "docker-compose.yml"
@@ -78,7 +78,7 @@ def test_every_variable_of_a_worker_is_a_setting_with_an_allowed_value(service: 
 def test_every_variable_that_the_file_asks_for_is_in_the_example() -> None:
     asked = {found["name"] for found in VARIABLE.finditer(TEXT)}
     assert asked == example().keys()
-    settings = {f"ATTUNE_{name.upper()}" for name in Settings.__struct_fields__}
+    settings = {f"ATTUNE_{name.upper()}" for name in NAMES}
     assert {name for name in asked if name.startswith("ATTUNE_")} <= settings
 
 
@@ -144,7 +144,7 @@ def test_everything_that_runs_comes_back_and_is_looked_after() -> None:
 
 def test_each_role_is_probed_on_the_port_of_its_setting() -> None:
     for role in ROLES:
-        port = getattr(load(environment(role, {})), f"metrics_port_{role}")
+        port = load(environment(role, {})).metrics.ports[role]
         assert f"http://127.0.0.1:{port}/healthz" in SERVICES[role]["healthcheck"]["test"][-1]
 
 
@@ -157,7 +157,7 @@ def test_a_worker_has_ended_by_itself_before_it_is_killed() -> None:
 def test_prometheus_scrapes_every_role_where_it_listens() -> None:
     targets = {job["job_name"]: job["static_configs"][0]["targets"] for job in PROMETHEUS["scrape_configs"]}
     for role in ROLES:
-        port = getattr(load(environment(role, {})), f"metrics_port_{role}")
+        port = load(environment(role, {})).metrics.ports[role]
         assert targets.get(role) == [f"{role}:{port}"]
     addresses = [address for group in targets.values() for address in group]
     assert {address.split(":")[0] for address in addresses} <= SERVICES.keys()
@@ -179,7 +179,7 @@ def test_the_workers_find_kafka_and_the_llm_under_their_service_names() -> None:
 
 def test_the_key_that_the_file_asks_for_may_go_to_vllm_and_nowhere_else_in_plain_text() -> None:
     key = {"ATTUNE_LLM_API_KEY": "chosen"}
-    assert load(environment("generate", example() | key)).llm_api_key == "chosen"
+    assert load(environment("generate", example() | key)).llm.api_key == "chosen"
     with pytest.raises(Misconfigured, match="plain text"):
         load(environment("generate", key | {"ATTUNE_LLM": "http://elsewhere:8000"}))
 

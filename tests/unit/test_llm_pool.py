@@ -55,7 +55,7 @@ def pool(
     servers: list[FakeLlm], use: Callable[[OpenAiModel], Awaitable[T]], metrics: WorkerMetrics | None = None,
     now_s: Clock | None = None, model: str = MODEL, **settings: object,
 ) -> T:  # fmt: skip
-    chosen = Settings().changed(llm=",".join(server.base_url for server in servers), llm_model=model, **settings)  # type: ignore[arg-type]
+    chosen = Settings().changed(llm=",".join(server.base_url for server in servers), llm_model=model, **settings)
 
     async def run() -> T:
         async with OpenAiModel(chosen, metrics, now_s=now_s or monotonic_s) as client:

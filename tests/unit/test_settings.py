@@ -52,9 +52,9 @@ def test_secrets_are_never_shown() -> None:
 
 
 def test_several_llm_servers_are_a_list_and_words_are_none() -> None:
-    assert load({"ATTUNE_LLM": "http://a:1, https://b/v1"}).llm_urls == ("http://a:1", "https://b/v1")
+    assert load({"ATTUNE_LLM": "http://a:1, https://b/v1"}).llm.urls == ("http://a:1", "https://b/v1")
     for word in ("embedded", "vllm-cpu", "off"):
-        assert load({"ATTUNE_LLM": word}).llm_urls == ()
+        assert load({"ATTUNE_LLM": word}).llm.urls == ()
 
 
 def test_a_password_in_a_url_is_never_shown() -> None:

@@ -50,7 +50,7 @@ def write(
 ) -> None:  # fmt: skip
     urls = ",".join(server.base_url for server in servers)
     values = {"llm": urls, "llm_model": MODEL, "llm_in_flight": IN_FLIGHT, **settings}
-    chosen = Settings().changed(**values)  # type: ignore[arg-type]
+    chosen = Settings().changed(**values)
     metrics = metrics or WorkerMetrics()
 
     async def run() -> None:

@@ -24,7 +24,7 @@ from workers.delivery.transports.mime import Identity
 from workers.delivery.transports.smtp import SmtpChannel, SmtpServer
 from workers.delivery.transports.webhook import KnownThere, WebhookChannel, secret_of
 from workers.secrets import reveal
-from workers.settings import Settings, load
+from workers.settings import Settings
 
 _SMTP_PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
 _WEBHOOK = ("http", "https")
@@ -45,7 +45,7 @@ class Port(msgspec.Struct, frozen=True, kw_only=True):
 def configured(settings: Settings) -> tuple[str, ...]:
     """Returns the channels that have a destination.
 
-    >>> configured(load({}, deliver_sms="https://sms.example/send"))
+    >>> configured(Settings().changed(deliver_sms="https://sms.example/send"))
     ('sms',)
     """
     return tuple(channel for channel, url in settings.deliver.urls.items() if url != "off")

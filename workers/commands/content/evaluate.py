@@ -77,8 +77,7 @@ def text(
         each=each,
     )
     # No customer waits: deadlines count from each call.
-    settings = settings.changed(clock="event", llm_deadline_s=max(settings.llm.deadline_s, _PATIENCE_S)
-    )
+    settings = settings.changed(clock="event", llm_deadline_s=max(settings.llm.deadline_s, _PATIENCE_S))
     asked = list(requests(known, scope, clock.utc_now(), settings.llm.deadline_s))
     _render(known, asked)
     with llm_server(settings, lambda _: None) as running:

@@ -92,7 +92,8 @@ def fill(
         err.print(f"{len(gaps)} keys, {lacking} texts to write")
         if not lacking:
             return
-        own = running.changed(data_dir=str(Path(running.data_dir) / "pool"),  # keeps the log of our LLM apart from the workers' one
+        own = running.changed(
+            data_dir=str(Path(running.data_dir) / "pool"),  # keeps the log of our LLM apart from the workers' one
             llm_deadline_s=max(running.llm.deadline_s, _LEAST_DEADLINE_S),
             llm_in_flight=in_flight,
         )

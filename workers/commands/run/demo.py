@@ -105,8 +105,8 @@ def demo(
 
 def _free_ports(usual: Settings) -> dict[str, int]:
     """Sets any free port for the metrics of each role that has the default one: `attune up` may be running with those."""
-    names = [f"metrics_port_{role}" for role in ROLES]
-    return {name: 0 for name in names if getattr(usual, name) == getattr(Settings(), name)}
+    default = Settings().metrics.ports
+    return {f"metrics_port_{role}": 0 for role in ROLES if usual.metrics.ports[role] == default[role]}
 
 
 def _close(

@@ -46,7 +46,7 @@ def up(roles: str | None, llm: str | None, playbook: Path | None, **where: Unpac
     if DELIVER in names:
         ports(settings)  # likewise
     with stopping() as stop, pid_file(settings), servers(settings, say, llm="generate" in names) as running:
-        llm = "no LLM, templates only" if running.llm == "off" else f"LLM at {running.llm}"
+        llm = "no LLM, templates only" if running.llm.server == "off" else f"LLM at {running.llm.server}"
         say(f"Kafka at {running.brokers}, {llm}")
         with Supervisor(running, names) as supervisor:
             say(f"{', '.join(names)} run; logs in {Path(running.data_dir) / 'logs'}")
