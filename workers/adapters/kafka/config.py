@@ -61,7 +61,7 @@ def kafka_python_config(settings: Settings) -> dict[str, str | list[str]]:
 def security_protocol(settings: Settings) -> str:
     """Returns Kafka's name of the protocol: PLAINTEXT, SSL or SASL_SSL.
 
-    >>> security_protocol(Settings(kafka_ca="ca.pem"))
+    >>> security_protocol(Settings().changed(kafka_ca="ca.pem"))
     'SSL'
     """
     if settings.kafka.user:
