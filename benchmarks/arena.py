@@ -51,7 +51,7 @@ class Arena:
                 broker.fill(self._settings.brokers, name, ((e.customer_id.encode(), _encode(e)) for e in events))
             else:
                 name = "customer.events"
-                real = msgspec.structs.replace(self._settings, prefix=REAL)
+                real = self._settings.changed(prefix=REAL)
                 topic_admin.apply(real)
                 broker.fill(self._settings.brokers, real.topic(name), load.make_events(number, self._customers))
             self._topics[key] = name

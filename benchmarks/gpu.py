@@ -96,7 +96,7 @@ def main() -> int:
         with _vllm(args.llm, args.model, folder) as url:
             for number in map(int, args.in_flight.split(",")):
                 before, began_s = _metrics(url), time.perf_counter()
-                running = msgspec.structs.replace(settings, prefix=f"gpu{number}.")
+                running = settings.changed(prefix=f"gpu{number}.")
                 texts = max(args.calls, 2 * number)
                 words = bench_words(running, (url,), (Concurrency(number, 1, texts),), args.calls, say)
                 results[str(number)] = _on_gpu(words, before, _metrics(url), time.perf_counter() - began_s)

@@ -128,7 +128,7 @@ def pipe_us(times: int = 5_000) -> float:
 
 def _one(settings: Settings, program: Program | None, name: str, rate: int, seconds: float) -> Latency:
     real = program is not None and not program.work_unit
-    prefixed = msgspec.structs.replace(settings, prefix=f"{name}." if real else "")
+    prefixed = settings.changed(prefix=f"{name}." if real else "")
     if real:
         topic_admin.apply(prefixed)
         topic, output = "customer.events", "customer.profiles"

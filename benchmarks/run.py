@@ -151,7 +151,7 @@ def fill(section: str, found: Findings, settings: Settings, size: Size, llm: str
             found.cost = bench_cost(settings, size.cost_events, size.customers // settings.partitions)
         case _:
             servers = (MODEL_SERVER, *filter(None, llm.split(",")))
-            words = msgspec.structs.replace(settings, prefix="w.")
+            words = settings.changed(prefix="w.")
             found.words = bench_words(words, servers, size.levels, size.messages, say)
 
 

@@ -48,7 +48,7 @@ class Soak(msgspec.Struct, kw_only=True):
 def bench_soak(settings: Settings, customers: int, events: int, say: Callable[[str], None]) -> Soak:
     """The real role over many events, new customers all the time."""
     program, name = BY_NAME[PERSONALISE], "soak"
-    prefixed = msgspec.structs.replace(settings, prefix="soak.")
+    prefixed = settings.changed(prefix="soak.")
     topic_admin.apply(prefixed)
     broker.fill(settings.brokers, prefixed.topic("customer.events"), load.make_events(events, customers, visits=VISITS))
     job = Job(
@@ -94,7 +94,7 @@ def _one(settings: Settings, program: Program, customers: int, visits: int, even
     """Restores all profiles, lets RocksDB tidy up, and ends; then starts again on that state and measures."""
     name = f"s{customers}-{visits}-{program.module}"
     prefix = "" if program.work_unit else f"{name}."
-    prefixed = msgspec.structs.replace(settings, prefix=prefix)
+    prefixed = settings.changed(prefix=prefix)
     topic = f"{name}-events" if program.work_unit else "customer.events"
     job = Job(
         program=program.name,

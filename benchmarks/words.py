@@ -134,7 +134,7 @@ def _compared(settings: Settings, playbook: Playbook, server: str, level: Concur
 
 def _pooled(settings: Settings, messages: int) -> Words:
     """A campaign whose texts are written ahead: the same requests, answered from the pool."""
-    running = pooled_settings(msgspec.structs.replace(settings, prefix=f"{settings.prefix}pool."))
+    running = pooled_settings(settings.changed(prefix=f"{settings.prefix}pool."))
     playbook = load_playbook(running)
     topic_admin.apply(running)
     approve_texts(running, playbook, _CHANNELS)

@@ -46,7 +46,7 @@ def running(settings: Settings, tmp_path: Path) -> Any:
 
 
 def under(settings: Settings, prefix: str) -> Settings:
-    return msgspec.structs.replace(settings, prefix=prefix)
+    return settings.changed(prefix=prefix)
 
 
 def views(settings: Settings) -> dict[str, ProfileView]:

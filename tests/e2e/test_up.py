@@ -10,7 +10,6 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from tests.e2e.test_demo import processes_of
@@ -48,7 +47,7 @@ def test_up_runs_everything_restarts_a_dead_role_and_down_leaves_nothing(alone: 
                 lambda: "intake, personalise, generate, learn, deliver run" in log.read_text(), 60, "everything runs"
             )
             port = (Path(settings.data_dir) / "kafka" / "port").read_text().strip()
-            running = msgspec.structs.replace(settings, brokers=f"127.0.0.1:{port}")
+            running = settings.changed(brokers=f"127.0.0.1:{port}")
             event = {"type": "track", "event": "Product Viewed", "messageId": "m1", "userId": "ana"}
             event["timestamp"] = datetime.now(UTC).isoformat()
             produce(running, "shop.events", [(None, json.dumps(event).encode())])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from tests.faults.table import Cases, Row
@@ -24,7 +23,7 @@ DAY_S = 86_400.0
 
 @pytest.fixture
 def running(settings: Settings) -> Settings:
-    return prepare(msgspec.structs.replace(settings, playbook=str(ROOT / "playbooks" / "rees46")))
+    return prepare(settings.changed(playbook=str(ROOT / "playbooks" / "rees46")))
 
 
 def said(settings: Settings, role: str) -> str:

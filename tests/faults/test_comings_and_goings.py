@@ -6,7 +6,6 @@ import shutil
 import time
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from tests.faults.table import Cases
@@ -31,7 +30,7 @@ BATCH = {"ATTUNE_BATCH_RECORDS": "250"}
 
 @pytest.fixture
 def running(settings: Settings) -> Settings:
-    return prepare(msgspec.structs.replace(settings, playbook=str(ROOT / "playbooks" / "rees46")))
+    return prepare(settings.changed(playbook=str(ROOT / "playbooks" / "rees46")))
 
 
 def test_a_worker_that_is_asked_to_end_under_load_ends_in_time_and_repeats_nothing(
@@ -60,13 +59,13 @@ def test_a_worker_that_is_asked_to_end_under_load_ends_in_time_and_repeats_nothi
 def test_a_second_worker_that_joins_and_leaves_again_and_again_disturbs_nothing(
     running: Settings, cases: Cases
 ) -> None:
-    running = msgspec.structs.replace(running, session_timeout_s=SESSION_S)
+    running = running.changed(session_timeout_s=SESSION_S)
     shop, longest_s = Shop(1_000), 0.0
     with Follower(running) as follower, supervised(running) as staying:
         produce(running, "customer.events", list(shop.events(EACH)))
         wait_applied(staying, follower, EACH)
         for number in range(GUESTS):
-            guest = msgspec.structs.replace(running, data_dir=f"{running.data_dir}-{number}", instance="1")
+            guest = running.changed(data_dir=f"{running.data_dir}-{number}", instance="1")
             with worker("personalise", guest, **BATCH) as leaving:
                 produce(running, "customer.events", list(shop.events(EACH)))
                 wait_until(lambda: "is open" in log_of(guest), 90, "the guest has lanes")  # noqa: B023

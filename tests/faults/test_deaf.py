@@ -7,7 +7,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 
-import msgspec
 import pytest
 
 from schemas import codec
@@ -33,7 +32,7 @@ LIMIT_S = 3.0
 
 @pytest.fixture
 def running(settings: Settings) -> Settings:
-    return prepare(msgspec.structs.replace(settings, playbook=str(ROOT / "playbooks" / "rees46")))
+    return prepare(settings.changed(playbook=str(ROOT / "playbooks" / "rees46")))
 
 
 def pause(*scopes: str) -> list[tuple[bytes | None, bytes | None]]:

@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from datetime import datetime
 from operator import itemgetter
 
-import msgspec
 import pytest
 
 from schemas import codec
@@ -61,7 +60,7 @@ GARBAGE: tuple[bytes | None, ...] = (
 
 @pytest.fixture
 def running(settings: Settings) -> Settings:
-    return prepare(msgspec.structs.replace(settings, playbook=str(ROOT / "playbooks" / "rees46")))
+    return prepare(settings.changed(playbook=str(ROOT / "playbooks" / "rees46")))
 
 
 def in_order(placed: Iterable[tuple[float, Entry]]) -> list[Entry]:

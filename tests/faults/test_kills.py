@@ -10,7 +10,6 @@ import signal
 import subprocess
 import time
 
-import msgspec
 import pytest
 
 from tests.faults.table import Cases, Row
@@ -32,7 +31,7 @@ pytestmark = [pytest.mark.kafka, pytest.mark.timeout(5400 if FULL else 240)]
 @pytest.fixture
 def running(settings: Settings) -> Settings:
     """An installation with the smaller playbook: it is checked at every start."""
-    return prepare(msgspec.structs.replace(settings, playbook=str(ROOT / "playbooks" / "rees46")))
+    return prepare(settings.changed(playbook=str(ROOT / "playbooks" / "rees46")))
 
 
 def kill_at(process: subprocess.Popen[bytes], follower: Follower, more: int) -> None:
@@ -56,7 +55,7 @@ def die_somewhere(settings: Settings, follower: Follower, place: str, slice_: in
         return
     hits = 1 if place == "restore.half" else rng.randrange(1, 6)
     if place == "restore.half":  # an empty folder has everything to restore
-        settings = msgspec.structs.replace(settings, data_dir=f"{settings.data_dir}-{follower.applied()}")
+        settings = settings.changed(data_dir=f"{settings.data_dir}-{follower.applied()}")
     with worker("personalise", settings, ATTUNE_FAILPOINTS=f"{place}={hits}", **BATCH) as process:
         assert process.wait(60) == EXIT_CODE, log_of(settings)[-2000:]
 

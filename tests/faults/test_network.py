@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 
-import msgspec
 import pytest
 from confluent_kafka import Producer
 
@@ -58,7 +57,7 @@ def direct(network: tuple[EmbeddedKafka, Proxy], tmp_path: Path, request: pytest
 
 
 def through(proxy: Proxy, settings: Settings) -> Settings:
-    return msgspec.structs.replace(settings, brokers=proxy.bootstrap)
+    return settings.changed(brokers=proxy.bootstrap)
 
 
 def test_replies_that_are_lost_behind_the_append_repeat_nothing(

@@ -7,7 +7,6 @@ import signal
 import time
 from pathlib import Path
 
-import msgspec
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
@@ -32,11 +31,11 @@ BATCH = {"ATTUNE_BATCH_RECORDS": "500"}
 def running(settings: Settings) -> Settings:
     """The shortest session that brokers allow by default (group.min.session.timeout.ms)."""
     playbook = str(ROOT / "playbooks" / "rees46")
-    return prepare(msgspec.structs.replace(settings, playbook=playbook, session_timeout_s=6.0))
+    return prepare(settings.changed(playbook=playbook, session_timeout_s=6.0))
 
 
 def successor_of(settings: Settings, instance: str = "1") -> Settings:
-    return msgspec.structs.replace(settings, data_dir=f"{settings.data_dir}-successor", instance=instance)
+    return settings.changed(data_dir=f"{settings.data_dir}-successor", instance=instance)
 
 
 def ends(settings: Settings, topic: str) -> list[int]:
@@ -95,7 +94,7 @@ def test_a_worker_that_slept_through_its_replacement_writes_nothing_and_ends_fen
     running: Settings, cases: Cases, transaction_timeout_s: float
 ) -> None:
     """Whoever sleeps longer than a transaction may last learns first that its own records have timed out."""
-    running = msgspec.structs.replace(running, transaction_timeout_s=transaction_timeout_s)
+    running = running.changed(transaction_timeout_s=transaction_timeout_s)
     shop = Shop(300)
     with Follower(running) as follower:
         before, after, code, took_s = pause_and_replace(running, follower, shop)

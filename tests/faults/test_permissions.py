@@ -15,7 +15,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
-import msgspec
 import pytest
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._acl import (  # where the library defines them
@@ -115,7 +114,7 @@ def users(admin: AdminClient) -> dict[str, object]:
 def administrator(kafka_with_rights: SecuredKafka, settings: Settings) -> Settings:
     """The same installation by the plain listener, with all rights; its topics exist."""
     playbook = str(ROOT / "playbooks" / "rees46")
-    return prepare(msgspec.structs.replace(settings, brokers=kafka_with_rights.bootstrap, playbook=playbook))
+    return prepare(settings.changed(brokers=kafka_with_rights.bootstrap, playbook=playbook))
 
 
 @pytest.fixture
@@ -257,12 +256,12 @@ def test_least_rights_are_enough_for_every_role(administrator: Settings, secured
 def test_the_rights_to_make_topics_are_those_of_the_page(administrator: Settings, secured: Settings) -> None:
     another = f"{administrator.prefix}new."
     with pytest.raises(Misconfigured, match="grant the user Create"):
-        topic_admin.apply(msgspec.structs.replace(secured, prefix=another))
+        topic_admin.apply(secured.changed(prefix=another))
     for operation in RIGHTS_TO_APPLY:
         grant(administrator, binding(ResourceType.TOPIC, another, operation))
-    created = topic_admin.apply(msgspec.structs.replace(secured, prefix=another))
+    created = topic_admin.apply(secured.changed(prefix=another))
     assert {row.state for row in created} == {"missing"}
-    assert {row.state for row in topic_admin.show(msgspec.structs.replace(secured, prefix=another))} == {"ok"}
+    assert {row.state for row in topic_admin.show(secured.changed(prefix=another))} == {"ok"}
 
 
 def test_whoever_has_the_wrong_password_or_authority_gets_no_answer_and_is_told_so(

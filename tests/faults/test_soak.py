@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import msgspec
 import pytest
 
 from benchmarks.processes import rss_mb
@@ -26,7 +25,7 @@ SPREAD_MB = 32.0 if FULL else 80.0
 def test_a_long_run_over_the_same_customers_takes_no_more_memory_than_its_first_half(
     settings: Settings, cases: Cases
 ) -> None:
-    running = prepare(msgspec.structs.replace(settings, playbook=str(ROOT / "playbooks" / "rees46")))
+    running = prepare(settings.changed(playbook=str(ROOT / "playbooks" / "rees46")))
     shop, resident_mb = Shop(CUSTOMERS), []
     with Follower(running) as follower:
         with worker("personalise", running) as process:

@@ -6,7 +6,6 @@ import json
 import time
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from tests.faults.table import Cases
@@ -26,7 +25,7 @@ RECENTLY_S = time.time() // 86_400.0 * 86_400.0 - 3 * 86_400.0
 
 @pytest.fixture
 def running(settings: Settings) -> Settings:
-    return prepare(msgspec.structs.replace(settings, playbook=str(ROOT / "playbooks" / "rees46")))
+    return prepare(settings.changed(playbook=str(ROOT / "playbooks" / "rees46")))
 
 
 def apply_until(settings: Settings, follower: Follower, events: int, **environment: str) -> None:

@@ -10,7 +10,6 @@ import subprocess
 import time
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from tests.faults.table import Cases, Row
@@ -42,7 +41,7 @@ CHANGELOG = "personalise-state"
 @pytest.fixture
 def running(settings: Settings) -> Settings:
     """An installation with the smaller playbook: it is checked at every start."""
-    return prepare(msgspec.structs.replace(settings, playbook=str(ROOT / "playbooks" / "rees46")))
+    return prepare(settings.changed(playbook=str(ROOT / "playbooks" / "rees46")))
 
 
 def apply_until(settings: Settings, follower: Follower, events: int, **environment: str) -> float:

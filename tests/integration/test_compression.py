@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import msgspec
 import pytest
 
 from infra.kafka.embedded import EmbeddedKafka
@@ -53,7 +52,7 @@ def test_senders_topics_are_gzip_and_the_busy_ones_stay_as_they_are_written(
 
 
 def test_both_settings_are_honoured(kafka: EmbeddedKafka, settings: Settings) -> None:
-    plain = msgspec.structs.replace(settings, compression="none", topic_compression="producer")
+    plain = settings.changed(compression="none", topic_compression="producer")
     prepare(plain)
     write_as_a_lane(plain, "messages.email")
     write_as_a_lane(plain, "customer.events")
@@ -62,7 +61,7 @@ def test_both_settings_are_honoured(kafka: EmbeddedKafka, settings: Settings) ->
 
 
 def test_topics_of_an_installation_that_runs_get_the_codec(settings: Settings) -> None:
-    older = msgspec.structs.replace(settings, topic_compression="producer")
+    older = settings.changed(topic_compression="producer")
     topic_admin.apply(older)
     drifted = {row.topic.name: row.alter for row in topic_admin.apply(settings) if row.alter}
     assert drifted == {settings.topic(topic.name): {"compression.type": "gzip"} for topic in TOPICS if not topic.busy}

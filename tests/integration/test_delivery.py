@@ -181,7 +181,7 @@ def test_lost_local_state_is_rebuilt_from_the_changelog(settings: Settings) -> N
         wait_counted(running, process, EVENTS // 2)
         process.terminate()
         assert process.wait(30) == 0
-    elsewhere = msgspec.structs.replace(running, data_dir=running.data_dir + "-elsewhere")
+    elsewhere = running.changed(data_dir=running.data_dir + "-elsewhere")
     produce(running, "customer.events", records[EVENTS // 2 :])
     with worker("personalise", elsewhere) as process:
         wait_counted(running, process, EVENTS)
@@ -191,7 +191,7 @@ def test_lost_local_state_is_rebuilt_from_the_changelog(settings: Settings) -> N
 def test_two_workers_share_the_partitions_and_a_leaving_one_hands_over(settings: Settings) -> None:
     running = prepare(settings)
     records, oracle = history()
-    second = msgspec.structs.replace(running, data_dir=running.data_dir + "-second", instance="1")
+    second = running.changed(data_dir=running.data_dir + "-second", instance="1")
     with worker("personalise", running) as staying:
         produce(running, "customer.events", records[:4000])
         wait_counted(running, staying, 4000)
@@ -211,12 +211,12 @@ def test_two_workers_share_the_partitions_and_a_leaving_one_hands_over(settings:
 
 def test_workers_that_join_one_after_another_into_a_backlog_disturb_nothing(settings: Settings) -> None:
     """More lanes than the machine has threads to spare, and each rebalance comes while the lanes of the last one open."""
-    running = prepare(msgspec.structs.replace(settings, partitions=12))
+    running = prepare(settings.changed(partitions=12))
     records, oracle = history()
     produce(running, "customer.events", records)
     small = {"ATTUNE_BATCH_RECORDS": "100"}
     names = ("1", "2")
-    others = [msgspec.structs.replace(running, data_dir=f"{running.data_dir}-{n}", instance=n) for n in names]
+    others = [running.changed(data_dir=f"{running.data_dir}-{n}", instance=n) for n in names]
     with worker("personalise", running, **small) as first:
         wait_until(lambda: "owns" in log_of(running), 60, "the first worker owns partitions")
         with worker("personalise", others[0], **small) as second, worker("personalise", others[1], **small) as third:

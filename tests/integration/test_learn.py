@@ -8,7 +8,6 @@ import time
 import urllib.request
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from schemas import codec
@@ -147,7 +146,7 @@ def test_random_kills_while_records_come_change_no_count(settings: Settings) -> 
             process.kill()
     send(running, values[4 * fifth :])
     send(running, rng.sample(values, fifth))  # some come again
-    elsewhere = msgspec.structs.replace(running, data_dir=running.data_dir + "-elsewhere")  # the local state is lost
+    elsewhere = running.changed(data_dir=running.data_dir + "-elsewhere")  # the local state is lost
     with worker("learn", elsewhere, **FAST) as process:
         wait_told(running, process, values)
         process.terminate()

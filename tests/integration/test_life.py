@@ -137,7 +137,7 @@ def test_the_first_moments_end_cleanly(settings: Settings) -> None:
 
 
 def test_a_restore_shows_its_progress_is_no_stall_and_is_left_when_asked(settings: Settings) -> None:
-    running = msgspec.structs.replace(prepare(settings), stall_timeout_s=3.0)
+    running = prepare(settings).changed(stall_timeout_s=3.0)
     for start in range(0, 800_000, 50_000):
         numbers = range(start, start + 50_000)
         produce(running, "personalise-state", [(b"x%d" % number, b"%d" % number * 40) for number in numbers])
@@ -151,7 +151,7 @@ def test_a_restore_shows_its_progress_is_no_stall_and_is_left_when_asked(setting
 
 
 def test_a_running_transaction_is_finished_before_the_end(settings: Settings) -> None:
-    running = msgspec.structs.replace(prepare(settings), batch_records=50)
+    running = prepare(settings).changed(batch_records=50)
     records, oracle = history()
     produce(running, "customer.events", records)
     with worker("personalise", running) as process:
@@ -197,7 +197,7 @@ def test_without_a_broker_it_ends_in_time(own_kafka: EmbeddedKafka, tmp_path: Pa
 
 
 def test_a_worker_that_finds_no_broker_ends_in_time(settings: Settings) -> None:
-    running = msgspec.structs.replace(prepare(settings), brokers="127.0.0.1:9")
+    running = prepare(settings).changed(brokers="127.0.0.1:9")
     with worker("intake", running) as process:
         wait_until(lambda: "metrics on" in log_of(running, "intake"), 60, "the first line of the log")
         assert ends(process, running, "intake") in (Exit.OK, Exit.FAILED)
@@ -269,7 +269,7 @@ def test_an_idle_worker_outlives_a_broker_that_goes_and_comes_back(own_kafka: Em
 
 def test_a_worker_that_was_stopped_and_goes_on_is_not_ended_for_it(settings: Settings) -> None:
     # Room enough for a start beside other tests; half of the session is what a loop may be silent.
-    running = msgspec.structs.replace(prepare(settings), session_timeout_s=4 * SESSION_S, stall_timeout_s=2 * SESSION_S)
+    running = prepare(settings).changed(session_timeout_s=4 * SESSION_S, stall_timeout_s=2 * SESSION_S)
     with worker("personalise", running) as process:
         wait_ready(running, "personalise", process)
         os.kill(process.pid, signal.SIGSTOP)
@@ -283,8 +283,8 @@ def test_a_worker_that_was_stopped_and_goes_on_is_not_ended_for_it(settings: Set
 
 
 def test_a_stopped_worker_writes_nothing_after_its_successor(settings: Settings) -> None:
-    running = msgspec.structs.replace(prepare(settings), session_timeout_s=SESSION_S, batch_records=50)
-    second = msgspec.structs.replace(running, data_dir=running.data_dir + "-second", instance="1")
+    running = prepare(settings).changed(session_timeout_s=SESSION_S, batch_records=50)
+    second = running.changed(data_dir=running.data_dir + "-second", instance="1")
     records, oracle = history()
     produce(running, "customer.events", records)
     with worker("personalise", running) as paused:

@@ -6,7 +6,6 @@ import getpass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
@@ -92,7 +91,7 @@ def test_a_name_that_the_playbook_does_not_have_is_refused_with_those_it_has(
 
 
 def test_a_broken_playbook_does_not_keep_anybody_from_pausing(settings: Settings, tmp_path: Path) -> None:
-    settings = msgspec.structs.replace(prepare(settings), playbook=str(tmp_path / "missing"))
+    settings = prepare(settings).changed(playbook=str(tmp_path / "missing"))
     paused = Terminal(settings).pause("--campaign", "cart-abandonment")
     assert paused.exit_code == 0
     assert "the name is not checked" in paused.stderr

@@ -137,7 +137,7 @@ def test_an_unknown_entry_changes_nothing(installation: Settings) -> None:
 def test_a_fill_without_an_llm_or_a_pooled_campaign_or_with_an_unknown_name_is_refused(installation: Settings) -> None:
     off = run(installation, "fill", "--llm", "off")
     assert (off.exit_code, "only it can fill the pool" in off.stderr) == (78, True)
-    fresh = msgspec.structs.replace(installation, playbook=str(SMART_DEVICES))
+    fresh = installation.changed(playbook=str(SMART_DEVICES))
     with FakeLlm() as llm:
         none = run(fresh, "fill", "--llm", llm.base_url)
         assert (none.exit_code, "no campaign of the playbook is pooled" in none.stderr) == (78, True)

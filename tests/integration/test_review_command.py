@@ -7,7 +7,6 @@ import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
@@ -191,7 +190,7 @@ def test_a_real_worker_asks_waits_and_publishes_what_was_approved(settings: Sett
     folder = copy_of(SMART_DEVICES, tmp_path / "playbook")
     policy = folder / "policy.yaml"
     policy.write_text(re.sub(r"quiet_hours:.*\n", "review: {new_prompts: true}\n", policy.read_text(), count=1))
-    running = msgspec.structs.replace(prepare(settings), playbook=str(folder), speedup=3600.0)
+    running = prepare(settings).changed(playbook=str(folder), speedup=3600.0)
     terminal = Terminal(running)
     at = datetime.now(UTC).isoformat()
     allowed = {"channel": "push", "status": "subscribed"}

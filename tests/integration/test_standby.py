@@ -7,7 +7,6 @@ import signal
 import threading
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from tests.integration.test_delivery import EVENTS, check, history, opened, wait_counted
@@ -47,7 +46,7 @@ def spec_of(settings: Settings) -> LaneSpec:
 @pytest.fixture
 def running(settings: Settings) -> Settings:
     """Two lanes, and a changelog for them."""
-    found = msgspec.structs.replace(settings, partitions=PARTITIONS, standby_interval_s=0.05)
+    found = settings.changed(partitions=PARTITIONS, standby_interval_s=0.05)
     create_topic(found, "state", PARTITIONS, cleanup_policy="compact")
     create_topic(found, "customer.events", PARTITIONS)
     return found
@@ -121,15 +120,15 @@ def test_it_begins_by_itself_and_ends_when_asked(running: Settings) -> None:
 
 
 def test_without_an_interval_nothing_is_copied(running: Settings) -> None:
-    standby = standby_of(msgspec.structs.replace(running, standby_interval_s=0.0))
+    standby = standby_of(running.changed(standby_interval_s=0.0))
     standby.start()
     standby.close()
     assert not folder(running, "0").exists()
 
 
 def test_a_worker_with_copies_takes_over_and_restores_only_the_end(settings: Settings) -> None:
-    running = prepare(msgspec.structs.replace(settings, session_timeout_s=6.0, standby_interval_s=0.2))
-    second = msgspec.structs.replace(running, data_dir=running.data_dir + "-second", instance="1")
+    running = prepare(settings.changed(session_timeout_s=6.0, standby_interval_s=0.2))
+    second = running.changed(data_dir=running.data_dir + "-second", instance="1")
     records, oracle = history()
     with worker("personalise", running) as staying:
         wait_until(lambda: sum(opened(running).values()) == 4, 60, "the first has all lanes")

@@ -6,7 +6,6 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import msgspec
 import pytest
 from click.testing import CliRunner
 from confluent_kafka import Producer
@@ -257,7 +256,7 @@ def test_stats_count_what_waits_in_all_lanes(settings: Settings) -> None:
 
 def test_stats_of_a_replay_count_its_ledger_and_without_its_prefix_name_it(settings: Settings) -> None:
     settings = prepare(settings)
-    replay = prepare(msgspec.structs.replace(settings, prefix=f"{settings.prefix}replay-a."))
+    replay = prepare(settings.changed(prefix=f"{settings.prefix}replay-a."))
     reasons = ["requested", "requested", "consent", "holdout"]
     decisions = [
         Decision(

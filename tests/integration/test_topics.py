@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 from click.testing import CliRunner
 from kafka.admin import ConfigResource, KafkaAdminClient
@@ -82,7 +81,7 @@ def test_apply_creates_everything_with_leaders_and_a_second_apply_changes_nothin
 
 
 def test_customer_topics_share_the_partition_count_and_the_others_have_one(settings: Settings) -> None:
-    settings = msgspec.structs.replace(settings, partitions=6)
+    settings = settings.changed(partitions=6)
     counts = {topic.name: topic.partitions for topic in topic_admin.wanted(settings)}
     for topic in TOPICS:
         assert counts[settings.topic(topic.name)] == (6 if topic.partitioning == "customer" else 1)
@@ -130,7 +129,7 @@ def test_a_wrong_partition_count_is_refused_and_nothing_is_changed(settings: Set
 def test_a_changed_partition_setting_is_refused_for_an_installation_that_runs(settings: Settings) -> None:
     topic_admin.apply(settings)
     with pytest.raises(Misconfigured, match="4 partitions, not 8"):
-        topic_admin.apply(msgspec.structs.replace(settings, partitions=8))
+        topic_admin.apply(settings.changed(partitions=8))
 
 
 def test_source_topics_belong_to_others(settings: Settings) -> None:
@@ -144,7 +143,7 @@ def test_source_topics_belong_to_others(settings: Settings) -> None:
 
 
 def test_prefixes_separate_installations(settings: Settings) -> None:
-    other = msgspec.structs.replace(settings, prefix=settings.prefix + "other.", partitions=2)
+    other = settings.changed(prefix=settings.prefix + "other.", partitions=2)
     topic_admin.apply(settings)
     before = partitions(settings).keys()
     assert all(not name.startswith(other.prefix) for name in before)
@@ -155,13 +154,13 @@ def test_prefixes_separate_installations(settings: Settings) -> None:
 
 def test_more_copies_than_brokers_are_refused_with_the_brokers_words(settings: Settings) -> None:
     with pytest.raises(Misconfigured, match="replication factor of 3 cannot be reached"):
-        topic_admin.apply(msgspec.structs.replace(settings, replication=3))
+        topic_admin.apply(settings.changed(replication=3))
 
 
 def test_fewer_copies_than_wanted_are_drift(settings: Settings) -> None:
     topic_admin.apply(settings)
     with pytest.raises(Misconfigured, match="1 copies, not 3"):
-        topic_admin.apply(msgspec.structs.replace(settings, replication=3))
+        topic_admin.apply(settings.changed(replication=3))
 
 
 def test_a_name_that_kafka_does_not_allow_is_refused(settings: Settings) -> None:

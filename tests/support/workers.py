@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import msgspec
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 
 from workers.adapters.kafka import topic_admin
@@ -28,7 +27,7 @@ def prepare(settings: Settings) -> Settings:
     """Creates the topics; workers take any free metrics port."""
     topic_admin.apply(settings)
     ports = {f"metrics_port_{role}": 0 for role in ("intake", "personalise", "generate", "learn", "deliver")}
-    return msgspec.structs.replace(settings, **ports)
+    return settings.changed(**ports)
 
 
 @contextmanager

@@ -11,7 +11,6 @@ import re
 import traceback
 from collections.abc import Callable
 
-import msgspec
 import pytest
 from click.testing import CliRunner
 
@@ -100,7 +99,7 @@ def test_no_secret_is_shown_and_a_child_still_gets_it(name: str, caplog: pytest.
     assert load(to_environment(settings)) == settings
     assert to_environment(settings)[f"ATTUNE_{name.upper()}"] == VALUES[name]
     for again in (
-        msgspec.structs.replace(settings, seed=8),
+        settings.changed(seed=8),
         copy.deepcopy(settings),
         pickle.loads(pickle.dumps(settings)),  # noqa: S301 # our own
     ):

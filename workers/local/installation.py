@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypedDict, TypeVar
 
 import click
-import msgspec
 
 from infra.kafka.embedded import EmbeddedKafka
 from workers.core.errors import Unavailable
@@ -79,10 +78,10 @@ def reachable(settings: Settings) -> Iterator[Settings]:
         )
     address = ("127.0.0.1", int(port_file.read_text()))
     if _answers(address):
-        yield msgspec.structs.replace(settings, brokers=f"{address[0]}:{address[1]}")
+        yield settings.changed(brokers=f"{address[0]}:{address[1]}")
         return
     with EmbeddedKafka(folder) as kafka:
-        yield msgspec.structs.replace(settings, brokers=kafka.bootstrap)
+        yield settings.changed(brokers=kafka.bootstrap)
 
 
 def _answers(address: tuple[str, int]) -> bool:

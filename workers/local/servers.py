@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import msgspec
-
 from infra.kafka.embedded import EmbeddedKafka
 from infra.llm.locate import LlmServer
 from workers.adapters.kafka import topic_admin
@@ -28,7 +26,7 @@ def servers(settings: Settings, say: Say, *, llm: bool = True) -> Iterator[Setti
         if settings.brokers == "embedded":
             say("starting Kafka")
             kafka = stack.enter_context(EmbeddedKafka(Path(settings.data_dir) / "kafka"))
-            settings = msgspec.structs.replace(settings, brokers=kafka.bootstrap)
+            settings = settings.changed(brokers=kafka.bootstrap)
         if llm:
             settings = stack.enter_context(llm_server(settings, say))
         say("creating topics")

@@ -94,7 +94,7 @@ def copy(
         )
         for number in range(count)
     ]
-    own_log = msgspec.structs.replace(settings, data_dir=str(Path(settings.data_dir) / "copy"))
+    own_log = settings.changed(data_dir=str(Path(settings.data_dir) / "copy"))
     with llm_server(own_log, say) as running:
         candidates = asyncio.run(_write(running, playbook, requests))
     found = _distinct(playbook, playbook.surfaces[kind], requests, candidates)

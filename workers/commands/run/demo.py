@@ -91,7 +91,7 @@ def demo(
         llm_deadline_s=_LLM_DEADLINE_S,
         llm_in_flight=_LLM_IN_FLIGHT,
     )
-    settings = msgspec.structs.replace(settings, **_free_ports(usual))
+    settings = settings.changed(**_free_ports(usual))
     knowledge = accelerate(load_playbook(settings), _SPEEDUP)  # its mistakes are reported before anything else
     evaluation = LoggedFeedback(knowledge.policy.learning.rewards, knowledge.policy.learning.attribution_s)
     with stopping() as stop, pid_file(settings):
