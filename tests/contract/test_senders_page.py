@@ -70,7 +70,7 @@ def test_every_status_and_field_that_a_sender_may_return_is_in_the_schema() -> N
         feedback | set(get_args(AbortType)) | values("FeedbackBounceType", "message.feedback") | {"sent", "delivered"}
     )
     assert {word for row in happened for word in words(row[2])} <= known
-    needed = section("What to return").partition("Needed are ")[2].partition(".")[0]
+    needed = section("What to return").partition("Required: ")[2].partition(".")[0]
     assert set(words(needed)) == {field.name for field in msgspec.structs.fields(Feedback) if field.required}
 
 
@@ -92,7 +92,7 @@ def test_every_reason_why_feedback_is_refused_is_told() -> None:
 def test_every_reason_why_feedback_counts_nowhere_is_told() -> None:
     metric = next(line for line in as_markdown().splitlines() if "attune_feedback_ignored_total" in line)
     reasons = set(re.findall(r"[a-z_]+", metric.partition("counts nowhere:")[2]))
-    told = section("What to return").partition("counts nowhere**")[2].partition("| fields")[0]
+    told = section("What to return").partition("not counted**")[2].partition("| fields")[0]
     assert reasons <= set(words(told))
 
 
