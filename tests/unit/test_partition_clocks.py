@@ -27,7 +27,7 @@ def record(
 
 
 def punctuated(value: bytes | None = None) -> Record:
-    return record(value, headers=((PUNCTUATION, str(NOON).encode()), ("other", b"1")))
+    return record(value, headers=(("other", b"1"), (PUNCTUATION, str(NOON).encode())))
 
 
 def test_the_setting_names_the_clock() -> None:
