@@ -38,6 +38,7 @@ def test_every_place_that_builds_a_pattern_is_known() -> None:
     assert patterns.builders() == patterns.BUILDERS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "source",
     [

@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -124,5 +125,6 @@ def test_no_event_stops_the_lane_and_every_output_decodes(steps: list[Any]) -> N
     assert sorted(published) == sorted(message.message_id for message in lane.messages)
 
 
+@pytest.mark.slow
 def test_many_of_the_lanes_publish_or_the_property_says_nothing_of_it() -> None:
     assert hit_rate(STEPS, lambda steps: lane_after(steps).messages, 100) >= LEAST_PUBLISHED

@@ -111,6 +111,7 @@ WORLDS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("decisions", "share", "days", "least", "most"), WORLDS)
 def test_without_an_effect_the_interval_holds_at_every_daily_look(
     decisions: int, share: Shares, days: int, least: float, most: float
@@ -130,6 +131,7 @@ def test_in_two_thousand_worlds_the_interval_holds_at_every_daily_look(
     assert least <= theirs <= most
 
 
+@pytest.mark.slow
 def test_a_true_effect_is_found_and_held_at_every_look_by_an_interval_of_reasonable_width() -> None:
     """3 points at 20,000 customers and a control group of 20 %; the width beside one look at independent customers."""
     rng, found, held, ratios, worlds = Random(5), 0, 0, [], 20
@@ -145,6 +147,7 @@ def test_a_true_effect_is_found_and_held_at_every_look_by_an_interval_of_reasona
     assert max(ratios) < 1.7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("customers", "effect"), [(400, 0.1), (2_000, 0.05), (150, 0.2)])
 def test_whatever_the_effect_is_the_interval_holds_it_at_every_look(customers: int, effect: float) -> None:
     rng, held = Random(3), 0
@@ -154,6 +157,7 @@ def test_whatever_the_effect_is_the_interval_holds_it_at_every_look(customers: i
     assert held >= 94
 
 
+@pytest.mark.slow
 def test_the_intervals_of_many_arms_hold_together() -> None:
     """Ten arms of which none does anything: in how many worlds does any of the ten effects look like one?"""
     rng, ours, alone, worlds = Random(7), 0, 0, 300

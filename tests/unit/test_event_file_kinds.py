@@ -149,6 +149,7 @@ def test_whatever_comes_rows_end_and_each_line_is_asked_for_once() -> None:
     assert found + broken > 1_000
 
 
+@pytest.mark.slow
 def test_damage_in_the_middle_is_told_behind_the_rows_before_it(tmp_path: Path) -> None:
     text = "\n".join((HEADER, *(ROWS * 5_000), ""))
     packed = bytearray(gzip.compress(text.encode(), compresslevel=0))

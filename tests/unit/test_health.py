@@ -75,6 +75,7 @@ def test_metrics_stand_beside_the_probes_and_nothing_else_does(probe: Probe) -> 
     assert probe.ask("/healthz", "HEAD") == (200, "")
 
 
+@pytest.mark.slow
 def test_a_client_that_says_nothing_holds_up_nobody(probe: Probe) -> None:
     silent = [socket.create_connection(("127.0.0.1", probe.port)) for _ in range(20)]
     assert probe.ask("/healthz") == (200, "alive")

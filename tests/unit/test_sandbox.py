@@ -12,7 +12,7 @@ import pytest
 from tests.support.playbooks import SMART_DEVICES, copy_of
 from workers.adapters.playbook.loader import examine
 from workers.core.generation.rendering import compiled
-from workers.core.text.template_sandbox import MAX_CHARS, MAX_DEPTH, MAX_STEPS, RenderError
+from workers.core.text.template_sandbox import MAX_CHARS, MAX_DEPTH, MAX_DIGITS, MAX_STEPS, RenderError
 
 DOUBLED = "{% set a = 'x' * 1000 %}\n"
 ENDLESS = {
@@ -103,6 +103,31 @@ def test_a_long_chain_is_refused_at_its_line_before_jinja_folds_it_for_seconds(s
     assert time.thread_time() - begun < 0.5
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "one\n{{ " + "1" * 4301 + " }}",
+        "one\n{{ 0x" + "f" * 4000 + " }}",
+        "one\n{{ 0b" + "1" * 15_000 + " ~ 'x' }}",
+        "one\n{% if product." + "0" * 4301 + " %}{% endif %}",
+        "one\n{%" + "0" * 4301 + " endset %}",
+        "one\n{{ " + "1" * (MAX_DIGITS + 1) + " }}",
+    ],
+    ids=["decimal", "hexadecimal", "binary", "an attribute", "a tag", "one too many"],
+)
+def test_a_number_that_python_would_not_read_or_write_is_refused_at_its_line(source: str) -> None:
+    with pytest.raises(jinja2.TemplateSyntaxError, match="digits") as caught:
+        compiled(source)
+    assert caught.value.lineno == 2
+
+
+def test_digits_in_text_are_no_number() -> None:
+    digits = "1" * 4_301
+    assert compiled(digits).render() == digits
+    assert compiled("{{ '" + digits + "' | length }}{# " + digits + " #}").render() == "4301"
+    assert compiled("{{ " + "1" * MAX_DIGITS + " }}").render() == "1" * MAX_DIGITS
+
+
 def test_a_chain_within_the_limit_is_compiled() -> None:
     assert compiled("{{ name" + " | upper" * (MAX_DEPTH - 3) + " }}").render(name="Ana") == "ANA"
     with pytest.raises(jinja2.TemplateSyntaxError):
@@ -124,6 +149,7 @@ def test_what_copy_needs_is_far_within_the_limits() -> None:
     assert MAX_STEPS >= 10_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [

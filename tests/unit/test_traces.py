@@ -170,6 +170,7 @@ def test_only_a_share_of_the_messages_is_told(fake: FakeLlm, collector: Collecto
     assert fake.headers[-1]["traceparent"].endswith("-00"), "the server does not keep it either"
 
 
+@pytest.mark.slow
 def test_a_collector_that_is_away_takes_nothing_but_its_spans(fake: FakeLlm) -> None:
     fake.text = "warm light"
     (answer,) = ask(fake, "http://127.0.0.1:9/v1/traces", CALL)

@@ -88,6 +88,7 @@ def test_a_bomb_is_passed_over_and_its_neighbours_are_read(codec: int, caplog: p
     assert peak < 3 * MOST_OF_A_BATCH
 
 
+@pytest.mark.slow
 def test_eight_kilobytes_of_zstd_that_are_256_mib_take_no_memory() -> None:
     bomb = batch(ZSTD, bytes(256 * MIB))
     assert len(bomb) < 20_000
@@ -100,6 +101,7 @@ def test_eight_kilobytes_of_zstd_that_are_256_mib_take_no_memory() -> None:
     assert peak < MIB
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("codec", CODECS.values(), ids=CODECS)
 def test_many_middling_batches_come_in_several_answers(codec: int) -> None:
     size = 6 * MIB

@@ -85,6 +85,7 @@ def test_when_one_of_two_servers_dies_all_texts_still_come_from_the_llm(servers:
     assert 0 < wasted <= WASTED
 
 
+@pytest.mark.slow
 def test_without_its_breaker_the_dead_server_gets_many_more_calls(servers: list[FakeLlm]) -> None:
     wasted, _ = when_one_dies(servers, breaker=False)
     assert wasted > 2 * WASTED

@@ -15,6 +15,7 @@ from typing import Any, cast
 
 import jinja2
 from jinja2 import nodes
+from jinja2.lexer import TOKEN_INTEGER
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -22,6 +23,8 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 MAX_STEPS, MAX_CHARS = 10_000, 50_000
 #: Limits of any intermediate value [characters or items], and of any number that gives a count.
 MAX_SIZE, MAX_COUNT = 20_000, 1_000
+#: Limit of a whole number in a source [digits]: Python refuses to read or write one of 4,300.
+MAX_DIGITS = 60
 #: Limit of nested blocks and expressions in a source: `{{ a.b.c }}` is five deep [levels].
 MAX_DEPTH = 40
 _MAX_EXPONENT = 64
@@ -109,12 +112,15 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
         return _measured(super().call(__context, __obj, *args, **kwargs))
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
+        for line, kind, text in self.lexer.tokeniter(source, name, filename):
+            if kind == TOKEN_INTEGER and len(text) > MAX_DIGITS:
+                raise jinja2.TemplateSyntaxError(f"a number has more than {MAX_DIGITS} digits", line, name, filename)
         try:
             parsed = super()._parse(source, name, filename)
         except RecursionError as error:
             raise jinja2.TemplateSyntaxError("it is nested too deeply", 1, name, filename) from error
-        if (line := _too_deep(parsed)) is not None:
-            raise jinja2.TemplateSyntaxError("it is nested too deeply", line, name, filename)
+        if (deepest := _too_deep(parsed)) is not None:
+            raise jinja2.TemplateSyntaxError("it is nested too deeply", deepest, name, filename)
         return parsed
 
     def _generate(self, source: nodes.Template, *args: Any, **kwargs: Any) -> str:
