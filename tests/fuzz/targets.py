@@ -103,9 +103,13 @@ def _file(name: str, form: str, plan: str = "") -> Callable[[bytes], tuple[bool,
     def call(data: bytes) -> tuple[bool, int]:
         path = folder / name
         path.write_bytes(data)
-        rows = [mapped for _, mapped in open_events(path, form, mapping, NOW)]
-        events = [event for mapped in rows for event in mapped.events]
-        return bool(events), sum(len(event.value) + len(event.key) for event in events)
+        mapped, size = 0, 0
+        for _, row in open_events(
+            path, form, mapping, NOW
+        ):  # not kept: the collector would walk over them all, again and again
+            mapped += len(row.events)
+            size += sum(len(event.value) + len(event.key) for event in row.events)
+        return mapped > 0, size
 
     return call
 
