@@ -29,7 +29,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "workers.core.guardrails.grounding.amounts": ("tests/unit/test_numbers.py",),
     "workers.core.guardrails.checks.privacy": ("tests/unit/test_reach.py",),
     "workers.core.guardrails.checks.contact": ("tests/unit/test_reach.py",),
-    "workers.delivery.transports.smtp": ("tests/unit/test_smtp.py",),
+    "workers.delivery.transports.smtp": ("tests/unit/test_smtp.py", "tests/unit/test_mail_replies.py"),
     "workers.delivery.mail_replies": ("tests/unit/test_mail_replies.py",),
     "workers.delivery.unsubscribe": ("tests/unit/test_unsubscribe.py",),
 }

@@ -215,6 +215,12 @@ def test_statuses_count_once_and_the_newest_rating_holds() -> None:
     assert found(exposure(facts=same_time))["d1"].rating == 1, "of one moment: that with the larger hash"
 
 
+def test_feedback_on_a_request_without_an_outcome_earns_nothing_yet() -> None:
+    clicked = facts(("clicked", 60.0))
+    assert found(exposure(outcome="", facts=clicked))["d1"].happened == 0
+    assert found(exposure(facts=clicked))["d1"].happened > 0
+
+
 def test_a_trial_without_earnings_is_open_and_one_with_earnings_tells_their_delay() -> None:
     silent = found(exposure())["d1"]
     assert (silent.happened, silent.open_ms, silent.delay) == (0, slot_ms(NOON, WINDOW), -1)

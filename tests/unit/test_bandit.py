@@ -195,3 +195,8 @@ def test_what_partitions_know_is_added_up_by_context_and_arm() -> None:
         arm="a", context="young", trials=7, pending=3, rewards=3, reward_squares=2
     )
     assert (found["young"]["b"], found["old"]["a"]) == (parts[2], parts[3])
+
+
+def test_without_a_number_every_arm_has_the_same_chance() -> None:
+    nobody_knows = {name: Posterior(mean=0.5, sd=float("nan")) for name in ("a", "b", "c", "d")}
+    assert chances_to_be_best(nobody_knows) == dict.fromkeys(nobody_knows, 0.25)

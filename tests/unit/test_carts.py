@@ -289,3 +289,12 @@ def test_the_newest_order_of_a_cart_is_remembered() -> None:
         folded(profile, track("Order Completed", NOON + 20 + number, order_id="o", cart_id=f"d{number}"))
     assert len(profile.closed_carts) == MAX_CLOSED_CARTS
     assert "c1" not in profile.closed_carts
+
+
+def test_a_cart_that_is_shown_again_is_as_old_as_its_additions() -> None:
+    bought = after(
+        track("Product Added", 0, cart_id="c", product_id="band"),
+        track("Cart Viewed", 100, cart_id="c", products=lines("band")),
+        track("Order Completed", 50, order_id="o", products=lines("band")),
+    )
+    assert contents(bought) == {}

@@ -247,3 +247,15 @@ def test_a_right_number_on_the_wrong_thing_is_told() -> None:
 
 def test_what_is_not_grounded_is_quoted() -> None:
     assert said("8 days of battery") == '"8 days" is not in the product facts'
+
+
+def test_a_round_amount_is_a_tenth_above_the_price_at_most_and_may_begin_the_text() -> None:
+    assert said("under 110 yuan", price=100.0) is None
+    assert said("under 111 yuan", price=100.0) is not None
+    about = request(ProductFacts(product_id="band", price=299.0, currency="CNY"), language="en")
+    assert numbers(subject(MessageText(body="Under 300 yuan"), about, playbook())) is None
+
+
+def test_the_number_of_a_standard_is_a_number_of_the_facts() -> None:
+    assert said("version 5.3 of it", facts=["bluetooth 5.3"]) is None
+    assert said("version 5.2 of it", facts=["bluetooth 5.3"]) is not None
