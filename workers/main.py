@@ -71,9 +71,8 @@ def run(role: str, settings: Settings) -> None:
     metrics, liveness = WorkerMetrics(), Liveness()
     port = metrics.serve(liveness, settings.metrics.ports[role], settings.metrics.host)
     log.info("metrics on http://%s:%d/metrics", settings.metrics.host, port)
-    signal.signal(
-        signal.SIGTERM, lambda *_: end_at_once(Exit.OK)
-    )  # until the worker sets its own handler: nothing is open yet
+    # Until the worker sets its own handler: nothing is open yet.
+    signal.signal(signal.SIGTERM, lambda *_: end_at_once(Exit.OK))
     if role == deliver.ROLE:
         _deliver(settings, metrics, liveness)
     mode.loop.use("uvloop")

@@ -8,7 +8,7 @@ from workers.core.stream.records import Record
 
 
 class WallClock:
-    """Follows the wall clock and never goes back. Timers and snapshots have the same time."""
+    """Follows the wall clock and never goes back. Timers and snapshots have the same time [epoch s]."""
 
     def __init__(self, now_s: float) -> None:
         self.now_s = now_s

@@ -12,8 +12,8 @@ PUNCTUATION = "attune-punctuation"
 
 
 class WallClock:
-    """Follows the wall clock and never goes back. A batch of the live clock fires at most `timers_per_batch` timers, so that a
-    transaction stays small after an outage.
+    """Follows the wall clock and never goes back. A batch fires at most `timers_per_batch` timers, so that a transaction stays
+    small after an outage. Times are epoch seconds.
     """
 
     is_live = True
@@ -39,7 +39,7 @@ class WallClock:
         return self.now_s if caught_up else None
 
     def is_too_late(self, at_s: float) -> bool:
-        """Returns False: a late event is applied, because timers have not waited for it."""
+        """Returns False: live, an event is applied however late it comes."""
         return False
 
     def may_fire(self, fired: int, awaited: int) -> bool:
