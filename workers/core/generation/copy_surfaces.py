@@ -8,6 +8,7 @@ import msgspec
 
 from schemas.messages import MessageRequest
 from workers.core.catalogue.product_facts import facts_of
+from workers.core.generation.requests import unaddressed
 from workers.core.playbook.channels import Channel
 from workers.core.playbook.copy import Surface
 from workers.core.playbook.playbook import Playbook
@@ -45,22 +46,15 @@ def request(
     Copy is brand-neutral: it may not state the product's brand. The product must be in the playbook.
     """
     product = facts_of(playbook.products[product_id], language, quantity=None)
-    asked = "|".join((surface.id, product_id, group, language, str(number)))
-    return MessageRequest(
-        message_id=asked,
-        decision_id=asked,
-        user_id="nobody",
-        customer_ref="nobody",
+    return unaddressed(
+        for_copy(playbook),
+        message_id="|".join((surface.id, product_id, group, language, str(number))),
         campaign_id=surface.id,
         channel=surface.id,
-        priority=0,
         language=language,
-        locale=language,
         target_group=group,
         prompt=surface.prompt,
-        prompt_version=playbook.copy_prompts[surface.prompt, language].version,
         product=msgspec.structs.replace(product, brand=""),
         requested_at=asked_at,
         deadline_at=deadline_at,
-        playbook_version=playbook.version,
     )

@@ -16,6 +16,7 @@ from workers.core.generation.llm import ChatMessage, Completion, CompletionReque
 from workers.core.generation.templates import template_text
 from workers.core.guardrails.check import check, passed
 from workers.core.guardrails.checks.language import Language
+from workers.core.guardrails.trusted_input import Trusted, trusted
 from workers.core.playbook.playbook import GENERIC_GROUP, Playbook
 from workers.core.resilience.priority_queue import GHOST
 
@@ -66,6 +67,7 @@ class Draft:
         self._done = bool(self._failure)
         self._text: MessageText | None = None
         self._verdicts: list[GuardrailVerdict] = []
+        self._trusted: Trusted | None = None
         self._usage = LlmUsage()
         #: Every verdict that rejected an answer, over all attempts.
         self.rejections: list[GuardrailVerdict] = []
@@ -112,9 +114,11 @@ class Draft:
 
     def _judge(self, text: MessageText) -> list[GuardrailVerdict]:
         prompt = self._playbook.prompts[self._request.prompt, self._request.language]
+        if self._trusted is None:
+            self._trusted = trusted(self._request, self._playbook)
         return check(
             text,
-            self._request,
+            self._trusted,
             self._playbook,
             self._language,
             tuple(prompt.decoding.example_words),

@@ -11,6 +11,7 @@ import msgspec
 from schemas.messages import MessageRequest
 from workers.core.catalogue import product_facts
 from workers.core.experimentation import arms
+from workers.core.generation.requests import unaddressed
 from workers.core.playbook.playbook import Playbook
 from workers.core.profile.model import CartLine
 
@@ -51,19 +52,14 @@ def requests(playbook: Playbook, scope: Scope, now: datetime, deadline_s: float)
                             arm = speaking[written[language, channel] % len(speaking)]
                             written[language, channel] += 1
                             key = "/".join((campaign.id, *chosen, channel, arm.id, str(number)))
-                            yield MessageRequest(
+                            yield unaddressed(
+                                playbook,
                                 message_id=f"eval/{key}",
-                                decision_id=f"eval/{key}",
-                                user_id="eval",
-                                customer_ref="eval",
                                 campaign_id=campaign.id,
                                 channel=channel,
                                 language=language,
-                                locale=language,
                                 target_group=group.id,
                                 prompt=arm.prompt,
-                                prompt_version=playbook.prompts[arm.prompt, language].version,
-                                template=campaign.prompt,
                                 tone=arm.tone,
                                 variation_id=arm.id,
                                 product=known,

@@ -54,7 +54,7 @@ _STRUCTURE = re.compile(
 )
 
 
-class _Trusted(msgspec.Struct, frozen=True, kw_only=True):
+class Trusted(msgspec.Struct, frozen=True, kw_only=True):
     """A request with only the harmless part of its product data (About)."""
 
     language: str
@@ -64,13 +64,18 @@ class _Trusted(msgspec.Struct, frozen=True, kw_only=True):
     context: dict[str, str]
 
 
-def trusted(about: About, playbook: Playbook) -> About:
-    """Returns the request with its product's name, brand and category cut as in prompts and templates, or "" if untrusted."""
+def trusted(about: About, playbook: Playbook) -> Trusted:
+    """Returns the request with its product's name, brand and category cut as in prompts and templates, or "" if untrusted.
+
+    A `Trusted` is returned as it is: a caller that checks several texts of one request cleans its product once.
+    """
+    if isinstance(about, Trusted):
+        return about
     product, policy = about.product, playbook.policy
     category = product.category
     if category not in playbook.category_names:
         category = cleared(re.sub(r"[._/>]+", " ", category), _MAX_CATEGORY_CHARS, policy)
-    return _Trusted(
+    return Trusted(
         language=about.language,
         channel=about.channel,
         product=msgspec.structs.replace(

@@ -16,6 +16,7 @@ from workers.core.experimentation.arms import Arm
 from workers.core.generation.pool.entries import Key, key_of
 from workers.core.generation.pool.selection import fill
 from workers.core.generation.pool.slots import WrongSlot, opened, slots_of
+from workers.core.generation.requests import unaddressed
 from workers.core.guardrails.check import passed
 from workers.core.guardrails.checks.language import Language
 from workers.core.playbook.campaigns import Campaign
@@ -87,30 +88,19 @@ def request_for(
 
     Campaign, channel, language and product must be in the playbook.
     """
-    campaign = playbook.campaigns[key.campaign_id]
-    asked = f"pool-{_digest(*msgspec.structs.astuple(key), number)}"
-    prompt = playbook.prompts.get((key.prompt, key.language))
-    return MessageRequest(
-        message_id=asked,
-        decision_id=asked,
-        user_id="nobody",
-        customer_ref="nobody",
-        campaign_id=campaign.id,
+    return unaddressed(
+        playbook,
+        message_id=f"pool-{_digest(*msgspec.structs.astuple(key), number)}",
+        campaign_id=key.campaign_id,
         channel=key.channel,
-        category=campaign.category,
-        priority=0,
         language=key.language,
-        locale=key.language,
         target_group=key.target_group,
         prompt=key.prompt,
-        prompt_version=prompt.version if prompt else "",
         product=facts_of(playbook.products[key.product_id], key.language),
         variation_id=variation_id,
         tone=key.tone or None,
-        template=campaign.prompt,
         requested_at=asked_at,
         deadline_at=deadline_at,
-        playbook_version=playbook.version,
     )
 
 
