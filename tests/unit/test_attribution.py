@@ -281,7 +281,7 @@ class Lane:
         self.sums.move(one, new, self.tally)
 
     def tell(self, clock_s: float = NOON) -> tuple[list[FeedbackMetrics], list[PolicySnapshot]]:
-        told = self.sums.tell(3, clock_s)
+        told = self.sums.publish(3, clock_s)
         rows = [codec.decode(FeedbackMetrics, output.value) for output in told if output.topic == METRICS]
         shots = [codec.decode(PolicySnapshot, output.value) for output in told if output.topic == SNAPSHOTS]
         assert len(rows) + len(shots) == len(told)

@@ -14,7 +14,7 @@ from schemas.messages import Feedback
 from tests.support.core import NOON, LaneHarness, make_playbook
 from workers.core.personalisation.processor import FEEDBACK
 from workers.core.profile import consent, feedback
-from workers.core.profile.feedback import hear
+from workers.core.profile.feedback import apply_feedback
 from workers.core.profile.model import CapReservation, Consent, Profile
 
 DUE_S = NOON + 1800
@@ -230,7 +230,7 @@ def told(status: Any, message: str = "m1", at_s: float = NOON, **fields: Any) ->
 )
 def test_which_channels_a_no_silences(feedback: Feedback, silent: set[str]) -> None:
     ana = profile(consent={f"{channel}:marketing": Consent(True, NOON - 60) for channel in ("push", "email")})
-    heard = hear(ana, feedback, BOOK, NOON)
+    heard = apply_feedback(ana, feedback, BOOK, NOON)
     assert {channel for channel in ("push", "email") if not consent.allows(ana, channel, "marketing")} == silent
     assert {change.key for change in heard.consent} == {key for key, word in ana.consent.items() if not word.granted}
     assert heard.changed == bool(silent or feedback.status == "bounced")
@@ -257,7 +257,7 @@ def test_which_channels_a_no_silences(feedback: Feedback, silent: set[str]) -> N
 )
 def test_a_hard_bounce_tells_of_its_channel_that_it_is_dead(feedback: Feedback, dead: dict[str, float]) -> None:
     ana = profile()
-    heard = hear(ana, feedback, BOOK, NOON)
+    heard = apply_feedback(ana, feedback, BOOK, NOON)
     assert ana.unreachable == dead
     assert heard.changed == (bool(dead) or feedback.message_id == "m1"), "m1 frees its place"
     assert heard.consent == []
@@ -266,7 +266,7 @@ def test_a_hard_bounce_tells_of_its_channel_that_it_is_dead(feedback: Feedback, 
 @pytest.mark.parametrize(("at_s", "left"), [(NOON - 1, NOON), (NOON, NOON), (NOON + 1, NOON + 1)])
 def test_an_older_bounce_changes_nothing(at_s: float, left: float) -> None:
     ana = profile(unreachable={"push": NOON}, sends=[])
-    heard = hear(ana, told("bounced", bounce_type="hard", channel="push", at_s=at_s), BOOK, NOON + 60)
+    heard = apply_feedback(ana, told("bounced", bounce_type="hard", channel="push", at_s=at_s), BOOK, NOON + 60)
     assert ana.unreachable == {"push": left}
     assert heard.changed == (left > NOON)
 
@@ -274,10 +274,10 @@ def test_an_older_bounce_changes_nothing(at_s: float, left: float) -> None:
 @pytest.mark.parametrize("status", ["bounced", "dropped", "failed", "skipped"])
 def test_what_was_not_delivered_counts_against_no_cap(status: str) -> None:
     ana = profile()
-    assert hear(ana, told(status), BOOK, NOON).changed
+    assert apply_feedback(ana, told(status), BOOK, NOON).changed
     assert [send.message_id for send in ana.sends] == ["m2"]
-    assert not hear(ana, told(status), BOOK, NOON).changed, "told again"
-    assert not hear(ana, told(status, "forgotten"), BOOK, NOON).changed
+    assert not apply_feedback(ana, told(status), BOOK, NOON).changed, "told again"
+    assert not apply_feedback(ana, told(status, "forgotten"), BOOK, NOON).changed
     assert [send.message_id for send in ana.sends] == ["m2"]
 
 
@@ -292,13 +292,13 @@ def test_what_was_not_delivered_counts_against_no_cap(status: str) -> None:
 )
 def test_a_no_holds_unless_a_newer_yes_is_known(known: Consent, at_s: float, *, kept: bool) -> None:
     ana = profile(consent={"push:marketing": known})
-    heard = hear(ana, told("unsubscribed", at_s=at_s), BOOK, NOON + 60)
+    heard = apply_feedback(ana, told("unsubscribed", at_s=at_s), BOOK, NOON + 60)
     assert ana.consent["push:marketing"].granted is kept
     assert heard.changed == bool(heard.consent) == (not kept)
-    assert not hear(ana, told("unsubscribed", at_s=at_s), BOOK, NOON + 60).changed, "told again"
+    assert not apply_feedback(ana, told("unsubscribed", at_s=at_s), BOOK, NOON + 60).changed, "told again"
 
 
 def test_a_no_from_the_future_counts_from_now() -> None:
     ana = profile()
-    hear(ana, told("unsubscribed", at_s=NOON + 86_400), BOOK, NOON + 5)
+    apply_feedback(ana, told("unsubscribed", at_s=NOON + 86_400), BOOK, NOON + 5)
     assert ana.consent["push:marketing"].captured_at == NOON + 5

@@ -82,9 +82,9 @@ def test_a_limit_that_is_not_in_use_does_not_rise() -> None:
 
 def test_a_queue_inside_the_server_is_taken_back_when_it_stands() -> None:
     limiter = Limiter(MOST)
-    limiter.told(queue(waiting=10), 0.0, MOST)
+    limiter.load_reported(queue(waiting=10), 0.0, MOST)
     assert limiter.limit == MOST
-    limiter.told(queue(waiting=10), 2.0, MOST)
+    limiter.load_reported(queue(waiting=10), 2.0, MOST)
     assert limiter.limit == MOST // 2
 
 
@@ -95,14 +95,14 @@ def test_a_queue_inside_the_server_is_taken_back_when_it_stands() -> None:
 def test_a_few_that_wait_are_no_queue(load: ServerLoad) -> None:
     limiter = Limiter(MOST)
     for second in range(5):
-        limiter.told(load, second, MOST)
+        limiter.load_reported(load, second, MOST)
     assert limiter.limit == MOST
 
 
 def test_a_queue_that_others_make_costs_nothing_while_the_limit_is_not_in_use() -> None:
     limiter = Limiter(MOST)
     for second in range(5):
-        limiter.told(queue(waiting=50), second, 1)
+        limiter.load_reported(queue(waiting=50), second, 1)
     assert limiter.limit == MOST
 
 
@@ -112,7 +112,7 @@ def test_it_does_not_rise_into_a_queue_or_a_full_cache(load: ServerLoad) -> None
     limiter.overloaded(0.0)
     before = limiter.limit
     for second in range(1, 5):
-        limiter.told(load, second, before)
+        limiter.load_reported(load, second, before)
         round_of(limiter, second)
     assert limiter.limit == before
     round_of(limiter, 100.0)

@@ -42,7 +42,7 @@ def test_an_order_without_an_id_is_one_of_its_moment() -> None:
         f"@{NOON * 1000 + 2:.0f}": ["c"],
     }
     assert profile.ordered == {}
-    assert orders.told_at(profile, told(None, "a")) is None
+    assert orders.first_reported_at(profile, told(None, "a")) is None
 
 
 def test_what_is_kept_is_bounded_and_the_oldest_leaves() -> None:
@@ -53,8 +53,8 @@ def test_what_is_kept_is_bounded_and_the_oldest_leaves() -> None:
     for number in range(MAX_ORDERED):
         orders.fold(profile, told(f"p{number}"), NOON + 10 + number, SOURCE)
     assert len(profile.ordered) == MAX_ORDERED
-    assert orders.told_at(profile, told("o0")) is None
-    assert orders.told_at(profile, told("p0")) == NOON + 10
+    assert orders.first_reported_at(profile, told("o0")) is None
+    assert orders.first_reported_at(profile, told("p0")) == NOON + 10
     many = after((told("o1", *(f"p{number}" for number in range(MAX_BOUGHT + 5))), NOON))
     assert len(many.purchases["o1"].product_ids) == MAX_BOUGHT
     long = after((told("x" * 300, "y" * 300), NOON))
@@ -64,9 +64,9 @@ def test_what_is_kept_is_bounded_and_the_oldest_leaves() -> None:
 
 def test_when_an_order_was_first_told() -> None:
     profile = after((told("o1"), NOON))
-    assert (orders.told_at(profile, told("o1")), orders.told_at(profile, told("o2"))) == (NOON, None)
+    assert (orders.first_reported_at(profile, told("o1")), orders.first_reported_at(profile, told("o2"))) == (NOON, None)
     profile.ordered = {}
-    assert orders.told_at(profile, told("o1")) == NOON, "of profiles that were kept before ids were"
+    assert orders.first_reported_at(profile, told("o1")) == NOON, "of profiles that were kept before ids were"
 
 
 @pytest.mark.parametrize(
@@ -81,8 +81,8 @@ def test_when_an_order_was_first_told() -> None:
 def test_the_earliest_word_on_an_order_counts(at_s: float, first: float, last: float) -> None:
     profile = after((told("other"), NOON - 30), (told("o1"), NOON))
     profile.last_order_at = NOON
-    orders.told_earlier(profile, "o1", NOON + at_s)
-    assert orders.told_at(profile, told("o1")) == NOON + first
+    orders.move_earlier(profile, "o1", NOON + at_s)
+    assert orders.first_reported_at(profile, told("o1")) == NOON + first
     assert profile.purchases["o1"].at == NOON + first
     assert profile.last_order_at == NOON + last
 
@@ -90,30 +90,30 @@ def test_the_earliest_word_on_an_order_counts(at_s: float, first: float, last: f
 def test_a_later_order_stays_the_last_one() -> None:
     profile = after((told("o1"), NOON), (told("later"), NOON + 50))
     profile.last_order_at = NOON + 50
-    orders.told_earlier(profile, "o1", NOON - 60)
+    orders.move_earlier(profile, "o1", NOON - 60)
     assert profile.last_order_at == NOON + 50
     del profile.purchases["o1"]
-    orders.told_earlier(profile, "o1", NOON - 90)
-    assert orders.told_at(profile, told("o1")) == NOON - 90
-    orders.told_earlier(profile, "never told", NOON - 90)
+    orders.move_earlier(profile, "o1", NOON - 90)
+    assert orders.first_reported_at(profile, told("o1")) == NOON - 90
+    orders.move_earlier(profile, "never told", NOON - 90)
     assert len(profile.ordered) == 2
 
 
 def test_the_last_order_is_remembered_when_its_purchase_is_not() -> None:
     profile = after((told("o1"), NOON))
     profile.last_order_at = NOON + 500
-    orders.told_earlier(profile, "o1", NOON - 60)
+    orders.move_earlier(profile, "o1", NOON - 60)
     assert profile.last_order_at == NOON + 500
 
 
 def test_an_order_that_is_undone_was_no_purchase() -> None:
     profile = after((told("o1", "a"), NOON))
-    assert orders.undone(profile, told("o2")) == []
-    assert orders.undone(profile, told(None)) == []
-    assert orders.undone(profile, told("o1")) == ["o1"]
+    assert orders.remove(profile, told("o2")) == []
+    assert orders.remove(profile, told(None)) == []
+    assert orders.remove(profile, told("o1")) == ["o1"]
     assert profile.purchases == {}
-    assert orders.told_at(profile, told("o1")) == NOON, "told again it is no new order"
-    assert orders.undone(after((told("x" * 300), NOON)), told("x" * 300)) == ["x" * 256]
+    assert orders.first_reported_at(profile, told("o1")) == NOON, "told again it is no new order"
+    assert orders.remove(after((told("x" * 300), NOON)), told("x" * 300)) == ["x" * 256]
 
 
 @pytest.mark.parametrize(("since_s", "bought"), [(NOON - 1, True), (NOON, True), (NOON + 1, False)])

@@ -136,7 +136,7 @@ class Endpoint:
         if load is None:
             self._forget_load(now_s + ASK_AGAIN_S)
             return
-        self.state.limiter.told(load, now_s, self.state.in_flight)
+        self.state.limiter.load_reported(load, now_s, self.state.in_flight)
         values = (load.running, load.waiting, math.nan if load.kv_cache_usage is None else load.kv_cache_usage)
         for gauge, value in zip(_LOAD_GAUGES, values, strict=True):
             self._metrics.gauge(gauge, value, self._label)

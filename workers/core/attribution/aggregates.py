@@ -38,7 +38,7 @@ class Sums:
             self._arms.setdefault(arm.campaign, {})[key] = arm
         campaigns = (arm_evidence.decode_campaign(store.get(key) or b"") for key in store.scan(keys.CAMPAIGN))
         self._campaigns = {campaign.campaign: campaign for campaign in campaigns}
-        self._unsaid = set(self._campaigns)
+        self._unpublished = set(self._campaigns)
         self._slot_ms = -1
         self.begin()
 
@@ -47,19 +47,19 @@ class Sums:
         self._changed_rows: set[bytes] = set()
         self._changed_arms: dict[bytes, ArmEvidence] = {}
         self._changed_campaigns: set[str] = set()
-        self._forgotten: list[bytes] = []
+        self._deleted: list[bytes] = []
         self._was_dirty = set(self._dirty)
 
     # -- adding ------------------------------------------------------------------------------------------------------
 
     def move(self, exposure: Exposure, new: Contribution, tally: Tally) -> None:
-        """Replaces what this exposure has added by `new`, and stores `new` with the exposure."""
+        """Replaces what this exposure has added with `new`, and stores `new` with the exposure."""
         old = exposure.counted
         if new == old:
             return
         exposure.counted = new
         self._row(counters.key_of(exposure), exposure).move(exposure.kind, old, new)
-        _tell(exposure, old, new, tally)
+        _count_in_metrics(exposure, old, new, tally)
         if (old.happened, old.open_ms, old.delay) != (new.happened, new.open_ms, new.delay):
             self._move_evidence(exposure, old, new)
 
@@ -76,7 +76,7 @@ class Sums:
             counters.add(row.flags, converted, 1)
 
     def ignore(self, row_key: bytes, reason: str) -> None:
-        """Counts feedback that counts nowhere else, in the row of its message."""
+        """Counts ignored feedback by its reason, in the row of its message."""
         if (row := self._load(row_key)) is not None:
             counters.add(row.ignored, reason, 1)
             self._touch(row_key, row)
@@ -111,26 +111,29 @@ class Sums:
             self._changed_campaigns.add(name)
         if self._campaigns[name].move(old, new):
             self._changed_campaigns.add(name)
-        self._unsaid.add(name)
+        self._unpublished.add(name)
 
     # -- publishing --------------------------------------------------------------------------------------------------
 
-    def tell(self, partition: int, clock_s: float) -> list[Output]:
-        """Returns the records of all rows and snapshots that changed since last published. Ageing changes a snapshot."""
-        told = []
+    def publish(self, partition: int, clock_s: float) -> list[Output]:
+        """Returns the records of all rows and snapshots that changed since they were last published.
+
+        A snapshot also changes as its trials age.
+        """
+        outputs = []
         for key in sorted(self._dirty):
             row = self._load(key)
             if row is None:
                 continue
             row.dirty = False
             self._changed_rows.add(key)
-            told.append(Output(METRICS, row.topic_key(partition), codec.encode(row.record(partition, clock_s))))
+            outputs.append(Output(METRICS, row.topic_key(partition), codec.encode(row.record(partition, clock_s))))
         self._dirty = set()
         slot_ms = reward_delays.slot_ms(clock_s, self._learning.attribution_s)
         if slot_ms != self._slot_ms:
             self._slot_ms = slot_ms
-            self._unsaid.update(self._campaigns)
-        for name in sorted(self._unsaid):
+            self._unpublished.update(self._campaigns)
+        for name in sorted(self._unpublished):
             campaign = self._campaigns[name]
             shown = arm_evidence.snapshot(
                 campaign, self._arms.get(name, {}).values(), self._learning, partition, clock_s
@@ -138,9 +141,9 @@ class Sums:
             if shown.snapshot_version != campaign.emitted:
                 campaign.emitted = shown.snapshot_version
                 self._changed_campaigns.add(name)
-                told.append(Output(SNAPSHOTS, f"{name}|{partition}".encode(), codec.encode(shown)))
-        self._unsaid = set()
-        return told
+                outputs.append(Output(SNAPSHOTS, f"{name}|{partition}".encode(), codec.encode(shown)))
+        self._unpublished = set()
+        return outputs
 
     def forget_rows(self, before_ms: int) -> None:
         """Drops the rows of windows that began before `before_ms`; their published records stay in the topic."""
@@ -150,7 +153,7 @@ class Sums:
             if key not in self._dirty:
                 self._rows.pop(key, None)
                 self._changed_rows.discard(key)
-                self._forgotten.append(key)
+                self._deleted.append(key)
 
     # -- results of a batch ------------------------------------------------------------------------------------------
 
@@ -163,19 +166,19 @@ class Sums:
             yield key, arm_evidence.encode(arm)
         for name in self._changed_campaigns:
             yield keys.campaign_key(name), arm_evidence.encode(self._campaigns[name])
-        for key in self._forgotten:
+        for key in self._deleted:
             yield key, None
         if len(self._rows) > _ROWS:
             self._rows = {key: row for key, row in self._rows.items() if row.dirty}
 
     def index_changes(self) -> tuple[list[bytes], list[bytes]]:
         """Returns (entries to add, entries to delete) of the index of unpublished rows."""
-        added, gone = self._dirty - self._was_dirty, self._was_dirty - self._dirty
-        return [keys.DIRTY + key for key in added], [keys.DIRTY + key for key in gone]
+        added, removed = self._dirty - self._was_dirty, self._was_dirty - self._dirty
+        return [keys.DIRTY + key for key in added], [keys.DIRTY + key for key in removed]
 
 
-def _tell(exposure: Exposure, old: Contribution, new: Contribution, tally: Tally) -> None:
-    """Counts what is new in the metrics. What later moves to another exposure is counted there again."""
+def _count_in_metrics(exposure: Exposure, old: Contribution, new: Contribution, tally: Tally) -> None:
+    """Adds what is new to the metrics. What later moves to another exposure is counted there again."""
     if new.flags & ~old.flags & _CONVERTED:
         tally["conversions", exposure.campaign] += 1
     for currency, amount in new.revenue.items():

@@ -19,8 +19,8 @@ from workers.core.playbook.policy import Learning
 class ArmEvidence(msgspec.Struct, array_like=True):
     """The trials of one arm in one context.
 
-    `happened`: bits of what happened → number of trials. `open`: slot of decision time [ms] → number of these trials that
-    have earned nothing. Entries that are 0 are omitted.
+    `happened`: bits of what happened → number of trials. `open`: slot of decision time [ms] → number of trials that have
+    earned nothing yet. Entries that are 0 are omitted.
     """
 
     campaign: str
@@ -43,7 +43,7 @@ class ArmEvidence(msgspec.Struct, array_like=True):
             del self.open[slot_ms]
 
     def statistics(self, clock_s: float, learning: Learning, known: Mapping[int, int]) -> ArmStatistics:
-        """Returns the arm's share of a snapshot at this moment; `known` is the campaign's delays (bucket → rewards).
+        """Returns the arm's part of a snapshot at this moment; `known` is the campaign's delays (bucket → rewards).
 
         Ages are differences between slots, so all moments within one slot give the same statistics.
         """
@@ -90,9 +90,9 @@ decode_campaign = msgspec.msgpack.Decoder(CampaignDelays).decode
 def snapshot(
     campaign: CampaignDelays, arms: Iterable[ArmEvidence], learning: Learning, partition: int, clock_s: float
 ) -> PolicySnapshot:
-    """Returns all of a campaign's arms with evidence, by context and name. The version depends on the content alone."""
+    """Returns all arms of a campaign that have evidence, sorted by context and name. The version depends only on the content."""
     found = [arm.statistics(clock_s, learning, campaign.delays) for arm in arms if arm.happened]
-    found.sort(key=lambda one: (one.context, one.arm))
+    found.sort(key=lambda arm: (arm.context, arm.arm))
     return PolicySnapshot(
         campaign_id=campaign.campaign,
         partition=partition,

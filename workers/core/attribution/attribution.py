@@ -1,7 +1,7 @@
-"""Computes what each exposure of a customer adds to the sums: a pure function of the facts, in whatever order they arrive.
+"""Computes what each exposure of a customer adds to the sums: a pure function of the facts, whatever their order of arrival.
 
 - An exposure is a decision to request a message (`requested`), to withhold it (`holdout`) or to send nothing
-  (`no_action_chosen`). Everything within its attribution window after the decision may count for it.
+  (`no_action_chosen`). Everything within its attribution window, which starts at the decision, may count for it.
 - Intention to treat: `<kind>_converted` if the customer ordered within the window, with or without a message.
 - An order counts net of its refunds, and not at all once it is cancelled.
 - Last touch: an order is a conversion of the newest published message decided before it, if it lies within its window.
@@ -42,9 +42,9 @@ _TRIAL_OUTCOMES = frozenset({"", PUBLISHED, "converted"})
 
 def contributions(customer: Customer) -> dict[str, Contribution]:
     """Returns decision_id → contribution for every exposure that is not sealed."""
-    exposures = sorted(customer.exposures.values(), key=lambda found: (found.decided_at, found.decision_id))
-    standing = (told.order for told in customer.orders.values())
-    orders = sorted((order for order in standing if order is not None), key=lambda order: order.at)
+    exposures = sorted(customer.exposures.values(), key=lambda exposure: (exposure.decided_at, exposure.decision_id))
+    valid = (record.order for record in customer.orders.values())
+    orders = sorted((order for order in valid if order is not None), key=lambda order: order.at)
     earned = _last_touch([exposure for exposure in exposures if is_trial(exposure)], orders)
     converted = _last_touch([exposure for exposure in exposures if exposure.outcome == PUBLISHED], orders)
     return {
@@ -90,7 +90,7 @@ def _last_touch(exposures: Sequence[Exposure], orders: Iterable[Order]) -> dict[
 
 
 def _contribution(exposure: Exposure, own: list[Order], converted: list[Order], earned: list[Order]) -> Contribution:
-    happened, ignored, rating = _heard(exposure)
+    happened, ignored, rating = _observed(exposure)
     kind, published = _KIND[exposure.kind], exposure.outcome == PUBLISHED
     flags = _FLAG["decisions"] | _FLAG[kind]
     flags |= _FLAG[f"{kind}_converted"] if own else 0
@@ -109,7 +109,7 @@ def _contribution(exposure: Exposure, own: list[Order], converted: list[Order], 
     )
 
 
-def _heard(exposure: Exposure) -> tuple[dict[str, float], dict[str, int], int]:
+def _observed(exposure: Exposure) -> tuple[dict[str, float], dict[str, int], int]:
     """Returns (status → when it first happened, reason → number of facts ignored, the newest rating or 0)."""
     first: dict[str, float] = {}
     refused = refusals(exposure)

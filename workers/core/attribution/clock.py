@@ -29,18 +29,18 @@ class WallClock:
         """Changes nothing."""
 
     def not_after(self, at_s: float) -> float:
-        """Returns a stored time, at most the present one: after a clock was set back, nothing may be sealed ahead of it."""
+        """Returns a stored time, limited to the current one: after the clock was set back, nothing may be sealed ahead of it."""
         return min(at_s, self.now_s) if self.now_s else at_s
 
     def read_at_s(self, record: Record) -> float | None:
-        """Returns the time after which a timestamp lies in the future [s]; None = none does.
+        """Returns the time after which a timestamp lies in the future [s]; None = no timestamp does.
 
-        If this clock is slow no record is refused for it: the broker's append time counts as well.
+        The broker's append time counts as well, so that no record is refused because this clock is slow.
         """
         return max(self.now_s, record.appended_at_s)
 
     def snapshot_due(self, at_s: float, *, idle: bool) -> bool:
-        """Returns whether a snapshot that is due at `at_s` is published now. `idle`: no records follow."""
+        """Returns whether a snapshot that is due at `at_s` is published now. `idle`: there is no more input."""
         return self.now_s >= at_s
 
 
@@ -60,7 +60,7 @@ class EventClock:
         self.now_s = max(self.now_s, at_s)
 
     def saw_order(self, at_s: float) -> None:
-        """Advances to the time of an order, but not for the timers."""
+        """Advances to the time of an order; the timers do not advance."""
         self.now_s = max(self.now_s, at_s)
 
     def not_after(self, at_s: float) -> float:
@@ -68,11 +68,11 @@ class EventClock:
         return at_s
 
     def read_at_s(self, record: Record) -> float | None:
-        """Returns None: no timestamp of a history lies in the future."""
+        """Returns None: in a replay no timestamp lies in the future."""
         return None
 
     def snapshot_due(self, at_s: float, *, idle: bool) -> bool:
-        """Returns whether a snapshot is published now: also when the replay pauses, and may have ended."""
+        """Returns whether a snapshot is published now: also when there is no more input, because the replay may have ended."""
         return idle or self.now_s >= at_s
 
 

@@ -16,12 +16,12 @@ _LONGEST_GRACE_S = 86_400.0
 
 
 def grace_s(learning: Learning) -> float:
-    """Returns how long after its attribution window a message still accepts late records [s]."""
+    """Returns how long after its attribution window an exposure still accepts late records [s]."""
     return min(_LONGEST_GRACE_S, learning.attribution_s)
 
 
 def exposure(decision: Decision, learning: Learning) -> Exposure:
-    """Returns the exposure of a decision, on the terms of the current playbook."""
+    """Returns the exposure of a decision, under the terms of the current playbook."""
     decided_at = decision.decided_at.timestamp()
     start_ms, end_ms = counters.window_ms(decided_at, learning.metrics_window_s)
     return Exposure(
@@ -43,7 +43,7 @@ def exposure(decision: Decision, learning: Learning) -> Exposure:
 
 
 def is_exposure(decision: Decision) -> bool:
-    """Returns whether a decision's effect is measured. In shadow mode nothing is sent: no one is treated or held out.
+    """Returns whether a decision's effect is measured. In shadow mode nothing is sent, so no one is treated or held out.
 
     An older record does not carry its campaign's mode: only its reason counts.
     """
@@ -51,7 +51,7 @@ def is_exposure(decision: Decision) -> bool:
 
 
 def compare(customer: Customer, sealed: Exposure) -> bool:
-    """Notes that the customer counts for the uplift with this exposure, the earliest not yet sealed; False = it does not."""
+    """Counts the customer for the uplift with this exposure, the earliest that is not sealed. Returns whether it counts."""
     period = uplift.period_of(sealed.start_ms / 1000)
     width_s = (sealed.end_ms - sealed.start_ms) / 1000  # a window may begin in one period and end in the next
     until_s = uplift.period_end_s(period) + width_s + sealed.window_s + sealed.grace_s
@@ -59,9 +59,9 @@ def compare(customer: Customer, sealed: Exposure) -> bool:
 
 
 def take_order(customer: Customer, event: Track) -> str:
-    """Applies an event that reports an order as made, refunded or cancelled. Returns the problem with it, or "".
+    """Applies an event about an order that was made, refunded or cancelled. Returns the problem with it, or "".
 
-    A refund of an order that counts for no exposure takes back nothing: sealed counts stay. Raises InvalidEvent for an event
+    A refund of an order that counts for no open exposure changes nothing: sealed counts stay. Raises InvalidEvent for an event
     that cannot be used at all.
     """
     if event.event == ORDER_COMPLETED:
@@ -69,9 +69,9 @@ def take_order(customer: Customer, event: Track) -> str:
         model.add_order(customer.orders, order_key, event=order)
         return problem
     order_key, refund = validation.refund(event)
-    told = model.add_refund(customer.orders, order_key, event_hash(f"refund:{event.message_id}"), refund)
-    counts_somewhere = any(is_within(exposure, told.at) for exposure in customer.exposures.values())
-    return "refund_counts_nowhere" if told.known and not counts_somewhere else ""
+    record = model.add_refund(customer.orders, order_key, event_hash(f"refund:{event.message_id}"), refund)
+    counts_somewhere = any(is_within(exposure, record.at) for exposure in customer.exposures.values())
+    return "refund_counts_nowhere" if record.known and not counts_somewhere else ""
 
 
 def outcome(known: str, reason: str) -> str:
@@ -80,27 +80,27 @@ def outcome(known: str, reason: str) -> str:
     >>> outcome("stale", "published"), outcome("stale", "paused"), outcome("", "stale")
     ('published', 'paused', 'stale')
     """
-    told = {known, reason} - {""}
-    return PUBLISHED if PUBLISHED in told else min(told)
+    reasons = {known, reason} - {""}
+    return PUBLISHED if PUBLISHED in reasons else min(reasons)
 
 
 def attach(customer: Customer, to: Exposure, digest: int, fact: Fact) -> bool:
-    """Adds feedback to its exposure, and the order it claims to the customer's orders; returns False if it is known."""
+    """Adds feedback to its exposure, and the order it claims to the customer's orders; returns False if it was already known."""
     if fact.status == "converted" and not refusal(to, fact):
         model.add_order(customer.orders, fact.order_key, claim=Order(fact.at, fact.amount, fact.currency))
     return model.add_fact(to.facts, digest, fact)
 
 
 def wait(customer: Customer, digest: int, message_id: str, fact: Fact, until_s: float) -> list[int]:
-    """Keeps feedback until its decision arrives. Returns the hashes dropped for lack of room: those that waited longest."""
+    """Keeps feedback until its decision arrives. Returns the hashes evicted beyond MAX_WAITING: those that waited longest."""
     known = customer.waiting.get(digest)
     if known is not None:
-        one: dict[int, Fact] = {digest: known.fact}
-        model.add_fact(one, digest, fact)
-        fact, until_s = one[digest], known.until
+        merged: dict[int, Fact] = {digest: known.fact}
+        model.add_fact(merged, digest, fact)
+        fact, until_s = merged[digest], known.until
     customer.waiting[digest] = Waiting(message_id, fact, until_s)
-    crowded_out = []
+    evicted = []
     while len(customer.waiting) > model.MAX_WAITING:
-        crowded_out.append(min(customer.waiting, key=lambda held: (customer.waiting[held].until, held)))
-        del customer.waiting[crowded_out[-1]]
-    return crowded_out
+        evicted.append(min(customer.waiting, key=lambda held: (customer.waiting[held].until, held)))
+        del customer.waiting[evicted[-1]]
+    return evicted

@@ -8,7 +8,7 @@
     l                                      the lane itself                 changelog
     t<due [ms], 8 bytes><customer>         index only, like all below: rebuilt from the values on restore
     f<due [ms], 8 bytes><message id>       when a message may be forgotten
-    d<key of a row>                        a row that is not published yet
+    d<key of a row>                        a row that changed since it was last published
 
 Numbers are big-endian, so that byte order is time order.
 """
@@ -22,17 +22,17 @@ _SEPARATOR = b"\x1f"
 
 
 def customer_key(customer_id: str) -> bytes:
-    """Key of a customer's facts."""
+    """Returns the key of a customer's facts."""
     return CUSTOMER + customer_id.encode()
 
 
 def message_key(message_id: str) -> bytes:
-    """Key of a message's whereabouts."""
+    """Returns the key of a message's customer and row."""
     return MESSAGE + message_id.encode()
 
 
 def row_key(start_ms: int, *labels: str) -> bytes:
-    """Key of a row of counts."""
+    """Returns the key of a row of counts."""
     return ROW + pack(">Q", start_ms) + _SEPARATOR.join(label.encode() for label in labels)
 
 
@@ -46,17 +46,17 @@ def row_start_ms(key: bytes) -> int:
 
 
 def arm_key(campaign: str, context: str, arm: str) -> bytes:
-    """Key of an arm's evidence."""
+    """Returns the key of an arm's evidence."""
     return ARM + _SEPARATOR.join((campaign.encode(), context.encode(), arm.encode()))
 
 
 def campaign_key(campaign: str) -> bytes:
-    """Key of a campaign's delays."""
+    """Returns the key of a campaign's delays."""
     return CAMPAIGN + campaign.encode()
 
 
 def due_key(kind: bytes, due_s: float, name: str) -> bytes:
-    """Index key of a name that is due at `due_s` [s since the epoch].
+    """Returns the index key of a name that is due at `due_s` [s since the epoch].
 
     >>> parse_due(due_key(TIMER, 1.5, "ana"))
     (1.5, 'ana')

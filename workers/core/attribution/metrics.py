@@ -44,8 +44,8 @@ COMPARED = {
 _COMPARED = tuple(chain.from_iterable(COMPARED.values()))
 _SUMS = (*FLAGS, *_COMPARED, "rating_sum")
 _MONEY = ("revenue", "requested_revenue", "holdout_revenue")
-#: Rate → its denominator. Whatever happens to a message is a share of the published ones: rates then compare between arms
-#: and channels whatever else a sender reports (few report `delivered`), and no arm gains by reaching fewer people.
+#: Rate → its denominator. What happens to a message is a share of the published ones, so that rates are comparable between
+#: arms and channels whatever else a sender reports (few report `delivered`), and no arm gains by reaching fewer people.
 _SHARE_OF = {
     **dict.fromkeys(("delivered", "opened", "clicked", "replied", "converted"), "published"),
     **dict.fromkeys(("unsubscribed", "complained", "bounced", "failed"), "published"),
@@ -55,14 +55,14 @@ _SHARE_OF = {
     "no_action_converted": "no_action",
     **{converted: customers for customers, converted in COMPARED.values()},
 }
-#: Label of a sum whose records differ in it.
+#: The label of a sum of records that differ in this label.
 MIXED = "*"
 
 
 def with_rates(counts: FeedbackMetrics) -> FeedbackMetrics:
     """Returns the counts with `rates` and `uplift` computed from them. A rate with a denominator of 0 is left out.
 
-    In a sum of records from different moments a part may be ahead of its whole; it then counts as the whole.
+    In a sum of records from different moments a numerator may exceed its denominator; the rate is then 1.
 
     >>> from datetime import UTC, datetime
     >>> at = datetime(2024, 5, 1, tzinfo=UTC)
@@ -86,11 +86,11 @@ def combine(rows: Iterable[FeedbackMetrics], intervals: int = 1) -> FeedbackMetr
 
     Pass the newest record of each key, never a sum: its windows are lost. A label that the records do not share is `*`, the
     partition -1; the window runs from the first start to the last end. `intervals`: the number of uplift intervals, this one
-    included, that must hold together. Records of several campaigns have no uplift: the campaigns share customers.
+    included, that must hold simultaneously. Records of several campaigns have no uplift: the campaigns share customers.
     """
     found = list(rows)
     if not found:
-        raise ValueError("there is nothing to add up")
+        raise ValueError("there are no records to combine")
     sums = {name: sum(getattr(row, name) for row in found) for name in _SUMS}
     money = {name: _added(found, name) for name in (*_MONEY, "ignored")}
     total = FeedbackMetrics(

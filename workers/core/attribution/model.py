@@ -1,8 +1,8 @@
-"""The facts known about one customer until they are sealed (counted for good), as stored in RocksDB and the changelog.
+"""The facts about one customer until they are sealed (final), as stored in RocksDB and the changelog.
 
-Adding a fact is a merge (commutative, associative, idempotent): the facts held do not depend on the order, repetition or
+Adding a fact is a merge (commutative, associative, idempotent): the result does not depend on the order, repetition or
 batching of records. Times are seconds since the epoch, UTC. Amounts are integers, in units of 1/MONEY_UNIT of a currency,
-because integer sums do not depend on the order either. Encoded as msgpack; fields are only appended, with defaults.
+because integer sums do not depend on the order. Encoded as msgpack; fields are only appended, with defaults.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PUBLISHED = "published"
 
 
 class Fact(msgspec.Struct, frozen=True, array_like=True):
-    """One item of feedback. `refused`: why it counts nowhere, whatever message it is about ("" = it may count).
+    """One item of feedback. `refused`: the reason why it counts for no message ("" = it may count).
 
     `order_key` and `amount` (None = unknown) apply to `converted`, `rating` to `rated`.
     """
@@ -77,13 +77,13 @@ class OrderRecord(msgspec.Struct, array_like=True):
 
     @property
     def at(self) -> float:
-        """The time when the order was made or, while that is unknown, first refunded [s]."""
-        told = self.event or self.claim
-        return told.at if told is not None else min((refund.at for refund in self.refunds.values()), default=0.0)
+        """The time when the order was made or, while that is unknown, of its first refund [s]."""
+        record = self.event or self.claim
+        return record.at if record is not None else min((refund.at for refund in self.refunds.values()), default=0.0)
 
     @property
     def order(self) -> Order | None:
-        """The order merged from all reports, less what was refunded; None = there is none, or it was cancelled."""
+        """The order merged from all reports, less what was refunded; None = it was not reported, or was cancelled."""
         event, claim = self.event or self.claim, self.claim or self.event
         if event is None or claim is None or any(refund.cancelled for refund in self.refunds.values()):
             return None
@@ -97,7 +97,7 @@ class OrderRecord(msgspec.Struct, array_like=True):
 
 
 class Contribution(msgspec.Struct, frozen=True, array_like=True):
-    """The share of one exposure in the lane's sums; stored with the facts, so that it can always be taken back.
+    """The share of one exposure in the lane's sums; stored with the facts, so that it can always be subtracted.
 
     `flags`: bits in the order of metrics.FLAGS. `happened`: bits in the order of rewards.EARNING, -1 = not a trial. `open_ms`:
     slot of an exposure that has earned nothing; `delay`: bucket of its first reward; -1 = none.
@@ -141,7 +141,7 @@ class Exposure(msgspec.Struct, array_like=True):
 
     @property
     def sealed_at(self) -> float:
-        """The time when it is sealed, that is, counted for good [s]."""
+        """The time when it is sealed, that is, when its counts become final [s]."""
         return self.decided_at + self.window_s + self.grace_s
 
 
@@ -161,7 +161,7 @@ class Ended(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Compared(msgspec.Struct, frozen=True, array_like=True):
-    """The period in which a customer was counted for a campaign's uplift; nothing of it can arrive after `until` [s]."""
+    """The period in which a customer was counted for a campaign's uplift; no record of it can arrive after `until` [s]."""
 
     period: int
     until: float
@@ -170,7 +170,7 @@ class Compared(msgspec.Struct, frozen=True, array_like=True):
 class Customer(msgspec.Struct, array_like=True):
     """Everything known about one customer.
 
-    `settled`: hash of a decision or of feedback that is counted for good → when it may be forgotten [s]. `compared`:
+    `settled`: hash of a decision or of feedback that is final → when it may be forgotten [s]. `compared`:
     campaign → the newest period in which the customer was counted for its uplift. `due_at`: when time alone changes this
     record [s], 0 = never; the timer index is derived from it.
     """
@@ -186,13 +186,13 @@ class Customer(msgspec.Struct, array_like=True):
 
     @property
     def empty(self) -> bool:
-        """True if nothing is left to keep."""
+        """True if there is nothing left to keep."""
         facts = self.exposures or self.orders or self.waiting or self.ended
         return not (facts or self.settled or self.compared)
 
     def of_message(self, message_id: str) -> Exposure | None:
         """Returns the exposure that requested this message, or None."""
-        return next((found for found in self.exposures.values() if found.message_id == message_id), None)
+        return next((exposure for exposure in self.exposures.values() if exposure.message_id == message_id), None)
 
 
 encode = msgspec.msgpack.Encoder().encode
@@ -200,9 +200,9 @@ decode = msgspec.msgpack.Decoder(Customer).decode
 
 
 def add_fact(facts: dict[int, Fact], digest: int, fact: Fact) -> bool:
-    """Adds feedback under the hash of its event_id; returns False if it is known.
+    """Adds feedback under the hash of its event_id; returns False if it was already known.
 
-    Of two that share an id the same one always wins. Of more than 32 of one kind the earliest 24 and the latest 8 are kept.
+    Of two with the same id the same one always wins. Of more than 32 of one kind, the earliest 24 and the latest 8 are kept.
     """
     known = facts.get(digest)
     if known is not None:
@@ -210,10 +210,10 @@ def add_fact(facts: dict[int, Fact], digest: int, fact: Fact) -> bool:
         return False
     facts[digest] = fact
     if len(facts) > _EARLIEST + _LATEST:
-        alike = [one for one, other in facts.items() if (other.status, other.refused) == (fact.status, fact.refused)]
-        if len(alike) > _EARLIEST + _LATEST:
-            alike.sort(key=lambda one: (facts[one].at, one))
-            del facts[alike[_EARLIEST]]
+        same = [key for key, other in facts.items() if (other.status, other.refused) == (fact.status, fact.refused)]
+        if len(same) > _EARLIEST + _LATEST:
+            same.sort(key=lambda key: (facts[key].at, key))
+            del facts[same[_EARLIEST]]
     return True
 
 
@@ -221,35 +221,35 @@ def add_order(
     orders: dict[str, OrderRecord], key: str, *, event: Order | None = None, claim: Order | None = None
 ) -> bool:
     """Adds an event's or feedback's report of an order; returns False if nothing changes. The earliest of each counts."""
-    told = orders.setdefault(key, OrderRecord())
-    before = (told.event, told.claim)
-    told.event, told.claim = _earlier(told.event, event), _earlier(told.claim, claim)
+    record = orders.setdefault(key, OrderRecord())
+    before = (record.event, record.claim)
+    record.event, record.claim = _earlier(record.event, event), _earlier(record.claim, claim)
     _keep_newest(orders)
-    return (told.event, told.claim) != before
+    return (record.event, record.claim) != before
 
 
 def add_refund(orders: dict[str, OrderRecord], key: str, digest: int, refund: Refund) -> OrderRecord:
-    """Adds a refund of an order under the hash of the event's id. Returns what is now known about the order.
+    """Adds a refund of an order under the hash of the event's id. Returns the order's updated record.
 
-    Of two that share an id the same one always wins.
+    Of two with the same id the same one always wins.
     """
-    told = orders.setdefault(key, OrderRecord())
-    known = told.refunds.get(digest)
-    told.refunds[digest] = refund if known is None else min(known, refund, key=_order_of_refund)
-    while len(told.refunds) > MAX_REFUNDS:
-        del told.refunds[max(told.refunds, key=lambda one: (_order_of_refund(told.refunds[one]), one))]
+    record = orders.setdefault(key, OrderRecord())
+    known = record.refunds.get(digest)
+    record.refunds[digest] = refund if known is None else min(known, refund, key=_order_of_refund)
+    while len(record.refunds) > MAX_REFUNDS:
+        del record.refunds[max(record.refunds, key=lambda other: (_order_of_refund(record.refunds[other]), other))]
     _keep_newest(orders)
-    return told
+    return record
 
 
 def compare(customer: Customer, exposure: Exposure, period: int, until_s: float) -> bool:
-    """Notes that the customer counts for the campaign's uplift in this period; False = it already does, or cannot."""
+    """Counts the customer for the campaign's uplift in this period; False = already counted, or not comparable."""
     known = customer.compared.get(exposure.campaign)
     if exposure.kind == NO_ACTION or not exposure.comparable or (known is not None and known.period >= period):
         return False
     customer.compared[exposure.campaign] = Compared(period, until_s)
     while len(customer.compared) > MAX_COMPARED:
-        del customer.compared[min(customer.compared, key=lambda one: (customer.compared[one].until, one))]
+        del customer.compared[min(customer.compared, key=lambda name: (customer.compared[name].until, name))]
     return True
 
 
@@ -265,7 +265,7 @@ def forget_first(times: dict[T, float], limit: int) -> None:
 def _earlier(one: Order | None, other: Order | None) -> Order | None:
     if one is None or other is None:
         return one or other
-    return min(one, other, key=lambda said: (said.at, -1 if said.amount is None else said.amount, said.currency))
+    return min(one, other, key=lambda order: (order.at, -1 if order.amount is None else order.amount, order.currency))
 
 
 def _keep_newest(orders: dict[str, OrderRecord]) -> None:
@@ -274,7 +274,7 @@ def _keep_newest(orders: dict[str, OrderRecord]) -> None:
 
 
 def _order_of_refund(refund: Refund) -> tuple[bool, float, int, str]:
-    """Sort key that puts cancellations first: they outweigh every refund."""
+    """Returns a sort key that puts cancellations first: they take precedence over every refund."""
     return not refund.cancelled, refund.at, -1 if refund.amount is None else refund.amount, refund.currency
 
 

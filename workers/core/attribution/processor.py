@@ -1,8 +1,8 @@
 """The `learn` stage: joins decisions, outcomes, feedback and orders per customer, and keeps the results as sums.
 
 Every record adds a fact; what the customer's facts add to the sums is then recomputed and replaces what they added before.
-So repeated records, any interleaving of the four topics and any restart lead to the same sums. Once the attribution window
-of a decision and its grace period are over, it is sealed: its facts are dropped, its part of the sums stays.
+Repeated records, any interleaving of the four topics and restarts therefore lead to the same sums. Once the attribution
+window of a decision and its grace period are over, it is sealed: its facts are dropped, its part of the sums stays.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from workers.core.attribution.aggregates import Sums
 from workers.core.attribution.attribution import contributions
 from workers.core.attribution.clock import make_clock
 from workers.core.attribution.model import Customer, Exposure
-from workers.core.attribution.unit_of_work import UnitOfWork, Whereabouts, first_exposure
+from workers.core.attribution.unit_of_work import MessageLocation, UnitOfWork, first_exposure
 from workers.core.common.ids import event_hash
 from workers.core.common.timestamps import instant
 from workers.core.errors import InvalidEvent
@@ -34,7 +34,7 @@ STAGE = "learn"
 DECISIONS, OUTCOMES, FEEDBACK, EVENTS = "message.decisions", "message.outcomes", "message.feedback", "customer.events"
 #: Feedback may arrive this long before its decision [s].
 WAIT_S = 3600.0
-#: How long the customer of a sealed message is remembered: feedback is retained no longer in its topic [s].
+#: How long the customer of a sealed message is remembered: the retention of the feedback topic [s].
 REMEMBER_S = 28 * 86_400.0
 _HOUR_S = 3600.0
 
@@ -43,7 +43,7 @@ class AttributionConfig(msgspec.Struct, frozen=True, kw_only=True):
     """The settings of a lane besides its playbook.
 
     `clock`: `wall` = wall-clock time; `event` = the newest time of a decision, an outcome or an order (replay). Changes are
-    published every `snapshot_interval_s` of that clock, and in a replay also whenever there is no more input.
+    published every `snapshot_interval_s` by that clock, and in a replay also whenever there is no more input.
     """
 
     clock: Literal["wall", "event"]
@@ -54,14 +54,16 @@ class AttributionConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LaneState(msgspec.Struct, frozen=True, array_like=True):
-    """The lane's own record. `sealed_until`: decisions that would be sealed by then are no longer accepted [s]."""
+    """The lane's own record. `sealed_until`: decisions that would be sealed by then are no longer accepted [s];
+    `told_at`: the time of the last publication [s].
+    """
 
     partition: int = 0
     told_at: float = 0.0
     sealed_until: float = 0.0
 
 
-#: Built at import: lanes start in threads of their own (see schemas.codec).
+#: Created at import, because each lane starts in its own thread (see schemas.codec).
 _decode_state = msgspec.msgpack.Decoder(LaneState).decode
 
 
@@ -79,7 +81,7 @@ class AttributionProcessor:
         self._clock = make_clock(config.clock, clock_s, self._state.sealed_until)
         sealed_until, told_at = map(self._clock.not_after, (self._state.sealed_until, self._state.told_at))
         self._state = msgspec.structs.replace(self._state, sealed_until=sealed_until, told_at=told_at)
-        self._rows_looked_at_s = 0.0
+        self._rows_checked_at_s = 0.0
         self._effects = Effects()
         self._ignored: list[tuple[bytes, str]] = []
 
@@ -104,7 +106,7 @@ class AttributionProcessor:
             self._run_timers()
         for row_key, reason in self._ignored:
             self._sums.ignore(row_key, reason)
-        self._tell(idle=caught_up and not records)
+        self._publish_sums(idle=caught_up and not records)
         self._finish(before)
         return effects
 
@@ -129,7 +131,7 @@ class AttributionProcessor:
         self._clock.saw_decision(decided_at)
         exposure = joins.exposure(decision, self._learning)
         if exposure.sealed_at <= self._state.sealed_until:
-            self._count("learn_ignored", DECISIONS, "late")  # it would count twice, or its feedback is gone
+            self._count("learn_ignored", DECISIONS, "late")  # it would count twice, or its feedback was dropped
             return
         customer = self._memory.of(decision.user_id)
         if digest in customer.settled or decision.decision_id in customer.exposures:
@@ -144,7 +146,7 @@ class AttributionProcessor:
         customer.exposures[decision.decision_id] = exposure
         exposure.outcome = ended.reason if ended is not None else ""
         self._memory.remember_message(customer.customer_id, exposure, exposure.sealed_at + REMEMBER_S)
-        for digest in [one for one, waiting in customer.waiting.items() if waiting.message_id == exposure.message_id]:
+        for digest in [key for key, waiting in customer.waiting.items() if waiting.message_id == exposure.message_id]:
             joins.attach(customer, exposure, digest, customer.waiting.pop(digest).fact)
 
     def _outcome(self, record: Record) -> None:
@@ -160,7 +162,7 @@ class AttributionProcessor:
             customer.ended[outcome.decision_id] = model.Ended(reason, self._clock.timers_s + WAIT_S)
 
     def _feedback(self, record: Record) -> None:
-        feedback = self._told(record)
+        feedback = self._own_feedback(record)
         if feedback is None:
             return
         if feedback.status not in validation.STATUSES:
@@ -179,11 +181,11 @@ class AttributionProcessor:
             self._misplaced(customer, digest, message)
         else:
             result = "repeated" if digest in customer.waiting else "waiting"
-            for crowded_out in joins.wait(customer, digest, feedback.message_id, fact, self._clock.timers_s + WAIT_S):
-                self._settle(customer, crowded_out, "unknown_message")
+            for evicted in joins.wait(customer, digest, feedback.message_id, fact, self._clock.timers_s + WAIT_S):
+                self._settle(customer, evicted, "unknown_message")
         self._count("feedback", feedback.status, result)
 
-    def _told(self, record: Record) -> Feedback | None:
+    def _own_feedback(self, record: Record) -> Feedback | None:
         """Returns the feedback if it belongs to this lane, else None.
 
         `personalise` forwards misplaced feedback and dead-letters unreadable feedback: both are only counted here.
@@ -219,7 +221,7 @@ class AttributionProcessor:
     # -- time --------------------------------------------------------------------------------------------------------
 
     def _run_timers(self) -> None:
-        """Ends waits, seals exposures and forgets orders that are due. Runs only when there is no backlog."""
+        """Ends waits, seals exposures and drops orders that are due. Runs only when there is no backlog."""
         now_s, limit = self._clock.timers_s, self._config.timers_per_batch
         due = self._memory.due(now_s, limit)
         self._effects.more_due = len(due) == limit
@@ -233,8 +235,8 @@ class AttributionProcessor:
             for _ in range(self._memory.prune(customer, now_s)):
                 self._count("learn_ignored", EVENTS, "refund_of_no_order")
         self._memory.forget_messages(now_s, limit)
-        if now_s >= self._rows_looked_at_s + _HOUR_S and not self._effects.more_due:  # sealing still counts in the row
-            self._rows_looked_at_s = now_s
+        if now_s >= self._rows_checked_at_s + _HOUR_S and not self._effects.more_due:  # sealing still counts in the row
+            self._rows_checked_at_s = now_s
             kept_s = REMEMBER_S + self._learning.attribution_s + self._grace_s + self._learning.metrics_window_s
             self._sums.forget_rows(round((now_s - kept_s - 86_400.0) * 1000))
 
@@ -249,14 +251,14 @@ class AttributionProcessor:
             del customer.ended[decision_id]
             self._count("learn_ignored", OUTCOMES, "unknown_decision")
 
-    def _misplaced(self, customer: Customer, digest: int, message: Whereabouts) -> None:
-        """Settles feedback about a message that is known, but is not among this customer's open ones."""
+    def _misplaced(self, customer: Customer, digest: int, message: MessageLocation) -> None:
+        """Settles feedback about a known message that is not among this customer's open ones."""
         reason = "expired" if message.customer_id == customer.customer_id else "wrong_customer"
         self._settle(customer, digest, reason)
         self._ignored.append((message.row_key, reason))
 
     def _settle(self, customer: Customer, digest: int, reason: str) -> None:
-        """Records that feedback counts nowhere; its repetitions are recognised for as long as an order is kept."""
+        """Records that feedback counts nowhere; its duplicates are recognised for as long as an order is kept."""
         customer.settled[digest] = self._clock.timers_s + self._learning.attribution_s + self._grace_s
         model.forget_first(customer.settled, model.MAX_SETTLED)
         self._count("feedback_ignored", reason)
@@ -264,7 +266,7 @@ class AttributionProcessor:
     # -- sums --------------------------------------------------------------------------------------------------------
 
     def _recount(self, customer: Customer) -> None:
-        """Recomputes from the facts what the customer's exposures add, and replaces what they added before."""
+        """Recomputes from the facts what the customer's exposures add to the sums, and replaces their previous contributions."""
         for decision_id, contribution in contributions(customer).items():
             self._sums.move(customer.exposures[decision_id], contribution, self._effects.tally)
         while len(customer.exposures) > model.MAX_EXPOSURES:  # more than any customer should get: sealed early
@@ -278,20 +280,20 @@ class AttributionProcessor:
             self._sums.compare(first)
         del customer.exposures[first.decision_id]
 
-    def _tell(self, *, idle: bool) -> None:
+    def _publish_sums(self, *, idle: bool) -> None:
         if not self._clock.snapshot_due(self._state.told_at + self._config.snapshot_interval_s, idle=idle):
             return
-        told = self._sums.tell(self._state.partition, self._clock.now_s)
-        if told:
-            self._effects.outputs.extend(told)
+        outputs = self._sums.publish(self._state.partition, self._clock.now_s)
+        if outputs:
+            self._effects.outputs.extend(outputs)
             self._state = msgspec.structs.replace(self._state, told_at=self._clock.now_s)
 
     def _finish(self, before: LaneState) -> None:
         effects = self._effects
-        puts, added, gone = self._memory.finish()
+        puts, added, removed = self._memory.finish()
         dirtied, cleaned = self._sums.index_changes()
         effects.puts = [*puts, *self._sums.puts(self._clock.now_s)]
-        effects.index_puts, effects.index_deletes = [*added, *dirtied], [*gone, *cleaned]
+        effects.index_puts, effects.index_deletes = [*added, *dirtied], [*removed, *cleaned]
         if self._state != before:
             effects.puts.append((keys.LANE, msgspec.msgpack.encode(self._state)))
         effects.clock_s = self._clock.now_s

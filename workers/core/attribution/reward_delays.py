@@ -1,8 +1,8 @@
 """Estimates how long rewards take: the share that arrives within a given time, learned per campaign.
 
-An exposure that has earned nothing is not yet a failure: it weighs as much as the share of rewards that arrive within its
-age. Based on Chapelle, "Modeling delayed feedback in display advertising", KDD 2014, with an empirical distribution instead
-of an exponential one.
+An exposure that has earned nothing is not yet a failure: its weight is the share of rewards that arrive within its age.
+Based on Chapelle, "Modeling delayed feedback in display advertising", KDD 2014, with an empirical distribution instead of
+an exponential one.
 """
 
 from __future__ import annotations

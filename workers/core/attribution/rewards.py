@@ -1,4 +1,4 @@
-"""Encodes what happened after a decision, apart from what the playbook says it is worth, so evidence survives new rewards."""
+"""Encodes what happened after a decision separately from its value in the playbook, so that evidence survives new rewards."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 
 from workers.core.playbook.policy import Rewards
 
-#: What can earn a reward. State stores the positions as bits: only ever append.
+#: The statuses that can earn a reward. State stores their positions as bits: only ever append.
 EARNING = ("opened", "clicked", "replied", "converted", "unsubscribed", "complained")
 BITS = {status: 1 << place for place, status in enumerate(EARNING)}
 

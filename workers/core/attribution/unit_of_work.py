@@ -12,7 +12,7 @@ from workers.core.attribution.model import Customer, Exposure
 from workers.core.stream.records import StateStore
 
 
-class Whereabouts(msgspec.Struct, frozen=True, array_like=True):
+class MessageLocation(msgspec.Struct, frozen=True, array_like=True):
     """The customer of a message and the row in which it counts; kept until `forget_at` [s], long after it is sealed."""
 
     customer_id: str
@@ -21,7 +21,7 @@ class Whereabouts(msgspec.Struct, frozen=True, array_like=True):
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Whereabouts).decode
+_decode = msgspec.msgpack.Decoder(MessageLocation).decode
 
 
 class UnitOfWork:
@@ -40,8 +40,8 @@ class UnitOfWork:
     def begin(self) -> None:
         """Starts a batch with no changes."""
         self.changed: dict[str, Customer] = {}
-        self._messages: dict[str, Whereabouts | None] = {}
-        self._gone: list[bytes] = []
+        self._messages: dict[str, MessageLocation | None] = {}
+        self._removed: list[bytes] = []
 
     def load(self, customer_id: str) -> Customer | None:
         """Returns the customer with the changes of this batch so far; None = unknown."""
@@ -51,15 +51,15 @@ class UnitOfWork:
         return customer
 
     def of(self, customer_id: str) -> Customer:
-        """Returns the customer, a new one if unknown, and marks it as changed."""
+        """Returns the customer, creating it if unknown, and marks it as changed."""
         customer = self.load(customer_id)
         if customer is None:
             customer = self._cache[customer_id] = Customer(customer_id)
         self.changed[customer_id] = customer
         return customer
 
-    def message(self, message_id: str) -> Whereabouts | None:
-        """Returns where a message belongs; None = its decision has not arrived, or is forgotten."""
+    def message(self, message_id: str) -> MessageLocation | None:
+        """Returns where a message belongs; None = its decision has not arrived, or the message was dropped."""
         if message_id in self._messages:
             return self._messages[message_id]
         stored = self._store.get(keys.message_key(message_id))
@@ -69,21 +69,21 @@ class UnitOfWork:
         """Stores the customer and the row of a message. The first entry is kept."""
         if exposure.message_id and self.message(exposure.message_id) is None:
             row_key = counters.key_of(exposure)
-            self._messages[exposure.message_id] = Whereabouts(customer_id, row_key, _to_ms(forget_at))
+            self._messages[exposure.message_id] = MessageLocation(customer_id, row_key, _to_ms(forget_at))
 
     # -- time --------------------------------------------------------------------------------------------------------
 
     def due(self, now_s: float, limit: int) -> list[str]:
-        """Returns the customers with a timer due by now, earliest first; timers set in this batch follow in the next."""
+        """Returns the customers with a timer due by now, earliest first; timers set in this batch are due in the next."""
         return list(self._due(keys.TIMER, now_s, limit))
 
     def forget_messages(self, now_s: float, limit: int) -> None:
-        """Drops the messages that may be forgotten by now."""
+        """Drops the messages whose retention has ended."""
         for message_id in list(self._due(keys.FORGET, now_s, limit)):
             found = self.message(message_id)
             if found is not None and found.forget_at <= now_s:
                 self._messages[message_id] = None
-                self._gone.append(keys.due_key(keys.FORGET, found.forget_at, message_id))
+                self._removed.append(keys.due_key(keys.FORGET, found.forget_at, message_id))
 
     def _due(self, kind: bytes, now_s: float, limit: int) -> Iterator[str]:
         for number, key in enumerate(self._store.scan(kind)):
@@ -95,8 +95,8 @@ class UnitOfWork:
     def _next_due(self, customer: Customer) -> float:
         """Returns when the next exposure is to be sealed or the next wait ends.
 
-        With neither, returns when all orders and settled entries may be forgotten or, without those, all compared periods, which
-        are small enough to stay long.
+        Without either, returns when all orders and settled entries may be dropped or, without those, all compared periods, which
+        are small enough to be kept for long.
         """
         urgent = [waiting.until for waiting in customer.waiting.values()]
         urgent += [ended.until for ended in customer.ended.values()]
@@ -104,39 +104,39 @@ class UnitOfWork:
             urgent.append(first_exposure(customer).sealed_at)
         if urgent:
             return _to_ms(min(urgent))
-        kept = [told.at + self._keep_s for told in customer.orders.values()]
+        kept = [record.at + self._keep_s for record in customer.orders.values()]
         remembered = [*kept, *customer.settled.values()] or [one.until for one in customer.compared.values()]
         return _to_ms(max(remembered, default=0.0))
 
     def prune(self, customer: Customer, now_s: float) -> int:
-        """Forgets orders that no exposure can need any more, and settled and compared entries that have expired.
+        """Drops orders that no exposure can need any more, and settled and compared entries that have expired.
 
-        Returns how many refunds are dropped whose order was never reported.
+        Returns the number of dropped refunds whose order was never reported.
         """
-        met_no_order = 0
-        for key in [key for key, told in customer.orders.items() if told.at + self._keep_s <= now_s]:
-            told = customer.orders[key]
-            wanted = (one.decided_at <= told.at <= one.decided_at + one.window_s for one in customer.exposures.values())
-            if not any(wanted):
-                met_no_order += 0 if told.known else len(told.refunds)
+        unmatched = 0
+        for key in [key for key, record in customer.orders.items() if record.at + self._keep_s <= now_s]:
+            record = customer.orders[key]
+            exposures = customer.exposures.values()
+            if not any(one.decided_at <= record.at <= one.decided_at + one.window_s for one in exposures):
+                unmatched += 0 if record.known else len(record.refunds)
                 del customer.orders[key]
         for digest in [digest for digest, until_s in customer.settled.items() if until_s <= now_s]:
             del customer.settled[digest]
         for campaign in [campaign for campaign, one in customer.compared.items() if one.until <= now_s]:
             if not any(one.campaign == campaign for one in customer.exposures.values()):
                 del customer.compared[campaign]
-        return met_no_order
+        return unmatched
 
     # -- results of a batch ------------------------------------------------------------------------------------------
 
     def finish(self) -> tuple[list[tuple[bytes, bytes | None]], list[bytes], list[bytes]]:
         """Returns (puts, index entries to add, index entries to delete)."""
         puts: list[tuple[bytes, bytes | None]] = []
-        added, gone = [], self._gone
+        added, removed = [], self._removed
         for customer_id, customer in self.changed.items():
             before_s, customer.due_at = customer.due_at, self._next_due(customer)
             if before_s != customer.due_at:
-                gone += [keys.due_key(keys.TIMER, before_s, customer_id)] if before_s else []
+                removed += [keys.due_key(keys.TIMER, before_s, customer_id)] if before_s else []
                 added += [keys.due_key(keys.TIMER, customer.due_at, customer_id)] if customer.due_at else []
             empty = customer.empty
             puts.append((keys.customer_key(customer_id), None if empty else model.encode(customer)))
@@ -149,12 +149,12 @@ class UnitOfWork:
         surplus = len(self._cache) - self._cache_size
         for customer_id in list(self._cache)[:surplus] if surplus > 0 else ():
             del self._cache[customer_id]
-        return puts, added, gone
+        return puts, added, removed
 
 
 def first_exposure(customer: Customer) -> Exposure:
     """Returns the exposure that was decided first; exposures are sealed in this order, whatever their windows."""
-    return min(customer.exposures.values(), key=lambda found: (found.decided_at, found.decision_id))
+    return min(customer.exposures.values(), key=lambda exposure: (exposure.decided_at, exposure.decision_id))
 
 
 def index_keys(key: bytes, value: bytes) -> list[bytes]:

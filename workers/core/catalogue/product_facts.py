@@ -57,7 +57,7 @@ def _is_known(category: str, playbook: Playbook) -> bool:
     )
 
 
-def speaks_of(product_id: str, playbook: Playbook) -> bool:
+def may_mention(product_id: str, playbook: Playbook) -> bool:
     """Returns whether messages may be about this product: the playbook describes it, or does not require a description."""
     return product_id in playbook.products or playbook.policy.undescribed_products != "refuse"
 

@@ -100,7 +100,7 @@ class DecisionMaker:
         self, profile: Profile, occurrence: Occurrence, situation: DecisionContext, *, its_turn: bool
     ) -> PolicyDecision:
         objection = occurrence.objection
-        if objection is None and not product_facts.speaks_of(occurrence.line.product_id, self._playbook):
+        if objection is None and not product_facts.may_mention(occurrence.line.product_id, self._playbook):
             objection = "guardrail", f"nobody has described product {occurrence.line.product_id[:64]} (products.yaml)"
         if objection is None:
             now_s, turn = situation.now_s, self._pace.turn

@@ -29,7 +29,7 @@ from workers.core.personalisation.requests import DEADLINE, OpenRequests
 from workers.core.playbook.playbook import Playbook
 from workers.core.profile import consent, dedupe, public_view
 from workers.core.profile.consent import Rules
-from workers.core.profile.feedback import REFUSALS, hear
+from workers.core.profile.feedback import REFUSALS, apply_feedback
 from workers.core.profile.fold import fold
 from workers.core.profile.model import Profile
 from workers.core.segments import features
@@ -242,12 +242,12 @@ class PersonalisationProcessor:
             profile = self._workspace.create(feedback.user_id)
             profile.user_id = feedback.user_id
         known_s = self._clock.known_at(record) or feedback.timestamp.timestamp()
-        heard = hear(profile, feedback, self._playbook, known_s)
-        if heard.changed:
+        effect = apply_feedback(profile, feedback, self._playbook, known_s)
+        if effect.changed:
             self._workspace.touch(profile)
             self._closing.recall(profile, self._clock.now_s)
-        if heard.consent:
-            self._workspace.remember_consent(profile, heard.consent)
+        if effect.consent:
+            self._workspace.remember_consent(profile, effect.consent)
             self._show.add(profile.customer_id)
 
     # -- time --------------------------------------------------------------------------------------------------------

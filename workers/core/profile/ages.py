@@ -29,7 +29,7 @@ _BELOW = re.compile(r"under|below|<|younger|以下")
 _LONGEST = 64
 
 
-def tells_age(name: str) -> bool:
+def is_age_trait(name: str) -> bool:
     """Returns whether a trait of this name holds an age or a birthday."""
     return kind(name) is not None
 

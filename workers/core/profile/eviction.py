@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from workers.core.profile.ages import tells_age
+from workers.core.profile.ages import is_age_trait
 from workers.core.profile.model import (
     MAX_CLOSED_CARTS,
     MAX_DONE,
@@ -45,7 +45,7 @@ def _evict_old_carts(profile: Profile) -> None:
 
 
 def _evict_traits(profile: Profile) -> None:
-    by_size = sorted(profile.traits, key=lambda name: (not tells_age(name), len(encode(profile.traits[name]))))
+    by_size = sorted(profile.traits, key=lambda name: (not is_age_trait(name), len(encode(profile.traits[name]))))
     profile.traits = {name: profile.traits[name] for name in by_size[: MAX_TRAITS // 4]}
 
 
@@ -83,7 +83,7 @@ def _evict_purchases(profile: Profile) -> None:
 
 def _evict_rest(profile: Profile) -> None:
     """Drops everything but identity, consent, ages, sent and open messages, and the newest decisions."""
-    profile.traits = {name: value for name, value in profile.traits.items() if tells_age(name)}
+    profile.traits = {name: value for name, value in profile.traits.items() if is_age_trait(name)}
     profile.carts, profile.looked, profile.purchases, profile.closed_carts = {}, {}, {}, {}
     profile.counts, profile.decayed, profile.interests, profile.recent = {}, {}, {}, []
     profile.visit = profile.session = None

@@ -19,18 +19,18 @@ SETTLED: frozenset[FeedbackStatus] = frozenset(
 )
 
 
-class Heard(msgspec.Struct):
+class FeedbackEffect(msgspec.Struct):
     """The changes that the caller must react to."""
 
     consent: list[ConsentChange] = []
     changed: bool = False
 
 
-def hear(profile: Profile, feedback: Feedback, playbook: Playbook, now_s: float) -> Heard:
+def apply_feedback(profile: Profile, feedback: Feedback, playbook: Playbook, now_s: float) -> FeedbackEffect:
     """Applies one record of message.feedback; a duplicate changes nothing more. An opt-out counts whatever message it answers.
     One from the future, or from a clock that was never set, counts from `now_s`, so that a later opt-in can still follow it.
     """
-    heard = Heard()
+    effect = FeedbackEffect()
     said_s = feedback.timestamp.timestamp()
     at_s = min(said_s, now_s) if said_s >= consent.CLOCK_NEVER_SET_S else now_s
     when = consent.StatementTime(said_s, now_s, now_s)
@@ -44,19 +44,19 @@ def hear(profile: Profile, feedback: Feedback, playbook: Playbook, now_s: float)
             if known is not None and not known.granted and known.captured_at >= change.captured_at:
                 continue
             if consent.apply(profile, change):
-                heard.consent.append(change)
+                effect.consent.append(change)
     if feedback.status == "bounced" and feedback.bounce_type == "hard":
         for channel in channels:
             if at_s > profile.unreachable.get(channel, 0.0):
                 profile.unreachable[channel] = at_s
-                heard.changed = True
+                effect.changed = True
     if feedback.status in _NOT_DELIVERED:
         kept = [send for send in profile.sends if send.message_id != feedback.message_id]
-        heard.changed |= len(kept) < len(profile.sends)
+        effect.changed |= len(kept) < len(profile.sends)
         profile.sends = kept
-    heard.changed |= settle(profile, feedback.message_id, feedback.status)
-    heard.changed |= bool(heard.consent)
-    return heard
+    effect.changed |= settle(profile, feedback.message_id, feedback.status)
+    effect.changed |= bool(effect.consent)
+    return effect
 
 
 def _channels(profile: Profile, feedback: Feedback, playbook: Playbook) -> list[str]:

@@ -171,8 +171,8 @@ def _track(
         words = consent.from_properties(properties, when.at_s, profile.consent, rules.channels)
         _say(profile, words, when, folded)
         return
-    if event.event == ORDER_COMPLETED and (first_at_s := orders.told_at(profile, properties)) is not None:
-        orders.told_earlier(profile, properties.order_id or "", at_s)
+    if event.event == ORDER_COMPLETED and (first_at_s := orders.first_reported_at(profile, properties)) is not None:
+        orders.move_earlier(profile, properties.order_id or "", at_s)
         folded.carts = carts.close_bought(profile, properties, min(at_s, first_at_s), again=True)
         return
     if (refused := REFUSALS.get(event.event)) is not None:
@@ -195,7 +195,7 @@ def _track(
         folded.products = product_views.bought(profile)
         folded.orders = orders.fold(profile, properties, at_s, source)
     elif event.event in (ORDER_CANCELLED, ORDER_REFUNDED):
-        folded.orders = orders.undone(profile, properties)
+        folded.orders = orders.remove(profile, properties)
 
 
 def _session(profile: Profile, session_id: str | None, at_s: float) -> None:
@@ -307,7 +307,7 @@ def _age(profile: Profile, told: str, name: str, value: TraitValue, said_s: floa
         if known is None or (said_s, adult_at) > known:  # of two ages stated at the same time the younger counts
             profile.adult_at[told] = said_s, adult_at
     if name not in profile.traits and len(profile.traits) >= MAX_TRAITS:
-        other = next((known for known in reversed(profile.traits) if not ages.tells_age(known)), None)
+        other = next((known for known in reversed(profile.traits) if not ages.is_age_trait(known)), None)
         del profile.traits[other or next(iter(profile.traits))]
 
 

@@ -9,7 +9,7 @@ from workers.core.profile.carts import products_of
 from workers.core.profile.model import MAX_BOUGHT, MAX_ORDERED, MAX_PURCHASES, MAX_TEXT, Profile, Purchase, remember
 
 
-def told_at(profile: Profile, properties: Properties) -> float | None:
+def first_reported_at(profile: Profile, properties: Properties) -> float | None:
     """Returns when an order with this id was first reported [s since the epoch]; None = it is new, or has no id.
 
     Confirmation pages are reloaded, and two trackers may report one order: the first report counts.
@@ -20,7 +20,7 @@ def told_at(profile: Profile, properties: Properties) -> float | None:
     return profile.ordered.get(event_hash(properties.order_id), known.at if known is not None else None)
 
 
-def told_earlier(profile: Profile, order_id: str, at_s: float) -> None:
+def move_earlier(profile: Profile, order_id: str, at_s: float) -> None:
     """Moves a known order to `at_s` if that is earlier: whatever the order of arrival, the earliest time counts."""
     digest = event_hash(order_id)
     if at_s >= profile.ordered.get(digest, at_s):
@@ -34,7 +34,7 @@ def told_earlier(profile: Profile, order_id: str, at_s: float) -> None:
 
 
 def fold(profile: Profile, properties: Properties, at_s: float, source: SourceEvent) -> list[str]:
-    """Applies a new order (see `told_at`). Returns the ids of the orders that changed."""
+    """Applies a new order (see `first_reported_at`). Returns the ids of the orders that changed."""
     order_id = (properties.order_id or f"@{round(at_s * 1000)}")[:MAX_TEXT]
     if order_id in profile.purchases:
         return []
@@ -50,7 +50,7 @@ def fold(profile: Profile, properties: Properties, at_s: float, source: SourceEv
     return changed
 
 
-def undone(profile: Profile, properties: Properties) -> list[str]:
+def remove(profile: Profile, properties: Properties) -> list[str]:
     """Removes a cancelled or refunded order, which ends its cross-selling. Returns its id if it is known."""
     order_id = (properties.order_id or "")[:MAX_TEXT]
     return [order_id] if profile.purchases.pop(order_id, None) is not None else []

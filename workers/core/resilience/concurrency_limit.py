@@ -68,7 +68,7 @@ class Limiter:
         """Resets the limit after an outage: one call, then a fast increase."""
         self._limit, self._threshold = 1.0, self._most
 
-    def told(self, load: ServerLoad, now_s: float, in_flight: int) -> None:
+    def load_reported(self, load: ServerLoad, now_s: float, in_flight: int) -> None:
         """Applies the server's load report. `in_flight`: our calls there.
 
         A queue reported twice in a row is moved back to our side, where priorities are known: a limit in use shrinks to its

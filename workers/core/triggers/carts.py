@@ -11,10 +11,10 @@ from workers.core.triggers.base import Objection, Occurrence, occurrence_id
 
 
 class Carts:
-    """A cart that has not changed for a while. `speaks_of`: whether a message may be about a product."""
+    """A cart that has not changed for a while. `may_mention`: whether a message may be about a product."""
 
-    def __init__(self, speaks_of: Callable[[str], bool]) -> None:
-        self._speaks_of = speaks_of
+    def __init__(self, may_mention: Callable[[str], bool]) -> None:
+        self._may_mention = may_mention
 
     def due_at(self, profile: Profile, trigger: Trigger, key: str) -> float | None:
         """See Kind."""
@@ -59,7 +59,7 @@ class Carts:
         """Returns the product of the message: among those it may be about, the most valuable, then the newest, then by id."""
 
         def rank(line: CartLine) -> tuple[bool, float, float, str]:
-            return self._speaks_of(line.product_id), line.price or 0.0, line.added_at, line.product_id
+            return self._may_mention(line.product_id), line.price or 0.0, line.added_at, line.product_id
 
         return max(lines, key=rank)
 

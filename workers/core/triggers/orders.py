@@ -12,10 +12,10 @@ from workers.core.triggers.base import Objection, Occurrence, occurrence_id
 
 
 class Purchases:
-    """A product that goes with a purchase. `speaks_of`: whether a message may be about a product."""
+    """A product that goes with a purchase. `may_mention`: whether a message may be about a product."""
 
-    def __init__(self, products: Mapping[str, CatalogueProduct], speaks_of: Callable[[str], bool]) -> None:
-        self._speaks_of = speaks_of
+    def __init__(self, products: Mapping[str, CatalogueProduct], may_mention: Callable[[str], bool]) -> None:
+        self._may_mention = may_mention
         self._accessories: dict[str, list[CatalogueProduct]] = {}
         for product in products.values():
             for other in product.accessory_of:
@@ -71,5 +71,5 @@ class Purchases:
             else:
                 newest = sorted(profile.looked.values(), key=lambda looked: (looked.at[-1], looked.line.product_id))
                 for looked in reversed(newest):
-                    if self._speaks_of(looked.line.product_id):
+                    if self._may_mention(looked.line.product_id):
                         yield looked.line, looked.currency

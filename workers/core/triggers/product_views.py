@@ -42,10 +42,10 @@ class RepeatViews:
 
 
 class Visits:
-    """A visit that ended without a cart. `speaks_of`: whether a message may be about a product."""
+    """A visit that ended without a cart. `may_mention`: whether a message may be about a product."""
 
-    def __init__(self, speaks_of: Callable[[str], bool]) -> None:
-        self._speaks_of = speaks_of
+    def __init__(self, may_mention: Callable[[str], bool]) -> None:
+        self._may_mention = may_mention
 
     def due_at(self, profile: Profile, trigger: Trigger, key: str) -> float | None:
         """See Kind."""
@@ -71,7 +71,7 @@ class Visits:
         free = [product_id for product_id in looked if not _in_cart(profile, product_id)]
         if visit is None or not free:
             return None
-        best = max(free, key=lambda product_id: (self._speaks_of(product_id), *_weight(profile, visit, product_id)))
+        best = max(free, key=lambda product_id: (self._may_mention(product_id), *_weight(profile, visit, product_id)))
         return _about(profile.looked[best], campaign, key, self.occurrence_id(profile, key), due_at_s)
 
     def objection(self, profile: Profile, opened: OpenRequest) -> Objection | None:

@@ -57,9 +57,9 @@ class Triggers:
     """The triggers of one playbook."""
 
     def __init__(self, playbook: Playbook) -> None:
-        speaks_of = partial(product_facts.speaks_of, playbook=playbook)
-        self._carts, self._repeat_views, self._visits = Carts(speaks_of), RepeatViews(), Visits(speaks_of)
-        self._purchases = Purchases(playbook.products, speaks_of)
+        may_mention = partial(product_facts.may_mention, playbook=playbook)
+        self._carts, self._repeat_views, self._visits = Carts(may_mention), RepeatViews(), Visits(may_mention)
+        self._purchases = Purchases(playbook.products, may_mention)
         self._campaigns: dict[Kind, list[Campaign]] = {}
         for campaign in playbook.campaigns.values():
             self._campaigns.setdefault(self._kind(campaign.trigger), []).append(campaign)
