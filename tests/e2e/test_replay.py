@@ -265,7 +265,7 @@ def test_a_small_history_is_explained_to_the_end(running: Settings, tmp_path: Pa
 
     small = under(running, "small.")
     ana = attune(small, "why", "--user", "ana").stdout
-    assert "a message was asked for" in ana
+    assert "a message was requested" in ana
     assert "it was handed to the sender" in ana
     assert "NO  consent" in attune(small, "why", "--user", "cem").stdout
     assert "Nothing was ever decided" in attune(small, "why", "--user", "bo").stdout

@@ -43,10 +43,10 @@ ANA = f"ana{H}"
 #: Arguments of the commands that look at topics; what they must show of them.
 LOOKING: dict[str, list[tuple[list[str], str]]] = {
     "why": [
-        (["--user", ANA], "words by"),
+        (["--user", ANA], "text by"),
         (["--user", ANA, "--json"], '"feedback"'),
-        (["--message", "m1"], "a person was asked"),
-        (["--user", f"bo{H}"], "What is known of bo"),
+        (["--message", "m1"], "review requested"),
+        (["--user", f"bo{H}"], "Profile of bo"),
         (["--user", f"cem{H}"], "cannot be read"),
     ],
     "stats": [

@@ -124,10 +124,10 @@ def test_why_tells_the_answer_of_the_customer_and_survives_garbage(settings: Set
     runner = CliRunner(env=to_environment(settings))
     for arguments in (["--user", "ana"], ["--message", "m1"]):
         told = runner.invoke(why, arguments).stdout
-        assert "left a cart alone" in told
+        assert "abandoned a cart" in told
         assert "push message m1: It waits." in told
         assert told.endswith(
-            "came back 2024-03-04 12:00:00 UTC: clicked\n"
+            "feedback 2024-03-04 12:00:00 UTC: clicked\n"
             "1 record(s) of message.cancellations cannot be read: a newer version of Attune, or another program, wrote them\n"
             "1 record(s) of message.feedback cannot be read: `attune dlq list` shows why\n"
         )
@@ -198,7 +198,7 @@ def test_why_tells_what_waits_and_until_when(settings: Settings) -> None:
     assert "Nothing was ever decided" not in ana
     assert ana.startswith(
         "Nothing is decided for customer ana yet; this waits:\n"
-        "not decided yet, cart-abandonment: left a cart alone (c1)\n"
+        "not decided yet, cart-abandonment: abandoned a cart (c1)\n"
         f"  waits until {timestamps.local(SOON, 'Europe/Berlin')} for the end of the customer's quiet hours"
     )
     decision = Decision(
@@ -214,8 +214,8 @@ def test_why_tells_what_waits_and_until_when(settings: Settings) -> None:
     produce(settings, "message.decisions", [(b"ana", codec.encode(decision))])
     for arguments in (["--user", "ana"], ["--message", "m1"]):
         told = runner.invoke(why, arguments).stdout
-        assert "  not ended yet: waits until" in told
-        assert "for a person's verdict" in told
+        assert "  still open: waits until" in told
+        assert "for a reviewer's verdict" in told
     of_message, of_cart = json.loads(runner.invoke(why, ["--user", "ana", "--json"]).stdout)
     assert (of_message["decision"]["message_id"], of_message["pending"]["reason"]) == ("m1", "review")
     assert (of_cart["decision"], of_cart["pending"]["key"]) == (None, "c1")

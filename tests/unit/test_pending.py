@@ -63,8 +63,8 @@ def test_a_cart_waits_for_the_delay_of_its_campaign() -> None:
     assert waits(lane) == [("delay", NOON + DELAY_S)]
     assert counted(lane) == {"delay": 1}
     assert told(lane).splitlines() == [
-        "not decided yet, cart-abandonment: left a cart alone (cart-1)",
-        "  waits until 2024-03-04 12:30:00 UTC for the delay of its campaign, then every check is made (delay)",
+        "not decided yet, cart-abandonment: abandoned a cart (cart-1)",
+        "  waits until 2024-03-04 12:30:00 UTC for the delay of its campaign; then all checks are run (delay)",
     ]
 
 
@@ -117,11 +117,11 @@ def test_a_request_waits_for_its_words_and_then_for_nothing() -> None:
     (request,) = lane.requests
     assert waits(lane) == [("words", request.deadline_at.timestamp())]
     assert counted(lane) == {"words": 1}
-    assert "not ended yet: waits until 2024-03-04 12:3" in told(lane, now_s=NOON + DELAY_S)
-    assert "for its words, then the template leaves (words)" in told(lane, now_s=NOON + DELAY_S)
+    assert "still open: waits until 2024-03-04 12:3" in told(lane, now_s=NOON + DELAY_S)
+    assert "for its text; after that, the template is used (words)" in told(lane, now_s=NOON + DELAY_S)
     lane.run([lane.candidate(request)], NOON + DELAY_S + 1)
     assert (waits(lane), counted(lane)) == ([], {})
-    assert "not ended yet" not in told(lane)
+    assert "still open" not in told(lane)
 
 
 def test_a_text_waits_for_a_person_and_then_for_the_end_of_the_night() -> None:
@@ -131,24 +131,24 @@ def test_a_text_waits_for_a_person_and_then_for_the_end_of_the_night() -> None:
     lane.run([lane.candidate(lane.requests[0])], TWO_PM + 1)
     assert [reason for reason, _ in waits(lane)] == ["review"]
     assert counted(lane) == {"review": 1}
-    assert "for a person's verdict" in told(lane, now_s=TWO_PM)
+    assert "for a reviewer's verdict" in told(lane, now_s=TWO_PM)
     night = TWO_PM + 22 * 3600
     lane.run([lane.verdict(lane.reviews[0], "approve")], night)
     assert waits(lane) == [("release", TWO_PM + 86_400)]
     assert counted(lane) == {"release": 1}
-    assert "to leave: its text is ready (release)" in told(lane, now_s=night)
+    assert "to be published: its text is ready (release)" in told(lane, now_s=night)
 
 
 def test_what_is_overdue_says_that_nobody_came_to_it() -> None:
     lane = begun(playbook())
-    assert "due since 2024-03-04 12:30:00 UTC: `personalise` does not run, or reads older events first" in told(
+    assert "due since 2024-03-04 12:30:00 UTC: `personalise` is not running, or is still reading older events" in told(
         lane, now_s=NOON + 3600
     )
 
 
 def test_what_comes_to_nothing_as_things_stand_says_so() -> None:
     lane = begun(playbook(min_value=500.0))
-    assert told(lane).endswith("as things stand nothing comes of it: not all conditions of the campaign hold")
+    assert told(lane).endswith("at present no message would follow: not all conditions of the campaign are met")
 
 
 def test_without_a_playbook_the_timers_are_told() -> None:

@@ -26,9 +26,15 @@ from schemas.profiles import CartLine, CartView, ConsentView, Features, ProfileV
 from workers.core.attribution.validation import STATUSES
 from workers.core.playbook.campaigns import Trigger
 from workers.core.playbook.policy import Learning
-from workers.core.reporting import labels as words
-from workers.core.reporting.decision_trace import DecisionTrace, build_traces, describe, judge, strays
-from workers.core.reporting.profile_summary import portray
+from workers.core.reporting import labels
+from workers.core.reporting.decision_trace import (
+    DecisionTrace,
+    build_traces,
+    describe,
+    mark_uncounted,
+    unmatched_feedback,
+)
+from workers.core.reporting.profile_summary import summarise
 
 NOON = datetime(2024, 3, 4, 12, tzinfo=UTC)
 
@@ -105,17 +111,17 @@ def told(*records: object) -> str:
 
 
 def test_every_reason_of_the_contract_has_words() -> None:
-    assert words.REASONS.keys() == {*get_args(AbortType), "requested", "published"}
+    assert labels.REASONS.keys() == {*get_args(AbortType), "requested", "published"}
 
 
 def test_every_trigger_of_the_playbook_has_words() -> None:
     tags = {msgspec.inspect.type_info(kind).tag for kind in get_args(Trigger)}  # type: ignore[attr-defined] # structs have one
-    assert words.TRIGGERS.keys() == tags
+    assert labels.TRIGGERS.keys() == tags
 
 
 @pytest.mark.parametrize("status", get_args(FeedbackStatus))
 def test_every_status_of_feedback_has_words(status: FeedbackStatus) -> None:
-    assert words.feedback(feedback(status, rating=4))
+    assert labels.feedback(feedback(status, rating=4))
 
 
 def test_a_published_message_is_told_from_the_occurrence_to_the_purchase() -> None:
@@ -132,29 +138,29 @@ def test_a_published_message_is_told_from_the_occurrence_to_the_purchase() -> No
         decision(checks=[PolicyCheck(name="consent", passed=True, detail="push")]),
     )
     assert story.splitlines() == [
-        "2024-03-04 12:00:00 UTC cart-abandonment: left a cart alone",
+        "2024-03-04 12:00:00 UTC cart-abandonment: abandoned a cart",
         "  customer ana: target group young, en-GB, product smart-band",
-        "  yes consent: has the customer allowed it? push",
-        "  decided: a message was asked for (requested)",
-        "  words by llm, prompt ",
+        "  yes consent: has the customer consented? push",
+        "  decided: a message was requested (requested)",
+        "  text by llm, prompt ",
         "  ended: it was handed to the sender (published)",
         "  push message m1: Still thinking? / Your band waits.",
-        "  came back 2024-03-04 12:01:00 UTC: delivered",
-        "  came back 2024-03-04 12:02:00 UTC: opened by a mail scanner, not by a person",
-        "  came back 2024-03-04 12:03:00 UTC: opened by the customer",
-        "  came back 2024-03-04 12:04:00 UTC: clicked",
-        "  came back 2024-03-04 12:09:00 UTC: bought for 199.00 CNY",
+        "  feedback 2024-03-04 12:01:00 UTC: delivered",
+        "  feedback 2024-03-04 12:02:00 UTC: opened by a mail scanner, not by a person",
+        "  feedback 2024-03-04 12:03:00 UTC: opened by the customer",
+        "  feedback 2024-03-04 12:04:00 UTC: clicked",
+        "  feedback 2024-03-04 12:09:00 UTC: bought for 199.00 CNY",
     ]
 
 
 def test_a_message_without_an_answer_says_so() -> None:
-    assert told(decision(), outcome(), MESSAGE).endswith("nothing has come back from the sender so far")
+    assert told(decision(), outcome(), MESSAGE).endswith("no feedback from the sender so far")
 
 
 def test_the_choice_names_its_chance_and_what_else_could_have_been() -> None:
     chances = {"no-send": 0.05, "base.brisk": 0.33, "base.warm": 0.62}
     chosen = decision(propensities=chances, propensity=0.62, variation_id="base.warm", snapshot_version="ab12")
-    assert "chosen, as learnt by ab12: warm tone 62 %; could have been: brisk tone 33 %, saying nothing 5 %" in told(
+    assert "chosen by policy snapshot ab12: warm tone 62 %; alternatives: brisk tone 33 %, no message 5 %" in told(
         chosen
     )
 
@@ -167,28 +173,28 @@ def test_the_control_group_hears_why_and_what_it_would_have_got() -> None:
     chances = {"short": 0.5, "long": 0.5}
     held = decision(reason="holdout", propensities=chances, propensity=0.5, variation_id="short", message_id=None)
     story = told(held)
-    assert "would have been chosen, before anything is learnt: short 50 %; could have been: long 50 %" in story
+    assert "would have been chosen, nothing learnt yet: short 50 %; alternatives: long 50 %" in story
     assert "is in the control group" in story
-    assert "awaited" not in story
+    assert "still open" not in story
 
 
 def test_a_shadow_shows_the_words_that_nobody_heard() -> None:
     story = told(decision(reason="shadow"), CANDIDATE, outcome(reason="shadow"))
-    assert "the words were written for you to look at; nobody heard them (shadow)" in story
-    assert "the words that nobody heard: Still thinking? / Your band waits." in story
+    assert "the text was generated for review and was not sent (shadow)" in story
+    assert "text that was not sent: Still thinking? / Your band waits." in story
 
 
 def test_a_ghost_shows_the_words_that_the_control_group_did_not_hear() -> None:
     held = decision(reason="holdout")
-    assert "not ended yet: the words are awaited" in told(held)
-    assert "the words that nobody heard: Still thinking?" in told(held, CANDIDATE, outcome(reason="holdout"))
+    assert "still open: waits for its text" in told(held)
+    assert "text that was not sent: Still thinking?" in told(held, CANDIDATE, outcome(reason="holdout"))
 
 
 def test_a_refused_check_stands_out_and_ends_the_story() -> None:
     check = PolicyCheck(name="consent", passed=False, detail="no marketing consent for push")
     story = told(decision(reason="consent", message_id=None, checks=[check]))
-    assert "  NO  consent: has the customer allowed it? no marketing consent for push" in story
-    assert story.endswith("decided: the customer has not allowed it (consent)")
+    assert "  NO  consent: has the customer consented? no marketing consent for push" in story
+    assert story.endswith("decided: the customer has not consented (consent)")
 
 
 def test_a_check_that_nobody_knows_keeps_its_name() -> None:
@@ -196,25 +202,25 @@ def test_a_check_that_nobody_knows_keeps_its_name() -> None:
 
 
 def test_words_that_are_not_there_yet_are_awaited() -> None:
-    assert told(decision()).endswith("not ended yet: the words are awaited")
+    assert told(decision()).endswith("still open: waits for its text")
 
 
 def test_rejected_words_are_told_with_their_guardrail() -> None:
     verdict = GuardrailVerdict(name="claims", passed=False, detail="waterproof")
     candidate = msgspec.structs.replace(CANDIDATE, failure="guardrail", verdicts=[verdict], generated_by="template")
     story = told(decision(), candidate, outcome(reason="converted", detail="the cart was bought"))
-    assert "the LLM's own words were not taken: guardrail\n    claims: waterproof" in story
-    assert "the words that nobody heard" in story
+    assert "the LLM's text was not used: guardrail\n    claims: waterproof" in story
+    assert "text that was not sent" in story
 
 
 def test_words_from_the_pool_name_their_entry() -> None:
     candidate = msgspec.structs.replace(CANDIDATE, generated_by="pool", pool_entry_id="e7", prompt_version="p1")
-    assert "  words by pool (entry e7), prompt p1" in told(decision(), candidate)
+    assert "  text by pool (entry e7), prompt p1" in told(decision(), candidate)
 
 
 def test_a_message_that_was_called_back_says_why() -> None:
     back = Cancellation(message_id="m1", user_id="ana", channel="push", reason="converted", cancelled_at=NOON)
-    assert "called back 2024-03-04 12:00:00 UTC: the customer bought meanwhile" in told(decision(), MESSAGE, back)
+    assert "cancelled 2024-03-04 12:00:00 UTC: the customer bought in the meantime" in told(decision(), MESSAGE, back)
 
 
 @pytest.mark.parametrize(
@@ -226,12 +232,12 @@ def test_a_message_that_was_called_back_says_why() -> None:
         ),
         (feedback("converted"), "bought"),
         (feedback("rated", rating=4, comment="nice"), "rated 4 of 5: nice"),
-        (feedback("skipped", abort_type="expired"), "the sender left it out: expired"),
+        (feedback("skipped", abort_type="expired"), "the sender skipped it: expired"),
         (feedback("unsubscribed"), "the customer unsubscribed"),
     ],
 )
 def test_feedback_is_told_with_its_detail(back: Feedback, said: str) -> None:
-    assert words.feedback(back) == said
+    assert labels.feedback(back) == said
 
 
 @pytest.mark.parametrize(
@@ -246,32 +252,32 @@ def test_feedback_is_told_with_its_detail(back: Feedback, said: str) -> None:
 )
 def test_times_of_other_zones_are_converted_wherever_they_stand(written: str, shown: str) -> None:
     at = datetime.fromisoformat(written)
-    assert f"came back {shown}: clicked" in told(decision(), MESSAGE, feedback("clicked", timestamp=at))
+    assert f"feedback {shown}: clicked" in told(decision(), MESSAGE, feedback("clicked", timestamp=at))
     assert told(decision(decided_at=at)).startswith(f"{shown} cart-abandonment")
     back = Cancellation(message_id="m1", user_id="ana", channel="push", reason="converted", cancelled_at=at)
-    assert f"called back {shown}: " in told(decision(), MESSAGE, back)
+    assert f"cancelled {shown}: " in told(decision(), MESSAGE, back)
     assert f"consent to push: given {shown}" in "\n".join(
-        portray(view(consent={"push:marketing": ConsentView(granted=True, captured_at=at)}), ["push"])
+        summarise(view(consent={"push:marketing": ConsentView(granted=True, captured_at=at)}), ["push"])
     )
 
 
 def judged(*backs: Feedback, reason: AbortType | str = "published", came_s: float | None = None) -> str:
     """The story of a message with these answers, which Kafka took at `came_s` (default: when they say)."""
     (story,) = build_traces([decision(), MESSAGE, outcome(reason=reason), *backs])
-    judge([story], {back.event_id: came_s or back.timestamp.timestamp() for back in backs}, Learning())
+    mark_uncounted([story], {back.event_id: came_s or back.timestamp.timestamp() for back in backs}, Learning())
     return "\n".join(describe(story))
 
 
 def test_an_opening_in_the_future_is_said_not_to_count() -> None:
     came_s = NOON.timestamp() + 60
     assert judged(feedback("opened", 11), came_s=came_s).endswith(
-        "came back 2024-03-04 12:11:00 UTC: opened by the customer; it is not counted: its time lies in the future (future)"
+        "feedback 2024-03-04 12:11:00 UTC: opened by the customer; not counted: its timestamp is in the future (future)"
     )
     assert judged(feedback("opened", 5), came_s=came_s).endswith("opened by the customer")  # clocks differ a little
 
 
 def test_a_no_from_the_future_is_honoured_though_it_is_not_counted() -> None:
-    assert "unsubscribed; it is not counted, but it is honoured: its time lies in the future" in judged(
+    assert "unsubscribed; not counted, but applied: its timestamp is in the future" in judged(
         feedback("unsubscribed", 60), came_s=NOON.timestamp()
     )
 
@@ -294,11 +300,11 @@ def test_what_learn_ignores_is_said_with_its_reason(backs: list[Feedback], reaso
 
 def test_feedback_about_a_message_that_never_left_is_said_not_to_count() -> None:
     (story,) = build_traces([decision(), outcome(reason="expired"), feedback("opened", 1)])
-    judge([story], {}, Learning())
+    mark_uncounted([story], {}, Learning())
     assert story.not_counted == {"opened1": "not_published"}
     assert describe(story)[-1] == (
-        "  came back 2024-03-04 12:01:00 UTC: opened by the customer; "
-        "it is not counted: the message never left (not_published)"
+        "  feedback 2024-03-04 12:01:00 UTC: opened by the customer; "
+        "not counted: the message was never published (not_published)"
     )
 
 
@@ -312,10 +318,10 @@ def test_good_feedback_is_said_to_count_as_learn_counts_it(status: FeedbackStatu
 def test_feedback_about_a_message_that_nobody_knows_is_told_behind_the_stories() -> None:
     known, stray = feedback("clicked", 1), feedback("bounced", 2, message_id="m9", event_id="e9")
     records = [decision(), MESSAGE, known, stray, stray]
-    (line,) = strays(records, build_traces(records))
+    (line,) = unmatched_feedback(records, build_traces(records))
     assert line == (
-        "2024-03-04 12:02:00 UTC feedback about message m9: could not be delivered; it is not counted, but it is honoured: "
-        "nobody knows the message, or it is older than 28 days (unknown_message)"
+        "2024-03-04 12:02:00 UTC feedback on message m9: could not be delivered; not counted, but applied: "
+        "the message is unknown, or older than 28 days (unknown_message)"
     )
 
 
@@ -339,7 +345,7 @@ def test_a_silent_customer_is_described_with_consent_and_carts() -> None:
     cart = CartView(
         cart_id="c1", opened_at=NOON, updated_at=NOON, items=[CartLine(product_id="smart-band", quantity=2)]
     )
-    lines = portray(
+    lines = summarise(
         view(
             segments=["loyal"],
             consent={
@@ -359,20 +365,20 @@ def test_a_silent_customer_is_described_with_consent_and_carts() -> None:
     )
     when = "2024-03-04 12:00:00 UTC"
     assert lines == [
-        f"What is known of ana, as of {when}:",
+        f"Profile of ana, as of {when}:",
         f"  seen: 7 events, first {when}, last {when} (Product Viewed 6, Product Added 1)",
         "  target group: young",
         "  segments: loyal",
-        "  consent to email: never given, so no marketing leaves there",
+        "  consent to email: never given, so no marketing is sent there",
         f"  consent to post: refused {when}",
         f"  consent to push: given {when} (app)",
-        f"  personalisation: refused {when}: generic words only",
-        f"  open cart c1: 2 × smart-band; last touched {when}",
+        f"  personalisation: refused {when}: generic text only",
+        f"  open cart c1: 2 × smart-band; last changed {when}",
         "  orders: 0; messages sent so far: 0",
     ]
 
 
 def test_an_anonymous_customer_is_told_to_be_one() -> None:
-    lines = portray(view(user_id=None, target_group=None), [])
-    assert "nobody is written to before we know who they are" in lines[1]
+    lines = summarise(view(user_id=None, target_group=None), [])
+    assert "no message is sent until an event with a userId identifies the customer" in lines[1]
     assert "  no open cart" in lines

@@ -23,8 +23,8 @@ from workers.core.personalisation.pending import Pending, pending
 from workers.core.playbook.playbook import Playbook
 from workers.core.playbook.policy import Learning
 from workers.core.playbook.time_scaling import accelerate
-from workers.core.reporting.decision_trace import TOPICS, build_traces, describe, judge, strays
-from workers.core.reporting.profile_summary import portray
+from workers.core.reporting.decision_trace import TOPICS, build_traces, describe, mark_uncounted, unmatched_feedback
+from workers.core.reporting.profile_summary import summarise
 from workers.local.installation import on_installation, reachable
 from workers.settings import Settings
 
@@ -59,7 +59,7 @@ def why(settings: Settings, user: str | None, message_id: str | None, as_json: b
         )
         told = build_traces(found.records, _waiting(running, customers, message_id, playbook))
         silence = _silence(running, user) if user and not as_json and all(one.decision is None for one in told) else []
-    judge(told, found.appended_at_s, playbook.policy.learning if playbook is not None else Learning())
+    mark_uncounted(told, found.appended_at_s, playbook.policy.learning if playbook is not None else Learning())
     if as_json:
         out.print(msgspec.json.encode(told).decode())
         return
@@ -68,7 +68,7 @@ def why(settings: Settings, user: str | None, message_id: str | None, as_json: b
     now = clock.utc_now()
     out.lines(line for story in told for line in describe(story, now))
     out.lines(silence)
-    out.lines(strays(found.records, told))
+    out.lines(unmatched_feedback(found.records, told))
     for topic, number in sorted(found.unreadable.items()):
         out.print(f"{number} record(s) of {topic} cannot be read: {_why_unreadable(topic)}")
 
@@ -137,7 +137,7 @@ def _silence(settings: Settings, user: str) -> list[str]:
                 value, heard = record.value, True
     if value is not None:
         try:
-            return portray(codec.decode(ProfileView, value), CHANNELS)
+            return summarise(codec.decode(ProfileView, value), CHANNELS)
         except codec.Malformed as error:
             return [f"The newest record of {user} in {PROFILES} cannot be read: {error}"]
     if heard:

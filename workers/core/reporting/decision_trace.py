@@ -1,4 +1,4 @@
-"""Traces a decision in chronological order, from the event over the text to the customer's response, or explains the silence."""
+"""Traces a decision in chronological order, from event to response, or explains why nothing was sent."""
 
 from __future__ import annotations
 
@@ -24,8 +24,7 @@ from schemas.messages import (
 from workers.core.common import timestamps
 from workers.core.personalisation.pending import Pending
 from workers.core.playbook.policy import Learning
-from workers.core.reporting import feedback_trace
-from workers.core.reporting import labels as words
+from workers.core.reporting import feedback_trace, labels
 
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
@@ -72,180 +71,183 @@ def build_traces(records: Iterable[object], waiting: Iterable[Pending] = ()) -> 
     by_message: dict[str, DecisionTrace] = {}
     for record in records:
         if isinstance(record, Decision):
-            story = by_decision[record.decision_id] = DecisionTrace(record)
+            trace = by_decision[record.decision_id] = DecisionTrace(record)
             if record.message_id:
-                by_message[record.message_id] = story
+                by_message[record.message_id] = trace
     for record in records:
-        found = by_message.get(getattr(record, "message_id", None) or "")
-        if found is None:
+        of_message = by_message.get(getattr(record, "message_id", None) or "")
+        if of_message is None:
             continue
         match record:
             case MessageRequest():
-                found.request = record
+                of_message.request = record
             case Candidate():
-                found.candidates.append(record)
+                of_message.candidates.append(record)
             case Review():
-                found.review = record
-            case ReviewVerdict() if all(known.verdict_id != record.verdict_id for known in found.verdicts):
-                found.verdicts.append(record)
+                of_message.review = record
+            case ReviewVerdict() if all(other.verdict_id != record.verdict_id for other in of_message.verdicts):
+                of_message.verdicts.append(record)
             case Outcome():
-                found.outcome = record
+                of_message.outcome = record
             case Message():
-                found.message = record
+                of_message.message = record
             case Cancellation():
-                found.cancellation = record
-            case Feedback() if all(known.event_id != record.event_id for known in found.feedback):
-                found.feedback.append(record)
+                of_message.cancellation = record
+            case Feedback() if all(other.event_id != record.event_id for other in of_message.feedback):
+                of_message.feedback.append(record)
             case _:
                 pass
-    for story in by_message.values():
-        story.feedback.sort(key=lambda back: back.timestamp)
-        story.verdicts.sort(key=lambda verdict: verdict.decided_at)
-    told = sorted(by_decision.values(), key=lambda story: story.decision.decided_at if story.decision else _NEVER)
+    for trace in by_message.values():
+        trace.feedback.sort(key=lambda feedback: feedback.timestamp)
+        trace.verdicts.sort(key=lambda verdict: verdict.decided_at)
+    decided = sorted(by_decision.values(), key=lambda trace: trace.decision.decided_at if trace.decision else _NEVER)
     undecided = []
-    for one in waiting:
-        if one.message_id is None:
-            undecided.append(DecisionTrace(pending=one))
-        elif one.message_id in by_message:
-            by_message[one.message_id].pending = one
-    return [*told, *undecided]
+    for pending in waiting:
+        if pending.message_id is None:
+            undecided.append(DecisionTrace(pending=pending))
+        elif pending.message_id in by_message:
+            by_message[pending.message_id].pending = pending
+    return [*decided, *undecided]
 
 
-def judge(told: Iterable[DecisionTrace], appended_at_s: Mapping[str, float], learning: Learning) -> None:
-    """Notes in each trace which feedback does not count; the arguments are those of feedback_trace.refused."""
-    for story in told:
-        if story.decision is not None and story.feedback:
-            known = story.decision, story.outcome, story.feedback
-            story.not_counted = feedback_trace.refused(*known, appended_at_s, learning)
+def mark_uncounted(traces: Iterable[DecisionTrace], appended_at_s: Mapping[str, float], learning: Learning) -> None:
+    """Notes in each trace which feedback does not count; the arguments are those of feedback_trace.uncounted."""
+    for trace in traces:
+        if trace.decision is not None and trace.feedback:
+            trace.not_counted = feedback_trace.uncounted(
+                trace.decision, trace.outcome, trace.feedback, appended_at_s, learning
+            )
 
 
-def strays(records: Iterable[object], told: Iterable[DecisionTrace]) -> list[str]:
+def unmatched_feedback(records: Iterable[object], traces: Iterable[DecisionTrace]) -> list[str]:
     """Returns a line for each feedback on a message without a trace: it does not count."""
-    known = {story.decision.message_id for story in told if story.decision is not None}
-    foreign = {one.event_id: one for one in records if isinstance(one, Feedback) and one.message_id not in known}
+    traced = {trace.decision.message_id for trace in traces if trace.decision is not None}
+    unmatched = {
+        record.event_id: record
+        for record in records
+        if isinstance(record, Feedback) and record.message_id not in traced
+    }
     return [
-        f"{timestamps.utc(back.timestamp)} feedback about message {back.message_id}: {words.feedback(back)}"
-        + feedback_trace.words(back, "unknown_message")
-        for back in sorted(foreign.values(), key=lambda one: one.timestamp)
+        f"{timestamps.utc(feedback.timestamp)} feedback on message {feedback.message_id}: {labels.feedback(feedback)}"
+        + feedback_trace.note(feedback, "unknown_message")
+        for feedback in sorted(unmatched.values(), key=lambda feedback: feedback.timestamp)
     ]
 
 
-def describe(story: DecisionTrace, now: Instant | None = None) -> list[str]:
+def describe(trace: DecisionTrace, now: Instant | None = None) -> list[str]:
     """Returns the trace as sentences, one per line, in terms that a marketer knows.
 
     `now` is needed to show what is overdue.
     """
-    decision = story.decision
+    decision = trace.decision
     if decision is None:
-        return _undecided(story.pending, now) if story.pending is not None else []
-    lines = [f"{timestamps.utc(decision.decided_at)} {decision.campaign_id}: {words.trigger(decision.trigger)}"]
+        return _undecided(trace.pending, now) if trace.pending is not None else []
+    lines = [f"{timestamps.utc(decision.decided_at)} {decision.campaign_id}: {labels.trigger(decision.trigger)}"]
     if decision.source_event is not None:
         source = decision.source_event
-        lines.append(f"  began with {source.topic} partition {source.partition} offset {source.offset}")
+        lines.append(f"  triggered by {source.topic} partition {source.partition} offset {source.offset}")
     product = f", product {decision.product_id}" if decision.product_id else ""
     lines.append(f"  customer {decision.user_id}: target group {decision.target_group}, {decision.locale}{product}")
     lines.extend(f"  {_check(check)}" for check in decision.checks)
     if len(decision.propensities) > 1:
         lines.append(f"  {_choice(decision)}")
-    lines.append(f"  decided: {words.reason(decision.reason)}")
-    for candidate in story.candidates:
+    lines.append(f"  decided: {labels.reason(decision.reason)}")
+    for candidate in trace.candidates:
         lines.extend(f"  {line}" for line in _candidate(candidate))
-    lines.extend(f"  {line}" for line in _reviewed(story))
-    if story.outcome is not None:
-        detail = f": {story.outcome.detail}" if story.outcome.detail else ""
-        lines.append(f"  ended: {words.reason(story.outcome.reason)}{detail}")
-    elif story.pending is not None:
-        lines.append(f"  not ended yet: {_waits(story.pending, now)}")
+    lines.extend(f"  {line}" for line in _review(trace))
+    if trace.outcome is not None:
+        detail = f": {trace.outcome.detail}" if trace.outcome.detail else ""
+        lines.append(f"  ended: {labels.reason(trace.outcome.reason)}{detail}")
+    elif trace.pending is not None:
+        lines.append(f"  still open: {_waits(trace.pending, now)}")
     elif decision.message_id is not None:
-        awaited = "a person's verdict is" if story.review is not None else "the words are"
-        lines.append(f"  not ended yet: {awaited} awaited")
-    lines.extend(f"  {line}" for line in _heard(story))
+        awaited = "a reviewer's verdict" if trace.review is not None else "its text"
+        lines.append(f"  still open: waits for {awaited}")
+    lines.extend(f"  {line}" for line in _message(trace))
     return lines
 
 
 def _undecided(pending: Pending, now: Instant | None) -> list[str]:
-    """Describes an occurrence that waits to be decided."""
-    what = f"{words.trigger(pending.trigger)} " if pending.trigger else ""
-    lines = [f"not decided yet, {pending.campaign_id}: {what}({pending.key})", f"  {_waits(pending, now)}"]
+    """Describes an occurrence that is not decided yet."""
+    trigger = f"{labels.trigger(pending.trigger)} " if pending.trigger else ""
+    lines = [f"not decided yet, {pending.campaign_id}: {trigger}({pending.key})", f"  {_waits(pending, now)}"]
     if pending.idle:
-        lines.append("  as things stand nothing comes of it: not all conditions of the campaign hold")
+        lines.append("  at present no message would follow: not all conditions of the campaign are met")
     return lines
 
 
 def _waits(pending: Pending, now: Instant | None) -> str:
-    """Describes until when something waits, for what, and what happens then."""
+    """Describes what is being waited for, until when, and what happens then."""
     until = timestamps.local(pending.until, pending.timezone)
     if now is not None and pending.until < now:
-        return f"due since {until}: `personalise` does not run, or reads older events first ({pending.reason})"
-    return f"waits until {until} {words.PENDING[pending.reason]} ({pending.reason})"
+        return f"due since {until}: `personalise` is not running, or is still reading older events ({pending.reason})"
+    return f"waits until {until} {labels.PENDING[pending.reason]} ({pending.reason})"
 
 
 def _check(check: PolicyCheck) -> str:
-    question = words.CHECKS.get(check.name)
+    question = labels.CHECKS.get(check.name)
     rest = " ".join(filter(None, (question, check.detail)))
     return f"{'yes' if check.passed else 'NO '} {check.name}{': ' + rest if rest else ''}"
 
 
 def _choice(decision: Decision) -> str:
-    """Describes which arm was drawn (for the control group: would have been drawn), and the alternatives, the likeliest first."""
+    """Describes which arm was drawn (for the control group: would have been drawn), and the alternatives, most likely first."""
     chosen = decision.variation_id or ""
     others = sorted((-chance, arm) for arm, chance in decision.propensities.items() if arm != chosen and chance > 0)
-    experiment = f" in the experiment {decision.experiment_id}" if decision.experiment_id else ""
-    learnt = (
-        f", as learnt by {decision.snapshot_version}" if decision.snapshot_version else ", before anything is learnt"
-    )
+    experiment = f" in experiment {decision.experiment_id}" if decision.experiment_id else ""
+    learnt = f" by policy snapshot {decision.snapshot_version}" if decision.snapshot_version else ", nothing learnt yet"
     drawn = "would have been chosen" if decision.reason == "holdout" else "chosen"
-    line = f"{drawn}{experiment}{learnt}: {words.arm(chosen)} {words.percent(decision.propensity)}"
-    rest = ", ".join(f"{words.arm(arm)} {words.percent(-chance)}" for chance, arm in others)
-    return f"{line}; could have been: {rest}" if rest else line
+    line = f"{drawn}{experiment}{learnt}: {labels.arm(chosen)} {labels.percent(decision.propensity)}"
+    rest = ", ".join(f"{labels.arm(arm)} {labels.percent(-chance)}" for chance, arm in others)
+    return f"{line}; alternatives: {rest}" if rest else line
 
 
 def _candidate(candidate: Candidate) -> list[str]:
     model = f" {candidate.usage.model}, {candidate.usage.calls} call(s)" if candidate.usage.calls else ""
     entry = f" (entry {candidate.pool_entry_id})" if candidate.pool_entry_id else ""
-    lines = [f"words by {candidate.generated_by}{entry}{model}, prompt {candidate.prompt_version}"]
+    lines = [f"text by {candidate.generated_by}{entry}{model}, prompt {candidate.prompt_version}"]
     if candidate.failure:
-        lines.append(f"the LLM's own words were not taken: {candidate.failure}")
+        lines.append(f"the LLM's text was not used: {candidate.failure}")
     lines.extend(
         f"  {verdict.name}: {verdict.detail or 'rejected'}" for verdict in candidate.verdicts if not verdict.passed
     )
     return lines
 
 
-def _reviewed(story: DecisionTrace) -> list[str]:
+def _review(trace: DecisionTrace) -> list[str]:
     """Describes why a review was requested, and its verdicts."""
-    if story.review is None:
+    if trace.review is None:
         return []
-    review = story.review
-    lines = [f"a person was asked to look at it until {timestamps.utc(review.timeout_at)}: {review.why}"]
-    lines.extend(f"{timestamps.utc(verdict.decided_at)} {words.verdict(verdict)}" for verdict in story.verdicts)
+    review = trace.review
+    lines = [f"review requested, open until {timestamps.utc(review.timeout_at)}: {review.why}"]
+    lines.extend(f"{timestamps.utc(verdict.decided_at)} {labels.verdict(verdict)}" for verdict in trace.verdicts)
     return lines
 
 
-def _heard(story: DecisionTrace) -> list[str]:
+def _message(trace: DecisionTrace) -> list[str]:
     """Describes the text, its delivery, and the customer's response."""
-    message = story.message
+    message = trace.message
     if message is None:
-        written = [said for candidate in story.candidates if (said := _said(candidate.text))]
-        ended = story.outcome is not None and story.outcome.reason != "published"
-        unheard = [f"the words that nobody heard: {said}" for said in written[-1:]] if ended else []
-        return [*unheard, *_answers(story)]
-    lines = [f"{message.channel} message {message.message_id}: {_said(message)}"]
-    if story.cancellation is not None:
-        cancelled = story.cancellation
-        lines.append(f"called back {timestamps.utc(cancelled.cancelled_at)}: {words.reason(cancelled.reason)}")
-    return [*lines, *(_answers(story) or ["nothing has come back from the sender so far"])]
+        texts = [text for candidate in trace.candidates if (text := _joined(candidate.text))]
+        ended = trace.outcome is not None and trace.outcome.reason != "published"
+        unsent = [f"text that was not sent: {text}" for text in texts[-1:]] if ended else []
+        return [*unsent, *_feedback(trace)]
+    lines = [f"{message.channel} message {message.message_id}: {_joined(message)}"]
+    if trace.cancellation is not None:
+        cancelled = trace.cancellation
+        lines.append(f"cancelled {timestamps.utc(cancelled.cancelled_at)}: {labels.reason(cancelled.reason)}")
+    return [*lines, *(_feedback(trace) or ["no feedback from the sender so far"])]
 
 
-def _answers(story: DecisionTrace) -> list[str]:
+def _feedback(trace: DecisionTrace) -> list[str]:
     """Describes the feedback received, and which of it does not count."""
     lines = []
-    for back in story.feedback:
-        reason = story.not_counted.get(back.event_id)
-        not_counted = feedback_trace.words(back, reason) if reason else ""
-        lines.append(f"came back {timestamps.utc(back.timestamp)}: {words.feedback(back)}{not_counted}")
+    for feedback in trace.feedback:
+        reason = trace.not_counted.get(feedback.event_id)
+        not_counted = feedback_trace.note(feedback, reason) if reason else ""
+        lines.append(f"feedback {timestamps.utc(feedback.timestamp)}: {labels.feedback(feedback)}{not_counted}")
     return lines
 
 
-def _said(text: Message | MessageText) -> str:
+def _joined(text: Message | MessageText) -> str:
     return " / ".join(filter(None, [text.title, text.email_subject, text.preheader, text.body]))

@@ -8,18 +8,18 @@ from schemas.profiles import CartView, ProfileView
 from workers.core.common.timestamps import utc
 from workers.core.profile.consent import PERSONALISATION, consent_key
 
-_MOST_EVENTS = 6
+_MAX_EVENT_NAMES = 6
 
 
-def portray(view: ProfileView, channels: Sequence[str]) -> list[str]:
+def summarise(view: ProfileView, channels: Sequence[str]) -> list[str]:
     """Returns the profile as sentences, one per line, in the order of the policy checks."""
     features = view.features
-    lines = [f"What is known of {view.customer_id}, as of {utc(view.updated_at)}:"]
+    lines = [f"Profile of {view.customer_id}, as of {utc(view.updated_at)}:"]
     if view.user_id is None:
-        lines.append("  anonymous: nobody is written to before we know who they are (an event with a userId)")
+        lines.append("  anonymous: no message is sent until an event with a userId identifies the customer")
     seen = f", first {utc(features.first_seen)}" if features.first_seen else ""
     seen += f", last {utc(features.last_seen)}" if features.last_seen else ""
-    lines.append(f"  seen: {features.events} events{seen}{_most(features.counts)}")
+    lines.append(f"  seen: {features.events} events{seen}{_top_events(features.counts)}")
     lines.append(f"  target group: {view.target_group or 'none yet'}")
     if view.segments:
         lines.append(f"  segments: {', '.join(view.segments)}")
@@ -32,29 +32,28 @@ def portray(view: ProfileView, channels: Sequence[str]) -> list[str]:
     return lines
 
 
-def _most(counts: dict[str, int]) -> str:
-    most = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[:_MOST_EVENTS]
-    return f" ({', '.join(f'{name} {count}' for name, count in most)})" if most else ""
+def _top_events(counts: dict[str, int]) -> str:
+    top = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[:_MAX_EVENT_NAMES]
+    return f" ({', '.join(f'{name} {count}' for name, count in top)})" if top else ""
 
 
 def _consent(view: ProfileView, channels: Sequence[str]) -> list[str]:
-    """Returns one line per channel: no statement means no consent."""
+    """Returns one line per channel; without a statement there is no consent."""
     lines = []
     for channel in sorted({*channels, *(key.partition(":")[0] for key in view.consent if ":" in key)}):
-        said = view.consent.get(consent_key(channel))
-        if said is None:
-            lines.append(f"consent to {channel}: never given, so no marketing leaves there")
+        statement = view.consent.get(consent_key(channel))
+        if statement is None:
+            lines.append(f"consent to {channel}: never given, so no marketing is sent there")
         else:
-            source = f" ({said.source})" if said.source else ""
-            lines.append(
-                f"consent to {channel}: {'given' if said.granted else 'refused'} {utc(said.captured_at)}{source}"
-            )
+            source = f" ({statement.source})" if statement.source else ""
+            given = "given" if statement.granted else "refused"
+            lines.append(f"consent to {channel}: {given} {utc(statement.captured_at)}{source}")
     refused = view.consent.get(PERSONALISATION)
     if refused is not None and not refused.granted:
-        lines.append(f"personalisation: refused {utc(refused.captured_at)}: generic words only")
+        lines.append(f"personalisation: refused {utc(refused.captured_at)}: generic text only")
     return lines
 
 
 def _cart(cart: CartView) -> str:
     items = ", ".join(f"{line.quantity} × {line.product_id}" for line in cart.items) or "nothing"
-    return f"open cart {cart.cart_id}: {items}; last touched {utc(cart.updated_at)}"
+    return f"open cart {cart.cart_id}: {items}; last changed {utc(cart.updated_at)}"

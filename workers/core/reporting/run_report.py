@@ -34,7 +34,7 @@ class Report:
         }
         self.by_language: dict[str, Counter[str]] = {}
         self.dead_letters: Counter[str] = Counter()
-        self._asked: set[str] = set()
+        self._requested: set[str] = set()
         self.messages: list[Message] = []
         self.profiles: dict[str, ProfileView] = {}
         self._requested_at_s: dict[str, float] = {}
@@ -49,13 +49,13 @@ class Report:
             case Decision():
                 self.decisions[value.reason] += 1
             case MessageRequest():
-                self._asked.add(value.message_id)
+                self._requested.add(value.message_id)
                 self._requested_at_s.setdefault(value.message_id, record.appended_at_s)
             case Outcome():
                 self.outcomes[value.reason] += 1
-                asked_s = self._requested_at_s.pop(value.message_id, None)
-                if asked_s is not None:
-                    self.latencies_ms.append((record.appended_at_s - asked_s) * 1000)
+                requested_at_s = self._requested_at_s.pop(value.message_id, None)
+                if requested_at_s is not None:
+                    self.latencies_ms.append((record.appended_at_s - requested_at_s) * 1000)
             case Message():
                 self._message(value)
             case Feedback():
@@ -66,8 +66,8 @@ class Report:
 
     @property
     def requests(self) -> int:
-        """Distinct requests: one that is repeated after an interruption counts once."""
-        return len(self._asked)
+        """Distinct requests: a request repeated after an interruption counts once."""
+        return len(self._requested)
 
     def _message(self, message: Message) -> None:
         self.messages.append(message)
@@ -115,17 +115,18 @@ class Report:
 
 
 def learning(
-    scored: Sequence[LoggedDecision], found: Comparison | TooFewData, points: Sequence[Point]
+    scored: Sequence[LoggedDecision], comparison: Comparison | TooFewData, points: Sequence[Point]
 ) -> dict[str, Any]:
-    """Returns the learning results, ready for JSON: learnt arms against uniform choice (or why not compared), arms, history.
+    """Returns the learning results, ready for JSON: the comparison of learnt arms with a uniform choice (or why there is none),
+    the arms, and the history.
 
     `difference` is per decision, with its 95 % interval; `points` become `series`, in seconds since the first decision.
     """
-    said = {"refused": found.reason} if isinstance(found, TooFewData) else msgspec.to_builtins(found)
+    result = {"refused": comparison.reason} if isinstance(comparison, TooFewData) else msgspec.to_builtins(comparison)
     return {
-        "decisions": found.decisions,
-        "ess": found.ess,
-        **said,
+        "decisions": comparison.decisions,
+        "ess": comparison.ess,
+        **result,
         "arms": msgspec.to_builtins(by_arm(scored)),
         "series": msgspec.to_builtins(points),
     }

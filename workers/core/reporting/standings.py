@@ -46,14 +46,14 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 def rows(metrics: Iterable[FeedbackMetrics], by: By, campaign: str | None = None) -> list[Row]:
     """Returns one row per key, sorted by key. `metrics`: the newest record of each key of feedback.metrics.
 
-    The intervals of uplift are widened so that all rows hold simultaneously.
+    The intervals of uplift are widened so that they hold for all rows simultaneously.
     """
-    key_of, found = _KEYS[by], dict[tuple[str, ...], list[FeedbackMetrics]]()
+    key_of, by_key = _KEYS[by], dict[tuple[str, ...], list[FeedbackMetrics]]()
     for record in metrics:
         if campaign in (None, record.campaign_id):
-            found.setdefault(key_of(record), []).append(record)
-    intervals = sum(map(has_uplift, found.values()))
-    return [Row(key=key, counts=combine(records, max(1, intervals))) for key, records in sorted(found.items())]
+            by_key.setdefault(key_of(record), []).append(record)
+    intervals = sum(map(has_uplift, by_key.values()))
+    return [Row(key=key, counts=combine(records, max(1, intervals))) for key, records in sorted(by_key.items())]
 
 
 def standings(
@@ -61,22 +61,23 @@ def standings(
     playbook: Playbook | None,
     campaign: str | None = None,
 ) -> list[Standing]:
-    """Returns every arm with data, by campaign and target group, the likeliest next choice first.
+    """Returns every arm with data, by campaign and target group, the most likely next choice first.
 
     The chances are those with which the policy would draw now. Arms removed from the playbook stay, with a chance of 0.
     """
-    found = []
+    result: list[Standing] = []
     for campaign_id, contexts in sorted(evidence.items()):
         if campaign not in (None, campaign_id):
             continue
         for group, statistics in sorted(contexts.items()):
             chances = _chances(playbook, campaign_id, statistics)
-            every = dict.fromkeys([*chances, *sorted(statistics)])
-            standing = [
-                _standing(statistics.get(arm) or ArmStatistics(arm=arm), campaign_id, group, chances) for arm in every
+            all_arms = dict.fromkeys([*chances, *sorted(statistics)])
+            group_standings = [
+                _standing(statistics.get(arm) or ArmStatistics(arm=arm), campaign_id, group, chances)
+                for arm in all_arms
             ]
-            found += sorted(standing, key=lambda one: (-(one.chance or 0.0), one.arm))
-    return found
+            result += sorted(group_standings, key=lambda standing: (-(standing.chance or 0.0), standing.arm))
+    return result
 
 
 def _chances(playbook: Playbook | None, campaign_id: str, statistics: Mapping[str, ArmStatistics]) -> dict[str, float]:
@@ -87,15 +88,15 @@ def _chances(playbook: Playbook | None, campaign_id: str, statistics: Mapping[st
     return bandit.probabilities(statistics, arms.names(campaign), learning.epsilon, learning.prior_trials)
 
 
-def _standing(one: ArmStatistics, campaign_id: str, group: str, chances: Mapping[str, float]) -> Standing:
+def _standing(statistics: ArmStatistics, campaign_id: str, group: str, chances: Mapping[str, float]) -> Standing:
     return Standing(
         campaign_id=campaign_id,
         target_group=group,
-        arm=one.arm,
-        trials=one.trials,
-        pending=one.pending,
-        mean_reward=one.rewards / one.trials if one.trials > 0 else None,
-        chance=chances.get(one.arm, 0.0) if chances else None,
+        arm=statistics.arm,
+        trials=statistics.trials,
+        pending=statistics.pending,
+        mean_reward=statistics.rewards / statistics.trials if statistics.trials > 0 else None,
+        chance=chances.get(statistics.arm, 0.0) if chances else None,
     )
 
 
@@ -108,9 +109,9 @@ def losing_arms(
 ) -> frozenset[tuple[str, str, str]]:
     """Returns (campaign, target group, arm) for every arm drawn less than half as often as in a uniform choice."""
     return frozenset(
-        (one.campaign_id, one.target_group, one.arm)
-        for one in standings(evidence, playbook)
-        if one.chance is not None
-        and one.campaign_id in playbook.campaigns
-        and one.chance < _LOSING / len(arms.names(playbook.campaigns[one.campaign_id]))
+        (standing.campaign_id, standing.target_group, standing.arm)
+        for standing in standings(evidence, playbook)
+        if standing.chance is not None
+        and standing.campaign_id in playbook.campaigns
+        and standing.chance < _LOSING / len(arms.names(playbook.campaigns[standing.campaign_id]))
     )
