@@ -14,7 +14,7 @@ from schemas.messages import Message, Provenance
 from tests.field.case import Case
 from tests.support.intake import NOW
 from workers.delivery.transports.fcm import FcmChannel
-from workers.delivery.transports.http import Answer
+from workers.delivery.transports.http import Response
 from workers.delivery.transports.mime import Identity
 from workers.delivery.transports.smtp import SmtpChannel, SmtpServer
 
@@ -75,7 +75,7 @@ def mailed(given: tuple[str, str]) -> dict[str, Any]:
 def pushed(given: tuple[int, object]) -> dict[str, Any]:
     """What becomes of a push when the service answers so."""
     status, body = given
-    answer = Answer(status, body=msgspec.json.encode(body))
+    answer = Response(status, body=msgspec.json.encode(body))
     channel = FcmChannel(lambda *_: answer, lambda: "bearer")
     result = channel.send(MESSAGE, "device", NOW)
     return {"result": type(result).__name__}

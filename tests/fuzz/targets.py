@@ -38,7 +38,7 @@ from workers.delivery import mail_replies, unsubscribe
 from workers.delivery.email_address import mailbox
 from workers.delivery.retry_after import retry_after_s
 from workers.delivery.transports import fcm, http
-from workers.delivery.transports.http import Answer
+from workers.delivery.transports.http import Response
 from workers.delivery.transports.mime import Identity, compose
 from workers.delivery.transports.webhook import WebhookChannel
 from workers.settings import load
@@ -224,13 +224,13 @@ def _posted(data: bytes) -> tuple[bool, int]:
     status = int(said) if said.isdigit() and len(said) < 4 else 200
     seen: list[bytes] = []
 
-    def post(content: bytes, headers: Any) -> Answer:
+    def post(content: bytes, headers: Any) -> Response:
         seen.append(content + "".join(headers.values()).encode("ascii"))
-        return Answer(status, None, body)
+        return Response(status, None, body)
 
     message = msgspec.structs.replace(_MESSAGE, idempotency_key=_text(key), body=_text(body))
     WebhookChannel(post, SECRET).send(message, "", NOW)
-    http.not_now(Answer(status, None, body))
+    http.retry_later(Response(status, None, body))
     fcm._error_code(body)
     return status != 200, len(seen[0])
 

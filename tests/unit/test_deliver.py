@@ -33,11 +33,11 @@ from workers.delivery.ports import Bounced, Failed, Later, NoAddress, Result, Se
 from workers.delivery.token_bucket import TokenBucket
 from workers.delivery.transports import http, webhook
 from workers.delivery.transports.fcm import FcmChannel, TokenFile, request
-from workers.delivery.transports.http import Answer, Endpoint, NoAnswer, Unreachable
+from workers.delivery.transports.http import Endpoint, NoResponse, Response, Unreachable
 from workers.delivery.transports.mime import Identity
 from workers.delivery.transports.push import HttpPushGateway, notification
 from workers.delivery.transports.smtp import SmtpChannel, SmtpServer
-from workers.delivery.transports.webhook import KnownThere, WebhookChannel, secret_of
+from workers.delivery.transports.webhook import UserIdAddressBook, WebhookChannel, secret_of
 from workers.roles.deliver import Deliver
 from workers.settings import Settings, load
 
@@ -63,7 +63,7 @@ class World:
         for number, one in enumerate(messages):
             self.ledger.add(one, "messages.sms:0", NOW.timestamp() - 100 + number, 0)
         self._delivery = Delivery(
-            self.ledger, KnownThere(), self, Rules(resend=True, **rules), lambda: self.now, self.told.append
+            self.ledger, UserIdAddressBook(), self, Rules(resend=True, **rules), lambda: self.now, self.told.append
         )
 
     def send(self, message: Message, address: str, now: datetime) -> Result:
@@ -147,8 +147,8 @@ def test_lateness_counts_from_the_moment_a_message_was_due() -> None:
     assert world.ledger.late_s(LANE, NOW.timestamp()) == 0
 
 
-def answering(answer: Answer | Exception, seen: list[tuple[bytes, Mapping[str, str]]] | None = None) -> http.Post:
-    def post(body: bytes, headers: Mapping[str, str]) -> Answer:
+def answering(answer: Response | Exception, seen: list[tuple[bytes, Mapping[str, str]]] | None = None) -> http.Post:
+    def post(body: bytes, headers: Mapping[str, str]) -> Response:
         if seen is not None:
             seen.append((body, headers))
         if isinstance(answer, Exception):
@@ -158,18 +158,18 @@ def answering(answer: Answer | Exception, seen: list[tuple[bytes, Mapping[str, s
     return post
 
 
-ANYWHERE: list[tuple[Answer | Exception, Result]] = [
-    (Answer(200), Sent()),
-    (Answer(302), Later("HTTP 302", everyone=True)),
-    (Answer(400), Failed("HTTP 400")),
-    (Answer(401), Later("HTTP 401", everyone=True)),
-    (Answer(408), Later("HTTP 408")),
-    (Answer(425), Later("HTTP 425")),
-    (Answer(429, 7.0), Later("HTTP 429", 7.0, everyone=True)),
-    (Answer(500), Later("HTTP 500")),
-    (Answer(503), Later("HTTP 503", everyone=True)),
+ANYWHERE: list[tuple[Response | Exception, Result]] = [
+    (Response(200), Sent()),
+    (Response(302), Later("HTTP 302", everyone=True)),
+    (Response(400), Failed("HTTP 400")),
+    (Response(401), Later("HTTP 401", everyone=True)),
+    (Response(408), Later("HTTP 408")),
+    (Response(425), Later("HTTP 425")),
+    (Response(429, 7.0), Later("HTTP 429", 7.0, everyone=True)),
+    (Response(500), Later("HTTP 500")),
+    (Response(503), Later("HTTP 503", everyone=True)),
     (Unreachable("ConnectionRefusedError"), Later("ConnectionRefusedError", everyone=True)),
-    (NoAnswer("TimeoutError"), Unknown("TimeoutError")),
+    (NoResponse("TimeoutError"), Unknown("TimeoutError")),
 ]
 
 
@@ -177,17 +177,17 @@ ANYWHERE: list[tuple[Answer | Exception, Result]] = [
     ("answer", "result"),
     [
         *ANYWHERE,
-        (Answer(202), Sent()),
-        *((Answer(status), Failed(f"HTTP {status}")) for status in (403, 404, 410, 422)),
+        (Response(202), Sent()),
+        *((Response(status), Failed(f"HTTP {status}")) for status in (403, 404, 410, 422)),
     ],
 )
-def test_what_a_webhooks_answer_means(answer: Answer | Exception, result: Result) -> None:
+def test_what_a_webhooks_answer_means(answer: Response | Exception, result: Result) -> None:
     assert WebhookChannel(answering(answer), b"s").send(sms("m"), "ana", NOW) == result
 
 
-def refusal(status: int, code: str) -> Answer:
+def refusal(status: int, code: str) -> Response:
     details = [{"@type": "type.googleapis.com/google.firebase.fcm.v1.FcmError", "errorCode": code}]
-    return Answer(status, body=msgspec.json.encode({"error": {"code": status, "details": details}}))
+    return Response(status, body=msgspec.json.encode({"error": {"code": status, "details": details}}))
 
 
 @pytest.mark.parametrize(
@@ -199,11 +199,11 @@ def refusal(status: int, code: str) -> Answer:
         (refusal(400, "INVALID_ARGUMENT"), Failed("HTTP 400 INVALID_ARGUMENT")),
         (refusal(401, "THIRD_PARTY_AUTH_ERROR"), Later("HTTP 401 THIRD_PARTY_AUTH_ERROR")),
         (refusal(404, "ana@mail.example"), Later("HTTP 404", everyone=True)),
-        (Answer(404, body=b"<html>"), Later("HTTP 404", everyone=True)),
-        (Answer(403, body=b'{"error": {"details": [{"errorCode": 7}]}}'), Later("HTTP 403", everyone=True)),
+        (Response(404, body=b"<html>"), Later("HTTP 404", everyone=True)),
+        (Response(403, body=b'{"error": {"details": [{"errorCode": 7}]}}'), Later("HTTP 403", everyone=True)),
     ],
 )
-def test_what_the_push_services_answer_means(answer: Answer | Exception, result: Result) -> None:
+def test_what_the_push_services_answer_means(answer: Response | Exception, result: Result) -> None:
     assert FcmChannel(answering(answer), lambda: "bearer").send(sms("m"), "device", NOW) == result
 
 
@@ -213,7 +213,7 @@ def test_a_webhook_is_the_message_signed_over_id_time_and_body() -> None:
     assert signed == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="  # the specification's own vector
     seen: list[tuple[bytes, Mapping[str, str]]] = []
     sent = sms("m", idempotency_key="cart 1\r\nHost: evil.example")
-    WebhookChannel(answering(Answer(200), seen), secret).send(sent, "ana", NOW)
+    WebhookChannel(answering(Response(200), seen), secret).send(sent, "ana", NOW)
     (body, headers) = seen[0]
     assert codec.decode(Message, body) == sent
     key, at = headers["webhook-id"], headers["webhook-timestamp"]
@@ -233,7 +233,7 @@ def test_a_push_says_its_ai_label_dies_with_its_message_and_replaces_its_repetit
     file = tmp_path / "token"
     token = TokenFile(file)
     seen: list[tuple[bytes, Mapping[str, str]]] = []
-    channel = FcmChannel(answering(Answer(200), seen), token)
+    channel = FcmChannel(answering(Response(200), seen), token)
     assert channel.send(sms("m"), "device", NOW) == Later("no bearer token", everyone=True)
     file.write_text("first\n")
     channel.send(sms("m"), "device", NOW)
@@ -274,7 +274,7 @@ def test_a_request_carries_its_query_and_a_strange_key_cannot_break_out_of_its_h
             msgspec.structs.replace(notification(sms("m"), "device", NOW), collapse_key=key)
             for key in ("plain", "购物车\r\nHost: evil.example")
         ]
-        assert [HttpPushGateway(url).post(one) for one in pushed] == [Answer(429, 7.0), Answer(429)]
+        assert [HttpPushGateway(url).post(one) for one in pushed] == [Response(429, 7.0), Response(429)]
     assert (seen[0], len(seen[1][1])) == (("/hook?shop=1", "plain"), 64)
 
 
@@ -298,7 +298,7 @@ def test_a_wish_may_be_a_date_and_counts_from_the_servers_own(headers: dict[str,
         handler.end_headers()
 
     with http_server(busy) as url:
-        assert Endpoint(url, 5).post(b"{}", {}) == Answer(503, wish_s)
+        assert Endpoint(url, 5).post(b"{}", {}) == Response(503, wish_s)
 
 
 @pytest.mark.parametrize(
@@ -323,14 +323,14 @@ def test_a_server_that_drips_holds_a_request_no_longer_than_its_time(head: bytes
             left.set()
 
     with http_server(drip) as url:
-        with pytest.raises(NoAnswer, match="TimeoutError"):
+        with pytest.raises(NoResponse, match="TimeoutError"):
             Endpoint(url, 6.0, clock).post(b"{}", {})
         assert now_s < 20
         assert left.wait(30), "the connection is closed"
 
 
 def test_it_is_known_whether_a_request_can_have_arrived() -> None:
-    with http_server(lambda handler: handler.connection.close()) as url, pytest.raises(NoAnswer):
+    with http_server(lambda handler: handler.connection.close()) as url, pytest.raises(NoResponse):
         Endpoint(url, 5).post(b"{}", {})
     with refusing_port() as port, pytest.raises(Unreachable, match="ConnectionRefusedError"):
         Endpoint(f"http://127.0.0.1:{port}", 5).post(b"{}", {})

@@ -141,7 +141,7 @@ def test_the_same_message_has_the_same_message_id_whatever_its_id_looks_like() -
 
 
 def test_a_subject_that_is_none_is_refused_before_anything_is_folded() -> None:
-    with pytest.raises(ValueError, match="a subject of 301 characters"):
+    with pytest.raises(ValueError, match="the subject has 301 characters"):
         received(changed(email_subject="语" * 301))
     assert received(changed(email_subject="语" * 300))["Subject"] == "语" * 300
 

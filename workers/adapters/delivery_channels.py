@@ -22,7 +22,7 @@ from workers.delivery.transports.fcm import FcmChannel, TokenFile
 from workers.delivery.transports.http import Endpoint
 from workers.delivery.transports.mime import Identity
 from workers.delivery.transports.smtp import SmtpChannel, SmtpServer
-from workers.delivery.transports.webhook import KnownThere, WebhookChannel, secret_of
+from workers.delivery.transports.webhook import UserIdAddressBook, WebhookChannel, secret_of
 from workers.secrets import reveal
 from workers.settings import Settings
 
@@ -72,7 +72,7 @@ def _port(channel: str, settings: Settings, rate_per_s: float | None) -> Port:
     url = _url(name, reveal(settings.deliver.urls[channel]), SCHEMES[channel])
     smtp = url.scheme in _SMTP_PORTS
     resend = not smtp if settings.deliver.after_crash == "auto" else settings.deliver.after_crash == "resend"
-    addresses: Callable[[], AddressBook] = KnownThere
+    addresses: Callable[[], AddressBook] = UserIdAddressBook
     if url.scheme not in _WEBHOOK:
         addresses = _addresses(settings, channel)
     return Port(

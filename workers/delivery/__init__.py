@@ -1,7 +1,7 @@
 """Delivers messages: messages.<channel> → address → SMTP, push or webhook → message.feedback. Contract: docs/senders.md.
 
-Made to be copied: it needs `schemas`, `confluent_kafka`, `idna` and `msgspec`, and nothing else of this repository (a test
-enforces that). The role `deliver` and examples/sender run it; there is no other ledger and no other set of rules.
+The package can be copied: it needs `schemas`, `confluent_kafka`, `idna` and `msgspec`, and nothing else from this repository
+(a test enforces that). The role `deliver` and examples/sender both run it; there is no second ledger or set of rules.
 
 sender      one channel: the loop over inbox, dispatch and feedback
 inbox       Kafka → ledger: messages and cancellations, committed once they are durable

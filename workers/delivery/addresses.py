@@ -1,4 +1,4 @@
-"""Reads addresses from a SQLite file; replace it with your customer database."""
+"""Reads addresses from a SQLite file; replace it with one that queries your customer database."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SCHEMA = (
 
 
 class SqliteAddressBook:
-    """Reads the table `addresses` of a file that another program writes; a change applies from the next message on.
+    """Reads the table `addresses` of a file that another program writes; a change takes effect with the next message.
 
     Raises sqlite3.OperationalError if the file does not exist.
     """

@@ -1,4 +1,4 @@
-"""Limits the total time of a socket exchange; a socket's own timeout restarts with each byte, so a trickling server evades it."""
+"""Limits the total time of a socket exchange. A socket's own timeout restarts with each byte, so a slow server can evade it."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ from collections.abc import Callable
 
 
 class Deadline:
-    """A deadline set by `begin`; any read or write through it afterwards raises TimeoutError once the time is over."""
+    """A deadline set by `begin`. Once it has passed, every read or write through it raises TimeoutError."""
 
     def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
         """`now_s`: a monotonic clock [s]."""
         self._now_s = now_s
-        self._ends_s = float("inf")
+        self._ends_at_s = float("inf")
 
     def begin(self, timeout_s: float) -> None:
         """Sets the deadline to `timeout_s` from now."""
-        self._ends_s = self._now_s() + timeout_s
+        self._ends_at_s = self._now_s() + timeout_s
 
     def send(self, sock: socket.socket, data: bytes) -> None:
         """Sends all of `data`."""
-        left = memoryview(data)
-        while left:
+        remaining = memoryview(data)
+        while remaining:
             self.limit(sock)
-            left = left[sock.send(left) :]
+            remaining = remaining[sock.send(remaining) :]
 
     def reader(self, sock: socket.socket) -> io.BufferedReader:
         """Returns a reader over the socket; closing it leaves the socket open."""
         return io.BufferedReader(_Reader(sock, self))
 
     def limit(self, sock: socket.socket) -> None:
-        """Limits the socket's next operation to the time left. Raises TimeoutError if none is left."""
-        left_s = self._ends_s - self._now_s()
+        """Limits the socket's next operation to the remaining time. Raises TimeoutError if there is none."""
+        left_s = self._ends_at_s - self._now_s()
         if left_s <= 0:
-            raise TimeoutError("the time is over")
+            raise TimeoutError("the deadline has passed")
         sock.settimeout(left_s)
 
 
@@ -47,6 +47,6 @@ class _Reader(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override] # its stub uses a type private to typeshed
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override] # the stub uses a type that is private to typeshed
         self._deadline.limit(self._sock)
         return self._sock.recv_into(buffer)

@@ -17,16 +17,16 @@ from workers.delivery.token_bucket import TokenBucket
 
 log = logging.getLogger(__name__)
 
-_MOST_BACKOFF_S = 900.0
+_MAX_BACKOFF_S = 900.0
 #: Upper limit on Retry-After: an error page in front of the service may ask for a day [s].
-_MOST_WISH_S = 3600.0
+_MAX_RETRY_AFTER_S = 3600.0
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
-    """Delivery rules. `resend`: a message that may or may not have been sent is sent again; else it is reported as failed.
+    """Delivery rules. `resend`: a message that may already have been sent is sent again; otherwise it is reported as failed.
 
-    `backoff_s` doubles with each attempt, up to 15 minutes. `rate_per_s`: of this process, None = no limit. `ignore_times`:
-    nothing expires (replays).
+    `backoff_s` doubles with each attempt, up to 15 minutes. `rate_per_s`: limit of this process, None = no limit.
+    `ignore_times`: nothing expires (replays).
     """
 
     resend: bool
@@ -36,7 +36,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Delivery:
-    """Ends every message of the ledger in exactly one status, or postpones it."""
+    """Ends every message in the ledger with exactly one status, or postpones it."""
 
     def __init__(
         self,
@@ -45,28 +45,28 @@ class Delivery:
         channel: Channel,
         rules: Rules,
         clock: Callable[[], datetime],
-        told: Callable[[str], None] = lambda status: None,
+        on_status: Callable[[str], None] = lambda status: None,
     ) -> None:
-        """`told` is called with the status of each message that ends, and with `later` for each that is postponed."""
+        """`on_status` is called with the status of each message that ends, and with `later` for each that is postponed."""
         self._ledger = ledger
         self._addresses = addresses
         self._channel = channel
         self._rules = rules
         self._clock = clock
-        self._told = told
+        self._on_status = on_status
         self._bucket = None if rules.rate_per_s is None else TokenBucket(rules.rate_per_s)
-        self._rest_until_s = 0.0
+        self._paused_until_s = 0.0
 
     def step(self, lanes: Collection[str]) -> bool:
-        """Processes one message: one that a crash interrupted, else the one that has been due longest.
+        """Processes one message: one that a crash interrupted, otherwise the one that has been due longest.
 
-        False = there is none, the server needs a pause, or the rate is used up.
+        False = no message is due, the server needs a pause, or the rate limit is reached.
         """
         now = self._clock()
         if interrupted := self._ledger.interrupted(lanes):
             self._conclude(interrupted, Unknown("the process ended while sending"), now)
             return True
-        if now.timestamp() < self._rest_until_s:
+        if now.timestamp() < self._paused_until_s:
             return False
         entry = self._ledger.due(lanes, now.timestamp())
         if entry is None:
@@ -97,29 +97,29 @@ class Delivery:
             case Failed(reason):
                 self._end(entry, "failed", now, abort_log=reason)
             case Later():
-                self._put_off(entry, result, now)
+                self._postpone(entry, result, now)
             case Unknown(reason) if self._rules.resend:
-                self._put_off(entry, Later(reason), now)
+                self._postpone(entry, Later(reason), now)
             case Unknown(reason):
                 self._end(entry, "failed", now, abort_log=f"may have left: {reason}")
             case _:
                 assert_never(result)
 
-    def _put_off(self, entry: Entry, later: Later, now: datetime) -> None:
-        """Schedules the next attempt, at the latest at the message's expiry so that this is reported in time."""
-        wish_s = min(later.after_s or 0.0, _MOST_WISH_S)
-        wait_s = wish_s or min(self._rules.backoff_s * 2 ** (entry.attempts - 1), _MOST_BACKOFF_S)
+    def _postpone(self, entry: Entry, later: Later, now: datetime) -> None:
+        """Schedules the next attempt, no later than the message's expiry, so that the expiry is reported on time."""
+        requested_s = min(later.after_s or 0.0, _MAX_RETRY_AFTER_S)
+        wait_s = requested_s or min(self._rules.backoff_s * 2 ** (entry.attempts - 1), _MAX_BACKOFF_S)
         due_s = now.timestamp() + wait_s
         if later.everyone:
-            self._rest_until_s = now.timestamp() + (wish_s or self._rules.backoff_s)
+            self._paused_until_s = now.timestamp() + (requested_s or self._rules.backoff_s)
         self._ledger.postpone(entry.key, self._before_expiry(entry.message, due_s), now.timestamp())
-        self._told("later")
-        log.warning("message %s: later (%s)", entry.message.message_id, later.reason)
+        self._on_status("later")
+        log.warning("message %s: postponed (%s)", entry.message.message_id, later.reason)
 
     def _before_expiry(self, message: Message, due_s: float) -> float:
         return due_s if self._rules.ignore_times else min(due_s, message.expires_at.timestamp())
 
     def _end(self, entry: Entry, status: FeedbackStatus, now: datetime, **details: Any) -> None:
         self._ledger.end(entry.key, feedback(entry.message, status, now, **details), now.timestamp())
-        self._told(status)
+        self._on_status(status)
         log.info("message %s: %s", entry.message.message_id, status)

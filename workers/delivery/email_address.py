@@ -10,12 +10,12 @@ import msgspec
 
 #: Full stops of Chinese and Japanese keyboards, as listed by IDNA (RFC 3490, 3.1).
 _DOTS = str.maketrans({"。": ".", "．": ".", "｡": "."})
-#: Invisible characters pasted along with an address: zero-width characters, a byte order mark, a soft hyphen.
-_UNSEEN = "\u200b\u200c\u200d\u2060\ufeff\u00ad"
+#: Invisible characters that are pasted along with an address: zero-width characters, a byte order mark, a soft hyphen.
+_INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff\u00ad"
 _ATOM = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.\u00a1-\U0010ffff-]+")
 _LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 #: RFC 5321, 4.5.3.1 [octets].
-_MOST_LOCAL, _MOST = 64, 254
+_MAX_LOCAL, _MAX_ADDRESS = 64, 254
 
 
 class Mailbox(msgspec.Struct, frozen=True):
@@ -26,7 +26,7 @@ class Mailbox(msgspec.Struct, frozen=True):
 
     @property
     def header(self) -> Address:
-        """For a header; quoted where RFC 5322 requires it."""
+        """The address for a header; quoted where RFC 5322 requires it."""
         return Address(username=self.local, domain=self.domain)
 
     @property
@@ -39,7 +39,7 @@ class Mailbox(msgspec.Struct, frozen=True):
 
 
 def mailbox(text: str) -> Mailbox:
-    """Parses an address, allowing surrounding blanks, full-width characters and international domains. Raises ValueError.
+    """Parses an address; accepts surrounding blanks, full-width characters and international domains. Raises ValueError.
 
     >>> mailbox(" ana@bücher。example ").envelope
     'ana@xn--bcher-kva.example'
@@ -47,14 +47,14 @@ def mailbox(text: str) -> Mailbox:
     Traceback (most recent call last):
     ValueError: not an address
     """
-    text = text.strip().strip(_UNSEEN).strip()
+    text = text.strip().strip(_INVISIBLE).strip()
     local, at, domain = (text if "@" in text else text.replace("＠", "@")).rpartition("@")
-    if not at or not _ATOM.fullmatch(local) or not local.isprintable() or len(local.encode()) > _MOST_LOCAL:
+    if not at or not _ATOM.fullmatch(local) or not local.isprintable() or len(local.encode()) > _MAX_LOCAL:
         raise ValueError("not an address")
-    found = Mailbox(local, _ascii_domain(domain.translate(_DOTS)))
-    if len(found.envelope.encode()) > _MOST:
+    parsed = Mailbox(local, _ascii_domain(domain.translate(_DOTS)))
+    if len(parsed.envelope.encode()) > _MAX_ADDRESS:
         raise ValueError("not an address")
-    return found
+    return parsed
 
 
 def _ascii_domain(domain: str) -> str:

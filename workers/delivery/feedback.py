@@ -13,12 +13,12 @@ from confluent_kafka import KafkaError, Producer
 from schemas.messages import Feedback, FeedbackStatus, Message
 from workers.delivery.ledger import Ledger
 
-_FLUSH_S = 10.0
-_MOST = 500
+_FLUSH_TIMEOUT_S = 10.0
+_BATCH_SIZE = 500
 
 
 def feedback(message: Message, status: FeedbackStatus, at: datetime, **details: Any) -> Feedback:
-    """Returns one record of message.feedback. `event_id` is derived from message and status: a repeated record is a duplicate."""
+    """Returns one record of message.feedback. `event_id` is derived from message and status, so duplicates can be recognised."""
     return Feedback(
         event_id=hashlib.sha256(f"{len(message.message_id)}:{message.message_id}{status}".encode()).hexdigest()[:32],
         message_id=message.message_id,
@@ -48,10 +48,10 @@ class FeedbackPublisher:
             if error is None:
                 delivered.append(event_id)
 
-        for event_id, user_id, record in self._ledger.unpublished(lanes, _MOST):
+        for event_id, user_id, record in self._ledger.unpublished(lanes, _BATCH_SIZE):
             self._producer.produce(
                 self._topic, key=user_id.encode(), value=record, on_delivery=partial(confirm, event_id)
             )
-        self._producer.flush(_FLUSH_S)
+        self._producer.flush(_FLUSH_TIMEOUT_S)
         if delivered:
             self._ledger.published(delivered)

@@ -14,15 +14,15 @@ from workers.delivery.ledger import Ledger
 
 log = logging.getLogger(__name__)
 
-_MOST = 500
-_Place = tuple[str, int]
+_BATCH_SIZE = 500
+_Partition = tuple[str, int]
 
 
-class Intake:
+class Inbox:
     """One member of the sender's consumer group, for one channel.
 
-    A message and its cancellation have the same key and the same partition number in two topics; the `range` assignor gives both
-    to the same member, so whoever sends a message also reads its cancellation.
+    A message and its cancellation have the same key and the same partition number in two topics; the `range` assignor assigns
+    both to the same member, so the member that sends a message also reads its cancellation.
     """
 
     def __init__(
@@ -36,24 +36,24 @@ class Intake:
         *,
         ignore_times: bool = False,
     ) -> None:
-        """`group`: the group's name, and this member's name, the same after a restart ("" = a new member each time).
+        """`group`: the names of the group and of this member; the latter survives restarts ("" = a new member each time).
 
-        `topics`: messages, cancellations. `ignore_times`: every message is due at once (replays).
+        `topics`: messages, cancellations. `ignore_times`: every message is due immediately (replays).
         """
         self._channel = channel
         self._messages, self._cancellations = topics
         self._ledger = ledger
         self._clock = clock
         self._ignore_times = ignore_times
-        self._behind: set[_Place] = set()  # partitions not read to their end since they were assigned
-        self._owned: set[_Place] = set()
+        self._unread: set[_Partition] = set()  # partitions not read to their end since they were assigned
+        self._owned: set[_Partition] = set()
         self._assigned_any = False
-        self._read: dict[_Place, int] = {}  # the offset after the last record in the ledger
-        # Static membership: after a crash the successor takes over at once, and two of the same name cannot both read.
+        self._read: dict[_Partition, int] = {}  # the offset after the last record in the ledger
+        # Static membership: after a crash the successor takes over immediately, and two members with one name cannot both read.
         static = {"group.instance.id": group[1]} if group[1] else {}
         self._consumer = Consumer(
             {
-                "queued.max.messages.kbytes": 16_384,  # limit on records in memory; the rest waits in Kafka or in the ledger
+                "queued.max.messages.kbytes": 16_384,  # limits the records in memory; the rest waits in Kafka or in the ledger
                 **kafka,
                 **static,
                 "group.id": group[0],
@@ -68,40 +68,44 @@ class Intake:
 
     @property
     def lanes(self) -> set[str]:
-        """The lanes whose messages this process may send: `topic:partition` of the partitions it owns."""
+        """The lanes whose messages this process may send: `topic:partition` for each partition it owns."""
         return {f"{topic}:{partition}" for topic, partition in self._owned if topic == self._messages}
 
     @property
     def caught_up(self) -> bool:
-        """Whether the ledger has everything that was in Kafka; until then, the cancellation of a message may be unread."""
-        return bool(self._owned) and not self._behind
+        """True once the ledger has everything that was in Kafka; until then, the cancellation of a message may be unread."""
+        return bool(self._owned) and not self._unread
 
     @property
     def awaits(self) -> str:
-        """What this member waits for before it sends; empty = it sends, or other members have all partitions."""
+        """The reason why this member does not send yet; empty = it sends, or other members own all partitions."""
         if not self._assigned_any:
             return "not assigned yet"
-        return f"{len(self._behind)} partitions not read to their end" if self._behind else ""
+        return f"{len(self._unread)} partitions not read to their end" if self._unread else ""
 
     def read(self, timeout_s: float) -> None:
         """Stores newly arrived records in the ledger, in one transaction."""
-        records = self._consumer.consume(_MOST, timeout_s)
+        records = self._consumer.consume(_BATCH_SIZE, timeout_s)
         with self._ledger.transaction():
             for record in records:
-                error, place = record.error(), (record.topic() or "", record.partition() or 0)
+                error, partition = record.error(), (record.topic() or "", record.partition() or 0)
                 if error is None:
-                    self._take(place, record.offset() or 0, record.value())
-                    self._read[place] = (record.offset() or 0) + 1
+                    self._take(partition, record.offset() or 0, record.value())
+                    self._read[partition] = (record.offset() or 0) + 1
                 elif error.code() == KafkaError._PARTITION_EOF:  # the library's public name for it
-                    self._behind.discard(place)
-                elif error.fatal() or error.code() == KafkaError._FATAL:  # for example another process of the same name
+                    self._unread.discard(partition)
+                elif (
+                    error.fatal() or error.code() == KafkaError._FATAL
+                ):  # for example another process with the same name
                     raise KafkaException(error)
                 else:
-                    log.warning("kafka: %s", error.str())  # librdkafka recovers by itself
+                    log.warning("Kafka: %s", error.str())  # librdkafka recovers by itself
 
     def commit(self, *, wait: bool = False) -> None:
-        """Commits what has been read. Only saves reading it again: the ledger detects duplicates anyway."""
-        offsets = [TopicPartition(*place, offset) for place, offset in self._read.items() if place in self._owned]
+        """Commits the offsets of stored records. This only saves reading them again: the ledger detects duplicates anyway."""
+        offsets = [
+            TopicPartition(*partition, offset) for partition, offset in self._read.items() if partition in self._owned
+        ]
         self._read.clear()
         if not offsets:
             return
@@ -111,17 +115,17 @@ class Intake:
             else:
                 self._consumer.commit(offsets=offsets)
         except KafkaException as error:  # the partitions were reassigned, or the brokers are unreachable
-            log.warning("kafka: offsets not committed: %s", error)
+            log.warning("Kafka: offsets were not committed: %s", error)
 
     def close(self) -> None:
         """Commits and leaves the group."""
         self.commit(wait=True)
         self._consumer.close()
 
-    def _take(self, place: _Place, offset: int, value: bytes | None) -> None:
+    def _take(self, partition: _Partition, offset: int, value: bytes | None) -> None:
         now_s = self._clock().timestamp()
         try:
-            if place[0] == self._cancellations:
+            if partition[0] == self._cancellations:
                 cancellation = codec.decode(Cancellation, value)
                 if cancellation.channel == self._channel:
                     self._ledger.cancel(cancellation.message_id, now_s)
@@ -130,15 +134,15 @@ class Intake:
         except codec.Malformed as error:
             if error.reason == "unknown_schema_version":
                 raise  # nothing is lost: the upgraded sender will read it
-            log.error("%s:%d at %d cannot be read: %s", *place, offset, error.reason)
+            log.error("the record at %s:%d:%d cannot be decoded: %s", *partition, offset, error.reason)
             return
         due_s = 0.0 if self._ignore_times else message.send_at.timestamp()
-        if not self._ledger.add(message, f"{place[0]}:{place[1]}", due_s, now_s):
-            log.info("message %s: known", message.message_id)
+        if not self._ledger.add(message, f"{partition[0]}:{partition[1]}", due_s, now_s):
+            log.info("message %s: duplicate, ignored", message.message_id)
 
     def _assigned(self, _consumer: object, partitions: Iterable[TopicPartition]) -> None:
         self._owned = {(partition.topic, partition.partition) for partition in partitions}
-        self._behind = set(self._owned)
+        self._unread = set(self._owned)
         self._assigned_any = True
 
     def _revoked(self, _consumer: object, _partitions: object) -> None:
@@ -146,5 +150,5 @@ class Intake:
         self._lost()
 
     def _lost(self, *_: object) -> None:
-        self._owned, self._behind = set(), set()
+        self._owned, self._unread = set(), set()
         self._read.clear()

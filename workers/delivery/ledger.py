@@ -1,7 +1,7 @@
 """Keeps a sender's durable state in SQLite: messages waiting, messages sent, and feedback not yet published.
 
 One row per `idempotency_key`: `waiting` → `sending` → sent | bounced | dropped | failed | skipped. `sending` is on disk before
-the channel is called, so a crash can never be mistaken for "not yet tried".
+the channel is called, so a message that a crash interrupted is never mistaken for one that was not attempted.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS messages (
     key TEXT PRIMARY KEY,          -- idempotency_key
     message_id TEXT NOT NULL,
-    lane TEXT NOT NULL,            -- topic and partition it came from: whoever owns that partition sends it
+    lane TEXT NOT NULL,            -- its topic and partition; the member that owns the partition sends it
     state TEXT NOT NULL,
     due_s REAL NOT NULL,           -- send_at, or the next attempt
     attempts INTEGER NOT NULL DEFAULT 0,
     changed_s REAL NOT NULL,
-    record BLOB                    -- the message; gone as soon as it has ended
+    record BLOB                    -- the message; NULL as soon as it has ended
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS waiting ON messages (due_s) WHERE state = 'waiting';
 CREATE INDEX IF NOT EXISTS sending ON messages (due_s) WHERE state = 'sending';
@@ -56,7 +56,7 @@ FROM messages WHERE state = 'sending' AND lane IN (SELECT value FROM json_each(?
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """One message that has not ended. `attempts` counts those made so far; `cancelled`: it must not be sent."""
+    """One message that has not ended. `attempts`: number made so far. `cancelled`: it must not be sent."""
 
     key: str
     message: Message
@@ -79,7 +79,7 @@ class Ledger:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Commits everything written inside, or nothing."""
+        """Commits everything written inside the block, or nothing."""
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -89,22 +89,24 @@ class Ledger:
         self._db.execute("COMMIT")
 
     def add(self, message: Message, lane: str, due_s: float, now_s: float) -> bool:
-        """Stores a message. False = its key is known, whatever its state."""
+        """Stores a message. False = its key is already stored, in any state."""
         row = (message.idempotency_key, message.message_id, lane, due_s, now_s, codec.encode(message))
         added = self._db.execute(
             "INSERT INTO messages (key, message_id, lane, state, due_s, changed_s, record)"
             " VALUES (?, ?, ?, 'waiting', ?, ?, ?) ON CONFLICT DO NOTHING",
             row,
         ).rowcount
-        known = self._db.execute("SELECT 1 FROM cancellations WHERE message_id = ?", (message.message_id,)).fetchone()
-        if known:
-            self._hurry(message.message_id)
+        cancelled = self._db.execute(
+            "SELECT 1 FROM cancellations WHERE message_id = ?", (message.message_id,)
+        ).fetchone()
+        if cancelled:
+            self._make_due(message.message_id)
         return added == 1
 
     def cancel(self, message_id: str, now_s: float) -> None:
-        """Marks a message, stored or still to come, as not to be sent. Has no effect on one already sent."""
+        """Marks a message, stored or not yet received, as not to be sent. Has no effect on one already sent."""
         self._db.execute("INSERT INTO cancellations VALUES (?, ?) ON CONFLICT DO NOTHING", (message_id, now_s))
-        self._hurry(message_id)
+        self._make_due(message_id)
 
     def due(self, lanes: Collection[str], now_s: float) -> Entry | None:
         """Returns the message of these lanes that has been due longest."""
@@ -120,7 +122,7 @@ class Ledger:
         return self._entry(_INTERRUPTED, json.dumps(sorted(lanes)))
 
     def start(self, key: str, now_s: float) -> None:
-        """Marks a message as being sent; call it right before the channel."""
+        """Marks a message as being sent; call it right before the channel's `send`."""
         self._db.execute(
             "UPDATE messages SET state = 'sending', attempts = attempts + 1, changed_s = ? WHERE key = ?", (now_s, key)
         )
@@ -144,12 +146,12 @@ class Ledger:
             )
 
     def unpublished(self, lanes: Collection[str], limit: int) -> list[tuple[str, str, bytes]]:
-        """Returns feedback of these lanes not yet in Kafka: (event_id, user_id, record)."""
+        """Returns feedback of these lanes that is not yet in Kafka: (event_id, user_id, record)."""
         query = "SELECT event_id, user_id, record FROM outbox WHERE lane IN (SELECT value FROM json_each(?)) LIMIT ?"
         return self._db.execute(query, (json.dumps(sorted(lanes)), limit)).fetchall()
 
     def published(self, event_ids: Iterable[str]) -> None:
-        """Removes feedback from the outbox once Kafka has it."""
+        """Removes feedback from the outbox after Kafka has acknowledged it."""
         with self.transaction():
             self._db.executemany("DELETE FROM outbox WHERE event_id = ?", [(event_id,) for event_id in event_ids])
 
@@ -164,7 +166,7 @@ class Ledger:
     def close(self) -> None:
         self._db.close()
 
-    def _hurry(self, message_id: str) -> None:
+    def _make_due(self, message_id: str) -> None:
         """Makes a cancelled message due now, so that its feedback does not wait for `send_at`."""
         self._db.execute("UPDATE messages SET due_s = 0 WHERE message_id = ? AND state = 'waiting'", (message_id,))
 

@@ -1,8 +1,8 @@
-"""Interprets a mail server's reply: is it about the address, this message, or every message? Pure.
+"""Interprets a mail server's reply: whether it concerns the address, this message, or every message. Pure.
 
 A hard bounce ends all mail to a customer, so only a reply that states that the mailbox itself does not exist, or is closed,
-counts as one (RFC 3463 and the registry of RFC 5248). A reply about our side (server name, login, reputation) never does: a
-mistake in our set-up would cut off every customer it affects.
+counts as one (RFC 3463 and the registry of RFC 5248). A reply about our side (server name, login, reputation) never does:
+otherwise a mistake in our set-up would cut off every customer it affects.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ _ENHANCED = re.compile(r"(?:^[^\S\n]*+#?|[#(\[])([245]\.\d{1,3}\.\d{1,3})(?![.\d
 #: Codes without specific meaning: the text of the reply decides.
 _UNSPECIFIC = ("", "5.0.0", "5.1.0", "5.2.0", "5.5.0")
 #: No such mailbox, invalid address, moved, a domain that accepts no mail (null MX).
-_GONE = ("5.1.1", "5.1.3", "5.1.6", "5.1.10")
-#: Codes about our sender address, the server's own state, the order of our commands, our login.
+_NO_MAILBOX_CODES = ("5.1.1", "5.1.3", "5.1.6", "5.1.10")
+#: Codes about our sender address, the server's own state, the order of our commands, or our login.
 _SERVER = ("5.1.7", "5.1.8", "5.3.2", "5.3.5", "5.5.1", "5.7.0", "5.7.3", *(f"5.7.{detail}" for detail in range(8, 15)))
 _SERVER_CODES = (421, 454, 502, 503, 504, 521, 523, 525, 530, 534, 535, 538)
-#: Codes of RFC 5321 about a mailbox, without a code of RFC 3463.
+#: Codes of RFC 5321 about a mailbox, for replies without a code of RFC 3463.
 _MAILBOX_CODES = (550, 551, 553)
 #: Quoted addresses and links in a reply, which do not affect its meaning.
 _QUOTED = re.compile(r"<[^<>]*>|\S{1,64}@\S+|https?://\S+")
-_OURS = re.compile(
+_OUR_SIDE = re.compile(
     r"client (?:host|address|ip)|\b(?:helo|ehlo)\b|starttls|\bauthenticat|\blog ?in\b|reverse dns|\bptr\b"
     r"|sender (?:address|verif|domain|reject|den|unknown|invalid|not)|(?:invalid|unknown|unauthori[sz]ed) sender"
     r"|return[- ]path|mail from|from address|bad sequence"
@@ -50,38 +50,38 @@ def at_recipient(code: int, text: bytes | str) -> Result:
     >>> at_recipient(550, b"5.1.1 no such user"), at_recipient(504, "5.5.2 Helo command rejected")
     (Bounced(reason='550 5.1.1', bounce_type='hard'), Later(reason='504 5.5.2', after_s=None, everyone=True))
     """
-    words = _decoded(text)
-    enhanced = _enhanced(words)
+    reply = _decoded(text)
+    enhanced = _enhanced(reply)
     reason = f"{code} {enhanced}".rstrip()
     if not 500 <= code < 600:
         return Later(reason, everyone=code in _SERVER_CODES or enhanced == "4.3.2")
-    said = _QUOTED.sub(" ", words).lower()
+    lowered = _QUOTED.sub(" ", reply).lower()
     match enhanced:
         case unspecific if unspecific in _UNSPECIFIC:
-            return _by_words(code, said, reason)
-        case known if known in _GONE:
+            return _by_text(code, lowered, reason)
+        case known if known in _NO_MAILBOX_CODES:
             return Bounced(reason)
         case "5.2.1":  # disabled; Gmail also sends it for mailboxes that get too much mail
-            return Bounced(reason, "soft" if _FULL.search(said) else "hard")
+            return Bounced(reason, "soft" if _FULL.search(lowered) else "hard")
         case "5.2.2":
             return Bounced(reason, "soft")
-        case "5.1.2" if not _OURS.search(said):  # no such domain
+        case "5.1.2" if not _OUR_SIDE.search(lowered):  # no such domain
             return Bounced(reason)
-        case "5.4.1" if "recipient address rejected" in said:  # Exchange Online: not in its directory
+        case "5.4.1" if "recipient address rejected" in lowered:  # Exchange Online: not in its directory
             return Bounced(reason)
-    if enhanced in _SERVER or code in _SERVER_CODES or _OURS.search(said):
+    if enhanced in _SERVER or code in _SERVER_CODES or _OUR_SIDE.search(lowered):
         return Later(reason, everyone=True)
     return Failed(reason)
 
 
 def after_data(code: int, text: bytes | str) -> Result:
-    """Interprets the reply to DATA or to the content. Without a specific code it is about the content, not the mailbox."""
-    words = _decoded(text)
-    enhanced = _enhanced(words)
+    """Interprets the reply to DATA or to the content. Without a specific code it concerns the content, not the mailbox."""
+    reply = _decoded(text)
+    enhanced = _enhanced(reply)
     if 500 <= code < 600 and code not in _SERVER_CODES and enhanced in _UNSPECIFIC:
-        ours = _OURS.search(_QUOTED.sub(" ", words).lower())
+        our_side = _OUR_SIDE.search(_QUOTED.sub(" ", reply).lower())
         reason = reason_of(code, text)
-        return Later(reason, everyone=True) if ours else Failed(reason)
+        return Later(reason, everyone=True) if our_side else Failed(reason)
     return at_recipient(code, text)
 
 
@@ -90,21 +90,21 @@ def reason_of(code: int, text: bytes | str) -> str:
     return f"{code} {_enhanced(_decoded(text))}".rstrip()
 
 
-def _by_words(code: int, said: str, reason: str) -> Result:
+def _by_text(code: int, lowered: str, reason: str) -> Result:
     """Interprets a 5xx reply without a specific code of RFC 3463 by its text."""
-    if code in _SERVER_CODES or _OURS.search(said):
+    if code in _SERVER_CODES or _OUR_SIDE.search(lowered):
         return Later(reason, everyone=True)
-    if code == 552 or (code in _MAILBOX_CODES and "mailbox" in said and _FULL.search(said)):
+    if code == 552 or (code in _MAILBOX_CODES and "mailbox" in lowered and _FULL.search(lowered)):
         return Bounced(reason, "soft")
-    missing = code in _MAILBOX_CODES and (_NO_MAILBOX.search(said) or not _POLICY.search(said))
+    missing = code in _MAILBOX_CODES and (_NO_MAILBOX.search(lowered) or not _POLICY.search(lowered))
     if missing or code == 556:  # RFC 7504: the domain accepts no mail
         return Bounced(reason)
     return Failed(reason)
 
 
-def _enhanced(words: str) -> str:
+def _enhanced(reply: str) -> str:
     """Returns the first code of RFC 3463; "" = none."""
-    found = _ENHANCED.search(words)
+    found = _ENHANCED.search(reply)
     return found[1] if found else ""
 
 

@@ -1,4 +1,4 @@
-"""Defines the ports of a sender, channel and address book, and the results of a send."""
+"""Defines the ports of a sender (channel and address book) and the results of a send."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from schemas.messages import Message
 
 
 class Sent(msgspec.Struct, frozen=True):
-    """The next hop has accepted the message. It does not mean that the customer has received it."""
+    """The next hop has accepted the message. This does not mean that the customer has received it."""
 
 
 class Bounced(msgspec.Struct, frozen=True):
@@ -32,7 +32,7 @@ class Failed(msgspec.Struct, frozen=True):
 
 
 class Later(msgspec.Struct, frozen=True):
-    """The message was certainly not sent; a retry may work. `everyone`: the server is the cause, the next would fail as well."""
+    """The message was certainly not sent; a retry may work. `everyone`: the server is the cause, so the next would fail too."""
 
     reason: str
     after_s: float | None = None
@@ -40,7 +40,7 @@ class Later(msgspec.Struct, frozen=True):
 
 
 class Unknown(msgspec.Struct, frozen=True):
-    """The connection ended after the message had gone out but before an answer: it may have been sent."""
+    """The connection ended after the message was transmitted but before a reply arrived: it may have been sent."""
 
     reason: str
 
@@ -49,7 +49,7 @@ Result = Sent | Bounced | NoAddress | Failed | Later | Unknown
 
 
 class Channel(Protocol):
-    """Hands messages over. Never raises for errors of the other side; a reason never contains an address or a text."""
+    """Sends messages. Never raises for errors of the other side; a reason never contains an address or a message text."""
 
     def send(self, message: Message, address: str, now: datetime) -> Result:
         """Tries once, within the channel's timeout."""
@@ -59,7 +59,7 @@ class Channel(Protocol):
 
 
 class AddressBook(Protocol):
-    """Looks up a customer's addresses, which no other part of Attune knows."""
+    """Looks up a customer's addresses, which no other part of Attune has access to."""
 
     def address(self, user_id: str, channel: str) -> str | None:
         """Returns the newest address; None = this customer has none on this channel."""

@@ -7,9 +7,9 @@ from email.utils import parsedate_to_datetime
 
 
 def retry_after_s(value: str | None, date: str | None) -> float | None:
-    """Returns the delay before a retry [s]; None = absent or unreadable. A date counts from `date`, the same response's Date.
+    """Returns the delay before a retry [s]; None = absent or unreadable. A date is relative to `date`, the same response's Date.
 
-    So neither the other side's clock nor ours needs to be right.
+    Neither the other side's clock nor ours needs to be correct.
 
     >>> retry_after_s("7", None), retry_after_s("-1", None), retry_after_s("soon", None)
     (7.0, None, None)

@@ -1,7 +1,7 @@
-"""Makes and reads one-click unsubscribe links (RFC 8058), which name customer and message and cannot be forged.
+"""Creates and reads one-click unsubscribe links (RFC 8058), which identify customer and message and cannot be forged.
 
-The mailbox provider sends a POST with the body `List-Unsubscribe=One-Click` and nothing else, no cookie, no login. All that the
-receiving service needs is in the link; it calls `read`.
+The mailbox provider sends a POST with the body `List-Unsubscribe=One-Click`, without a cookie or a login. The link contains
+everything that the receiving service needs; the service calls `read`.
 """
 
 from __future__ import annotations

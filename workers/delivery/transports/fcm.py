@@ -1,4 +1,4 @@
-"""Sends push messages by Firebase Cloud Messaging, HTTP v1, or any service that accepts the same JSON.
+"""Sends push messages through Firebase Cloud Messaging (HTTP v1), or any service that accepts the same JSON.
 
 https://firebase.google.com/docs/reference/fcm/rest/v1/projects.messages and .../v1/ErrorCode
 """
@@ -16,18 +16,18 @@ import msgspec
 
 from schemas.messages import Message
 from workers.delivery.ports import Bounced, Failed, Later, Result, Sent, Unknown
-from workers.delivery.transports.http import NoAnswer, Post, Unreachable, not_now
+from workers.delivery.transports.http import NoResponse, Post, Unreachable, retry_later
 
 #: FCM's maximum time to live [s].
-_MOST_TTL_S = 28 * 86_400
+_MAX_TTL_S = 28 * 86_400
 _CODE = re.compile(rb'"errorCode"\s*:\s*"([A-Z_]{1,40})"')
 
 
 class FcmChannel:
-    """Sends one request per message, to one device. A device bounces only on FCM's own error codes: a wrong project gives 404."""
+    """Sends one request per message, to one device. Only FCM's own error codes count as bounces: a wrong project returns 404."""
 
     def __init__(self, post: Post, bearer_token: Callable[[], str]) -> None:
-        """`bearer_token` is called before each request because tokens are renewed every hour; "" = none at present."""
+        """`bearer_token` is called before each request because tokens are renewed every hour; "" = no valid token."""
         self._post = post
         self._bearer_token = bearer_token
 
@@ -37,14 +37,14 @@ class FcmChannel:
             return Later("no bearer token", everyone=True)
         body = msgspec.json.encode(request(message, address, now))
         try:
-            answer = self._post(body, {"Authorization": f"Bearer {bearer}"})
+            response = self._post(body, {"Authorization": f"Bearer {bearer}"})
         except Unreachable as error:
             return Later(str(error), everyone=True)
-        except NoAnswer as error:
+        except NoResponse as error:
             return Unknown(str(error))
-        code = _error_code(answer.body) if answer.status >= 400 else ""
-        reason = f"HTTP {answer.status} {code}".rstrip()
-        match answer.status, code:
+        code = _error_code(response.body) if response.status >= 400 else ""
+        reason = f"HTTP {response.status} {code}".rstrip()
+        match response.status, code:
             case (200, _):
                 return Sent()
             case (_, "UNREGISTERED" | "SENDER_ID_MISMATCH"):  # the app was removed, or is a different one
@@ -52,9 +52,9 @@ class FcmChannel:
             case (_, "THIRD_PARTY_AUTH_ERROR"):  # for example Apple's credentials: other devices still work
                 return Later(reason)
             case (403 | 404, _):  # our credentials or project: not caused by this message
-                return Later(reason, answer.retry_after_s, everyone=True)
+                return Later(reason, response.retry_after_s, everyone=True)
             case _:
-                return not_now(answer) or Failed(reason)
+                return retry_later(response) or Failed(reason)
 
     def close(self) -> None:
         """Does nothing: no connection stays open."""
@@ -63,10 +63,12 @@ class FcmChannel:
 def request(message: Message, token: str, now: datetime) -> dict[str, Any]:
     """Returns FCM's request body. A repeat with the same key replaces the first on the device; an expired message is not shown.
 
-    No Android `collapse_key`: FCM stores four per device, so one key per message would drop the fifth.
+    It has no Android `collapse_key`: FCM stores four per device, so with one key per message the fifth would be dropped.
     """
-    key = hashlib.sha256(message.idempotency_key.encode()).hexdigest()[:32]  # a web push Topic holds 32 characters
-    ttl_s = min(max(0, int((message.expires_at - now).total_seconds())), _MOST_TTL_S)
+    key = hashlib.sha256(message.idempotency_key.encode()).hexdigest()[
+        :32
+    ]  # a web push Topic is limited to 32 characters
+    ttl_s = min(max(0, int((message.expires_at - now).total_seconds())), _MAX_TTL_S)
     shown = {
         "title": message.title,
         "body": "\n".join(text for text in (message.body, message.ai_label) if text),
@@ -93,7 +95,7 @@ class TokenFile:
         self._path = path
 
     def __call__(self) -> str:
-        """Returns the token; "" if there is no file or no valid token in it."""
+        """Returns the token; "" if the file does not exist or holds no valid token."""
         try:
             token = self._path.read_text("ascii").strip()
         except (OSError, UnicodeDecodeError):

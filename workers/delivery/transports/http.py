@@ -1,4 +1,4 @@
-"""POSTs to one URL, and interprets the statuses by which HTTP services ask for a retry."""
+"""POSTs to one URL, and interprets the statuses with which HTTP services request a retry."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from workers.delivery.deadline import Deadline
 from workers.delivery.ports import Later
 from workers.delivery.retry_after import retry_after_s
 
-#: Limit on the part of a response that is read [bytes].
-_MOST_BYTES = 65_536
+#: Maximum number of bytes read from a response's body.
+_MAX_BODY_BYTES = 65_536
 _URL = re.compile(r"[!-~]+")  # ASCII without spaces
 _HEADER_SAFE = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 
-class Answer(msgspec.Struct, frozen=True):
+class Response(msgspec.Struct, frozen=True):
     """An HTTP status, the requested delay before a retry, and the beginning of the body."""
 
     status: int
@@ -32,20 +32,20 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Unreachable(Exception):
-    """No connection: the other side has certainly not received the request."""
+    """There was no connection: the other side has certainly not received the request."""
 
 
-class NoAnswer(Exception):
-    """The connection ended after the request had gone out: the other side may have received it."""
+class NoResponse(Exception):
+    """The connection ended after the request was sent: the other side may have received it."""
 
 
-Post = Callable[[bytes, Mapping[str, str]], Answer]
+Post = Callable[[bytes, Mapping[str, str]], Response]
 
 
 class Endpoint:
     """POSTs JSON to one URL; does not follow redirects. Raises ValueError if it is not an http(s) URL.
 
-    `timeout_s`: for a whole request, from connecting to the end of the response, however slowly that arrives.
+    `timeout_s` limits a whole request, from connecting to the end of the response, however slowly it arrives.
     """
 
     def __init__(self, url: str, timeout_s: float = 30.0, now_s: Callable[[], float] = time.monotonic) -> None:
@@ -58,8 +58,8 @@ class Endpoint:
         self._timeout_s = timeout_s
         self._now_s = now_s
 
-    def post(self, body: bytes, headers: Mapping[str, str]) -> Answer:
-        """Sends one request on a new connection. Raises Unreachable or NoAnswer."""
+    def post(self, body: bytes, headers: Mapping[str, str]) -> Response:
+        """Sends one request on a new connection. Raises Unreachable or NoResponse."""
         deadline = Deadline(self._now_s)
         deadline.begin(self._timeout_s)
         connection = self._connect(self._host, self._port, timeout=self._timeout_s)
@@ -68,22 +68,22 @@ class Endpoint:
         except OSError as error:
             raise Unreachable(type(error).__name__) from error
         sock = connection.sock
-        connection.sock = _Timed(sock, deadline)
+        connection.sock = _SocketWithDeadline(sock, deadline)
         try:
             connection.request("POST", self._path, body, {"Content-Type": "application/json", **headers})
             response = connection.getresponse()
-            said = response.read(_MOST_BYTES)
+            content = response.read(_MAX_BODY_BYTES)
         except (OSError, http.client.HTTPException) as error:
-            raise NoAnswer(type(error).__name__) from error
+            raise NoResponse(type(error).__name__) from error
         finally:
             connection.close()
             sock.close()
-        wish_s = retry_after_s(response.headers.get("Retry-After"), response.headers.get("Date"))
-        return Answer(response.status, wish_s, said)
+        requested_s = retry_after_s(response.headers.get("Retry-After"), response.headers.get("Date"))
+        return Response(response.status, requested_s, content)
 
 
-class _Timed:
-    """The part of a socket's interface that http.client uses, under one deadline."""
+class _SocketWithDeadline:
+    """The part of a socket's interface that http.client uses, limited by one deadline."""
 
     def __init__(self, sock: socket.socket, deadline: Deadline) -> None:
         self._sock = sock
@@ -99,28 +99,28 @@ class _Timed:
         """Does nothing: http.client closes before the body is read; the socket's owner closes it afterwards."""
 
 
-def not_now(answer: Answer) -> Later | None:
-    """Returns a Later if a retry may work; None = the status is about this message. `everyone`: the service itself is the cause.
+def retry_later(response: Response) -> Later | None:
+    """Returns Later if a retry may work; None = the status concerns this message. `everyone`: the service itself is the cause.
 
-    >>> not_now(Answer(429, 7.0))
+    >>> retry_later(Response(429, 7.0))
     Later(reason='HTTP 429', after_s=7.0, everyone=True)
-    >>> not_now(Answer(500)).everyone, not_now(Answer(400))
+    >>> retry_later(Response(500)).everyone, retry_later(Response(400))
     (False, None)
     """
-    match answer.status:
-        case 401 | 429 | 502 | 503 | 504:  # our credentials, its limits, or it is unavailable
+    match response.status:
+        case 401 | 429 | 502 | 503 | 504:  # our credentials, its rate limit, or an unavailable service
             everyone = True
-        case status if 300 <= status < 400:  # it has moved: our configuration must change
+        case status if 300 <= status < 400:  # the URL has moved: our configuration must change
             everyone = True
         case status if status in (408, 425) or status >= 500:  # may be caused by this message
             everyone = False
         case _:
             return None
-    return Later(f"HTTP {answer.status}", answer.retry_after_s, everyone=everyone)
+    return Later(f"HTTP {response.status}", response.retry_after_s, everyone=everyone)
 
 
 def header_key(key: str) -> str:
-    """Returns a key safe for a header: itself if it is 1 to 128 letters, digits, `_` and `-`, else its digest.
+    """Returns a key safe for a header: itself if it is 1 to 128 letters, digits, `_` and `-`, otherwise its digest.
 
     >>> header_key("5f0c-1"), len(header_key("cart 1\\r\\nHost: evil.example"))
     ('5f0c-1', 64)

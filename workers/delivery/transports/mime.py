@@ -20,7 +20,7 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 _UNSUBSCRIBE = {"en": "Unsubscribe", "zh": "退订"}
 
 
-#: Mailboxes show some 80 characters; the standard library takes quadratic time to fold longer headers.
+#: Mail clients show about 80 characters; the standard library takes quadratic time to fold longer headers.
 MAX_SUBJECT = 300
 
 
@@ -40,7 +40,7 @@ POLICY_UTF8 = POLICY.clone(utf8=True)
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
-    """The sender of e-mails. `address` as in `news@shop.example`, ASCII; its domain signs (DKIM, by your mail server)."""
+    """The sender of e-mails. `address`: for example `news@shop.example`, ASCII; your mail server signs for its domain (DKIM)."""
 
     address: str
     name: str = ""
@@ -55,24 +55,24 @@ def compose(message: Message, to: Mailbox, unsubscribe_url: str, identity: Ident
 
     The same message always gets the same Message-ID. Raises ValueError for a subject of more than MAX_SUBJECT characters.
     """
-    subject = _line(message.email_subject or message.title)
+    subject = _one_line(message.email_subject or message.title)
     if len(subject) > MAX_SUBJECT:
-        raise ValueError(f"a subject of {len(subject)} characters")
+        raise ValueError(f"the subject has {len(subject)} characters; {MAX_SUBJECT} are allowed")
     mail = EmailMessage(policy=POLICY_UTF8 if to.needs_utf8 else POLICY)
-    mail["From"] = Address(display_name=_line(identity.name), addr_spec=identity.address)
+    mail["From"] = Address(display_name=_one_line(identity.name), addr_spec=identity.address)
     mail["To"] = to.header
     mail["Subject"] = subject
     mail["Date"] = format_datetime(now)
     mail["Message-ID"] = f"<{_message_id(message.message_id)}@{identity.domain}>"
     mail["Content-Language"] = _token(message.locale)
     mail["X-Message-ID"] = _token(message.message_id)
-    # Identifies groups of mail, never a person; the last is the same for all (Gmail's feedback loop: 5 to 15 characters).
+    # Identifies groups of mail, never a person; the last is the same for all mail (Gmail's feedback loop: 5 to 15 characters).
     groups = (message.campaign_id, message.variation_id or "none", message.category, f"attune-{identity.domain}"[:15])
     mail["Feedback-ID"] = ":".join(_token(group) for group in groups)
     if message.list_id:
         mail["List-Id"] = f"<{_token(message.list_id)}.{identity.domain}>"
     if unsubscribe_url:
-        mail["List-Unsubscribe"] = f"<{_line(unsubscribe_url)}>"
+        mail["List-Unsubscribe"] = f"<{_one_line(unsubscribe_url)}>"
         mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     mail.set_content(_text(message, unsubscribe_url))
     mail.add_alternative(_html(message, unsubscribe_url), subtype="html")
@@ -80,7 +80,7 @@ def compose(message: Message, to: Mailbox, unsubscribe_url: str, identity: Ident
 
 
 def _text(message: Message, unsubscribe_url: str) -> str:
-    link = _web(message.cta.link_url)
+    link = _http_url(message.cta.link_url)
     parts = [
         message.title,
         message.body,
@@ -92,7 +92,7 @@ def _text(message: Message, unsubscribe_url: str) -> str:
 
 
 def _html(message: Message, unsubscribe_url: str) -> str:
-    link, image = escape(_web(message.cta.link_url)), escape(_web(message.image_url))
+    link, image = escape(_http_url(message.cta.link_url)), escape(_http_url(message.image_url))
     body = escape(message.body).replace("\n", "<br>\n")
     parts = [
         f'<div style="display:none;max-height:0;overflow:hidden">{escape(message.preheader)}</div>',
@@ -105,7 +105,7 @@ def _html(message: Message, unsubscribe_url: str) -> str:
         if unsubscribe_url
         else "",
     ]
-    head = f'<head><meta charset="utf-8"><title>{escape(_line(message.email_subject))}</title></head>'
+    head = f'<head><meta charset="utf-8"><title>{escape(_one_line(message.email_subject))}</title></head>'
     content = "\n".join(part for part in parts if part)
     return f'<!doctype html>\n<html lang="{_token(message.locale)}">\n{head}\n<body>\n{content}\n</body>\n</html>\n'
 
@@ -114,10 +114,10 @@ def _unsubscribe(message: Message) -> str:
     return _UNSUBSCRIBE.get(message.locale.partition("-")[0], _UNSUBSCRIBE["en"])
 
 
-def _line(text: str) -> str:
+def _one_line(text: str) -> str:
     """Returns the text as one line without control characters, so that it cannot inject a header.
 
-    >>> _line("Hello\\r\\nBcc: eve@evil.example")
+    >>> _one_line("Hello\\r\\nBcc: eve@evil.example")
     'Hello Bcc: eve@evil.example'
     """
     return " ".join("".join(character if character.isprintable() else " " for character in text).split())
@@ -128,10 +128,10 @@ def _token(text: str) -> str:
 
 
 def _message_id(text: str) -> str:
-    """Returns the left side of a Message-ID: the id if it is at most 64 letters, digits, `.`, `_` and `-`, else its digest."""
+    """Returns the left side of a Message-ID: the ID if it is at most 64 letters, digits, `.`, `_` and `-`, else its digest."""
     return text if len(text) <= 64 and not _UNSAFE.search(text) else hashlib.sha256(text.encode()).hexdigest()
 
 
-def _web(url: str) -> str:
-    """Returns the URL if it is http(s), else "": no `javascript:` in an e-mail, whatever its source."""
+def _http_url(url: str) -> str:
+    """Returns the URL if it is http(s), otherwise "": an e-mail never contains `javascript:`, whatever its source."""
     return url if url.startswith(("https://", "http://")) and url.isprintable() and " " not in url else ""

@@ -9,11 +9,11 @@ import msgspec
 
 from schemas.messages import Message
 from workers.delivery.ports import Bounced, Failed, Later, Result, Sent, Unknown
-from workers.delivery.transports.http import Answer, Endpoint, NoAnswer, Unreachable, header_key, not_now
+from workers.delivery.transports.http import Endpoint, NoResponse, Response, Unreachable, header_key, retry_later
 
 
 class Notification(msgspec.Struct, frozen=True, kw_only=True):
-    """The gateway's request body. Two with one `collapse_key` are shown as one on the device, so sending again is harmless."""
+    """The gateway's request body. A device shows two with the same `collapse_key` as one, so sending again is harmless."""
 
     token: str
     title: str
@@ -28,8 +28,8 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True):
 class PushGateway(Protocol):
     """A gateway in front of FCM, APNs or similar services."""
 
-    def post(self, notification: Notification) -> Answer:
-        """Hands one notification over. Raises Unreachable or NoAnswer."""
+    def post(self, notification: Notification) -> Response:
+        """Submits one notification. Raises Unreachable or NoResponse."""
 
 
 class HttpPushGateway:
@@ -39,7 +39,7 @@ class HttpPushGateway:
         self._endpoint = Endpoint(url, timeout_s)
         self._token = token
 
-    def post(self, notification: Notification) -> Answer:
+    def post(self, notification: Notification) -> Response:
         headers = {"Idempotency-Key": header_key(notification.collapse_key)}
         if self._token:
             headers["Authorization"] = f"Bearer {self._token}"
@@ -54,13 +54,13 @@ class PushChannel:
 
     def send(self, message: Message, address: str, now: datetime) -> Result:
         try:
-            answer = self._gateway.post(notification(message, address, now))
+            response = self._gateway.post(notification(message, address, now))
         except Unreachable as error:
             return Later(str(error), everyone=True)
-        except NoAnswer as error:
+        except NoResponse as error:
             return Unknown(str(error))
-        reason = f"HTTP {answer.status}"
-        match answer.status:
+        reason = f"HTTP {response.status}"
+        match response.status:
             case 200 | 201 | 202 | 204:
                 return Sent()
             case 404 | 410:  # the app was removed from the device
@@ -68,14 +68,14 @@ class PushChannel:
             case 403:  # our credentials: not caused by this message
                 return Later(reason, everyone=True)
             case _:
-                return not_now(answer) or Failed(reason)
+                return retry_later(response) or Failed(reason)
 
     def close(self) -> None:
         """Does nothing: no connection stays open."""
 
 
 def notification(message: Message, token: str, now: datetime) -> Notification:
-    """Returns the fields of a message that a device shows. `ttl_s`: after it, a device that was offline shows nothing."""
+    """Returns the fields of a message that a device shows. After `ttl_s`, a device that was offline shows nothing."""
     return Notification(
         token=token,
         title=message.title,

@@ -20,9 +20,9 @@ from workers.delivery.transports.mime import Identity, compose
 
 
 class SmtpServer(msgspec.Struct, frozen=True, kw_only=True):
-    """The mail server to submit to. A user requires `tls` (from the first byte) or `starttls`: no password goes in plain text.
+    """The mail server to submit to. A user requires `tls` (from the first byte) or `starttls`: no password is sent in plain text.
 
-    `timeout_s`: for each whole reply, however slowly it arrives.
+    `timeout_s` limits each whole reply, however slowly it arrives.
     """
 
     host: str
@@ -57,27 +57,27 @@ class SmtpChannel:
         except ValueError as error:
             return Failed(str(error))
         try:
-            connection = self._ready()
+            connection = self._connected()
             if to.needs_utf8 and not connection.has_extn("smtputf8"):
                 return Failed("the mail server has no SMTPUTF8")
             if (refused := self._envelope(connection, to)) is not None:
                 return refused
         except OSError as error:  # smtplib's errors are OSErrors
             self.close()
-            return Later(_words(error), everyone=True)
+            return Later(_reason(error), everyone=True)
         try:
             code, text = connection.data(content)
         except smtplib.SMTPDataError as error:  # refused before the content was sent
-            return self._said(error.smtp_code, after_data(error.smtp_code, error.smtp_error))
+            return self._after_reply(error.smtp_code, after_data(error.smtp_code, error.smtp_error))
         except OSError as error:
             self.close()
-            return Unknown(_words(error))
+            return Unknown(_reason(error))
         if code == 250:
             return Sent()
-        if not 400 <= code < 600:  # neither accepted nor refused: the content was sent
+        if not 400 <= code < 600:  # neither accepted nor refused, but the content was sent
             self.close()
             return Unknown(reason_of(code, text))
-        return self._said(code, after_data(code, text))
+        return self._after_reply(code, after_data(code, text))
 
     def close(self) -> None:
         if self._connection is not None:
@@ -88,18 +88,18 @@ class SmtpChannel:
         """Sends MAIL and RCPT; None = the server accepts both."""
         options = ("SMTPUTF8", "BODY=8BITMIME") if to.needs_utf8 else ()
         code, text = connection.mail(self._identity.address, options)
-        if code != 250:  # it accepts no mail from us, whoever the recipient
-            return self._said(code, Later(reason_of(code, text), everyone=True))
+        if code != 250:  # the server accepts no mail from us, whoever the recipient is
+            return self._after_reply(code, Later(reason_of(code, text), everyone=True))
         code, text = connection.rcpt(to.envelope)
-        return None if code in (250, 251) else self._said(code, at_recipient(code, text))
+        return None if code in (250, 251) else self._after_reply(code, at_recipient(code, text))
 
-    def _said(self, code: int, result: Result) -> Result:
+    def _after_reply(self, code: int, result: Result) -> Result:
         if code == 421:  # the server closes the connection
             self.close()
         return result
 
-    def _ready(self) -> smtplib.SMTP:
-        """Returns the open connection, or a new one. RSET clears a refused mail, and detects a connection the server closed."""
+    def _connected(self) -> smtplib.SMTP:
+        """Returns the open connection, or a new one. RSET discards a refused mail, and detects a closed connection."""
         if self._connection is not None:
             try:
                 if self._connection.rset()[0] == 250:
@@ -124,7 +124,7 @@ class SmtpChannel:
 
 
 class _Smtp(smtplib.SMTP):
-    """Limits each whole reply to `timeout`: otherwise a trickling server could hold the channel for as long as it likes."""
+    """Limits each whole reply to `timeout`: otherwise a slow server could block the channel indefinitely."""
 
     timeout: float
     sock: socket.socket | None
@@ -158,10 +158,10 @@ class _Smtp(smtplib.SMTP):
 
 
 class _SmtpTls(_Smtp, smtplib.SMTP_SSL):
-    """Encrypted from the first byte."""
+    """The same, encrypted from the first byte."""
 
 
-def _words(error: OSError) -> str:
+def _reason(error: OSError) -> str:
     if isinstance(error, smtplib.SMTPResponseException):
         return reason_of(error.smtp_code, error.smtp_error)
     return type(error).__name__

@@ -1,6 +1,6 @@
-"""Sends messages by webhook: the message as on its topic, signed, to one URL of a program that knows the customer.
+"""Sends messages by webhook: the record as on its topic, signed, to one URL of a program that knows the customer.
 
-Signed according to Standard Webhooks 1.0 (standardwebhooks.com), so that receivers can verify with existing libraries.
+Requests are signed according to Standard Webhooks 1.0 (standardwebhooks.com), so receivers can use existing libraries.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from datetime import datetime
 from schemas import codec
 from schemas.messages import Message
 from workers.delivery.ports import Failed, Later, Result, Sent, Unknown
-from workers.delivery.transports.http import NoAnswer, Post, Unreachable, header_key, not_now
+from workers.delivery.transports.http import NoResponse, Post, Unreachable, header_key, retry_later
 
 _PREFIX = "whsec_"
 
 
 class WebhookChannel:
-    """Sends one request per message; 2xx = the receiver has accepted it. Two with the same `webhook-id` are the same message."""
+    """Sends one request per message; 2xx = accepted. Two requests with the same `webhook-id` carry the same message."""
 
     def __init__(self, post: Post, secret: bytes) -> None:
         self._post = post
         self._secret = secret
 
     def send(self, message: Message, address: str, now: datetime) -> Result:
-        del address  # the receiver knows user_id
+        del address  # the receiver resolves user_id
         body = codec.encode(message)
         key, timestamp = header_key(message.idempotency_key), str(int(now.timestamp()))
         headers = {
@@ -35,14 +35,14 @@ class WebhookChannel:
             "webhook-signature": signature(key, timestamp, body, self._secret),
         }
         try:
-            answer = self._post(body, headers)
+            response = self._post(body, headers)
         except Unreachable as error:
             return Later(str(error), everyone=True)
-        except NoAnswer as error:
+        except NoResponse as error:
             return Unknown(str(error))
-        if 200 <= answer.status < 300:
+        if 200 <= response.status < 300:
             return Sent()
-        return not_now(answer) or Failed(f"HTTP {answer.status}")
+        return retry_later(response) or Failed(f"HTTP {response.status}")
 
     def close(self) -> None:
         """Does nothing: no connection stays open."""
@@ -69,8 +69,8 @@ def secret_of(text: str) -> bytes:
     return secret
 
 
-class KnownThere:
-    """The address book for receivers that know the customers: the address is the user_id."""
+class UserIdAddressBook:
+    """The address book for receivers that know the customers: it returns the user_id as the address."""
 
     def address(self, user_id: str, channel: str) -> str | None:
         del channel
