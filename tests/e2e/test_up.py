@@ -55,7 +55,7 @@ def test_up_runs_everything_restarts_a_dead_role_and_down_leaves_nothing(alone: 
 
             intake = next(pid for pid, command in children(settings) if "worker intake" in command)
             os.kill(intake, 9)
-            wait_until(lambda: "intake is started again" in log.read_text(), 60, "intake is started again")
+            wait_until(lambda: "intake was restarted" in log.read_text(), 60, "intake was restarted")
             event["messageId"] = "m2"
             produce(running, "shop.events", [(None, json.dumps(event).encode())])
             wait_until(lambda: len(read(running, "customer.events")) == 2, 60, "the second event")

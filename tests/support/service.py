@@ -22,7 +22,7 @@ def supervised(settings: Settings, role: str = "personalise") -> Iterator[Role]:
     try:
         yield running
     finally:
-        running.ask_to_stop()
+        running.request_stop()
         running.wait(40)
 
 

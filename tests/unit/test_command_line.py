@@ -84,7 +84,7 @@ def test_the_exceptions_name_commands_that_exist() -> None:
 def test_dead_letters_are_looked_for_where_the_command_line_says(arguments: tuple[str, ...], folder: str) -> None:
     """Also where it says so before the subcommand, as it had to until now."""
     told = CliRunner(env={"ATTUNE_BROKERS": "embedded"}).invoke(main, arguments)
-    cure = "`attune up` first; if it runs, say --data-dir or ATTUNE_DATA_DIR as it was told, or set ATTUNE_BROKERS"
+    cure = "run `attune up` first; if it is running, use its --data-dir or ATTUNE_DATA_DIR, or set ATTUNE_BROKERS"
     assert told.stderr == f"attune: no embedded Kafka has run in {folder}/kafka. Cure: {cure}\n"
 
 

@@ -70,7 +70,7 @@ def test_the_reason_is_the_code_in_words_and_the_last_critical_line(child: Child
     said = child.ends(Exit.STALLED) or ""
     assert "intake ended with code 81: its watchdog ended it" in said
     assert "lane 0 ends the worker" in said
-    assert child.role.poll() == "intake is started again"
+    assert child.role.poll() == "intake was restarted"
 
 
 def test_pauses_grow_and_a_role_that_keeps_dying_is_tried_with_the_longest_and_explained_once(child: Child) -> None:
@@ -94,7 +94,7 @@ def test_a_role_that_has_recovered_is_announced_and_starts_at_once_again(child: 
         child.pause_s()
     assert child.role.poll() is None
     child.now_s += 61.0
-    assert child.role.poll() == "intake runs again"
+    assert child.role.poll() == "intake has recovered"
     assert child.role.poll() is None
     assert "code 70" in (child.ends(Exit.SOFTWARE) or "")
     assert child.pause_s() == 0.0

@@ -188,7 +188,7 @@ def test_the_first_server_that_has_a_tokenizer_is_asked(servers: list[FakeLlm]) 
 def test_servers_without_a_tokenizer_are_said_so_and_used(servers: list[FakeLlm]) -> None:
     for server in servers:
         server.context_tokens = None
-    assert "nobody can say how many tokens they take" in check_prompts(servers)
+    assert "token counts are not available" in check_prompts(servers)
 
 
 def test_without_an_llm_no_prompt_is_measured(servers: list[FakeLlm]) -> None:

@@ -1,1 +1,1 @@
-"""The one-machine installation: local servers and supervised workers; the only package that imports infra."""
+"""The single-machine installation: local servers and supervised workers. The only package that imports infra."""

@@ -1,4 +1,4 @@
-"""Connects commands to the Kafka of this folder: one that is running, or one started for the duration of the command."""
+"""Connects commands to the Kafka of this data folder: the running one, or one started for the duration of the command."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ R = TypeVar("R")
 
 
 class Where(TypedDict):
-    """The installation that a command line names; None = as in the settings."""
+    """The installation that the command line selects; None = as in the settings."""
 
     brokers: str | None
     prefix: str | None
@@ -28,16 +28,16 @@ class Where(TypedDict):
 
 
 _OPTIONS = {
-    "data_dir": click.option("--data-dir", help="Folder of state and of the embedded Kafka; default: ATTUNE_DATA_DIR."),
-    "prefix": click.option("--prefix", help="Prefix of the installation, or of a replay; default: ATTUNE_PREFIX."),
-    "brokers": click.option("--brokers", help="host:port; default: ATTUNE_BROKERS."),
+    "data_dir": click.option("--data-dir", help="Folder for state and the embedded Kafka. Default: ATTUNE_DATA_DIR."),
+    "prefix": click.option("--prefix", help="Topic prefix of the installation or of a replay. Default: ATTUNE_PREFIX."),
+    "brokers": click.option("--brokers", help="Kafka brokers, host:port[,host:port]. Default: ATTUNE_BROKERS."),
 }
 
 
 def installation_options(*names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Gives a command the options that name the installation, as keyword arguments: all, or only those of these names.
+    """Gives a command the options that select the installation, as keyword arguments: all, or only the named ones.
 
-    Every command has them under the same names (tests/unit/test_command_line.py).
+    Every command has them under the same names, with the same help (tests/unit/test_command_line.py).
     """
 
     def with_options(command: Callable[P, R]) -> Callable[P, R]:
@@ -50,7 +50,7 @@ def installation_options(*names: str) -> Callable[[Callable[P, R]], Callable[P, 
 
 
 def on_installation(command: Callable[..., R]) -> Callable[..., R]:
-    """Gives a command the options --brokers, --prefix and --data-dir, as settings in its first argument."""
+    """Gives a command the options --brokers, --prefix and --data-dir, and passes the resulting settings as its first argument."""
 
     @wraps(command)
     def wrapped(brokers: str | None, prefix: str | None, data_dir: str | None, **kwargs: Any) -> R:
@@ -61,10 +61,10 @@ def on_installation(command: Callable[..., R]) -> Callable[..., R]:
 
 @contextmanager
 def reachable(settings: Settings) -> Iterator[Settings]:
-    """Yields settings with an address that is reachable inside the block.
+    """Yields settings with a broker address that is reachable inside the block.
 
-    `embedded` is the Kafka that `attune up`, `demo` or `replay` keeps in this data folder; if it is stopped, it is started on
-    its data and stopped again. Raises Unavailable if none has ever run here.
+    `embedded` is the Kafka that `attune up`, `demo` or `replay` keeps in this data folder. If it is not running, it is started on
+    its data, and stopped at the end. Raises Unavailable if none has ever run here.
     """
     if settings.brokers != "embedded":
         yield settings
@@ -74,7 +74,7 @@ def reachable(settings: Settings) -> Iterator[Settings]:
     if not port_file.exists():
         raise Unavailable(
             f"no embedded Kafka has run in {folder}.",
-            "`attune up` first; if it runs, say --data-dir or ATTUNE_DATA_DIR as it was told, or set ATTUNE_BROKERS",
+            "run `attune up` first; if it is running, use its --data-dir or ATTUNE_DATA_DIR, or set ATTUNE_BROKERS",
         )
     address = ("127.0.0.1", int(port_file.read_text()))
     if _answers(address):

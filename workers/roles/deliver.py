@@ -1,4 +1,4 @@
-"""Assembles the role `deliver`, for installations without their own senders: a thread, ledger and consumer group per channel."""
+"""Assembles the role `deliver`, for installations without senders: one thread, ledger and consumer group per channel."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ log = logging.getLogger(__name__)
 
 ROLE = "deliver"
 _STATUSES = ("sent", "bounced", "failed", "dropped", "skipped", "later")
-#: Interval of updates to the lateness gauge [s].
-_LOOK_EVERY_S = 5.0
+#: Interval at which the lateness gauge is updated [s].
+_GAUGE_INTERVAL_S = 5.0
 
 
 class Deliver:
-    """Runs each sender in its own thread, in which it is also built: a slow mail server does not delay push."""
+    """Runs each sender in its own thread, which also builds it: a slow mail server does not delay push messages."""
 
     def __init__(
         self,
-        makers: Mapping[str, Callable[[], Sender]],
+        builders: Mapping[str, Callable[[], Sender]],
         metrics: Metrics,
         liveness: Liveness,
         clock: Callable[[], datetime],
     ) -> None:
-        """`makers`: channel → the function that builds its sender. Nothing connects before `run`."""
-        self._makers = makers
+        """`builders`: channel → function that builds its sender. No connection is opened before `run`."""
+        self._builders = builders
         self._metrics = metrics
         self._liveness = liveness
         self._clock = clock
         self._stopping = threading.Event()
-        self._code = Exit.OK
+        self._exit_code = Exit.OK
         liveness.awaits(ASSIGNMENT, "")
-        for channel in makers:
+        for channel in builders:
             liveness.awaits(channel, "not assigned yet")
             for status in _STATUSES:
                 metrics.count("deliveries", channel, status, amount=0)
@@ -55,30 +55,30 @@ class Deliver:
         self._stopping.set()
 
     def run(self) -> Exit:
-        """Runs until `stop`, or until a sender fails: then all stop, and the exit code says why."""
-        threads = [threading.Thread(target=self._work, args=(channel,), name=channel) for channel in self._makers]
+        """Runs until `stop`, or until a sender fails: then all stop, and the exit code gives the reason."""
+        threads = [threading.Thread(target=self._work, args=(channel,), name=channel) for channel in self._builders]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        return self._code
+        return self._exit_code
 
     def _work(self, channel: str) -> None:
-        liveness, looked_s = self._liveness, 0.0
+        liveness, gauge_set_at_s = self._liveness, 0.0
         liveness.working(channel, "not assigned yet")
         try:
-            sender = self._makers[channel]()
+            sender = self._builders[channel]()
             while not self._stopping.is_set():
                 sender.step()
                 liveness.beat(channel)
                 liveness.awaits(channel, sender.awaits)
                 now_s = self._clock().timestamp()
-                if now_s - looked_s >= _LOOK_EVERY_S:
+                if now_s - gauge_set_at_s >= _GAUGE_INTERVAL_S:
                     self._metrics.gauge("delivery_late_seconds", sender.late_s(), channel)
-                    looked_s = now_s
+                    gauge_set_at_s = now_s
             sender.close()
-        except Exception as error:  # on any error the other senders must stop cleanly
-            self._code = _code_of(error)
+        except Exception as error:  # after any error the other senders must still stop cleanly
+            self._exit_code = _exit_code_of(error)
             log.critical("%s ends the worker: %s", channel, error, exc_info=error)
             self.stop()
         liveness.idle(channel)
@@ -105,15 +105,17 @@ def build(
             ledger=str(folder / f"{settings.prefix}{channel}.sqlite"),
             rules=port.rules,
         )
-        told = partial(metrics.count, "deliveries", channel)
-        log.info("%s goes to %s", channel, port.where)
-        return Sender(plan, client_config, port.channel, port.addresses(), clock, told)
+        count_status = partial(metrics.count, "deliveries", channel)
+        log.info("%s messages are sent to %s", channel, port.where)
+        return Sender(plan, client_config, port.channel, port.addresses(), clock, count_status)
 
     return Deliver({channel: partial(make, channel, port) for channel, port in ports.items()}, metrics, liveness, clock)
 
 
-def _code_of(error: Exception) -> Exit:
+def _exit_code_of(error: Exception) -> Exit:
     """Maps Kafka's and SQLite's errors to exit codes."""
     if isinstance(error, KafkaException):
-        return Exit.FENCED if "fenced" in str(error) else Exit.FAILED  # librdkafka wraps it: its code only says "fatal"
+        return (
+            Exit.FENCED if "fenced" in str(error) else Exit.FAILED
+        )  # librdkafka wraps the error: its code is only "fatal"
     return Exit.FAILED if isinstance(error, sqlite3.OperationalError) else code_of(error)

@@ -1,6 +1,7 @@
 """Assembles the role `generate`: turns requests into candidates concurrently and acknowledges them in order.
 
-At-least-once: a crash may repeat an LLM call; `personalise` takes one candidate per open request, so no message is sent twice.
+At-least-once: a crash may repeat an LLM call, but `personalise` accepts one candidate per open request, so no message is
+sent twice.
 """
 
 from __future__ import annotations
@@ -32,12 +33,12 @@ log = logging.getLogger(__name__)
 
 ROLE = "generate"
 REQUESTS, CANDIDATES, DEAD_LETTERS = "message.requests", "message.candidates", "dead.letters"
-#: Producer linger [s]: negligible next to the time a text takes, and batching costs the broker less than single sends.
+#: Producer linger [s]: negligible compared with the time a text takes, and batches cost the broker less than single records.
 _LINGER_S = 0.02
 
 
-class Checked(Protocol):
-    """A model that can check at the start whether it will answer, and that can be closed."""
+class CheckableModel(Protocol):
+    """A model that can be checked at the start, and closed."""
 
     async def check(self) -> str:
         """Returns the model's name. Raises Misconfigured or Unavailable."""
@@ -48,13 +49,13 @@ class Checked(Protocol):
         ...
 
 
-def build(settings: Settings, writer: Writer, model: Checked, metrics: Metrics, liveness: Liveness) -> faust.App:
-    """Builds the app of this role. It stays up without an LLM: requests then end with the template."""
+def build(settings: Settings, writer: Writer, model: CheckableModel, metrics: Metrics, liveness: Liveness) -> faust.App:
+    """Builds the app of this role. It also runs without an LLM: requests then get the template."""
     app = make_app(settings, ROLE, CommittedTransport, wait_empty=True, linger_s=_LINGER_S)
     window = Window(settings, writer, app, metrics, liveness)
 
     @app.agent(raw_topic(app, settings.topic(REQUESTS)), concurrency=1)
-    async def generate(stream: Any) -> None:  # Faust types the stream without `noack`
+    async def generate(stream: Any) -> None:  # Any: Faust's stream type lacks `noack`
         async for event in stream.noack().events():
             await window.take(event)
 
@@ -67,7 +68,7 @@ def build(settings: Settings, writer: Writer, model: Checked, metrics: Metrics, 
             log.critical("%s", error)
             end_at_once(Exit.MISCONFIGURED)  # a wrong model, key or prompt: a restart does not help
         except Unavailable as error:
-            log.warning("%s Templates leave until it is there.", error)
+            log.warning("%s Templates are published until it is available.", error)
         liveness.awaits("LLM", "")
 
     async def assigned(*_: object, **__: object) -> None:
@@ -90,9 +91,9 @@ def build(settings: Settings, writer: Writer, model: Checked, metrics: Metrics, 
 class Window:
     """Processes requests concurrently and acknowledges them in the order of their offsets.
 
-    It holds as many as the LLM servers and their waiting room take; among those, higher priorities go first. The rest waits in
-    Kafka: taking more would shed some only because the room is full. Acks out of order would make Faust's committer skip events
-    still open, so an event is acked only after all before it.
+    It holds as many as the LLM servers and their queue accept; among those, higher priorities go first. The rest waits in Kafka:
+    with more, some would be shed only because the queue is full. Acks out of order would make Faust's committer skip events
+    that are still open, so an event is acked only after all earlier ones.
     """
 
     def __init__(
@@ -105,31 +106,31 @@ class Window:
         self._liveness = liveness
         in_flight = settings.llm.in_flight * max(1, len(settings.llm.urls))
         self._slots = asyncio.Semaphore(in_flight * (ROOM_PER_SLOT + 1))
-        self._in_order: dict[int, deque[tuple[faust.EventT[bytes], asyncio.Task[None]]]] = {}
-        self._in_work = 0
-        metrics.watch("in_flight", lambda: self._in_work)
+        self._queues: dict[int, deque[tuple[faust.EventT[bytes], asyncio.Task[None]]]] = {}
+        self._in_progress = 0
+        metrics.watch("in_flight", lambda: self._in_progress)
 
     async def take(self, event: faust.EventT[bytes]) -> None:
         """Waits for a free slot, then processes the request in the background."""
         await self._slots.acquire()
         task = asyncio.create_task(self._work(event))
-        self._in_work += 1
+        self._in_progress += 1
         partition = event.message.partition
         self._liveness.working(f"requests of partition {partition}")
-        self._in_order.setdefault(partition, deque()).append((event, task))
+        self._queues.setdefault(partition, deque()).append((event, task))
         task.add_done_callback(lambda _task: self._finished(partition))
 
     def _finished(self, partition: int) -> None:
         self._slots.release()
-        self._in_work -= 1
-        queue = self._in_order[partition]
+        self._in_progress -= 1
+        queue = self._queues[partition]
         while queue and queue[0][1].done():
             event, task = queue.popleft()
             if task.cancelled():
-                return  # stopping: the request is not acked and will be redelivered
+                return  # the worker is stopping: the request is not acked, so it will be redelivered
             if (error := task.exception()) is not None:
                 log.critical("generate ends the worker: %s", error, exc_info=error)
-                end_at_once(Exit.SOFTWARE)  # not a clean stop: that would acknowledge
+                end_at_once(Exit.SOFTWARE)  # not a clean stop, which would acknowledge the event
             event.ack()
             self._liveness.beat(f"requests of partition {partition}")
         if not queue:
@@ -161,9 +162,9 @@ class Window:
         await self._send(DEAD_LETTERS, letter.key, letter.value, message.partition)
 
     async def _send(self, topic: str, key: bytes | None, value: bytes | None, partition: int) -> None:
-        """Returns once every replica has the record: only then may the request be acknowledged.
+        """Returns once every replica has the record; only then may the request be acknowledged.
 
-        It uses the app's producer directly: the processing that Faust's topic adds costs as much as the sending.
+        It uses the app's producer directly, because the overhead of Faust's topic is as large as the cost of sending.
         """
         producer = self._app.producer
         await producer.maybe_start()

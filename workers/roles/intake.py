@@ -20,7 +20,7 @@ ROLE = "intake"
 def build(
     settings: Settings, client_config: Mapping[str, str | int], metrics: WorkerMetrics, liveness: Liveness
 ) -> faust.App:
-    """Builds the app of this role. Progress is in the group's offsets: source topics are external, with any partition count."""
+    """Builds the app of this role. Progress is stored as group offsets, as source topics have any number of partitions."""
     spec = LaneSpec(
         role=ROLE,
         group=settings.prefix + ROLE,

@@ -37,12 +37,12 @@ def build(
     metrics: WorkerMetrics,
     liveness: Liveness,
 ) -> faust.App:
-    """Builds the app of this role. `learning` is the playbook's."""
+    """Builds the app of this role. `learning`: that part of the playbook's policy."""
     return lanes_app(lane_spec(settings, learning), settings, client_config, metrics, liveness)
 
 
 def lane_spec(settings: Settings, learning: Learning) -> LaneSpec:
-    """Returns the lane specification of learn. Timers wait for every source's backlog: nothing is sealed before it is read."""
+    """Returns the lane specification of learn. Timers wait for every source's backlog: no result is sealed before it is read."""
     config = AttributionConfig(
         clock=settings.clock,
         partition_of=lambda key: partition_of(key, settings.partitions),

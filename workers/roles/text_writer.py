@@ -1,4 +1,4 @@
-"""Writes one text within its deadline: makes the draft's LLM calls, in the system's only retry loop."""
+"""Writes one text within its deadline: makes the LLM calls of a draft, in the system's only retry loop."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _LONGEST_PAUSE_S = 2.0
 
 
 class Writer:
-    """Turns requests into candidates. Always returns one: if the LLM fails, it is the template, with the reason.
+    """Turns requests into candidates. If the LLM fails, the candidate is the template, with the reason.
 
-    With `pooled`, campaigns with the strategy `pooled` take approved texts without an LLM call; without it their texts are
+    With `pooled`, campaigns with the strategy `pooled` use approved texts without an LLM call; without it their texts are
     generated like all others.
     """
 
@@ -60,21 +60,21 @@ class Writer:
         for question in longest(self._playbook, self._languages):
             size = await self._model.size(question.call)
             if size is None:
-                return "prompts: nobody can say how many tokens they take; one that is too long ends as its template"
+                return "prompts: token counts are not available; a prompt that is too long is replaced by its template"
             sizes.append((question, size))
         if wrong := too_long(sizes, self._settings.llm.max_tokens):
             cure = "shorten the prompts, or start the server with a longer context (vLLM: --max-model-len)"
             raise Misconfigured(f"Prompts do not fit the model: {'; '.join(wrong)}.", cure)
         if not sizes:
-            return "prompts: no product and no language to try them with"
+            return "prompts: not checked, because there is no product or language to render them with"
         taken = [size.tokens for _, size in sizes]
         return f"prompts: {min(taken)} to {max(taken)} tokens of a context of {sizes[0][1].context_tokens}"
 
     async def write(self, request: MessageRequest) -> Candidate:
         """Returns one candidate within `llm_deadline_s`, or before the request's own deadline if that is earlier.
 
-        A request past its deadline costs no call. In a replay the deadline counts from now, because the replay's clock stands
-        still.
+        A request past its deadline makes no LLM call. In a replay the deadline is relative to now, because the clock of a replay
+        does not advance.
         """
         if (ready := self._from_pool(request)) is not None:
             return ready
@@ -110,7 +110,7 @@ class Writer:
         self._metrics.count("pool", request.campaign_id, drawn.result)
         if drawn.worn:
             self._metrics.count("pool_worn", request.campaign_id)
-            log.warning("pool entry %s of campaign %s is worn: top the pool up", drawn.worn, request.campaign_id)
+            log.warning("pool entry %s of campaign %s is worn out: replenish the pool", drawn.worn, request.campaign_id)
         candidate = drawn.candidate
         if candidate is None:
             if self._playbook.campaigns[request.campaign_id].pool_miss == "fresh":
@@ -123,7 +123,7 @@ class Writer:
     async def _call(self, call: CompletionRequest, ends_at_s: float) -> Completion | str:
         """Returns the completion, or a one-word failure. Retries transient errors with growing pauses until the deadline.
 
-        While no server works, a text waits for the next attempt only as long as its priority allows.
+        While no server is available, a text waits for the next attempt only as long as its priority allows.
         """
         pause_s = _FIRST_PAUSE_S
         while (left_s := ends_at_s - clock.monotonic_s()) > 0:
