@@ -267,7 +267,7 @@ NEVER_SET_S = consent.CLOCK_NEVER_SET_S - 1
 
 
 @pytest.mark.parametrize(
-    ("change", "known", "said_s", "counts_from_s"),
+    ("change", "known", "stated_s", "counts_from_s"),
     [
         (ConsentChange("push:marketing", False, NOW), None, NOW, NOW),
         (ConsentChange("push:marketing", False, NEVER_SET_S), None, NEVER_SET_S, NOW + 7),
@@ -290,7 +290,7 @@ NEVER_SET_S = consent.CLOCK_NEVER_SET_S - 1
     ],
 )
 def test_an_opt_out_counts_from(
-    change: ConsentChange, known: Consent | None, said_s: float, counts_from_s: float
+    change: ConsentChange, known: Consent | None, stated_s: float, counts_from_s: float
 ) -> None:
-    when = consent.StatementTime(said_s=said_s, known_s=NOW + 7, logged_s=NOW + 9)
+    when = consent.StatementTime(stated_s=stated_s, known_s=NOW + 7, logged_s=NOW + 9)
     assert consent.dated(change, known, when) == msgspec.structs.replace(change, captured_at=counts_from_s)

@@ -1,10 +1,10 @@
 """The exceptions that Attune raises. Each class stands for one way in which the engine reacts.
 
 AttuneError
-├── InvalidEvent      an input record is unusable        → dead letter; the stream goes on
+├── InvalidEvent      an input record is unusable        → dead letter; the stream continues
 ├── Retryable         the same call may succeed later    → the one retry loop of its adapter
-├── Refused           this one call can never succeed    → not retried; its message goes on without it
-└── Fatal             going on would lose or duplicate   → the process stops; the supervisor restarts it
+├── Refused           this one call can never succeed    → not retried; its message continues without it
+└── Fatal             continuing would lose or duplicate → the process stops; the supervisor restarts it
     ├── Misconfigured     a setting, playbook or topic is wrong: a restart alone does not help
     ├── Unavailable       an external dependency is missing or down (Java, Kafka, LLM)
     └── Fenced            a newer worker owns this partition
@@ -25,7 +25,7 @@ class AttuneError(Exception):
 class InvalidEvent(AttuneError):
     """An input record cannot be used.
 
-    `reason` is one of a closed set of words (it labels a metric); `detail` is for people and holds no personal data.
+    `reason` is one of a closed set of values (it labels a metric); `detail` is for people and holds no personal data.
     """
 
     def __init__(self, reason: str, detail: str = "") -> None:
@@ -35,9 +35,9 @@ class InvalidEvent(AttuneError):
 
 
 class Retryable(AttuneError):
-    """An external call failed in a way that may pass; `retry_after_s` is the delay that the other side asked for, if any.
+    """An external call failed in a way that may pass; `retry_after_s` is the delay that the other side requested, if any.
 
-    `reason` is one of its adapter's closed set of words (it labels a metric).
+    `reason` is one of its adapter's closed set of values (it labels a metric).
     """
 
     def __init__(self, message: str, retry_after_s: float | None = None, reason: str = "failed") -> None:
@@ -49,7 +49,7 @@ class Retryable(AttuneError):
 class Refused(AttuneError):
     """The other side refuses this one call and would refuse it again; other calls may succeed.
 
-    `reason` is one of a closed set of words (it labels a metric); `detail` is for people and holds no personal data.
+    `reason` is one of a closed set of values (it labels a metric); `detail` is for people and holds no personal data.
     """
 
     def __init__(self, reason: str, detail: str = "") -> None:
@@ -59,7 +59,7 @@ class Refused(AttuneError):
 
 
 class Fatal(AttuneError):
-    """The process must stop. `cure` tells the operator what to do."""
+    """The process must stop. `cure` says what the operator must do."""
 
     def __init__(self, message: str, cure: str = "") -> None:
         super().__init__(message)
@@ -78,4 +78,4 @@ class Unavailable(Fatal):
 
 
 class Fenced(Fatal):
-    """A newer worker owns this partition; nothing that this worker still holds may be written."""
+    """A newer worker owns this partition; nothing that this worker still has may be written."""

@@ -12,13 +12,13 @@ from workers.core.common.memoize import memoize_by_identity
 from workers.core.playbook.playbook import Playbook
 
 _HOST = re.compile(r"[a-z0-9.-]+")
-#: Characters that browsers do not interpret as they look: blanks, controls, backslashes, quotes, markup.
+#: Characters that browsers may interpret differently: blanks, controls, backslashes, quotes, markup.
 _ODD = re.compile(r"[\s\x00-\x20\x7f-\xa0\\\"'<>`{}|^]")
 
 
 @memoize_by_identity
 def hosts(playbook: Playbook) -> tuple[frozenset[str], tuple[str, ...]]:
-    """Returns (hosts of the playbook's own products, its `link_hosts`, which include their subdomains); lower case."""
+    """Returns (hosts of the playbook's own products, its `link_hosts`, whose subdomains count too), in lower case."""
     urls = (url for product in playbook.products.values() for url in (product.url, product.image_url))
     own = frozenset(host for url in urls if (host := _host(url)) is not None)
     return own, tuple(host.lower().lstrip("*.") for host in playbook.policy.link_hosts)
@@ -28,17 +28,17 @@ def safe(url: str, playbook: Playbook) -> str:
     """Returns the URL if it is https on a host of the playbook, else "".
 
     Rejects `javascript:`, `data:`, `intent:` and `//host`, and URLs with a user, a port other than 443, or letters that only
-    look like those of a host.
+    resemble those of a host.
     """
     host = _host(url)
     if host is None:
         return ""
     own, named = hosts(playbook)
-    return url if host in own or any(host == one or host.endswith("." + one) for one in named) else ""
+    return url if host in own or any(host == parent or host.endswith("." + parent) for parent in named) else ""
 
 
 def trusted(product: ProductFacts, playbook: Playbook) -> ProductFacts:
-    """Returns the facts with link and picture emptied unless they are the playbook's own or safe."""
+    """Returns the facts with link and picture removed unless they are the playbook's own or safe."""
     known = playbook.products.get(product.product_id)
     own = (known.url, known.image_url) if known is not None else ("", "")
     if (product.url, product.image_url) == own:

@@ -11,14 +11,14 @@ from workers.core.playbook import markets
 from workers.core.playbook.playbook import Playbook
 from workers.core.profile.model import CartLine, Profile
 
-#: A brand as an event may name it: one word, such as `samsung`, cannot be a sentence.
+#: A brand that may be taken from an event: a single word, such as `samsung`, which cannot be a sentence.
 _ONE_WORD = re.compile(r"[\w&'-]{1,30}")
 
 
 def language_of(profile: Profile, playbook: Playbook) -> tuple[str, str]:
     """Returns (language, locale) to write in: the customer's if the playbook has that language, else the playbook's first.
 
-    If the playbook has markets, the customer's region is kept: the law of the place applies in every language.
+    If the playbook has markets, the customer's region is kept, because its law applies in every language.
     """
     locale = (profile.locale or "").replace("_", "-")
     language = locale.split("-")[0].lower()

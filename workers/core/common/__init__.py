@@ -1,1 +1,1 @@
-"""IDs, timestamps and memoization, used by every folder; nothing else belongs here."""
+"""IDs, timestamps and memoization, used by every folder. Nothing else belongs here."""

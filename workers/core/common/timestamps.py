@@ -16,14 +16,14 @@ def instant(at_s: float) -> datetime:
 
 
 def utc(moment: datetime) -> str:
-    """Formats an instant for people, in UTC whatever its zone.
+    """Formats an instant for people, in UTC regardless of its zone.
 
     >>> utc(datetime.fromisoformat("2026-03-04T16:36:00+01:00"))
     '2026-03-04 15:36:00 UTC'
     """
     try:
         return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
-    except OverflowError:  # within hours of the first or last year: only a broken clock reports that
+    except OverflowError:  # within hours of the earliest or latest datetime: only a broken clock reports that
         return moment.isoformat()
 
 

@@ -1,4 +1,4 @@
-"""Tells whether a customer is a minor, from the age or birthday traits of forms and source systems."""
+"""Determines whether a customer is a minor, from the age or birthday traits of forms and source systems."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from schemas.numerals import number
 
 ADULT_YEARS = 18
 _YEAR_S = 365.25 * 86_400.0
-#: A number above this is not an age but a year of birth, or a form's placeholder.
+#: A number above this is not an age but a year of birth or a placeholder.
 _OLDEST = 130
 #: Normalised trait names.
 _AGE = frozenset({"age", "customerage", "userage", "ageyears", "ageinyears", "agegroup", "agerange", "年龄"})
@@ -47,8 +47,8 @@ def kind(name: str) -> str | None:
     return "birthday" if spelt in _BIRTHDAY or spelt.endswith(_BIRTHDAY_ENDS) else None
 
 
-def adult_at(name: str, value: TraitValue, said_s: float) -> float | None:
-    """Returns when a customer with this trait, stated at `said_s`, is certainly of age [s since the epoch]; None = unknown.
+def adult_at(name: str, value: TraitValue, stated_s: float) -> float | None:
+    """Returns when a customer with this trait, stated at `stated_s`, is certainly an adult [s since the epoch]; None = unknown.
 
     If a text or a list holds several ages, the youngest counts.
 
@@ -59,14 +59,14 @@ def adult_at(name: str, value: TraitValue, said_s: float) -> float | None:
     >>> adult_at("birthday", "unknown", 0.0) is None, adult_at("age", None, 0.0) is None
     (True, True)
     """
-    told = kind(name)
-    if told is None or isinstance(value, bool) or value is None:
+    trait_kind = kind(name)
+    if trait_kind is None or isinstance(value, bool) or value is None:
         return None
     if isinstance(value, list):
-        found = [at_s for item in value[:20] if (at_s := adult_at(name, item, said_s)) is not None]
+        found = [at_s for item in value[:20] if (at_s := adult_at(name, item, stated_s)) is not None]
         return max(found, default=None)
-    if told == "age" and (years := _years(value)) is not None:
-        return said_s + (ADULT_YEARS - years) * _YEAR_S if years < ADULT_YEARS else 0.0
+    if trait_kind == "age" and (years := _years(value)) is not None:
+        return stated_s + (ADULT_YEARS - years) * _YEAR_S if years < ADULT_YEARS else 0.0
     born = _born(value)
     if born is None:
         return None

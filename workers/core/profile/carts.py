@@ -33,7 +33,7 @@ CART_EVENTS = frozenset({PRODUCT_ADDED, PRODUCT_REMOVED, CART_VIEWED, CHECKOUT_S
 
 
 def fold(profile: Profile, event: Track, at_s: float, source: SourceEvent) -> list[str]:
-    """Applies a cart event; returns the ids of the carts that changed, opened or closed.
+    """Applies a cart event; returns the ids of the carts that were changed, opened or closed.
 
     A late event about a cart that has since been bought changes nothing.
     """
@@ -55,7 +55,7 @@ def fold(profile: Profile, event: Track, at_s: float, source: SourceEvent) -> li
             if not products:
                 return []
             cart = profile.carts[cart_id] = Cart(at_s, at_s, source=source)
-        if event.event != PRODUCT_ADDED and says_products(properties) and at_s >= cart.updated_at:
+        if event.event != PRODUCT_ADDED and names_products(properties) and at_s >= cart.updated_at:
             shown = {product.product_id for product in products}  # the whole cart: others were removed
             cart.lines = {key: line for key, line in cart.lines.items() if key in shown}
             if not cart.lines and not shown:
@@ -75,8 +75,8 @@ def known_price(price: float | None) -> bool:
     return price is not None and 0 < price < _MAX_PRICE
 
 
-def says_products(properties: Properties) -> bool:
-    """Returns whether an event states which products it is about; [] states that there are none."""
+def names_products(properties: Properties) -> bool:
+    """Returns whether an event names the products it is about; [] means that there are none."""
     return properties.products is not None or bool(properties.product_id)
 
 
@@ -88,11 +88,11 @@ def products_of(properties: Properties) -> list[Product]:
     ['band']
     """
     if properties.products:
-        return [product for product in properties.products if is_some(product)]
+        return [product for product in properties.products if has_quantity(product)]
     return lines_of(properties) if properties.quantity is None or properties.quantity > 0 else []
 
 
-def is_some(product: Product) -> bool:
+def has_quantity(product: Product) -> bool:
     """Returns whether a line has a positive quantity; a missing quantity means one."""
     return product.quantity is None or product.quantity > 0
 
@@ -116,10 +116,11 @@ def lines_of(properties: Properties) -> list[Product]:
 
 
 def close_bought(profile: Profile, properties: Properties, at_s: float, *, again: bool = False) -> list[str]:
-    """Closes the cart of an order, as far as it was filled by `at_s`. Returns the ids of the carts that changed.
+    """Closes the cart of an order, but keeps lines added after `at_s`. Returns the ids of the carts that changed.
 
-    The cart is the one that the order names, else the only one, else those that hold a bought product. In many shops the checkout
-    id is not the cart id, so one that matches no open cart is ignored. A repeated order (`again`) closes only a cart it names.
+    The cart is the one that the order names, else the only one, else those that contain a bought product. In many shops the
+    checkout id is not the cart id, so one that matches no open cart is ignored. A repeated order (`again`) closes only the
+    cart that it names.
     """
     named = (properties.cart_id or properties.checkout_id or "")[:MAX_TEXT]
     if named and (properties.cart_id or named in profile.carts):
@@ -152,7 +153,7 @@ def _put(cart: Cart, product: Product, at_s: float, *, add: bool) -> None:
         if len(cart.lines) >= MAX_CART_LINES:
             return
         line = cart.lines[product.product_id] = CartLine(product.product_id[:MAX_TEXT], 0, added_at=at_s)
-    if add:  # a late order closes what was added before it, and nothing added again since
+    if add:  # a late order removes what was added before it, but nothing added again since
         line.added_at = max(line.added_at, at_s)
     quantity = 1 if product.quantity is None else product.quantity
     line.quantity = min(line.quantity + quantity if add else quantity, MAX_QUANTITY)
@@ -169,7 +170,7 @@ def _remove(cart: Cart, product: Product) -> None:
     if line is None:
         return
     line.quantity -= 1 if product.quantity is None else product.quantity
-    if line.quantity <= 0 or not is_some(product):  # "0 removed" means that none is left
+    if line.quantity <= 0 or not has_quantity(product):  # "0 removed" means that none is left
         del cart.lines[product.product_id]
 
 

@@ -62,7 +62,7 @@ _TRAITS = {"emailsubscribe": "email", "pushsubscribe": "push", "smssubscribe": "
 class Rules(msgspec.Struct, frozen=True, gc=False):
     """The playbook's consent settings: its `channels`, and the meaning of the categories in a shop's own consent dialogue.
 
-    `categories`: a category's normalised name → the keys that it stands for (`email:marketing`, `marketing`, `personalisation`).
+    `categories`: a category's normalised name → the keys it maps to (`email:marketing`, `marketing`, `personalisation`).
     """
 
     channels: Collection[str] = CHANNELS
@@ -81,14 +81,14 @@ def from_event(event: AnyEvent, at_s: float, known: Collection[str], rules: Rule
     """Returns the changes requested in the shop's consent dialogue (Segment's `context.consent`).
 
     A category that the playbook does not map changes nothing. An opt-out counts on any event; an opt-in counts only on the event
-    that reports a choice: all others repeat what a device remembers, perhaps from before a later opt-out.
+    that reports a choice: all others repeat what a device has stored, perhaps from before a later opt-out.
     """
-    told = event.context.consent
-    if told is None or not told.category_preferences or not rules.categories:
+    dialogue = event.context.consent
+    if dialogue is None or not dialogue.category_preferences or not rules.categories:
         return []
     chosen = isinstance(event, Track) and event.event == SEGMENT_CONSENT_UPDATED
     changes = []
-    for name, granted in told.category_preferences.items():
+    for name, granted in dialogue.category_preferences.items():
         for target in rules.categories.get(normal(name), ()) if chosen or not granted else ():
             channel, _, purpose = target.rpartition(":")
             for key in _keys(channel, purpose, known, rules.channels, granted=granted):
@@ -106,8 +106,8 @@ def from_properties(
     to none. An opt-in counts from `captured_at`, an opt-out from `at_s`.
     """
     granted = agreed(properties.status)
-    # A statement from the future would override every later one. An opt-out counts from when it was reported: the date that
-    # forms and exports give may be that of the account, or come from a clock that was never set.
+    # A statement from the future would override every later one. An opt-out counts from when it was reported, because the
+    # date in forms and exports may be that of the account, or come from a clock that was never set.
     captured = min(properties.captured_at.timestamp(), at_s) if properties.captured_at and granted else at_s
     source, text_version = (properties.source or "")[:_MAX_PROOF], (properties.text_version or "")[:_MAX_PROOF]
     keys = {
@@ -154,18 +154,18 @@ def _known(channels: Collection[str]) -> list[str]:
 
 
 class StatementTime(msgspec.Struct, frozen=True, gc=False):
-    """The times of a consent statement [s since the epoch]: `said_s` by the clock of whoever made it; by the broker's clock
-    `known_s`, when the first of our logs had it, and `logged_s`, when the log from which it is read had it.
+    """The times of a consent statement [s since the epoch]: `stated_s` by the clock of the sender; by the broker's clock,
+    `known_s`, when it was appended to the first of our logs, and `logged_s`, when it was appended to the log it is read from.
     """
 
-    said_s: float
+    stated_s: float
     known_s: float
     logged_s: float
 
     @property
     def at_s(self) -> float:
-        """A statement is never newer than its record."""
-        return min(self.said_s, self.known_s)
+        """The time of the statement, which is never later than that of its record."""
+        return min(self.stated_s, self.known_s)
 
 
 def dated(change: ConsentChange, known: Consent | None, when: StatementTime) -> ConsentChange:
@@ -176,9 +176,9 @@ def dated(change: ConsentChange, known: Consent | None, when: StatementTime) -> 
     """
     if change.granted:
         return change
-    if min(when.said_s, change.captured_at) < CLOCK_NEVER_SET_S:
+    if min(when.stated_s, change.captured_at) < CLOCK_NEVER_SET_S:
         return msgspec.structs.replace(change, captured_at=when.known_s)
-    if known is not None and known.granted and when.logged_s < known.captured_at <= when.said_s:
+    if known is not None and known.granted and when.logged_s < known.captured_at <= when.stated_s:
         return msgspec.structs.replace(change, captured_at=known.captured_at)
     return change
 
@@ -196,43 +196,44 @@ def apply(profile: Profile, change: ConsentChange) -> bool:
 
 def allows(profile: Profile, channel: str, category: str, presumed: Collection[str] = ()) -> bool:
     """Returns whether a message of this category may be sent on this channel. Transactional messages need no marketing consent,
-    but are not sent on a channel that the customer refused altogether (`<channel>:transactional`).
+    but are not sent on a channel that the customer has refused altogether (`<channel>:transactional`).
 
-    `presumed` channels count as allowed where the customer has made no statement: for replays of history only.
+    `presumed` channels count as allowed unless the customer has made a statement: only for replays of history.
     """
-    said, everywhere = profile.consent.get(consent_key(channel, category)), profile.consent.get(f"{EVERY}:{category}")
-    if everywhere is not None and (said is None or said.captured_at <= everywhere.captured_at):
+    own, everywhere = profile.consent.get(consent_key(channel, category)), profile.consent.get(f"{EVERY}:{category}")
+    if everywhere is not None and (own is None or own.captured_at <= everywhere.captured_at):
         return False
-    if said is not None:
-        return said.granted
+    if own is not None:
+        return own.granted
     return category == TRANSACTIONAL or channel in presumed
 
 
 def may_personalise(profile: Profile, now_s: float) -> bool:
     """Returns False for customers who refused the purpose `personalisation` and for known minors: they get generic texts only."""
-    word = profile.consent.get(PERSONALISATION)
-    if (word is not None and not word.granted) or any(adult_at > now_s for _, adult_at in profile.adult_at.values()):
+    statement = profile.consent.get(PERSONALISATION)
+    refused = statement is not None and not statement.granted
+    if refused or any(adult_at > now_s for _, adult_at in profile.adult_at.values()):
         return False
     return not ages.is_minor(profile.traits, now_s)
 
 
 def _split(names: str | None) -> list[str]:
-    """Returns the names of a list given as one text; [""] if there are none."""
+    """Returns the names in a comma-separated text; [""] if there are none."""
     return [name for name in (names or "").replace(";", ",").split(",") if name.strip()] or [""]
 
 
 def _keys(
     channel: str, purpose: str, known: Collection[str], channels: Collection[str], *, granted: bool
 ) -> Iterator[str]:
-    """Yields the keys of one statement, from its channel and purpose as spelt in the input."""
+    """Yields the keys of one statement, given its channel and purpose as spelt in the input."""
     spelt = normal(purpose)
     if spelt in _SPELT_PERSONALISATION:
         yield PERSONALISATION
         return
     if granted:
         meant = match(purpose, (MARKETING, TRANSACTIONAL)) if purpose.strip() else MARKETING
-        if meant is not None and normal(channel) and (one := match(channel, _known(channels))) is not None:
-            yield consent_key(one, meant)
+        if meant is not None and normal(channel) and (named := match(channel, _known(channels))) is not None:
+            yield consent_key(named, meant)
         return
     if not purpose.strip() or spelt == MARKETING or spelt in _SPELT_MARKETING:
         purposes: tuple[str, ...] = (MARKETING,)
@@ -240,10 +241,10 @@ def _keys(
         purposes = (TRANSACTIONAL,)
     else:
         purposes = (MARKETING, TRANSACTIONAL)
-    one = channel_of(channel, channels)
+    named = channel_of(channel, channels)
     every = [EVERY, *_known(channels), *(key.partition(":")[0] for key in known if ":" in key)]
     for meant in purposes:
-        for name in every if one is None else [one]:
+        for name in every if named is None else [named]:
             yield consent_key(name, meant)
-    if len(purposes) > 1 and one is None:
+    if len(purposes) > 1 and named is None:
         yield PERSONALISATION

@@ -16,7 +16,7 @@ from workers.core.profile.model import Profile
 
 KEEP_HOURS = 7 * 24
 HOT_IDS = 48
-#: Most ids in a page (9 bytes each); beyond it the oldest are dropped.
+#: Maximum number of ids in a page (9 bytes each); beyond it the oldest are dropped.
 PAGE_IDS = 20_000
 
 encode_page = msgspec.msgpack.Encoder().encode
@@ -24,12 +24,12 @@ decode_page = msgspec.msgpack.Decoder(list[int]).decode
 
 
 def hour_of(at_s: float) -> int:
-    """Returns whole hours since the epoch."""
+    """Returns the whole hours since the epoch."""
     return int(at_s // 3600)
 
 
 def is_duplicate(profile: Profile, event_id: str, at_s: float, page: Callable[[int], list[int]]) -> bool:
-    """Returns whether this customer's event was applied before; remembers it if not.
+    """Returns whether this event of the customer was applied before; remembers it if not.
 
     `page(hour)` returns the spilled ids of an hour. An event more than KEEP_HOURS older than the customer's newest counts as new:
     its id may have been forgotten.

@@ -16,14 +16,14 @@ from workers.core.profile.model import (
     encode,
 )
 
-#: Largest hot record [bytes].
+#: Maximum size of the hot record [bytes].
 MAX_BYTES = 32 * 1024
-#: Most opt-ins kept in the last eviction step: no customer gives more.
+#: Maximum number of opt-ins kept by the last eviction step: no real customer has more.
 MAX_ALLOWED = 16
 
 
 def encode_bounded(profile: Profile) -> bytes:
-    """Encodes the hot record in at most MAX_BYTES besides open requests: the least valuable parts go first, opt-outs never."""
+    """Encodes the hot record in at most MAX_BYTES, not counting open requests. Drops the least valuable parts, never opt-outs."""
     encoded = encode(profile)
     for evict in _EVICTIONS:
         if len(encoded) <= MAX_BYTES:
@@ -35,7 +35,7 @@ def encode_bounded(profile: Profile) -> bytes:
 
 def _evict_cart_texts(profile: Profile) -> None:
     lines = [line for cart in profile.carts.values() for line in cart.lines.values()]
-    for line in [*lines, *(looked.line for looked in profile.looked.values())]:
+    for line in [*lines, *(views.line for views in profile.looked.values())]:
         line.url = line.image_url = ""
 
 
@@ -53,8 +53,8 @@ def _evict_interests(profile: Profile) -> None:
     kept = sorted(profile.interests, key=profile.interests.__getitem__, reverse=True)[: MAX_INTERESTS // 4]
     profile.interests = {name: profile.interests[name] for name in kept}
     profile.recent = profile.recent[-MAX_RECENT // 4 :]
-    newest_looked = sorted(profile.looked, key=lambda product_id: profile.looked[product_id].at[-1])[-2:]
-    profile.looked = {product_id: profile.looked[product_id] for product_id in newest_looked}
+    newest_views = sorted(profile.looked, key=lambda product_id: profile.looked[product_id].at[-1])[-2:]
+    profile.looked = {product_id: profile.looked[product_id] for product_id in newest_views}
     newest = sorted(profile.closed_carts, key=profile.closed_carts.__getitem__)[-MAX_CLOSED_CARTS // 4 :]
     profile.closed_carts = {cart_id: profile.closed_carts[cart_id] for cart_id in newest}
 
@@ -77,8 +77,8 @@ def _evict_purchases(profile: Profile) -> None:
     profile.purchases = {order_id: profile.purchases[order_id] for order_id in newest}
     for purchase in profile.purchases.values():
         purchase.product_ids = purchase.product_ids[:5]
-    for key, word in profile.consent.items():
-        profile.consent[key] = Consent(word.granted, word.captured_at)
+    for key, statement in profile.consent.items():
+        profile.consent[key] = Consent(statement.granted, statement.captured_at)
 
 
 def _evict_rest(profile: Profile) -> None:
@@ -91,12 +91,12 @@ def _evict_rest(profile: Profile) -> None:
     newest = sorted(profile.done, key=lambda key: (profile.done[key], key))[-MAX_DONE // 10 :]
     profile.done = {key: profile.done[key] for key in newest}
     profile.timers = {timer: due for timer, due in profile.timers.items() if timer.startswith("deadline|")}
-    refused = {key: word for key, word in profile.consent.items() if not word.granted}
-    allowed = {key: word for key, word in profile.consent.items() if word.granted}
+    refused = {key: statement for key, statement in profile.consent.items() if not statement.granted}
+    allowed = {key: statement for key, statement in profile.consent.items() if statement.granted}
     profile.consent = {**refused, **dict(list(allowed.items())[-MAX_ALLOWED:])}
 
 
-#: In the order in which they are tried.
+#: The eviction steps, in order.
 _EVICTIONS = (
     _evict_cart_texts,
     _evict_old_carts,

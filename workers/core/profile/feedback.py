@@ -20,24 +20,25 @@ SETTLED: frozenset[FeedbackStatus] = frozenset(
 
 
 class FeedbackEffect(msgspec.Struct):
-    """The changes that the caller must react to."""
+    """The changes to which the caller must react."""
 
     consent: list[ConsentChange] = []
     changed: bool = False
 
 
 def apply_feedback(profile: Profile, feedback: Feedback, playbook: Playbook, now_s: float) -> FeedbackEffect:
-    """Applies one record of message.feedback; a duplicate changes nothing more. An opt-out counts whatever message it answers.
-    One from the future, or from a clock that was never set, counts from `now_s`, so that a later opt-in can still follow it.
+    """Applies one record of message.feedback; a duplicate has no effect. An opt-out counts whichever message it refers to.
+
+    An opt-out from the future, or from a clock that was never set, counts from `now_s`, so that a later opt-in can replace it.
     """
     effect = FeedbackEffect()
-    said_s = feedback.timestamp.timestamp()
-    at_s = min(said_s, now_s) if said_s >= consent.CLOCK_NEVER_SET_S else now_s
-    when = consent.StatementTime(said_s, now_s, now_s)
+    stated_s = feedback.timestamp.timestamp()
+    at_s = min(stated_s, now_s) if stated_s >= consent.CLOCK_NEVER_SET_S else now_s
+    when = consent.StatementTime(stated_s, now_s, now_s)
     channels = _channels(profile, feedback, playbook)
     if feedback.status in REFUSALS:
-        on = "" if feedback.status == "complained" or not channels else channels[0]
-        for key in dict.fromkeys(consent.refusal(on, profile.consent, playbook.channels)):
+        channel = "" if feedback.status == "complained" or not channels else channels[0]
+        for key in dict.fromkeys(consent.refusal(channel, profile.consent, playbook.channels)):
             known = profile.consent.get(key)
             change = ConsentChange(key, False, when.at_s, f"feedback:{feedback.status}")
             change = consent.dated(change, known, when)
@@ -60,7 +61,7 @@ def apply_feedback(profile: Profile, feedback: Feedback, playbook: Playbook, now
 
 
 def _channels(profile: Profile, feedback: Feedback, playbook: Playbook) -> list[str]:
-    """Returns the channel that a record is about: the one it names, else that of its message if the profile still holds it."""
+    """Returns the channel that a record is about: the one it names, else that of its message if the profile still has it."""
     channel = consent.channel_of(feedback.channel, playbook.channels)
     if channel is not None:
         return [channel]

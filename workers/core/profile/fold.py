@@ -1,7 +1,7 @@
 """Folds one event into a customer's profile.
 
-Within the lateness bound, the order of events does not matter for counts, decayed counters, recent products and consent, nor,
-where nothing is removed, for which carts are open: each part is a sum, a maximum, or takes the newest by event time.
+Within the lateness bound, the order of events does not matter for counts, decayed counters, recent products and consent, nor
+for open carts if nothing is removed from them: each part is a sum, a maximum, or the newest value by event time.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _INTEREST = {PRODUCT_VIEWED: 1.0, "Product Added": 3.0, ORDER_COMPLETED: 5.0}
 
 
 class Folded(msgspec.Struct):
-    """The changes that the caller must react to: what triggers depend on, consent, and what the public view shows at once.
+    """The changes to which the caller must react: those that affect triggers, consent, or the public view at once.
 
     `carts`, `products`, `visits` and `orders` are the ids of carts, viewed products, visits and orders that changed. `counted`:
     the name under which the event was counted; `more`: something else that conditions may test changed too.
@@ -85,14 +85,14 @@ def fold(
     """Applies one event, once (the caller has checked for duplicates). `at_s` is its timestamp, `products` the playbook's
     catalogue, `rules` the playbook's consent settings.
 
-    A consent statement counts from `now_s` at the latest, when one of our logs had it: one from a clock that is ahead would
-    override later ones. `logged_s`: when the log from which it is read had it, by default the same (see consent.dated) [s since
-    the epoch].
+    A consent statement counts from `now_s` at the latest, when it was appended to the first of our logs: one from a fast clock
+    would override later ones. `logged_s`: when it was appended to the log it is read from, by default the same (see
+    consent.dated) [s since the epoch].
     """
     folded = Folded()
     when = StatementTime(at_s, now_s, now_s if logged_s is None else logged_s)
     _identity(profile, event)
-    folded.more = _see(profile, event, at_s)
+    folded.more = _update_activity(profile, event, at_s)
     match event:
         case Track():
             folded.counted = _count(profile, event.event, at_s)
@@ -110,7 +110,7 @@ def fold(
     if event.context.traits:
         _traits(profile, event.context.traits, when, rules, folded)
     if event.context.consent is not None:
-        _say(profile, consent.from_event(event, when.at_s, profile.consent, rules), when, folded)
+        _apply_consent(profile, consent.from_event(event, when.at_s, profile.consent, rules), when, folded)
     folded.more |= folded.traits_changed
     profile.version += 1
     return folded
@@ -123,8 +123,8 @@ def _identity(profile: Profile, event: AnyEvent) -> None:
         profile.anonymous_ids = [*profile.anonymous_ids, anonymous][-MAX_ANONYMOUS_IDS:]
 
 
-def _see(profile: Profile, event: AnyEvent, at_s: float) -> bool:
-    """Updates when and where the customer was seen; returns whether their locale or time zone changed."""
+def _update_activity(profile: Profile, event: AnyEvent, at_s: float) -> bool:
+    """Updates when the customer was active, their locale and time zone; returns whether locale or time zone changed."""
     profile.events += 1
     changed = False
     newest = at_s >= profile.last_seen
@@ -165,11 +165,11 @@ def _track(
     rules: Rules,
     folded: Folded,
 ) -> None:
-    properties, at_s = event.properties, when.said_s
+    properties, at_s = event.properties, when.stated_s
     _session(profile, properties.session_id, at_s)
     if event.event == CONSENT_UPDATED:
-        words = consent.from_properties(properties, when.at_s, profile.consent, rules.channels)
-        _say(profile, words, when, folded)
+        changes = consent.from_properties(properties, when.at_s, profile.consent, rules.channels)
+        _apply_consent(profile, changes, when, folded)
         return
     if event.event == ORDER_COMPLETED and (first_at_s := orders.first_reported_at(profile, properties)) is not None:
         orders.move_earlier(profile, properties.order_id or "", at_s)
@@ -177,8 +177,8 @@ def _track(
         return
     if (refused := REFUSALS.get(event.event)) is not None:
         keys = consent.refusal(refused, profile.consent, rules.channels)
-        noes = [ConsentChange(key, False, when.at_s, event.event) for key in keys]
-        _say(profile, noes, when, folded)
+        opt_outs = [ConsentChange(key, False, when.at_s, event.event) for key in keys]
+        _apply_consent(profile, opt_outs, when, folded)
         return
     interest = _INTEREST.get(event.event)
     if interest is not None:
@@ -187,12 +187,12 @@ def _track(
             _interest(profile, product, interest, at_s, products)
     if event.event in carts.CART_EVENTS:
         folded.carts = carts.fold(profile, event, at_s, source)
-        folded.visits = product_views.carted(profile, at_s)
+        folded.visits = product_views.mark_carted(profile, at_s)
     if event.event == PRODUCT_VIEWED:
         folded.products, folded.visits = product_views.fold(profile, properties, at_s, source)
     elif event.event == ORDER_COMPLETED:
         _order(profile, properties, at_s)
-        folded.products = product_views.bought(profile)
+        folded.products = product_views.viewed(profile)
         folded.orders = orders.fold(profile, properties, at_s, source)
     elif event.event in (ORDER_CANCELLED, ORDER_REFUNDED):
         folded.orders = orders.remove(profile, properties)
@@ -253,17 +253,17 @@ def _order(profile: Profile, properties: Properties, at_s: float) -> None:
             profile.revenue[currency] = profile.revenue.get(currency, 0.0) + (revenue or 0.0)
 
 
-def _say(profile: Profile, changes: Iterable[ConsentChange], when: StatementTime, folded: Folded) -> None:
+def _apply_consent(profile: Profile, changes: Iterable[ConsentChange], when: StatementTime, folded: Folded) -> None:
     """Applies consent statements, unless a newer one is known.
 
-    A state that is reported repeatedly is one line of the history, and an opt-in in it does not undo a statement from elsewhere.
+    A state that is reported repeatedly is one line of the history, and its opt-in does not override a statement from elsewhere.
     """
-    for said in changes:
-        known = profile.consent.get(said.key)
-        change = consent.dated(said, known, when)
+    for statement in changes:
+        known = profile.consent.get(statement.key)
+        change = consent.dated(statement, known, when)
         if known is not None and change.source in consent.STATES:
             if change.granted and known.source != change.source:
-                continue  # what a device or a form repeats is older than the statement from elsewhere
+                continue  # a state that a device or form repeats is older than the statement from elsewhere
             if change.granted == known.granted:
                 if not change.granted and change.captured_at > known.captured_at:
                     profile.consent[change.key] = msgspec.structs.replace(known, captured_at=change.captured_at)
@@ -275,22 +275,22 @@ def _say(profile: Profile, changes: Iterable[ConsentChange], when: StatementTime
 def _traits(
     profile: Profile, traits: Mapping[str, TraitValue], when: StatementTime, rules: Rules, folded: Folded
 ) -> None:
-    """Applies traits: newer values replace older ones; None removes. Traits that reach or identify a person are not kept, and a
-    stated age keeps protecting a minor whatever becomes of its trait.
+    """Applies traits: newer values replace older ones; None removes. Contact details and identifiers are not kept. A
+    stated age keeps protecting a minor even if its trait is removed.
     """
-    said_s = when.at_s
+    stated_s = when.at_s
     for name, value in traits.items():
         if len(name) > MAX_TEXT or not may_keep(name, value):
             continue
-        if (told := ages.kind(name)) is not None:
-            _age(profile, told, name, value, said_s)
+        if (age_kind := ages.kind(name)) is not None:
+            _age(profile, age_kind, name, value, stated_s)
         if value is None:
             folded.traits_changed |= profile.traits.pop(name, None) is not None
-        elif name in profile.traits or len(profile.traits) < MAX_TRAITS or told is not None:
+        elif name in profile.traits or len(profile.traits) < MAX_TRAITS or age_kind is not None:
             bounded = _bounded(value)
             folded.traits_changed |= profile.traits.get(name) != bounded
             profile.traits[name] = bounded
-    _say(profile, consent.from_traits(traits, said_s, profile.consent, rules.channels), when, folded)
+    _apply_consent(profile, consent.from_traits(traits, stated_s, profile.consent, rules.channels), when, folded)
     locale = traits.get("locale") or traits.get("language")
     if isinstance(locale, str) and profile.locale is None:
         profile.locale = locale[:MAX_TEXT]
@@ -299,13 +299,13 @@ def _traits(
         profile.timezone = zone
 
 
-def _age(profile: Profile, told: str, name: str, value: TraitValue, said_s: float) -> None:
-    """Notes when the customer comes of age, and makes room for the trait."""
-    adult_at = ages.adult_at(name, value, said_s)
+def _age(profile: Profile, age_kind: str, name: str, value: TraitValue, stated_s: float) -> None:
+    """Stores when the customer comes of age, and makes room for the trait."""
+    adult_at = ages.adult_at(name, value, stated_s)
     if adult_at is not None:
-        known = profile.adult_at.get(told)
-        if known is None or (said_s, adult_at) > known:  # of two ages stated at the same time the younger counts
-            profile.adult_at[told] = said_s, adult_at
+        known = profile.adult_at.get(age_kind)
+        if known is None or (stated_s, adult_at) > known:  # of two ages stated at the same time the younger counts
+            profile.adult_at[age_kind] = stated_s, adult_at
     if name not in profile.traits and len(profile.traits) >= MAX_TRAITS:
         other = next((known for known in reversed(profile.traits) if not ages.is_age_trait(known)), None)
         del profile.traits[other or next(iter(profile.traits))]
@@ -315,7 +315,7 @@ def _bounded(value: TraitValue) -> TraitValue:
     if isinstance(value, str):
         return value[:MAX_TEXT]
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        return float(value) if abs(value) < 2**1000 else None  # msgpack ends at 64 bits
+        return float(value) if abs(value) < 2**1000 else None  # msgpack integers have at most 64 bits
     if isinstance(value, list):
         return [item[:MAX_TEXT] for item in value[:20]]
     return value

@@ -1,9 +1,9 @@
 """Defines the state of one customer, as stored in RocksDB and in the changelog (msgpack).
 
-Times are seconds since the epoch, UTC. Every collection is bounded, so that no customer's record outgrows its limit; the bounds
-stand next to the fields. Evolution: fields are only added, with defaults (docs/evolution.md).
+Times are seconds since the epoch, UTC. Every collection is bounded, so that no customer's record exceeds its size limit; the
+bounds are the constants below. Evolution: fields are only added, with defaults (docs/evolution.md).
 
-These structs are trees without cycles: `gc=False` keeps tens of thousands of cached profiles away from the garbage collector.
+These structs are trees without cycles: `gc=False` keeps tens of thousands of cached profiles out of the garbage collector.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ MAX_TEXT = 256
 MAX_NAME = 100
 MAX_CURRENCY = 8
 MAX_ANONYMOUS_IDS = 10
-#: Decided occurrences that are remembered; those that could recur stay beyond this bound.
+#: Decided occurrences that are remembered; those that could recur are kept beyond this bound.
 MAX_DONE = 50
 MAX_CONSENT_HISTORY = 100
-MAX_LOOKED = 10
-MAX_LOOKS = 20
+MAX_VIEWED = 10
+MAX_VIEWS = 20
 MAX_PURCHASES = 10
 MAX_BOUGHT = 20
 #: Orders that are recognised when they are reported again.
 MAX_ORDERED = 32
-#: Published messages that can still be cancelled; of more, only the newest.
+#: Published messages that can still be cancelled; beyond this bound only the newest.
 MAX_PUBLISHED = 10
 #: Texts whose near-duplicate sketch is kept (core.text.near_duplicates).
 MAX_SKETCHES = 5
-#: Counted under this name once MAX_NAMES different event names were seen.
+#: Further event names are counted under this one once there are MAX_NAMES.
 OTHER_NAMES = "(other)"
 
 
@@ -68,13 +68,13 @@ class Cart(msgspec.Struct, array_like=True, gc=False):
 
     @property
     def value(self) -> float:
-        """Sum of the known prices."""
+        """The sum of the known prices."""
         return sum(line.price * line.quantity for line in self.lines.values() if line.price is not None)
 
 
 class ProductViews(msgspec.Struct, array_like=True, gc=False):
     """The views of one product, with its details as of the last view. `opened_at` identifies the run: a purchase, or a week
-    without a view, begins another. `at` holds the newest MAX_LOOKS views, oldest first.
+    without a view, begins another. `at` holds the newest MAX_VIEWS views, oldest first.
     """
 
     opened_at: float
@@ -103,7 +103,7 @@ class Purchase(msgspec.Struct, array_like=True, gc=False):
 
 
 class Session(msgspec.Struct, array_like=True, gc=False):
-    """The current session. `session_id` is the shop's, else the time it began."""
+    """The current session. `session_id` is the shop's, else the time at which it began."""
 
     session_id: str
     started_at: float
@@ -134,7 +134,7 @@ class CapReservation(msgspec.Struct, array_like=True, gc=False):
 
 
 class PendingText(msgspec.Struct, array_like=True, gc=False):
-    """A finished text that waits: for a verdict (`reviewed` is still ""), then for publication (core.personalisation.requests):
+    """A finished text that waits for a verdict (`reviewed` is still ""), then for publication (core.personalisation.requests),
     until everything the customer did is known and the quiet hours are over.
 
     `candidate` None = a template, of `template_version`. `released`: no review is needed.
@@ -155,8 +155,8 @@ class PendingText(msgspec.Struct, array_like=True, gc=False):
 class OpenRequest(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """A text that was requested and has been neither published nor discarded.
 
-    It is never published if its campaign is in `shadow` mode or its customer is `held_out`. State of older versions has
-    `message_id` as the key of Profile.open alone: `decode` adds it.
+    It is never published if its campaign is in `shadow` mode or its customer is `held_out`. State written by older versions has
+    `message_id` only as the key of Profile.open: `decode` adds it.
     """
 
     message_id: str = ""
@@ -190,7 +190,7 @@ class OpenRequest(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
 
 
 class Published(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """A message that its sender has and may not have delivered yet: what is needed to cancel it."""
+    """A published message that its sender may not have delivered yet: the data needed to cancel it."""
 
     campaign_id: str
     occurrence_id: str
@@ -206,12 +206,12 @@ class Published(msgspec.Struct, array_like=True, frozen=True, gc=False):
 class Profile(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """One customer: the hot record.
 
-    `adult_at`: for the newest `age` and `birthday`, when it was stated and when the customer comes of age by it; it outlives the
-    traits. `looked`, `purchases` and `carts` are keyed by product, order and cart id. `unreachable`: channels whose address
-    bounced, and when. `published`: by message_id what a sender may still deliver. `ordered`: hashes of the newest order ids, with
-    the earliest time reported for each. `counts` are exact; `decayed` and `interests` are forward-decayed sums with the landmark
-    `landmark` (core.profile.decay). `seen` maps an hour of event time to the hashes of the message ids in it
-    (core.profile.dedupe).
+    `adult_at`: for the newest `age` and `birthday`, when it was stated and when the customer comes of age according to it; it
+    outlives the traits. `looked`, `purchases` and `carts` are keyed by product, order and cart id. `unreachable`: channels
+    whose address bounced, and when. `published`: message_id → a message that may not be delivered yet. `ordered`: hashes of
+    the newest order ids, with the earliest time reported for each. `counts` are exact; `decayed` and `interests` are
+    forward-decayed sums with the landmark `landmark` (core.profile.decay). `seen` maps an hour of event time to the hashes of
+    the message ids in it (core.profile.dedupe).
     """
 
     customer_id: str

@@ -10,7 +10,7 @@ from workers.core.profile.model import MAX_BOUGHT, MAX_ORDERED, MAX_PURCHASES, M
 
 
 def first_reported_at(profile: Profile, properties: Properties) -> float | None:
-    """Returns when an order with this id was first reported [s since the epoch]; None = it is new, or has no id.
+    """Returns when the order with this id was first reported [s since the epoch]; None = it is new, or has no id.
 
     Confirmation pages are reloaded, and two trackers may report one order: the first report counts.
     """
@@ -21,7 +21,7 @@ def first_reported_at(profile: Profile, properties: Properties) -> float | None:
 
 
 def move_earlier(profile: Profile, order_id: str, at_s: float) -> None:
-    """Moves a known order to `at_s` if that is earlier: whatever the order of arrival, the earliest time counts."""
+    """Moves a known order to `at_s` if that is earlier: the earliest time counts, whatever the order of arrival."""
     digest = event_hash(order_id)
     if at_s >= profile.ordered.get(digest, at_s):
         return
@@ -51,7 +51,7 @@ def fold(profile: Profile, properties: Properties, at_s: float, source: SourceEv
 
 
 def remove(profile: Profile, properties: Properties) -> list[str]:
-    """Removes a cancelled or refunded order, which ends its cross-selling. Returns its id if it is known."""
+    """Removes a cancelled or refunded order, which ends its cross-selling. Returns its id if it was known."""
     order_id = (properties.order_id or "")[:MAX_TEXT]
     return [order_id] if profile.purchases.pop(order_id, None) is not None else []
 

@@ -1,4 +1,4 @@
-"""Tells which traits a profile may keep: those that describe a customer, not those that reach, bill or identify them."""
+"""Decides which traits a profile may keep: those that describe a customer, but no contact, payment or identity data."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _ENDINGS = (
 def may_keep(name: str, value: TraitValue) -> bool:
     """Returns whether a trait may be stored in a profile and its public view, however its name is spelt.
 
-    A boolean may: that there is an address does not reveal the address.
+    A boolean may be stored: the existence of an address does not reveal the address.
 
     >>> may_keep("phoneNumber", "+44 20"), may_keep("Work-Email", "a@b.c"), may_keep("address.city", "Ulm")
     (False, False, False)

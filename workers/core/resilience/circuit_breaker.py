@@ -19,18 +19,18 @@ _REMEMBERED_CALLS = 200
 
 
 class BreakerRule(msgspec.Struct, frozen=True, kw_only=True):
-    """The conditions for opening and the open time. `enabled` False: it never opens."""
+    """The conditions for opening and the open time. `enabled` False: the breaker never opens."""
 
     enabled: bool = True
     in_a_row: int = 5
-    """This many consecutive failures open it."""
+    """The number of consecutive failures that opens it."""
     share: float = 0.5
-    """This share of failures among the calls of the last `window_s` opens it, if there are at least `least_calls`."""
+    """The share of failures among the calls of the last `window_s` that opens it, if there are at least `least_calls`."""
     window_s: float = 30.0
     least_calls: int = 10
     first_open_s: float = 1.0
     longest_open_s: float = 20.0
-    """Open times double up to this maximum, and start again from `first_open_s` after `window_s` without trouble."""
+    """Open times double up to this maximum, and start again from `first_open_s` after `window_s` without failures."""
 
 
 class Breaker:
@@ -51,11 +51,11 @@ class Breaker:
 
     @property
     def failing(self) -> bool:
-        """Whether the newest call failed."""
+        """True if the newest call failed."""
         return self._in_a_row > 0
 
     def wait_s(self, now_s: float) -> float:
-        """Returns 0 if a call may start now, otherwise how long none may [s]."""
+        """Returns 0 if a call may start now, otherwise the time until one may [s]."""
         match self.state:
             case "closed":
                 return 0.0
@@ -106,7 +106,7 @@ class Breaker:
         if self.state == "closed" and now_s - self._closed_at_s > self._rule.window_s:
             self._trips = 0
         open_s = min(self._rule.first_open_s * 2.0**self._trips, self._rule.longest_open_s)
-        self._trips = min(self._trips + 1, 32)  # far beyond the longest time, and far from overflow
+        self._trips = min(self._trips + 1, 32)  # far beyond the longest time, and far below overflow
         self._until_s = now_s + max(open_s, retry_after_s or 0.0)
         self._enter("open")
 

@@ -1,9 +1,9 @@
 """Limits the calls in flight to one server: additive increase, multiplicative decrease (AIMD), as in TCP.
 
 Latency gradients are not used: a batching server (vLLM) gets slower per call but faster in total with every further call, so a
-rule that takes rising latency for a queue would throttle a healthy one. The limit therefore starts at the maximum and decreases
-only on real signs: timeouts, 429 and the like, or a queue that the server itself reports. (Chiu & Jain 1989; slow start and
-threshold as in RFC 5681.)
+rule that interprets rising latency as a queue would throttle a healthy one. The limit therefore starts at the maximum and
+decreases only on real signs of overload: timeouts, 429 and the like, or a queue that the server itself reports. (Chiu & Jain
+1989; slow start and threshold as in RFC 5681.)
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ class Limiter:
         return int(self._limit)
 
     def succeeded(self, now_s: float, latency_s: float, in_flight: int) -> None:
-        """Records a successful call, itself in `in_flight`: raises the limit by 1 below the threshold, by 1 per round above it.
+        """Records a successful call, included in `in_flight`: raises the limit by 1 below the threshold, by 1 per round above it.
 
-        A limit that is not in use is not raised, because nothing was learnt about it.
+        A limit that is not in use is not raised, because nothing was learned about it.
         """
         known_s = latency_s if self.service_s is None else self.service_s
         self.service_s = known_s + _NEWEST * (latency_s - known_s)
@@ -71,9 +71,9 @@ class Limiter:
     def load_reported(self, load: ServerLoad, now_s: float, in_flight: int) -> None:
         """Applies the server's load report. `in_flight`: our calls there.
 
-        A queue reported twice in a row is moved back to our side, where priorities are known: a limit in use shrinks to its
-        share of the running calls, as every other worker's does. While anything waits there, or its cache is full, the limit
-        does not grow.
+        A queue reported twice in a row is moved back to our side, where priorities are known: a limit in use shrinks in
+        proportion to the running calls, as does that of every other worker. While requests wait at the server, or its cache is
+        full, the limit does not grow.
         """
         full = load.kv_cache_usage is not None and load.kv_cache_usage >= _FULL_CACHE
         if load.waiting > 0 or full:

@@ -1,7 +1,7 @@
 """Chooses the server for a call: healthy, lightly loaded and, if possible, with the prompt in its cache.
 
 Equal prompts go to the same server, because its cache holds their prefix. Rendezvous hashing (Thaler & Ravishankar 1998) makes
-all workers agree, and a server that goes away moves only its own prompts.
+all workers agree, and a server that is removed moves only its own prompts.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class EndpointState:
         return self.in_flight / self.limiter.limit
 
     def free(self, now_s: float) -> bool:
-        """Returns whether it can take a call now; a probe may start while older calls still hang."""
+        """Returns whether it can take a call now; a probe may start while older calls are still in flight."""
         if self.breaker.wait_s(now_s) > 0:
             return False
         return self.breaker.state != "closed" or self.in_flight < self.limiter.limit
@@ -50,7 +50,7 @@ def choose(states: Sequence[EndpointState], affinity: str, now_s: float) -> Endp
     """Returns the server for the next call; None = none is available now.
 
     A server whose probe is due comes first: it gets one call, which shows whether it has recovered. Among equals, a server
-    whose last call failed comes last, so that the next try of that text goes to another.
+    whose last call failed comes last, so that the retry for that text goes to another.
     """
     free = [state for state in states if state.free(now_s)]
     if not free:

@@ -18,7 +18,7 @@ HIGHEST = 9
 #: This many requests may wait per call that may be in flight.
 ROOM_PER_SLOT = 16
 
-#: Why a request is shed: its turn would come too late, the queue is full, or its patience ended while it waited.
+#: The reason why a request is shed: its turn would come too late, the queue is full, or its patience ended while it waited.
 ShedReason = Literal["late", "full", "waited"]
 
 
@@ -46,7 +46,7 @@ def patience_s(priority: int, left_s: float) -> float:
 
 
 class CallQueue:
-    """The waiting requests, in order. `room` None: none is shed, all wait until their end (a replay, where time stands still)."""
+    """The waiting requests, in order. `room` None: none is shed (in a replay, whose clock stands still)."""
 
     def __init__(self, room: int | None) -> None:
         self._room = room
@@ -81,20 +81,20 @@ class CallQueue:
     def shed(self, now_s: float, capacity: Capacity | None) -> list[tuple[QueuedCall, ShedReason]]:
         """Removes requests that cannot be served in time: position times recent service time, against their patience and end.
 
-        With `capacity` None nothing is known about the servers yet; then only requests beyond the room are removed, the least
-        important and latest first. Each removal moves up the requests behind it.
+        With `capacity` None nothing is known about the servers yet: requests beyond the room are removed, the least important
+        and latest first, and those whose patience is over. Each removal moves up the requests after it.
         """
         if self._room is None:
             return []
-        gone: list[tuple[QueuedCall, ShedReason]] = [(place, "full") for place in self._places[self._room :]]
+        shed: list[tuple[QueuedCall, ShedReason]] = [(place, "full") for place in self._places[self._room :]]
         kept: list[QueuedCall] = []
         for place in self._places[: self._room]:
             if _too_late(place, len(kept), now_s, capacity):
-                gone.append((place, "late"))
+                shed.append((place, "late"))
             else:
                 kept.append(place)
         self._places = kept
-        return gone
+        return shed
 
 
 def _too_late(place: QueuedCall, ahead: int, now_s: float, capacity: Capacity | None) -> bool:
