@@ -31,8 +31,8 @@ from workers.adapters.lanes.faust_transport import (
     LaneTransport,
     TransportMaker,
     let_gather,
-    part_soon,
-    tell_ends,
+    limit_close,
+    report_ends,
 )
 from workers.settings import Settings, load
 
@@ -156,7 +156,7 @@ def test_an_answer_tells_where_a_partition_ends_with_what_an_open_transaction_hi
         await consumer.start()
         await producer.start()
         try:
-            tell_ends(consumer._fetcher, lambda _tp, end, asked_at_s: told.append((end, asked_at_s)))
+            report_ends(consumer._fetcher, lambda _tp, end, requested_at_s: told.append((end, requested_at_s)))
             consumer.assign([partition])
             assert await at_end(consumer, 0) == []
             began_s = time.monotonic()
@@ -252,7 +252,7 @@ def test_a_client_closes_though_the_broker_never_says_goodbye(monkeypatch: pytes
         never = asyncio.get_running_loop().create_future()
         connection = SimpleNamespace(close=lambda reason: never)
         client._sync_task, client._conns = None, {0: connection}
-        part_soon(client)
+        limit_close(client)
         await client.close()
         return never.cancelled()
 

@@ -99,7 +99,7 @@ def test_a_lane_that_does_not_ask_the_broker_is_taken_along_and_then_refused_unt
         before = len(said(running, role))
         with worker(role, running) as process:
             assert process.wait(60) == Exit.MISCONFIGURED, said(running, role)[-3000:]
-        assert f"lane {poisoned}: its state was written when clocks said" in said(running, role)[before:]
+        assert f"lane {poisoned}: its stored clock is" in said(running, role)[before:]
         assert "ATTUNE_RESET_CLOCK=1" in said(running, role)[before:]
     apply_until(running, role, 2 * EVENTS, ATTUNE_RESET_CLOCK="1")
     assert max(ahead for _, ahead in lanes(running, role).values()) <= running.clock_tolerance_s

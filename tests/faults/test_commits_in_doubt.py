@@ -162,7 +162,7 @@ def test_a_commit_without_an_answer_ends_the_worker_and_is_not_asked_for_again(
     batches = Batches(direct, proxy, timeout_s=2.0)
     batches.commit()
     proxy.delay_end_txn(6.0)
-    with pytest.raises(Fatal, match="whether its last transaction was committed is not known"):
+    with pytest.raises(Fatal, match="it is unknown whether its last transaction was committed"):
         batches.commit()
     proxy.delay_end_txn(0.0)
     batches.begin()

@@ -70,7 +70,7 @@ def test_a_source_that_was_made_anew_while_nobody_worked_is_read_from_its_beginn
         shop.made -= BEFORE  # which the follower does not count
         injected = f"{AFTER:,} events in it, after {BEFORE:,} of the one before"
         row = clean_row(running, follower, shop, "customer.events deleted and made anew", injected)
-    assert log_of(running).count("was deleted and made anew: it is read from its beginning") == running.partitions
+    assert log_of(running).count("was deleted and recreated: it is read from the beginning") == running.partitions
     cases.passed("36-source-remade", row)
 
 
@@ -81,7 +81,7 @@ def test_without_ids_the_beginning_of_the_new_topic_is_skipped(running: Settings
         follower.applied()
         wrong = differences(follower.profiles(), shop)
     assert wrong != []
-    assert "made anew" not in log_of(running)
+    assert "deleted and recreated" not in log_of(running)
     cases.unprotected("36-source-remade", f"{BEFORE:,} events skipped, {len(wrong)} or more profiles wrong")
 
 

@@ -212,7 +212,7 @@ def test_a_changelog_that_was_made_anew_is_filled_again_and_nothing_is_said_twic
         row = clean_row(running, follower, shop, "changelog deleted", injected, took_s)
     cases.passed(f"32-deleted-changelog-{local_state}", row)
     assert ("its changelog was deleted and made anew" in log_of(running)) == (local_state == "kept")
-    assert "has begun anew: what stands in its ledger" in log_of(running)
+    assert "IDs in its ledger are not published again" in log_of(running)
 
 
 def test_a_lane_that_does_not_look_into_its_ledger_says_everything_again(running: Settings, cases: Cases) -> None:

@@ -72,22 +72,22 @@ def test_each_round_brings_the_copies_of_others_up_to_date_and_leaves_ours_alone
     standby = standby_of(running)
     for writer in writers:
         writer.write([(b"pana", b"1"), (b"pbob", b"1")])
-    assert standby.look() == 2
+    assert standby.run_round() == 2
     standby.take("0")
     for writer in writers:
         writer.write([(b"pana", b"2"), (b"pbob", None)])
-    assert standby.look() == 1
+    assert standby.run_round() == 1
     assert values_of(running, "0") == {b"pana": b"1", b"pbob": b"1"}, "it is ours: a lane has it open"
     assert values_of(running, "1") == {b"pana": b"2"}
-    standby.give_back("0")
-    assert standby.look() == 2
+    standby.release("0")
+    assert standby.run_round() == 2
     assert values_of(running, "0") == {b"pana": b"2"}
 
 
 def test_a_lane_that_is_taken_gets_its_folder_at_once_however_much_is_left_to_copy(running: Settings) -> None:
     Changelog(running, running.topic("state")).write([(b"p%d" % number, bytes(100)) for number in range(200_000)])
     standby = standby_of(running)
-    rounds = threading.Thread(target=standby.look)
+    rounds = threading.Thread(target=standby.run_round)
     rounds.start()
     wait_until(lambda: folder(running, "0").exists(), 30, "the copy has begun")
     standby.take("0")
@@ -101,13 +101,13 @@ def test_a_changelog_that_cannot_be_copied_ends_no_worker_and_touches_no_copy(ru
     produce(running, "customer.events", [(b"%d" % number, b"x") for number in range(20)])
     for writer in writers:
         writer.write([(b"pana", b"1")])
-    assert standby.look() == 2
+    assert standby.run_round() == 2
     delete_topic(running, "state")
     create_topic(running, "state", PARTITIONS, cleanup_policy="compact")
     delete_records(running, "customer.events", 1, 0)  # what lane 0 was made from is gone: nothing can fill it again
-    assert standby.look() == 1
+    assert standby.run_round() == 1
     assert values_of(running, "0") == {b"pana": b"1"}, "perhaps the only copy that is left"
-    assert standby.look() == 1, "said once, not tried again"
+    assert standby.run_round() == 1, "said once, not tried again"
 
 
 def test_it_begins_by_itself_and_ends_when_asked(running: Settings) -> None:

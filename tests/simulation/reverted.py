@@ -149,7 +149,7 @@ def _up_to_the_first(self: PoisonRecordGuard, records: list[Record], wall_s: flo
         raise error
     core = self._core = self._build(self._store)
     effects = core.apply(records[:place], wall_s, caught_up=_caught_up[id(self)])
-    self._bury([records[place]], effects, wall_s, error)
+    self._add_dead_letters([records[place]], effects, wall_s, error)
     effects.deferred, effects.more_due = records[place + 1 :], True
     return effects
 

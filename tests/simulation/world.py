@@ -170,8 +170,8 @@ class World:
         wall_s = self.now_s + self._worker_skew_s[lane.number]
         if not self._switches.bounds_clock:
             return wall_s
-        if lane.time.must_ask(wall_s, self.now_s):
-            lane.time.heard(self._broker_s(), self.now_s)
+        if lane.time.must_probe(wall_s, self.now_s):
+            lane.time.observe(self._broker_s(), self.now_s)
         return lane.time.bounded(wall_s, self.now_s)
 
     def _caught_up(self, lane: Lane) -> bool:
@@ -460,7 +460,7 @@ class World:
 
     def _commit(self, lane: Lane, records: list[Record], effects: Effects, broker_s: float, *, caught_up: bool) -> None:
         lane.store.commit(effects)
-        lane.time.heard(broker_s, self.now_s)
+        lane.time.observe(broker_s, self.now_s)
         lane.clock_s = effects.clock_s
         lane.deferred, lane.more_due = effects.deferred, effects.more_due
         later = {(record.topic, record.offset) for record in effects.deferred}

@@ -9,11 +9,11 @@ from workers.core.errors import Misconfigured
 
 
 def test_they_are_armed_only_inside_the_block() -> None:
-    assert failpoints.minds_backlog()
+    assert failpoints.waits_for_backlog()
     with failpoints.while_armed(failpoints.UNSAFE_BACKLOG):
         assert failpoints.armed()
-        assert not failpoints.minds_backlog()
-    assert failpoints.minds_backlog()
+        assert not failpoints.waits_for_backlog()
+    assert failpoints.waits_for_backlog()
     assert not failpoints.armed()
 
 

@@ -33,8 +33,8 @@ def test_what_an_open_transaction_hides_is_not_known_until_it_ends() -> None:
     horizon = Horizon(HOLD_S)
     horizon.ended(10, 1.0)
     assert horizon.reached_s(10) == 1.0
-    for asked_at_s in (2.0, 3.0, 60.0):  # the position stands before the transaction
-        horizon.ended(14, asked_at_s)
+    for requested_at_s in (2.0, 3.0, 60.0):  # the position stands before the transaction
+        horizon.ended(14, requested_at_s)
         assert horizon.reached_s(10) == 1.0
     assert horizon.reached_s(14) == 60.0, "records, markers and all"
 

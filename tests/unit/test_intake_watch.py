@@ -11,7 +11,7 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from workers.adapters.kafka.group_offsets import Place
-from workers.adapters.lanes.intake_watch import _EARLIEST, IntakeWatch, _Unseen
+from workers.adapters.lanes.intake_watch import _EARLIEST, IntakeWatch, _NotVisible
 from workers.adapters.observability.metrics import WorkerMetrics
 from workers.adapters.process import clock
 from workers.core.errors import Misconfigured, Unavailable
@@ -83,7 +83,7 @@ def watch() -> IntakeWatch:
 def look(watch: IntakeWatch, cluster: Cluster) -> bool:
     """One look as the thread takes it; whether a lane that knows everything up to now may let timers fire."""
     watch._group_offsets = cluster  # type: ignore[assignment] # likewise
-    watch._needed = watch._look(cluster)  # type: ignore[arg-type] # as much of it as is used
+    watch._needed = watch._check(cluster)  # type: ignore[arg-type] # as much of it as is used
     return watch.allows(clock.monotonic_s())
 
 
@@ -118,22 +118,22 @@ def test_what_retention_has_deleted_is_waited_for_no_more(watch: IntakeWatch, cl
 def test_a_retired_topic_holds_timers_until_its_offsets_are_deleted(watch: IntakeWatch, cluster: Cluster) -> None:
     cluster.ends, cluster.applied = {A: 7, B: 0, OLD: 100}, {A: 7, OLD: 60}
     assert not look(watch, cluster)
-    assert max(watch._behind, key=watch._behind.__getitem__) == OLD
+    assert max(watch._unmapped, key=watch._unmapped.__getitem__) == OLD
     del cluster.applied[OLD]
-    watch._placed_s = float("-inf")  # ten seconds later
+    watch._refreshed_at_s = float("-inf")  # ten seconds later
     assert look(watch, cluster)
 
 
 def test_a_group_that_may_not_be_seen_is_told_as_such(watch: IntakeWatch, cluster: Cluster) -> None:
     cluster.refuses = Misconfigured("this user may not see the group t.intake: why", "grant it")
-    with pytest.raises(_Unseen, match=r"may not see the group t\.intake"):
+    with pytest.raises(_NotVisible, match=r"may not see the group t\.intake"):
         look(watch, cluster)
 
 
 def test_a_topic_of_the_group_that_may_not_be_seen_is_told_as_such(watch: IntakeWatch, cluster: Cluster) -> None:
     cluster.applied = {A: 7, OLD: 60}
     del cluster.topics["t.retired"]
-    with pytest.raises(_Unseen, match=r"there is no t\.retired"):
+    with pytest.raises(_NotVisible, match=r"t\.retired does not exist"):
         look(watch, cluster)
 
 

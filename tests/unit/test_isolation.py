@@ -148,8 +148,8 @@ def test_a_batch_full_of_them_costs_one_core_of_the_real_state_and_about_two_tri
 
 def test_of_one_batch_so_many_are_found_and_the_rest_comes_again() -> None:
     run = Run(limits=Limits(raised=1.0, raised_in_a_row=0))
-    assert run.all(*[POISON] * (2 * trial.MOST + 50), b"1") == [b"1"]
-    assert [taken for taken, _ in run.turns] == [trial.MOST, trial.MOST, 51]
+    assert run.all(*[POISON] * (2 * trial.MAX_FOUND + 50), b"1") == [b"1"]
+    assert [taken for taken, _ in run.turns] == [trial.MAX_FOUND, trial.MAX_FOUND, 51]
 
 
 def test_the_search_is_made_where_it_does_not_block_and_tells_that_it_moves() -> None:

@@ -253,14 +253,14 @@ def test_a_source_that_ends_too_early_is_looked_at_again_before_it_is_called_dam
         return {EVENTS[0]: "old" if len(asked) <= 2 else now}
 
     async def seek_lane(*_: object) -> None:
-        raise Misconfigured("it ends at 0, but 200 records of it were applied before.", "bring them back")
+        raise Misconfigured("it ends at offset 0, but was already applied up to offset 200.", "restore them")
 
-    lane._remember = lambda _producer: None  # type: ignore[method-assign, assignment] # no broker is asked here
+    lane._recover_from_ledger = lambda _producer: None  # type: ignore[method-assign, assignment] # no broker is asked here
     standing.seek_lane = seek_lane  # type: ignore[method-assign, assignment]
     lane._progress = SourceProgress([EVENTS], "t.", ids)
-    lane._progress.ask_ids()
+    lane._progress.fetch_ids()
     with pytest.raises(Fatal) as raised:
-        asyncio.run(lane._take_up(None))  # type: ignore[arg-type]
+        asyncio.run(lane._resume(None))  # type: ignore[arg-type]
     assert type(raised.value) is error
     assert asked == [1.0, 1.0, 0.0], "the last answer is not one from memory"
 

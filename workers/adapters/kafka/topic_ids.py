@@ -33,7 +33,7 @@ class SourceIds:
         """Returns topic → ID for the topics that exist; the answer is at most `age_s` old. Raises Unavailable without a
         broker.
         """
-        if not failpoints.minds_sources():
+        if not failpoints.checks_sources():
             return {}
         with self._lock:
             if clock.monotonic_s() - self._asked_s >= age_s:
@@ -43,7 +43,7 @@ class SourceIds:
                 self._asked_s = clock.monotonic_s()
             return self._found
 
-    def remade(self) -> list[str]:
+    def recreated(self) -> list[str]:
         """Returns the topics recreated since this process first saw them. Raises as `current` does."""
         found = self.current()
         return [topic for topic, known in self._first.items() if is_another(known, found.get(topic, ""))]

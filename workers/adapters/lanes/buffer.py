@@ -24,10 +24,10 @@ class FetchedRecord(Protocol):
 
 
 class RecordBuffer:
-    """Fetched records of one lane, and deferred ones that must be processed again before them. For one thread."""
+    """Fetched records of one lane, and deferred ones that must be processed again before them. Not thread-safe."""
 
-    def __init__(self, most_records: int) -> None:
-        self._most_records = most_records
+    def __init__(self, max_records: int) -> None:
+        self._max_records = max_records
         self._waiting: deque[Record] = deque()
         self._waiting_bytes = 0
         self._deferred: list[Record] = []
@@ -39,15 +39,15 @@ class RecordBuffer:
 
     @property
     def is_full(self) -> bool:
-        """Tells whether fetching must pause. Deferred records take room, too."""
+        """True if fetching must pause. Deferred records count, too."""
         return (
-            len(self._waiting) + len(self._deferred) >= self._most_records
+            len(self._waiting) + len(self._deferred) >= self._max_records
             or self._waiting_bytes + self._deferred_bytes >= MAX_BYTES
         )
 
     @property
     def has_deferred(self) -> bool:
-        """Tells whether any records are deferred."""
+        """True if any records are deferred."""
         return bool(self._deferred)
 
     def add(self, topic: str, partition: int, fetched: FetchedRecord) -> None:
@@ -94,6 +94,6 @@ def _size(record: Record | FetchedRecord) -> int:
     return len(record.key or b"") + len(record.value or b"")
 
 
-def _headers(found: Sequence[tuple[str, bytes | None]]) -> tuple[tuple[str, bytes], ...]:
+def _headers(headers: Sequence[tuple[str, bytes | None]]) -> tuple[tuple[str, bytes], ...]:
     """Returns the headers in order; a header without a value (Kafka allows null) gets an empty one."""
-    return tuple((name, value or b"") for name, value in found)
+    return tuple((name, value or b"") for name, value in headers)

@@ -1,4 +1,4 @@
-"""What the lanes of a process share."""
+"""The context shared by the lanes of a process."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from workers.settings import Settings
 class LaneContext(msgspec.Struct, frozen=True, kw_only=True):
     """Settings and services of all lanes of a process.
 
-    `restores` limits how many lanes restore at a time. `source_ids` returns the sources' topic IDs, at most so many seconds old
-    (topic_ids.SourceIds); `mapped` tells whether a lane that knows `customer.events` up to a moment knows what shops have sent
-    (intake_watch.IntakeWatch).
+    `restores` limits how many lanes restore at a time. `source_ids` returns the topic IDs of the sources, at most the given
+    number of seconds old (topic_ids.SourceIds). `mapped` returns whether a lane that has read `customer.events` up to a
+    given time has seen everything that shops have sent (intake_watch.IntakeWatch).
     """
 
     spec: LaneSpec

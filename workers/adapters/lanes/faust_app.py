@@ -1,4 +1,4 @@
-"""The Faust app of a role: Faust keeps membership, assignment and agents; everything else is switched off."""
+"""The Faust app of a role: Faust handles membership, assignment and agents; everything else is switched off."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from workers.adapters.process.watchdog import Watchdog
 from workers.secrets import reveal
 from workers.settings import Settings
 
-#: Limit of fetched records that one process holds until they are taken, over all partitions [bytes].
+#: Limit of the fetched records that one process holds until they are taken, over all partitions [bytes].
 _FETCHED_BYTES = 128 << 20
 #: Bounds of one partition's share: never less than the largest record that a broker accepts by default [bytes].
-_LEAST_FETCH, _LARGEST_FETCH = 1 << 20, 4 << 20
-#: The most topics that a role reads.
-_SOURCES = 4
+_MIN_FETCH, _MAX_FETCH = 1 << 20, 4 << 20
+#: The maximum number of topics that a role reads.
+_MAX_SOURCES = 4
 
 
 class Worker(faust.Worker):
@@ -31,7 +31,7 @@ class Worker(faust.Worker):
         self._watchdog = watchdog
 
     async def on_first_start(self) -> None:
-        """The loop runs: from here on the watchdog expects it to answer."""
+        """Starts the watchdog: the event loop runs by now, and must respond from here on."""
         if self._watchdog is not None:
             self._watchdog.watch(asyncio.get_running_loop())
         await super().on_first_start()
@@ -39,7 +39,7 @@ class Worker(faust.Worker):
     async def stop(self) -> None:
         """Lets transactions finish, within the watchdog's limit.
 
-        Work outside transactions (texts being written) is not waited for: it is not acknowledged, so the next owner does it.
+        Does not wait for work outside transactions (texts being generated): it is not acknowledged, so the next owner does it.
         """
         if self._watchdog is not None:
             self._watchdog.stopping()
@@ -53,10 +53,10 @@ class Worker(faust.Worker):
 def make_app(
     settings: Settings, role: str, transport: TransportMaker, *, wait_empty: bool, linger_s: float = 0.0
 ) -> faust.App:
-    """Returns an app whose topics carry bytes, and which creates no topic, opens no port and reads committed records only.
+    """Returns an app whose topics carry bytes, and which creates no topics, opens no port and reads committed records only.
 
-    `wait_empty`: before partitions are revoked, Faust waits for events that an agent has not acknowledged. `linger_s`: how
-    long the producer gathers records for one request [s].
+    `wait_empty`: before partitions are revoked, Faust waits for events that an agent has not acknowledged. `linger_s`: the
+    time for which the producer gathers records for one request [s].
     """
     datadir = Path(settings.data_dir).resolve() / "faust"
     datadir.mkdir(parents=True, exist_ok=True)
@@ -77,8 +77,8 @@ def make_app(
         broker_heartbeat_interval=settings.session_timeout_s / 10,
         broker_commit_interval=settings.commit_interval_s,
         producer_linger=linger_s,
-        # aiokafka removes a member that fetches nothing for this long from the group, for good: one that restores, say, or
-        # has no partitions.
+        # aiokafka permanently removes a member from the group if it fetches nothing for this long, for example during a
+        # restore, or without partitions.
         broker_max_poll_interval=365 * 86_400.0,
         broker_max_poll_records=settings.batch_records * 2,
         consumer_max_fetch_size=_fetch_bytes(settings.partitions),
@@ -91,12 +91,12 @@ def make_app(
 
 
 def _fetch_bytes(partitions: int) -> int:
-    """Returns how much one partition may return per fetch, so that all together stay within bounds [bytes].
+    """Returns how much one partition may return per fetch, so that all of them together stay within bounds [bytes].
 
     >>> [_fetch_bytes(partitions) >> 20 for partitions in (4, 16, 256)]
     [4, 2, 1]
     """
-    return min(max(_FETCHED_BYTES // (_SOURCES * partitions), _LEAST_FETCH), _LARGEST_FETCH)
+    return min(max(_FETCHED_BYTES // (_MAX_SOURCES * partitions), _MIN_FETCH), _MAX_FETCH)
 
 
 def raw_topic(app: faust.App, name: str) -> faust.TopicT:
@@ -105,7 +105,7 @@ def raw_topic(app: faust.App, name: str) -> faust.TopicT:
 
 
 def _credentials(settings: Settings) -> faust.SASLCredentials | faust.SSLCredentials | None:
-    """Returns TLS if a certificate authority is set, plus SCRAM if a user is; never a password in plain text (see settings)."""
+    """Returns TLS if a certificate authority is set, plus SCRAM if a user is set; never a plain-text password (see settings)."""
     if not settings.kafka.ca:
         return None
     context = ssl.create_default_context(cafile=settings.kafka.ca)

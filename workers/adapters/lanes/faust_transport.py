@@ -1,5 +1,4 @@
-"""Faust's transport for lanes: Faust keeps group membership and assignment; whole fetched batches go to lanes, not to
-streams.
+"""Faust's transport for lanes: Faust handles group membership and assignment, but fetched batches go to lanes, not streams.
 
 Private names of faust-streaming 0.15.3 and aiokafka 0.14 are used here and only here (both pinned; the contract tests in
 tests/contract/test_faust.py fail if they move): `_create_worker_consumer`, `_getmany`, `_fetch_max_wait_ms`,
@@ -34,13 +33,13 @@ from workers.core.errors import Misconfigured
 
 log = logging.getLogger(__name__)
 
-#: How long one fetch waits for records, and how long to pause when none are wanted [s].
+#: Maximum wait of one fetch, and the pause when no records are wanted [s].
 _FETCH_S, _IDLE_S = 0.1, 0.02
-#: A broker answers the requests of a connection one after another: everything queued after a long-polling fetch waits for it.
+#: A broker handles the requests of a connection in order: everything queued after a long-polling fetch waits for it.
 _FETCH_MAX_WAIT_MS = 100
-#: How long a closing connection waits for the broker's close (TLS sends one; uvloop would wait 30 s for it) [s].
-_GOODBYE_S = 2.0
-#: While records keep coming, the broker gathers this much before it answers [bytes], or until the wait is over.
+#: Maximum wait of a closing connection for the broker's close (TLS sends one; uvloop would wait 30 s for it) [s].
+_CLOSE_TIMEOUT_S = 2.0
+#: While records keep coming, the broker gathers this much before it responds [bytes], or until the wait is over.
 _GATHER_BYTES = 64 << 10
 
 
@@ -60,10 +59,10 @@ class CommittedThread(driver.AIOKafkaConsumerThread):
     async def on_start(self) -> None:
         """Starts the consumer."""
         await super().on_start()
-        part_soon(self._ensure_consumer()._client)
+        limit_close(self._ensure_consumer()._client)
 
     async def on_thread_stop(self) -> None:
-        """Continues the stop although aiokafka lets the cancellation of its own fetches escape when no broker answers."""
+        """Continues the stop, although aiokafka lets the cancellation of its own fetches escape if no broker responds."""
         with suppress(asyncio.CancelledError):
             await super().on_thread_stop()
 
@@ -76,7 +75,7 @@ class CommittedConsumer(driver.Consumer):
 
 
 class IdempotentProducer(driver.Producer):
-    """A producer whose retries do not duplicate records; every replica has a record before it counts as delivered."""
+    """A producer whose retries do not duplicate records. A record counts as delivered once every replica has it."""
 
     def _settings_extra(self) -> Mapping[str, Any]:
         return {"acks": "all", "enable_idempotence": True}
@@ -84,22 +83,22 @@ class IdempotentProducer(driver.Producer):
     async def on_start(self) -> None:
         """Starts the producer."""
         await super().on_start()
-        part_soon(self._ensure_producer().client)
+        limit_close(self._ensure_producer().client)
 
 
-def part_soon(client: Any) -> None:
-    """Lets aiokafka's client close without waiting for a close that never comes: group and records are settled by then."""
+def limit_close(client: Any) -> None:
+    """Limits how long aiokafka's client waits when it closes: group and records are settled by then."""
     close = client.close
 
-    async def close_soon() -> None:
+    async def close_in_time() -> None:
         with suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(close(), _GOODBYE_S)
+            await asyncio.wait_for(close(), _CLOSE_TIMEOUT_S)
 
-    client.close = close_soon
+    client.close = close_in_time
 
 
 class CommittedTransport(driver.Transport):
-    """The transport of all our Faust apps; what they read unpacks to a bounded size."""
+    """The transport of all our Faust apps; everything they read decompresses to a bounded size."""
 
     Consumer = CommittedConsumer
     Producer = IdempotentProducer
@@ -126,21 +125,20 @@ class LanesOwner(Protocol):
 
 
 class LaneThread(CommittedThread):
-    """The consumer's thread of lanes: the first record is returned at once, those that follow it gather at the broker."""
+    """The lanes' consumer thread: the first record is returned at once, those that follow it gather at the broker."""
 
     async def on_start(self) -> None:
         """Starts the consumer and hooks into its fetches."""
         await super().on_start()
         fetcher, consumer = self._ensure_consumer()._fetcher, cast("LaneConsumer", self.consumer)
         let_gather(fetcher, lambda: consumer.lanes.gather_s)
-        tell_ends(fetcher, consumer.ended)
+        report_ends(fetcher, consumer.ended)
 
 
 def let_gather(fetcher: Any, gather_s: Callable[[], float]) -> None:
-    """Lets records gather at the broker: each response decides what aiokafka's fetcher asks for next.
+    """Lets records gather at the broker: each response decides what aiokafka's fetcher requests next.
 
-    After a response with records it asks for what has gathered within `gather_s` [s], after an empty one for the first
-    record.
+    After a response with records it requests whatever gathers within `gather_s` [s], after an empty one the first record.
     """
     fetch = fetcher._proc_fetch_request
 
@@ -153,25 +151,23 @@ def let_gather(fetcher: Any, gather_s: Callable[[], float]) -> None:
     fetcher._proc_fetch_request = fetch_and_decide
 
 
-def tell_ends(fetcher: Any, ended: Callable[[TopicPartition, int, float], None]) -> None:
-    """Calls `ended` for each partition in a fetch response, with the partition's end and the time of the request (monotonic)
-    [s].
-    """
+def report_ends(fetcher: Any, ended: Callable[[TopicPartition, int, float], None]) -> None:
+    """Calls `ended` for each partition in a fetch response: its end offset, and the monotonic time of the request [s]."""
     fetch = fetcher._proc_fetch_request
 
-    async def fetch_and_tell(assignment: Any, node_id: Any, request: Any) -> bool:
-        asked_at_s = clock.monotonic_s()
+    async def fetch_and_report(assignment: Any, node_id: Any, request: Any) -> bool:
+        requested_at_s = clock.monotonic_s()
         tps = [TopicPartition(topic, part[0]) for topic, parts in request.topics for part in parts]
         states = {tp: state for tp in tps if (state := assignment.state_value(tp)) is not None}
         before = {tp: state.timestamp for tp, state in states.items()}
         found: bool = await fetch(assignment, node_id, request)
         for tp, state in states.items():
-            # Each response sets a new number, possibly of the same millisecond: only object identity tells them apart.
+            # Each response sets a new number, possibly of the same millisecond: only object identity distinguishes them.
             if state.timestamp is not before[tp]:
-                ended(tp, failpoints.end_of(state.highwater, state.lso), asked_at_s)
+                ended(tp, failpoints.end_of(state.highwater, state.lso), requested_at_s)
         return found
 
-    fetcher._proc_fetch_request = fetch_and_tell
+    fetcher._proc_fetch_request = fetch_and_report
 
 
 class LaneConsumer(CommittedConsumer):
@@ -187,12 +183,12 @@ class LaneConsumer(CommittedConsumer):
 
     @cached_property
     def _handed_over(self) -> dict[TP, int | None]:
-        """The offset up to which each partition's records are with its lane; the consumer's own position is ahead of it."""
+        """The offset up to which each lane has its partition's records; the consumer's own position is ahead of it."""
         return {}
 
     @cached_property
     def _horizons(self) -> dict[TP, Horizon]:
-        """One for each partition that was fetched since its position was set."""
+        """The horizon of each partition that was fetched since its position was set."""
         return {}
 
     @property
@@ -206,9 +202,7 @@ class LaneConsumer(CommittedConsumer):
         self.lanes.open({(tp.topic, tp.partition) for tp in assigned}, self)
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        """Lets every lane finish its transaction before the partitions are revoked. The assignment tells which of them come
-        back.
-        """
+        """Lets every lane finish its transaction before the partitions are revoked; the next assignment may return them."""
         await self.lanes.hold()
         await super().on_partitions_revoked(revoked)
 
@@ -218,7 +212,7 @@ class LaneConsumer(CommittedConsumer):
         await super().on_stop()
 
     async def perform_seek(self) -> None:
-        """Does nothing: Faust would go to the committed offsets, which are only a hint here; lanes set their own positions."""
+        """Does nothing: Faust would seek to the committed offsets, which are only a hint here; lanes set their own positions."""
 
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:  # noqa: ASYNC109 # Faust's signature
         """Fetches and delivers without interruption: a seek in between would mix records of two positions."""
@@ -247,9 +241,9 @@ class LaneConsumer(CommittedConsumer):
         wanted: Callable[[], bool],
         ready: Callable[[], None],
     ) -> None:
-        """See lanes.Positions. An offset that retention has deleted becomes the earliest that is left.
+        """See lanes.Positions. An offset that retention has deleted is replaced by the earliest one left.
 
-        Raises Misconfigured if a topic ends before what was applied of it: the broker has lost its newest records.
+        Raises Misconfigured if a topic ends before the offset up to which it was applied: the broker lost its newest records.
         """
         partitions = {source: TP(*source) for source in offsets}
         earliest = await self.earliest_offsets(*partitions.values())
@@ -259,9 +253,9 @@ class LaneConsumer(CommittedConsumer):
             applied = offsets[source] or 0
             if applied > ends[tp]:
                 raise Misconfigured(
-                    f"{tp.topic}[{tp.partition}] ends at {ends[tp]}, but {applied} records of it were applied before.",
-                    "the broker has lost its newest records: bring them back from a copy, or delete the topic and create it "
-                    "anew (`attune topics apply`): it is then read from its beginning",
+                    f"{tp.topic}[{tp.partition}] ends at offset {ends[tp]}, but was already applied up to offset {applied}.",
+                    "the broker has lost its newest records: restore them from a backup, or delete and recreate the topic "
+                    "(`attune topics apply`): it is then read from the beginning",
                 )
             if earliest[tp] > applied and offsets[source] is not None:
                 log.error("%s[%d]: retention has deleted %d unread records", *tp, earliest[tp] - applied)
@@ -288,23 +282,23 @@ class LaneConsumer(CommittedConsumer):
         return self._handed_over.get(TP(*source))
 
     def rejoin(self) -> None:
-        """See lanes.Positions. Refreshes the metadata first: the group's leader assigns only topics that it knows."""
+        """See lanes.Positions. Refreshes the metadata first: the group leader assigns only topics that it knows."""
         consumer = self._thread._ensure_consumer()
 
-        async def ask() -> None:
+        async def request() -> None:
             await consumer._client.force_metadata_update()
             consumer._coordinator.request_rejoin()
 
-        asyncio.run_coroutine_threadsafe(ask(), self._thread.thread_loop)
+        asyncio.run_coroutine_threadsafe(request(), self._thread.thread_loop)
 
-    def ended(self, partition: TopicPartition, end: int, asked_at_s: float) -> None:
-        """Called by the consumer's thread with the end of a partition. Without a position set by a lane the end is not used."""
+    def ended(self, partition: TopicPartition, end: int, requested_at_s: float) -> None:
+        """Takes the end of a partition from the consumer's thread; ignored until a lane has set its position."""
         horizon = self._horizons.get(TP(partition.topic, partition.partition))
         if horizon is not None:
-            horizon.ended(end, asked_at_s)
+            horizon.ended(end, requested_at_s)
 
     def _position(self, tp: TP) -> int | None:
-        """Returns where the next fetch begins; everything before it has been delivered."""
+        """Returns the offset at which the next fetch begins; everything before it has been delivered."""
         state = self._state(tp)
         return state._position if state is not None and state.has_valid_position else None
 
@@ -322,12 +316,12 @@ class LaneTransport(CommittedTransport):
     Consumer = LaneConsumer
 
     def __init__(self, url: list[URL], app: faust.App, *, lanes: LanesOwner) -> None:
-        """`lanes`: what the consumers of this transport feed."""
+        """`lanes`: the lanes that the consumers of this transport feed."""
         super().__init__(url, app)
         self.lanes = lanes
 
 
-#: What makes a transport, given the addresses of the brokers and the app.
+#: Creates a transport from the broker addresses and the app.
 TransportMaker = Callable[[list[URL], faust.App], CommittedTransport]
 
 

@@ -1,9 +1,8 @@
-"""Tracks the time up to which everything that shops have sent is mapped, from the ends of the raw topics and intake's
-offsets.
+"""Tracks the time up to which everything that shops have sent is mapped, from the raw topics' ends and intake's offsets.
 
-If intake's committed offsets at one moment cover an end that was seen at an earlier one, then what was in the raw topics at
-the earlier moment is in `customer.events` at the later one. A lane that knows `customer.events` up to the later moment knows
-what the shop knew at the earlier. All times are by our own clock.
+If intake's committed offsets at one time cover an end that was seen at an earlier time, then everything that was in the raw
+topics at the earlier time is in `customer.events` at the later one. A lane that has read `customer.events` up to the later
+time has seen everything sent by the earlier time. All times are by our own clock.
 """
 
 from __future__ import annotations
@@ -15,8 +14,8 @@ import msgspec
 
 from workers.adapters.kafka.group_offsets import Place
 
-#: The most ends that wait to be covered, spread evenly over twice the time that intake may lag; and the most pairs kept.
-_MOST = 64
+#: Maximum number of ends that wait to be covered, spread evenly over twice the time that intake may lag; also of pairs.
+_MAX_ENTRIES = 64
 
 
 class Mapped(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,39 +26,39 @@ class Mapped(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MappedUntil:
-    """The newest pairs. One thread calls `looked`, another `allows`: each reads only what the other replaces as a whole."""
+    """The newest pairs. One thread calls `observe`, another `allows`: each reads only values that the other replaces whole."""
 
     def __init__(self, hold_lag_s: float) -> None:
-        """`hold_lag_s`: how far intake may lag [s]."""
-        self._spacing_s = 2 * hold_lag_s / _MOST
-        self._ends: deque[tuple[float, dict[Place, int]]] = deque(maxlen=_MOST)
+        """`hold_lag_s`: the lag that intake may have [s]."""
+        self._spacing_s = 2 * hold_lag_s / _MAX_ENTRIES
+        self._ends: deque[tuple[float, dict[Place, int]]] = deque(maxlen=_MAX_ENTRIES)
         self._pairs: tuple[Mapped, ...] = ()
 
-    def looked(
-        self, asked_at_s: float, ends: Mapping[Place, int], known_at_s: float, applied: Mapping[Place, int]
+    def observe(
+        self, requested_at_s: float, ends: Mapping[Place, int], known_at_s: float, applied: Mapping[Place, int]
     ) -> None:
-        """Records an observation: the raw partitions ended at `ends` or later when asked at `asked_at_s`; at `known_at_s`
-        intake had committed `applied` (their next offsets; a missing partition was never begun).
+        """Records an observation of the raw partitions' ends and of intake's committed offsets.
 
-        Partitions that are no longer in `ends` are not waited for any more: their topic was deleted, or taken out of the
-        group.
+        When queried at `requested_at_s` the partitions ended at `ends` or later; at `known_at_s` intake had committed
+        `applied` (their next offsets; a missing partition was never begun). A partition that is no longer in `ends` is not
+        waited for: its topic was deleted, or removed from the group.
         """
-        if len(self._ends) > 1 and asked_at_s - self._ends[-2][0] < self._spacing_s:
+        if len(self._ends) > 1 and requested_at_s - self._ends[-2][0] < self._spacing_s:
             self._ends.pop()
-        self._ends.append((asked_at_s, dict(ends)))
+        self._ends.append((requested_at_s, dict(ends)))
         covered = None
         while self._ends and all(
             place not in ends or applied.get(place, 0) >= end for place, end in self._ends[0][1].items()
         ):
             covered = self._ends.popleft()
         if covered is not None:
-            self._pairs = (*self._pairs[1 - _MOST :], Mapped(until_s=covered[0], known_at_s=known_at_s))
+            self._pairs = (*self._pairs[1 - _MAX_ENTRIES :], Mapped(until_s=covered[0], known_at_s=known_at_s))
 
     def allows(self, horizon_s: float, oldest_s: float) -> bool:
-        """Returns whether a lane that knows `customer.events` up to `horizon_s` knows what shops had sent by `oldest_s`.
+        """Returns whether a lane that has read `customer.events` up to `horizon_s` has seen all that shops sent by `oldest_s`.
 
         >>> until = MappedUntil(5.0)
-        >>> until.looked(1.0, {("shop", 0): 7}, 1.1, {("shop", 0): 7})
+        >>> until.observe(1.0, {("shop", 0): 7}, 1.1, {("shop", 0): 7})
         >>> until.allows(1.2, 0.5), until.allows(1.05, 0.5), until.allows(1.2, 1.01)
         (True, False, False)
         """
@@ -67,5 +66,5 @@ class MappedUntil:
 
     @property
     def until_s(self) -> float:
-        """Returns the time up to which everything is mapped [s]; -inf = not known."""
+        """The time up to which everything is mapped [s]; -inf if not known."""
         return self._pairs[-1].until_s if self._pairs else float("-inf")

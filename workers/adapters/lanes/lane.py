@@ -1,6 +1,7 @@
 """Runs a lane: one coroutine processes all records of one partition number, batch by batch, each batch one transaction.
 
-Greedy: a lane takes what is there and never waits for more. While a batch commits, the next one gathers (pacing.py).
+Greedy: a lane takes the records that are there and never waits for more. While a batch commits, the next one gathers
+(pacing.py).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from confluent_kafka import Consumer, TopicPartition
 from schemas.topics import SINGLE
 from workers.adapters.lanes.buffer import FetchedRecord, RecordBuffer
 from workers.adapters.lanes.context import LaneContext
-from workers.adapters.lanes.lane_clock import Ask, LaneClock
+from workers.adapters.lanes.lane_clock import LaneClock, Probe
 from workers.adapters.lanes.ledger import LedgerHistory
 from workers.adapters.lanes.lost_state import proof_of_past
 from workers.adapters.lanes.poison_records import PoisonRecordGuard
@@ -43,12 +44,12 @@ T = TypeVar("T")
 _TICK_S = 0.25
 #: The topic that `intake` writes.
 EVENTS = "customer.events"
-#: A sender's repeated mistake is logged at this interval [s].
-_TELL_AGAIN_S = 60.0
+#: Minimum interval between warnings about a sender's mistake [s].
+_WARN_INTERVAL_S = 60.0
 
 
 class Positions(Protocol):
-    """The methods that a lane needs from the consumer that feeds it."""
+    """The methods that a lane uses of the consumer that feeds it."""
 
     async def seek_lane(
         self,
@@ -67,23 +68,23 @@ class Positions(Protocol):
         ...
 
     def horizon_s(self, source: TopicPartitionKey) -> float:
-        """Returns the time (monotonic) up to which everything in the source's log is with its lane; see horizon.Horizon [s]."""
+        """Returns the monotonic time up to which the lane has everything in the source's log; see horizon.Horizon [s]."""
         ...
 
     def handed_over(self, source: TopicPartitionKey) -> int | None:
-        """Returns the offset before which the lane has everything of the source; None = not known."""
+        """Returns the offset before which the lane has everything of the source; None if not known."""
         ...
 
     def rejoin(self) -> None:
-        """Asks the group for a new assignment: it makes one when its leader rejoins."""
+        """Requests a new assignment from the group, which makes one when its leader rejoins."""
         ...
 
 
 class Lane:
     """One lane: opened when its partitions are assigned, closed when another owner gets them.
 
-    During a rebalance it is held: its transaction is finished and nothing is written. If it keeps its partitions it goes on
-    with its state in memory, without a restore; if another owner had them meanwhile, its producer is fenced.
+    During a rebalance it is held: its transaction is finished and nothing is written. If it keeps its partitions it continues
+    with its state in memory, without a restore; if another owner had them in the meantime, its producer is fenced.
     """
 
     def __init__(
@@ -93,7 +94,7 @@ class Lane:
         positions: Positions,
         context: LaneContext,
     ) -> None:
-        """`context`: what it shares with the other lanes of the process."""
+        """`context` is shared with the other lanes of the process."""
         self.name = name
         self.sources = sources
         self.ready = False
@@ -106,7 +107,7 @@ class Lane:
         self._positions = positions
         self._progress = SourceProgress(sources, context.settings.prefix, context.source_ids)
         self._buffer = RecordBuffer(context.settings.lane_buffer_records)
-        # A thread of its own: a commit never waits for a thread, whatever other lanes do.
+        # Its own thread: a commit never waits for a thread, whatever other lanes do.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"lane-{name}")
         self._part = f"lane {name}"
         self._liveness.working(self._part, "is being opened")
@@ -114,7 +115,7 @@ class Lane:
         self._arrived = asyncio.Event()
         self._closing = self._held = False
         self._rested_at_s = 0.0
-        self._told_misplaced_s = float("-inf")
+        self._warned_misplaced_at_s = float("-inf")
         self._quiet = asyncio.Event()  # no write and no fencing is in progress
         self._quiet.set()
         self._released = asyncio.Event()
@@ -134,9 +135,7 @@ class Lane:
     # -- feeding -----------------------------------------------------------------------------------------------------
 
     def wants(self, source: TopicPartitionKey) -> bool:
-        """Returns whether records of this source may be fetched. A full lane still takes records that its waiting events
-        depend on.
-        """
+        """Returns whether records of this source may be fetched; a full lane still takes those that its events wait for."""
         if not self.ready:
             return False
         return not self._buffer.is_full or (
@@ -144,7 +143,7 @@ class Lane:
         )
 
     def deliver(self, source: TopicPartitionKey, batch: Sequence[FetchedRecord]) -> None:
-        """Takes fetched records; those applied before (a fetch from an old position) are dropped."""
+        """Takes fetched records; drops those already applied (a fetch from an old position)."""
         topic, partition = source
         name = topic.removeprefix(self._settings.prefix)
         expected = self._progress.next.get(source, 0)
@@ -158,26 +157,26 @@ class Lane:
     # -- -- lifecycle ---- -------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Opens the lane, then works until `close`. Any failure ends the process: memory is ahead of what was committed."""
+        """Opens the lane, then works until `close`. Any failure ends the process: memory is ahead of the committed state."""
         try:
             await self._until_released("is being opened")
             if not self._closing:
                 await self._work()
         except asyncio.CancelledError:
             raise
-        except Exception as error:  # whatever it was: nothing uncommitted may survive it
+        except Exception as error:  # whatever the error: no uncommitted state may survive it
             log.critical("lane %s ends the worker: %s", self.name, error, exc_info=not isinstance(error, Fatal))
             end_at_once(exit_codes.code_of(error))  # not a clean stop: that would commit
         finally:
             self._liveness.idle(self._part)
             if self._store is not None:
                 self._store.close()
-            self._context.standby.give_back(self.name)
+            self._context.standby.release(self.name)
             self._metrics.pending(self.name, {})  # its next owner continues the count
             self._thread.shutdown(wait=False)
 
     def close(self) -> None:
-        """Asks the lane to finish its running transaction and end; waiting records are left for the successor."""
+        """Makes the lane finish its running transaction and end; waiting records are left for the next owner."""
         self._closing = True
         self.ready = False
         self._arrived.set()
@@ -191,7 +190,7 @@ class Lane:
         await self._quiet.wait()
 
     def release(self, positions: Positions) -> None:
-        """The partitions still belong to this lane: it continues after its last commit."""
+        """Continues after the last commit: the partitions still belong to this lane."""
         self._positions, self._held = positions, False
         self._released.set()
 
@@ -199,26 +198,26 @@ class Lane:
         return not (self._closing or self._held)
 
     async def _until_released(self, then: str) -> None:
-        """Waits while the lane is held, and is expected to be idle: a rebalance may take minutes. `then`: what follows."""
+        """Waits while the lane is held, reporting it as idle: a rebalance may take minutes. `then` names the next activity."""
         self._liveness.idle(self._part, "waits for the group")
         await self._released.wait()
         self._liveness.working(self._part, then)
 
-    async def _take_up(self, producer: LaneProducer) -> None:
-        """Waits until the lane is not held, then continues after its last commit; if another owner had it, it ends fenced."""
-        self._buffer.clear()  # what was fetched and not applied is fetched again
+    async def _resume(self, producer: LaneProducer) -> None:
+        """Waits until the lane is not held, then continues after its last commit; if it had another owner, it is fenced."""
+        self._buffer.clear()  # records that were fetched but not applied are fetched again
         await self._until_released("sets its position")
         if self._closing:
             return
-        await self._undisturbed(self._remember, producer)
+        await self._undisturbed(self._recover_from_ledger, producer)
         if self._committed_next and self._store is not None:  # its memory must not be older than what is committed
             await self._undisturbed(self._commit_nothing, producer)
-        self._progress.sought()
+        self._progress.about_to_seek()
         await self._blocking(self._progress.check_ids)
         offsets = {source: self._progress.next.get(source) for source in self.sources}
         try:
             await self._positions.seek_lane(offsets, lambda: not self._closing and not self._held, self._set_ready)
-        except Misconfigured:  # the topic ends before what was applied: it may just have been recreated
+        except Misconfigured:  # the topic ends before the applied offset: it may just have been recreated
             await self._blocking(self._progress.check_ids, 0.0)
             raise
 
@@ -243,7 +242,7 @@ class Lane:
             if self.ready:
                 await self._turn(core, producer)
             else:
-                await self._take_up(producer)
+                await self._resume(producer)
             self._liveness.beat(self._part)
         await self._blocking(producer.close)
 
@@ -262,8 +261,8 @@ class Lane:
         return self._spec.core(store, self._state.marker.clock_s)
 
     async def _open(self) -> StateStore:
-        """Restores the state as it was committed; only part of it if the lane is closed meanwhile."""
-        await self._blocking(self._progress.ask_ids)
+        """Restores the committed state; only part of it if the lane is closed in the meantime."""
+        await self._blocking(self._progress.fetch_ids)
         if self._spec.changelog is None:
             for source, (offset, source_id) in (await self._blocking(self._committed)).items():
                 self._progress.begin_at(source, offset, source_id)
@@ -275,13 +274,13 @@ class Lane:
         self._progress.begin_from(self._state.marker)
         return self._store or NoStore()
 
-    async def _start_clock(self, ask: Ask) -> None:
-        """Refuses a state from the future, or sets its clock back. Nothing is written while the lane is held."""
+    async def _start_clock(self, probe: Probe) -> None:
+        """Rejects a state whose clock is in the future, or sets its clock back. Writes nothing while the lane is held."""
         while self._held and not self._closing:
-            await self._until_released("asks the broker for its time")
+            await self._until_released("checks the broker's clock")
         if self._closing or self._store is None:
             return
-        began_s = await self._clock.start_s(self._state.marker.clock_s, ask)
+        began_s = await self._clock.start_s(self._state.marker.clock_s, probe)
         self._set_marker(msgspec.structs.replace(self._state.marker, clock_s=began_s))
 
     def _set_marker(self, marker: Marker) -> None:
@@ -302,16 +301,16 @@ class Lane:
         )
 
     def _past(self) -> str:
-        """Returns proof that this lane has worked before; empty = there is none."""
-        if not failpoints.minds_past():
+        """Returns proof that this lane has worked before; empty if there is none."""
+        if not failpoints.checks_past():
             return ""
         left_in = [
             (self._settings.topic(name), 0 if name in SINGLE else self._partition) for name in self._spec.left_in
         ]
         return proof_of_past(self._client_config, self._spec.group, self.sources, left_in)
 
-    def _remember(self, producer: LaneProducer) -> None:
-        """Writes what the ledger shows as the first state of a lane that lost its own, in ordinary transactions."""
+    def _recover_from_ledger(self, producer: LaneProducer) -> None:
+        """Writes the state recovered from the ledger as the first state of a lane that lost its own."""
         for effects in self._ledger.first_state(self._state.marker.clock_s):
             self._commit(producer, effects)
 
@@ -328,7 +327,7 @@ class Lane:
             self._quiet.set()
 
     def _restored(self, done: int, total: int) -> None:
-        """Reports progress during a restore: it may take as long as it needs."""
+        """Reports the progress of a restore, which may take as long as it needs."""
         self._restored_records = done
         self._liveness.working(self._part, f"{done:,} of {total:,} records")
         self._liveness.beat(self._part)
@@ -339,8 +338,9 @@ class Lane:
             self._liveness.working(self._part)
 
     def _committed(self) -> dict[TopicPartitionKey, tuple[int | None, str]]:
-        """Returns the group's offsets, each with the ID of its topic. The group is named without a member: the transactional
-        ID fences.
+        """Returns the group's offsets, each with the ID of its topic.
+
+        The group metadata names no member: fencing is by transactional ID.
         """
         consumer = Consumer({**self._client_config, "group.id": self._spec.group, "isolation.level": "read_committed"})
         self._group = consumer.consumer_group_metadata()
@@ -349,8 +349,8 @@ class Lane:
         finally:
             consumer.close()
         for tp in found:
-            if tp.error is not None:  # not "never committed": starting over would repeat everything
-                raise Unavailable(f"the offsets of {self._spec.group} cannot be read: {tp.error}", "is Kafka up?")
+            if tp.error is not None:  # this is not "never committed": starting over would repeat everything
+                raise Unavailable(f"cannot read the offsets of group {self._spec.group}: {tp.error}", "is Kafka up?")
         return {
             (tp.topic, tp.partition): (tp.offset if tp.offset >= 0 else None, str(tp.metadata or "")) for tp in found
         }
@@ -366,7 +366,7 @@ class Lane:
             await asyncio.sleep(left_s)
         if not self._may_write():
             return
-        self._progress.refuse_remade()
+        self._progress.refuse_recreated()
         now_s = await self._clock.now_s(partial(self._undisturbed, self._commit_nothing, producer))
         if not self._may_write():
             return
@@ -376,10 +376,10 @@ class Lane:
         if records:
             failpoints.hit("lane.parse")
         effects = await core.apply(records, now_s, caught_up=self._caught_up())
-        if not self._may_write():  # finding records that raise took time: nothing may be written any more
+        if not self._may_write():  # the search for poison records took time: the lane may no longer write
             core.discard()
             return
-        effects.outputs = self._ledger.news(effects.outputs)
+        effects.outputs = self._ledger.unpublished(effects.outputs)
         advanced = self._progress.advance(records, effects)
         self._buffer.defer(effects.deferred)
         passed = self._pass_over()
@@ -395,22 +395,22 @@ class Lane:
         self._committed_next = dict(self._progress.next)
         self._metrics.batch(self._spec.role, len(advanced), took_s, effects)
         self._metrics.pending(self.name, effects.pending)
-        self._tell_misplaced(effects)
+        self._warn_misplaced(effects)
 
-    def _tell_misplaced(self, effects: Effects) -> None:
-        """Logs a sender's mistake, at most once a minute."""
+    def _warn_misplaced(self, effects: Effects) -> None:
+        """Warns of feedback in the wrong partition, at most once a minute."""
         moved, now_s = effects.tally[("feedback_misplaced",)], clock.monotonic_s()
-        if moved and now_s >= self._told_misplaced_s + _TELL_AGAIN_S:
-            self._told_misplaced_s = now_s
+        if moved and now_s >= self._warned_misplaced_at_s + _WARN_INTERVAL_S:
+            self._warned_misplaced_at_s = now_s
             log.warning(
-                "lane %s: %d records of message.feedback belong to other partitions and are sent on. Cure: their sender must "
-                "key by user_id and partition by murmur2 (docs/senders.md)",
+                "lane %s: %d records of message.feedback are in the wrong partition and were forwarded. Cure: their sender "
+                "must key by user_id and partition by murmur2 (docs/senders.md)",
                 *(self.name, moved),
             )
 
     def _caught_up(self) -> bool:
-        """Returns whether due items may be published: everything in the logs a moment ago is buffered or applied."""
-        if not failpoints.minds_backlog():
+        """Returns whether due items may be published: everything that was in the logs a moment ago has been applied."""
+        if not failpoints.waits_for_backlog():
             return True
         if self._buffer:
             return False
@@ -422,7 +422,7 @@ class Lane:
         return events not in paced or self._context.mapped(self._positions.horizon_s(events))
 
     def _pass_over(self) -> bool:
-        """See SourceProgress.pass_over: for lanes without state, once everything that was fetched is applied."""
+        """See SourceProgress.pass_over: for lanes without state, once every fetched record is applied."""
         if self._spec.changelog is not None or self._buffer or self._buffer.has_deferred:
             return False
         return self._progress.pass_over(self._positions.handed_over)
@@ -443,18 +443,18 @@ class Lane:
             marker=marker,
         )
         self._state = Progress(changelog_offset=offset + 1, marker=marker)
-        self._clock.heard(producer.stamped)
+        self._clock.observe(producer.stamped)
         failpoints.hit("lane.before_local_write")
         self._store.write(effects.puts, effects.index_puts, effects.index_deletes, self._state)
         failpoints.hit("lane.after_local_write")
 
     def _commit_nothing(self, producer: LaneProducer) -> None:
         """Commits the marker unchanged."""
-        with failpoints.unheard():
+        with failpoints.suspended():
             self._commit(producer, Effects(clock_s=self._state.marker.clock_s))
 
     def hints(self) -> dict[TopicPartitionKey, int]:
-        """Returns applied offsets that were not hinted to the group yet."""
+        """Returns the applied offsets that have not been committed to the group as hints yet."""
         committed = self._committed_next.items()
         fresh = {source: offset for source, offset in committed if self._hinted.get(source) != offset}
         self._hinted.update(fresh)

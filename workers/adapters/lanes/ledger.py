@@ -1,4 +1,4 @@
-"""Reads back what a lane has published when its own state is lost: the ledger still has it."""
+"""Recovers from the ledger what a lane has published, after the lane has lost its own state."""
 
 from __future__ import annotations
 
@@ -20,46 +20,46 @@ from workers.settings import Settings
 
 log = logging.getLogger(__name__)
 
-#: How long after losing its state a lane reads its ledger at every start: the oldest occurrence is decided by then [s].
-_ANEW_S = 30 * 86_400.0
+#: A lane reads its ledger at every start for this long after losing its state: by then the oldest occurrence is decided [s].
+_REREAD_S = 30 * 86_400.0
 #: Customers per transaction of the first state.
 _CUSTOMERS = 5_000
 
 
 class LedgerHistory:
-    """The outputs that one lane has published before. `read` blocks; everything else is quick."""
+    """The outputs that one lane has already published. `read` blocks; everything else is fast."""
 
     def __init__(self, name: str, partition: int, spec: LaneSpec, settings: Settings, beat: Callable[[], None]) -> None:
         """`beat` is called for every record read: reading may take as long as it needs."""
         self._name, self._partition, self._spec, self._settings, self._beat = name, partition, spec, settings, beat
-        self._told: PublishedIds | None = None
+        self._published: PublishedIds | None = None
         self._recollection = Recollection()
 
     def read(self, marker: Marker) -> Marker:
-        """Reads the ledger if the lane's state was lost with its changelog. Returns the marker to continue with."""
-        now_s, begins_anew = clock.now_s(), not marker.offsets
-        if not self._spec.ledger or not (begins_anew or now_s - marker.anew_at_s < _ANEW_S):
+        """Reads the ledger if the lane lost its state and its changelog. Returns the marker to continue with."""
+        now_s, state_lost = clock.now_s(), not marker.offsets
+        if not self._spec.ledger or not (state_lost or now_s - marker.anew_at_s < _REREAD_S):
             return marker
-        if not failpoints.minds_ledger():
+        if not failpoints.reads_ledger():
             return marker
-        told, partitions = PublishedIds(), {topic: [self._partition] for topic in self._spec.ledger}
+        published, partitions = PublishedIds(), {topic: [self._partition] for topic in self._spec.ledger}
         with TopicReader(self._settings, self._spec.ledger, partitions=partitions) as reader:
             for record in reader.read_to_end():
-                told.learn(record.topic, record.value)
-                if begins_anew:
+                published.learn(record.topic, record.value)
+                if state_lost:
                     self._recollection.learn(record.topic, record.value)
                 self._beat()
-        if not told:
+        if not published:
             return marker
-        self._told = told
+        self._published = published
         log.warning(
-            "lane %s has begun anew: what stands in its ledger (%d ids) is not said again", self._name, len(told)
+            "lane %s lost its state: the %d IDs in its ledger are not published again", self._name, len(published)
         )
-        return msgspec.structs.replace(marker, anew_at_s=now_s) if begins_anew else marker
+        return msgspec.structs.replace(marker, anew_at_s=now_s) if state_lost else marker
 
-    def news(self, outputs: list[Output]) -> list[Output]:
-        """Returns the outputs that were not published before."""
-        return outputs if self._told is None else self._told.news(outputs)
+    def unpublished(self, outputs: list[Output]) -> list[Output]:
+        """Returns the outputs that have not been published before."""
+        return outputs if self._published is None else self._published.news(outputs)
 
     def first_state(self, clock_s: float) -> Iterator[Effects]:
         """Yields the first state of a lane that lost its own, one transaction at a time.
@@ -67,13 +67,13 @@ class LedgerHistory:
         Each must be committed before the next is requested. The second call yields nothing.
         """
         now_s = clock.now_s() if self._settings.clock == "wall" else 0.0
-        remembered, self._recollection = self._recollection.customers(now_s), Recollection()
-        while customers := list(islice(remembered, _CUSTOMERS)):
+        recovered, self._recollection = self._recollection.customers(now_s), Recollection()
+        while customers := list(islice(recovered, _CUSTOMERS)):
             effects = Effects(clock_s=clock_s)
             effects.puts = [(one.key, one.value) for one in customers]
             effects.outputs = [output for one in customers for output in one.owed]
             yield effects
             self._beat()
             for output in effects.outputs:
-                if self._told is not None:
-                    self._told.learn(output.topic, output.value)
+                if self._published is not None:
+                    self._published.learn(output.topic, output.value)

@@ -1,6 +1,6 @@
-"""Finds proof that a lane has worked before: its group's offsets, and topics that it must have written to.
+"""Finds proof that a lane has worked before: its group's offsets, or records in topics that it writes to.
 
-An empty changelog proves nothing: the lane is new, or its history was deleted.
+An empty changelog proves nothing: the lane may be new, or its history may have been deleted.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ def proof_of_past(
     sources: Iterable[tuple[str, int]],
     left_in: Iterable[tuple[str, int]],
 ) -> str:
-    """Describes what proves a past; empty = nothing does. Topics with their prefix. Raises Unavailable.
+    """Describes the proof of a past; empty if there is none. Topics have their prefix. Raises Unavailable.
 
-    Offsets of an idle group are kept for a week, and are deleted with their topic; a record that was ever written shows in
-    its partition's end offset for as long as the topic exists, whatever retention deletes.
+    The offsets of an idle group are kept for a week, and are deleted with their topic. A record that was ever written shows
+    in its partition's end offset for as long as the topic exists, whatever retention deletes.
     """
     consumer = Consumer({**client_config, "group.id": group, "enable.auto.commit": False})
     try:
@@ -35,7 +35,7 @@ def proof_of_past(
                 return f"it has written to {topic}[{partition}]"
     except KafkaException as error:
         reason: KafkaError = error.args[0]
-        raise Unavailable(f"what group {group} has done cannot be read: {reason.str()}", "is Kafka up?") from error
+        raise Unavailable(f"cannot read the progress of group {group}: {reason.str()}", "is Kafka up?") from error
     finally:
         consumer.close()
     return ""

@@ -31,12 +31,12 @@ from workers.settings import Settings
 log = logging.getLogger(__name__)
 
 _FETCHING = "fetching"
-#: The most lanes that restore at a time: each holds a reader's buffers, and they share one disk.
-_RESTORES = 8
+#: Maximum number of lanes that restore at a time: each holds a reader's buffers, and they share one disk.
+_MAX_RESTORES = 8
 #: Interval of the check that the sources are still the same topics [s].
-_LOOK_S = 5.0
+_CHECK_INTERVAL_S = 5.0
 #: Minimum interval between requests for a new assignment [s].
-_REJOIN_S = 20.0
+_REJOIN_INTERVAL_S = 20.0
 
 
 class Lanes:
@@ -74,7 +74,7 @@ class Lanes:
             metrics=metrics,
             liveness=liveness,
             standby=self._standby,
-            restores=asyncio.Semaphore(_RESTORES),
+            restores=asyncio.Semaphore(_MAX_RESTORES),
             pacing=self._pacing,
             source_ids=self._source_ids.current,
             mapped=self._intake.allows,
@@ -83,8 +83,8 @@ class Lanes:
         self._closed = False
 
     def open(self, assigned: set[TopicPartitionKey], positions: Positions) -> None:
-        """Ensures that there is one lane for each group of partitions that belong together, and no other."""
-        if self._closed:  # called after the stop was requested: nothing would close what it opens
+        """Ensures that there is exactly one lane for each group of partitions that belong together."""
+        if self._closed:  # called after the stop was requested: nothing would close these lanes
             return
         self._positions = positions
         self._standby.start()
@@ -120,15 +120,15 @@ class Lanes:
         await lane.run()
 
     async def hold(self) -> None:
-        """Lets every lane finish its transaction and write nothing more, until `open` decides who owns it."""
-        self._rest()
+        """Lets every lane finish its transaction; lanes write nothing more until `open` decides who owns them."""
+        self._stop_fetching()
         await asyncio.gather(*(lane.hold() for lane in self._running))
         await self._hint(self._running)
 
     async def close(self) -> None:
         """Lets every lane finish its transaction and closes all."""
         self._closed = True
-        self._rest()
+        self._stop_fetching()
         running, self._running, self._by_source = self._running, {}, {}
         for lane in running:
             lane.close()
@@ -138,7 +138,7 @@ class Lanes:
         await asyncio.to_thread(self._standby.close)
         self._metrics.gauge("lanes", 0, self._spec.role)
 
-    def _rest(self) -> None:
+    def _stop_fetching(self) -> None:
         """Stops fetching until the next assignment."""
         self._liveness.awaits(ASSIGNMENT, "being handed over")
         self._liveness.idle(_FETCHING)
@@ -150,41 +150,44 @@ class Lanes:
         return lane is not None and lane.wants(source)
 
     def deliver(self, source: TopicPartitionKey, batch: Sequence[FetchedRecord]) -> None:
-        """Hands fetched records to their lane. Without a lane they are fetched again by whoever opens it."""
+        """Hands fetched records to their lane. If there is none, the worker that opens it fetches them again."""
         lane = self._by_source.get(source)
         if lane is not None and lane.ready:
             lane.deliver(source, batch)
 
     @property
     def gather_s(self) -> float:
-        """See adapters.lanes.pacing.Rhythm."""
+        """See adapters.lanes.pacing.CommitPacing."""
         return self._pacing.gather_s
 
     @property
     def hold_lag_s(self) -> float:
-        """The greatest lag at which a lane still counts as caught up [s]."""
+        """The maximum lag at which a lane still counts as caught up [s]."""
         return self._settings.timer_hold_lag_s
 
-    async def look_at_sources(self) -> None:
+    async def check_sources(self) -> None:
         """Detects sources that were deleted and recreated.
 
-        Under open lanes this ends the process: the next start works out where to begin. While no lane has the source, the
-        group only needs to learn that the topic is back.
+        If an open lane has the source, this ends the process: the next start works out where to begin. If no lane has it, the
+        group only needs a new assignment now that the topic exists again.
         """
         try:
             found = await asyncio.to_thread(self._source_ids.current)
         except (Unavailable, Misconfigured):
-            return  # nothing can be fetched either, and the fetch reports why
-        remade, open_ = self._source_ids.remade(), {topic for lane in self._running for topic, _ in lane.sources}
-        if under_lanes := [topic for topic in remade if topic in open_]:
+            return  # nothing can be fetched either, and the fetch logs the reason
+        recreated, open_ = self._source_ids.recreated(), {topic for lane in self._running for topic, _ in lane.sources}
+        if under_lanes := [topic for topic in recreated if topic in open_]:
             log.critical(
-                "%s: deleted and made anew. The next start reads it from its beginning", ", ".join(under_lanes)
+                "%s was deleted and recreated: the worker exits, and the next start reads it from the beginning",
+                ", ".join(under_lanes),
             )
             end_at_once(Exit.SOFTWARE)
-        # Where topics meet in lanes, a lane that has some of them has them all.
-        back = remade or [topic for topic in found if open_ and self._spec.changelog is not None and topic not in open_]
-        if back and self._positions is not None and clock.monotonic_s() >= self._rejoined_s + _REJOIN_S:
-            log.warning("%s: there again, but no lane has it: the group is asked for a new assignment", ", ".join(back))
+        # With a changelog a lane combines several topics: if it has one of them, it has them all.
+        back = recreated or [
+            topic for topic in found if open_ and self._spec.changelog is not None and topic not in open_
+        ]
+        if back and self._positions is not None and clock.monotonic_s() >= self._rejoined_s + _REJOIN_INTERVAL_S:
+            log.warning("%s exists again, but no lane has it: requesting a new assignment", ", ".join(back))
             self._rejoined_s = clock.monotonic_s()
             self._source_ids.accept()
             self._positions.rejoin()
@@ -214,5 +217,5 @@ def lanes_app(
         app.topics.add(raw_topic(app, settings.topic(source)))
 
     app.timer(settings.commit_interval_s)(lanes.hint)
-    app.timer(_LOOK_S)(lanes.look_at_sources)
+    app.timer(_CHECK_INTERVAL_S)(lanes.check_sources)
     return app

@@ -1,7 +1,7 @@
 """Turns a record that makes our own code raise into a dead letter, so that it does not block the records around it.
 
-Such a record is our mistake, not the shop's: it is logged with its stack trace, and can be replayed once the mistake is fixed
-(`attune dlq replay`). Nothing that is due by time is published in the same batch: the record might have cancelled it.
+Such a failure is our bug, not the shop's: it is logged with its stack trace, and the record can be replayed once the bug is
+fixed (`attune dlq replay`). No timer publishes anything in the same batch: the record might have cancelled it.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ REASON = "handler_error"
 Blocking = Callable[[Callable[[], Effects]], Awaitable[Effects]]
 
 
-async def _here(call: Callable[[], Effects]) -> Effects:
+async def _inline(call: Callable[[], Effects]) -> Effects:
     return call()
 
 
 class PoisonRecordGuard:
-    """A lane's core that survives records which raise: the others are applied, and each that raises becomes a dead letter.
+    """A lane's core that survives records which raise: they become dead letters, and the others are applied.
 
-    `build` makes a core from what is committed in `store`; `stage` names the component that could not use the record.
+    `build` makes a core from the committed state in `store`; `stage` names the component that failed on the record.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class PoisonRecordGuard:
         stage: str,
         *,
         limits: Limits | None = None,
-        blocking: Blocking = _here,
+        blocking: Blocking = _inline,
         beat: Callable[[], None] = lambda: None,
     ) -> None:
         """`blocking` runs the search for the records that raise, which calls `beat` at every step."""
@@ -56,7 +56,7 @@ class PoisonRecordGuard:
     async def apply(self, records: list[Record], wall_s: float, *, caught_up: bool) -> Effects:
         """See core.stream.effects.Processor. Returns at once unless a record raises.
 
-        Raises what the core raises if no single record is the cause, and Fatal if there would be more dead letters than are
+        Raises what the core raises if no single record is the cause, and Fatal if there would be more dead letters than
         tolerated.
         """
         if self._core is None:
@@ -77,7 +77,7 @@ class PoisonRecordGuard:
         return await self._blocking(lambda: self._without_poison(records, wall_s, cause))
 
     def discard(self) -> None:
-        """Discards the newest, uncommitted effects: the next batch begins with the committed state."""
+        """Discards the latest, uncommitted effects: the next batch begins with the committed state."""
         self._core = None
 
     async def _built(self) -> Processor:
@@ -93,10 +93,11 @@ class PoisonRecordGuard:
     # -- -- poison records ---- --------------------------------------------------------------------------------------
 
     def _without_poison(self, records: list[Record], wall_s: float, error: Exception) -> Effects:
-        """Returns the effects of all other records, and a dead letter for each that raises. Those beyond the tolerance, and
-        the records after them, come again.
+        """Returns the effects of all other records, and a dead letter for each that raises.
+
+        Records beyond the tolerance, and all records after them, are deferred.
         """
-        for search in (trial.search, trial.search_in_full):  # the second is slow: for what the first cannot see
+        for search in (trial.search, trial.search_in_full):  # the second is slow, and finds what the first cannot
             raising = search(self._build, self._store, records, wall_s, self._beat)
             if not raising:
                 continue
@@ -111,15 +112,15 @@ class PoisonRecordGuard:
                 continue
             self._core, self._tolerance = core, tolerance
             bad = [records[place] for place in raising if place < end]
-            again = _again(bad, effects.deferred)
-            self._bury([record for record in bad if id(record) not in again], effects, wall_s, error)
+            again = _deferred_again(bad, effects.deferred)
+            self._add_dead_letters([record for record in bad if id(record) not in again], effects, wall_s, error)
             effects.deferred = [record for place, record in enumerate(records) if place >= end or id(record) in again]
-            effects.more_due = True  # timers that are due by now were not checked
+            effects.more_due = True  # timers that are due were not checked
             return effects
         raise error
 
-    def _bury(self, bad: list[Record], effects: Effects, wall_s: float, error: Exception) -> None:
-        """Makes dead letters, and logs their position, but not the error's text: it may contain personal data."""
+    def _add_dead_letters(self, bad: list[Record], effects: Effects, wall_s: float, error: Exception) -> None:
+        """Adds dead letters and logs the position of the first, but not the error's text: it may contain personal data."""
         kind = type(error).__name__
         for record in bad:
             letter = dead_letter(record, self._stage, InvalidEvent(REASON, kind), datetime.fromtimestamp(wall_s, UTC))
@@ -127,20 +128,20 @@ class PoisonRecordGuard:
             effects.tally["dead_letters", self._stage, REASON] += 1
         if bad:
             log.error(
-                "%s[%s] offset %s makes %s raise %s and becomes a dead letter, as do %d more of its batch\n%s",
+                "%s[%s] offset %s made %s raise %s and became a dead letter, as did %d more records of its batch\n%s",
                 *(bad[0].topic, bad[0].partition, bad[0].offset, self._stage, kind, len(bad) - 1),
                 "".join(traceback.format_tb(error.__traceback__)),
             )
 
     def _too_many(self, error: Exception) -> Fatal:
         return Fatal(
-            f"too many of the newest records make {self._stage} raise {type(error).__name__}; those before are dead letters.",
-            "the stack is in the log: is this version broken? Go back to the one before it, or raise raised_ratio and "
-            "raised_in_a_row",
+            f"too many recent records make {self._stage} raise {type(error).__name__}; the earlier ones are dead letters.",
+            "the stack trace is in the log: if this version is broken, go back to the previous one; otherwise increase "
+            "raised_ratio and raised_in_a_row",
         )
 
     def _tolerated(self, records: list[Record], raising: list[int]) -> tuple[Tolerance, int]:
-        """Returns (the counts after what may be applied now, the number of leading records it comprises)."""
+        """Returns (the counts after the records that may be applied now, the number of these leading records)."""
         tolerance, start = self._tolerance.copy(), 0
         for place in raising:
             tolerance.took(place - start)
@@ -148,7 +149,7 @@ class PoisonRecordGuard:
                 return tolerance, place
             tolerance.raised()
             start = place + 1
-        if len(raising) == trial.MOST:
+        if len(raising) == trial.MAX_FOUND:
             return tolerance, start
         tolerance.took(len(records) - start)
         return tolerance, len(records)
@@ -156,20 +157,18 @@ class PoisonRecordGuard:
     def _stop_if_exceeded(self) -> None:
         if self._tolerance.is_exceeded():
             raise Fatal(
-                f"more of what {self._stage} was sent lately is unusable than dead_letter_ratio allows.",
-                "`attune dlq list` says what; mend its sender, or raise dead_letter_ratio",
+                f"more of the recent input of {self._stage} is unusable than dead_letter_ratio allows.",
+                "`attune dlq list` shows it; fix its sender, or increase dead_letter_ratio",
             )
 
 
-def _again(bad: list[Record], deferred: list[Record]) -> set[int]:
-    """Returns the IDs of the records that come again: those the core has deferred, and those that raise after them in their
-    topic.
-    """
+def _deferred_again(bad: list[Record], deferred: list[Record]) -> set[int]:
+    """Returns the `id()` of each record to defer: those the core deferred, and those that raise after them in their topic."""
     first: dict[str, int] = {}
     for record in deferred:
         first.setdefault(record.topic, record.offset)
-    behind = [record for record in bad if record.offset > first.get(record.topic, record.offset)]
-    return set(map(id, [*deferred, *behind]))
+    later = [record for record in bad if record.offset > first.get(record.topic, record.offset)]
+    return set(map(id, [*deferred, *later]))
 
 
 def _dead_letters(effects: Effects) -> int:

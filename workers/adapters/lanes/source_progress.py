@@ -22,34 +22,34 @@ log = logging.getLogger(__name__)
 
 
 class SourceProgress:
-    """The next offset of every source of one lane. Methods that ask the broker block."""
+    """The next offset of every source of one lane. Methods that query the broker block."""
 
     def __init__(
-        self, sources: list[TopicPartitionKey], prefix: str, ask_ids: Callable[[float], Mapping[str, str]]
+        self, sources: list[TopicPartitionKey], prefix: str, fetch_ids: Callable[[float], Mapping[str, str]]
     ) -> None:
-        """`ask_ids` returns the IDs of the sources' topics, at most so many seconds old (topic_ids.SourceIds)."""
-        self._sources, self._prefix, self._ask_ids = sources, prefix, ask_ids
+        """`fetch_ids` returns the topic IDs of the sources, at most the given number of seconds old (topic_ids.SourceIds)."""
+        self._sources, self._prefix, self._fetch_ids = sources, prefix, fetch_ids
         self.next: dict[TopicPartitionKey, int] = {}
         self._fetched_next: dict[TopicPartitionKey, int] = {}
         self._ids: dict[str, str] = {}  # topic on the cluster → ID
-        self._remade = ""
-        self._elsewhere = Marker()  # what the marker holds for topics that are not among the sources now
+        self._recreated = ""
+        self._elsewhere = Marker()  # the marker's entries for topics that are not among the current sources
 
     # -- where to begin ----------------------------------------------------------------------------------------------
 
-    def ask_ids(self) -> None:
-        """Asks for the current IDs of the sources' topics. Raises Unavailable."""
+    def fetch_ids(self) -> None:
+        """Fetches the current topic IDs of the sources. Raises Unavailable."""
         topics = {topic for topic, _ in self._sources}
-        self._ids = {topic: found for topic, found in self._ask_ids(FRESH_S).items() if topic in topics}
+        self._ids = {topic: found for topic, found in self._fetch_ids(FRESH_S).items() if topic in topics}
 
     def begin_at(self, source: TopicPartitionKey, offset: int | None, source_id: str) -> None:
-        """Continues after what was applied of a source, unless that belonged to an earlier topic of the same name."""
+        """Continues a source at `offset`, unless the offset belongs to an earlier topic of the same name."""
         topic, partition = source
         if offset is None:
             return
         if is_another(source_id, self._ids.get(topic, "")):
             log.error(
-                "%s[%d] was deleted and made anew: it is read from its beginning, after %d records of the one before",
+                "%s[%d] was deleted and recreated: it is read from the beginning (old topic: %d records applied)",
                 *(topic, partition, offset),
             )
             return
@@ -66,35 +66,36 @@ class SourceProgress:
 
     # -- -- topics that were recreated ---- --------------------------------------------------------------------------
 
-    def sought(self) -> None:
-        """The consumer is about to be positioned: from here on an older offset proves nothing."""
+    def about_to_seek(self) -> None:
+        """Forgets the fetched offsets: after the coming seek, an offset that goes back proves nothing."""
         self._fetched_next = {}
 
     def fetched(self, source: TopicPartitionKey, first: int, last: int) -> None:
         """Records the offsets of a fetched batch. An offset that goes back without a seek comes from another topic."""
         if first < self._fetched_next.get(source, 0):
-            self._remade = f"{source[0]}[{source[1]}]"
+            self._recreated = f"{source[0]}[{source[1]}]"
         self._fetched_next[source] = last + 1
 
     def check_ids(self, age_s: float = FRESH_S) -> None:
-        """Compares the topics with those at the start, by an answer at most `age_s` old. Raises as `refuse_remade` does."""
-        with suppress(Unavailable):  # then nothing can be fetched either
-            now = self._ask_ids(age_s)
-            remade = [topic for topic, known in self._ids.items() if is_another(known, now.get(topic, ""))]
-            self._remade = self._remade or ", ".join(remade)
-        self.refuse_remade()
+        """Compares the topic IDs, at most `age_s` old, with those at the start. Raises as `refuse_recreated` does."""
+        with suppress(Unavailable):  # in this case nothing can be fetched either
+            now = self._fetch_ids(age_s)
+            recreated = [topic for topic, known in self._ids.items() if is_another(known, now.get(topic, ""))]
+            self._recreated = self._recreated or ", ".join(recreated)
+        self.refuse_recreated()
 
-    def refuse_remade(self) -> None:
+    def refuse_recreated(self) -> None:
         """Raises Fatal if a source was deleted and recreated: the next start works out where to begin."""
-        if self._remade:
+        if self._recreated:
             raise Fatal(
-                f"{self._remade} was deleted and made anew.", "the next start reads it from its beginning by itself"
+                f"{self._recreated} was deleted and recreated.",
+                "nothing to do: the next start reads it from the beginning",
             )
 
     # -- -- progress ---- --------------------------------------------------------------------------------------------
 
     def advance(self, records: Iterable[Record], effects: Effects) -> list[Record]:
-        """Moves past the records of a batch that were not deferred, and returns those."""
+        """Advances past the records of a batch that were not deferred, and returns those."""
         deferred = {(record.topic, record.offset) for record in effects.deferred}
         advanced = [record for record in records if (record.topic, record.offset) not in deferred]
         for record in advanced:
@@ -103,7 +104,7 @@ class SourceProgress:
         return advanced
 
     def pass_over(self, handed_over: Callable[[TopicPartitionKey], int | None]) -> bool:
-        """Moves past what is not a record (transaction markers, aborted records); tells whether there was any.
+        """Advances past entries that are not records (transaction markers, aborted records); returns whether there were any.
 
         A source that ends in such entries then counts as read to its end.
         """

@@ -1,4 +1,4 @@
-"""Describes the lanes of one role: all that distinguishes one role from another for the runtime."""
+"""Describes the lanes of one role: everything in which roles differ for the runtime."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class LaneSpec(msgspec.Struct, frozen=True, kw_only=True):
     """The description of one role's lanes.
 
     With a `changelog` the lane has state, its progress is the marker in the changelog, and outputs stay in the lane's
-    partition; without, progress is the group's committed offsets (written in the same transaction) and outputs go by key.
-    `lane_of` names the lane of a source partition; `core` builds the pure part from state and clock. `paced_by`: timers wait
-    for the backlog of these topics; `waits_for`: deferred records wait for this one, so a full lane still takes it. `ledger`:
-    topics from which a lane that has lost its changelog recovers what it has published (core.stream.published_ids).
-    `left_in`: topics in which every lane that has worked before has left records.
+    partition. Without one, its progress is the group's committed offsets (written in the same transaction), and outputs are
+    partitioned by key. `lane_of` names the lane of a source partition; `core` builds the pure part from state and clock.
+    Timers wait for the backlog of the topics in `paced_by`; deferred records wait for the topic `waits_for`, so a full lane
+    still takes its records. `ledger`: topics from which a lane that lost its changelog recovers what it has published
+    (core.stream.published_ids). `left_in`: topics in which every lane that has worked before has left records.
     """
 
     role: str

@@ -1,8 +1,8 @@
 """Keeps copies of other workers' lanes up to date, so that a takeover restores only the last seconds.
 
-A standby is a restore ahead of need, by the same code, into the folder from which the lane would open. One thread cycles
-through the lanes that this process does not own. Between two rounds no copy is open, so copies cost disk and some reading,
-but no memory.
+A standby is a restore ahead of time, by the same code, into the folder from which the lane would open. One thread cycles
+through the lanes that this process does not own. No copy is open between two rounds, so copies cost disk space and some
+reading, but no memory.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 class Standby:
-    """Follows the lanes that this process has not taken. Does nothing if `standby_interval_s` is 0, or lanes have no state."""
+    """Follows the lanes that this process has not taken; does nothing if `standby_interval_s` is 0 or lanes have no state."""
 
     def __init__(
         self, spec: LaneSpec, settings: Settings, client_config: Mapping[str, str | int], metrics: Metrics
@@ -45,7 +45,7 @@ class Standby:
             self._thread.start()
 
     def close(self) -> None:
-        """Abandons the running copy and ends. Blocks for two seconds at most: a copy survives any end."""
+        """Abandons the copy in progress and ends. Blocks for two seconds at most: a copy survives any interruption."""
         self._ending.set()
         if self._thread.ident is not None:
             self._thread.join(2.0)
@@ -53,18 +53,18 @@ class Standby:
     def take(self, lane: str) -> None:
         """Claims the lane for this process; returns once its folder is free.
 
-        Blocks for a chunk, or without a broker until the copy has given up on it.
+        Blocks until the copy has finished its chunk, or, without a broker, until it times out.
         """
         with self._changed:
             self._taken.add(lane)
             self._changed.wait_for(lambda: self._open != lane)
 
-    def give_back(self, lane: str) -> None:
-        """The lane has closed its folder: it may be followed again."""
+    def release(self, lane: str) -> None:
+        """Allows the lane to be followed again: it has closed its folder."""
         with self._changed:
             self._taken.discard(lane)
 
-    def look(self) -> int:
+    def run_round(self) -> int:
         """Runs one round: brings every copy that is not in use up to date. Returns the number of these copies."""
         source = self._spec.sources[0]
         lanes = {self._spec.lane_of(source, partition): partition for partition in range(self._settings.partitions)}
@@ -72,7 +72,7 @@ class Standby:
 
     def _run(self) -> None:
         while not self._ending.wait(self._settings.standby_interval_s):
-            self._metrics.gauge("standby_lanes", self.look(), self._spec.role)
+            self._metrics.gauge("standby_lanes", self.run_round(), self._spec.role)
             self._metrics.count("standby_rounds", self._spec.role)
 
     def _follow(self, lane: str, partition: int) -> bool:
@@ -83,12 +83,12 @@ class Standby:
         try:
             self._update(lane, partition)
         except Unavailable as error:
-            log.warning("the copy of lane %s is not up to date: %s", lane, error)
+            log.warning("standby copy of lane %s not updated: %s", lane, error)
             return False
         except (
             Exception
-        ) as error:  # its owner will meet the same error when it opens the lane, and a copy must not end the process
-            log.error("the copy of lane %s is given up: %s", lane, error, exc_info=not isinstance(error, Fatal))
+        ) as error:  # the owner gets the same error when it opens the lane, and a copy must not end the process
+            log.error("standby copy of lane %s abandoned: %s", lane, error, exc_info=not isinstance(error, Fatal))
             self._given_up.add(lane)
             return False
         finally:

@@ -1,6 +1,6 @@
 """Finds the records of a batch that make our code raise: a separate core tries them on a layer above the committed state.
 
-Such a core is thrown away. It is cheap to create, because it does not read the timers: none fires here. Each record is
+Such a core is discarded. It is cheap to create, because it does not read the timers: none fires here. Each record is
 applied about twice, however many raise.
 """
 
@@ -16,22 +16,22 @@ from workers.core.stream.effects import Effects, Processor
 from workers.core.stream.records import Record, StateStore
 
 Build = Callable[[StateStore], Processor]
-#: What no record can cause: a broken disk, damaged state, lack of memory. Anything else is a mistake of ours.
+#: Errors that no record can cause: a broken disk, damaged state, lack of memory. Any other error is a bug of ours.
 OUTSIDE = (Fatal, OSError, MemoryError)
-#: The most such records found per batch; the records after them come again.
-MOST = 200
+#: Maximum number of such records found per batch; the records after them are processed again.
+MAX_FOUND = 200
 
 
 def search(
     build: Build, store: StateStore, records: list[Record], wall_s: float, beat: Callable[[], None]
 ) -> list[int]:
-    """Returns the positions of the records that raise, at most MOST, each applied after those before it that do not.
+    """Returns the positions of the records that raise, at most MAX_FOUND, each tried after the earlier ones that do not.
 
-    `beat` is called at every step of the search. Raises what is OUTSIDE. Empty = none raises, or all do without a record.
+    Empty if none raises, or if the core raises without a record. Calls `beat` at every step. Raises the errors of OUTSIDE.
     """
     layer, found, start = _Layer(store), list[int](), 0
     core = build(layer)
-    while start < len(records) and len(found) < MOST:
+    while start < len(records) and len(found) < MAX_FOUND:
         beat()
         part = _Watched(records[start:])
         if attempt(core, part, wall_s) is not None:
@@ -48,10 +48,9 @@ def search(
 def search_in_full(
     build: Build, store: StateStore, records: list[Record], wall_s: float, beat: Callable[[], None]
 ) -> list[int]:
-    """Returns the position of the first record that raises, using cores that read the timers, too: each takes as long as a
-    start.
+    """Returns the position of the first record that raises, using cores that also read the timers: each is as slow as a start.
 
-    Raises what is OUTSIDE. Empty = none raises while nothing else is done, or all do without a record.
+    Empty if none raises when applied without timers, or if the core raises without a record. Raises the errors of OUTSIDE.
     """
     watched = _Watched(records)
     if attempt(build(store), watched, wall_s) is not None:
@@ -61,7 +60,7 @@ def search_in_full(
 
 
 def attempt(core: Processor, records: list[Record], wall_s: float) -> Effects | None:
-    """Returns a core's effects of records while nothing else is done; None = it raises, and cannot be used any more."""
+    """Returns a core's effects of the records, without timers; None if it raises, and can no longer be used."""
     try:
         return core.apply(records, wall_s, caught_up=False)
     except OUTSIDE:
@@ -73,10 +72,10 @@ def attempt(core: Processor, records: list[Record], wall_s: float) -> Effects | 
 def _longest_good(
     build: Build, layer: StateStore, records: _Watched, wall_s: float, beat: Callable[[], None]
 ) -> tuple[int, Effects | None, Processor]:
-    """Returns (how many leading records do not raise, their effects, the core that has them); None = even none of them
-    raises.
+    """Returns (how many leading records do not raise, their effects, the core that has them).
 
-    The record being processed when it raised is tried first; what raises at the end of a batch is found by halving.
+    The effects are None if the core raises even without a record. The record that was being processed when it raised is tried
+    first; an error at the end of a batch is found by bisection.
     """
     good, bad, found, core = -1, len(records), None, build(layer)
     first = records.at
@@ -107,7 +106,7 @@ class _Watched(list[Record]):
 
 
 class _Layer:
-    """The changes tried so far, above the committed state. Implements core.stream.records.StateStore, without the timers."""
+    """The changes tried so far, on top of the committed state; implements core.stream.records.StateStore without timers."""
 
     def __init__(self, store: StateStore) -> None:
         self._store = store

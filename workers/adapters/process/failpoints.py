@@ -1,14 +1,15 @@
-"""Named places where a test can make the process die, freeze or lose its protection. Inert unless `arm` is called, which a worker
-does at its start with what ATTUNE_FAILPOINTS says.
+"""Named places where a test can make the process die, freeze or lose its protection.
+
+They are inert unless `arm` is called, which a worker does at its start with the value of ATTUNE_FAILPOINTS.
 
     ATTUNE_FAILPOINTS=lane.before_commit=3        the third hit ends the process hard (no clean-up, exit code 99)
     ATTUNE_FAILPOINTS=lane.half_produced=2:stop   the second hit freezes it (SIGSTOP) until it receives SIGCONT
     ATTUNE_FAILPOINTS=restore.chunk=1:slow        from the first hit on, each takes half a second
-    ATTUNE_FAILPOINTS=unsafe.producer             writes without transactions: for the proof that a test can fail
+    ATTUNE_FAILPOINTS=unsafe.producer             writes without transactions: proves that a test can fail
     ATTUNE_FAILPOINTS=clock.jump=7                the wall clock is a month ahead in the seventh turn of a lane
     ATTUNE_FAILPOINTS=core.poison                 records with the word POISON in them make the code raise
 
-Several are separated by commas. No setting can arm them, and an unknown name stops the start: a test with it would prove
+Several are separated by commas. No setting can arm them, and an unknown name prevents the start: a test with it would prove
 nothing.
 """
 
@@ -38,7 +39,7 @@ _SLOW_S = 0.5
 PLACES = (
     "restore.half",  # half of the changelog is in the local state
     "lane.parse",  # records are in memory, nothing is decoded
-    "lane.fold",  # memory is ahead of everything that is written
+    "lane.fold",  # memory is ahead of everything that has been written
     "lane.before_produce",  # a transaction is open and empty
     "lane.half_produced",  # the changed customers are on the broker, without marker and outputs
     "lane.produced",  # all records are on the broker, uncommitted
@@ -54,7 +55,7 @@ UNSAFE_END, UNSAFE_INTAKE = "unsafe.end", "unsafe.intake"
 UNSAFE_CLOCK, UNSAFE_SOURCES = "unsafe.clock", "unsafe.sources"
 _JUMP = "clock.jump"  # the wall clock of this one turn of a lane is a month ahead
 _POISON = "core.poison"
-_CHUNK = "restore.chunk"  # a chunk of the changelog is in the local state: the place to slow down a restore
+_CHUNK = "restore.chunk"  # a chunk of the changelog is in the local state; used to slow down a restore
 _UNSAFE = (
     *(UNSAFE_PRODUCER, UNSAFE_READERS, UNSAFE_ISOLATION, UNSAFE_LEDGER, UNSAFE_BATCHES),
     *(UNSAFE_DOUBT, UNSAFE_TOPICS, UNSAFE_PAST, UNSAFE_BACKLOG),
@@ -71,7 +72,8 @@ def _parse(text: str) -> dict[str, tuple[int, str]]:
         number, _, action = rest.partition(":")
         if name not in _NAMES or action not in ("", "stop", "slow"):
             raise Misconfigured(
-                f"ATTUNE_FAILPOINTS: {part!r} is none.", f"NAME=N, NAME=N:stop or NAME=N:slow of {', '.join(PLACES)}"
+                f"ATTUNE_FAILPOINTS: {part!r} is not a failpoint.",
+                f"NAME=N, NAME=N:stop or NAME=N:slow, with a NAME of {', '.join(PLACES)}",
             )
         found[name] = int(number or 1), action
     return found
@@ -79,13 +81,13 @@ def _parse(text: str) -> dict[str, tuple[int, str]]:
 
 _armed: dict[str, tuple[int, str]] = {}
 _hits: Counter[str] = Counter()
-_unheard = threading.local()
+_suspended = threading.local()
 #: How far a clock jumps ahead [s].
 _JUMP_S = 30 * 86_400.0
 
 
 def arm(text: str) -> None:
-    """Arms the failpoints of `ATTUNE_FAILPOINTS` in place of those armed before. Raises Misconfigured naming an unknown one."""
+    """Arms the failpoints in `text`, and disarms all others. Raises Misconfigured naming an unknown one."""
     found = _parse(text)
     _armed.clear()
     _armed.update(found)
@@ -110,8 +112,8 @@ def armed() -> bool:
 
 
 def hit(name: str, first: Callable[[], object] | None = None) -> None:
-    """Dies, freezes or pauses here if this failpoint is armed and it is its turn; `first` is called just before."""
-    if name not in _armed or getattr(_unheard, "here", False):
+    """Dies, freezes or pauses here if this failpoint is armed and this is the hit that counts; calls `first` just before."""
+    if name not in _armed or getattr(_suspended, "here", False):
         return
     _hits[name] += 1
     number, action = _armed[name]
@@ -128,13 +130,13 @@ def hit(name: str, first: Callable[[], object] | None = None) -> None:
 
 
 @contextmanager
-def unheard() -> Iterator[None]:
-    """Ignores the failpoints that this thread passes inside the block: what is written there is not a batch."""
-    _unheard.here = True
+def suspended() -> Iterator[None]:
+    """Ignores the failpoints that this thread passes inside the block, where it writes something other than a batch."""
+    _suspended.here = True
     try:
         yield
     finally:
-        _unheard.here = False
+        _suspended.here = False
 
 
 def wall_s(now_s: float) -> float:
@@ -144,27 +146,27 @@ def wall_s(now_s: float) -> float:
     _hits[_JUMP] += 1
     if _hits[_JUMP] != _armed[_JUMP][0]:
         return now_s
-    log.critical("ATTUNE_FAILPOINTS=%s: the clock jumps, once. For tests only.", _JUMP)
+    log.critical("ATTUNE_FAILPOINTS=%s: the clock jumps once. For tests only.", _JUMP)
     return now_s + _JUMP_S
 
 
-def minds_broker_time() -> bool:
+def checks_broker_time() -> bool:
     """Returns whether the broker's clock bounds a lane's; true unless a test has switched that off."""
     return UNSAFE_CLOCK not in _armed
 
 
-def minds_sources() -> bool:
+def checks_sources() -> bool:
     """Returns whether a recreated source is distinguished from the old one; true unless a test has switched that off."""
     return UNSAFE_SOURCES not in _armed
 
 
-def minds_intake() -> bool:
+def waits_for_intake() -> bool:
     """Returns whether timers wait for what intake has not mapped yet; true unless a test has switched that off."""
     return UNSAFE_INTAKE not in _armed
 
 
 def poison(records: list[Record]) -> None:
-    """Raises ValueError for a batch with a poisoned record, if that is armed."""
+    """Raises ValueError for a batch with a poisoned record, if this failpoint is armed."""
     if _POISON in _armed and any(b"POISON" in (record.value or b"") for record in records):
         raise ValueError("POISON")
 
@@ -174,20 +176,18 @@ def isolates() -> bool:
     return UNSAFE_ISOLATION not in _armed
 
 
-def minds_ledger() -> bool:
-    """Returns whether a lane that lost its state reads back what was published; true unless a test has switched that off."""
+def reads_ledger() -> bool:
+    """Returns whether a lane that lost its state reads its ledger; true unless a test has switched that off."""
     return UNSAFE_LEDGER not in _armed
 
 
-def minds_doubt() -> bool:
-    """Returns whether a commit that may have been requested twice begins a new epoch; true unless a test has switched that
-    off.
-    """
+def renews_epoch() -> bool:
+    """Returns whether a commit in doubt (maybe requested twice) begins a new epoch; true unless a test has switched it off."""
     return UNSAFE_DOUBT not in _armed
 
 
-def minds_past() -> bool:
-    """Returns whether a lane without any state checks if it had one; true unless a test has switched that off."""
+def checks_past() -> bool:
+    """Returns whether a lane without state checks that it never had any; true unless a test has switched that off."""
     return UNSAFE_PAST not in _armed
 
 
@@ -201,7 +201,7 @@ def reads_any_batch() -> bool:
     return UNSAFE_BATCHES not in _armed
 
 
-def minds_backlog() -> bool:
+def waits_for_backlog() -> bool:
     """Returns whether due items wait until a backlog is applied; true unless a test has switched that off."""
     return UNSAFE_BACKLOG not in _armed
 
@@ -215,7 +215,7 @@ def isolation_level() -> str:
     """Returns the isolation level of our readers: `read_committed`, unless a test has switched that off."""
     if UNSAFE_READERS not in _armed:
         return "read_committed"
-    log.critical("ATTUNE_FAILPOINTS=%s: this worker reads what was never committed. For tests only.", UNSAFE_READERS)
+    log.critical("ATTUNE_FAILPOINTS=%s: this worker reads uncommitted records. For tests only.", UNSAFE_READERS)
     return "read_uncommitted"
 
 
@@ -228,7 +228,7 @@ def make_producer(config: dict[str, str | int]) -> Producer:
 
 
 class _Unprotected(Producer):
-    """Sends at once what a transaction would hold back, and is never fenced."""
+    """Sends records at once that a transaction would hold back, and is never fenced."""
 
     def init_transactions(self, *_: Any) -> None:
         """Fences no one."""
