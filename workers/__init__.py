@@ -1,1 +1,1 @@
-"""Attune's product: roles that run, the pure core, adapters to the outside, commands for people."""
+"""The product code of Attune: the roles, the pure core, the adapters to external systems, and the commands."""

@@ -1,4 +1,4 @@
-"""Builds a role from settings, with every outside dependency passed in, and runs it: the composition root."""
+"""Builds a role from settings, passes in every external dependency, and runs it: the composition root."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 
 
 def build(role: str, settings: Settings, metrics: WorkerMetrics, liveness: Liveness) -> faust.App:
-    """Builds the app of a role. `settings.brokers` is an address and `settings.llm.server` a URL by now (local.servers)."""
+    """Builds the app of a role. `settings.brokers` must be an address and `settings.llm.server` a URL (local.servers)."""
     match role:
         case "intake":
             return intake.build(settings, client_config(settings), metrics, liveness)
@@ -55,13 +55,13 @@ def build(role: str, settings: Settings, metrics: WorkerMetrics, liveness: Liven
                 settings, _playbook(settings).policy.learning, client_config(settings), metrics, liveness
             )
         case _:
-            raise Misconfigured(f"there is no role {role!r}.", f"one of: {', '.join(ROLES)}")
+            raise Misconfigured(f"there is no role {role!r}.", f"use one of: {', '.join(ROLES)}")
 
 
 def run(role: str, settings: Settings) -> None:
     """Runs one role until SIGTERM or SIGINT; exits the process with a code of adapters.process.exit_codes."""
-    os.umask(UMASK)  # every file created (state, ledgers) is about customers: only this user may read it
-    faulthandler.enable()  # a crash in C code then leaves the stacks of all threads in the log
+    os.umask(UMASK)  # state and ledgers contain customer data: only this user may read them
+    faulthandler.enable()  # a crash in C code then writes the stacks of all threads to the log
     logging.basicConfig(
         level=settings.log_level.upper(), format=f"%(asctime)s {role} %(levelname)s %(name)s: %(message)s", force=True
     )
@@ -71,7 +71,7 @@ def run(role: str, settings: Settings) -> None:
     metrics, liveness = WorkerMetrics(), Liveness()
     port = metrics.serve(liveness, settings.metrics.ports[role], settings.metrics.host)
     log.info("metrics on http://%s:%d/metrics", settings.metrics.host, port)
-    # Until the worker sets its own handler: nothing is open yet.
+    # Used until the worker sets its own handler; nothing is open yet.
     signal.signal(signal.SIGTERM, lambda *_: end_at_once(Exit.OK))
     if role == deliver.ROLE:
         _deliver(settings, metrics, liveness)
@@ -84,7 +84,7 @@ def run(role: str, settings: Settings) -> None:
 
 
 def _deliver(settings: Settings, metrics: WorkerMetrics, liveness: Liveness) -> NoReturn:
-    """Runs `deliver` without Faust: each channel waits for its server in its own thread."""
+    """Runs `deliver` without Faust, because each channel waits for its server in its own thread."""
     watchdog = _watchdog(deliver.ROLE, settings, liveness)
     role = deliver.build(settings, ports(settings), client_config(settings), metrics, liveness, clock.utc_now)
 
@@ -99,14 +99,14 @@ def _deliver(settings: Settings, metrics: WorkerMetrics, liveness: Liveness) -> 
 
 
 def _watchdog(role: str, settings: Settings, liveness: Liveness) -> Watchdog:
-    """Builds the watchdog of a role. A text may take up to the LLM's deadline, and an e-mail waits for several replies of its
-    server, so these roles get more time; a batch does not.
+    """Builds the watchdog of a role. `generate` and `deliver` get extra time: a text may take until the LLM's deadline, and an
+    e-mail waits for several replies of its server.
     """
-    patience_s = {"generate": settings.llm.deadline_s, deliver.ROLE: 8 * settings.deliver.timeout_s}.get(role, 0.0)
+    extra_s = {"generate": settings.llm.deadline_s, deliver.ROLE: 8 * settings.deliver.timeout_s}.get(role, 0.0)
     return Watchdog(
         liveness,
         loop_limit_s=settings.session_timeout_s / 2,
-        stall_limit_s=patience_s + settings.stall_timeout_s,
+        stall_limit_s=extra_s + settings.stall_timeout_s,
         stop_limit_s=settings.stop_timeout_s,
     )
 
@@ -116,7 +116,7 @@ def _playbook(settings: Settings) -> Playbook:
 
 
 def _personalise(settings: Settings, metrics: WorkerMetrics, liveness: Liveness) -> faust.App:
-    """Builds `personalise` after reading what is paused: a paused system stays paused after a restart."""
+    """Builds `personalise` after reading the pause switches, so that a paused system stays paused after a restart."""
     playbook, follower = _playbook(settings), Follower(settings)
     follower.start()
     return personalise.build(settings, playbook, lambda: follower.current, client_config(settings), metrics, liveness)
@@ -127,16 +127,16 @@ def writer(
     playbook: Playbook,
     model: LanguageModel,
     metrics: WorkerMetrics,
-    shelf: Callable[[], ApprovedTexts] | None = None,
+    approved: Callable[[], ApprovedTexts] | None = None,
 ) -> Writer:
-    """Builds the text writer, for `generate` and for commands that generate texts. `shelf` returns the pool's approved texts."""
-    # Language models take memory and a second to import: only roles and commands that generate texts import them.
+    """Builds the text writer, for `generate` and for commands that write texts. `approved` returns the pool's approved texts."""
+    # The language detector takes memory and a second to import: only roles and commands that generate texts import it.
     from workers.adapters.llm.language_detector import detector  # noqa: PLC0415
     from workers.core.generation.pool.selection import Pooled  # noqa: PLC0415
     from workers.roles.text_writer import Writer  # noqa: PLC0415
 
     language = detector(playbook.languages)
-    pooled = Pooled(playbook, shelf, language) if shelf is not None else None
+    pooled = Pooled(playbook, approved, language) if approved is not None else None
     return Writer(settings, playbook, model, language, metrics, pooled)
 
 
@@ -146,12 +146,12 @@ def _generate(settings: Settings, metrics: WorkerMetrics, liveness: Liveness) ->
 
     playbook = _playbook(settings)
     model = NoModel() if settings.llm.server == "off" else OpenAiModel(settings, metrics)
-    words = writer(settings, playbook, model, metrics, _shelf(settings, playbook))
-    return generate.build(settings, words, model, metrics, liveness)
+    text_writer = writer(settings, playbook, model, metrics, _approved_texts(settings, playbook))
+    return generate.build(settings, text_writer, model, metrics, liveness)
 
 
-def _shelf(settings: Settings, playbook: Playbook) -> Callable[[], ApprovedTexts] | None:
-    """Follows the pool if a campaign uses it; approved texts are known before the first request. None = not used."""
+def _approved_texts(settings: Settings, playbook: Playbook) -> Callable[[], ApprovedTexts] | None:
+    """Follows the pool if a campaign uses it; the approved texts are read before the first request. None = not used."""
     if all(campaign.strategy != "pooled" for campaign in playbook.campaigns.values()):
         return None
     pool = follow_pool(settings)

@@ -1,4 +1,4 @@
-"""Defines the types for text that must not be shown: passwords, tokens, and URLs that contain them."""
+"""Defines the types for text that must not be printed: passwords, tokens, and URLs that contain them."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from urllib.parse import unquote, urlsplit
 HIDDEN = "***"
 #: Paths that only name an API; any other path may contain a token.
 _PLAIN_PATHS = ("", "/", "/v1", "/v1/", "/v1/traces")
-_PLACE = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[\w.-]+)(:\d{1,5})?")
+_HOST_PORT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[\w.-]+)(:\d{1,5})?")
 
 
 class Secret(str):
-    """Prints as `***` in repr, str, f-strings and logs. `reveal` returns the text to hand to the other side.
+    """A text that is `***` in repr, str, f-strings and logs. `reveal` returns the text itself, to send to the other side.
 
-    It is a str, so that it can be compared and checked like one; if a library calls str() on it, the result is useless instead of
-    leaked.
+    It is a str, so that it can be compared and checked like one. If a library calls str() on it, the secret is useless there, but
+    not leaked.
 
     >>> f"{Secret('sesame')} {Secret('')}", reveal(Secret("sesame"))
     ('*** ', 'sesame')
@@ -43,7 +43,7 @@ class Secret(str):
 
 
 class SecretUrl(Secret):
-    """One or more URLs, comma-separated, printed without credentials: only where they lead. Text without :// is not secret.
+    """One or more URLs, comma-separated, printed without credentials: only the destination. Text without :// is not secret.
 
     >>> print(SecretUrl("https://me:sesame@a.example:8443/v1,https://hooks.example/T0/sesame?key=sesame"))
     https://a.example:8443/v1,https://hooks.example/***
@@ -61,7 +61,7 @@ def reveal(text: str) -> str:
 
 
 def shown(url: str) -> str:
-    """Returns scheme, host and port of a URL, and its path if that is a common one; parts that cannot be told apart are hidden.
+    """Returns scheme, host and port of a URL, and its path if that is a common one; parts that are ambiguous are hidden.
 
     >>> shown("https://me:secret@llm.example/"), shown("off"), shown("http://me:secret@1/2@llm.example")
     ('https://llm.example/', 'off', 'http://***')
@@ -72,14 +72,14 @@ def shown(url: str) -> str:
     found = re.match(r"[^/?#]*", rest)
     authority = found[0] if found else ""
     tail = rest[len(authority) :]
-    place = authority.rpartition("@")[2]
-    if "@" in tail or not _PLACE.fullmatch(place):  # a password that contains a /, or not a valid host
+    host_port = authority.rpartition("@")[2]
+    if "@" in tail or not _HOST_PORT.fullmatch(host_port):  # a password that contains a /, or not a valid host
         return f"{scheme}://{HIDDEN}" if re.fullmatch(r"[a-z+]{1,20}", scheme) else HIDDEN
-    return f"{scheme}://{place}{tail if tail in _PLAIN_PATHS else '/' + HIDDEN}"
+    return f"{scheme}://{host_port}{tail if tail in _PLAIN_PATHS else '/' + HIDDEN}"
 
 
 def without_login(url: str) -> tuple[str, str]:
-    """Returns the URL without user and password, and the Authorization header made from them ("" = there are none).
+    """Returns the URL without user and password, and the Authorization header built from them ("" = there are none).
 
     >>> without_login("http://me:s3%20cret@llm.example:8000")
     ('http://llm.example:8000', 'Basic bWU6czMgY3JldA==')
@@ -87,16 +87,16 @@ def without_login(url: str) -> tuple[str, str]:
     ('http://llm.example/v1', '')
     """
     parts = urlsplit(reveal(url))
-    login, at, place = parts.netloc.rpartition("@")
+    login, at, host_port = parts.netloc.rpartition("@")
     if not at:
         return reveal(url), ""
     user, _, password = login.partition(":")
-    proof = b64encode(f"{unquote(user)}:{unquote(password)}".encode()).decode()
-    return parts._replace(netloc=place).geturl(), f"Basic {proof}"
+    credentials = b64encode(f"{unquote(user)}:{unquote(password)}".encode()).decode()
+    return parts._replace(netloc=host_port).geturl(), f"Basic {credentials}"
 
 
 def is_http(url: str) -> bool:
-    """Returns whether it is an HTTP(S) URL with a host, without query and fragment.
+    """Returns True for an HTTP(S) URL with a host and without query and fragment.
 
     >>> is_http("https://a.example:8000/v1"), is_http("http://a.example?key=1"), is_http("off"), is_http("http://a:port")
     (True, False, False, False)
@@ -110,9 +110,9 @@ def is_http(url: str) -> bool:
 
 
 def plain_host(url: str) -> str:
-    """Returns the other machine that this URL reaches in plain text; "" = encrypted, or on this machine.
+    """Returns the remote host that this URL reaches in plain text; "" = encrypted, or on this machine.
 
-    A name that could resolve to this machine counts as another machine.
+    A name other than localhost counts as remote, even if it could resolve to this machine.
 
     >>> [plain_host(f"{url}/hook") for url in ("http://vllm:8000", "fcm+http://A", "https://vllm", "http://127.0.0.1:1")]
     ['vllm', 'a', '', '']
@@ -121,7 +121,7 @@ def plain_host(url: str) -> str:
         parts = urlsplit(reveal(url))
         host = parts.hostname or ""
     except ValueError:
-        return ""  # the user of the URL reports that it is invalid
+        return ""  # the code that uses the URL reports that it is invalid
     if parts.scheme not in ("http", "fcm+http") or host == "localhost":
         return ""
     try:

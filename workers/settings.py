@@ -1,7 +1,7 @@
 """Reads the settings once: defaults, then the TOML file named by ATTUNE_CONFIG, then the environment (ATTUNE_*).
 
-An unknown setting, or a value of the wrong type or out of range, stops the start with an error that names it. Secrets never print
-(workers/secrets.py): code that needs the value calls `reveal`.
+An unknown setting, or a value of the wrong type or out of range, prevents the start with an error that names it. Secrets are
+never printed (workers/secrets.py): code that needs the value calls `reveal`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from workers.core.errors import Misconfigured
 from workers.secrets import HIDDEN, Secret, SecretUrl, is_http, plain_host, reveal, without_login
 
 ROOT = Path(__file__).resolve().parents[1]
-#: Variables read by the set-up, the tests and the failpoints, not by the workers.
+#: Variables that are read by the set-up, the tests and the failpoints, and are not settings.
 NOT_SETTINGS = frozenset(
     {"ATTUNE_CONFIG", "ATTUNE_CACHE", "ATTUNE_FAILPOINTS", "ATTUNE_VLLM_PYTHON"}
     | {"ATTUNE_TEST_DATA", "ATTUNE_TEST_ALL", "ATTUNE_SKIP_VLLM"}
@@ -30,10 +30,10 @@ SECRETS = frozenset(
 #: URLs that may carry a password or a token.
 SECRET_URLS = frozenset({"llm", "traces_url", "deliver_email", "deliver_push", "deliver_sms", "deliver_in_app"})
 #: Values of the setting `llm` that are not URLs.
-LLM_WORDS = ("embedded", "vllm-cpu", "off")
+LLM_KEYWORDS = ("embedded", "vllm-cpu", "off")
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
-# `0.0`, not `0`: Python keeps one of two equal Annotated types, and the JSON Schemas of `schemas` would say 0 then.
+# `0.0`, not `0`: Python keeps one of two equal Annotated types, and the JSON Schemas of `schemas` would then contain 0.
 Seconds = Annotated[float, Meta(gt=0.0)]
 Count = Annotated[int, Meta(ge=1)]
 #: Comma-separated in the environment.
@@ -41,15 +41,15 @@ Names = tuple[str, ...]
 
 
 def _hide(section: msgspec.Struct, kind: type[Secret], *names: str) -> None:
-    """Makes texts of a section secrets."""
+    """Converts texts of a section to secrets."""
     for name in names:
         msgspec.structs.force_setattr(section, name, kind(getattr(section, name)))
 
 
 class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """How the brokers are reached (`kafka_...`)."""
+    """Access to the brokers (`kafka_...`)."""
 
-    # SASL user and password (SCRAM-SHA-512 over TLS); both or none.
+    # SASL user and password (SCRAM-SHA-512 over TLS); set both or neither.
     user: str = ""
     password: str = ""
     # File with the brokers' certificate authorities; enables TLS.
@@ -60,24 +60,25 @@ class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LlmSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """The LLM servers and what a call may cost (`llm`, `llm_...`)."""
+    """The LLM servers, and limits on their calls (`llm`, `llm_...`)."""
 
-    # The LLM: `embedded`, `vllm-cpu`, one or more base URLs of OpenAI-compatible servers (without /v1; comma-separated, with the
-    # same model and key), or `off`: templates only.
+    # The LLM: `embedded`, `vllm-cpu`, one or more base URLs of OpenAI-compatible servers (without /v1, comma-separated, with the
+    # same model and key), or `off` for templates only.
     server: str = "embedded"
     # Model name on the servers; empty = their only model (LoRA adapters do not count).
     model: str = ""
-    # Languages that the model writes well enough, comma-separated; others get the template at once. Empty = all; `embedded`: en.
+    # Languages that the model writes well enough, comma-separated; texts in others use the template without an LLM call. Empty =
+    # all; for `embedded`, en.
     languages: Names = ()
     # Bearer token of the servers, if they require one.
     api_key: str = ""
-    # Most concurrent LLM calls of one worker per server; fewer while that server is overloaded.
+    # Maximum number of concurrent LLM calls of one worker per server; it is lowered while that server is overloaded.
     in_flight: Count = 8
-    # Send priorities to vLLM. Only if every server runs with `--scheduling-policy priority`: others reject such calls.
+    # Send priorities to vLLM. Set this only if every server runs with `--scheduling-policy priority`: others reject such calls.
     vllm_priority: bool = False
-    # Time limit for all LLM calls of one message, including waiting for a free server, retries and re-asks [s].
+    # Time limit for all LLM calls of one message, including the wait for a free server, retries and re-asks [s].
     deadline_s: Seconds = 20.0
-    # Most tokens of one answer; a prompt may set a lower limit.
+    # Maximum number of tokens in one answer; a prompt may set a lower limit.
     max_tokens: Annotated[int, Meta(ge=16, le=4096)] = 400
 
     def __post_init__(self) -> None:
@@ -89,15 +90,15 @@ class LlmSettings(msgspec.Struct, frozen=True, kw_only=True):
         """The base URLs of the servers; none for `embedded`, `vllm-cpu` and `off`."""
         return (
             ()
-            if self.server in LLM_WORDS
+            if self.server in LLM_KEYWORDS
             else tuple(SecretUrl(part.strip()) for part in reveal(self.server).split(","))
         )
 
 
 class TraceSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Where spans of LLM calls go (`traces_...`)."""
+    """Export of trace spans of LLM calls (`traces_...`)."""
 
-    # OTLP/HTTP endpoint to which each LLM call is exported as a trace span: http://collector:4318/v1/traces. Empty = none.
+    # OTLP/HTTP endpoint to which each LLM call is exported as a trace span: http://collector:4318/v1/traces. Empty = no export.
     # Needs `pip install "attune[traces]"`.
     url: Annotated[str, Meta(pattern=r"^(https?://.+)?$")] = ""
     # Share of messages whose LLM calls are traced, 0 to 1.
@@ -108,35 +109,36 @@ class TraceSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeliverSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """The role `deliver`, for those who have no sender of their own (`deliver_...`)."""
+    """The role `deliver`, for installations without a sender of their own (`deliver_...`)."""
 
-    # Where the role `deliver` sends if you have no sender of your own (docs/senders.md): `off`, smtp://host:port,
-    # smtp+starttls://, smtps://, or a webhook's http(s) URL.
+    # Destination of e-mail messages in the role `deliver` (docs/senders.md): `off`, smtp://host:port, smtp+starttls://, smtps://,
+    # or a webhook's http(s) URL.
     email: str = "off"
-    # `off`, fcm+https://host/v1/projects/NAME/messages:send, or a webhook's http(s) URL.
+    # Destination of push messages: `off`, fcm+https://host/v1/projects/NAME/messages:send, or a webhook's http(s) URL.
     push: str = "off"
-    # `off`, or a webhook's http(s) URL.
+    # Destination of SMS messages: `off`, or a webhook's http(s) URL.
     sms: str = "off"
-    # `off`, or a webhook's http(s) URL.
+    # Destination of in-app messages: `off`, or a webhook's http(s) URL.
     in_app: str = "off"
-    # SQLite file with the table `addresses(user_id, channel, address)`; webhooks need none.
+    # SQLite file with the table `addresses(user_id, channel, address)`; webhooks do not need it.
     addresses: str = ""
     # Sender address of e-mails: news@shop.example, or The Shop <news@shop.example>.
     sender: str = ""
-    # User and password of the mail server; both or none, over TLS only.
+    # User and password of the mail server; set both or neither. Requires TLS.
     smtp_user: str = ""
     smtp_password: str = ""
-    # Signs the unsubscribe links of e-mails; 16 characters or more. The service behind the links needs it, too.
+    # Key that signs the unsubscribe links of e-mails, at least 16 characters. The service that handles the links needs it, too.
     unsubscribe_secret: str = ""
-    # Signs webhooks: whsec_ and the base64 of 24 to 64 bytes. The receiver needs it, too.
+    # Key that signs webhooks: whsec_ and the base64 of 24 to 64 bytes. The receiver needs it, too.
     webhook_secret: str = ""
-    # File with the push service's bearer token, read for each message because another program renews it.
+    # File with the push service's bearer token. It is read for each message, because another program renews it.
     push_token_file: str = ""
-    # Most messages that one worker sends per second: email=50,sms=5. A channel not listed has no limit of its own.
+    # Maximum number of messages that one worker sends per second and channel: email=50,sms=5. A channel not listed has no limit.
     rates_per_s: str = ""
-    # Whether a message that may have been sent before a crash or lost connection is sent again; `auto`: not SMTP, but all others.
+    # What to do with a message that may have been sent before a crash or a lost connection: `resend`, `skip`, or `auto` (`skip`
+    # for SMTP, `resend` for all others).
     after_crash: Literal["auto", "skip", "resend"] = "auto"
-    # Timeout of each wait for a mail server, push service or webhook; must be below stop_timeout_s [s].
+    # Timeout of each wait for a mail server, push service or webhook; must be less than stop_timeout_s [s].
     timeout_s: Seconds = 20.0
 
     def __post_init__(self) -> None:
@@ -145,13 +147,13 @@ class DeliverSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def urls(self) -> dict[str, SecretUrl]:
-        """Channel → where its messages go, or `off`."""
+        """Channel → destination of its messages, or `off`."""
         urls = {"email": self.email, "push": self.push, "sms": self.sms, "in_app": self.in_app}
         return {channel: SecretUrl(url) for channel, url in urls.items()}
 
 
 class MetricsSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Where each role serves its metrics (`metrics_...`)."""
+    """Addresses at which the roles serve their metrics (`metrics_...`)."""
 
     # Address on which each role serves Prometheus metrics; 0.0.0.0 in a container.
     host: str = "127.0.0.1"
@@ -175,10 +177,10 @@ class MetricsSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """One installation's settings. The comment above a field is its documentation (`attune settings` prints the values).
+    """The settings of one installation. The comment above a field is its documentation (`attune settings` prints the values).
 
-    Outside they have one flat list of names, NAMES: `llm_model` is `llm.model` here, so that each part of the code takes no
-    more than its section.
+    Externally they have flat names, NAMES: `llm_model` is `llm.model` here, so that each part of the code receives only its
+    section.
     """
 
     kafka: KafkaSettings = KafkaSettings()
@@ -187,7 +189,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     deliver: DeliverSettings = DeliverSettings()
     metrics: MetricsSettings = MetricsSettings()
 
-    # Addresses of the Kafka brokers, host:port[,host:port]; `embedded` starts one Java process on this machine.
+    # Addresses of the Kafka brokers, host:port[,host:port]; `embedded` starts a broker on this machine (one Java process).
     brokers: str = "embedded"
     # Prefix of every topic, group and transactional id, so that several installations can share a cluster.
     prefix: Annotated[str, Meta(pattern=r"^[a-zA-Z0-9._-]{0,40}$")] = ""
@@ -197,7 +199,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     replication: Annotated[int, Meta(ge=1, le=5)] = 1
     # Compression codec of records written by `intake`, `personalise` and `learn`.
     compression: Literal["none", "gzip", "lz4", "snappy", "zstd"] = "lz4"
-    # Compression codec that the broker uses for topics that your programs read (docs/senders.md); `producer`: as written.
+    # Compression codec that the broker uses for topics that your programs read (docs/senders.md); `producer` keeps the codec of
+    # the writer.
     topic_compression: Literal["gzip", "uncompressed", "lz4", "snappy", "zstd", "producer"] = "gzip"
     # Source topics of shops and apps that `intake` reads, comma-separated.
     source_topics: Names = ("shop.events",)
@@ -206,13 +209,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     # Folder of the playbook: campaigns, products, audiences, prompts, templates.
     playbook: str = str(ROOT / "playbooks" / "smart-devices")
-    # Folder of local state (RocksDB), the embedded Kafka's data and process ids.
+    # Folder for local state (RocksDB), the embedded Kafka's data and process ids.
     data_dir: str = ".attune"
-    # Factor by which every delay and cap window of the playbook is shortened, for demos.
+    # Factor by which all delays and cap windows of the playbook are divided, for demos.
     speedup: Annotated[float, Meta(gt=0.0)] = 1.0
     # Source of the partition clock: wall-clock time (live) or event time (replay).
     clock: Literal["wall", "event"] = "wall"
-    # Only with clock = event: channels for which consent is presumed unless the customer stated otherwise, comma-separated.
+    # Channels for which consent is presumed unless the customer has stated otherwise, comma-separated. Only with clock = event.
     grant: Names = ()
     # Seed of every random decision.
     seed: int = 7
@@ -220,46 +223,48 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     # Other hosts to which passwords, keys and messages may be sent by plain http:// (LLM servers with a key or password,
     # webhooks, push), comma-separated: vllm,hooks.internal. Anyone on the network path can read them.
     plain_http_hosts: Names = ()
-    # Name of this worker within its role; the same after a restart (a pod ordinal). Empty = a new member each time.
+    # Name of this worker within its role; it must be the same after a restart (a pod ordinal). Empty = a new member each time.
     instance: Annotated[str, Meta(pattern=r"^[a-zA-Z0-9._-]{0,40}$")] = "0"
-    # Most records in one lane's batch and transaction. A lane never waits for a full batch: only a backlog fills it.
+    # Maximum number of records in one lane's batch and transaction. A lane never waits for a full batch: only a backlog fills it.
     batch_records: Count = 10_000
-    # Buffered records of one lane at which its fetching pauses; 64 MiB of them pause it, too.
+    # Number of buffered records at which a lane pauses fetching; it also pauses at 64 MiB.
     lane_buffer_records: Count = 20_000
-    # Broker-side timeout of one transaction; must exceed any pause of a worker [s].
+    # Broker-side timeout of a transaction; must be longer than any pause of a worker [s].
     transaction_timeout_s: Seconds = 60.0
-    # Kafka considers a worker dead after this time without a heartbeat [s].
+    # Time without a heartbeat after which Kafka considers a worker dead [s].
     session_timeout_s: Seconds = 30.0
-    # A process ends if a lane's batch or a request for a text makes no progress for this long; for texts, the LLM's deadline
-    # is added [s].
+    # Time without progress of a lane's batch or a text request after which the process ends; for texts, the LLM's deadline is
+    # added [s].
     stall_timeout_s: Seconds = 60.0
-    # A process that has not ended this long after SIGTERM is terminated hard; must be shorter than the supervisor's limit [s].
+    # Time after SIGTERM at which a process that is still running is killed; must be less than the supervisor's limit [s].
     stop_timeout_s: Seconds = 25.0
-    # Interval of updates to standby copies of other workers' lanes, for a quick takeover; costs disk space for all lanes on every
-    # worker. 0 = no copies [s].
+    # Interval at which standby copies of other workers' lanes are updated, for a quick takeover; every worker then needs disk
+    # space for all lanes. 0 = no copies [s].
     standby_interval_s: Annotated[float, Meta(ge=0.0)] = 0.0
-    # Interval of commits of group offsets (a hint for lag monitors) [s].
+    # Interval at which group offsets are committed (only for lag monitors) [s].
     commit_interval_s: Seconds = 1.0
     # Timers of a lane wait while its newest event is older than this: a purchase in the backlog cancels a reminder [s].
     timer_hold_lag_s: Seconds = 5.0
-    # Records on which our code raises become dead letters; the worker ends if they exceed this share of a lane's newest 1,000.
-    # 1 = never.
+    # Records on which our code raises an exception become dead letters; the worker ends if they exceed this share of a lane's
+    # newest 1,000 records. 1 = never.
     raised_ratio: Annotated[float, Meta(gt=0.0, le=1.0)] = 0.5
-    # ... or if this many of them come in a row. 0 = never.
+    # The worker also ends if our code raises on this many records in a row. 0 = never.
     raised_in_a_row: Annotated[int, Meta(ge=0)] = 500
-    # The same share for dead letters of every kind, including invalid events: anyone who may send can then stop the worker.
-    # 1 = never.
+    # The same share for dead letters of every kind, including invalid events: below 1, anyone who may send events can stop the
+    # worker. 1 = never.
     dead_letter_ratio: Annotated[float, Meta(gt=0.0, le=1.0)] = 1.0
-    # If a lane's changelog was lost and its sources no longer have everything: start with what they have. Set it manually, for
-    # one start.
+    # If a lane's changelog was lost and its sources no longer have all records: start with the records that they have. Set it
+    # manually, for one start.
     begin_anew: bool = False
-    # Timers also wait while `intake` has unmapped events older than this; 0 = they do not wait for it [s].
+    # Timers also wait while `intake` has unmapped events that are older than this; 0 = they do not wait for it [s].
     intake_hold_lag_s: Annotated[float, Meta(ge=0.0)] = 5.0
-    # Limit on how far a lane's clock, which is this machine's, may run ahead of the broker's: no clock jump enters the state [s].
+    # Maximum by which a lane's clock, which is this machine's, may be ahead of the broker's: a jump of the clock does not enter
+    # the state [s].
     clock_tolerance_s: Seconds = 60.0
-    # Continue at the current time although a lane's state has a later one (docs/operation.md); set it for one start.
+    # Continue at the current time even if a lane's state has a later one (docs/operation.md). Set it for one start.
     reset_clock: bool = False
-    # Decoded profiles that one lane keeps in memory, about 13 KB each; the customers of one visit's duration are enough.
+    # Number of decoded profiles that one lane keeps in memory, about 13 KB each; enough for the customers who visit at the same
+    # time.
     profile_cache: Count = 8_000
 
     # Minimum interval between the snapshots that `learn` publishes for `personalise` [s].
@@ -272,18 +277,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in self.printable().items())})"
 
     def flat(self) -> dict[str, Any]:
-        """Returns every setting under the name that it has outside."""
+        """Returns every setting by its flat name."""
         return {
             name: getattr(getattr(self, section) if section else self, field)
             for name, (section, field) in NAMES.items()
         }
 
     def printable(self) -> dict[str, Any]:
-        """Returns every setting with its value as it may be written in the environment, secrets hidden."""
+        """Returns every setting with its value in the format of the environment; secrets are hidden."""
         return {name: _text(value) for name, value in self.flat().items()}
 
     def changed(self, **values: Any) -> Settings:
-        """Returns the settings with other values, by their names outside. Raises msgspec.ValidationError for a wrong type."""
+        """Returns a copy with other values, by flat names. Raises msgspec.ValidationError for a wrong type."""
         return _nested(self.flat() | {name: _converted(name, value) for name, value in values.items()})
 
     def topic(self, name: str) -> str:
@@ -294,7 +299,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 def load(environment: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
     """Reads the settings once; `overrides` (from the command line) take precedence over everything.
 
-    Raises Misconfigured naming the setting, its source and what is allowed.
+    Raises Misconfigured naming the setting, its source and the allowed values.
     """
     environment = os.environ if environment is None else environment
     values: dict[str, Any] = {}
@@ -314,20 +319,23 @@ def load(environment: Mapping[str, str] | None = None, **overrides: Any) -> Sett
             raise Misconfigured(
                 f"{sources[name]}: there is no setting `{name}`.", f"use one of: {', '.join(sorted(NAMES))}"
             )
-        try:  # one at a time, so that the message names the source
+        try:  # one at a time, so that the error names the source
             values[name] = _converted(name, value)
         except msgspec.ValidationError as error:
-            said = SecretUrl(str(value)) if name in SECRET_URLS else HIDDEN if name in SECRETS else value
+            shown = SecretUrl(str(value)) if name in SECRET_URLS else HIDDEN if name in SECRETS else value
             raise Misconfigured(
-                f"{sources[name]}: {name} = {said!r} is not allowed: {error}.", "correct the value"
+                f"{sources[name]}: {name} = {shown!r} is not allowed: {error}.", "correct the value"
             ) from error
     settings = _nested(values)
     if bool(settings.kafka.user) != bool(settings.kafka.password):
-        raise Misconfigured("kafka_user and kafka_password go together.", "set both or none")
+        raise Misconfigured("kafka_user and kafka_password go together.", "set both or neither")
     if settings.kafka.user and not settings.kafka.ca:
         raise Misconfigured("kafka_user without kafka_ca would send the password in plain text.", "set kafka_ca")
     if settings.grant and settings.clock != "event":
-        raise Misconfigured("grant is for replays: live customers speak for themselves.", "unset ATTUNE_GRANT")
+        raise Misconfigured(
+            "grant is only for replays (clock = event): live customers must give consent themselves.",
+            "unset ATTUNE_GRANT",
+        )
     _check_llm(settings, sources.get("llm", "llm"))
     _check_traces(settings, sources.get("traces_url", "traces_url"))
     _check_plain_http(settings, sources)
@@ -340,22 +348,24 @@ def _check_llm(settings: Settings, source: str) -> None:
         if not is_http(url):
             raise Misconfigured(
                 f"{source}: llm = {url!r} is not allowed.",
-                "embedded, vllm-cpu, off, or http(s)://..., several of them separated by commas",
+                "use embedded, vllm-cpu, off, or http(s)://... (several URLs separated by commas)",
             )
         if settings.llm.api_key and without_login(url)[1]:
-            raise Misconfigured(f"{source}: {url} has a user besides llm_api_key.", "keep one of both")
+            raise Misconfigured(f"{source}: {url} has a user, and llm_api_key is set as well.", "remove one of the two")
     if len({without_login(url)[0].rstrip("/").removesuffix("/v1") for url in settings.llm.urls}) < len(
         settings.llm.urls
     ):
-        raise Misconfigured(f"{source}: llm names a server twice.", "name each once; one takes llm_in_flight calls")
+        raise Misconfigured(
+            f"{source}: llm names a server twice.", "name each server once; llm_in_flight sets how many calls it gets"
+        )
 
 
 def _check_traces(settings: Settings, source: str) -> None:
-    """Raises Misconfigured naming an invalid URL. A query is invalid because it would appear in the exporter's error messages."""
+    """Raises Misconfigured naming an invalid URL. A query is not allowed: it would appear in the exporter's error messages."""
     if settings.traces.url and not is_http(settings.traces.url):
         raise Misconfigured(
             f"{source}: traces_url = {settings.traces.url!r} is not allowed.",
-            "http(s)://host:4318/v1/traces; a token belongs into OTEL_EXPORTER_OTLP_HEADERS",
+            "use http(s)://host:4318/v1/traces; a token belongs in OTEL_EXPORTER_OTLP_HEADERS",
         )
 
 
@@ -371,7 +381,7 @@ def _check_plain_http(settings: Settings, sources: Mapping[str, str]) -> None:
         if host and host not in allowed:
             raise Misconfigured(
                 f"{sources.get(name, name)}: {name} = {url} would go to another machine in plain text.",
-                f"https, or ATTUNE_PLAIN_HTTP_HOSTS={host} if nobody else is on the way",
+                f"use https, or set ATTUNE_PLAIN_HTTP_HOSTS={host} if the network path is private",
             )
 
 
@@ -386,7 +396,7 @@ def to_environment(settings: Settings) -> dict[str, str]:
 
 
 def _text(value: Any) -> Any:
-    """Returns a value as the environment has it: a list is comma-separated."""
+    """Returns a value in the format of the environment: a list is comma-separated."""
     if isinstance(value, Secret):
         return str(value)
     return ",".join(value) if isinstance(value, tuple) else value
@@ -408,24 +418,24 @@ _SECTIONS: dict[str, type[msgspec.Struct]] = {
     "deliver": DeliverSettings,
     "metrics": MetricsSettings,
 }
-#: Names that are not `section_field`.
-_OTHERWISE = {("llm", "server"): "llm", ("deliver", "sender"): "deliver_from"}
+#: Flat names that are not `section_field`.
+_FLAT_NAMES = {("llm", "server"): "llm", ("deliver", "sender"): "deliver_from"}
 
 
 def _field_types(section: type[msgspec.Struct]) -> dict[str, Any]:
     return {field.name: field.type for field in msgspec.structs.fields(section)}
 
 
-#: Name outside → (section, or "" for Settings itself; field).
+#: Flat name → (section, or "" for Settings itself; field).
 NAMES: dict[str, tuple[str, str]] = {name: ("", name) for name in _field_types(Settings) if name not in _SECTIONS} | {
-    _OTHERWISE.get((section, field), f"{section}_{field}"): (section, field)
+    _FLAT_NAMES.get((section, field), f"{section}_{field}"): (section, field)
     for section, kind in _SECTIONS.items()
     for field in _field_types(kind)
 }
 
 
 def _converted(name: str, value: Any) -> Any:
-    """Returns a value of the setting's type. Raises msgspec.ValidationError."""
+    """Converts a value to the type of its setting. Raises msgspec.ValidationError."""
     section, field = NAMES[name]
     kind = _field_types(_SECTIONS.get(section, Settings))[field]
     if kind == Names and isinstance(value, str):
@@ -434,7 +444,7 @@ def _converted(name: str, value: Any) -> Any:
 
 
 def _nested(values: Mapping[str, Any]) -> Settings:
-    """Builds settings from values by their names outside."""
+    """Builds settings from values by their flat names."""
     sections: dict[str, dict[str, Any]] = {section: {} for section in ("", *_SECTIONS)}
     for name, value in values.items():
         section, field = NAMES[name]
