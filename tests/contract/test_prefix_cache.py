@@ -27,7 +27,7 @@ PRODUCTS = ("smart-band", "wireless-earphones", "band-strap-sport", "charging-ca
 def campaign(count: int) -> list[MessageRequest]:
     """Messages of one campaign: all its arms, two channels, three groups, several products."""
     known = playbook()
-    speaking = list(arms.speaking(known.campaigns["cart-abandonment"]).values())
+    speaking = list(arms.sending(known.campaigns["cart-abandonment"]).values())
     groups = [group.id for group in known.audiences.target_groups]
     return [
         request(

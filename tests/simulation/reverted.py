@@ -81,7 +81,7 @@ def _minute(time: str) -> int:
 def _release(self: OpenRequests, profile: Profile, opened: OpenRequest, held: PendingText, now_s: float) -> None:
     """What is ready leaves at once, whatever of the log its lane has read."""
     held.released = True
-    self._leave(profile, opened, held, now_s)
+    self._publish_or_hold(profile, opened, held, now_s)
 
 
 def _always_awake(profile: Profile, playbook: Playbook, channel: str, category: str, now_s: float) -> float:
@@ -187,7 +187,7 @@ REVERTED = (
     Reverted(
         name="what is ready is not asked for the hour",
         rules=("quiet hours",),
-        patches=(_put(policy, "awake_at", _always_awake),),
+        patches=(_put(policy, "publishable_at", _always_awake),),
     ),
     Reverted(
         name="the last stable offset is taken for the end of a topic, and intake is not waited for",

@@ -14,9 +14,9 @@ from workers.core.common.timestamps import instant
 from workers.core.experimentation.off_policy import (
     Comparison,
     Estimator,
+    InsufficientData,
     LoggedDecision,
     LoggedFeedback,
-    TooFewData,
     by_arm,
     compare,
     effective_sample_size,
@@ -97,7 +97,7 @@ def test_any_policy_can_be_evaluated_on_what_was_logged(arm: str, estimator: Est
 def test_a_policy_that_took_none_of_the_logged_arms_cannot_be_evaluated() -> None:
     scored, _ = world(1)
     found = compare(scored, Random(0), policy=lambda _decision: {"d": 1.0})
-    assert isinstance(found, TooFewData)
+    assert isinstance(found, InsufficientData)
     assert found.ess == 0.0
 
 
@@ -111,12 +111,12 @@ def test_a_policy_of_equal_chances_is_no_better_than_itself() -> None:
 def test_too_small_a_sample_is_refused_with_the_reason() -> None:
     few = [one(f"c-{number}", "a", 1.0, {"a": 0.5, "b": 0.5}) for number in range(29)]
     refused = compare(few, Random(0))
-    assert isinstance(refused, TooFewData)
+    assert isinstance(refused, InsufficientData)
     assert "29.0" in refused.reason
     heavy = [*few, one("c-x", "b", 1.0, {"a": 0.999, "b": 0.001})]
     assert effective_sample_size(heavy) < 2
-    assert isinstance(compare(heavy, Random(0)), TooFewData)
-    assert isinstance(compare([], Random(0)), TooFewData)
+    assert isinstance(compare(heavy, Random(0)), InsufficientData)
+    assert isinstance(compare([], Random(0)), InsufficientData)
 
 
 def test_the_same_seed_gives_the_same_interval() -> None:

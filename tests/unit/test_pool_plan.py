@@ -59,7 +59,7 @@ def test_where_a_provider_has_the_texts_nothing_is_written_approved_or_served() 
 def test_tones_are_arms_too() -> None:
     known = playbook()
     found = gaps(known, [known.campaigns[CAMPAIGN]], ONE, [])
-    assert [gap.arm.id for gap in found] == list(arms.speaking(known.campaigns[CAMPAIGN]))
+    assert [gap.arm.id for gap in found] == list(arms.sending(known.campaigns[CAMPAIGN]))
     assert {gap.key.tone for gap in found} == {"warm", "brisk"}
 
 

@@ -9,7 +9,7 @@ import pytest
 from schemas import codec
 from schemas.messages import Outcome
 from tests.support.core import CAP, DELAY_S, NOON, LaneHarness, make_playbook
-from workers.core.personalisation.ledger_recovery import LOST, Recollection
+from workers.core.personalisation.ledger_recovery import LOST, LedgerRecovery
 from workers.core.playbook.policy import Cap
 from workers.core.stream.published_ids import DECISIONS, LEDGER, OUTCOMES
 
@@ -21,13 +21,13 @@ def lost(before: LaneHarness, now_s: float = LATER, seed: int = 0) -> tuple[Lane
     """A new lane with nothing but what the ledger of this one tells, and the outcomes that it owes."""
     outputs = [output for output in before.outputs if output.topic in LEDGER]
     random.Random(seed).shuffle(outputs)  # topics are read beside each other
-    recollection = Recollection()
+    recollection = LedgerRecovery()
     for output in outputs:
-        recollection.learn(output.topic, output.value)
+        recollection.add(output.topic, output.value)
     lane, owed = LaneHarness(before.playbook), list[Outcome]()
     for one in recollection.customers(now_s):
         lane.store.values[one.key] = one.value
-        owed += [codec.decode(Outcome, output.value) for output in one.owed]
+        owed += [codec.decode(Outcome, output.value) for output in one.outcomes]
     lane.restart()
     return lane, owed
 
@@ -115,7 +115,7 @@ def test_sends_are_those_of_the_lane_that_was_lost() -> None:
 
 @pytest.mark.parametrize("value", [None, b"", b"\xff", b"no json", b"[]", b'{"decision_id": 7}', b"{}"])
 def test_what_cannot_be_read_is_not_remembered(value: bytes | None) -> None:
-    recollection = Recollection()
+    recollection = LedgerRecovery()
     for topic in (DECISIONS, OUTCOMES):
-        recollection.learn(topic, value)
+        recollection.add(topic, value)
     assert list(recollection.customers(NOON)) == []

@@ -82,8 +82,8 @@ def test_a_condition_holds_or_not(condition: dict[str, Any], holds: bool) -> Non
     ("condition", "expected"),
     [
         ({}, "has no comparison; allowed: `field`"),
-        ({"field": "traits.age"}, "has none as comparison"),
-        ({"field": "traits.age", "equals": 1, "known": True}, "has equals and known as comparison"),
+        ({"field": "traits.age"}, "has none as its comparison"),
+        ({"field": "traits.age", "equals": 1, "known": True}, "has equals and known as its comparison"),
         ({"field": "age", "equals": 1}, "`age` is not known; allowed: traits.NAME"),
         ({"field": "traits.", "equals": 1}, "`traits.` is not known"),
         ({"field": "orders.x", "equals": 1}, "`orders.x` is not known"),
@@ -91,7 +91,7 @@ def test_a_condition_holds_or_not(condition: dict[str, Any], holds: bool) -> Non
         ({"field": "orders", "equals": "two"}, "'two' does not fit `orders`; allowed: a number"),
         ({"field": "language", "at_least": 1}, "does not fit `language`"),
         ({"any": []}, "is empty"),
-        ({"any": [{"field": "orders", "at_least": 1}], "field": "orders"}, "stands beside other comparisons"),
+        ({"any": [{"field": "orders", "at_least": 1}], "field": "orders"}, "is combined with other comparisons"),
         ({"all": [{"field": "orders", "at_least": 1}, {"field": "ages", "known": True}]}, "all.1.field: `ages`"),
     ],
 )

@@ -13,7 +13,7 @@ from tests.support.core import NOON, make_playbook
 from workers.core.decisioning import policy
 from workers.core.decisioning.control_state import NOTHING, ControlState
 from workers.core.decisioning.frequency_caps import exceeded_cap, forget_old_sends
-from workers.core.decisioning.policy import DecisionContext, PolicyDecision, awake_at, is_reachable, rule
+from workers.core.decisioning.policy import DecisionContext, PolicyDecision, is_reachable, publishable_at, rule
 from workers.core.experimentation.sampling import uniform
 from workers.core.playbook.campaigns import Tone
 from workers.core.playbook.playbook import Playbook
@@ -64,7 +64,7 @@ ALL = ["pause", "age", "rollout", "identifiers", "consent", "caps", "quiet hours
 
 def test_what_passes_every_check_is_asked_for() -> None:
     ruling = ruled()
-    assert (ruling.reason, ruling.channel, ruling.shadow, ruling.ghost, ruling.asks) == (
+    assert (ruling.reason, ruling.channel, ruling.shadow, ruling.ghost, ruling.needs_text) == (
         None,
         "push",
         False,
@@ -90,7 +90,7 @@ def test_a_no_ends_the_ruling_at_its_check_and_says_why() -> None:
         ("holdout", "holdout", ruled(playbook=book({"holdout": 1.0}))),
     ]
     for reason, name, ruling in cases:
-        assert (ruling.reason, ruling.asks) == (reason, False)
+        assert (ruling.reason, ruling.needs_text) == (reason, False)
         assert lines(ruling) == [(before, True) for before in ALL[: ALL.index(name)]] + [(name, False)], reason
         assert ruling.checks[-1].detail, reason
 
@@ -313,21 +313,21 @@ def test_who_is_awake(
     assert ruled(profile, found, LATE).channel == channel
     category = campaign.get("category", "marketing")
     for name in ("push", "email"):
-        awake_s = awake_at(profile, found, name, category, LATE)
+        awake_s = publishable_at(profile, found, name, category, LATE)
         assert awake_s >= LATE
         if channel is None:
             assert awake_s > LATE
     if channel:
-        assert awake_at(profile, found, channel, category, LATE) == LATE
+        assert publishable_at(profile, found, channel, category, LATE) == LATE
 
 
 def test_when_a_message_may_leave() -> None:
     night = book({"quiet_hours": NIGHT})
-    assert awake_at(LONDON, night, "push", "marketing", LATE) == MORNING
-    assert awake_at(LONDON, night, "push", "marketing", NOON) == NOON
-    assert awake_at(ana(), night, "push", "marketing", LATE) == inf, "no zone is known any more"
+    assert publishable_at(LONDON, night, "push", "marketing", LATE) == MORNING
+    assert publishable_at(LONDON, night, "push", "marketing", NOON) == NOON
+    assert publishable_at(ana(), night, "push", "marketing", LATE) == inf, "no zone is known any more"
     of_zone = book({"quiet_hours": QuietHours(start="22:00", end="08:00", timezone="Europe/London")})
-    assert awake_at(ana(), of_zone, "push", "marketing", LATE) == MORNING
+    assert publishable_at(ana(), of_zone, "push", "marketing", LATE) == MORNING
 
 
 # -- arms and the control group ------------------------------------------------------------------------------------------
@@ -368,7 +368,7 @@ def test_who_may_not_be_spoken_to_personally_hears_the_first_arm_and_is_no_trial
 
 def test_the_control_group_is_of_marketing_and_some_of_its_words_are_written() -> None:
     held = ruled(playbook=book({"holdout": 1.0, "ghost_share": 1.0}))
-    assert (held.reason, held.ghost, held.asks) == ("holdout", True, True)
+    assert (held.reason, held.ghost, held.needs_text) == ("holdout", True, True)
     assert "control group of 100 %" in held.checks[-1].detail
     assert not ruled(playbook=book({"holdout": 1.0})).ghost
     assert ruled(playbook=book({"holdout": 1.0}, category="transactional")).reason is None

@@ -41,7 +41,7 @@ def test_every_product_group_language_and_channel_is_tried_in_every_arm() -> Non
     in_turn = list(requests(known, scope, NOW, 20.0))
     for channel in known.channels:
         tried = {request.variation_id for request in in_turn if request.channel == channel}
-        assert tried == set(arms.speaking(known.campaigns["cart-abandonment"]))
+        assert tried == set(arms.sending(known.campaigns["cart-abandonment"]))
     assert asked == list(requests(known, Scope(campaigns=("cart-abandonment",), each=4), NOW, 20.0))
     written = {(request.language, request.channel) for request in in_turn}
     assert written == {(language, channel) for language in known.languages for channel in known.channels} - {

@@ -17,7 +17,7 @@ def output(topic: str, **ids: str) -> Output:
 def told(*records: tuple[str, dict[str, str]]) -> PublishedIds:
     known = PublishedIds()
     for topic, ids in records:
-        known.learn(topic, json.dumps(ids).encode())
+        known.add(topic, json.dumps(ids).encode())
     return known
 
 
@@ -40,7 +40,7 @@ MESSAGE = output("messages.push", message_id="m1")
     ],
 )
 def test_what_had_not_ended_ends_once(known: tuple[tuple[str, dict[str, str]], ...], news: list[Output]) -> None:
-    assert told(*known).news([D, R, REVIEW, OUTCOME, MESSAGE]) == news
+    assert told(*known).unpublished([D, R, REVIEW, OUTCOME, MESSAGE]) == news
 
 
 def test_what_is_not_known_by_an_id_and_what_others_decided_passes() -> None:
@@ -51,18 +51,18 @@ def test_what_is_not_known_by_an_id_and_what_others_decided_passes() -> None:
         output("dead.letters", message_id="m1"),
         Output(topic="customer.profiles", key=b"ana", value=None),
     ]
-    assert told(DECIDED, ASKED, ENDED).news(others) == others
+    assert told(DECIDED, ASKED, ENDED).unpublished(others) == others
 
 
 def test_a_decision_without_a_message_is_known_by_its_own_id() -> None:
     known = told(("message.decisions", {"decision_id": "d1"}))
-    assert known.news([D, OUTCOME]) == [OUTCOME]
+    assert known.unpublished([D, OUTCOME]) == [OUTCOME]
 
 
 @pytest.mark.parametrize("value", [None, b"", b"\xff", b"no json", b"[]", b'{"decision_id": 7}', b"{}"])
 def test_what_cannot_be_read_names_nothing(value: bytes | None) -> None:
     known = PublishedIds()
     for topic in LEDGER:
-        known.learn(topic, value)
+        known.add(topic, value)
     assert not known
-    assert known.news([D, R, REVIEW, OUTCOME, MESSAGE]) == [D, R, REVIEW, OUTCOME, MESSAGE]
+    assert known.unpublished([D, R, REVIEW, OUTCOME, MESSAGE]) == [D, R, REVIEW, OUTCOME, MESSAGE]

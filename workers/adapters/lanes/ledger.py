@@ -12,7 +12,7 @@ from workers.adapters.kafka.reader import TopicReader
 from workers.adapters.lanes.spec import LaneSpec
 from workers.adapters.process import clock, failpoints
 from workers.adapters.state.checkpoint import Marker
-from workers.core.personalisation.ledger_recovery import Recollection
+from workers.core.personalisation.ledger_recovery import LedgerRecovery
 from workers.core.stream.effects import Effects
 from workers.core.stream.published_ids import PublishedIds
 from workers.core.stream.records import Output
@@ -33,7 +33,7 @@ class LedgerHistory:
         """`beat` is called for every record read: reading may take as long as it needs."""
         self._name, self._partition, self._spec, self._settings, self._beat = name, partition, spec, settings, beat
         self._published: PublishedIds | None = None
-        self._recollection = Recollection()
+        self._recovery = LedgerRecovery()
 
     def read(self, marker: Marker) -> Marker:
         """Reads the ledger if the lane lost its state and its changelog. Returns the marker to continue with."""
@@ -45,9 +45,9 @@ class LedgerHistory:
         published, partitions = PublishedIds(), {topic: [self._partition] for topic in self._spec.ledger}
         with TopicReader(self._settings, self._spec.ledger, partitions=partitions) as reader:
             for record in reader.read_to_end():
-                published.learn(record.topic, record.value)
+                published.add(record.topic, record.value)
                 if state_lost:
-                    self._recollection.learn(record.topic, record.value)
+                    self._recovery.add(record.topic, record.value)
                 self._beat()
         if not published:
             return marker
@@ -59,7 +59,7 @@ class LedgerHistory:
 
     def unpublished(self, outputs: list[Output]) -> list[Output]:
         """Returns the outputs that have not been published before."""
-        return outputs if self._published is None else self._published.news(outputs)
+        return outputs if self._published is None else self._published.unpublished(outputs)
 
     def first_state(self, clock_s: float) -> Iterator[Effects]:
         """Yields the first state of a lane that lost its own, one transaction at a time.
@@ -67,13 +67,13 @@ class LedgerHistory:
         Each must be committed before the next is requested. The second call yields nothing.
         """
         now_s = clock.now_s() if self._settings.clock == "wall" else 0.0
-        recovered, self._recollection = self._recollection.customers(now_s), Recollection()
+        recovered, self._recovery = self._recovery.customers(now_s), LedgerRecovery()
         while customers := list(islice(recovered, _CUSTOMERS)):
             effects = Effects(clock_s=clock_s)
             effects.puts = [(one.key, one.value) for one in customers]
-            effects.outputs = [output for one in customers for output in one.owed]
+            effects.outputs = [output for one in customers for output in one.outcomes]
             yield effects
             self._beat()
             for output in effects.outputs:
                 if self._published is not None:
-                    self._published.learn(output.topic, output.value)
+                    self._published.add(output.topic, output.value)

@@ -1,6 +1,6 @@
-"""Limits the rate of each channel: a message that its senders could not take yet waits for its turn.
+"""Limits the rate of each channel: a message that exceeds what its senders can take waits for its turn.
 
-After an outage or at the end of quiet hours many occurrences are due at once. Each lane has an even share of the channel's
+After an outage or at the end of quiet hours many occurrences are due at once. Each lane has an equal share of the channel's
 rate.
 """
 
@@ -12,14 +12,14 @@ from workers.core.partition import keys
 from workers.core.partition.unit_of_work import UnitOfWork
 from workers.core.playbook.playbook import Playbook
 
-#: Burst that may be published at once before the rest waits [s of the rate].
+#: The burst that may be published at once before further messages wait [s of the rate].
 _BURST_S = 1.0
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(float).decode
 
 
 class ChannelRateLimiter:
-    """The rate limit of every channel in one lane. Places taken are part of the lane's state."""
+    """The rate limit of every channel in one lane. The slots taken are part of the lane's state."""
 
     def __init__(self, playbook: Playbook, workspace: UnitOfWork, lanes: int) -> None:
         self._workspace = workspace
@@ -31,7 +31,7 @@ class ChannelRateLimiter:
         self._free_at_s: dict[str, float] = {}
 
     def turn(self, channel: str, now_s: float) -> float:
-        """Takes the next free place of a channel and returns when the message may be published: `now_s` if there is room."""
+        """Takes the next free slot of a channel and returns when the message may be published: `now_s` if it is free now."""
         interval_s = self._interval_s.get(channel)
         if interval_s is None:
             return now_s
@@ -39,7 +39,7 @@ class ChannelRateLimiter:
         if free_at_s is None:
             stored = self._workspace.stored(keys.pace_key(channel))
             free_at_s = _decode(stored) if stored else 0.0
-        place_s = max(free_at_s, now_s - _BURST_S)
-        self._free_at_s[channel] = place_s + interval_s
-        self._workspace.store(keys.pace_key(channel), _encode(place_s + interval_s))
-        return max(place_s, now_s)
+        slot_s = max(free_at_s, now_s - _BURST_S)
+        self._free_at_s[channel] = slot_s + interval_s
+        self._workspace.store(keys.pace_key(channel), _encode(slot_s + interval_s))
+        return max(slot_s, now_s)

@@ -53,7 +53,7 @@ class ControlStateReducer:
         self._learnt: set[str] = set()
 
     def take(self, record: Record) -> bool:
-        """Applies one record; returns False and changes nothing if it is of another topic or invalid for its topic."""
+        """Applies one record; returns False and changes nothing if it is from another topic or invalid."""
         taken = self._switch(record) if record.topic == SWITCHES else self._snapshot(record)
         self.ignored += not taken
         return taken
@@ -124,14 +124,14 @@ class ControlStateReducer:
 
 
 def _added_up(parts: Mapping[int, PolicySnapshot]) -> tuple[dict[str, dict[str, ArmStatistics]], str]:
-    """Returns the evidence and its version, summed in partition order so that every worker's floats agree."""
+    """Returns the evidence and its version, summed in partition order so that all workers get the same floats."""
     ordered = sorted(parts.items())
     version = blake2b(codec.encode([(partition, snapshot.arms) for partition, snapshot in ordered]), digest_size=6)
     return add_up(arm for _, snapshot in ordered for arm in snapshot.arms), version.hexdigest()
 
 
 def campaign_scope(campaign_id: str) -> str:
-    """The scope of one campaign.
+    """Returns the scope of one campaign.
 
     >>> campaign_scope("welcome")
     'campaign:welcome'
@@ -140,7 +140,7 @@ def campaign_scope(campaign_id: str) -> str:
 
 
 def channel_scope(channel: str) -> str:
-    """The scope of one channel.
+    """Returns the scope of one channel.
 
     >>> channel_scope("push")
     'channel:push'
@@ -149,7 +149,7 @@ def channel_scope(channel: str) -> str:
 
 
 def prompt_scope(prompt: str, language: str, version: str) -> str:
-    """The scope of one version of a prompt in one language.
+    """Returns the scope of one version of a prompt in one language.
 
     >>> prompt_scope("welcome", "en", "3f0a")
     'prompt:welcome/en@3f0a'
@@ -158,7 +158,7 @@ def prompt_scope(prompt: str, language: str, version: str) -> str:
 
 
 def paused_by(control: ControlState, campaign_id: str, channel: str | None = None) -> str | None:
-    """Returns the widest scope that pauses this campaign on this channel (None = whichever channel); None = nothing does.
+    """Returns the widest scope that pauses this campaign on this channel (None = any channel); None = nothing does.
 
     >>> paused_by(ControlState(paused=frozenset({"channel:push"})), "welcome", "push")
     'channel:push'

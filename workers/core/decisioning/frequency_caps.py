@@ -20,8 +20,8 @@ def exceeded_cap(
 ) -> Cap | None:
     """Returns the first cap that one more message would exceed; shadow messages count only towards shadow messages.
 
-    A message counts from when it was published. Until then (`open_ids`) it counts as one that is published now, however long
-    its text or its verdict takes.
+    A message counts from its publication. Until then (`open_ids`) it counts as if it were published now, however long its
+    text or its verdict takes.
     """
     for cap in caps:
         if cap.category != category or cap.channel not in (None, channel):

@@ -1,9 +1,9 @@
-"""Decides whether an occurrence becomes a message, on which channel and with which arm; gives the reason of every refusal.
+"""Decides whether an occurrence becomes a message, on which channel and with which arm; and gives the reason for every refusal.
 
 The checks run in a fixed order and each adds a line to the ledger: pause, age, rollout, identifiers, consent, caps, quiet
 hours, room, arm, holdout. The checks that can defer a decision come before the draw: an arm is drawn once, from the evidence
-of that moment, so that its propensity is the probability with which it was taken. The holdout comes last, on a send that is
-decided in every other respect, so that customers who get the message and those who do not differ in nothing else. A campaign
+of that moment, so that its propensity is the probability with which it was chosen. The holdout comes last, for a send that is
+decided in every other respect, so that the customers who get the message and those who do not differ in nothing else. A campaign
 in shadow mode holds no one out, because its messages reach no one.
 """
 
@@ -32,7 +32,7 @@ from workers.core.profile.model import Profile
 #: Changes whenever the same inputs would be decided differently; stamped on every decision.
 POLICY_VERSION = "3"
 MARKETING = "marketing"
-#: Takes the next place on a channel and returns when that is [s]; not after now = at once.
+#: Takes the next slot on a channel and returns its time [s]; now or earlier = send at once.
 Room = Callable[[str], float]
 
 
@@ -44,8 +44,8 @@ def at_once(_channel: str) -> float:
 class DecisionContext(msgspec.Struct, frozen=True, kw_only=True):
     """The inputs of a decision besides the profile and the playbook.
 
-    `due_at_s`: when the occurrence came about; `late_s`: how long after its time it is decided; `group`: the target group
-    whose copy is used and whose evidence counts; `personalised` False = no data of the customer may be used.
+    `due_at_s`: when the occurrence was due; `late_s`: the delay of its decision; `group`: the target group
+    whose copy is used and whose evidence counts; `personalised` False = no customer data may be used.
     `presumed`: see consent.allows. `seed`, with `decision_id` or the customer, determines every draw.
     """
 
@@ -65,7 +65,7 @@ class PolicyDecision(msgspec.Struct, kw_only=True):
     """The result of the policy, and the checks in order.
 
     `reason` None = request a message on `channel` with `arm`; `shadow` = without publishing it. With `defer_until_s` there is
-    no decision yet, and `deferred_for` says what it waits for. `chances`: the probabilities of all arms (empty = nothing to
+    no decision yet, and `deferred_for` is the reason for the wait. `chances`: the probabilities of all arms (empty = nothing to
     choose); `variation_id`: the arm that was drawn; both are set for a holdout too. `ghost` = held out, but a text is
     generated all the same.
     """
@@ -91,8 +91,8 @@ class PolicyDecision(msgspec.Struct, kw_only=True):
         self.reason = reason
 
     @property
-    def asks(self) -> bool:
-        """True if a text is to be written, for the customer or for comparison."""
+    def needs_text(self) -> bool:
+        """True if a text must be generated, for the customer or for comparison."""
         return self.reason is None or self.ghost
 
     @property
@@ -102,22 +102,22 @@ class PolicyDecision(msgspec.Struct, kw_only=True):
 
 
 def rule(profile: Profile, playbook: Playbook, situation: DecisionContext, room: Room = at_once) -> PolicyDecision:
-    """Applies the policy to one occurrence. Pure except for `room`, which takes a place; the caller reserves and records."""
+    """Applies the policy to one occurrence. Pure except for `room`, which takes a slot; the caller reserves and records."""
     ruling = PolicyDecision()
-    if not _is_let_out(profile, playbook, situation, ruling):
+    if not _is_rolled_out(profile, playbook, situation, ruling):
         return ruling
     channels = _channels(profile, playbook, situation, ruling)
     if channels and _has_room(channels[0], situation, room, ruling):
-        _choose_words(situation, playbook, ruling)
+        _choose_arm(situation, playbook, ruling)
         ruling.channel = channels[0]
         _hold_out(profile, playbook, situation, ruling)
     return ruling
 
 
-# -- may this campaign send at all ----------------------------------------------------------------------------------------
+# -- whether this campaign may send at all -------------------------------------------------------------------------------
 
 
-def _is_let_out(profile: Profile, playbook: Playbook, situation: DecisionContext, ruling: PolicyDecision) -> bool:
+def _is_rolled_out(profile: Profile, playbook: Playbook, situation: DecisionContext, ruling: PolicyDecision) -> bool:
     campaign = situation.campaign
     open_channels = [c for c in campaign.channels if paused_by(situation.control, campaign.id, c) is None]
     if not open_channels:
@@ -125,10 +125,12 @@ def _is_let_out(profile: Profile, playbook: Playbook, situation: DecisionContext
         ruling.failed("pause", "paused", f"{scope} is paused")
     elif situation.late_s > campaign.max_age_s:
         ruling.passed("pause")
-        ruling.failed("age", "stale", f"decided {_lasting(situation.late_s)} late, after an outage or a pause of ours")
+        ruling.failed(
+            "age", "stale", f"decided {_duration(situation.late_s)} late, after an outage or a pause of the worker"
+        )
     elif situation.now_s >= situation.due_at_s + campaign.ttl_s:
         ruling.passed("pause")
-        ruling.failed("age", "expired", f"it has waited for {_lasting(situation.now_s - situation.due_at_s)}")
+        ruling.failed("age", "expired", f"it waited for {_duration(situation.now_s - situation.due_at_s)}")
     elif (outside := outside_rollout(profile, playbook, campaign, situation.seed)) is not None:
         ruling.passed("pause")
         ruling.passed("age")
@@ -144,11 +146,11 @@ def _is_let_out(profile: Profile, playbook: Playbook, situation: DecisionContext
 def outside_rollout(profile: Profile, playbook: Playbook, campaign: Campaign, seed: str) -> str | None:
     """Returns why a campaign is not rolled out to this customer; None = it is, if only in shadow mode."""
     if campaign.mode == "allowlist" and profile.user_id not in playbook.policy.allowlist:
-        return "the campaign is let out to the allowlist only"
+        return "the campaign is rolled out to the allowlist only"
     if campaign.mode == "ramp":
-        place = sampling.uniform(seed, "rollout", campaign.id, profile.customer_id) * 100
-        if place >= campaign.ramp_percent:
-            return f"the campaign is let out to {campaign.ramp_percent:g} % of customers"
+        percentile = sampling.uniform(seed, "rollout", campaign.id, profile.customer_id) * 100
+        if percentile >= campaign.ramp_percent:
+            return f"the campaign is rolled out to {campaign.ramp_percent:g} % of customers"
     return None
 
 
@@ -156,7 +158,7 @@ def outside_rollout(profile: Profile, playbook: Playbook, campaign: Campaign, se
 
 
 def _channels(profile: Profile, playbook: Playbook, situation: DecisionContext, ruling: PolicyDecision) -> list[str]:
-    """Returns the channels on which the message may be published now, in campaign order; [] = the ruling says why not."""
+    """Returns the channels on which the message may be published now, in campaign order; [] = the ruling has the reason."""
     campaign = situation.campaign
     if profile.user_id is None:
         ruling.failed("identifiers", "missing_identifier", "the customer is anonymous")
@@ -178,7 +180,7 @@ def _channels(profile: Profile, playbook: Playbook, situation: DecisionContext, 
         ruling.failed("pause", "paused", f"channel {' and '.join(allowed)} is paused")
         return []
     free = _under_caps(profile, playbook, situation, running, ruling)
-    return _awake(profile, playbook, situation, free, ruling) if free else []
+    return _outside_quiet_hours(profile, playbook, situation, free, ruling) if free else []
 
 
 def is_reachable(profile: Profile, channel: str) -> bool:
@@ -186,8 +188,8 @@ def is_reachable(profile: Profile, channel: str) -> bool:
     bounced_at = profile.unreachable.get(channel)
     if bounced_at is None:
         return True
-    word = profile.consent.get(consent.consent_key(channel))
-    return word is not None and word.granted and word.captured_at > bounced_at
+    statement = profile.consent.get(consent.consent_key(channel))
+    return statement is not None and statement.granted and statement.captured_at > bounced_at
 
 
 def _under_caps(
@@ -212,7 +214,7 @@ def _under_caps(
     return free
 
 
-def _awake(
+def _outside_quiet_hours(
     profile: Profile, playbook: Playbook, situation: DecisionContext, channels: list[str], ruling: PolicyDecision
 ) -> list[str]:
     """Returns the channels that are not in their quiet hours."""
@@ -220,43 +222,43 @@ def _awake(
     if quiet is None or campaign.category != MARKETING:
         ruling.passed("quiet hours")
         return channels
-    silent = [channel for channel in channels if quiet.channels is None or channel in quiet.channels]
+    quiet_channels = [channel for channel in channels if quiet.channels is None or channel in quiet.channels]
     zone = _zone(profile, quiet)
-    awake = [channel for channel in channels if channel not in silent]
-    if not awake and zone is None:
+    free = [channel for channel in channels if channel not in quiet_channels]
+    if not free and zone is None:
         ruling.failed("quiet hours", "missing_timezone", "the customer's time zone is not known")
         return []
     ends_s = quiet_hours.ends_at(quiet, zone, situation.now_s) if zone is not None else None
     if zone is not None and ends_s is None:
-        awake = channels
-    if awake:
+        free = channels
+    if free:
         waited = (
             zone is not None and quiet_hours.ends_at(quiet, zone, situation.due_at_s) is not None and ends_s is None
         )
         ruling.passed("quiet hours", f"it waited for {quiet.end} in {zone}" if waited else "")
     elif ends_s is not None and ends_s >= situation.due_at_s + campaign.ttl_s:
-        ruling.failed("quiet hours", "quiet_hours", f"it is night in {zone} until the message is worthless")
+        ruling.failed("quiet hours", "quiet_hours", f"quiet hours in {zone} last until the message expires")
     else:
         ruling.defer_until_s, ruling.deferred_for = ends_s, "quiet_hours"
-    return awake
+    return free
 
 
 def _has_room(channel: str, situation: DecisionContext, room: Room, ruling: PolicyDecision) -> bool:
-    """Takes a place on the channel, except in shadow mode; False = the ruling says until when it waits, or why not."""
+    """Takes a slot on the channel, except in shadow mode; False = the ruling has the end of the wait or the reason."""
     turn_s = situation.now_s if ruling.shadow else room(channel)
     if turn_s <= situation.now_s:
         return True
     if turn_s >= situation.due_at_s + situation.campaign.ttl_s:
-        ruling.failed("room", "expired", f"{channel} has no room until the message is worthless")
+        ruling.failed("room", "expired", f"{channel} has no free slot until the message expires")
     else:
         ruling.defer_until_s, ruling.deferred_for = turn_s, "rate"
     return False
 
 
-def awake_at(profile: Profile, playbook: Playbook, channel: str, category: str, now_s: float) -> float:
+def publishable_at(profile: Profile, playbook: Playbook, channel: str, category: str, now_s: float) -> float:
     """Returns when a message that is ready at `now_s` may be published: then, or at the end of the quiet hours [s].
 
-    Infinite if the customer's zone is no longer known because the playbook or the time zone data have changed meanwhile.
+    Infinite if the customer's zone is no longer known because the playbook or the time zone data have changed.
     """
     quiet = playbook.policy.quiet_hours
     if quiet is None or category != MARKETING or (quiet.channels is not None and channel not in quiet.channels):
@@ -276,18 +278,18 @@ def _zone(profile: Profile, quiet: QuietHours) -> str | None:
 # -- which arm, and whether held out -----------------------------------------------------------------------------------
 
 
-def _choose_words(situation: DecisionContext, playbook: Playbook, ruling: PolicyDecision) -> None:
-    """Draws the arm. Customers for whom nothing may be personalised are not trials: they get the first arm."""
+def _choose_arm(situation: DecisionContext, playbook: Playbook, ruling: PolicyDecision) -> None:
+    """Draws the arm. Customers who must not get personalised copy are not trials: they get the first arm."""
     campaign, learning = situation.campaign, playbook.policy.learning
-    speaking, every = arms.speaking(campaign), arms.names(campaign)
+    sending, every = arms.sending(campaign), arms.names(campaign)
     if len(every) == 1 or not situation.personalised:
-        ruling.arm = next(iter(speaking.values()))
+        ruling.arm = next(iter(sending.values()))
         ruling.passed("arm")
         return
     evidence: Mapping[str, ArmStatistics] = situation.control.evidence.get(campaign.id, {}).get(situation.group, {})
     ruling.chances = bandit.probabilities(evidence, every, learning.epsilon, learning.prior_trials)
     ruling.variation_id = sampling.choose(ruling.chances, situation.seed, situation.decision_id)
-    ruling.arm = speaking.get(ruling.variation_id)
+    ruling.arm = sending.get(ruling.variation_id)
     drawn = f"{ruling.variation_id} of {len(every)}, drawn with probability {ruling.propensity:.2f}"
     if ruling.arm is None:
         ruling.failed("arm", "no_action_chosen", drawn)
@@ -305,5 +307,5 @@ def _hold_out(profile: Profile, playbook: Playbook, situation: DecisionContext, 
         ruling.passed("holdout")
 
 
-def _lasting(seconds: float) -> str:
+def _duration(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h" if seconds >= 3600 else f"{seconds / 60:.0f} min"

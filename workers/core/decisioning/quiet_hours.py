@@ -1,4 +1,4 @@
-"""Tells whether an instant lies in the quiet hours of a time zone, and when they end."""
+"""Determines whether an instant lies in the quiet hours of a time zone, and when they end."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from workers.core.playbook.policy import QuietHours
 
-#: Within this many days any clock shows the end once: a zone that crosses the date line skips a day.
+#: Within this many days every local clock reaches the end: a zone that crosses the date line skips a day.
 _DAYS = 4
 
 
@@ -16,8 +16,8 @@ def ends_at(quiet: QuietHours, zone: str, now_s: float) -> float | None:
     """Returns the end of the quiet hours in force at `now_s` in `zone` (an IANA name) [s since the epoch]; None = none are.
 
     Local wall-clock time decides, also on days when clocks change: the end is the next instant at which the clock shows a
-    time outside the quiet hours. A night may be an hour longer or shorter, and one that ends within the hour that occurs
-    twice is quiet again when that hour begins the second time. The end always lies after `now_s`.
+    time outside the quiet hours. Quiet hours may therefore last an hour more or less, and those that end within the hour that
+    occurs twice begin again when that hour is repeated. The end is always after `now_s`.
 
     >>> night = QuietHours(start="22:00", end="08:00")
     >>> ends_at(night, "Asia/Shanghai", 0.0) is None  # 08:00 there
@@ -33,12 +33,12 @@ def ends_at(quiet: QuietHours, zone: str, now_s: float) -> float | None:
         for day in (today + timedelta(days=later) for later in range(_DAYS))
         for fold in (0, 1)
     )
-    found = min(end_s for end_s in ends if end_s > now_s and not _is_quiet(quiet, zone, end_s))
-    return _first_outside(quiet, zone, now_s, found)
+    nearest_s = min(end_s for end_s in ends if end_s > now_s and not _is_quiet(quiet, zone, end_s))
+    return _first_outside(quiet, zone, now_s, nearest_s)
 
 
 def _first_outside(quiet: QuietHours, zone: str, now_s: float, end_s: float) -> float:
-    """Returns the end or, if the clock is put forward past it, the earlier instant at which that happens."""
+    """Returns the end or, if the clock is set forward past it, the earlier instant at which that happens."""
     low, high = int(now_s), int(end_s)
     offset = _local(zone, low).utcoffset()
     if _local(zone, high).utcoffset() == offset:

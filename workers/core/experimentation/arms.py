@@ -19,7 +19,7 @@ class Arm(msgspec.Struct, frozen=True, kw_only=True):
     tone: str | None = None
 
 
-def speaking(campaign: Campaign) -> dict[str, Arm]:
+def sending(campaign: Campaign) -> dict[str, Arm]:
     """Returns every variant in every tone, by id; a campaign without either has one arm with the id `base`."""
     variants = [(variant.id, variant.prompt) for variant in campaign.variants] or [(_ONLY, campaign.prompt)]
     tones: list[str | None] = [*campaign.tones] or [None]
@@ -33,4 +33,4 @@ def speaking(campaign: Campaign) -> dict[str, Arm]:
 
 def names(campaign: Campaign) -> list[str]:
     """Returns the ids of all arms, including the one that sends nothing where the campaign allows it."""
-    return [*speaking(campaign), *([NO_SEND] if campaign.no_send else [])]
+    return [*sending(campaign), *([NO_SEND] if campaign.no_send else [])]

@@ -1,4 +1,4 @@
-"""Computes by Thompson sampling the probability with which each arm is to be chosen: its probability of being the best.
+"""Computes the probability with which each arm is to be chosen by Thompson sampling: its probability of being the best.
 
 Rewards of an arm are modelled as normally distributed around its unknown mean; by the central limit theorem the posterior of
 the mean is close to normal after a few trials, whatever the rewards are (Agrawal and Goyal, 2013, "Further optimal regret
@@ -80,7 +80,7 @@ def chances_to_be_best(believed: Mapping[str, Posterior]) -> dict[str, float]:
 def probabilities(
     statistics: Mapping[str, ArmStatistics], arms: Sequence[str], epsilon: float, prior_trials: float
 ) -> dict[str, float]:
-    """Returns arm → the probability with which to take it: that of being the best, with a floor of epsilon / arms.
+    """Returns arm → the probability with which to choose it: that of being the best, with a floor of epsilon / arms.
 
     They sum to 1. Without evidence all are equal.
 
@@ -95,7 +95,7 @@ def probabilities(
 
 @lru_cache(maxsize=4096)
 def _probabilities(known: tuple[ArmStatistics, ...], epsilon: float, prior_trials: float) -> dict[str, float]:
-    """Cached, because a snapshot serves many decisions: half a millisecond once, not for each."""
+    """Cached, because one snapshot serves many decisions: half a millisecond once, not for each of them."""
     statistics = {arm.arm: arm for arm in known}
     best = chances_to_be_best(posteriors(statistics, list(statistics), prior_trials))
     return {arm: (1 - epsilon) * chance + epsilon / len(known) for arm, chance in best.items()}

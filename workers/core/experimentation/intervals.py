@@ -21,7 +21,7 @@ def wilson(successes: int, trials: int) -> Estimate:
     (0.308, 0.2553, 0.3662)
     """
     if not 0 <= successes <= trials or trials == 0:
-        raise ValueError(f"{successes} of {trials} is no rate")
+        raise ValueError(f"{successes} of {trials} is not a rate")
     rate, square = successes / trials, _Z * _Z
     centre = rate + square / (2 * trials)
     margin = _Z * sqrt(rate * (1 - rate) / trials + square / (4 * trials * trials))

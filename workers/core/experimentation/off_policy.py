@@ -1,4 +1,4 @@
-"""Estimates from the topics alone what the learned arms earned, compared with what another policy would have earned.
+"""Estimates from the topics alone what the learned arms earned compared with what another policy would have earned.
 
 Every decision records the exact probability of each arm, so the reward of another policy can be estimated from what was
 logged, by inverse propensity scoring (Horvitz and Thompson, 1952), self-normalised by default (Swaminathan and Joachims, 2015).
@@ -68,7 +68,7 @@ def weight(decision: LoggedDecision, policy: EvaluationPolicy = uniform) -> floa
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     """Mean reward per decision: `learnt` as observed, `other` as the policy compared with would have earned (estimated).
 
-    `ess` is the effective sample size of that estimate. `difference` is learnt minus other.
+    `ess` is the effective sample size of that estimate. `difference` is `learnt` minus `other`.
     """
 
     decisions: int
@@ -79,7 +79,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     difference: Estimate
 
 
-class TooFewData(msgspec.Struct, frozen=True, kw_only=True):
+class InsufficientData(msgspec.Struct, frozen=True, kw_only=True):
     """The reason why there is no comparison."""
 
     decisions: int
@@ -111,7 +111,7 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
 class LoggedFeedback:
     """Joins decisions with their feedback and orders. Accepts records of the topics in any order; repetitions change nothing.
 
-    Only decisions with a choice count: `requested` and `no_action_chosen`, with two arms or more, of a campaign that is not in
+    Only decisions with a choice count: `requested` and `no_action_chosen`, with at least two arms, of a campaign that is not in
     shadow mode. An order that is not cancelled earns `converted` for the customer's newest such decision within the last
     `attribution_s`, with or without a message.
     """
@@ -194,15 +194,15 @@ def compare(
     *,
     policy: EvaluationPolicy = uniform,
     estimator: Estimator = snips,
-) -> Comparison | TooFewData:
+) -> Comparison | InsufficientData:
     """Compares the learned arms with another policy, with a 95 % bootstrap interval of the difference.
 
-    Resamples customers, not decisions: those of one customer are not independent. Returns TooFewData below LEAST_ESS.
+    Resamples customers, not decisions: those of one customer are not independent. Returns InsufficientData below LEAST_ESS.
     """
     ess = effective_sample_size(scored, policy)
     if ess < LEAST_ESS:
-        reason = f"the effective sample size is {ess:.1f}, and {LEAST_ESS:g} is the least to go by"
-        return TooFewData(decisions=len(scored), ess=ess, reason=reason)
+        reason = f"the effective sample size is {ess:.1f}, and at least {LEAST_ESS:g} is needed"
+        return InsufficientData(decisions=len(scored), ess=ess, reason=reason)
     sums: dict[str, tuple[float, float, float, float]] = {}
     for one in scored:
         own = _sums(one, policy)

@@ -4,15 +4,15 @@ The unit is the customer, because the control group is drawn by customer: each c
 message that was requested or held out, and only when its attribution window is over. Nothing that the customer does later,
 and no number of further messages, changes either group's size.
 
-Strata are the time windows in which customers entered, so that a control group that is switched on, off or resized has no
+Strata are the time windows in which customers entered, so that switching the control group on or off, or resizing it, has no
 effect of its own: a window without one of the two groups adds nothing. The difference is that of Mantel and Haenszel; its
 variance is that of the Cochran-Mantel-Haenszel test, which is exact by permutation where there is no effect, moved along
 with the difference (a score interval, after Miettinen and Nurminen, Statistics in Medicine 4, 1985).
 
 Periods share customers, who tend to repeat what they did before. No bound on their correlation is assumed: the standard
-errors of periods are added as if perfectly correlated, so more periods make no interval narrower than the data of one.
+errors of periods are added as if perfectly correlated, so more periods never make an interval narrower than that of one.
 
-The interval holds at all looks together (an always valid interval, from a normal mixture over the true difference: Robbins,
+The interval holds at all looks simultaneously (an always valid interval, from a normal mixture over the true difference: Robbins,
 1970; Johari et al., "Always valid inference", Operations Research 70, 2022; Waudby-Smith et al., "Time-uniform central
 limit theory and asymptotic confidence sequences", Annals of Statistics 52, 2024).
 """
@@ -29,7 +29,7 @@ from schemas.learning import Estimate
 PERIOD_S = 28 * 86_400.0
 #: 1970-01-05, a Monday [s since the epoch].
 _FIRST_MONDAY_S = 4 * 86_400.0
-#: Probability, at most, that any of all looks at one interval misses the true value.
+#: Maximum probability that the interval misses the true value at any look.
 _ALPHA = 0.05
 #: The effect [share of customers] for which the intervals are tuned to be narrowest; they hold for every other.
 _EFFECT = 0.05
@@ -63,7 +63,7 @@ class _Period(NamedTuple):
     """Sums over the strata of a period that have both groups.
 
     `weight` = Σ n₁n₀/n, `gain` = Σ (y₁n₀ - y₀n₁)/n. The variance of `gain` at a difference δ is `flat` + `tilt` δ + `bend` δ²,
-    and at least what it is against a group in which no one buys.
+    with that against a group in which no one buys as a lower bound.
     """
 
     weight: float
@@ -103,10 +103,10 @@ def uplift(windows: Mapping[float, Groups], intervals: int = 1) -> Estimate | No
     """Returns the share of customers who bought among `requested` minus that among `holdout`, in [-1, 1], with its 95 % interval.
 
     `windows`: start of a window of decision time [s since the epoch] → its customers. `intervals`: how many intervals must
-    hold together (Bonferroni). None if there are too few customers to compare.
+    hold simultaneously (Bonferroni). None if there are too few customers to compare.
 
-    >>> told = uplift({0.0: Groups(18_000, 2_340, 2_000, 200)})
-    >>> round(told.value, 3), round(told.low, 3), round(told.high, 3)
+    >>> estimate = uplift({0.0: Groups(18_000, 2_340, 2_000, 200)})
+    >>> round(estimate.value, 3), round(estimate.low, 3), round(estimate.high, 3)
     (0.03, 0.006, 0.051)
     """
     periods = [period for strata in _strata(windows) if (period := _summed(strata)) is not None]
@@ -155,11 +155,11 @@ def _summed(strata: Iterable[Groups]) -> _Period | None:
     """Returns the sums over the strata of one period; None = no stratum has both groups."""
     weight = gain = flat = tilt = bend = 0.0
     requested = holdout = 0
-    for told in strata:
-        n1, n0 = told.requested, told.holdout
+    for stratum in strata:
+        n1, n0 = stratum.requested, stratum.holdout
         if not n1 or not n0:
             continue
-        y1, y0 = min(told.requested_converted, n1), min(told.holdout_converted, n0)
+        y1, y0 = min(stratum.requested_converted, n1), min(stratum.holdout_converted, n0)
         n, y = n1 + n0, y1 + y0
         own = n1 * n0 / n
         weight += own

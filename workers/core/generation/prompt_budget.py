@@ -56,7 +56,7 @@ def too_long(sizes: Sequence[tuple[Question, PromptSize]], max_tokens: int) -> l
 
 
 def _questions(playbook: Playbook, languages: Collection[str]) -> Iterator[Question]:
-    ways = max((len(arms.speaking(campaign)) for campaign in playbook.campaigns.values()), default=0)
+    ways = max((len(arms.sending(campaign)) for campaign in playbook.campaigns.values()), default=0)
     for language in playbook.languages:
         if not playbook.products or (languages and language not in languages):
             continue

@@ -34,7 +34,7 @@ def requests(playbook: Playbook, scope: Scope, now: datetime, deadline_s: float)
     """Yields one request per campaign × product × target group × language × channel × number, the same for every run."""
     campaigns = [one for one in playbook.campaigns.values() if not scope.campaigns or one.id in scope.campaigns]
     for campaign in campaigns:
-        speaking = list(arms.speaking(campaign).values())
+        speaking = list(arms.sending(campaign).values())
         written = Counter[tuple[str, str]]()  # each language and channel takes the arms in turn
         for product in playbook.products.values():
             for group in playbook.audiences.target_groups:

@@ -35,7 +35,7 @@ class WallClock:
         return None
 
     def due_after_batch(self, caught_up: bool) -> float | None:
-        """Returns the time up to which timers fire after the records of a batch; None = a backlog follows, so none fires."""
+        """Returns the time up to which timers fire after the records of a batch; None = a backlog remains, so none fires."""
         return self.now_s if caught_up else None
 
     def is_too_late(self, at_s: float) -> bool:
@@ -47,10 +47,10 @@ class WallClock:
         return fired < self._timers_per_batch
 
     def fires(self, due_s: float) -> None:
-        """Changes nothing: a timer that is late fires at the present time."""
+        """Changes nothing: a late timer fires at the current time."""
 
     def known_at(self, record: Record) -> float:
-        """Returns the latest time at which a statement in this record was made [s]: when the log had it, not by this clock."""
+        """Returns the latest possible time of a statement in this record [s]: its append time in the log, not this clock's."""
         return record.appended_at_s if record.appended_at_s > 0 else self.now_s
 
 
@@ -74,15 +74,15 @@ class EventClock:
         return next((float(value) for name, value in record.headers if name == PUNCTUATION), None)
 
     def due_before(self, at_s: float) -> float | None:
-        """Returns the time of the event: what was due before it fires before it."""
+        """Returns the time of the event: timers that were due earlier fire first."""
         return at_s
 
     def due_after_batch(self, caught_up: bool) -> float | None:
-        """Returns None: only the next event tells how late it is."""
+        """Returns None: only the next event advances the clock."""
         return None
 
     def is_too_late(self, at_s: float) -> bool:
-        """Returns whether the ids of events of that time may be forgotten: it could be a duplicate."""
+        """Returns whether the ids of events of that time may have been dropped: it could be a duplicate."""
         return at_s < self.now_s - dedupe.KEEP_HOURS * 3600
 
     def may_fire(self, fired: int, awaited: int) -> bool:

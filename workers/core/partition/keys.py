@@ -4,7 +4,7 @@
     c<customer>                     cold profile         changelog
     i<hour, 4 bytes><customer>      page of event ids    changelog
     r<channel>                      pace of a channel    changelog
-    n                               how many wait        changelog
+    n                               pending counts       changelog
     t<due, 8 bytes><length><customer><timer id>          index only: rebuilt from the profiles on restore
 
 Numbers are big-endian, so that byte order is time order.

@@ -1,6 +1,6 @@
 """The timers of one lane: the committed index in the store plus what this batch has added.
 
-A cancelled timer's index entry may still be found until the batch is committed, so whoever fires one must check the profile.
+The index entry of a cancelled timer may still be returned until the batch is committed, so the caller must check the profile.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from workers.core.partition import keys
 from workers.core.profile.model import Profile
 from workers.core.stream.records import StateStore
 
-#: The kind of timer that ends the wait for a request's text, verdict or morning.
+#: The kind of timer that ends a request's wait for its text, its verdict or the end of quiet hours.
 DEADLINE = "deadline"
 
 
@@ -41,7 +41,7 @@ class Timers:
         self.moved: Counter[str] = Counter()
 
     def set(self, profile: Profile, timer_id: str, due_s: float) -> None:
-        """Sets or moves a timer. Due times are kept to the millisecond."""
+        """Sets or moves a timer. Due times are rounded to the millisecond."""
         due_s = round(due_s * 1000) / 1000
         if profile.timers.get(timer_id) == due_s:
             return

@@ -28,7 +28,7 @@ class UnitOfWork:
         self._forgotten_before = 0
         self.timers_at_start: Counter[str] = Counter()
         self._awaiting: dict[str, None] = {}
-        self._survey()
+        self._scan_timers()
         self.begin()
 
     def begin(self) -> None:
@@ -101,8 +101,8 @@ class UnitOfWork:
         """The customers who had a request with a deadline when the lane started, each once."""
         return list(self._awaiting)
 
-    def _survey(self) -> None:
-        """Counts the committed timers of each kind, in one scan."""
+    def _scan_timers(self) -> None:
+        """Counts the committed timers of each kind and collects the customers with a deadline, in one scan."""
         for key in self._store.scan(keys.TIMER):
             _, customer_id, timer_id = keys.parse_timer(key)
             kind = kind_of(timer_id)
@@ -131,7 +131,7 @@ class UnitOfWork:
         return self.effects
 
     def _forgotten_pages(self, clock_s: float) -> Iterator[bytes]:
-        """Yields the keys of pages for hours that dedupe has forgotten; scans once per hour of the clock."""
+        """Yields the keys of pages for hours that dedupe no longer keeps; scans once per hour of the clock."""
         oldest_kept = dedupe.hour_of(clock_s) - dedupe.KEEP_HOURS
         if oldest_kept <= self._forgotten_before:
             return

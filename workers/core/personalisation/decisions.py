@@ -28,7 +28,7 @@ from workers.core.triggers.registry import Triggers
 
 class DecisionMaker:
     """Makes the decisions of one lane. `salt` makes customer_ref a pseudonym, `seed` decides every draw, `presumed` is for
-    consent.allows, `control` returns the current pauses and learnt snapshots; `closing` ends the requests opened here.
+    consent.allows, `control` returns the current pauses and learnt snapshots; `closing` ends the requests that this opens.
     """
 
     def __init__(
@@ -59,8 +59,8 @@ class DecisionMaker:
     ) -> None:
         """Writes exactly one ledger record for this occurrence, and opens a request if the policy approves.
 
-        The exception is an occurrence that must wait: for the end of the quiet hours, or (when it is not `its_turn` yet) for room
-        on the channel. Then a timer brings it back and every check runs again. `timer_due_s` is when it should have been decided.
+        The exception is an occurrence that must wait for the end of the quiet hours or (when it is not `its_turn` yet) for a free
+        slot on the channel: a timer schedules it, and then every check runs again. `timer_due_s` is when it was due.
         """
         campaign = occurrence.campaign
         profile.sends = frequency_caps.forget_old_sends(profile.sends, self._playbook.policy.caps, now_s, profile.open)
@@ -85,7 +85,7 @@ class DecisionMaker:
             message_id = ids.message_id(profile.customer_id, campaign.id, occurrence.occurrence_id, ruling.channel)
             kind = "shadow" if ruling.shadow else "holdout" if ruling.reason else "message"
             profile.sends.append(CapReservation(message_id, now_s, ruling.channel, campaign.category, kind))
-            if ruling.asks:
+            if ruling.needs_text:
                 opened = self._request(profile, message_id, ruling.channel, occurrence, situation, ruling)
         decision = self._decision(profile, occurrence, situation, ruling, opened)
         self._triggers.done(profile, occurrence, now_s)
@@ -94,14 +94,14 @@ class DecisionMaker:
         if ruling.variation_id is not None:
             self._workspace.count("arms", campaign.id, ruling.variation_id)
         if opened is not None and self._closing.open(profile, opened, now_s):
-            self._ask(profile, opened, campaign)
+            self._send_request(profile, opened, campaign)
 
     def _ruling(
         self, profile: Profile, occurrence: Occurrence, situation: DecisionContext, *, its_turn: bool
     ) -> PolicyDecision:
         objection = occurrence.objection
         if objection is None and not product_facts.may_mention(occurrence.line.product_id, self._playbook):
-            objection = "guardrail", f"nobody has described product {occurrence.line.product_id[:64]} (products.yaml)"
+            objection = "guardrail", f"product {occurrence.line.product_id[:64]} is not described in products.yaml"
         if objection is None:
             now_s, turn = situation.now_s, self._pace.turn
             room = policy.at_once if its_turn else lambda channel: turn(channel, now_s)
@@ -197,21 +197,21 @@ class DecisionMaker:
             source=occurrence.source,
         )
 
-    def ask_again(self, customer_id: str) -> None:
-        """Sends a customer's open requests again: OpenRequests takes only one answer to each."""
+    def request_again(self, customer_id: str) -> None:
+        """Sends a customer's open requests again: OpenRequests accepts only one answer to each."""
         profile = self._workspace.load(customer_id)
         for opened in profile.open.values() if profile is not None else ():
             campaign = self._playbook.campaigns.get(opened.campaign_id)
             if profile is not None and campaign is not None and opened.held is None:
-                self._ask(profile, opened, campaign)
+                self._send_request(profile, opened, campaign)
 
-    def _ask(self, profile: Profile, opened: OpenRequest, campaign: Campaign) -> None:
+    def _send_request(self, profile: Profile, opened: OpenRequest, campaign: Campaign) -> None:
         request = messages.request(profile, opened, campaign, self._playbook, self._salt)
         self._workspace.put("message.requests", profile, request)
 
 
 def _reason(ruling: PolicyDecision) -> AbortType | Literal["requested"]:
-    """Returns the reason as the ledger records it. A campaign in shadow mode sends nothing, even where no-send was drawn."""
+    """Returns the reason as the ledger records it: a campaign in shadow mode sends nothing, even if no-send was drawn."""
     if ruling.shadow and ruling.reason in (None, "no_action_chosen"):
         return "shadow"
     return ruling.reason or "requested"

@@ -1,8 +1,7 @@
 """Rebuilds a lane's initial state from its ledger after its own state is lost.
 
-It restores messages sent, decisions and requests without an outcome: caps hold, no occurrence is decided twice, and requests
-whose text is no longer awaited end. Customer behaviour is not in the ledger; it is read back from the events, as far as they are
-still retained.
+It restores sent messages, decisions, and requests without an outcome: caps hold, no occurrence is decided twice, and the open
+requests end. Customer behaviour is not in the ledger; it is read back from the events, as far as they are still retained.
 """
 
 from __future__ import annotations
@@ -26,26 +25,26 @@ from workers.core.triggers.registry import done_key
 _KEEPS_ITS_PLACE = frozenset({"published", "holdout", "shadow"})
 #: Decisions that count against the caps → the kind of their reservation.
 _KINDS = {"requested": "message", "holdout": "holdout", "shadow": "shadow"}
-LOST = "its lane lost its state before its words came"
+LOST = "the lane lost its state before the text arrived"
 
 
-class Remembered(msgspec.Struct, frozen=True):
-    """One customer: the profile record to store, and the outcomes still to be published."""
+class RecoveredCustomer(msgspec.Struct, frozen=True):
+    """One customer: the profile record to store, and the outcomes that must still be published."""
 
     key: bytes
     value: bytes
-    owed: list[Output]
+    outcomes: list[Output]
 
 
-class Recollection:
+class LedgerRecovery:
     """Collects one lane's ledger records in any order; takes about 1 KB of memory per decision."""
 
     def __init__(self) -> None:
         self._decisions: dict[str, dict[str, Decision]] = {}
         self._ended: dict[str, str] = {}
 
-    def learn(self, topic: str, value: bytes | None) -> None:
-        """Adds one committed record of the ledger. One that cannot be decoded is skipped."""
+    def add(self, topic: str, value: bytes | None) -> None:
+        """Adds one committed record of the ledger; skips one that cannot be decoded."""
         try:
             if topic == DECISIONS:
                 decision = codec.decode(Decision, value)
@@ -57,22 +56,22 @@ class Recollection:
         except codec.Malformed:
             return
 
-    def customers(self, now_s: float) -> Iterator[Remembered]:
-        """Yields every customer with a decision. A missing outcome ends at `now_s`, or at the decision if that is later."""
+    def customers(self, now_s: float) -> Iterator[RecoveredCustomer]:
+        """Yields every customer with a decision. A missing outcome is dated `now_s`, or the decision if that is later."""
         for customer_id, decisions in self._decisions.items():
             profile = Profile(customer_id=customer_id)
-            owed = []
-            for decision in sorted(decisions.values(), key=lambda one: one.decided_at):
+            outcomes = []
+            for decision in sorted(decisions.values(), key=lambda decision: decision.decided_at):
                 at_s, ended = decision.decided_at.timestamp(), self._ended.get(decision.decision_id)
                 profile.done[done_key(decision.campaign_id, decision.occurrence_id)] = at_s
                 if decision.message_id is not None and ended is None:
-                    owed.append(_owed(decision, now_s))
+                    outcomes.append(_outcome(decision, now_s))
                     ended = "stale"
                 if (send := _send(decision, ended)) is not None:
                     profile.sends.append(send)
                     profile.user_id = customer_id  # only identified customers are sent messages
                 profile.sent += ended == "published"
-            yield Remembered(keys.profile_key(customer_id), eviction.encode_bounded(profile), owed)
+            yield RecoveredCustomer(keys.profile_key(customer_id), eviction.encode_bounded(profile), outcomes)
 
 
 def _send(decision: Decision, ended: str | None) -> CapReservation | None:
@@ -88,7 +87,7 @@ def _send(decision: Decision, ended: str | None) -> CapReservation | None:
     return CapReservation(message_id, decision.decided_at.timestamp(), decision.channel, decision.category, kind)
 
 
-def _owed(decision: Decision, now_s: float) -> Output:
+def _outcome(decision: Decision, now_s: float) -> Output:
     outcome = Outcome(
         message_id=decision.message_id or "",
         decision_id=decision.decision_id,

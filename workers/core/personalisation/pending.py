@@ -1,7 +1,7 @@
 """Reports what is pending in one lane, and why: occurrences without a decision, and requests without an outcome.
 
-Both are in the profile: a timer for each occurrence, and `open` for the requests. So the counts are exact and need no record of
-their own.
+Both are in the profile: a timer for each occurrence, and `open` for the requests. The counts are therefore exact and need no
+record of their own.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from workers.core.triggers import registry
 from workers.core.triggers.registry import Triggers
 
 #: `delay`: the campaign's delay; `quiet_hours`; `rate`: the channel's rate is used up; `words`, `review`: a request waits for its
-#: text or its verdict; `release`: the text is ready and waits until it may be published (end of quiet hours, of a backlog).
+#: text or its verdict; `release`: a finished text waits until it may be published (after quiet hours or a backlog).
 PendingReason = Literal["delay", "quiet_hours", "rate", "words", "review", "release"]
 REASONS: tuple[PendingReason, ...] = get_args(PendingReason)
 _OF_TIMERS: dict[str, PendingReason] = {
@@ -36,7 +36,7 @@ class Pending(msgspec.Struct, frozen=True, kw_only=True):
     """One occurrence or request that waits. It is decided, or ends, at `until`, or earlier if what it waits for arrives.
 
     `key`: the cart, product, visit or order it is about. `timezone`: the customer's, where known. `idle`: no message would result
-    as things stand, because the campaign's conditions do not hold (any more).
+    at present, because the campaign's conditions do not hold (any more).
     """
 
     reason: PendingReason
@@ -51,52 +51,52 @@ class Pending(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def pending(profile: Profile, playbook: Playbook | None) -> list[Pending]:
-    """Returns everything that waits for one customer, earliest first.
+    """Returns everything that is pending for one customer, earliest first.
 
     A timer that is due too early stays until it fires (see Triggers). With the `playbook`, `until` is the time of the decision,
     and occurrences that no longer hold are left out; without it, `until` is the timer's time.
     """
-    known = Triggers(playbook) if playbook is not None else None
+    triggers = Triggers(playbook) if playbook is not None else None
     occurrences: dict[tuple[str, str], Pending] = {}
     for timer, due_s in profile.timers.items():
         if (parsed := registry.parse_timer_id(timer)) is None:
             continue
         kind, campaign_id, key = parsed
-        one = Pending(
+        entry = Pending(
             reason=_OF_TIMERS[kind],
             campaign_id=campaign_id,
             key=key,
             until=instant(due_s),
             timezone=profile.timezone,
         )
-        if playbook is not None and known is not None:
-            told = _as_it_will_be(profile, playbook, known, one, due_s)
-            if told is None:
+        if playbook is not None and triggers is not None:
+            expected = _with_decision_time(profile, playbook, triggers, entry, due_s)
+            if expected is None:
                 continue
-            one = told
+            entry = expected
         before = occurrences.get((campaign_id, key))
-        if before is None or before.until < one.until:  # the later of two timers decides
-            occurrences[campaign_id, key] = one
+        if before is None or before.until < entry.until:  # the later of two timers decides
+            occurrences[campaign_id, key] = entry
     requests = (_of_request(profile, opened, playbook) for opened in profile.open.values())
-    return sorted([*occurrences.values(), *requests], key=lambda one: (one.until, one.campaign_id, one.key))
+    return sorted([*occurrences.values(), *requests], key=lambda entry: (entry.until, entry.campaign_id, entry.key))
 
 
-def _as_it_will_be(
-    profile: Profile, playbook: Playbook, known: Triggers, one: Pending, timer_s: float
+def _with_decision_time(
+    profile: Profile, playbook: Playbook, triggers: Triggers, entry: Pending, timer_s: float
 ) -> Pending | None:
-    """Returns `one` with the time and reason of its decision; None = the timer will find nothing to decide."""
-    campaign = playbook.campaigns.get(one.campaign_id)
-    due_s = known.due_at(profile, campaign, one.key) if campaign is not None else None
+    """Returns the entry with the time and reason of its decision; None = there will be nothing to decide."""
+    campaign = playbook.campaigns.get(entry.campaign_id)
+    due_s = triggers.due_at(profile, campaign, entry.key) if campaign is not None else None
     if campaign is None or due_s is None:
         return None
     quiet = playbook.policy.quiet_hours
     return msgspec.structs.replace(
-        one,
-        reason="delay" if due_s > timer_s else one.reason,
+        entry,
+        reason="delay" if due_s > timer_s else entry.reason,
         trigger=registry.name(campaign.trigger),
         until=instant(max(due_s, timer_s)),
-        timezone=one.timezone or (quiet.timezone if quiet is not None else None),
-        idle=known.due(profile, campaign, one.key) is None,
+        timezone=entry.timezone or (quiet.timezone if quiet is not None else None),
+        idle=triggers.due(profile, campaign, entry.key) is None,
     )
 
 
@@ -124,7 +124,7 @@ def reason_of(opened: OpenRequest) -> PendingReason:
 
 
 class PendingCounts:
-    """Counts what waits in a lane, by reason. Updated with each batch; profiles are scanned only once, at the start."""
+    """Counts what is pending in a lane, by reason. Updated with each batch; profiles are scanned only once, at the start."""
 
     def __init__(self, timers: Mapping[str, int], awaiting: Iterable[Profile]) -> None:
         """`timers`: committed timers by kind; `awaiting`: the profiles with open requests."""

@@ -1,9 +1,9 @@
 """Processes one lane of `personalise`, the only writer of a customer's profile. One lane = one partition, single-threaded.
 
 Events are folded into profiles and set timers; timers that fire become occurrences; the policy decides each exactly once;
-candidates are rechecked against the newest profile and published or discarded here, so that neither the recheck nor the frequency
-caps can race. Feedback that stops delivery (unsubscribed, complained, hard bounce) also changes the profile here. Feedback that
-another client's partitioner put into this partition is forwarded to the customer's partition.
+candidates are rechecked against the newest profile and published or discarded here, so that neither the recheck nor the
+frequency caps have races. Feedback that stops delivery (unsubscribed, complained, hard bounce) also changes the profile here.
+Feedback that another client's partitioner put into this partition is forwarded to the customer's partition.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ STAGE = "personalise"
 EVENTS, CANDIDATES, FEEDBACK = "customer.events", "message.candidates", "message.feedback"
 VERDICTS = "message.verdicts"
 _VIEW = "view"
-#: Delay for a timer that reschedules itself to a time already passed: firing it again at once would block everything else [s].
+#: Delay for a timer that reschedules itself to a past time: firing it again at once would block everything else [s].
 SPIN_S = 1.0
 _END_OF_TIME_S = 4_102_444_800.0  # 2100-01-01
 
@@ -108,31 +108,31 @@ class PersonalisationProcessor:
             presumed=config.presumed,
         )
         awaiting = [*filter(None, map(self._workspace.load, self._workspace.awaiting_at_start))]
-        self._closing.awaited = sum(one.held is None for profile in awaiting for one in profile.open.values())
+        self._closing.awaited = sum(opened.held is None for profile in awaiting for opened in profile.open.values())
         self._pending = PendingCounts(self._workspace.timers_at_start, awaiting)
         self._show: set[str] = set()
-        self._unsorted: set[str] = set()
+        self._ungrouped: set[str] = set()
         #: Topics whose records are always applied at once; only events may be deferred.
         self._handlers: dict[str, Callable[[Record], None]] = {
             CANDIDATES: self._candidate,
             FEEDBACK: self._feedback,
             VERDICTS: self._verdict,
         }
-        #: The answers of an interrupted replay may be gone.
-        self._asks_again = not self._clock.is_live and self._closing.awaited > 0
+        #: The answers to an interrupted replay may be lost.
+        self._requests_again = not self._clock.is_live and self._closing.awaited > 0
 
     def _fixed_control(self) -> ControlState:
-        """Returns the control state of this batch: it changes between batches only, so that a batch can be repeated."""
+        """Returns the control state of this batch: it changes only between batches, so that a batch can be repeated."""
         return self._fixed
 
     def apply(self, records: list[Record], wall_s: float, *, caught_up: bool) -> Effects:
         """See core.stream.effects.Processor."""
         self._workspace.begin()
         self._fixed = self._control()
-        if self._asks_again:
-            self._asks_again = False
+        if self._requests_again:
+            self._requests_again = False
             for customer_id in self._workspace.awaiting_at_start:
-                self._deciding.ask_again(customer_id)
+                self._deciding.request_again(customer_id)
         self._clock.begin_batch(wall_s)
         deferred = self._apply_all(records, wall_s)
         while deferred and not self._closing.awaited:  # the awaited texts were among the records
@@ -195,7 +195,9 @@ class PersonalisationProcessor:
         profile = workspace.load(customer_id)
         if profile is None:
             if self._config.partition_of(record.key) != record.partition:
-                raise InvalidEvent("wrong_partition", "the key belongs elsewhere: produce with the murmur2 partitioner")
+                raise InvalidEvent(
+                    "wrong_partition", "the key belongs in another partition: use the murmur2 partitioner"
+                )
             profile = workspace.create(customer_id)
         if dedupe.is_duplicate(profile, event.message_id, at_s, lambda hour: workspace.event_ids(hour, customer_id)):
             workspace.count("events", "duplicate")
@@ -207,8 +209,8 @@ class PersonalisationProcessor:
         products = self._playbook.products
         folded = fold(profile, event, at_s, source, products, now_s=known_s, logged_s=logged_s, rules=self._rules)
         workspace.touch(profile)
-        if folded.more or self._groups.may_ask_for(folded.counted):
-            self._unsorted.add(customer_id)
+        if folded.more or self._groups.depends_on(folded.counted):
+            self._ungrouped.add(customer_id)
         workspace.count("events", "late" if at_s < self._clock.now_s - dedupe.KEEP_HOURS * 3600 else "applied")
         self._triggers.rearm(profile, folded, workspace.timers)
         if folded.consent:
@@ -238,7 +240,7 @@ class PersonalisationProcessor:
         profile = self._workspace.load(feedback.user_id)
         if profile is None:
             if feedback.status not in REFUSALS:
-                return  # not a customer we could send to
+                return  # not a customer to whom a message can be sent
             profile = self._workspace.create(feedback.user_id)
             profile.user_id = feedback.user_id
         known_s = self._clock.known_at(record) or feedback.timestamp.timestamp()
@@ -287,8 +289,8 @@ class PersonalisationProcessor:
             self._occurrence_due(profile, due_s, *parsed)
 
     def _failed(self, profile: Profile, timer: str, error: Exception) -> None:
-        """Handles a timer that raised: the timer is gone, and the request it was to end ends without a message. No record caused
-        the error, so its dead letter carries none; the reason and the kind of timer identify the fault.
+        """Handles a timer that raised: it is removed, and the request that it was to end ends without a message. No record caused
+        the error, so the dead letter has none; the reason and the kind of timer identify the fault.
         """
         key = profile.customer_id.encode()
         partition = self._config.partition_of(key)
@@ -310,7 +312,7 @@ class PersonalisationProcessor:
         if due_s > self._clock.now_s:  # new activity, or a longer delay in the playbook
             self._workspace.timers.set(profile, registry.timer_id(campaign_id, key), due_s)
         elif (occurrence := self._triggers.due(profile, campaign, key)) is not None:
-            if self._sort(profile):
+            if self._assign_groups(profile):
                 self._show.add(profile.customer_id)
             its_turn = kind == registry.TURN
             self._deciding.decide(profile, occurrence, self._clock.now_s, max(timer_due_s, due_s), its_turn=its_turn)
@@ -325,21 +327,21 @@ class PersonalisationProcessor:
 
     # -- public view -------------------------------------------------------------------------------------------------
 
-    def _sort(self, profile: Profile) -> bool:
+    def _assign_groups(self, profile: Profile) -> bool:
         """Updates target group and segments; returns whether they changed."""
-        known = features.known(profile, self._clock.now_s)
-        group, segments = self._groups.target_group(known), self._groups.segments(known)
+        customer = features.snapshot(profile, self._clock.now_s)
+        group, segments = self._groups.target_group(customer), self._groups.segments(customer)
         changed = (group, segments) != (profile.target_group, profile.segments)
         profile.target_group, profile.segments = group, segments
-        self._unsorted.discard(profile.customer_id)
+        self._ungrouped.discard(profile.customer_id)
         return changed
 
     def _refresh(self, profile: Profile) -> None:
         """Publishes the public view when it is due, with up-to-date groups; features that only decay are re-evaluated then."""
         due_s = profile.viewed_at + public_view.VIEW_INTERVAL_S
         showing = profile.customer_id in self._show or self._clock.now_s >= due_s
-        unsorted = showing or profile.target_group is None or profile.customer_id in self._unsorted
-        changed = self._sort(profile) if unsorted else False
+        ungrouped = showing or profile.target_group is None or profile.customer_id in self._ungrouped
+        changed = self._assign_groups(profile) if ungrouped else False
         if changed or showing:
             self._show.discard(profile.customer_id)
             profile.viewed_at = self._clock.now_s

@@ -1,9 +1,9 @@
 """Tracks open message requests and ends each exactly once: with the generated text, after a review, or with the template.
 
-Every message is published from one place (`OpenRequests._leave`), and only when a timer fires: by then everything earlier in the
-log has been applied. Incoming texts and verdicts are held with a timer that is due at once, so that what the customer did
-meanwhile is known before publication, even when it is minutes back in a backlog. Before publication every check runs again, quiet
-hours included.
+Every message is published from one place (`OpenRequests._publish_or_hold`), and only when a timer fires: by then everything
+earlier in the log has been applied. Incoming texts and verdicts are held with a timer that is due at once, so that everything the
+customer has done in the meantime is known before publication, even if it is in a backlog of minutes. Before publication every
+check runs again, including quiet hours.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class OpenRequests:
     """The open requests of one lane. `live` False = a replay: it has no reviewers, and no backlog when a text arrives because its
     clock stands still while texts are awaited. The other arguments are those of DecisionMaker.
 
-    `awaited` counts the requests whose text is still awaited; whoever creates this for a lane with open requests sets it.
+    `awaited` counts the requests whose text is still awaited; the creator sets it for a lane that has open requests.
     """
 
     def __init__(
@@ -63,20 +63,20 @@ class OpenRequests:
     def open(self, profile: Profile, opened: OpenRequest, now_s: float) -> bool:
         """Opens a request; returns whether its text is awaited, until its deadline.
 
-        Where a provider's template is sent there is no text to await: the request ends at once. The caller runs in a timer, so
-        nothing more need be applied before that.
+        If a provider's template is sent there is no text to await, and the request ends at once. The caller runs in a timer, so
+        everything earlier has already been applied.
         """
         profile.open[opened.message_id] = opened
         self.awaited += 1
         channel = self._playbook.channels.get(opened.channel)
         if channel is not None and channel.is_templated(opened.language):
-            self._leave(profile, opened, PendingText(text=MessageText()), now_s)
+            self._publish_or_hold(profile, opened, PendingText(text=MessageText()), now_s)
             return False
         self._workspace.timers.set(profile, DEADLINE + opened.message_id, opened.deadline_at)
         return True
 
     def candidate(self, profile: Profile | None, candidate: Candidate, now_s: float) -> None:
-        """Takes in a generated text. One for a request that does not await a text (duplicate or too late) changes nothing."""
+        """Applies a generated text. One for a request that does not await a text (duplicate or too late) changes nothing."""
         opened = profile.open.get(candidate.message_id) if profile is not None else None
         if profile is None or opened is None or opened.held is not None:
             self._workspace.count("candidates", "ignored")
@@ -85,7 +85,7 @@ class OpenRequests:
         held = PendingText(text=candidate.text, candidate=candidate)
         why = self._why_review(candidate, opened)
         if why and self._objection(profile, opened, now_s) is None:
-            self._ask(profile, opened, held, why, now_s)
+            self._request_review(profile, opened, held, why, now_s)
         else:
             self._release(profile, opened, held, now_s)
 
@@ -111,15 +111,15 @@ class OpenRequests:
                 held = self._template(opened)
             case "reject":
                 self._workspace.count("reviews", "rejected")
-                reason = f"a reviewer said: {', '.join(verdict.reasons)}" if verdict.reasons else "a reviewer said no"
-                objection = self._objection(profile, opened, now_s) or ("rejected", reason)
+                reasons = f": {', '.join(verdict.reasons)}" if verdict.reasons else ""
+                objection = self._objection(profile, opened, now_s) or ("rejected", f"a reviewer rejected it{reasons}")
                 self._end(profile, opened, held, now_s, objection)
                 return
         self._workspace.count("reviews", held.reviewed or "rejected")
         self._release(profile, opened, held, now_s)
 
     def deadline(self, profile: Profile, message_id: str, now_s: float) -> None:
-        """Ends the wait at its deadline: a missing text is replaced by the template, an open review ends as the playbook says."""
+        """Ends the wait at its deadline: the template replaces a missing text; an open review ends as the playbook specifies."""
         opened = profile.open.get(message_id)
         if opened is None:
             return
@@ -132,7 +132,7 @@ class OpenRequests:
                 self._discard_unreviewed(profile, opened, held, now_s)
                 return
             held = unreviewed
-        self._leave(profile, opened, held, now_s)
+        self._publish_or_hold(profile, opened, held, now_s)
 
     # -- review ------------------------------------------------------------------------------------------------------
 
@@ -142,7 +142,7 @@ class OpenRequests:
             return ""
         return review_rules.why_review(candidate, opened, rules, self._control(), self._seed)
 
-    def _ask(self, profile: Profile, opened: OpenRequest, held: PendingText, why: str, now_s: float) -> None:
+    def _request_review(self, profile: Profile, opened: OpenRequest, held: PendingText, why: str, now_s: float) -> None:
         """Requests a review and holds the text until the verdict or the timeout."""
         until_s = review_rules.ends_at(opened, self._playbook.policy.review, now_s)
         if until_s <= now_s:
@@ -199,7 +199,7 @@ class OpenRequests:
                 return None
 
     def _discard_unreviewed(self, profile: Profile, opened: OpenRequest, held: PendingText, now_s: float) -> None:
-        objection = self._objection(profile, opened, now_s) or ("rejected", "nobody looked at it in time")
+        objection = self._objection(profile, opened, now_s) or ("rejected", "no one reviewed it in time")
         self._end(profile, opened, held, now_s, objection)
 
     # -- publication -------------------------------------------------------------------------------------------------
@@ -212,26 +212,26 @@ class OpenRequests:
         elif self._live:
             self._hold(profile, opened, held, now_s)
         else:
-            self._leave(profile, opened, held, now_s)
+            self._publish_or_hold(profile, opened, held, now_s)
 
-    def _leave(self, profile: Profile, opened: OpenRequest, held: PendingText, now_s: float) -> None:
+    def _publish_or_hold(self, profile: Profile, opened: OpenRequest, held: PendingText, now_s: float) -> None:
         """Publishes or discards a finished text, or holds it until the customer's quiet hours end."""
         objection = self._objection(profile, opened, now_s)
         if objection is None:
             category = self._playbook.campaigns[opened.campaign_id].category
-            awake_s = policy.awake_at(profile, self._playbook, opened.channel, category, now_s)
-            if now_s < awake_s < opened.expires_at:
+            publishable_s = policy.publishable_at(profile, self._playbook, opened.channel, category, now_s)
+            if now_s < publishable_s < opened.expires_at:
                 held.released = True
-                self._hold(profile, opened, held, awake_s)
+                self._hold(profile, opened, held, publishable_s)
                 return
-            if awake_s == inf:
-                objection = "missing_timezone", "the customer's time zone is not known any more"
-            elif awake_s > now_s:
-                objection = "quiet_hours", "it was ready at night, and expires before the morning"
+            if publishable_s == inf:
+                objection = "missing_timezone", "the customer's time zone is no longer known"
+            elif publishable_s > now_s:
+                objection = "quiet_hours", "it was ready in quiet hours, and expires before they end"
         self._end(profile, opened, held, now_s, objection)
 
     def _hold(self, profile: Profile, opened: OpenRequest, held: PendingText, until_s: float) -> None:
-        """Holds a text until `until_s`; if that has passed, until timers next fire."""
+        """Holds a text until `until_s` or, if that has passed, until timers next fire."""
         self._no_longer_awaited(opened)
         opened.held = held
         self._workspace.touch(profile)
@@ -240,10 +240,16 @@ class OpenRequests:
     # -- the end -----------------------------------------------------------------------------------------------------
 
     def abandon(self, profile: Profile, message_id: str, now_s: float) -> None:
-        """Ends a request that cannot be ended otherwise, after an internal error. Nothing is published."""
+        """Ends a request that cannot be ended in any other way, after an internal error. Nothing is published."""
         opened = profile.open.get(message_id)
         if opened is not None:
-            self._end(profile, opened, PendingText(text=MessageText()), now_s, ("stale", "it could not be ended"))
+            self._end(
+                profile,
+                opened,
+                PendingText(text=MessageText()),
+                now_s,
+                ("stale", "an internal error ended the request"),
+            )
 
     def _template(self, opened: OpenRequest) -> PendingText:
         """Returns the hand-written template; empty if the campaign was removed from the playbook while the request was open."""
@@ -276,11 +282,11 @@ class OpenRequests:
         now_s: float,
         objection: Objection | None,
     ) -> None:
-        """Ends the request with its only outcome: published, or discarded for the reason given by `objection`."""
+        """Ends the request with its only outcome: published, or discarded for the reason in `objection`."""
         workspace, message = self._workspace, None
-        if objection is None:  # first: if this raises, the request is still there to be abandoned
-            made = messages.message(profile, opened, held, self._playbook, now_s)
-            message, objection = (made, None) if isinstance(made, Message) else (None, made)
+        if objection is None:  # first: if this raises, the request still exists and can be abandoned
+            built = messages.message(profile, opened, held, self._playbook, now_s)
+            message, objection = (built, None) if isinstance(built, Message) else (None, built)
         workspace.touch(profile)
         self._no_longer_awaited(opened)
         del profile.open[opened.message_id]
@@ -299,7 +305,7 @@ class OpenRequests:
             self._workspace.count("cancellations", cancellation.channel, cancellation.reason)
 
     def _no_longer_awaited(self, opened: OpenRequest) -> None:
-        """Updates `awaited`; call it before the text is set as held, or the request ends."""
+        """Updates `awaited`; call it before the text is stored as held or the request ends."""
         self.awaited -= opened.held is None
 
     def _publish(self, profile: Profile, opened: OpenRequest, message: Message, body: str, now_s: float) -> None:
@@ -307,7 +313,7 @@ class OpenRequests:
         profile.sent += 1
         for send in profile.sends:
             if send.message_id == message.message_id:
-                send.at = now_s  # the caps count from publication from now on
+                send.at = now_s  # from now on the caps count from publication
         cancellations.remember(profile, opened, message, now_s)
         if body:
             profile.sketches = [*profile.sketches, near_duplicates.sketch(body)][-MAX_SKETCHES:]

@@ -47,10 +47,10 @@ class CrossSell(_Strict, frozen=True, kw_only=True, tag_field="type", tag="cross
 
 
 Trigger = CartAbandonment | RepeatView | BrowseAbandonment | CrossSell
-#: The rollout of a campaign. `shadow`: everything is decided and written, nothing is sent. `allowlist`: only the customers of
+#: The rollout of a campaign. `shadow`: everything is decided and generated, nothing is sent. `allowlist`: only the customers of
 #: policy.yaml's `allowlist`. `ramp`: a stable `ramp_percent` of all customers.
 Mode = Literal["shadow", "allowlist", "ramp", "live"]
-#: The source of a campaign's copy: an LLM call for each message, or texts written ahead and approved.
+#: The source of a campaign's copy: an LLM call for each message, or texts written in advance and approved.
 Strategy = Literal["fresh", "pooled"]
 
 
@@ -69,13 +69,13 @@ class Tone(_Strict, frozen=True, kw_only=True):
 
 
 class Campaign(_Strict, frozen=True, kw_only=True):
-    """Who gets which message, when, on which channel. The first of `channels` that the customer allows is used.
+    """Defines who gets which message, when, on which channel. The first of `channels` that the customer allows is used.
 
-    `deadline_s`: the template is sent if no text has arrived by then. `ttl_s`: the message is worthless after that.
+    `deadline_s`: the template is sent if no text has arrived by then. `ttl_s`: the message expires after that.
     `max_age_s`: after an outage, an occurrence that should have been decided longer ago than this ends as `stale`. `variants` ×
     `tones` are the arms that the system learns to choose among, plus sending nothing with `no_send`; without `variants` there
     is one, which uses `prompt`. `prompt` also names the templates of every variant. `pool_miss`: what a request of a pooled
-    campaign gets when no approved text fits it. `pool_wear`: a text that one worker has used this often is worn out, and
+    campaign gets when no approved text matches. `pool_wear`: a text that one worker has used this often is worn out, and
     reported.
     """
 

@@ -1,4 +1,4 @@
-"""The structs of channels.yaml: how customers are reached, what fits on each channel, and the texts registered with a provider.
+"""The structs of channels.yaml: how customers are reached, what fits in each channel, and the texts registered with a provider.
 
 `core/text/length_limits.py` combines the limits; `core/publishing/provider_templates.py` fills in a provider's text.
 """
@@ -81,7 +81,7 @@ class Channel(Strict, frozen=True, kw_only=True):
 
     `rate_per_s`: maximum messages per second over the whole installation; the others wait. None = no limit. `suffix`: what
     publishing appends to the body, per language; it counts towards the limits. `vendors`: the push services that deliver. In a
-    language with `provider_templates` only those are sent: no text is written.
+    language with `provider_templates` only those are sent: no text is generated.
     """
 
     id: Id
@@ -94,5 +94,5 @@ class Channel(Strict, frozen=True, kw_only=True):
     provider_templates: list[ProviderTemplate] = []
 
     def is_templated(self, language: str) -> bool:
-        """Returns whether messages in this language are a provider's templates, so that no copy is written for them."""
+        """Returns whether messages in this language are a provider's templates, so that no copy is generated for them."""
         return any(template.language == language for template in self.provider_templates)

@@ -55,7 +55,7 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Template(msgspec.Struct, frozen=True, kw_only=True):
-    """Hand-written copy in one language, used when no model text passes. Jinja sources by MessageText field.
+    """Hand-written copy in one language, used when no generated text passes. Jinja sources by MessageText field.
 
     `target_group` None = the generic template, for customers who refused personalisation.
     """

@@ -84,7 +84,7 @@ class ReviewRules(_Strict, frozen=True, kw_only=True):
 
 
 class Market(_Strict, frozen=True, kw_only=True):
-    """A place whose law and custom a text must comply with: customers whose locale has one of its `regions` (markets.py).
+    """A region whose law and custom a text must comply with: customers whose locale has one of its `regions` (markets.py).
 
     `rule_packs` are IDs of guardrails.packs. `ai_label` marks the model's texts there and takes precedence over the policy's;
     with `ai_label_required` every language must have a label.
@@ -113,7 +113,7 @@ class Policy(_Strict, frozen=True, kw_only=True):
     """policy.yaml: what applies to every campaign. Consent is default-deny; this cannot be changed here.
 
     `holdout`: the share of customers who never get marketing, so that its effect can be measured; for a `ghost_share` of the
-    messages they would have got, the copy is still written, for comparison. `allowlist`: the user_ids who get campaigns of
+    messages they would have got, the copy is still generated, for comparison. `allowlist`: the user_ids who get campaigns of
     mode `allowlist`. `default_market`: language → the market of customers whose locale has no region, or one that belongs to
     no market. `neutral_words`, per language: words and phrases that claim nothing, in addition to the package's.
     `consent_categories`: what the categories of the shop's own consent dialogue (Segment's
@@ -121,7 +121,7 @@ class Policy(_Strict, frozen=True, kw_only=True):
 
     `undescribed_products`: for products known only from events, `refuse` sends no message; `unnamed` refers to them by
     categories that the playbook names and by single-word brands; `named` also uses the name from an event, which is safe only
-    if no one but the shop can send events. Their links and images are sent only if they are https on a host of the playbook's
+    if only the shop can send events. Their links and images are sent only if they are https on a host of the playbook's
     own products, or on one of `link_hosts` or its subdomains.
     """
 

@@ -13,12 +13,12 @@ LONGEST_DELAY_S = 3600.0
 
 
 def accelerate(playbook: Playbook, factor: float) -> Playbook:
-    """Divides by `factor` every time that the playbook measures by the customer: delays, windows, caps, times to live.
+    """Divides by `factor` all times that depend on customer behaviour: delays, windows, caps, times to live.
 
-    Delays are first cut to LONGEST_DELAY_S: no one watches a demo until the parcel has arrived. Times that depend on machines
-    stay: deadlines for copy (the LLM is no faster) and the age at which an occurrence is stale. Quiet hours are dropped,
-    because night follows the wall clock, which no factor changes, and would silence a demo in the evening. A time to live is
-    never shorter than two deadlines.
+    Delays are first limited to LONGEST_DELAY_S, because no one watches a demo for days. Times that depend on machines stay:
+    deadlines for copy (the LLM is no faster) and the age at which an occurrence is stale. Quiet hours are dropped: they follow
+    the wall clock, which no factor changes, and would block all messages of a demo in the evening. A time to live is never
+    shorter than two deadlines.
     """
     if factor == 1.0:
         return playbook

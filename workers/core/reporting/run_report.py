@@ -11,7 +11,7 @@ import msgspec
 from schemas import codec
 from schemas.messages import Decision, Feedback, Message, MessageRequest, Outcome
 from schemas.profiles import ProfileView
-from workers.core.experimentation.off_policy import Comparison, LoggedDecision, Point, TooFewData, by_arm
+from workers.core.experimentation.off_policy import Comparison, InsufficientData, LoggedDecision, Point, by_arm
 from workers.core.stream.records import Record
 
 #: The topics that a report reads, by logical name, in addition to messages.* and, where it exists, message.feedback.
@@ -115,14 +115,14 @@ class Report:
 
 
 def learning(
-    scored: Sequence[LoggedDecision], comparison: Comparison | TooFewData, points: Sequence[Point]
+    scored: Sequence[LoggedDecision], comparison: Comparison | InsufficientData, points: Sequence[Point]
 ) -> dict[str, Any]:
     """Returns the learning results, ready for JSON: the comparison of learnt arms with a uniform choice (or why there is none),
     the arms, and the history.
 
     `difference` is per decision, with its 95 % interval; `points` become `series`, in seconds since the first decision.
     """
-    result = {"refused": comparison.reason} if isinstance(comparison, TooFewData) else msgspec.to_builtins(comparison)
+    result = {"refused": comparison.reason} if isinstance(comparison, InsufficientData) else msgspec.to_builtins(comparison)
     return {
         "decisions": comparison.decisions,
         "ess": comparison.ess,

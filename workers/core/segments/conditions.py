@@ -41,7 +41,7 @@ def by_lookup(root: str, name: str) -> Callable[[Lookup], TraitValue]:
 class Groups(Generic[S]):
     """The compiled audiences of a playbook, for customers read by `reader`.
 
-    Raises ValueError (naming what is allowed) if a condition is not valid.
+    Raises ValueError, which names what is allowed, if a condition is invalid.
     """
 
     def __init__(self, audiences: Audiences, reader: Reader[S]) -> None:
@@ -53,8 +53,8 @@ class Groups(Generic[S]):
         self._counted = frozenset(name for root, name in fields if root in ("count", "decayed"))
         self._last_seen = ("days_since_last_seen", "") in fields
 
-    def may_ask_for(self, counted: str) -> bool:
-        """Returns whether one more event of this name, and nothing else, can change a customer's group or segments."""
+    def depends_on(self, counted: str) -> bool:
+        """Returns whether another event of this name alone can change a customer's group or segments."""
         return self._last_seen or counted in self._counted
 
     def target_group(self, customer: S) -> str:
@@ -95,7 +95,7 @@ def mistakes(condition: Condition) -> Iterator[Mistake]:
     combinations = [name for name in _COMBINATIONS if getattr(condition, name) is not None]
     if combinations:
         if len(combinations) > 1 or operators or condition.field is not None:
-            yield (combinations[0],), "stands beside other comparisons; allowed: one of all, any, none alone"
+            yield (combinations[0],), "is combined with other comparisons; allowed: one of all, any, none on its own"
         for name in combinations:
             inner: list[Condition] = getattr(condition, name)
             if not inner:
@@ -113,7 +113,7 @@ def mistakes(condition: Condition) -> Iterator[Mistake]:
         return
     if len(operators) != 1 and operators != ["at_least", "at_most"]:
         found = " and ".join(operators) or "none"
-        yield (), f"has {found} as comparison; allowed: one of {', '.join(_OPERATORS)}, or at_least with at_most"
+        yield (), f"has {found} as its comparison; allowed: one of {', '.join(_OPERATORS)}, or at_least with at_most"
         return
     fitting = _OPERATORS if root == "traits" else _FOR_WORDS if condition.field in WORDS else _FOR_NUMBERS
     for operator in operators:
@@ -129,8 +129,8 @@ def _compile(condition: Condition, reader: Reader[S]) -> Predicate[S]:
     if condition.any is not None:
         return _some([_compile(part, reader) for part in condition.any])
     if condition.none is not None:
-        found = _some([_compile(part, reader) for part in condition.none])
-        return lambda customer: not found(customer)
+        matches = _some([_compile(part, reader) for part in condition.none])
+        return lambda customer: not matches(customer)
     root, _, name = (condition.field or "").partition(".")
     read, holds = reader(root, name), _comparison(condition)
     return lambda customer: holds(read(customer))
@@ -148,7 +148,7 @@ def _every(parts: list[Predicate[S]]) -> Predicate[S]:
 
 def _some(parts: list[Predicate[S]]) -> Predicate[S]:
     def holds(customer: S) -> bool:
-        for part in parts:  # likewise  # noqa: SIM110
+        for part in parts:  # as above  # noqa: SIM110
             if part(customer):
                 return True
         return False
@@ -181,7 +181,7 @@ def _comparison(condition: Condition) -> Callable[[TraitValue], bool]:
 
 
 def _folded(value: TraitValue) -> tuple[str, object]:
-    """Returns the value with its kind, for comparison: True is not 1."""
+    """Returns the value with its kind, for comparison: True does not equal 1."""
     if isinstance(value, bool):
         return "flag", value
     if isinstance(value, int | float):
@@ -198,7 +198,7 @@ def _texts(value: TraitValue) -> list[str]:
 
 
 def _number(value: TraitValue) -> float | int | None:
-    """Returns the value as a number, also if it is given as text; None if it is not a number."""
+    """Returns the value as a number, even if it is given as text; None if it is not a number."""
     if isinstance(value, str):
         return number(value)
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None

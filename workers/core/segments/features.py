@@ -13,7 +13,7 @@ from workers.core.profile.model import Profile
 _DAY_S = 86_400.0
 
 
-class Known(msgspec.Struct, frozen=True, gc=False):
+class CustomerSnapshot(msgspec.Struct, frozen=True, gc=False):
     """One customer at one point in time, for conditions. `fade`: the factor that brings a decayed counter to `now_s`."""
 
     profile: Profile
@@ -21,12 +21,12 @@ class Known(msgspec.Struct, frozen=True, gc=False):
     fade: float
 
 
-def known(profile: Profile, now_s: float) -> Known:
+def snapshot(profile: Profile, now_s: float) -> CustomerSnapshot:
     """Returns the customer in the form that conditions read."""
-    return Known(profile, now_s, decay.value(1.0, profile.landmark, now_s))
+    return CustomerSnapshot(profile, now_s, decay.value(1.0, profile.landmark, now_s))
 
 
-def reader(root: str, name: str) -> Callable[[Known], TraitValue]:
+def reader(root: str, name: str) -> Callable[[CustomerSnapshot], TraitValue]:
     """Returns the function that reads one field (see playbook.audiences.Condition for the names)."""
     match root:
         case "traits":
@@ -41,17 +41,17 @@ def reader(root: str, name: str) -> Callable[[Known], TraitValue]:
             return _PLAIN.get(root, lambda _customer: None)
 
 
-def _days_since_last_order(customer: Known) -> TraitValue:
+def _days_since_last_order(customer: CustomerSnapshot) -> TraitValue:
     last_s = customer.profile.last_order_at
     return None if last_s is None else (customer.now_s - last_s) / _DAY_S
 
 
-def _language(customer: Known) -> TraitValue:
+def _language(customer: CustomerSnapshot) -> TraitValue:
     locale = customer.profile.locale
     return locale.replace("_", "-").split("-")[0].lower() if locale else None
 
 
-_PLAIN: dict[str, Callable[[Known], TraitValue]] = {
+_PLAIN: dict[str, Callable[[CustomerSnapshot], TraitValue]] = {
     "orders": lambda customer: customer.profile.orders,
     "revenue": lambda customer: sum(customer.profile.revenue.values()),
     "days_since_last_order": _days_since_last_order,

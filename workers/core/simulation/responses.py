@@ -1,7 +1,7 @@
 """Simulates how shoppers respond to messages, by hidden preferences that the system should learn. For demos and tests.
 
 Pure: everything follows from the seed and the message's id. The preferences are far stronger than real ones, so that two minutes
-show what takes a shop weeks.
+show what takes weeks in a shop.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from workers.core.common.timestamps import instant
 from workers.core.experimentation.sampling import uniform
 from workers.core.simulation.shoppers import Event, Persona
 
-#: (seconds from now, what happens then: a sender's feedback or a shopper's event)
+#: (seconds from now, what happens then: feedback of a sender or an event of the shopper)
 Answer = tuple[float, Feedback | Event]
 
 #: Preference of each kind of person for the variant and the tone of an arm: 1 = best. Each kind has a different best arm.
@@ -115,8 +115,8 @@ class Carts:
         properties = event.get("properties", {})
         match event.get("event"):
             case "Product Viewed" | "Product Added":
-                met = event.get("userId", ""), properties["product_id"]
-                self._open[met] = properties.get("cart_id") or f"cart-{properties['session_id']}"
+                key = event.get("userId", ""), properties["product_id"]
+                self._open[key] = properties.get("cart_id") or f"cart-{properties['session_id']}"
             case "Order Completed":
                 cart_id = properties["cart_id"]
                 if cart_id in self._bought:

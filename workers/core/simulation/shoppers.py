@@ -24,7 +24,7 @@ Planned = tuple[float, Event]
 
 _CHINESE = (("zh-CN", "Asia/Shanghai"), ("zh-TW", "Asia/Taipei"), ("zh-CN", "Asia/Urumqi"))
 _ENGLISH = (("en-US", "America/New_York"), ("en-GB", "Europe/London"))
-#: One shopper in this many uses English, the embedded LLM's language: a text takes it two seconds at best.
+#: One shopper in this many uses English, the embedded LLM's language: it needs at least two seconds per text.
 _ENGLISH_EVERY = 15
 #: Traits per kind of person; the playbook's conditions derive the target group from them.
 _KINDS: dict[str, dict[str, Any]] = {
@@ -123,8 +123,8 @@ class Crowd:
 def behave(crowd: Crowd, number: int, start_s: float) -> Iterator[Planned]:
     """Yields the shoppers' events in chronological order, without end: (when [s since the epoch], event).
 
-    `number` shoppers are active at any time: one who has finished their visits is replaced by a new one, so that caps, which
-    silence customers already written to, never silence the whole shop.
+    `number` shoppers are active at any time: one who has finished their visits is replaced by a new one, so that frequency
+    caps, which block further messages to the same customers, never block all messages.
     """
     return merge(*(_place(crowd, first, number, start_s) for first in range(number)), key=lambda planned: planned[0])
 

@@ -1,6 +1,6 @@
 """Limits the dead letters of a lane.
 
-Past the limit its worker stops: either all of its input or our code is broken, and a worker that stops and says so is better
+Beyond the limit its worker stops: either all of its input or our code is broken, and a worker that stops with an error is better
 than a topic full of dead letters.
 """
 
@@ -40,7 +40,7 @@ class Tolerance:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._in_a_row = 0
-        self._parts: deque[tuple[int, int, int]] = deque()  # (records, of them raised, of them dead letters)
+        self._parts: deque[tuple[int, int, int]] = deque()  # (records, those that raised, dead letters)
         self._records = self._raised = self._dead = 0
 
     def copy(self) -> Tolerance:

@@ -11,7 +11,7 @@ from workers.core.stream.records import Output, Record
 
 TOPIC = "dead.letters"
 MAX_VALUE_BYTES = 64 * 1024
-#: Reasonable keys and headers are far smaller; a dead letter must always fit into a record.
+#: Normal keys and headers are far smaller; a dead letter must always fit into a record.
 MAX_KEY_BYTES = 4 * 1024
 MAX_HEADER_BYTES = 16 * 1024
 _MAX_DETAIL = 500
@@ -20,7 +20,7 @@ _MAX_DETAIL = 500
 def dead_letter(record: Record, stage: str, error: InvalidEvent, now: datetime, *, complete: bool = True) -> Output:
     """Returns the dead letter of one record, with the source's key. `complete` False: it lacks part of the input.
 
-    A value of more than 64 KB is cut and `detail` says so; topic, partition and offset still identify the full record.
+    A value of more than 64 KB is cut, as noted in `detail`; topic, partition and offset still identify the full record.
     """
     notes: list[str] = []
     headers = _headers(record, notes)

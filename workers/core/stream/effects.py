@@ -16,7 +16,7 @@ class Effects(msgspec.Struct, kw_only=True):
 
     `puts` change the state (None = delete) and go to the changelog; `index_puts` and `index_deletes` change only the local
     index. `deferred` are the records that were not applied and must be delivered again, in order: the last of their topic.
-    `clock_s` is the partition clock after the batch; `more_due` asks for the next batch at once, because timers are still due.
+    `clock_s` is the partition clock after the batch; `more_due` requests the next batch at once, because timers are still due.
     `tally` is added to metric counters and `timings`, (metric, seconds, label values), are observed once the batch is
     committed; `pending` is the number waiting in the lane after it, by reason (core.personalisation.pending).
     """
@@ -47,6 +47,6 @@ class Processor(Protocol):
         """Applies records in order, then advances the clock and fires due timers.
 
         `wall_s` is the wall clock; `caught_up` means that no backlog follows these records. A call without records is a tick.
-        Never raises for bad input: it becomes a dead letter.
+        Never raises for bad input, which becomes a dead letter.
         """
         ...

@@ -1,4 +1,4 @@
-"""The metrics that the code may change, by name. adapters.observability.metric_catalogue says what each means."""
+"""The names of the metrics that the code may change; adapters.observability.metric_catalogue describes them."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ GaugeName = Literal[
 ]
 HistogramName = Literal["request_seconds", "commit_seconds", "llm_seconds", "llm_tokens"]
 
-#: What a core counts in a batch: (counter, label values in the order of the catalogue) → amount.
+#: The counts of one batch: (counter, label values in the order of the catalogue) → amount.
 Tally = Counter[tuple[CounterName, *tuple[str, ...]]]
 
 
 class Metrics(Protocol):
-    """Takes measurements. `labels` are values in the order of the catalogue, never anything of a customer."""
+    """Records measurements. `labels` are values in the order of the catalogue, never customer data."""
 
     def count(self, short: CounterName, *labels: str, amount: float = 1.0) -> None:
         """Adds to a counter."""
@@ -68,7 +68,7 @@ class Metrics(Protocol):
         ...
 
     def watch(self, short: GaugeName, now: Callable[[], float], *labels: str) -> None:
-        """Registers a gauge that is read whenever somebody asks: `now` is called from another thread."""
+        """Registers a gauge that is read on every scrape: `now` is called from another thread."""
         ...
 
     def observe(self, short: HistogramName, value: float, *labels: str) -> None:

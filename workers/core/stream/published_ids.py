@@ -1,7 +1,7 @@
-"""IDs a lane has already published, read back from the ledger after its state is lost.
+"""The IDs that a lane has already published, read back from the ledger after its state is lost.
 
-Decisions that a lane makes a second time get the same IDs (it remembers most of them: core.personalisation.ledger_recovery).
-Outputs with a known ID are not published again.
+Decisions that a lane repeats get the same IDs (most of them are recovered: core.personalisation.ledger_recovery). Outputs with a
+known ID are not published again.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class PublishedIds:
     def __len__(self) -> int:
         return sum(map(len, self._known.values()))
 
-    def learn(self, topic: str, value: bytes | None) -> None:
-        """Adds the ID of one committed record of a LEDGER topic. An unreadable record has none."""
+    def add(self, topic: str, value: bytes | None) -> None:
+        """Adds the ID of one committed record of a LEDGER topic; an unreadable record has none."""
         try:
             ids = _ids(value or b"{}")
         except (msgspec.DecodeError, UnicodeDecodeError):
@@ -45,8 +45,8 @@ class PublishedIds:
         if name := ids.decision_id if topic == DECISIONS else ids.message_id:
             self._known[topic].add(event_hash(name))
 
-    def news(self, outputs: Iterable[Output]) -> list[Output]:
-        """Returns the outputs that are not yet published.
+    def unpublished(self, outputs: Iterable[Output]) -> list[Output]:
+        """Returns the outputs that have not been published yet.
 
         A request is checked by its decision, a message by its outcome: each pair was written in one transaction.
         """

@@ -20,7 +20,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     headers: tuple[tuple[str, bytes], ...] = ()
 
 
-#: Foreign producers may write any number as a time: before 1970, or microseconds for milliseconds [s since the epoch].
+#: Other producers may write any number as a time: before 1970, or microseconds for milliseconds [s since the epoch].
 _LATEST_S = 4_102_444_800.0  # 2100
 
 

@@ -14,15 +14,15 @@ from workers.core.common.ids import key_digest
 from workers.core.playbook.campaigns import Campaign, Trigger
 from workers.core.profile.model import MAX_TEXT, CartLine, OpenRequest, Profile
 
-#: Why a message must not be sent: the ledger's reason, and a description.
+#: The reason why a message must not be sent: the ledger's reason, and a description.
 Objection = tuple[AbortType, str]
 
 
 class Occurrence(msgspec.Struct, frozen=True, kw_only=True):
     """One reason to message a customer about one product. `occurrence_id` is the same however often it is derived.
 
-    `key` is what the trigger is keyed by: a cart, product, visit or order id. `objection`: the occurrence is due, but no message
-    makes sense.
+    `key` is what the trigger is keyed by: a cart, product, visit or order id. `objection`: the occurrence is due, but a message
+    would make no sense.
     """
 
     campaign: Campaign

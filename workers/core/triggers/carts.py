@@ -43,16 +43,16 @@ class Carts:
             line=self._leading_line(left or list(cart.lines.values())),
             currency=cart.currency,
             source=cart.source,
-            objection=None if left else ("converted", "what is in the cart was bought in another order"),
+            objection=None if left else ("converted", "the products in the cart were bought in another order"),
         )
 
     def objection(self, profile: Profile, opened: OpenRequest) -> Objection | None:
         """See Kind."""
         cart = profile.carts.get(opened.trigger_key)
         if cart is None or occurrence_id(opened.trigger_key, cart.opened_at) != opened.occurrence_id:
-            return "converted", "the cart was bought or emptied meanwhile"
+            return "converted", "the cart has since been bought or emptied"
         if _was_bought(profile, cart, opened.product.product_id):
-            return "converted", "the product was bought in another order meanwhile"
+            return "converted", "the product has since been bought in another order"
         return None
 
     def _leading_line(self, lines: list[CartLine]) -> CartLine:

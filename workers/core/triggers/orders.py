@@ -12,7 +12,7 @@ from workers.core.triggers.base import Objection, Occurrence, occurrence_id
 
 
 class Purchases:
-    """A product that goes with a purchase. `may_mention`: whether a message may be about a product."""
+    """A product that complements a purchase. `may_mention`: whether a message may be about a product."""
 
     def __init__(self, products: Mapping[str, CatalogueProduct], may_mention: Callable[[str], bool]) -> None:
         self._may_mention = may_mention
@@ -55,9 +55,9 @@ class Purchases:
     def objection(self, profile: Profile, opened: OpenRequest) -> Objection | None:
         """See Kind."""
         if opened.trigger_key not in profile.purchases:
-            return "stale", "the order was cancelled or refunded meanwhile"
+            return "stale", "the order has since been cancelled or refunded"
         if bought_since(profile, opened.product.product_id, opened.requested_at):
-            return "converted", "the product was bought meanwhile"
+            return "converted", "the product has since been bought"
         return None
 
     def _offers(self, profile: Profile, purchase: Purchase, trigger: Trigger) -> Iterator[tuple[CartLine, str | None]]:
@@ -69,7 +69,7 @@ class Purchases:
                     for product in self._accessories.get(product_id, []):
                         yield CartLine(product.product_id, price=product.price), product.currency
             else:
-                newest = sorted(profile.looked.values(), key=lambda looked: (looked.at[-1], looked.line.product_id))
-                for looked in reversed(newest):
-                    if self._may_mention(looked.line.product_id):
-                        yield looked.line, looked.currency
+                newest = sorted(profile.looked.values(), key=lambda views: (views.at[-1], views.line.product_id))
+                for views in reversed(newest):
+                    if self._may_mention(views.line.product_id):
+                        yield views.line, views.currency

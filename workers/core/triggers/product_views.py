@@ -14,13 +14,13 @@ class RepeatViews:
 
     def due_at(self, profile: Profile, trigger: Trigger, key: str) -> float | None:
         """See Kind."""
-        looked = profile.looked.get(key)
-        if looked is None or not isinstance(trigger, RepeatView):
+        views = profile.looked.get(key)
+        if views is None or not isinstance(trigger, RepeatView):
             return None
-        since = looked.at[-1] - trigger.within_s
-        if sum(at >= since for at in looked.at) < trigger.views or _answered(profile, looked.at[-1]):
+        since_s = views.at[-1] - trigger.within_s
+        if sum(at_s >= since_s for at_s in views.at) < trigger.views or _has_ordered(profile, views.at[-1]):
             return None
-        return looked.at[-1] + trigger.delay_s
+        return views.at[-1] + trigger.delay_s
 
     def occurrence_id(self, profile: Profile, key: str) -> str:
         """See Kind. One run of views is one occurrence, however long it lasts."""
@@ -52,7 +52,7 @@ class Visits:
         visit = profile.visit
         if visit is None or visit.visit_id != key or visit.carted or not isinstance(trigger, BrowseAbandonment):
             return None
-        if sum(visit.looks.values()) < trigger.views or _answered(profile, visit.started_at):
+        if sum(visit.looks.values()) < trigger.views or _has_ordered(profile, visit.started_at):
             return None
         return visit.last_look_at + trigger.delay_s
 
@@ -67,8 +67,8 @@ class Visits:
     def occurrence(self, profile: Profile, campaign: Campaign, key: str, due_at_s: float) -> Occurrence | None:
         """See Kind. It is about the product viewed most, then last, of those that a message may be about."""
         visit = profile.visit
-        looked = [] if visit is None else [product_id for product_id in visit.looks if product_id in profile.looked]
-        free = [product_id for product_id in looked if not _in_cart(profile, product_id)]
+        viewed = [] if visit is None else [product_id for product_id in visit.looks if product_id in profile.looked]
+        free = [product_id for product_id in viewed if not _in_cart(profile, product_id)]
         if visit is None or not free:
             return None
         best = max(free, key=lambda product_id: (self._may_mention(product_id), *_weight(profile, visit, product_id)))
@@ -83,20 +83,20 @@ def _weight(profile: Profile, visit: Visit, product_id: str) -> tuple[int, float
     return visit.looks[product_id], profile.looked[product_id].at[-1], product_id
 
 
-def _about(looked: ProductViews, campaign: Campaign, key: str, occurrence: str, due_at_s: float) -> Occurrence:
+def _about(views: ProductViews, campaign: Campaign, key: str, occurrence: str, due_at_s: float) -> Occurrence:
     return Occurrence(
         campaign=campaign,
         key=key,
         occurrence_id=occurrence,
         due_at_s=due_at_s,
-        line=looked.line,
-        currency=looked.currency,
-        source=looked.source,
+        line=views.line,
+        currency=views.currency,
+        source=views.source,
     )
 
 
-def _answered(profile: Profile, since_s: float) -> bool:
-    """Returns whether the customer has bought something since: then the views led to a purchase."""
+def _has_ordered(profile: Profile, since_s: float) -> bool:
+    """Returns whether the customer has ordered since then, so that the views led to a purchase."""
     return profile.last_order_at is not None and profile.last_order_at >= since_s
 
 
@@ -105,8 +105,8 @@ def _in_cart(profile: Profile, product_id: str) -> bool:
 
 
 def _overtaken(profile: Profile, opened: OpenRequest) -> Objection | None:
-    if _answered(profile, opened.requested_at):
-        return "converted", "the customer bought something meanwhile"
+    if _has_ordered(profile, opened.requested_at):
+        return "converted", "the customer has since bought something"
     if _in_cart(profile, opened.product.product_id):
-        return "converted", "the product went into the cart meanwhile"
+        return "converted", "the product has since been added to the cart"
     return None

@@ -17,7 +17,7 @@ from workers.core.triggers.carts import Carts
 from workers.core.triggers.orders import Purchases
 from workers.core.triggers.product_views import RepeatViews, Visits
 
-#: Kinds of timers: of an occurrence, and of one deferred to the end of the quiet hours or until the channel has room.
+#: Kinds of timers: of an occurrence, and of one deferred until the quiet hours end or until the channel has a free slot.
 TIMER, QUIET, TURN = "trigger", "quiet", "turn"
 
 
@@ -38,7 +38,7 @@ def parse_timer_id(timer: str) -> tuple[str, str, str] | None:
 
 
 def alike(timer: str) -> list[str]:
-    """Returns the timers that a timer may set when it fires: all those of the same occurrence, or itself.
+    """Returns the timers that a timer may set when it fires: all timers of the same occurrence, or itself.
 
     >>> alike("trigger|cart|c1"), alike("view")
     (['trigger|cart|c1', 'quiet|cart|c1', 'turn|cart|c1'], ['view'])
@@ -93,7 +93,7 @@ class Triggers:
         return self._kind(campaign.trigger).objection(profile, opened)
 
     def done(self, profile: Profile, occurrence: Occurrence, at_s: float) -> None:
-        """Remembers that an occurrence was decided for as long as it could recur, and longer while there is room."""
+        """Remembers a decided occurrence for as long as it could recur, and longer while there is room."""
         profile.done[done_key(occurrence.campaign.id, occurrence.occurrence_id)] = at_s
         if len(profile.done) <= MAX_DONE:
             return
@@ -111,7 +111,7 @@ class Triggers:
     def _rearm(self, kind: Kind, profile: Profile, keys: Iterable[str], timers: Timers) -> None:
         """Sets or cancels the timers of these keys.
 
-        One that is due too early is left and rescheduled when it fires, so that an active customer costs no index writes.
+        A timer that is due too early is kept and rescheduled when it fires, so that an active customer costs no index writes.
         """
         for campaign in self._campaigns.get(kind, ()):
             for key in keys:
@@ -123,8 +123,8 @@ class Triggers:
                     timers.set(profile, timer, due_s)
                 else:
                     continue
-                for put_off in (QUIET, TURN):  # one timer per key: the deferral was for its previous state
-                    timers.cancel(profile, timer_id(campaign.id, key, put_off))
+                for deferral in (QUIET, TURN):  # one timer per key: the deferral was for its previous state
+                    timers.cancel(profile, timer_id(campaign.id, key, deferral))
 
     def _kind(self, trigger: Trigger) -> Kind:
         match trigger:

@@ -58,7 +58,7 @@ def gaps(
     groups = [group.id for group in playbook.audiences.target_groups]
     found = []
     for campaign in campaigns:
-        for arm in arms.speaking(campaign).values():
+        for arm in arms.sending(campaign).values():
             for channel in _chosen(campaign.channels, wanted.channels):
                 for language in _chosen(playbook.languages, wanted.languages):
                     if playbook.channels[channel].is_templated(language):
@@ -146,7 +146,7 @@ def objections(playbook: Playbook, entry: PoolEntry, now: datetime, language: La
     ):
         if name not in known:
             return [f"the playbook has no {kind} {name}"]
-    spoken = {(arm.prompt, arm.tone or "") for arm in arms.speaking(playbook.campaigns[key.campaign_id]).values()}
+    spoken = {(arm.prompt, arm.tone or "") for arm in arms.sending(playbook.campaigns[key.campaign_id]).values()}
     if (key.prompt, key.tone) not in spoken:
         return [f"campaign {key.campaign_id} has no arm with prompt {key.prompt!r} and tone {key.tone!r}"]
     if playbook.channels[key.channel].is_templated(key.language):
