@@ -302,7 +302,7 @@ def test_dead_letters_are_listed_shown_and_sent_again(running: Settings, tmp_pat
     small_history(history)
     said = attune(running, "replay", str(history), "--format", "segment", "--prefix", "letters.").stderr
     assert "% of the file), " in said  # no terminal: lines tell how far it is
-    assert "attune: look closer: attune stats --prefix letters., attune why --user U --prefix letters.\n" in said
+    assert "attune: for details: attune stats --prefix letters., attune why --user U --prefix letters.\n" in said
     letters = under(running, "letters.")
     (listed,) = map(json.loads, attune(letters, "dlq", "list", "--json").stdout.splitlines())
     assert listed["reason"] == "broken_json"

@@ -61,7 +61,7 @@ def test_up_runs_everything_restarts_a_dead_role_and_down_leaves_nothing(alone: 
             wait_until(lambda: len(read(running, "customer.events")) == 2, 60, "the second event")
 
             second = attune(settings, "up", code=1)
-            assert "runs on" in second.stderr
+            assert "is already running on" in second.stderr
             attune(settings, "down")
             assert up.wait(60) == 0
         finally:

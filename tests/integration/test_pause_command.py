@@ -45,12 +45,12 @@ def test_workers_hear_a_pause_and_its_end(settings: Settings, terminal: Terminal
         paused = terminal.pause("--campaign", "cart-abandonment", "--reason", "wrong price")
         assert paused.exit_code == 0, paused.output
         assert paused.stdout == (
-            "campaign cart-abandonment is paused: within 5 s nothing new leaves; what becomes due meanwhile is recorded "
-            "as `paused` and not sent later\n"
+            "campaign cart-abandonment is paused: within 5 s no new message is published; what becomes due meanwhile "
+            "is recorded as `paused` and is not sent later\n"
         )
         wait_until(lambda: follower.current.paused == {"campaign:cart-abandonment"}, 5, "the pause is heard")
         resumed = terminal.resume("--campaign", "cart-abandonment")
-        assert "runs again" in resumed.stdout
+        assert "is resumed" in resumed.stdout
         wait_until(lambda: follower.current.paused == set(), 5, "the end of the pause is heard")
 
 
@@ -94,7 +94,7 @@ def test_a_broken_playbook_does_not_keep_anybody_from_pausing(settings: Settings
     settings = prepare(settings).changed(playbook=str(tmp_path / "missing"))
     paused = Terminal(settings).pause("--campaign", "cart-abandonment")
     assert paused.exit_code == 0
-    assert "the name is not checked" in paused.stderr
+    assert "the name was not checked" in paused.stderr
     assert "campaign cart-abandonment is paused" in paused.stdout
 
 
@@ -108,13 +108,13 @@ def test_exactly_one_scope_must_be_named(terminal: Terminal, arguments: tuple[st
 def test_a_campaign_that_left_the_playbook_can_be_resumed(settings: Settings, terminal: Terminal) -> None:
     switch = ControlSwitch(scope="campaign:gone", state="paused", changed_at=datetime.now(UTC))
     produce(settings, SWITCHES, [(b"campaign:gone", codec.encode(switch))])
-    assert "campaign gone runs again" in terminal.resume("--campaign", "gone").stdout
+    assert "campaign gone is resumed" in terminal.resume("--campaign", "gone").stdout
     assert terminal.pause("--list").stdout == "nothing is paused\n"
 
 
 def test_resuming_what_is_not_paused_says_so_and_writes_nothing(settings: Settings, terminal: Terminal) -> None:
     resumed = terminal.resume("--all")
-    assert resumed.stdout == "everything was not paused: nothing changes\n"
+    assert resumed.stdout == "everything was not paused: nothing has changed\n"
     assert read(settings, SWITCHES) == read(settings, AUDIT) == []
 
 

@@ -1,1 +1,1 @@
-"""The commands of `attune`, grouped by who uses them."""
+"""The commands of `attune`, grouped by task."""

@@ -1,4 +1,4 @@
-"""Shared by all commands: the terminal, and errors as one clear line with an exit code."""
+"""Defines what all commands share: the terminal, and errors printed as one line with an exit code."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from workers.core.errors import AttuneError, Misconfigured
 P = ParamSpec("P")
 R = TypeVar("R")
 
-#: Characters that a terminal obeys instead of showing: control characters except newline and tab (C1 is ESC in one byte),
+#: Characters that a terminal interprets instead of displaying: control characters except newline and tab (C1 is ESC in one byte),
 #: bidirectional overrides, which reorder the letters around them, line separators; and surrogates, which cannot be encoded.
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _BREAKS = re.compile("[\n\t]")
 
 
 def visible(text: str) -> str:
-    """Makes foreign text safe to print: control characters are escaped as in JSON, so that JSON stays JSON.
+    """Makes text from outside safe to print: control characters are escaped as in JSON, so that JSON stays valid.
 
     >>> visible("red \\x1b[31m")
     'red \\\\u001b[31m'
@@ -40,27 +40,27 @@ def _escape(found: re.Match[str]) -> str:
 
 
 class Terminal(Console):
-    """A console that shows text and never obeys it, whoever wrote it and however it is printed.
+    """A console that displays text and never interprets it, whatever its source and however it is printed.
 
-    It interprets no markup and no emoji codes, and makes control characters visible. Only rich's own output (colours, the
-    live picture) keeps its control codes.
+    Markup and emoji codes are printed as they are, and control characters are made visible. Only rich's own output (colours,
+    the live view) keeps its control codes.
     """
 
     def __init__(self, **options: Any) -> None:
         super().__init__(markup=False, emoji=False, highlight=False, **options)
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """See rich: made visible before it is measured, so that tables stay aligned."""
+        """See rich. The text is made visible before it is measured, so that tables stay aligned."""
         return super().render_str(visible(text), **options)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """See rich: everything printed passes through here, as segments of text or control codes."""
+        """See rich. Everything that is printed passes through here, as segments of text or control codes."""
         for segment in super().render(renderable, options):
             text, style, control = segment
             yield segment if control or _UNSAFE.search(text) is None else Segment(visible(text), style)
 
     def lines(self, lines: Iterable[str]) -> None:
-        """Prints each as one line: a line break inside could pass for a line of ours."""
+        """Prints each as a single line: a line break inside one could imitate our own output."""
         for line in lines:
             self.print(_BREAKS.sub(_in_one_line, line))
 
@@ -74,7 +74,7 @@ out = Terminal(soft_wrap=True)
 err = Terminal(stderr=True, soft_wrap=True)
 
 
-def say(text: str) -> None:
+def print_progress(text: str) -> None:
     """Prints progress on stderr."""
     err.print(f"attune: {text}")
 
@@ -84,7 +84,7 @@ FAILED = 1
 
 
 def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
-    """An expected failure ends the command with its message and a code other than 0, without a traceback."""
+    """Makes an expected failure end the command with its message and a non-zero exit code, without a traceback."""
 
     @wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -98,24 +98,24 @@ def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
 
 
 class Stop:
-    """Set once a person or a supervisor has asked the command to end."""
+    """`requested` is set once a person or a supervisor has requested the command to stop."""
 
     def __init__(self) -> None:
-        self.asked = False
+        self.requested = False
 
 
 @contextmanager
 def stopping() -> Iterator[Stop]:
-    """Treats SIGINT and SIGTERM inside the block as a request to stop; a second one ends at once."""
+    """Treats SIGINT and SIGTERM inside the block as a request to stop; a second signal ends the command immediately."""
     stop = Stop()
 
-    def ask(number: int, _frame: FrameType | None) -> None:
-        if stop.asked:
+    def request(number: int, _frame: FrameType | None) -> None:
+        if stop.requested:
             raise KeyboardInterrupt
-        stop.asked = True
+        stop.requested = True
         err.print(f"stopping ({signal.Signals(number).name}) ...", style="dim")
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield stop
     finally:

@@ -18,7 +18,7 @@ from workers.adapters.llm.min_temperature import MinimumTemperature
 from workers.adapters.observability.metrics import WorkerMetrics
 from workers.adapters.playbook.loader import load_for as load_playbook
 from workers.adapters.process import clock
-from workers.commands.terminal import err, one_line_errors, out, say
+from workers.commands.terminal import err, one_line_errors, out, print_progress
 from workers.core.errors import Misconfigured
 from workers.core.generation import copy_surfaces
 from workers.core.guardrails.check import check
@@ -95,7 +95,7 @@ def copy(
         for number in range(count)
     ]
     own_log = settings.changed(data_dir=str(Path(settings.data_dir) / "copy"))
-    with llm_server(own_log, say) as running:
+    with llm_server(own_log, print_progress) as running:
         candidates = asyncio.run(_write(running, playbook, requests))
     found = _distinct(playbook, playbook.surfaces[kind], requests, candidates)
     if as_json:

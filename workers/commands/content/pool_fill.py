@@ -22,8 +22,7 @@ from workers.adapters.observability.metrics import WorkerMetrics
 from workers.adapters.playbook.loader import load_for as load_playbook
 from workers.adapters.process import clock
 from workers.commands.content.pool_filler import PATIENCE, Filling, Row
-from workers.commands.terminal import err, one_line_errors, out, stopping
-from workers.commands.terminal import say as progress
+from workers.commands.terminal import err, one_line_errors, out, print_progress, stopping
 from workers.core.errors import Misconfigured, Unavailable
 from workers.core.generation.pool import planning
 from workers.core.generation.pool.entries import POOL
@@ -97,9 +96,11 @@ def fill(
             llm_deadline_s=max(running.llm.deadline_s, _LEAST_DEADLINE_S),
             llm_in_flight=in_flight,
         )
-        running = stack.enter_context(llm_server(own, progress))
+        running = stack.enter_context(llm_server(own, print_progress))
         gaps = _written_by_the_model(running, gaps)
-        filling = asyncio.run(_run(running, playbook, gaps, count, in_flight, least_temperature, lambda: stop.asked))
+        filling = asyncio.run(
+            _run(running, playbook, gaps, count, in_flight, least_temperature, lambda: stop.requested)
+        )
     out.print(_table(filling))
     if filling.rejections:
         out.print(f"not taken: {', '.join(f'{n} {why}' for why, n in filling.rejections.most_common())}")

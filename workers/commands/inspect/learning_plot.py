@@ -1,4 +1,4 @@
-"""Plots learning in the terminal: reward over time, and the probability of each arm per target group."""
+"""Plots learning in the terminal: reward over time, and each arm's probability per target group."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from rich.table import Table
 from rich.text import Text
 
-from workers.core.experimentation.off_policy import Comparison, Point, TooFewData
+from workers.core.experimentation.off_policy import Comparison, InsufficientData, Point
 
 LEARNT, UNIFORM = "green", "bright_black"
 #: Colours of the arms, in the order of their names.
@@ -19,7 +19,7 @@ _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 def chart(points: Sequence[Point], width: int = 54, height: int = 9) -> Text:
     """Plots learnt and uniform rewards over time, `width` × `height` characters without the axes."""
     if len(points) < 2:
-        return Text("the first answers are on their way", style="dim")
+        return Text("waiting for the first responses", style="dim")
     rewards = [reward for point in points for reward in (point.learnt, point.other)]
     low, high = min(0.0, *rewards), max(*rewards, 0.1)
     dots: dict[tuple[int, int], tuple[int, str]] = {}
@@ -40,14 +40,14 @@ def chart(points: Sequence[Point], width: int = 54, height: int = 9) -> Text:
 
 
 def _at(line: Sequence[float], share: float) -> float:
-    """Returns the value at a share of the way, by linear interpolation between the points."""
+    """Returns the value at a share of the x-axis (0 to 1), by linear interpolation between the points."""
     position = share * (len(line) - 1)
     left = min(int(position), len(line) - 2)
     return line[left] + (line[left + 1] - line[left]) * (position - left)
 
 
 def arms(chances: Mapping[tuple[str, str], Mapping[str, float]], width: int = 24) -> Table:
-    """Returns one line per campaign and target group: each arm's current probability, and the likeliest by name."""
+    """Returns one line per campaign and target group: each arm's current probability, and the name of the likeliest."""
     table = Table("campaign", "group", "probability of each arm", "likeliest", box=None, pad_edge=False)
     colours = colours_of(arm for chance in chances.values() for arm in chance)
     for (campaign_id, group), chance in sorted(chances.items()):
@@ -63,21 +63,21 @@ def arms(chances: Mapping[tuple[str, str], Mapping[str, float]], width: int = 24
 
 
 def colours_of(names: Iterable[str], colours: Sequence[str] = _COLOURS) -> dict[str, str]:
-    """Returns one colour for each arm, the same for the same set of names."""
+    """Returns one colour for each arm; the same set of names always gets the same colours."""
     return {name: colours[index % len(colours)] for index, name in enumerate(sorted(set(names)))}
 
 
-def sentence(found: Comparison | TooFewData) -> str:
-    """Explains the result of the comparison in plain words.
+def sentence(found: Comparison | InsufficientData) -> str:
+    """Explains the result of the comparison in a sentence.
 
-    >>> sentence(TooFewData(decisions=3, ess=3.0, reason="too few"))
-    'whether learning pays cannot be said yet: too few'
+    >>> sentence(InsufficientData(decisions=3, ess=3.0, reason="too few"))
+    'it is too early to tell whether learning pays off: too few'
     """
-    if isinstance(found, TooFewData):
-        return f"whether learning pays cannot be said yet: {found.reason}"
+    if isinstance(found, InsufficientData):
+        return f"it is too early to tell whether learning pays off: {found.reason}"
     gain = found.difference
     return (
-        f"the learnt arms earned {found.learnt:.2f} a decision, equal chances would have earned {found.other:.2f}: "
+        f"the learnt arms earned {found.learnt:.2f} per decision; equal chances would have earned {found.other:.2f}: "
         f"{gain.value:+.2f} [{gain.low:+.2f}, {gain.high:+.2f}] "
         f"(95 % interval, {found.decisions} decisions about {found.customers} customers)"
     )

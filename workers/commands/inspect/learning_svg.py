@@ -1,4 +1,4 @@
-"""Draws learning as SVG: reward over time, and the final probability of each arm. Takes 100 lines, so no library is used."""
+"""Draws learning as SVG: reward over time, and the final probability of each arm. It is short enough not to need a library."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _WIDTH = 1080
 _LEFT, _RIGHT, _TOP = 64, 24, 64
 _CHART = 240  # height of the chart
 _ROW = 26  # height of one bar
-_NAMES = 220  # room for campaign and target group
+_NAMES = 220  # width of the labels (campaign and target group)
 _COLOURS = ("#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#b07aa1", "#76b7b2", "#9c755f")
 _LEARNT, _UNIFORM, _GREY = "#2a7f3f", "#9a9a9a", "#555555"
 
 
 def picture(points: Sequence[Point], results: Sequence[ArmResult], headline: str) -> str:
-    """Returns the whole picture. `results` in the order of campaign and target group, as evaluation.by_arm gives them."""
+    """Returns the SVG document. `results` must be sorted by campaign and target group, as `by_arm` returns them."""
     rows = [list(group) for _, group in groupby(results, key=lambda one: (one.campaign_id, one.target_group))]
     colours = colours_of((one.arm for one in results), _COLOURS)
     bars_at = _TOP + _CHART + 80
@@ -28,10 +28,10 @@ def picture(points: Sequence[Point], results: Sequence[ArmResult], headline: str
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif">',
         f'<rect width="{_WIDTH}" height="{height}" fill="white"/>',
-        _text(_LEFT, 26, "Reward of a decision", size=16),
+        _text(_LEFT, 26, "Reward per decision", size=16),
         _text(_LEFT, 46, headline, colour=_GREY),
         *_chart(points),
-        _text(_LEFT, bars_at - 16, "Probability of each arm in the newest decision", size=16),
+        _text(_LEFT, bars_at - 16, "Probability of each arm in the latest decision", size=16),
     ]
     for index, row in enumerate(rows):
         parts += _bar(row, bars_at + index * _ROW, colours)
@@ -77,15 +77,15 @@ def _chart(points: Sequence[Point]) -> list[str]:
 
 
 def _bar(row: Sequence[ArmResult], y: float, colours: dict[str, str]) -> list[str]:
-    """Draws one bar: the arms of one campaign and target group, each as long as it is likely."""
+    """Draws one bar: the arms of one campaign and target group, each as wide as its probability."""
     width, x = _WIDTH - _LEFT - _RIGHT - _NAMES, float(_LEFT + _NAMES)
     parts = [_text(_LEFT, y + 14, f"{row[0].campaign_id}, {row[0].target_group}")]
     for one in row:
         length = one.probability * width
-        said = f"{one.arm}: probability {one.probability:.2f}, {one.decisions} decisions, mean reward {one.mean:.2f}"
+        tooltip = f"{one.arm}: probability {one.probability:.2f}, {one.decisions} decisions, mean reward {one.mean:.2f}"
         parts.append(
             f'<rect x="{x:.1f}" y="{y}" width="{length:.1f}" height="{_ROW - 6}" fill="{colours[one.arm]}">'
-            f"<title>{escape(said)}</title></rect>"
+            f"<title>{escape(tooltip)}</title></rect>"
         )
         if length > 40:
             parts.append(_text(x + 6, y + 14, f"{one.probability:.0%}", colour="white"))

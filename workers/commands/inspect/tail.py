@@ -33,7 +33,7 @@ def tail(settings: Settings, topic: str, everything: bool, key: str | None, as_j
         reachable(settings) as running,
         TopicReader(running, [topic], start=start) as reader,
     ):
-        while not stop.asked:
+        while not stop.requested:
             records = reader.poll()
             for record in records:
                 if key is None or record.key == key.encode():

@@ -1,1 +1,1 @@
-"""Commands that change how an installation works: pause, topics, settings."""
+"""Commands that operate an installation: pause, topics, settings."""

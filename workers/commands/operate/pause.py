@@ -1,4 +1,4 @@
-"""`attune pause` and `attune resume`: stop and resume publishing, by a switch that every worker follows."""
+"""`attune pause` and `attune resume`: stop and resume publishing, with a switch that every worker follows."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def _options(command: Callable[P, R]) -> Callable[P, R]:
     """Adds the options of both commands."""
     for option in (
         installation_options(),
-        click.option("--reason", default="", help="For those who ask later."),
-        click.option("--channel", help="Everything on one channel."),
-        click.option("--campaign", help="One campaign."),
-        click.option("--all", "everything", is_flag=True, help="Everything."),
+        click.option("--reason", default="", help="Reason, recorded in the audit trail."),
+        click.option("--channel", help="All messages on one channel."),
+        click.option("--campaign", help="All messages of one campaign."),
+        click.option("--all", "everything", is_flag=True, help="All messages."),
     ):
         command = option(command)
     return command
@@ -45,27 +45,30 @@ def _options(command: Callable[P, R]) -> Callable[P, R]:
 
 @click.command()
 @_options
-@click.option("--list", "listing", is_flag=True, help="Show what is paused: since when, by whom and why.")
+@click.option("--list", "listing", is_flag=True, help="List what is paused, since when, by whom and why.")
 @one_line_errors
 def pause(
     everything: bool, campaign: str | None, channel: str | None, reason: str, listing: bool, **where: Unpack[Where]
 ) -> None:
-    """Pauses everything, a campaign or a channel. Customers are followed and occurrences recorded, but nothing is sent."""
+    """Pause all messages, a campaign or a channel.
+
+    Profiles are still updated and occurrences recorded, but no message is published.
+    """
     settings = load(**where)
     if listing:
         if everything or campaign or channel:
-            raise Misconfigured("--list shows every scope.", "`attune pause --list` alone")
+            raise Misconfigured("--list shows every scope.", "use `attune pause --list` without a scope")
         with reachable(settings) as running:
             _list(_switches(running))
         return
     scope = _scope(everything, campaign, channel)
-    _must_be_known(settings, campaign, channel)
+    _check_known(settings, campaign, channel)
     with reachable(settings) as running:
-        known = _switches(running)
-        _say(running, _switch(scope, "paused", reason, known.get(scope)))
+        current = _switches(running)
+        _publish_switch(running, _switch(scope, "paused", reason, current.get(scope)))
     out.print(
-        f"{_named(scope)} is paused: within 5 s nothing new leaves; what becomes due meanwhile is recorded as `paused` "
-        "and not sent later"
+        f"{_label(scope)} is paused: within 5 s no new message is published; what becomes due meanwhile is recorded "
+        "as `paused` and is not sent later"
     )
 
 
@@ -73,42 +76,47 @@ def pause(
 @_options
 @one_line_errors
 def resume(everything: bool, campaign: str | None, channel: str | None, reason: str, **where: Unpack[Where]) -> None:
-    """Ends a pause of the same scope. What became due during the pause is not sent later."""
+    """Resume all messages, a campaign or a channel.
+
+    What became due during the pause is not sent later.
+    """
     scope = _scope(everything, campaign, channel)
     settings = load(**where)
     with reachable(settings) as running:
-        known = _switches(running)
-        if _is_paused(known.get(scope)):
-            _say(running, _switch(scope, "running", reason, known.get(scope)))
-            out.print(f"{_named(scope)} runs again: what becomes due from now on may leave")
+        current = _switches(running)
+        if _is_paused(current.get(scope)):
+            _publish_switch(running, _switch(scope, "running", reason, current.get(scope)))
+            out.print(f"{_label(scope)} is resumed: what becomes due from now on may be published")
         else:
-            _must_be_known(settings, campaign, channel)  # otherwise a typo would look like success
-            out.print(f"{_named(scope)} was not paused: nothing changes")
-    if rest := [_named(other) for other, switch in sorted(known.items()) if other != scope and _is_paused(switch)]:
+            _check_known(settings, campaign, channel)  # otherwise a typo would look like a success
+            out.print(f"{_label(scope)} was not paused: nothing has changed")
+    if rest := [_label(other) for other, switch in sorted(current.items()) if other != scope and _is_paused(switch)]:
         out.print(f"still paused: {', '.join(rest)}")
 
 
 def _scope(everything: bool, campaign: str | None, channel: str | None) -> str:
     """Raises Misconfigured unless exactly one scope is named."""
-    named = [EVERYTHING] if everything else []
-    named += [campaign_scope(campaign)] if campaign else []
-    named += [channel_scope(channel)] if channel else []
-    if len(named) != 1:
-        raise Misconfigured("say what: one of --all, --campaign C, --channel H.", "`attune pause --list` shows what is")
-    return named[0]
+    scopes = [EVERYTHING] if everything else []
+    scopes += [campaign_scope(campaign)] if campaign else []
+    scopes += [channel_scope(channel)] if channel else []
+    if len(scopes) != 1:
+        raise Misconfigured(
+            "name exactly one of --all, --campaign C, --channel H.", "`attune pause --list` shows what is paused"
+        )
+    return scopes[0]
 
 
-def _must_be_known(settings: Settings, campaign: str | None, channel: str | None) -> None:
-    """Raises Misconfigured for an unknown name: its switch would look like a pause and have no effect.
+def _check_known(settings: Settings, campaign: str | None, channel: str | None) -> None:
+    """Raises Misconfigured for an unknown name, whose switch would look like a pause and have no effect.
 
-    While the playbook is broken names cannot be checked, and stopping what goes wrong is worth more than the check.
+    While the playbook is broken, names cannot be checked: being able to pause matters more than the check.
     """
     if campaign is None and channel is None:
         return
     try:
         playbook = load_playbook(settings)
     except Misconfigured as error:
-        err.print(f"attune: the name is not checked: {error}")
+        err.print(f"attune: the name was not checked: {error}")
         return
     kind, name, known = (
         ("campaign", campaign, playbook.campaigns) if campaign else ("channel", channel, playbook.channels)
@@ -118,36 +126,38 @@ def _must_be_known(settings: Settings, campaign: str | None, channel: str | None
 
 
 def _switches(settings: Settings) -> dict[str, ControlSwitch]:
-    directions = ControlStateReducer()
+    reducer = ControlStateReducer()
     with TopicReader(settings, [SWITCHES]) as reader:
         for record in reader.read_to_end():
-            directions.take(record)
-    return dict(directions.switches)
+            reducer.take(record)
+    return dict(reducer.switches)
 
 
-def _switch(scope: str, state: Literal["paused", "running"], reason: str, known: ControlSwitch | None) -> ControlSwitch:
-    """Returns a switch newer than any before on its scope, even if it was set by a machine whose clock is ahead."""
+def _switch(
+    scope: str, state: Literal["paused", "running"], reason: str, current: ControlSwitch | None
+) -> ControlSwitch:
+    """Returns a switch newer than the current one of its scope, even if a machine whose clock is ahead has set that one."""
     now = clock.utc_now()
-    if known is not None:
-        now = max(now, known.changed_at + timedelta(microseconds=1))
+    if current is not None:
+        now = max(now, current.changed_at + timedelta(microseconds=1))
     return ControlSwitch(scope=scope, state=state, reason=reason, changed_by=person(), changed_at=now)
 
 
-def _say(settings: Settings, switch: ControlSwitch) -> None:
-    """Writes the switch and its line of the audit trail; returns once every replica has both. Raises Unavailable."""
+def _publish_switch(settings: Settings, switch: ControlSwitch) -> None:
+    """Publishes the switch and its record for the audit trail; returns once every replica has both. Raises Unavailable."""
     action = "pause" if switch.state == "paused" else "resume"
-    said = [
+    records = [
         OperatorRecord(SWITCHES, switch.scope, switch),
         audit(switch.changed_by, action, switch.scope, switch.reason, switch.changed_at),
     ]
-    publish(settings, said, action, "`attune pause --list` shows what holds; say it again")
+    publish(settings, records, action, "`attune pause --list` shows what is paused; run the command again")
 
 
 def _is_paused(switch: ControlSwitch | None) -> bool:
     return switch is not None and switch.state == "paused"
 
 
-def _named(scope: str) -> str:
+def _label(scope: str) -> str:
     return "everything" if scope == EVERYTHING else scope.replace(":", " ", 1)
 
 
@@ -157,6 +167,6 @@ def _list(switches: dict[str, ControlSwitch]) -> None:
         since = f"since {utc(switch.changed_at)}"
         by = f" by {switch.changed_by}" if switch.changed_by else ""
         why = f": {switch.reason}" if switch.reason else ""
-        out.lines([f"{_named(switch.scope)} is paused {since}{by}{why}"])
+        out.lines([f"{_label(switch.scope)} is paused {since}{by}{why}"])
     if not paused:
         out.print("nothing is paused")

@@ -1,4 +1,4 @@
-"""`attune settings`: prints every setting, its value and where it is documented."""
+"""`attune settings`: prints every setting with its value."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from workers.settings import Settings, load
 @click.command()
 @one_line_errors
 def settings() -> None:
-    """Prints every setting as the workers would read it; secrets are hidden."""
+    """Print every setting with the value that the workers would use; secrets are hidden."""
     current, default = load(), Settings().flat()
     for name, value in current.printable().items():
         changed = "" if current.flat()[name] == default[name] else "   (changed)"

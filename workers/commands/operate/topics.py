@@ -19,12 +19,12 @@ from workers.settings import Settings
 _STYLES = {"ok": "green", "missing": "yellow", "drift": "red"}
 
 
-_AS_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON array, for machines.")
+_AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
 
 
 @click.group()
 def topics() -> None:
-    """Create and check the topics. Nothing here deletes a topic or changes its number of partitions."""
+    """Create and check the Kafka topics. No command deletes a topic or changes its number of partitions."""
 
 
 @topics.command()
@@ -32,7 +32,10 @@ def topics() -> None:
 @one_line_errors
 @on_installation
 def apply(settings: Settings, as_json: bool) -> None:
-    """Creates missing topics and repairs settings; prints what it found before. Fails on differences that it never changes."""
+    """Create missing topics and repair their settings.
+
+    Prints the state before the changes. Fails if a topic differs in a way that is never changed automatically.
+    """
     with reachable(settings) as running:
         before = topic_admin.apply(running)
     if as_json:
@@ -41,7 +44,7 @@ def apply(settings: Settings, as_json: bool) -> None:
     created = sum(row.state == "missing" for row in before)
     altered = sum(row.state == "drift" for row in before)
     out.print(
-        f"{len(before)} topics: {created} created, {altered} repaired, {len(before) - created - altered} were right."
+        f"{len(before)} topics: {created} created, {altered} repaired, {len(before) - created - altered} unchanged."
     )
 
 
@@ -50,7 +53,7 @@ def apply(settings: Settings, as_json: bool) -> None:
 @one_line_errors
 @on_installation
 def show(settings: Settings, as_json: bool) -> None:
-    """Compares the topics with the settings; exit code 1 if one is missing or differs."""
+    """Compare the topics with the settings. Exit code 1 if one is missing or differs."""
     with reachable(settings) as running:
         rows = topic_admin.show(running)
     if as_json:
@@ -62,7 +65,7 @@ def show(settings: Settings, as_json: bool) -> None:
 
 
 def _print_table(rows: Sequence[TopicRow]) -> None:
-    table = Table("topic", "partitions", "state", "what differs", box=None, pad_edge=False)
+    table = Table("topic", "partitions", "state", "differences", box=None, pad_edge=False)
     for row in rows:
         differences = [f"{d.what} (not repaired: {d.refused})" if d.refused else d.what for d in row.differences]
         state = Text(row.state, _STYLES[row.state])

@@ -1,1 +1,1 @@
-"""Commands that run something: up, worker, demo, replay."""
+"""Commands that run roles: up, worker, demo, replay."""

@@ -1,4 +1,4 @@
-"""The live picture of the demo: what arrives, what is decided, what is learnt, what is published and why."""
+"""Renders the live view of the demo: events, decisions, learning, and the newest messages with their reasons."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from workers.core.reporting.run_report import Report, percentiles
 
 _NEWEST = 5
 _RATE_WINDOW_S = 5.0
-#: The picture of learning is redrawn at this interval [s], and shows this much of the past [s].
+#: The learning chart is redrawn at this interval, and covers this much time [s].
 _LEARNING_EVERY_S = 2.0
 _LEARNING_SHOWS_S = 240.0
-#: How long the responses to a decision may take; younger decisions are not shown [s].
-_ANSWERED_AFTER_S = 10.0
+#: Time for the responses to a decision; newer decisions are not shown [s].
+_RESPONSE_TIME_S = 10.0
 
 
 class DemoView:
-    """Renders a report and an evaluation; `tick` keeps the event rate of the last seconds."""
+    """Renders a report and an evaluation; `tick` updates the event rate of the last seconds."""
 
     def __init__(
         self, report: Report, evaluation: LoggedFeedback, metrics: Callable[[], Mapping[str, str | None]]
     ) -> None:
-        """`metrics`: where each role serves its metrics; None = not known yet."""
+        """`metrics`: role → URL of its metrics; None = not known yet."""
         self._report = report
         self._evaluation = evaluation
         self._metrics = metrics
@@ -48,20 +48,20 @@ class DemoView:
             self._learning = self._learnt()
 
     def render(self, elapsed_s: float, notes: list[str]) -> RenderableType:
-        """Renders the picture at this time; `notes` are the last lines of the supervisor."""
+        """Renders the view at this time; `notes` are the lines of the supervisor, newest last."""
         report = self._report
-        words = percentiles(report.latencies_ms)
+        latency_ms = percentiles(report.latencies_ms)
         head = Text.assemble(
             ("Attune demo ", "bold"),
             f"{elapsed_s:5.0f} s   events {report.events} ({self._rate():.0f}/s)   profiles {len(report.profiles)}   "
             f"requests {report.requests}   messages {len(report.messages)}   dead letters {report.dead_letters.total()}   "
-            f"request to outcome p50 {words['p50'] or 0:.0f} ms, p95 {words['p95'] or 0:.0f} ms",
+            f"request to outcome p50 {latency_ms['p50'] or 0:.0f} ms, p95 {latency_ms['p95'] or 0:.0f} ms",
         )
         counts = Table.grid(padding=(0, 3))
         counts.add_row(
             _counted("decisions", dict(report.decisions)),
             _counted("outcomes", dict(report.outcomes)),
-            _counted("answers", dict(report.feedback)),
+            _counted("feedback", dict(report.feedback)),
             _counted("campaigns", dict(report.by["campaign"])),
             _counted("written by", dict(report.by["generated_by"])),
             _counted("target groups", dict(report.by["target_group"])),
@@ -80,11 +80,11 @@ class DemoView:
         report = self._report
         return (
             f"{elapsed_s:.0f} s: {report.events} events ({self._rate():.0f}/s), {report.decisions.total()} decisions, "
-            f"{report.requests} requests, {len(report.messages)} messages, {report.feedback.total()} answers"
+            f"{report.requests} requests, {len(report.messages)} messages, {report.feedback.total()} responses"
         )
 
     def where(self) -> str:
-        """Returns where the roles serve their metrics, as far as known."""
+        """Returns the URLs of the roles' metrics, as far as they are known."""
         return "   ".join(f"{role} {url or '...'}" for role, url in self._metrics().items())
 
     def _rate(self) -> float:
@@ -99,10 +99,10 @@ class DemoView:
             return Text("")
         newest_s = scored[-1].decided_at_s
         shown = [one for one in scored if one.decided_at_s > newest_s - _LEARNING_SHOWS_S]
-        points: list[Point] = series(shown, until_s=newest_s - shown[0].decided_at_s - _ANSWERED_AFTER_S)
+        points: list[Point] = series(shown, until_s=newest_s - shown[0].decided_at_s - _RESPONSE_TIME_S)
         learnt, uniform = (f"{points[-1].learnt:.2f}", f"{points[-1].other:.2f}") if points else ("", "")
         legend = Text.assemble(
-            ("reward of a decision   ", "bold"),
+            ("reward per decision   ", "bold"),
             (f"learnt {learnt}   ", learning_plot.LEARNT),
             (f"equal chances {uniform}   ", learning_plot.UNIFORM),
             (f"ESS {effective_sample_size(scored):.0f}", "dim"),
@@ -112,13 +112,13 @@ class DemoView:
         return both
 
     def _newest(self) -> Table:
-        table = Table("customer", "channel", "words", "why", expand=True, title="newest messages")
+        table = Table("customer", "channel", "text", "reason", expand=True, title="newest messages")
         for message in reversed(self._report.messages[-_NEWEST:]):
-            table.add_row(message.user_id, message.channel, _words(message), _why(message))
+            table.add_row(message.user_id, message.channel, _text(message), _why(message))
         return table
 
 
-def _words(message: Message) -> Text:
+def _text(message: Message) -> Text:
     return Text.assemble((message.title or message.email_subject, "bold"), " ", message.body)
 
 

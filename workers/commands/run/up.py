@@ -15,7 +15,7 @@ import click
 
 from workers.adapters.delivery_channels import configured, ports
 from workers.adapters.playbook.loader import load_for as load_playbook
-from workers.commands.terminal import one_line_errors, say, stopping
+from workers.commands.terminal import one_line_errors, print_progress, stopping
 from workers.core.errors import Misconfigured, Unavailable
 from workers.local.installation import Where, installation_options
 from workers.local.servers import servers
@@ -26,34 +26,37 @@ from workers.settings import Settings, load
 ROLES = ("intake", "personalise", "generate", "learn")
 #: Runs by default only if a destination is configured for it.
 DELIVER = "deliver"
-_LOOK_EVERY_S = 0.5
+_POLL_INTERVAL_S = 0.5
 
 
 @click.command()
 @click.option(
     "--roles",
-    help=f"Roles to run, comma-separated; default: {','.join(ROLES)}, and {DELIVER} if a channel has somewhere to go.",
+    help=f"Roles to run, comma-separated. Default: {','.join(ROLES)}, and {DELIVER} if a channel has a destination.",
 )
-@click.option("--llm", help="embedded, vllm-cpu, off or a URL; default: ATTUNE_LLM.")
-@click.option("--playbook", type=click.Path(path_type=Path), help="Folder of the playbook; default: ATTUNE_PLAYBOOK.")
+@click.option("--llm", help="LLM to use: embedded, vllm-cpu, off or a URL. Default: ATTUNE_LLM.")
+@click.option("--playbook", type=click.Path(path_type=Path), help="Playbook folder. Default: ATTUNE_PLAYBOOK.")
 @installation_options()
 @one_line_errors
 def up(roles: str | None, llm: str | None, playbook: Path | None, **where: Unpack[Where]) -> None:
-    """Runs roles until SIGINT or SIGTERM, on the embedded Kafka and LLM unless the settings name others."""
+    """Start all roles on this machine and supervise them until SIGINT or SIGTERM.
+
+    Kafka and the LLM are started as well, unless the settings name running servers.
+    """
     settings = load(llm=llm, playbook=str(playbook) if playbook else None, **where)
     names = _roles(roles, settings)
-    load_playbook(settings)  # its mistakes are reported before anything starts
+    load_playbook(settings)  # reports mistakes before anything starts
     if DELIVER in names:
-        ports(settings)  # likewise
-    with stopping() as stop, pid_file(settings), servers(settings, say, llm="generate" in names) as running:
+        ports(settings)  # reports mistakes as well
+    with stopping() as stop, pid_file(settings), servers(settings, print_progress, llm="generate" in names) as running:
         llm = "no LLM, templates only" if running.llm.server == "off" else f"LLM at {running.llm.server}"
-        say(f"Kafka at {running.brokers}, {llm}")
+        print_progress(f"Kafka at {running.brokers}, {llm}")
         with Supervisor(running, names) as supervisor:
-            say(f"{', '.join(names)} run; logs in {Path(running.data_dir) / 'logs'}")
-            while not stop.asked:
+            print_progress(f"running {', '.join(names)}; logs in {Path(running.data_dir) / 'logs'}")
+            while not stop.requested:
                 for line in supervisor.poll():
-                    say(line)
-                time.sleep(_LOOK_EVERY_S)
+                    print_progress(line)
+                time.sleep(_POLL_INTERVAL_S)
 
 
 def _roles(text: str | None, settings: Settings) -> tuple[str, ...]:
@@ -62,7 +65,7 @@ def _roles(text: str | None, settings: Settings) -> tuple[str, ...]:
     names = tuple(name.strip() for name in text.split(",") if name.strip())
     if not names or set(names) - {*ROLES, DELIVER}:
         raise Misconfigured(
-            f"--roles {text!r} names an unknown role or none.", f"use some of: {', '.join((*ROLES, DELIVER))}"
+            f"--roles {text!r} names an unknown role, or none.", f"use some of: {', '.join((*ROLES, DELIVER))}"
         )
     return names
 
@@ -71,26 +74,24 @@ def _roles(text: str | None, settings: Settings) -> tuple[str, ...]:
 @installation_options("data_dir")
 @one_line_errors
 def down(data_dir: str | None) -> None:
-    """Asks the running `attune up` of this data folder to stop, and waits until it has."""
+    """Stop the `attune up` that is running on this data folder, and wait until it has ended."""
     path = _pid_path(load(data_dir=data_dir))
     pid = _running(path)
     if pid is None:
-        say("nothing runs here")
+        print_progress("nothing is running on this data folder")
         return
     os.kill(pid, signal.SIGTERM)
     ends_at_s = time.monotonic() + 60.0
     while _running(path) is not None:
         if time.monotonic() > ends_at_s:
-            raise Unavailable(
-                f"process {pid} does not stop.", f"look at it; `kill -9 {pid}` loses nothing that was committed"
-            )
+            raise Unavailable(f"process {pid} does not stop.", f"inspect it; `kill -9 {pid}` loses no committed data")
         time.sleep(0.1)
-    say("stopped")
+    print_progress("stopped")
 
 
 @contextmanager
 def pid_file(settings: Settings) -> Iterator[None]:
-    """Holds the folder's `up.pid` inside the block; a second process is refused. The lock ends with the process."""
+    """Holds the folder's `up.pid` inside the block, so that a second process is refused. The lock ends with the process."""
     path = _pid_path(settings)
     new_folder(path.parent)
     with private_open(path, "a+") as file:
@@ -98,8 +99,8 @@ def pid_file(settings: Settings) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise Unavailable(
-                f"process {path.read_text().strip()} runs on {path.parent} already.",
-                "`attune down`, or set ATTUNE_DATA_DIR",
+                f"process {path.read_text().strip()} is already running on {path.parent}.",
+                "run `attune down`, or set ATTUNE_DATA_DIR to another folder",
             ) from error
         file.truncate(0)
         file.write(str(os.getpid()))
@@ -112,7 +113,7 @@ def _pid_path(settings: Settings) -> Path:
 
 
 def _running(path: Path) -> int | None:
-    """Returns the process that holds a pid file, None if none does."""
+    """Returns the process that holds a pid file; None if there is none."""
     try:
         with path.open() as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
