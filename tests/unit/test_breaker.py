@@ -42,14 +42,14 @@ def test_a_large_share_of_failures_opens_it_although_none_follow_each_other() ->
         breaker.succeeded(breaker.begin(calls), calls)
         fail(breaker, calls)
         calls += 2
-        assert calls <= RULE.least_calls
-    assert calls == RULE.least_calls
+        assert calls <= RULE.min_calls
+    assert calls == RULE.min_calls
 
 
 @pytest.mark.parametrize(("gap_s", "state"), [(1.0, "open"), (RULE.window_s, "closed")])
 def test_only_the_calls_of_the_window_count(gap_s: float, state: str) -> None:
     breaker = Breaker()
-    for number in range(RULE.least_calls):
+    for number in range(RULE.min_calls):
         now_s = number * gap_s
         token = breaker.begin(now_s)
         if number % 2:
@@ -80,7 +80,7 @@ def test_a_failed_probe_doubles_the_time_up_to_a_limit() -> None:
         waits.append(breaker.wait_s(now_s))
         now_s += waits[-1]
         fail(breaker, now_s)
-    assert waits == [1, 2, 4, 8, 16, RULE.longest_open_s, RULE.longest_open_s]
+    assert waits == [1, 2, 4, 8, 16, RULE.max_open_s, RULE.max_open_s]
 
 
 def test_a_server_that_flaps_is_left_alone_longer_and_a_calm_one_is_forgiven() -> None:

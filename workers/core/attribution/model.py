@@ -63,7 +63,7 @@ class Refund(msgspec.Struct, frozen=True, array_like=True):
 class OrderRecord(msgspec.Struct, array_like=True):
     """An order as the event reported it and as feedback claimed it; the event takes precedence where it has a value.
 
-    `refunds`: hash of an event's id → what it took back.
+    `refunds`: hash of an event's id → its refund.
     """
 
     event: Order | None = None

@@ -1,4 +1,4 @@
-"""Validates feedback and orders from outside, and gives the reason why one cannot count."""
+"""Validates external feedback and orders, and gives the reason why one cannot count."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from workers.core.attribution.model import MONEY_UNIT, Fact, Order, Refund
 from workers.core.errors import InvalidEvent
 from workers.core.profile.carts import products_of
 
-#: The statuses that are learned from; `queued`, `dropped` and `skipped` carry nothing that is counted.
+#: The statuses to learn from; `queued`, `dropped` and `skipped` contain nothing that is counted.
 STATUSES = frozenset(
     {"sent", "delivered", "opened", "clicked", "converted", "replied"}
     | {"unsubscribed", "bounced", "complained", "failed", "rated"}
 )
-#: An order above this is a mistake, in any currency.
+#: An order above this amount is a mistake, in any currency.
 MAX_REVENUE = 1e9
 _ANY_CURRENCY = "XXX"  # the ISO 4217 code for no currency
 _END_OF_TIME_S = 4_102_444_800.0  # 2100-01-01
 _ABOUT_ORDERS = frozenset({ORDER_COMPLETED, ORDER_REFUNDED, ORDER_CANCELLED})
-#: The start of all these names in JSON, and the start of an escape with which JSON may write any of its letters.
+#: How all these names start in JSON, and the start of a JSON escape that may encode any of their letters.
 _MARK = b'"Order '
 _ESCAPE = b"\\u00"
 
 
 def fact(feedback: Feedback, now_s: float | None) -> Fact:
-    """Turns feedback of one of STATUSES into a fact, refused where the feedback alone shows that it cannot count.
+    """Converts feedback with one of STATUSES into a fact, which is refused if the feedback alone shows that it cannot count.
 
-    `now_s` None: the clock is that of the events, and nothing is in the future. Raises InvalidEvent for a time before 1970
+    `now_s` None: the clock follows the events, and nothing is in the future. Raises InvalidEvent for a time before 1970
     or after 2100.
     """
     at_s = time_of(feedback.timestamp.timestamp())
@@ -78,7 +78,7 @@ def order_event(key: bytes | None, value: bytes, now_s: float | None) -> Track |
         raise InvalidEvent("key_mismatch", "the record's key is not the customer of its value")
     at_s = time_of(event.timestamp.timestamp())
     if now_s is not None and at_s > now_s + CLOCK_TOLERANCE_S:
-        raise InvalidEvent("future", "the order lies in the future")
+        raise InvalidEvent("future", "the order is in the future")
     return event
 
 
@@ -92,15 +92,15 @@ def order(event: Track) -> tuple[str, Order, str]:
 
 
 def refund(event: Track) -> tuple[str, Refund]:
-    """Returns (order key, what is taken back) of `Order Refunded` or `Order Cancelled`.
+    """Returns (order key, refund) of `Order Refunded` or `Order Cancelled`.
 
-    A cancellation takes back everything. A refund takes back its `revenue`, else its `total`, else the price of its products;
-    one with neither amount nor products takes back the whole revenue. The sign of an amount is ignored: some shops report
+    A cancellation refunds everything. A refund refunds its `revenue`, else its `total`, else the price of its products;
+    one with neither amount nor products refunds the whole revenue. The sign of an amount is ignored: some shops report
     outgoing money as negative. Raises InvalidEvent if it names no order, or no amount that could be refunded.
     """
     at_s, properties = event.timestamp.timestamp(), event.properties
     if not properties.order_id:
-        raise InvalidEvent("no_order_id", "nobody knows which order was refunded")
+        raise InvalidEvent("no_order_id", "a refund without the id of its order")
     order_key = f"o{properties.order_id}"
     if event.event == ORDER_CANCELLED:
         return order_key, Refund(at_s, cancelled=True)
@@ -112,11 +112,11 @@ def refund(event: Track) -> tuple[str, Refund]:
         prices = [(product.price, product.quantity or 1) for product in products]
         given = sum(price * quantity for price, quantity in prices if price is not None)
         if any(price is None for price, _ in prices):
-            raise InvalidEvent("bad_revenue", "a product that was given back has no price")
-    # without a currency, that of the order applies; money() only needs some currency to check the amount
+            raise InvalidEvent("bad_revenue", "a returned product has no price")
+    # without a currency, that of the order applies; money() needs any currency to check the amount
     amount, currency, problem = money(abs(given), properties.currency or _ANY_CURRENCY)
     if amount is None:
-        raise InvalidEvent(problem, "no amount that could be given back")
+        raise InvalidEvent(problem, "no amount that could be refunded")
     return order_key, Refund(at_s, amount, currency if properties.currency else "")
 
 

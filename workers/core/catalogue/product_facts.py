@@ -30,7 +30,7 @@ def language_of(profile: Profile, playbook: Playbook) -> tuple[str, str]:
 
 
 def product_facts(line: CartLine, currency: str | None, playbook: Playbook, language: str) -> ProductFacts:
-    """Returns what copy may say about a cart line: the playbook's product, else what the playbook allows of the events' text.
+    """Returns what copy may say about a cart line: the playbook's product, else what the playbook allows of the text in events.
 
     Anyone's event may name a product "Verify your identity": unless allowed, no sentence of an event reaches a customer.
     """
@@ -58,7 +58,7 @@ def _is_known(category: str, playbook: Playbook) -> bool:
 
 
 def may_mention(product_id: str, playbook: Playbook) -> bool:
-    """Returns whether messages may be about this product: the playbook describes it, or does not require a description."""
+    """Returns whether messages may be about this product: the playbook describes it, or requires no description."""
     return product_id in playbook.products or playbook.policy.undescribed_products != "refuse"
 
 

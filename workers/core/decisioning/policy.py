@@ -1,4 +1,4 @@
-"""Decides whether an occurrence becomes a message, on which channel and with which arm; and gives the reason for every refusal.
+"""Decides whether an occurrence becomes a message, on which channel and with which arm; gives the reason for every refusal.
 
 The checks run in a fixed order and each adds a line to the ledger: pause, age, rollout, identifiers, consent, caps, quiet
 hours, room, arm, holdout. The checks that can defer a decision come before the draw: an arm is drawn once, from the evidence

@@ -19,7 +19,7 @@ from schemas.learning import ArmStatistics
 #: Reward variance before there is evidence: that of a fair coin.
 _PRIOR_VARIANCE = 0.25
 #: Lower bound of the reward variance, whatever the evidence.
-_LEAST_VARIANCE = 1e-3
+_MIN_VARIANCE = 1e-3
 #: Points of the quadrature, the midpoints of equally likely slices of a posterior.
 _SLICES = 128
 _POINTS = [NormalDist().inv_cdf((slice_ + 0.5) / _SLICES) for slice_ in range(_SLICES)]
@@ -49,7 +49,7 @@ def posteriors(
     trials = sum(max(arm.trials, 0.0) for arm in known)
     mean = sum(arm.rewards for arm in known) / trials if trials > 0 else 0.0
     spread = sum(arm.reward_squares for arm in known) - trials * mean * mean
-    variance = max((spread + prior_trials * _PRIOR_VARIANCE) / (trials + prior_trials), _LEAST_VARIANCE)
+    variance = max((spread + prior_trials * _PRIOR_VARIANCE) / (trials + prior_trials), _MIN_VARIANCE)
     found = {}
     for arm in arms:
         own = statistics.get(arm, ArmStatistics(arm=arm))

@@ -22,7 +22,7 @@ from schemas.messages import Decision, Feedback
 from workers.core.playbook.policy import Rewards
 
 #: Below this effective sample size no estimate is given: a few heavily weighted decisions would dominate it.
-LEAST_ESS = 30.0
+MIN_ESS = 30.0
 #: Normal quantile of the 95 % interval.
 _Z = 1.96
 
@@ -197,11 +197,11 @@ def compare(
 ) -> Comparison | InsufficientData:
     """Compares the learned arms with another policy, with a 95 % bootstrap interval of the difference.
 
-    Resamples customers, not decisions: those of one customer are not independent. Returns InsufficientData below LEAST_ESS.
+    Resamples customers, not decisions: those of one customer are not independent. Returns InsufficientData below MIN_ESS.
     """
     ess = effective_sample_size(scored, policy)
-    if ess < LEAST_ESS:
-        reason = f"the effective sample size is {ess:.1f}, and at least {LEAST_ESS:g} is needed"
+    if ess < MIN_ESS:
+        reason = f"the effective sample size is {ess:.1f}, and at least {MIN_ESS:g} is needed"
         return InsufficientData(decisions=len(scored), ess=ess, reason=reason)
     sums: dict[str, tuple[float, float, float, float]] = {}
     for one in scored:
@@ -253,21 +253,21 @@ def series(
     step_s: float = 5.0,
     window_s: float = 20.0,
     until_s: float = float("inf"),
-    least: int = 10,
+    min_decisions: int = 10,
     *,
     policy: EvaluationPolicy = uniform,
 ) -> list[Point]:
     """Returns the mean reward over time: every `step_s`, of the last `window_s`. `scored` must be in time order.
 
-    Leaves out windows with fewer than `least` decisions, and those that end after `until_s` [s since the first decision]:
-    their feedback is still arriving.
+    Leaves out windows with fewer than `min_decisions`, and those that end after `until_s` [s since the first decision]: their
+    feedback is still arriving.
     """
     times = [one.decided_at_s - scored[0].decided_at_s for one in scored]
     points = []
     for step in range(1, int(times[-1] / step_s) + 2 if times else 0):
         at_s = step * step_s
         window = scored[bisect_left(times, at_s - window_s) : bisect_left(times, at_s)]
-        if len(window) >= least and at_s <= until_s:
+        if len(window) >= min_decisions and at_s <= until_s:
             learnt, other = _means([_sums(one, policy) for one in window])
             points.append(Point(at_s=at_s, decisions=len(window), learnt=learnt, other=other))
     return points

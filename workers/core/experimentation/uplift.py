@@ -34,9 +34,9 @@ _ALPHA = 0.05
 #: The effect [share of customers] for which the intervals are tuned to be narrowest; they hold for every other.
 _EFFECT = 0.05
 #: No difference is reported before each group has this many customers: the law of large numbers does not hold below.
-LEAST_CUSTOMERS = 10
+MIN_CUSTOMERS = 10
 #: Consecutive windows are merged until they hold this many customers: a window with a single one allows no comparison.
-_LEAST_STRATUM = 50
+_MIN_STRATUM = 50
 #: Bisection steps: an end of an interval is exact to 2^-26 of the range searched.
 _HALVINGS = 26
 
@@ -111,7 +111,7 @@ def uplift(windows: Mapping[float, Groups], intervals: int = 1) -> Estimate | No
     """
     periods = [period for strata in _strata(windows) if (period := _summed(strata)) is not None]
     fewest = min(sum(period.requested for period in periods), sum(period.holdout for period in periods))
-    if fewest < LEAST_CUSTOMERS:
+    if fewest < MIN_CUSTOMERS:
         return None
     weight = sum(period.weight for period in periods)
     value = sum(period.gain for period in periods) / weight
@@ -144,7 +144,7 @@ def _strata(windows: Mapping[float, Groups]) -> Iterable[list[Groups]]:
     found: dict[int, list[Groups]] = {}
     for start_s in sorted(windows):
         strata = found.setdefault(period_of(start_s), [])
-        if strata and strata[-1].requested + strata[-1].holdout < _LEAST_STRATUM:
+        if strata and strata[-1].requested + strata[-1].holdout < _MIN_STRATUM:
             strata[-1] = strata[-1].plus(windows[start_s])
         else:
             strata.append(windows[start_s])

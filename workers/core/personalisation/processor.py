@@ -274,9 +274,9 @@ class PersonalisationProcessor:
                 self._fire(profile, timer, due_s)
             except Exception as error:  # noqa: BLE001 # any error: the timers of all other customers wait after it
                 self._failed(profile, timer, error)
-            for again in registry.alike(timer):
-                if profile.timers.get(again, _END_OF_TIME_S) <= self._clock.now_s:
-                    self._workspace.timers.set(profile, again, self._clock.now_s + SPIN_S)
+            for sibling in registry.sibling_timers(timer):
+                if profile.timers.get(sibling, _END_OF_TIME_S) <= self._clock.now_s:
+                    self._workspace.timers.set(profile, sibling, self._clock.now_s + SPIN_S)
         self._workspace.effects.more_due = self._clock.is_live
         return False
 

@@ -14,7 +14,7 @@ from schemas.base import TraitValue
 from schemas.events import SEGMENT_CONSENT_UPDATED, AnyEvent, Properties, Track
 from schemas.names import match, normal
 from schemas.topics import CHANNELS
-from schemas.values import agreed
+from schemas.values import is_affirmative
 from workers.core.profile import ages
 from workers.core.profile.model import Consent, ConsentChange, Profile
 
@@ -105,7 +105,7 @@ def from_properties(
     channel, or with one that is neither in the playbook's `channels` nor a standard one, an opt-out applies to all and an opt-in
     to none. An opt-in counts from `captured_at`, an opt-out from `at_s`.
     """
-    granted = agreed(properties.status)
+    granted = is_affirmative(properties.status)
     # A statement from the future would override every later one. An opt-out counts from when it was reported, because the
     # date in forms and exports may be that of the account, or come from a clock that was never set.
     captured = min(properties.captured_at.timestamp(), at_s) if properties.captured_at and granted else at_s
@@ -127,7 +127,7 @@ def from_traits(
         ConsentChange(key, granted, at_s, FROM_TRAITS)
         for name, value in traits.items()
         if value is not None and (channel := _TRAITS.get(normal(name))) is not None
-        for granted in (not isinstance(value, list) and agreed(value),)
+        for granted in (not isinstance(value, list) and is_affirmative(value),)
         for key in _keys(channel, MARKETING, known, channels, granted=granted)
     ]
 

@@ -69,5 +69,5 @@ def _channels(profile: Profile, feedback: Feedback, playbook: Playbook) -> list[
 
 
 def settle(profile: Profile, message_id: str, status: str) -> bool:
-    """Forgets a published message whose sender has reported a final status; returns whether it was remembered."""
+    """Drops a published message whose sender has reported a final status; returns whether it was stored."""
     return status in SETTLED and profile.published.pop(message_id, None) is not None

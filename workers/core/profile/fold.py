@@ -15,11 +15,11 @@ from schemas.base import SourceEvent, TraitValue
 from schemas.catalogue import CatalogueProduct
 from schemas.events import (
     CONSENT_UPDATED,
+    OPT_OUT_EVENTS,
     ORDER_CANCELLED,
     ORDER_COMPLETED,
     ORDER_REFUNDED,
     PRODUCT_VIEWED,
-    REFUSALS,
     Alias,
     AnyEvent,
     Group,
@@ -175,7 +175,7 @@ def _track(
         orders.move_earlier(profile, properties.order_id or "", at_s)
         folded.carts = carts.close_bought(profile, properties, min(at_s, first_at_s), again=True)
         return
-    if (refused := REFUSALS.get(event.event)) is not None:
+    if (refused := OPT_OUT_EVENTS.get(event.event)) is not None:
         keys = consent.refusal(refused, profile.consent, rules.channels)
         opt_outs = [ConsentChange(key, False, when.at_s, event.event) for key in keys]
         _apply_consent(profile, opt_outs, when, folded)

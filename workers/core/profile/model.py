@@ -148,7 +148,7 @@ class PendingText(msgspec.Struct, array_like=True, gc=False):
 
     @property
     def is_in_review(self) -> bool:
-        """Whether a verdict is still awaited; else the text only waits for publication."""
+        """True while a verdict is awaited; otherwise the text only waits for publication."""
         return self.candidate is not None and not self.reviewed and not self.released
 
 
@@ -185,7 +185,7 @@ class OpenRequest(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
 
     @property
     def is_ghost(self) -> bool:
-        """Whether the text is generated for inspection only."""
+        """True if the text is generated for inspection only."""
         return self.shadow or self.held_out
 
 

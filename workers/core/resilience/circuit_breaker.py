@@ -25,11 +25,11 @@ class BreakerRule(msgspec.Struct, frozen=True, kw_only=True):
     in_a_row: int = 5
     """The number of consecutive failures that opens it."""
     share: float = 0.5
-    """The share of failures among the calls of the last `window_s` that opens it, if there are at least `least_calls`."""
+    """The share of failures among the calls of the last `window_s` that opens it, if there are at least `min_calls`."""
     window_s: float = 30.0
-    least_calls: int = 10
+    min_calls: int = 10
     first_open_s: float = 1.0
-    longest_open_s: float = 20.0
+    max_open_s: float = 20.0
     """Open times double up to this maximum, and start again from `first_open_s` after `window_s` without failures."""
 
 
@@ -105,7 +105,7 @@ class Breaker:
             return
         if self.state == "closed" and now_s - self._closed_at_s > self._rule.window_s:
             self._trips = 0
-        open_s = min(self._rule.first_open_s * 2.0**self._trips, self._rule.longest_open_s)
+        open_s = min(self._rule.first_open_s * 2.0**self._trips, self._rule.max_open_s)
         self._trips = min(self._trips + 1, 32)  # far beyond the longest time, and far below overflow
         self._until_s = now_s + max(open_s, retry_after_s or 0.0)
         self._enter("open")
@@ -120,4 +120,4 @@ class Breaker:
         while self._recent[0][0] < now_s - self._rule.window_s:
             self._recent.popleft()
         failures = sum(failed for _, failed in self._recent)
-        return len(self._recent) >= self._rule.least_calls and failures >= self._rule.share * len(self._recent)
+        return len(self._recent) >= self._rule.min_calls and failures >= self._rule.share * len(self._recent)

@@ -32,11 +32,11 @@ class ServerLoad(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Limiter:
-    """The limit of one server, between 1 and `most`. Time is passed in [s, monotonic]."""
+    """The limit of one server, between 1 and `max_calls`. Time is passed in [s, monotonic]."""
 
-    def __init__(self, most: int) -> None:
-        self._most = float(most)
-        self._limit = self._threshold = float(most)
+    def __init__(self, max_calls: int) -> None:
+        self._max_calls = float(max_calls)
+        self._limit = self._threshold = float(max_calls)
         self._cut_at_s = float("-inf")
         self._held_until_s = float("-inf")
         self._queues_seen = 0
@@ -58,7 +58,7 @@ class Limiter:
         if now_s < self._held_until_s or 2 * in_flight < self.limit:
             return
         step = 1.0 if self._limit < self._threshold else 1.0 / self._limit
-        self._limit = min(self._most, self._limit + step)
+        self._limit = min(self._max_calls, self._limit + step)
 
     def overloaded(self, now_s: float) -> None:
         """Handles a sign of overload; the limit is cut once per round of calls."""
@@ -66,7 +66,7 @@ class Limiter:
 
     def restarted(self) -> None:
         """Resets the limit after an outage: one call, then a fast increase."""
-        self._limit, self._threshold = 1.0, self._most
+        self._limit, self._threshold = 1.0, self._max_calls
 
     def load_reported(self, load: ServerLoad, now_s: float, in_flight: int) -> None:
         """Applies the server's load report. `in_flight`: our calls there.

@@ -28,10 +28,10 @@ class Capacity(msgspec.Struct, frozen=True):
 class EndpointState:
     """The state of one server. `key` is the same for all workers (its URL)."""
 
-    def __init__(self, key: str, most: int, rule: BreakerRule | None = None) -> None:
+    def __init__(self, key: str, max_calls: int, rule: BreakerRule | None = None) -> None:
         self.key = key
         self.breaker = Breaker(rule)
-        self.limiter = Limiter(most)
+        self.limiter = Limiter(max_calls)
         self.in_flight = 0
 
     @property

@@ -25,12 +25,12 @@ Mistake = tuple[tuple[str | int, ...], str]
 
 NAMED_ROOTS = ("traits", "count", "decayed", "interest")
 NUMBERS = ("orders", "revenue", "days_since_last_order", "days_since_last_seen", "price_max")
-WORDS = ("language", "locale", "timezone")
+TEXTS = ("language", "locale", "timezone")
 _OPERATORS = ("equals", "one_of", "contains", "at_least", "at_most", "known")
 _COMBINATIONS = ("all", "any", "none")
 _FOR_NUMBERS = ("equals", "at_least", "at_most", "known")
-_FOR_WORDS = ("equals", "one_of", "contains", "known")
-_FIELDS = (*(f"{root}.NAME" for root in NAMED_ROOTS), *NUMBERS, *WORDS)
+_FOR_TEXTS = ("equals", "one_of", "contains", "known")
+_FIELDS = (*(f"{root}.NAME" for root in NAMED_ROOTS), *NUMBERS, *TEXTS)
 
 
 def by_lookup(root: str, name: str) -> Callable[[Lookup], TraitValue]:
@@ -108,14 +108,14 @@ def mistakes(condition: Condition) -> Iterator[Mistake]:
         yield (), f"has no comparison; allowed: `field` with one of {', '.join(_OPERATORS)}, or all, any, none"
         return
     root, _, name = condition.field.partition(".")
-    if (root in NAMED_ROOTS and not name) or (root not in NAMED_ROOTS and condition.field not in NUMBERS + WORDS):
+    if (root in NAMED_ROOTS and not name) or (root not in NAMED_ROOTS and condition.field not in NUMBERS + TEXTS):
         yield ("field",), f"`{condition.field}` is not known; allowed: {', '.join(_FIELDS)}"
         return
     if len(operators) != 1 and operators != ["at_least", "at_most"]:
         found = " and ".join(operators) or "none"
         yield (), f"has {found} as its comparison; allowed: one of {', '.join(_OPERATORS)}, or at_least with at_most"
         return
-    fitting = _OPERATORS if root == "traits" else _FOR_WORDS if condition.field in WORDS else _FOR_NUMBERS
+    fitting = _OPERATORS if root == "traits" else _FOR_TEXTS if condition.field in TEXTS else _FOR_NUMBERS
     for operator in operators:
         if operator not in fitting:
             yield (operator,), f"does not fit `{condition.field}`; allowed: {', '.join(fitting)}"

@@ -65,7 +65,7 @@ class Visits:
         return [] if profile.visit is None else [profile.visit.visit_id]
 
     def occurrence(self, profile: Profile, campaign: Campaign, key: str, due_at_s: float) -> Occurrence | None:
-        """See Kind. It is about the product viewed most, then last, of those that a message may be about."""
+        """See Kind. The product is the most viewed, then the last viewed, preferring those that a message may be about."""
         visit = profile.visit
         viewed = [] if visit is None else [product_id for product_id in visit.looks if product_id in profile.looked]
         free = [product_id for product_id in viewed if not _in_cart(profile, product_id)]

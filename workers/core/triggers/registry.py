@@ -37,10 +37,10 @@ def parse_timer_id(timer: str) -> tuple[str, str, str] | None:
     return (parts[0], parts[1], parts[2]) if parts[0] in (TIMER, QUIET, TURN) and len(parts) == 3 else None
 
 
-def alike(timer: str) -> list[str]:
+def sibling_timers(timer: str) -> list[str]:
     """Returns the timers that a timer may set when it fires: all timers of the same occurrence, or itself.
 
-    >>> alike("trigger|cart|c1"), alike("view")
+    >>> sibling_timers("trigger|cart|c1"), sibling_timers("view")
     (['trigger|cart|c1', 'quiet|cart|c1', 'turn|cart|c1'], ['view'])
     """
     if (parsed := parse_timer_id(timer)) is None:
