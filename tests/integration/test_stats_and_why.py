@@ -145,8 +145,8 @@ def test_why_explains_silence_by_what_is_known(settings: Settings) -> None:
     assert "Nothing was ever decided for customer ana" in ana
     assert "consent to push: refused" in ana
     assert "consent to email: never given" in ana
-    assert "was erased, or joined" in runner.invoke(why, ["--user", "bo"]).stdout
-    assert "No event of cem has come so far" in runner.invoke(why, ["--user", "cem"]).stdout
+    assert "was erased, or merged" in runner.invoke(why, ["--user", "bo"]).stdout
+    assert "No event of cem has been received" in runner.invoke(why, ["--user", "cem"]).stdout
 
 
 def held_back(**fields: Any) -> Profile:
@@ -197,7 +197,7 @@ def test_why_tells_what_waits_and_until_when(settings: Settings) -> None:
     ana = runner.invoke(why, ["--user", "ana"]).stdout
     assert "Nothing was ever decided" not in ana
     assert ana.startswith(
-        "Nothing is decided for customer ana yet; this waits:\n"
+        "Nothing has been decided for customer ana yet; waiting:\n"
         "not decided yet, cart-abandonment: abandoned a cart (c1)\n"
         f"  waits until {timestamps.local(SOON, 'Europe/Berlin')} for the end of the customer's quiet hours"
     )
@@ -236,7 +236,7 @@ def test_what_waits_is_found_however_much_was_written_behind_it(settings: Settin
 def test_stats_count_what_waits_in_all_lanes(settings: Settings) -> None:
     settings = prepare(settings)
     runner = CliRunner(env=to_environment(settings))
-    assert "What waits" not in runner.invoke(stats).stdout
+    assert "What is waiting" not in runner.invoke(stats).stdout
     counts = {"delay": 3, "quiet_hours": 2, "rate": 0, "words": 1, "review": 1, "release": 0}
     lane_state(
         settings, (b"n", encode_counts({**counts, "delay": 9})), (b"n", encode_counts(counts)), (b"pbo", b"\x80")

@@ -1,1 +1,1 @@
-"""Read-only commands: why, stats, tail, dlq."""
+"""Commands that inspect an installation: why, stats, tail, dlq."""

@@ -1,4 +1,4 @@
-"""`attune dlq list | show | replay`: dead letters."""
+"""`attune dlq list | show | replay`: inspects and replays dead letters."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ TOPIC = "dead.letters"
 @installation_options()
 @click.pass_context
 def dlq(context: click.Context, /, **where: Unpack[Where]) -> None:
-    """Dead letters: inputs that could not be used, with reason and origin."""
+    """Inspect and replay dead letters: records that could not be processed, with reason and origin."""
     given = {name: value for name, value in where.items() if value is not None}
     context.default_map = dict.fromkeys(("list", "show", "replay"), given)
 
 
 @dlq.command("list")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, without the payload.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per dead letter, without its payload.")
 @one_line_errors
 @on_installation
 def list_letters(settings: Settings, as_json: bool) -> None:
-    """Counts by stage and reason; with --json every letter."""
+    """Count the dead letters by stage and reason; with --json, list each of them."""
     with reachable(settings) as running:
         letters = _read(running)
     if as_json:
@@ -58,11 +58,13 @@ def list_letters(settings: Settings, as_json: bool) -> None:
 @one_line_errors
 @on_installation
 def show(settings: Settings, origin: str) -> None:
-    """One letter with its payload."""
+    """Show one dead letter with its payload."""
     with reachable(settings) as running:
         found = [letter for letter in _read(running) if _origin(letter) == origin]
     if not found:
-        raise Misconfigured(f"there is no dead letter of {origin}.", "`attune dlq list --json` shows their origins")
+        raise Misconfigured(
+            f"there is no dead letter with the origin {origin}.", "`attune dlq list --json` shows their origins"
+        )
     for letter in found:
         out.lines(
             [
@@ -74,21 +76,28 @@ def show(settings: Settings, origin: str) -> None:
 
 
 @dlq.command()
-@click.option("--reason", help="Only letters with this reason.")
-@click.option("--live", is_flag=True, help="Into the installation's own topics; else only under --into.")
-@click.option("--into", metavar="PREFIX", help="Isolated prefix to send into.")
+@click.option("--reason", help="Replay only dead letters with this reason.")
+@click.option("--live", is_flag=True, help="Send to the installation's own topics.")
+@click.option("--into", metavar="PREFIX", help="Send to the topics under this isolated prefix.")
 @one_line_errors
 @on_installation
 def replay(settings: Settings, reason: str | None, live: bool, into: str | None) -> None:
-    """Sends letters to the topics they came from, once more. Letters without their whole input are left out."""
+    """Send dead letters to their original topics again.
+
+    Either --live or --into is required. Dead letters that do not contain their complete input are skipped.
+    """
     if live == bool(into):
-        raise Misconfigured("say where to: --live, or --into PREFIX.", "--into tries it without touching anybody")
+        raise Misconfigured(
+            "give exactly one target: --live or --into PREFIX.", "--into is a trial run that affects no customer"
+        )
     target = settings.prefix if live else into or ""
     with reachable(settings) as running:
         letters = [letter for letter in _read(running) if reason in (None, letter.reason)]
-        whole = [letter for letter in letters if letter.complete]
-        _send(running, target, whole)
-    err.print(f"{len(whole)} letters sent, {len(letters) - len(whole)} left out: they do not hold their whole input")
+        complete = [letter for letter in letters if letter.complete]
+        _send(running, target, complete)
+    err.print(
+        f"{len(complete)} dead letters sent, {len(letters) - len(complete)} skipped because their input is incomplete"
+    )
 
 
 def _send(settings: Settings, prefix: str, letters: list[DeadLetter]) -> None:
@@ -111,8 +120,8 @@ def _send(settings: Settings, prefix: str, letters: list[DeadLetter]) -> None:
     producer.flush()
     if failed:
         raise Unavailable(
-            f"{len(failed)} letters were not delivered: {failed[0]}",
-            "`ATTUNE_PREFIX=... attune topics apply` creates the topics under that prefix",
+            f"{len(failed)} dead letters were not delivered: {failed[0]}",
+            "create the topics under that prefix with `ATTUNE_PREFIX=... attune topics apply`",
         )
 
 
@@ -122,10 +131,10 @@ def _read(settings: Settings) -> list[DeadLetter]:
         for record in reader.read_to_end():
             try:
                 letters.append(codec.decode(DeadLetter, record.value))
-            except codec.Malformed:  # anything may be written there
+            except codec.Malformed:  # other programs may write to the topic
                 unreadable += 1
     if unreadable:
-        err.print(f"attune: {unreadable} records of {TOPIC} are no dead letters")
+        err.print(f"attune: {unreadable} records of {TOPIC} are not dead letters")
     return letters
 
 

@@ -20,13 +20,13 @@ from workers.settings import Settings
 
 @click.command()
 @click.argument("topic")
-@click.option("--all", "everything", is_flag=True, help="From the beginning to the end, then stop.")
-@click.option("--key", help="Only records with this key.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option("--all", "everything", is_flag=True, help="Print all existing records, then stop.")
+@click.option("--key", help="Print only records with this key.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 @one_line_errors
 @on_installation
 def tail(settings: Settings, topic: str, everything: bool, key: str | None, as_json: bool) -> None:
-    """Prints committed records of TOPIC (name without prefix) as they arrive, until Ctrl-C."""
+    """Print the committed records of TOPIC (name without prefix) as they arrive, until Ctrl-C."""
     start: Literal["beginning", "end"] = "beginning" if everything else "end"
     with (
         stopping() as stop,
@@ -55,7 +55,7 @@ def _print(record: Record, as_json: bool) -> None:
 
 
 def _value(record: Record) -> object:
-    """Returns a record's JSON; for a value that is not JSON (malformed, or internal to the workers) its text."""
+    """Returns a record's JSON, or the text of a value that is not JSON (malformed, or internal to the workers)."""
     if record.value and record.topic in BY_NAME and _public(record.topic):
         with suppress(msgspec.DecodeError, UnicodeDecodeError):
             return msgspec.json.decode(record.value)
