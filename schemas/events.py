@@ -1,8 +1,8 @@
-"""customer.events: what customers do, in the words of the Segment spec.
+"""Defines customer.events: the actions of customers, in the terms of the Segment spec.
 
 Field names are the spec's own (camelCase at the top, snake_case in e-commerce properties). Source: the Segment
 Spec (Track, Identify, Page, Screen, Alias, Group) and its V2 E-Commerce Events. `Consent Updated` and
-`Social Post Published` are ours.
+`Social Post Published` are Attune's own.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ class Product(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Properties(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The properties that Attune understands; others stay on the topic and are ignored when read.
+    """The properties that Attune uses; others stay on the topic and are ignored when read.
 
-    An event about one product carries its fields directly, one about several carries `products`: None = it does not say,
-    [] = there are none, as in a cart that was emptied. A `quantity` of 0 means none of this product.
+    An event about one product carries its fields directly, an event about several carries `products`: None = not stated,
+    [] = no products, as in an emptied cart. A `quantity` of 0 means none of this product.
     """
 
     product_id: str | None = None
@@ -94,13 +94,13 @@ class Campaign(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ConsentPreferences(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
-    """What the customer told a consent dialogue (context.consent): a yes or a no for each of the shop's own categories."""
+    """The customer's choices in a consent dialogue (context.consent): true or false for each of the shop's categories."""
 
     category_preferences: dict[str, bool] | None = None
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What surrounds an event. `locale` is BCP 47 (zh-CN), `timezone` an IANA name (Asia/Shanghai)."""
+    """The context of an event. `locale` is BCP 47 (zh-CN), `timezone` an IANA name (Asia/Shanghai)."""
 
     locale: str | None = None
     timezone: str | None = None
@@ -110,7 +110,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Event(Wire, frozen=True, kw_only=True, rename="camel", tag_field="type"):
-    """What every event has. At least one of `userId` and `anonymousId` is there (checked by `codec.decode_event`)."""
+    """The fields of every event. At least one of `userId` and `anonymousId` is set (checked by `codec.decode_event`)."""
 
     message_id: Identifier
     timestamp: Instant
@@ -123,25 +123,25 @@ class Event(Wire, frozen=True, kw_only=True, rename="camel", tag_field="type"):
 
     @property
     def customer_id(self) -> str:
-        """The key of the customer: userId, else anonymousId."""
+        """The key of the customer: userId, otherwise anonymousId."""
         return self.user_id or self.anonymous_id or ""
 
 
 class Track(Event, frozen=True, kw_only=True, tag="track"):
-    """Something that a customer did, by name: `Product Viewed`, `Order Completed`, or any name of the shop's own."""
+    """An action of a customer, by name: `Product Viewed`, `Order Completed`, or any name that the shop defines."""
 
     event: Identifier
     properties: Properties = Properties()
 
 
 class Identify(Event, frozen=True, kw_only=True, tag="identify"):
-    """Who a customer is: traits, and the userId that belongs to an anonymousId."""
+    """The identity of a customer: traits, and the userId that belongs to an anonymousId."""
 
     traits: dict[str, TraitValue] = {}
 
 
 class Page(Event, frozen=True, kw_only=True, tag="page"):
-    """A page of the web shop was seen."""
+    """A view of a page of the web shop."""
 
     name: str | None = None
     category: str | None = None
@@ -149,7 +149,7 @@ class Page(Event, frozen=True, kw_only=True, tag="page"):
 
 
 class Screen(Event, frozen=True, kw_only=True, tag="screen"):
-    """A screen of the app was seen."""
+    """A view of a screen of the app."""
 
     name: str | None = None
     category: str | None = None
@@ -157,13 +157,13 @@ class Screen(Event, frozen=True, kw_only=True, tag="screen"):
 
 
 class Alias(Event, frozen=True, kw_only=True, tag="alias"):
-    """`previousId` and `userId` are the same person."""
+    """A statement that `previousId` and `userId` are the same person."""
 
     previous_id: Identifier
 
 
 class Group(Event, frozen=True, kw_only=True, tag="group"):
-    """The customer belongs to a company or household."""
+    """A statement that the customer belongs to a company or household."""
 
     group_id: Identifier
     traits: dict[str, TraitValue] = {}
@@ -171,7 +171,7 @@ class Group(Event, frozen=True, kw_only=True, tag="group"):
 
 AnyEvent = Track | Identify | Page | Screen | Alias | Group
 
-# Event names of the Segment spec that the profile folds into more than a count.
+# Event names of the Segment spec that the profile does more with than count.
 PRODUCT_VIEWED = "Product Viewed"
 PRODUCT_ADDED = "Product Added"
 PRODUCT_REMOVED = "Product Removed"
@@ -184,8 +184,8 @@ PRODUCTS_SEARCHED = "Products Searched"
 PRODUCT_REVIEWED = "Product Reviewed"
 LIVE_CHAT_MESSAGE_SENT = "Live Chat Message Sent"
 CONSENT_UPDATED = "Consent Updated"
-#: What e-mail programs and consent platforms call a no: the event → the channel that it ends, "" = all of them.
-REFUSALS = {
+#: Opt-out events of e-mail programs and consent platforms: event → the channel that it ends, "" = all channels.
+OPT_OUT_EVENTS = {
     "Unsubscribed": "email",
     "Email Unsubscribed": "email",
     "Email Marked as Spam": "",

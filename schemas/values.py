@@ -1,6 +1,6 @@
-"""Reads loosely typed values: what a stranger means by "19.90", 1569888000000 or "(not set)". None = it says nothing.
+"""Parses loosely typed values such as "19.90", 1569888000000 or "(not set)". None = no usable value.
 
-One reader for each kind of value, whoever sent it: shops (intake), senders (feedback), traits.
+There is one parser per kind of value, whatever the source: shops (intake), senders (feedback), traits.
 """
 
 from __future__ import annotations
@@ -14,19 +14,20 @@ from schemas.numerals import MAX_INT, number
 
 __all__ = [
     "MAX_ID",
-    "NOBODY",
-    "NOTHING",
+    "PERSON_PLACEHOLDERS",
+    "PLACEHOLDERS",
     "Json",
     "absent",
-    "agreed",
     "boolean",
     "currency",
     "date",
     "drop_none",
     "first",
+    "first_person",
     "identifier",
     "instant",
     "integer",
+    "is_affirmative",
     "loose_text",
     "number",
     "obj",
@@ -35,19 +36,18 @@ __all__ = [
     "quantity",
     "rows",
     "setting",
-    "someone",
     "text",
 ]
 
-#: A JSON object as it came, nothing checked.
+#: A JSON object as received, unchecked.
 Json = dict[str, object]
 
 MAX_ID = 256
 _MAX_QUANTITY = 1_000_000
 
-#: What scripts write for "nobody": one profile for all of them would be worse than none. Compared in lower case.
-#: Sources: PostHog and Amplitude refuse these as ids; "(not set)" is GA4's; zeros stand for iOS without permission.
-NOBODY = frozenset(
+#: Placeholders that scripts send instead of a person's ID: without this list, all of them would share one profile. Lower case.
+#: Sources: PostHog and Amplitude reject these as IDs; "(not set)" is GA4's; iOS sends zeros without permission to track.
+PERSON_PLACEHOLDERS = frozenset(
     {
         "",
         "0",
@@ -65,19 +65,19 @@ NOBODY = frozenset(
     | {"nil", "none", "not set", "not_authenticated", "null", "true", "undefined", "unknown", "unset"}
     | {"00000000-0000-0000-0000-000000000000"}
 )
-#: What scripts write where a thing has no id, in the spellings that they use. Unlike people, a thing may well be `0`.
-NOTHING = frozenset(
+#: Placeholders that scripts send instead of the ID of a thing, in their usual spellings. Unlike a person's ID, it may be `0`.
+PLACEHOLDERS = frozenset(
     {"", " ", "null", "Null", "NULL", "nil", "None", "none", "undefined", "NaN", "nan", "\\N"}
 ) | frozenset({"(not set)", "(none)", "(not provided)", "[object Object]", "N/A", "n/a"})
 _YES = frozenset({"true", "yes", "y", "t", "1", "on"})
 _NO = frozenset({"false", "no", "n", "f", "0", "off"})
-#: Words with which somebody agrees to be written to, in their normal form.
 _WORDS = re.compile(r"[^\W_]{1,32}([ _-][^\W_]{1,32}){0,3}")
-_AGREED = _YES | {"granted", "grant", "given", "subscribed", "optedin", "optin", "allowed", "allow", "accepted"}
+#: Values that give consent, in normal form.
+_CONSENTING = _YES | {"granted", "grant", "given", "subscribed", "optedin", "optin", "allowed", "allow", "accepted"}
 
 
 def absent(value: object) -> bool:
-    """Whether a field says nothing: null and blank text are the same as no field at all. Zero, false and [] say something.
+    """Returns whether a field has no value: null and blank text count as missing; zero, false and [] are values.
 
     >>> absent(None), absent(" "), absent(0), absent([])
     (True, True, False, False)
@@ -86,7 +86,7 @@ def absent(value: object) -> bool:
 
 
 def first(source: Json, *names: str) -> object | None:
-    """The first of these fields that says something; None if none does.
+    """Returns the first of these fields that has a value; None if none has.
 
     >>> first({"userId": None, "user_id": "ana"}, "userId", "user_id")
     'ana'
@@ -95,38 +95,38 @@ def first(source: Json, *names: str) -> object | None:
 
 
 def person(value: object) -> str | None:
-    """The id of a person; None if it is absent or a placeholder for nobody.
+    """Returns the ID of a person; None if it is missing or a placeholder.
 
     >>> person(" ana "), person("undefined"), person(0)
     ('ana', None, None)
     """
     found = text(value)
-    return None if found is None or found.lower() in NOBODY or not found.strip("0-") else found
+    return None if found is None or found.lower() in PERSON_PLACEHOLDERS or not found.strip("0-") else found
 
 
-def someone(source: Json, *names: str) -> object | None:
-    """The first of these fields that names a person; None if none does.
+def first_person(source: Json, *names: str) -> object | None:
+    """Returns the first of these fields that identifies a person; None if none does.
 
-    >>> someone({"external_id": "undefined", "braze_id": "b-1"}, "external_id", "braze_id")
+    >>> first_person({"external_id": "undefined", "braze_id": "b-1"}, "external_id", "braze_id")
     'b-1'
     """
     return next((value for name in names if person(value := source.get(name)) is not None), None)
 
 
 def obj(value: object) -> Json:
-    """A JSON object; anything else is an empty one."""
+    """Returns a JSON object unchanged; an empty one for any other value."""
     return cast(Json, value) if isinstance(value, dict) else {}
 
 
 def rows(value: object) -> list[Json]:
-    """The objects of a JSON array; a single object counts as an array of one."""
+    """Returns the objects in a JSON array; a single object counts as an array of one."""
     if isinstance(value, dict):
         return [cast(Json, value)]
     return [cast(Json, item) for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def text(value: object) -> str | None:
-    """A name or an id, without white space around it.
+    """Returns a name or an ID without surrounding white space.
 
     >>> text(" a "), text(17), text(17.0), text(""), text(True), text([])
     ('a', '17', '17', None, None, None)
@@ -139,32 +139,32 @@ def text(value: object) -> str | None:
 
 
 def loose_text(value: object) -> str | None:
-    """Free text: strings stay as they are, numbers are written out."""
+    """Returns free text: strings stay unchanged, numbers are converted."""
     return value if isinstance(value, str) else text(value)
 
 
 def identifier(value: object) -> str | None:
-    """The id of a thing (product, cart, order): 1 to 256 characters, and none of what scripts write for "none".
+    """Returns the ID of a thing (product, cart, order): 1 to 256 characters, and no placeholder.
 
     >>> identifier(1001), identifier("undefined"), identifier(0)
     ('1001', None, '0')
     """
     found = text(value)
-    return found if found is not None and len(found) <= MAX_ID and found not in NOTHING else None
+    return found if found is not None and len(found) <= MAX_ID and found not in PLACEHOLDERS else None
 
 
 def setting(value: object) -> str | None:
-    """A word that a system knows, such as a locale; None if it is absent or only says that it is.
+    """Returns a value that systems set, such as a locale; None if it is missing or a placeholder.
 
     >>> setting(" de-DE "), setting("(not set)"), setting("undefined")
     ('de-DE', None, None)
     """
     found = text(value)
-    return None if found in NOTHING else found
+    return None if found in PLACEHOLDERS else found
 
 
 def boolean(value: object) -> bool | None:
-    """Yes or no, also when it came as a word or as 1 and 0.
+    """Returns a boolean, also from a word or from 1 and 0.
 
     >>> boolean(True), boolean("false"), boolean("Yes"), boolean(0), boolean("perhaps")
     (True, False, True, False, None)
@@ -175,19 +175,19 @@ def boolean(value: object) -> bool | None:
     return True if found in _YES else False if found in _NO else None
 
 
-def agreed(value: object) -> bool:
-    """Whether this is a clear yes to a question of consent; whatever is not, is a no.
+def is_affirmative(value: object) -> bool:
+    """Returns whether a value clearly gives consent; anything else is a no.
 
-    >>> agreed(True), agreed("Opted-In"), agreed("unsubscribed"), agreed(None), agreed([]), agreed("-1"), agreed("≠ yes")
-    (True, True, False, False, False, False, False)
+    >>> [is_affirmative(value) for value in (True, "Opted-In", "unsubscribed", None, [], "-1", "≠ yes")]
+    [True, True, False, False, False, False, False]
     """
     if isinstance(value, str):
-        return _WORDS.fullmatch(value.strip()) is not None and normal(value) in _AGREED
+        return _WORDS.fullmatch(value.strip()) is not None and normal(value) in _CONSENTING
     return value is True or (isinstance(value, int | float) and value == 1)
 
 
 def integer(value: object) -> int | None:
-    """A whole number, also when it came as text or as 2.0.
+    """Returns a whole number, also from text or from 2.0.
 
     >>> integer("2"), integer(2.0), integer(2.5)
     (2, 2, None)
@@ -197,7 +197,7 @@ def integer(value: object) -> int | None:
 
 
 def quantity(value: object) -> int | None:
-    """Pieces: 0 to a million. Zero says that there is none, and so does less than that.
+    """Returns a number of pieces, 0 to a million. Negative numbers count as zero.
 
     >>> quantity("2"), quantity(0), quantity("-1"), quantity(2.5)
     (2, 0, 0, None)
@@ -207,7 +207,7 @@ def quantity(value: object) -> int | None:
 
 
 def price(value: object) -> int | float | None:
-    """A price per unit. Zero and below mean unknown: shops write 0 where they have no price.
+    """Returns a price per unit. Zero and negative prices mean unknown: shops write 0 if they have no price.
 
     >>> price("19.90"), price(0), price("0.00"), price(-1)
     (19.9, None, None, None)
@@ -217,7 +217,7 @@ def price(value: object) -> int | float | None:
 
 
 def currency(value: object) -> str | None:
-    """An ISO 4217 code.
+    """Returns an ISO 4217 code in capital letters.
 
     >>> currency(" usd "), currency("Dollar")
     ('USD', None)
@@ -227,5 +227,5 @@ def currency(value: object) -> str | None:
 
 
 def drop_none(fields: dict[str, object | None]) -> Json:
-    """Only what is known."""
+    """Returns the fields that are not None."""
     return {name: value for name, value in fields.items() if value is not None}

@@ -295,7 +295,7 @@ def _read_values(data: bytes) -> tuple[bool, int]:
     text = _text(data)
     readers: tuple[Callable[[object], object], ...] = (
         numerals.number, moments.instant, moments.date, values.text, values.identifier, values.person, values.boolean,
-        values.agreed, values.integer, values.quantity, values.price, values.currency,
+        values.is_affirmative, values.integer, values.quantity, values.price, values.currency,
     )  # fmt: skip
     made = [reader(text) for reader in readers]
     return any(one not in (None, False, text) for one in made), len(repr(made)) // 4

@@ -95,4 +95,4 @@ def test_of_a_line_with_several_events_only_the_one_ahead_is_refused() -> None:
     lines = [{"batch": [call(0, 1), call(1, 4), call(2, 1)]}, call(3, 1), call(4, 1)]
     rows = list(within_order((row, mapper.map_line(row, json.dumps(line).encode())) for row, line in enumerate(lines)))
     assert [json.loads(event.value)["messageId"] for event in rows[0][1].events] == ["m0", "m2"]
-    assert [error.detail for error in rows[0][1].rejects] == ["more than a day ahead of the rows around it"]
+    assert [error.detail for error in rows[0][1].rejects] == ["more than a day ahead of the surrounding rows"]

@@ -13,7 +13,7 @@ from schemas.control import DeadLetter
 from tests.support.cpu_time import slowness
 from tests.support.intake import NOW, map_all, record
 from workers.core.errors import InvalidEvent
-from workers.core.intake.mapping import MAX_PARTS, MAX_TOLD, OUTPUT_BYTES, OUTPUT_FACTOR, Intake, Mapped
+from workers.core.intake.mapping import MAX_PARTS, MAX_REPORTED, OUTPUT_BYTES, OUTPUT_FACTOR, Intake, Mapped
 from workers.core.intake.processor import MAX_BATCH_BYTES, IntakeProcessor
 from workers.core.stream.dead_letters import dead_letter
 from workers.core.stream.effects import Effects
@@ -40,8 +40,8 @@ def test_a_record_of_useless_parts_becomes_one_dead_letter(items: int) -> None:
     effects = apply(record(b"[" + b"1," * (items - 1) + b"1]"))
     (letter,) = letters(effects)
     assert letter.reason == "wrong_type"
-    assert letter.detail.startswith("event 0: an event is a JSON object; wrong_type: event 1:")
-    assert letter.detail.endswith(f"; {items - MAX_TOLD} more") or "cut from" in letter.detail
+    assert letter.detail.startswith("event 0: an event must be a JSON object; wrong_type: event 1:")
+    assert letter.detail.endswith(f"; {items - MAX_REPORTED} more") or "cut from" in letter.detail
     assert len(effects.outputs) == 1
     assert effects.tally["events", "rejected"] == items
     assert effects.tally["dead_letters", "intake", "wrong_type"] == 1
@@ -51,7 +51,7 @@ def test_the_good_parts_of_a_record_are_mapped_and_the_bad_ones_told_by_their_pl
     effects = apply(record([VIEW, 1, VIEW, {"type": "shout", "userId": "ana"}]))
     assert effects.tally["events", "mapped"] == 2
     (letter,) = letters(effects)
-    assert letter.detail.startswith("event 1: an event is a JSON object")
+    assert letter.detail.startswith("event 1: an event must be a JSON object")
     assert "event 3: " in letter.detail
 
 
@@ -77,7 +77,7 @@ def test_what_a_record_becomes_is_bounded_by_its_size(bomb: object) -> None:
     mapped = map_all(value)
     assert size(mapped) <= OUTPUT_FACTOR * len(value) + OUTPUT_BYTES
     assert len(mapped.events) <= MAX_PARTS
-    assert len(mapped.rejects) <= MAX_TOLD
+    assert len(mapped.rejects) <= MAX_REPORTED
     assert mapped.events or mapped.rejects
 
 

@@ -83,7 +83,7 @@ def test_rows_of_the_clickstream_become_events(tmp_path: Path) -> None:
     assert "cart_id" not in unknown["properties"]
     assert [str(error) for _, mapped in rows for error in mapped.rejects] == [
         "no_identity: neither userId nor anonymousId",
-        "bad_timestamp: timestamp: neither ISO 8601 nor a number since the epoch",
+        "bad_timestamp: timestamp: neither an ISO 8601 time nor a Unix timestamp",
         "wrong_type: 11 columns, the header has 9",
     ]
 
@@ -160,16 +160,16 @@ def test_progress_is_told_in_bytes_on_disk(tmp_path: Path) -> None:
             REES46.replace("brand,", "make,"),
             "rees46",
             None,
-            "a.csv, line 1: column `brand` is missing; there are: event_time",
+            "a.csv, line 1: column `brand` is missing; columns in the header: event_time",
         ),
         ("", "rees46", None, "a.csv is empty"),
-        ("\n", "rees46", None, "column `event_time` is missing; there are: none"),
+        ("\n", "rees46", None, "column `event_time` is missing; columns in the header: none"),
         (REES46, "csv", None, "do not go together"),
         (REES46, "rees46", PLAN, "do not go together"),
-        ("a;b\n", "csv", PLAN, "a.csv, line 1: column `who` is missing; there are: a, b"),
-        ("a;b\n", "csv", "columns: {who: prize}", "plan.yaml: columns: who: there is no field `prize`"),
-        ("a;b\n", "csv", "columns: {who: properties.}", "there is no field `properties.`"),
-        ("a;b\n", "csv", "columns: {who: userId, when: timestamp}", "no column gives event or type"),
+        ("a;b\n", "csv", PLAN, "a.csv, line 1: column `who` is missing; columns in the header: a, b"),
+        ("a;b\n", "csv", "columns: {who: prize}", "plan.yaml: columns: who: unknown field `prize`"),
+        ("a;b\n", "csv", "columns: {who: properties.}", "unknown field `properties.`"),
+        ("a;b\n", "csv", "columns: {who: userId, when: timestamp}", "no column provides event or type"),
         ("a;b\n", "csv", "rows: 7", "plan.yaml: Object contains unknown field `rows`"),
         ("a;b\n", "csv", "a: [", "plan.yaml: while parsing"),
     ],

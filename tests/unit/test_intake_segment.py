@@ -188,7 +188,7 @@ def test_a_batch_loses_only_its_bad_calls() -> None:
     assert len(mapped.events) == 2
     assert [str(error) for error in mapped.rejects] == [
         "no_identity: event 1: neither userId nor anonymousId",
-        "wrong_type: event 2: an event is a JSON object",
+        "wrong_type: event 2: an event must be a JSON object",
     ]
 
 

@@ -62,7 +62,7 @@ class Feeder:
         began_s, first_event_s = clock.monotonic_s(), 0.0
         for row, mapped in within_order(file) if self._by_event else file:
             fed.rejected += mapped.rejected
-            if (error := mapped.whole()) is not None:
+            if (error := mapped.combined_error()) is not None:
                 self._reject(file, row, error)
             for event in mapped.events:
                 at_s = codec.decode_event(event.value).timestamp.timestamp()

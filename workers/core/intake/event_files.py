@@ -1,7 +1,7 @@
 """Maps the rows and lines of event files: the REES46 clickstream, any CSV with a mapping, and one JSON event per line.
 
 Pure: the adapter reads the files, this module maps them. Each row keeps its number; for a row without an ID, file name and row
-number form one, so that equal rows count separately and a second import of the same file counts nothing twice.
+number form one, so that equal rows count separately and importing the same file twice counts nothing twice.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Meta
 
 from schemas.events import ORDER_COMPLETED, PRODUCT_ADDED, PRODUCT_REMOVED, PRODUCT_VIEWED, Properties
-from schemas.values import NOTHING, Json, drop_none, price, text
+from schemas.values import PLACEHOLDERS, Json, drop_none, price, text
 from workers.core.errors import InvalidEvent, Misconfigured
 from workers.core.intake.canonical.finish import Origin, digest, finish
 from workers.core.intake.canonical.rejections import reject
@@ -48,7 +48,7 @@ _CALL_FIELDS = ("userId", "anonymousId", "messageId", "timestamp", "event", "typ
 _CONTEXT_FIELDS = ("locale", "timezone")
 _PROPERTY_FIELDS = tuple(field.encode_name for field in msgspec.structs.fields(Properties) if field.name != "products")
 
-#: Maps a row by column name to a draft; the text identifies the row.
+#: Maps a row (column → cell) to a draft; the second argument identifies the row.
 RowDraft = Callable[[Mapping[str, str], str], Json]
 
 
@@ -56,8 +56,8 @@ class CsvPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Describes how to read a shop's own CSV.
 
     `columns`: column → field of the event (`userId`, `timestamp`, `event`, `price`, `properties.<own>`, `traits.<own>` ...);
-    columns not named are ignored. `events`: value of the event column → event name; others stay unchanged. `defaults`: field →
-    value for fields that no column has.
+    other columns are ignored. `events`: value of the event column → event name; other values stay unchanged. `defaults`: field →
+    value, for fields that no column provides.
     """
 
     columns: dict[str, str]
@@ -76,22 +76,22 @@ def read_plan(raw: object, where: str) -> CsvPlan:
         for name, field in fields:
             if not _is_field(field):
                 allowed = ", ".join((*_CALL_FIELDS, *_CONTEXT_FIELDS, *_PROPERTY_FIELDS, "properties.*", "traits.*"))
-                raise Misconfigured(f"{where}: {place}: {name}: there is no field `{field}`.", f"use one of: {allowed}")
+                raise Misconfigured(f"{where}: {place}: {name}: unknown field `{field}`.", f"use one of: {allowed}")
     targets = {*plan.columns.values(), *plan.defaults}
-    for needed in ({"userId", "anonymousId"}, {"timestamp"}, {"event", "type"}):
-        if not needed & targets:
-            names = " or ".join(sorted(needed))
-            raise Misconfigured(f"{where}: no column gives {names}.", f"name the column under `columns` ({names})")
+    for required in ({"userId", "anonymousId"}, {"timestamp"}, {"event", "type"}):
+        if not required & targets:
+            names = " or ".join(sorted(required))
+            raise Misconfigured(f"{where}: no column provides {names}.", f"map a column to {names} under `columns`")
     return plan
 
 
 def _is_field(field: str) -> bool:
-    known = field in _CALL_FIELDS or field in _CONTEXT_FIELDS or field in _PROPERTY_FIELDS
-    return known or (field.startswith(("properties.", "traits.")) and not field.endswith("."))
+    is_standard = field in _CALL_FIELDS or field in _CONTEXT_FIELDS or field in _PROPERTY_FIELDS
+    return is_standard or (field.startswith(("properties.", "traits.")) and not field.endswith("."))
 
 
 def rees46_draft(row: Mapping[str, str], name: str) -> Json:
-    """Maps one row of the clickstream. The session is the cart; each purchased product is an order of its own."""
+    """Maps one row of the clickstream. The session is the cart; each purchased product is a separate order."""
     kind, session = row["event_type"], text(row["user_session"])
     line = drop_none(
         {
@@ -127,25 +127,25 @@ def planned_draft(plan: CsvPlan) -> RowDraft:
 
     def draft(row: Mapping[str, str], name: str) -> Json:
         del name
-        found: Json = {"type": "track"}
+        call: Json = {"type": "track"}
         nested: dict[str, Json] = {"properties": {}, "traits": {}, "context": {}}
         cells = [(field, value) for field, value in plan.defaults.items()]
         cells += [
             (field, value)
             for column, field in plan.columns.items()
-            if (value := row[column].strip()) and value not in NOTHING
+            if (value := row[column].strip()) and value not in PLACEHOLDERS
         ]
         for field, value in cells:
             if field == "event":
-                found[field] = plan.events.get(value, value)
+                call[field] = plan.events.get(value, value)
             elif field in _CALL_FIELDS:
-                found[field] = value
+                call[field] = value
             elif field in _CONTEXT_FIELDS:
                 nested["context"][field] = value
             else:
                 place, _, own = field.rpartition(".")
                 nested[place or "properties"][own] = value
-        return found | {place: fields for place, fields in nested.items() if fields}
+        return call | {place: fields for place, fields in nested.items() if fields}
 
     return draft
 
@@ -154,22 +154,22 @@ class RowMapper:
     """Maps the rows of one CSV file. Raises Misconfigured if the header lacks a column."""
 
     def __init__(
-        self, header: Sequence[str], needed: Sequence[str], draft: RowDraft, file_name: str, received_at: datetime
+        self, header: Sequence[str], required: Sequence[str], draft: RowDraft, file_name: str, received_at: datetime
     ) -> None:
         self._header = [column.strip() for column in header]
         self._draft = draft
         self._file_name = file_name
         self._received_at = received_at
-        missing = [column for column in needed if column not in self._header]
+        missing = [column for column in required if column not in self._header]
         if missing:
-            found = ", ".join(self._header) or "none"
+            columns = ", ".join(self._header) or "none"
             raise Misconfigured(
-                f"{file_name}, line 1: column `{missing[0]}` is missing; there are: {found}.",
-                f"the header must have {', '.join(needed)}",
+                f"{file_name}, line 1: column `{missing[0]}` is missing; columns in the header: {columns}.",
+                f"the header must have {', '.join(required)}",
             )
 
     def map_row(self, row_number: int, row: Sequence[str]) -> Mapped:
-        """Maps one row; `row_number` counts rows below the header from 1. Cells missing at the end of a short row are empty."""
+        """Maps one row; `row_number` counts rows below the header, from 1. Missing cells at the end of a row are empty."""
         mapped = Mapped([], [])
         try:
             if len(row) > len(self._header):
@@ -197,7 +197,7 @@ class LineMapper:
 
 
 def row_id(file_name: str, row_number: int) -> str:
-    """Returns the message ID of a row that has none. Compressing a file does not change it.
+    """Returns the message ID of a row that has none. It does not change when the file is compressed.
 
     >>> row_id("a.csv", 1) == row_id("a.csv.gz", 1) != row_id("a.csv", 2)
     True

@@ -1,6 +1,7 @@
-"""Rejects events stamped ahead in a file of history: the file's own order bounds the future, as the wall clock does at intake.
+"""Rejects events with timestamps too far ahead in a file of past events: the order of the rows limits them, as the wall clock
+does for live events.
 
-In a replay, event time is the clock, so an event of next year would make all later rows too late and fire every timer.
+In a replay, event time is the clock: an event dated next year would make all later rows too late and fire every timer.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ import msgspec
 
 from schemas import codec
 from schemas.values import Json
-from workers.core.intake.canonical.finish import MappedEvent, is_refusal
+from workers.core.intake.canonical.finish import MappedEvent, is_opt_out
 from workers.core.intake.canonical.rejections import reject
 from workers.core.intake.mapping import Mapped
 
 #: An event may be this far ahead of the surrounding rows, as a live event may be ahead of the wall clock [s].
 MAX_AHEAD_S = 86_400.0
-#: How many of the following rows give the median time that an event is compared with.
+#: Number of following rows whose median time an event is compared with.
 ROWS_BELOW = 100
 
 
@@ -33,11 +34,12 @@ class _Row(NamedTuple):
 
 
 def within_order(rows: Iterable[tuple[int, Mapped]]) -> Iterator[tuple[int, Mapped]]:
-    """Yields the rows, rejecting events stamped ahead (`bad_timestamp`); a refusal gets the newest time before it instead.
+    """Yields the rows, rejecting events that are ahead (`bad_timestamp`); an opt-out gets the newest time before it instead.
 
-    An event is ahead if it is more than MAX_AHEAD_S beyond both the newest time above it and the median of the ROWS_BELOW rows
-    below it: after a gap the rows below agree with it, and late rows move neither. A row without a time carries the time it was
-    read, which is ahead in a history. With no rows below, an event keeps its time. Expects rows roughly ordered by time.
+    An event is ahead if it is more than MAX_AHEAD_S later than both the newest time above it and the median of the ROWS_BELOW
+    rows below it: after a gap the rows below agree with it, and late rows change neither. A row without a timestamp has the time
+    at which it was read, which is ahead in past data. Without rows below, an event keeps its time. Expects rows roughly in time
+    order.
     """
     newest_s = -inf
     below: deque[_Row] = deque()
@@ -45,15 +47,15 @@ def within_order(rows: Iterable[tuple[int, Mapped]]) -> Iterator[tuple[int, Mapp
         below.append(_Row(number, mapped, [_time_of(event) for event in mapped.events]))
         if len(below) > ROWS_BELOW:
             row = below.popleft()
-            newest_s = _judge(row, newest_s, below)
+            newest_s = _reject_ahead(row, newest_s, below)
             yield row.number, row.mapped
     while below:
         row = below.popleft()
-        newest_s = _judge(row, newest_s, below)
+        newest_s = _reject_ahead(row, newest_s, below)
         yield row.number, row.mapped
 
 
-def _judge(row: _Row, newest_s: float, below: Iterable[_Row]) -> float:
+def _reject_ahead(row: _Row, newest_s: float, below: Iterable[_Row]) -> float:
     """Removes from the row the events that are ahead; returns the newest time so far."""
     if max(row.times, default=-inf) <= newest_s + MAX_AHEAD_S:
         return max([newest_s, *row.times])
@@ -64,10 +66,10 @@ def _judge(row: _Row, newest_s: float, below: Iterable[_Row]) -> float:
         if at_s <= latest_s:
             kept.append(event)
             newest_s = max(newest_s, at_s)
-        elif is_refusal(word := _json.decode(event.value)):
-            kept.append(_at(event, word, newest_s if newest_s > -inf else min(following)))
+        elif is_opt_out(content := _json.decode(event.value)):
+            kept.append(_at(event, content, newest_s if newest_s > -inf else min(following)))
         else:
-            row.mapped.reject(reject("bad_timestamp", "more than a day ahead of the rows around it"))
+            row.mapped.reject(reject("bad_timestamp", "more than a day ahead of the surrounding rows"))
     row.mapped.events = kept
     return newest_s
 
@@ -76,9 +78,10 @@ def _time_of(event: MappedEvent) -> float:
     return codec.decode_event(event.value).timestamp.timestamp()
 
 
-def _at(event: MappedEvent, word: Json, at_s: float) -> MappedEvent:
-    told = {name: value for name, value in word.items() if name not in ("sentAt", "receivedAt", "originalTimestamp")}
-    return MappedEvent(event.key, _encoder.encode(told | {"timestamp": datetime.fromtimestamp(at_s, UTC)}))
+def _at(event: MappedEvent, content: Json, at_s: float) -> MappedEvent:
+    """Returns the event with another timestamp, and without its other times."""
+    kept = {name: value for name, value in content.items() if name not in ("sentAt", "receivedAt", "originalTimestamp")}
+    return MappedEvent(event.key, _encoder.encode(kept | {"timestamp": datetime.fromtimestamp(at_s, UTC)}))
 
 
 _json = msgspec.json.Decoder(Json)

@@ -1,7 +1,7 @@
-"""Maps one foreign record to events of customer.events: the way in for every format.
+"""Maps one external record to events of customer.events: the entry point for every format.
 
-record ─ envelope? ─ format? ─ batch? ─ draft (one module a format) ─ finish (canonical) ─ event
-                                             └──────────── reject (reasons) ◀┘
+record ─ envelope? ─ format? ─ batch? ─ draft (one module per format) ─ finish (canonical) ─ event
+                                             └────────────── reject (reasons) ◀┘
 """
 
 from __future__ import annotations
@@ -17,27 +17,28 @@ import msgspec
 from schemas.values import Json, obj
 from workers.core.errors import InvalidEvent
 from workers.core.intake.canonical.finish import MAX_EVENT_BYTES, MappedEvent, Origin, finish
-from workers.core.intake.canonical.rejections import reject, together, within
+from workers.core.intake.canonical.rejections import combine, reject, with_place
 from workers.core.intake.formats import cloudevents, segment, snowplow
 from workers.core.intake.formats.cloudevents import Envelope
-from workers.core.intake.formats.registry import FORMATS, Format, SourceFormat, looks_like_tsv, recognise
+from workers.core.intake.formats.registry import FORMATS, Format, SourceFormat, detect, looks_like_tsv
 from workers.core.stream.records import Record
 
 __all__ = ["Intake", "Mapped", "MappedEvent", "SourceFormat"]
 
 
-#: Maximum number of events in a record; a producer's batch has hundreds.
+#: Maximum number of events in a record; a typical batch has hundreds.
 MAX_PARTS = 3_000
 #: Maximum output of one record [bytes]: this factor times its size, plus this. A batch repeats shared fields in every event.
 OUTPUT_FACTOR, OUTPUT_BYTES = 4, 1 << 20
 #: Maximum number of shared values repeated over all events of a record: each takes about a microsecond.
 MAX_REPEATED = 25_000
-#: Rejected parts of a record that are reported one by one; further ones are only counted.
-MAX_TOLD = 5
+#: Maximum number of rejected parts of a record that are reported one by one; further ones are only counted.
+MAX_REPORTED = 5
+_REPEATS_TOO_MUCH = "the events of the record repeat too much shared data"
 
 
 class Mapped(msgspec.Struct):
-    """The result for one record: events to publish, and an error for each of the first MAX_TOLD rejected parts.
+    """The result for one record: events to publish, and an error for each of the first MAX_REPORTED rejected parts.
 
     `rejected` counts all rejected parts. The two lists are never both empty. The events total at most OUTPUT_FACTOR times the
     record's bytes plus OUTPUT_BYTES.
@@ -50,19 +51,19 @@ class Mapped(msgspec.Struct):
     def reject(self, error: InvalidEvent) -> None:
         """Adds a rejected part."""
         self.rejected += 1
-        if len(self.rejects) < MAX_TOLD:
+        if len(self.rejects) < MAX_REPORTED:
             self.rejects.append(error)
 
-    def whole(self) -> InvalidEvent | None:
-        """Returns one error for the record that names the places of its bad parts; None = it has none."""
-        return together(self.rejects, self.rejected) if self.rejects else None
+    def combined_error(self) -> InvalidEvent | None:
+        """Returns one error for the record, which names the places of its rejected parts; None = there are none."""
+        return combine(self.rejects, self.rejected) if self.rejects else None
 
 
 class Intake:
     """Maps records of one source topic.
 
-    With `source_format` auto, the format is recognised for each record. An event more than `max_future_s` ahead of the time it
-    was received is rejected; one less far ahead keeps its time.
+    With `source_format` auto, the format is detected for each record. An event more than `max_future_s` ahead of the time it
+    was received is rejected; an event less far ahead keeps its timestamp.
     """
 
     def __init__(self, source_format: SourceFormat = "auto", max_future_s: float = 86_400.0) -> None:
@@ -75,7 +76,7 @@ class Intake:
         """Maps one record; never raises, whatever the bytes are.
 
         `received_at` (UTC) replaces a missing timestamp and bounds the future. `fallback_id` replaces a missing message ID;
-        without it, the ID is a hash of the record's bytes, so that a resend of the same bytes is recognised.
+        without it, the ID is a hash of the record's bytes, so that a retry with the same bytes is a duplicate.
         """
         mapped = Mapped([], [])
         try:
@@ -103,7 +104,7 @@ class Intake:
             self._open(cloudevents.structured(obj(raw), record), received_at, mapped)
             return
         if self._enveloped:
-            raise reject("unknown_format", "neither ce_ headers nor a CloudEvents object")
+            raise reject("unknown_format", "the record has neither ce_ headers nor a CloudEvents object")
         self._collect(raw, self._fixed, origin, mapped)
 
     def _open(self, envelope: Envelope, received_at: datetime, mapped: Mapped) -> None:
@@ -116,7 +117,7 @@ class Intake:
             message_id=envelope.message_id,
         )
         raw = self._read(envelope.data)
-        if isinstance(raw, dict) and recognise(obj(raw)) is None:
+        if isinstance(raw, dict) and detect(obj(raw)) is None:
             raw, form = cloudevents.custom(envelope, obj(raw)), FORMATS["segment"]
         else:
             form = None
@@ -128,37 +129,36 @@ class Intake:
         try:
             return _decoder.decode(value.removeprefix(BOM_UTF8))
         except UnicodeDecodeError as error:
-            raise reject("broken_encoding", f"byte {error.start} is not UTF-8") from error
+            raise reject("broken_encoding", f"byte {error.start} is not valid UTF-8") from error
         except (msgspec.DecodeError, RecursionError) as error:
             raise reject("broken_json", str(error)) from error
 
     def _collect(self, raw: object, form: Format | None, origin: Origin, mapped: Mapped) -> None:
-        """Maps all parts; a bad one does not affect the others, and the total size of the events is limited."""
+        """Maps all parts; a rejected part does not affect the others, and the total size of the events is limited."""
         left = OUTPUT_FACTOR * origin.size + OUTPUT_BYTES
         repeated = 0
         parts = enumerate(_parts(raw, form))
         index = -1
         for index, part in parts:
-            alone = part.call is raw
+            is_single = part.call is raw
             repeated += part.values
             if index >= MAX_PARTS or left < 0 or repeated > MAX_REPEATED:
-                why = f"more than {MAX_PARTS} events" if index >= MAX_PARTS else "events that repeat too much"
-                mapped.reject(within(reject("too_large", f"the record has {why}"), f"event {index}"))
+                too_many = f"the record has more than {MAX_PARTS} events"
+                detail = too_many if index >= MAX_PARTS else _REPEATS_TOO_MUCH
+                mapped.reject(with_place(reject("too_large", detail), f"event {index}"))
                 mapped.rejected += sum(1 for _ in parts)
                 return
             try:
-                event = _map_one(part, origin, None if alone else index)
+                event = _map_part(part, origin, None if is_single else index)
             except InvalidEvent as error:
-                mapped.reject(error if alone else within(error, f"event {index}"))
+                mapped.reject(error if is_single else with_place(error, f"event {index}"))
                 left -= part.shared
                 continue
             left -= len(event.key) + len(event.value)
             if left >= 0:
                 mapped.events.append(event)
             else:
-                mapped.reject(
-                    within(reject("too_large", "the record has events that repeat too much"), f"event {index}")
-                )
+                mapped.reject(with_place(reject("too_large", _REPEATS_TOO_MUCH), f"event {index}"))
         if index < 0:
             raise reject("missing_field", "the batch is empty")
 
@@ -174,34 +174,34 @@ class _Part(NamedTuple):
 
 
 def _parts(raw: object, form: Format | None) -> Iterator[_Part]:
-    """Yields each event of a record, not yet joined; a JSON array is a batch of its elements."""
+    """Yields each event of a record, not yet joined with the shared fields; a JSON array is a batch of its elements."""
     for item in raw if isinstance(raw, list) else [raw]:
-        found = form or (recognise(obj(item)) if isinstance(item, dict) else None)
-        batch = found.split(obj(item)) if found is not None and isinstance(item, dict) else None
+        item_form = form or (detect(obj(item)) if isinstance(item, dict) else None)
+        batch = item_form.split(obj(item)) if item_form is not None and isinstance(item, dict) else None
         if batch is None:
-            yield _Part(found, item)
+            yield _Part(item_form, item)
         else:
             shared = _encode(batch.shared)
             size, values = len(shared), shared.count(b",")
             for call in batch.calls:
-                yield _Part(found, call, batch.join, size, values)
+                yield _Part(item_form, call, batch.join, size, values)
 
 
-def _map_one(part: _Part, origin: Origin, index: int | None) -> MappedEvent:
+def _map_part(part: _Part, origin: Origin, index: int | None) -> MappedEvent:
     if not isinstance(part.call, dict):
-        raise reject("wrong_type", "an event is a JSON object")
+        raise reject("wrong_type", "an event must be a JSON object")
     if part.form is None:
-        raise reject("unknown_format", "fields of no format that intake knows")
+        raise reject("unknown_format", "its fields match no format that intake supports")
     call = obj(part.call)
     return finish(part.form.draft(call if part.join is None else part.join(call)), origin, index)
 
 
 def _encode(shared: Json) -> bytes:
-    """Encodes shared fields only to measure their size; what cannot be encoded (surrogates) counts as too large."""
+    """Encodes shared fields only to measure their size; fields that cannot be encoded (surrogates) count as too large."""
     try:
         return _encoder.encode(shared)
     except (UnicodeEncodeError, RecursionError):
-        return b" " * MAX_EVENT_BYTES  # no event that repeats it can be encoded either
+        return b" " * MAX_EVENT_BYTES  # no event that repeats them can be encoded either
 
 
 _decoder = msgspec.json.Decoder()

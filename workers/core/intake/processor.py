@@ -1,4 +1,4 @@
-"""Implements the intake lane: maps foreign records to re-keyed customer.events; what cannot be mapped becomes a dead letter."""
+"""Implements the intake lane: maps external records to re-keyed customer.events; unmappable records become dead letters."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class IntakeProcessor:
         self._intake = intake
 
     def apply(self, records: list[Record], wall_s: float, *, caught_up: bool) -> Effects:
-        """Maps each record; of a batch inside one record only the bad events are lost, and they share one dead letter."""
+        """Maps each record; of a batch within one record, only the invalid events are rejected, in one shared dead letter."""
         del caught_up  # no timers here
         effects = Effects(clock_s=wall_s)
         size = 0
@@ -34,7 +34,7 @@ class IntakeProcessor:
                 effects.outputs.append(Output(EVENTS, event.key, event.value))
                 size += len(event.value)
             effects.tally["events", "mapped"] += len(mapped.events)
-            if (error := mapped.whole()) is not None:
+            if (error := mapped.combined_error()) is not None:
                 size += self._reject(effects, record, error, mapped.rejected, wall_s)
             if size >= MAX_BATCH_BYTES:
                 effects.deferred = records[index + 1 :]

@@ -1,4 +1,4 @@
-"""Batches: the events of one record, and the fields they share."""
+"""Represents a batch: the events of one record, and the fields they share."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from schemas.values import Json
 
 
 class Batch(NamedTuple):
-    """`join` builds the event of one of the `calls` only when it is needed: each event repeats what is `shared`, and a record
-    may have thousands of them.
+    """The events of one record. `join` builds the event of one of the `calls` on demand: each event repeats the `shared`
+    fields, and a record may have thousands of events.
     """
 
     calls: list[object]

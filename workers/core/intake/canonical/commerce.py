@@ -1,6 +1,6 @@
-"""Converts properties, products, traits and context to the types that customer.events promises.
+"""Converts properties, products, traits and context to the types of customer.events.
 
-A field of the contract whose value cannot be read is omitted (unknown); the shop's own fields stay unchanged.
+A field of the contract whose value cannot be parsed is omitted (unknown); the shop's own fields stay unchanged.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ import msgspec
 from schemas.events import Campaign, Product, Properties
 from schemas.names import normal
 from schemas.values import (
-    NOTHING,
+    PLACEHOLDERS,
     Json,
     absent,
-    agreed,
     currency,
     first,
     identifier,
     instant,
     integer,
+    is_affirmative,
     loose_text,
     number,
     obj,
@@ -34,7 +34,7 @@ from schemas.values import (
 Cleaner = Callable[[object], object | None]
 
 #: Traits nested deeper than this, with longer names (path included), or beyond this count are omitted: a profile holds facts,
-#: not documents, and flattening repeats the parent names in each of them.
+#: not documents, and flattening repeats the parents' names in every trait.
 _TRAIT_LEVELS = 3
 _TRAIT_NAME = 256
 _TRAITS = 512
@@ -43,7 +43,7 @@ _TRAITS = 512
 def products(value: object) -> list[Json] | None:
     """Returns product lines; `product_id` falls back to `sku` and `id`, and a line with none of them is ignored.
 
-    An empty list means that there are none; None: nothing was given, or nothing that can be read.
+    An empty list means that there are no products; None: no value was given, or none that can be parsed.
 
     >>> products([]), products(None), products([{"name": "?"}]), products({"1": {"sku": "a"}, "3": {"sku": "b"}})
     ([], None, None, [{'sku': 'a', 'product_id': 'a'}, {'sku': 'b', 'product_id': 'b'}])
@@ -70,10 +70,10 @@ def _lines(value: object) -> list[object] | None:
 def product(row: Json) -> Json | None:
     """Returns one product line, or None if it identifies no product."""
     line = clean(row, _PRODUCT)
-    found = line.get("product_id") or identifier(row.get("sku")) or identifier(row.get("id"))
-    if found is None:
+    product_id = line.get("product_id") or identifier(row.get("sku")) or identifier(row.get("id"))
+    if product_id is None:
         return None
-    line["product_id"] = found
+    line["product_id"] = product_id
     return line
 
 
@@ -112,7 +112,7 @@ def _flatten(raw: Json, prefix: str, level: int, flat: Json) -> None:
         if value is None or isinstance(value, str | int | float | bool):
             flat[prefix + name] = value
         elif isinstance(value, list):
-            texts = [found for item in value if (found := loose_text(item)) is not None]
+            texts = [item_text for item in value if (item_text := loose_text(item)) is not None]
             if texts or not value:
                 flat[prefix + name] = texts
         elif isinstance(value, dict) and level < _TRAIT_LEVELS:
@@ -131,22 +131,26 @@ def context(raw: Json) -> Json:
 def consent(raw: Json) -> Json:
     """Returns the content of a `Consent Updated` as texts: status, channel and purpose. Each may be missing.
 
-    Everything that could be meant as a refusal is passed on: the profile interprets the words.
+    Every value that could be meant as a refusal is kept: the profile interprets the texts.
 
     >>> consent({"status": False, "channel": ["push", "email"]}), consent({"status": {}})
     ({'status': 'denied', 'channel': 'push,email'}, {'status': 'denied'})
     """
     raw = {normal(name): value for name, value in raw.items()}
     status = first(raw, "status", "granted", "consent") if absent(raw.get("status")) else raw["status"]
-    word = status.strip() if isinstance(status, str) else ""
-    told: Json = {"status": word or ("granted" if agreed(status) else "denied")}
+    status_text = status.strip() if isinstance(status, str) else ""
+    fields: Json = {"status": status_text or ("granted" if is_affirmative(status) else "denied")}
     for name, plural in (("channel", "channels"), ("purpose", "purposes")):
         given = first(raw, name, plural)
-        names = [found for item in given if (found := text(item))] if isinstance(given, list) else [text(given) or ""]
+        names = (
+            [item_text for item in given if (item_text := text(item))]
+            if isinstance(given, list)
+            else [text(given) or ""]
+        )
         if not isinstance(given, list) and not absent(given) and not names[0]:
-            names = ["?"]  # a value was given that is not a name: a refusal of it refuses everything
-        told[name] = ",".join(names)
-    return {name: value for name, value in told.items() if value}
+            names = ["?"]  # the value is not a name: a refusal of it refuses everything
+        fields[name] = ",".join(names)
+    return {name: value for name, value in fields.items() if value}
 
 
 def _campaign(value: object) -> Json:
@@ -155,11 +159,11 @@ def _campaign(value: object) -> Json:
 
 def _consent(value: object) -> Json:
     """Converts `categoryPreferences` to booleans: anything but a clear yes is a no, as in `Consent Updated`."""
-    found = dict(obj(value))
-    spelt = [found.pop(name, None) for name in ("categoryPreferences", "category_preferences")]
-    told = next((obj(preferences) for preferences in spelt if preferences), {})
-    answers: Json = {name.strip(): agreed(answer) for name, answer in told.items() if not absent(name)}
-    return {**found, "categoryPreferences": answers} if answers else found
+    fields = dict(obj(value))
+    spellings = [fields.pop(name, None) for name in ("categoryPreferences", "category_preferences")]
+    given = next((obj(preferences) for preferences in spellings if preferences), {})
+    preferences: Json = {name.strip(): is_affirmative(answer) for name, answer in given.items() if not absent(name)}
+    return {**fields, "categoryPreferences": preferences} if preferences else fields
 
 
 def _flat_traits(value: object) -> Json:
@@ -167,7 +171,7 @@ def _flat_traits(value: object) -> Json:
 
 
 def _cleaners(struct: type[msgspec.Struct]) -> dict[str, Cleaner]:
-    """Returns a converter per field of a struct, chosen by its type, so that new fields of the contract are converted too."""
+    """Returns a converter for each field of a struct, by its type, so that new fields of the contract are converted too."""
     by_type: dict[type, Cleaner] = {
         msgspec.inspect.StrType: loose_text,
         msgspec.inspect.FloatType: number,
@@ -186,18 +190,18 @@ def _cleaners(struct: type[msgspec.Struct]) -> dict[str, Cleaner]:
     return cleaners
 
 
-def _counted(value: object) -> str | None:
-    """Returns the ID of a cart or an order: their numbers start at 1, and shops write 0 where there is none."""
+def _numbered(value: object) -> str | None:
+    """Returns the ID of a cart or an order. Numbering starts at 1: shops write 0 if there is no cart or order."""
     found = identifier(value)
-    return None if found in _UNCOUNTED else found
+    return None if found in _NO_NUMBER else found
 
 
-_UNCOUNTED = NOTHING | {"0"}
+_NO_NUMBER = PLACEHOLDERS | {"0"}
 
 
 _MONEY: dict[str, Cleaner] = {"price": price, "quantity": quantity, "currency": currency}
 _PRODUCT = _cleaners(Product) | _MONEY
-_PROPERTIES = _cleaners(Properties) | _MONEY | dict.fromkeys(("cart_id", "checkout_id", "order_id"), _counted)
+_PROPERTIES = _cleaners(Properties) | _MONEY | dict.fromkeys(("cart_id", "checkout_id", "order_id"), _numbered)
 _CAMPAIGN = _cleaners(Campaign)
 _CONTEXT: dict[str, Cleaner] = {
     "locale": setting,
@@ -208,13 +212,13 @@ _CONTEXT: dict[str, Cleaner] = {
 }
 
 
-def needs_no_cleaning(found: Properties) -> bool:
+def needs_no_cleaning(properties: Properties) -> bool:
     """Returns whether properties of the right types also have valid values (see `values.price` ...)."""
-    if not _is_clean(found) or (found.currency is not None and not _is_currency(found.currency)):
+    if not _is_clean(properties) or (properties.currency is not None and not _is_currency(properties.currency)):
         return False
-    if found.order_id in _UNCOUNTED or found.cart_id in _UNCOUNTED or found.checkout_id in _UNCOUNTED:
+    if properties.order_id in _NO_NUMBER or properties.cart_id in _NO_NUMBER or properties.checkout_id in _NO_NUMBER:
         return False
-    return not found.products or all(map(_is_clean, found.products))
+    return not properties.products or all(map(_is_clean, properties.products))
 
 
 def _is_clean(line: Product | Properties) -> bool:
@@ -222,7 +226,7 @@ def _is_clean(line: Product | Properties) -> bool:
     return (
         (unit_price is None or unit_price > 0)
         and (pieces is None or pieces >= 0)
-        and (line.product_id is None or line.product_id not in NOTHING)
+        and (line.product_id is None or line.product_id not in PLACEHOLDERS)
     )
 
 

@@ -1,4 +1,4 @@
-"""Normalises the names of the events that a profile does more with than count them, in all their spellings."""
+"""Normalises the names, in any spelling, of the events that a profile does more with than count."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import lru_cache
 from schemas import events
 from schemas.names import normal
 
-#: Names for the same events in the first version of the spec, Klaviyo and others.
+#: Names of the same events in the first version of the spec, Klaviyo and others.
 SYNONYMS = {
     "Viewed Product": events.PRODUCT_VIEWED,
     "Added Product": events.PRODUCT_ADDED,
@@ -22,7 +22,7 @@ SYNONYMS = {
     "Order Canceled": events.ORDER_CANCELLED,
     "Searched Products": events.PRODUCTS_SEARCHED,
 }
-_MEANT = (
+_CANONICAL = (
     events.PRODUCT_VIEWED,
     events.PRODUCT_ADDED,
     events.PRODUCT_REMOVED,
@@ -37,28 +37,28 @@ _MEANT = (
     events.CONSENT_UPDATED,
     events.SEGMENT_CONSENT_UPDATED,
     events.SOCIAL_POST_PUBLISHED,
-    *events.REFUSALS,
+    *events.OPT_OUT_EVENTS,
 )
-_BY_SPELLING = {normal(name): name for name in _MEANT} | {normal(name): meant for name, meant in SYNONYMS.items()}
+_BY_SPELLING = {normal(name): name for name in _CANONICAL} | {normal(alias): name for alias, name in SYNONYMS.items()}
 _VERSION = re.compile(r"\.v\d{1,3}$")
 
 
 @lru_cache(maxsize=4096)
-def spelt(name: str) -> str:
-    """Returns the spec's name for an event; names of events that are only counted stay unchanged.
+def canonical_name(name: str) -> str:
+    """Returns the spec's name of an event; names of events that are only counted stay unchanged.
 
-    >>> spelt("order_completed"), spelt("Product added"), spelt("ConsentUpdated"), spelt("Level Up")
-    ('Order Completed', 'Product Added', 'Consent Updated', 'Level Up')
+    >>> [canonical_name(name) for name in ("order_completed", "Product added", "ConsentUpdated", "Level Up")]
+    ['Order Completed', 'Product Added', 'Consent Updated', 'Level Up']
     """
     return _BY_SPELLING.get(normal(name), name)
 
 
-def of_type(name: str) -> str:
-    """Returns the event that a reverse domain name of CloudEvents stands for: its last word, or its last two.
+def name_of_type(type_name: str) -> str:
+    """Returns the name of the event that the last one or two words of a reverse-domain CloudEvents `type` stand for.
 
-    >>> of_type("com.shop.consent.updated.v1"), of_type("com.shop.OrderCompleted"), of_type("com.shop.level_up")
-    ('Consent Updated', 'Order Completed', 'com.shop.level_up')
+    >>> [name_of_type(f"com.shop.{last}") for last in ("consent.updated.v1", "OrderCompleted", "level_up")]
+    ['Consent Updated', 'Order Completed', 'com.shop.level_up']
     """
-    words = _VERSION.sub("", name).split(".")
-    found = (_BY_SPELLING.get(normal("".join(words[-count:]))) for count in (1, 2))
-    return next((known for known in found if known is not None), name)
+    words = _VERSION.sub("", type_name).split(".")
+    names = (_BY_SPELLING.get(normal("".join(words[-count:]))) for count in (1, 2))
+    return next((name for name in names if name is not None), type_name)

@@ -1,7 +1,7 @@
-"""Performs the last step of every format: turns a draft in the terms of the Segment spec into one record of customer.events.
+"""Performs the last step for every format: turns a draft in the terms of the Segment spec into one record of customer.events.
 
-A draft is loosely typed. This module settles its identity, time, types and size, and decodes the result once as its readers
-will, so that nothing invalid reaches the topic.
+A draft is loosely typed. This module determines its identity, time and types, checks its size, and decodes the result once as
+its readers will, so that nothing invalid reaches the topic.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from hashlib import blake2b
 import msgspec
 
 from schemas import codec
-from schemas.events import CONSENT_UPDATED, PRODUCT_ADDED, PRODUCT_REMOVED, PRODUCT_VIEWED, REFUSALS
-from schemas.values import MAX_ID, Json, absent, agreed, identifier, instant, obj, person, text
+from schemas.events import CONSENT_UPDATED, OPT_OUT_EVENTS, PRODUCT_ADDED, PRODUCT_REMOVED, PRODUCT_VIEWED
+from schemas.values import MAX_ID, Json, absent, identifier, instant, is_affirmative, obj, person, text
 from workers.core.errors import InvalidEvent
 from workers.core.intake.canonical import commerce
 from workers.core.intake.canonical.rejections import reject
 
 MAX_EVENT_BYTES = 256 * 1024
-#: Earlier times come from a wrong clock (1970, 1980): no customer did anything then.
+#: Earlier times come from a wrong clock (1970, 1980).
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 TYPES = frozenset({"track", "identify", "page", "screen", "alias", "group"})
 PRODUCT_EVENTS = frozenset({PRODUCT_VIEWED, PRODUCT_ADDED, PRODUCT_REMOVED})
-#: Fields that are removed: readers must not see a key that can write for the shop.
+#: Fields that are removed: readers must not see a key that allows writing on behalf of the shop.
 _SECRET = ("writeKey", "write_key")
 _ALIASES = {
     "user_id": "userId",
@@ -45,10 +45,10 @@ class MappedEvent(msgspec.Struct, frozen=True, gc=False):
 
 
 class Origin:
-    """What is known of a record apart from its content.
+    """The metadata of a record.
 
-    `occurred_at` and `customer_id` (of a CloudEvents envelope) apply where the content gives none; `message_id` overrides the
-    content's own, `fallback_id` applies where it has none. `size` is that of the record's value [bytes].
+    `occurred_at` and `customer_id` (of a CloudEvents envelope) apply if the content has none; `message_id` overrides the
+    content's ID, `fallback_id` applies if it has none. `size` is that of the record's value [bytes].
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Origin:
         self.customer_id = customer_id
 
     def message_id(self, own: str | None, index: int | None) -> str:
-        """Returns the ID that identifies a resend: the source's own, else a hash of the record and the place in its batch."""
+        """Returns the ID that identifies a retry: the source's own, otherwise a hash of the record and the place in its batch."""
         if self._message_id is None and own is not None:
             return own if len(own) <= MAX_ID else digest(own.encode())
         if self._message_id is None and self._fallback_id is None:
@@ -102,17 +102,17 @@ def finish(draft: Json, origin: Origin, index: int | None = None) -> MappedEvent
     for name in _SECRET:
         event.pop(name, None)
     kind = event["type"] = _kind(event)
-    key = _settle_identity(event, origin)
+    key = _set_identity(event, origin)
     event["messageId"] = origin.message_id(text(event.get("messageId")), index)
     try:
-        _settle_times(event, origin)
+        _set_times(event, origin)
     except InvalidEvent:
-        if not is_refusal(event):
+        if not is_opt_out(event):
             raise
-        event["timestamp"] = origin.received_at  # a wrong clock must not lose a customer's refusal
+        event["timestamp"] = origin.received_at  # an opt-out must not be lost because of a wrong clock
         for name in ("sentAt", "receivedAt"):
             event.pop(name, None)
-    _settle_content(event, kind)
+    _convert_content(event, kind)
     value = _encode(event)
     check(value)
     return MappedEvent(key, value)
@@ -121,7 +121,7 @@ def finish(draft: Json, origin: Origin, index: int | None = None) -> MappedEvent
 def check(value: bytes) -> None:
     """Raises InvalidEvent unless `value` is small enough and its readers can decode it."""
     if len(value) > MAX_EVENT_BYTES:
-        raise reject("too_large", f"{len(value)} bytes, at most {MAX_EVENT_BYTES}")
+        raise reject("too_large", f"{len(value)} bytes, the maximum is {MAX_EVENT_BYTES}")
     try:
         codec.decode_event(value)
     except codec.Malformed as error:
@@ -129,12 +129,12 @@ def check(value: bytes) -> None:
 
 
 def _kind(event: Json) -> str:
-    """Returns the type of the call; if it is missing, a field that only one type has decides."""
+    """Returns the type of the call; if it is missing, it is derived from a field that only one type has."""
     given = event.get("type")
     if isinstance(given, str) and given.strip().lower() in TYPES:
         return given.strip().lower()
     if given is not None:
-        raise reject("wrong_type", f"type: one of {', '.join(sorted(TYPES))}")
+        raise reject("wrong_type", f"type: must be one of {', '.join(sorted(TYPES))}")
     for field, kind in (("event", "track"), ("previousId", "alias"), ("groupId", "group"), ("traits", "identify")):
         if field in event:
             return kind
@@ -142,28 +142,28 @@ def _kind(event: Json) -> str:
 
 
 def customer_id(value: object, name: str) -> str | None:
-    """Returns a person's ID; None if the value identifies no one. Raises InvalidEvent if it is too long."""
+    """Returns a person's ID; None if the value does not identify a person. Raises InvalidEvent if it is too long."""
     found = person(value)
     if found is not None and len(found) > MAX_ID:
-        raise reject("bad_identity", f"{name}: {len(found)} characters, at most {MAX_ID}")
+        raise reject("bad_identity", f"{name}: {len(found)} characters, the maximum is {MAX_ID}")
     return found
 
 
-def _settle_identity(event: Json, origin: Origin) -> bytes:
-    found = {name: customer_id(event.pop(name, None), name) for name in ("userId", "anonymousId")}
-    if not any(found.values()):
-        found["userId"] = customer_id(origin.customer_id, "key")
-    key = found["userId"] or found["anonymousId"]
+def _set_identity(event: Json, origin: Origin) -> bytes:
+    ids = {name: customer_id(event.pop(name, None), name) for name in ("userId", "anonymousId")}
+    if not any(ids.values()):
+        ids["userId"] = customer_id(origin.customer_id, "key")
+    key = ids["userId"] or ids["anonymousId"]
     if key is None:
         raise reject("no_identity", "neither userId nor anonymousId")
-    event.update((name, value) for name, value in found.items() if value is not None)
+    event.update((name, value) for name, value in ids.items() if value is not None)
     try:
         return key.encode()
     except UnicodeEncodeError as error:
-        raise reject("broken_encoding", "the customer's id is not UTF-8") from error
+        raise reject("broken_encoding", "the customer's ID is not valid UTF-8") from error
 
 
-def _settle_times(event: Json, origin: Origin) -> None:
+def _set_times(event: Json, origin: Origin) -> None:
     # Segment corrects the device's clock itself, so a given `timestamp` is used unchanged.
     moment = _time(event, "timestamp") or _time(event, "originalTimestamp") or origin.occurred_at
     moment = moment or _time(event, "sentAt") or origin.received_at
@@ -173,19 +173,19 @@ def _settle_times(event: Json, origin: Origin) -> None:
     sent, received = (instant(event.pop(name, None)) for name in ("sentAt", "receivedAt"))
     if sent is not None:
         event["sentAt"] = sent
-    # If the device's clock is ahead, its statements on consent must not override later ones from elsewhere.
+    # If the device's clock is ahead, its consent statements must not override later ones from other sources.
     received = origin.received_at if moment > origin.received_at else received
     if received is not None and (received >= moment or received == origin.received_at):
         event["receivedAt"] = received
 
 
-def is_refusal(event: Json) -> bool:
-    """Returns whether the event refuses something."""
+def is_opt_out(event: Json) -> bool:
+    """Returns whether the event refuses or withdraws consent."""
     name = event.get("event")
     if not isinstance(name, str):
         return False
-    return name in REFUSALS or (
-        name == CONSENT_UPDATED and not agreed(commerce.consent(obj(event.get("properties")))["status"])
+    return name in OPT_OUT_EVENTS or (
+        name == CONSENT_UPDATED and not is_affirmative(commerce.consent(obj(event.get("properties")))["status"])
     )
 
 
@@ -195,27 +195,27 @@ def _time(event: Json, name: str) -> datetime | None:
         return None
     moment = instant(value)
     if moment is None:
-        raise reject("bad_timestamp", f"{name}: neither ISO 8601 nor a number since the epoch")
+        raise reject("bad_timestamp", f"{name}: neither an ISO 8601 time nor a Unix timestamp")
     return moment
 
 
-def _settle_content(event: Json, kind: str) -> None:
+def _convert_content(event: Json, kind: str) -> None:
     if "context" in event:
         event["context"] = commerce.context(obj(event["context"]))
     match kind:
         case "track":
-            told = obj(event.get("properties"))
-            event["properties"] = found = commerce.properties(told)
+            raw = obj(event.get("properties"))
+            event["properties"] = properties = commerce.properties(raw)
             event["event"] = name = _name(event)
             if name == CONSENT_UPDATED:
-                found.update(commerce.consent(told))
-            elif name in PRODUCT_EVENTS and "product_id" not in found:
-                _lift_product(found)
+                properties.update(commerce.consent(raw))
+            elif name in PRODUCT_EVENTS and "product_id" not in properties:
+                _lift_product(properties)
         case "page" | "screen":
             event["properties"] = commerce.properties(obj(event.get("properties")))
             for name in ("name", "category"):
-                if name in event and (known := text(event.pop(name))) is not None:
-                    event[name] = known
+                if name in event and (value := text(event.pop(name))) is not None:
+                    event[name] = value
         case "identify" | "group":
             event["traits"] = commerce.traits(obj(event.get("traits")))
     for kind_with_id, name in (("alias", "previousId"), ("group", "groupId")):
@@ -230,19 +230,19 @@ def _name(event: Json) -> str:
     if name is None:
         raise reject("missing_field", "event")
     if len(name) > MAX_ID:
-        raise reject("wrong_type", f"event: {len(name)} characters, at most {MAX_ID}")
+        raise reject("wrong_type", f"event: {len(name)} characters, the maximum is {MAX_ID}")
     return name
 
 
-def _lift_product(found: Json) -> None:
-    """Events about one product carry its fields directly in the properties."""
-    lines = found.get("products")
+def _lift_product(properties: Json) -> None:
+    """Moves the fields of the only product into the properties, where events about one product carry them."""
+    lines = properties.get("products")
     if isinstance(lines, list) and len(lines) == 1:
-        del found["products"]
+        del properties["products"]
         for name, value in obj(lines[0]).items():
-            found.setdefault(name, value)
-    elif not lines and (other := identifier(found.get("sku")) or identifier(found.get("id"))) is not None:
-        found["product_id"] = other
+            properties.setdefault(name, value)
+    elif not lines and (other := identifier(properties.get("sku")) or identifier(properties.get("id"))) is not None:
+        properties["product_id"] = other
 
 
 _encoder = msgspec.json.Encoder()
@@ -252,6 +252,6 @@ def _encode(event: Json) -> bytes:
     try:
         return _encoder.encode(event)
     except UnicodeEncodeError as error:
-        raise reject("broken_encoding", "text that is not UTF-8") from error
+        raise reject("broken_encoding", "the event contains text that is not valid UTF-8") from error
     except RecursionError as error:
         raise reject("broken_json", "nested too deeply") from error

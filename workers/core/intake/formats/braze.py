@@ -1,4 +1,4 @@
-"""Braze: recommended `ecommerce.*` events, custom events, purchases and attributes (`/users/track`, Currents).
+"""Maps Braze's recommended `ecommerce.*` events, custom events, purchases and attributes (`/users/track`, Currents).
 
 Source: Braze, "eCommerce recommended events", "Event object" and "Currents event glossary". The meaning of
 `ecommerce.cart_updated` depends on `action`: `add`, `remove`, or (without it) the current cart: a Cart Viewed with its lines.
@@ -18,9 +18,9 @@ from schemas.events import (
     PRODUCT_REMOVED,
     PRODUCT_VIEWED,
 )
-from schemas.values import Json, absent, drop_none, number, obj, rows, someone, text
+from schemas.values import Json, absent, drop_none, first_person, number, obj, rows, text
 from workers.core.intake.canonical.batches import Batch
-from workers.core.intake.canonical.event_names import spelt
+from workers.core.intake.canonical.event_names import canonical_name
 
 NAMES = {
     "ecommerce.product_viewed": PRODUCT_VIEWED,
@@ -51,19 +51,19 @@ _KIND = "_kind"  # the array of the body that an object came from
 
 def split(raw: Json) -> Batch | None:
     """Returns the objects of a `/users/track` body; None if `raw` is a single event."""
-    found: list[object] | None = None
+    items: list[object] | None = None
     for name in ("attributes", "events", "purchases"):
         if isinstance(array := raw.get(name), list):
-            found = found or []
-            found.extend({**obj(item), _KIND: name} if isinstance(item, dict) else item for item in array)
-    return None if found is None else Batch(found, {}, lambda item: item)  # its objects share no fields
+            items = items or []
+            items.extend({**obj(item), _KIND: name} if isinstance(item, dict) else item for item in array)
+    return None if items is None else Batch(items, {}, lambda item: item)  # the objects share no fields
 
 
 def draft(raw: Json) -> Json:
     """Maps one event, purchase or set of attributes."""
     common: Json = {
         "messageId": raw.get("id"),
-        "userId": someone(raw, "external_id", "external_user_id"),
+        "userId": first_person(raw, "external_id", "external_user_id"),
         "anonymousId": _anonymous(raw),
         "timestamp": raw.get("time"),
     }
@@ -74,7 +74,7 @@ def draft(raw: Json) -> Json:
         return drop_none({**common, "type": "track", "event": ORDER_COMPLETED, "properties": _purchase(raw)})
     name = text(raw.get("name"))
     properties = _properties(raw.get("properties"))
-    event = NAMES.get(name or "") or (spelt(name) if name else None)
+    event = NAMES.get(name or "") or (canonical_name(name) if name else None)
     if event == CART_VIEWED:
         event = _CART_ACTIONS.get(str(properties.pop("action", "")).lower(), CART_VIEWED)
     if name in NAMES:
@@ -86,9 +86,9 @@ def _anonymous(raw: Json) -> object | None:
     alias = obj(raw.get("user_alias"))
     label, name = text(alias.get("alias_label")), text(alias.get("alias_name"))
     return (
-        someone(raw, "braze_id", "user_id")
+        first_person(raw, "braze_id", "user_id")
         or (f"{label}:{name}" if label and name else None)
-        or someone(raw, "device_id")
+        or first_person(raw, "device_id")
     )
 
 
@@ -105,26 +105,26 @@ def _properties(value: object) -> Json:
 def _ecommerce(event: str | None, properties: Json) -> Json:
     given = properties.pop("products", None)
     lines = [_product(line) for line in rows(given)]
-    found = _product(properties) if event == PRODUCT_VIEWED else {_TOTALS.get(k, k): v for k, v in properties.items()}
+    mapped = _product(properties) if event == PRODUCT_VIEWED else {_TOTALS.get(k, k): v for k, v in properties.items()}
     if lines or given == []:
-        found["products"] = lines
-    if event == ORDER_COMPLETED and absent(found.get("revenue")):  # Segment's revenue excludes tax and shipping
-        known = found.get("subtotal") if number(found.get("subtotal")) is not None else found.get("total")
-        found["revenue"] = known
-    return found
+        mapped["products"] = lines
+    if event == ORDER_COMPLETED and absent(mapped.get("revenue")):  # Segment's revenue excludes tax and shipping
+        has_subtotal = number(mapped.get("subtotal")) is not None
+        mapped["revenue"] = mapped.get("subtotal" if has_subtotal else "total")
+    return mapped
 
 
 def _product(line: Json) -> Json:
-    found: Json = {_PRODUCT.get(name, name): value for name, value in line.items()}
+    mapped: Json = {_PRODUCT.get(name, name): value for name, value in line.items()}
     extra = obj(line.get("metadata"))
     for name in ("sku", "brand", "category"):
-        if name in extra and absent(found.get(name)):
-            found[name] = extra[name]
-    return found
+        if name in extra and absent(mapped.get(name)):
+            mapped[name] = extra[name]
+    return mapped
 
 
 def _purchase(raw: Json) -> Json:
-    """Maps the older purchase object: one product, no order ID of its own."""
+    """Maps the older purchase object: one product, without an order ID."""
     properties = _properties(raw.get("properties"))
     line = {name: raw[name] for name in ("product_id", "price", "quantity") if name in raw}
     pieces, unit_price = number(raw.get("quantity")), number(raw.get("price"))

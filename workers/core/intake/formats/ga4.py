@@ -1,7 +1,7 @@
-"""Google Analytics 4: rows of the BigQuery export, and bodies of the Measurement Protocol.
+"""Maps Google Analytics 4 events: rows of the BigQuery export, and bodies of the Measurement Protocol.
 
 Source: Google, "GA4 BigQuery Export schema" and "Measurement Protocol reference". Times are in microseconds. The export has no
-event ID; its batch fields together form one, otherwise the record's bytes do.
+event ID: it is built from the batch fields, or otherwise from the record's bytes.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from schemas.events import (
     PRODUCT_VIEWED,
     PRODUCTS_SEARCHED,
 )
-from schemas.values import Json, absent, drop_none, first, obj, rows, setting, someone, text
+from schemas.values import Json, absent, drop_none, first, first_person, obj, rows, setting, text
 from workers.core.intake.canonical.batches import Batch
-from workers.core.intake.canonical.event_names import spelt
+from workers.core.intake.canonical.event_names import canonical_name
 from workers.core.intake.canonical.finish import digest
 
 NAMES = {
@@ -59,7 +59,7 @@ _ITEM = {
     "item_variant": "variant",
     "index": "position",
 }
-#: Values the export writes for unset fields.
+#: Values that the export writes for unset fields.
 _UNSET = frozenset({"(not set)", "(none)", "(not provided)"})
 _ORDER_FIELDS = {
     "purchase_revenue": "revenue",
@@ -83,11 +83,11 @@ def split(raw: Json) -> Batch | None:
     if not isinstance(events, list):
         return None
     shared: Json = {name: value for name, value in raw.items() if name != "events"}
-    return Batch(events, shared, lambda event: {**shared, **_said(event)})
+    return Batch(events, shared, lambda event: {**shared, **_present(event)})
 
 
-def _said(event: Json) -> Json:
-    """Drops null and blank fields, so that the values the body gives for all of its events apply."""
+def _present(event: Json) -> Json:
+    """Drops null and blank fields, so that the values that the body sets for all of its events apply."""
     return {name: value for name, value in event.items() if not absent(value)}
 
 
@@ -100,11 +100,11 @@ def draft(raw: Json) -> Json:
     return drop_none(
         {
             "type": _PAGES.get(name or "", "track"),
-            "event": NAMES.get(name or "") or (spelt(name) if name else None),
+            "event": NAMES.get(name or "") or (canonical_name(name) if name else None),
             "name": _page_name(name, params),
             "messageId": _message_id(raw),
             "userId": raw.get("user_id"),
-            "anonymousId": someone(raw, "user_pseudo_id", "client_id", "app_instance_id"),
+            "anonymousId": first_person(raw, "user_pseudo_id", "client_id", "app_instance_id"),
             "timestamp": raw.get("event_timestamp") if exported else raw.get("timestamp_micros"),
             "properties": _properties(name, params, raw),
             "context": drop_none(
@@ -123,12 +123,12 @@ def _page_name(name: str | None, params: Json) -> object | None:
 
 
 def _message_id(raw: Json) -> str | None:
-    """Returns an ID from the batch fields of a web stream, which identify one event; app streams have none."""
+    """Returns an ID built from the batch fields of a web stream, which identify one event; app streams have none."""
     fields = ("event_bundle_sequence_id", "batch_page_id", "batch_ordering_id", "batch_event_index")
     if any(raw.get(field) is None for field in fields):
         return None
-    named = ("user_pseudo_id", "stream_id", "event_timestamp", "event_name", *fields)
-    return digest(b"ga4", *(str(raw.get(field)).encode("utf-8", "surrogatepass") for field in named))
+    identifying = ("user_pseudo_id", "stream_id", "event_timestamp", "event_name", *fields)
+    return digest(b"ga4", *(str(raw.get(field)).encode("utf-8", "surrogatepass") for field in identifying))
 
 
 def _properties(name: str | None, params: Json, raw: Json) -> Json:
@@ -145,13 +145,13 @@ def _properties(name: str | None, params: Json, raw: Json) -> Json:
         found.setdefault("total", params.get("value") if amount is None else amount)
     items = params.get("items") if raw.get("items") is None else raw["items"]
     lines = rows(items)
-    if lines or (items == [] and _tells_items(name, raw)):
+    if lines or (items == [] and _is_item_event(name, raw)):
         found["products"] = [_product(line) for line in lines]
     return found
 
 
-def _tells_items(name: str | None, raw: Json) -> bool:
-    """Returns whether an empty list means "no items": the export writes `items: []` in every row, whatever the event."""
+def _is_item_event(name: str | None, raw: Json) -> bool:
+    """Returns whether an empty list means "no items": the export writes `items: []` in every row, even for other events."""
     return "event_name" not in raw or NAMES.get(name or "") in (CART_VIEWED, CHECKOUT_STARTED)
 
 

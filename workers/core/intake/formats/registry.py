@@ -1,4 +1,4 @@
-"""Recognises the format of a record by fields that only one format has."""
+"""Detects the format of a record by fields that only one format has."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from workers.core.intake.formats import braze, ga4, segment, snowplow
 
 SourceFormat = Literal["auto", "segment", "ga4", "snowplow", "snowplow_tsv", "braze", "cloudevents"]
 
-#: A value with fewer tabs is text; one with more is meant to be an enriched event.
+#: A value with at least this many tabs is treated as an enriched event.
 _MANY_TABS = 100
 
 
 class Format(NamedTuple):
-    """How to read one format: `split` separates a batch (None = single event), `draft` maps one event."""
+    """The functions that read one format: `split` separates a batch (None = single event), `draft` maps one event."""
 
     split: Callable[[Json], Batch | None]
     draft: Callable[[Json], Json]
@@ -46,8 +46,8 @@ def looks_like_tsv(value: bytes) -> bool:
     return value[:1] not in (b"{", b"[") and value.count(b"\t") >= _MANY_TABS
 
 
-def recognise(raw: Json) -> Format | None:
-    """Returns the format of one JSON object; None if no format has such fields. Envelopes are recognised before (cloudevents)."""
+def detect(raw: Json) -> Format | None:
+    """Returns the format of one JSON object; None if no format has such fields. Envelopes are detected earlier (cloudevents)."""
     keys = raw.keys()
     if "collector_tstamp" in keys or ("event_id" in keys and "event_name" in keys):
         return SNOWPLOW
@@ -56,7 +56,7 @@ def recognise(raw: Json) -> Format | None:
     if isinstance(raw.get("batch"), list):
         return SEGMENT
     if any(isinstance(raw.get(name), list) for name in ("events", "purchases", "attributes")):
-        return _recognise_batch(raw)
+        return _detect_batch(raw)
     if "name" in keys and isinstance(raw.get("params"), dict):
         return GA4
     if "name" in keys and keys & _BRAZE_IDS:
@@ -67,7 +67,7 @@ def recognise(raw: Json) -> Format | None:
     return None
 
 
-def _recognise_batch(raw: Json) -> Format | None:
+def _detect_batch(raw: Json) -> Format | None:
     items = [item for name in ("events", "purchases", "attributes") for item in rows(raw.get(name))]
     if raw.keys() & _GA4_SENDER or any("params" in item for item in items):
         return GA4

@@ -1,4 +1,4 @@
-"""Snowplow enriched events, as JSON of the Analytics SDK or as tab-separated text, with its e-commerce schemas.
+"""Maps Snowplow enriched events, as JSON of the Analytics SDK or as tab-separated text, with the e-commerce schemas.
 
 Sources: the canonical event model; Iglu Central `com.snowplowanalytics.snowplow.ecommerce` (snowplow_ecommerce_action,
 product, cart, transaction, refund, checkout_step, user); the older tr_* and ti_* columns.
@@ -27,17 +27,17 @@ from schemas.values import (
     boolean,
     drop_none,
     first,
+    first_person,
     instant,
     integer,
     obj,
     person,
     rows,
     setting,
-    someone,
     text,
 )
 from workers.core.intake.canonical.batches import Batch
-from workers.core.intake.canonical.event_names import spelt
+from workers.core.intake.canonical.event_names import canonical_name
 from workers.core.intake.canonical.finish import EARLIEST
 from workers.core.intake.canonical.rejections import reject
 from workers.core.intake.formats.snowplow_columns import COLUMNS, JSON_COLUMNS
@@ -71,11 +71,11 @@ def split(raw: Json) -> Batch | None:
 
 
 def from_tsv(value: bytes) -> Json:
-    """Returns the columns that are not empty. Raises InvalidEvent if there are too few or a JSON column is broken."""
+    """Returns the columns that are not empty. Raises InvalidEvent if there are too few columns or a JSON column is malformed."""
     try:
         cells = value.decode().rstrip("\r\n").split("\t")
     except UnicodeDecodeError as error:
-        raise reject("broken_encoding", f"byte {error.start} is not UTF-8") from error
+        raise reject("broken_encoding", f"byte {error.start} is not valid UTF-8") from error
     if len(cells) < len(COLUMNS):
         raise reject("wrong_type", f"{len(cells)} columns, an enriched event has {len(COLUMNS)}")
     found: Json = {name: cell for name, cell in zip(COLUMNS, cells, strict=False) if cell}
@@ -83,7 +83,7 @@ def from_tsv(value: bytes) -> Json:
         try:
             found[name] = msgspec.json.decode(str(found[name]))
         except (msgspec.DecodeError, RecursionError) as error:
-            raise reject("broken_json", f"column {name}") from error
+            raise reject("broken_json", f"column {name} is not valid JSON") from error
     return found
 
 
@@ -102,7 +102,7 @@ def draft(raw: Json) -> Json:
             "event": name if kind == "track" else None,
             "name": raw.get("page_title") if kind == "page" else data.get("name") if kind == "screen" else None,
             "messageId": raw.get("event_id"),
-            "userId": someone(raw, "user_id") or (None if boolean(user.get("is_guest")) else user.get("id")),
+            "userId": first_person(raw, "user_id") or (None if boolean(user.get("is_guest")) else user.get("id")),
             "anonymousId": _device(raw, session),
             "timestamp": _time(raw),
             "sentAt": raw.get("dvce_sent_tstamp"),
@@ -121,13 +121,13 @@ def draft(raw: Json) -> Json:
     )
 
 
-#: Most reliable first; `derived_tstamp` is the tracker's time with its clock error corrected.
+#: Timestamps, most reliable first; `derived_tstamp` is the tracker's time, corrected for its clock error.
 _TIMES = ("true_tstamp", "derived_tstamp", "dvce_created_tstamp", "collector_tstamp")
 _AHEAD = timedelta(days=1)
 
 
 def _time(raw: Json) -> object | None:
-    """Returns the best plausible time: an event from a device set to the year 10013 gets the collector's time instead."""
+    """Returns the most reliable plausible time: an event from a device set to the year 10013 gets the collector's time."""
     collected = instant(raw.get("collector_tstamp"))
     for value in map(raw.get, _TIMES):
         moment = instant(value)
@@ -151,7 +151,9 @@ def _content(raw: Json, data: Json, entities: dict[str, list[Json]]) -> tuple[st
     if raw.get("event") == "struct":
         fields = ("category", "action", "label", "property", "value")
         action = text(raw.get("se_action"))
-        return spelt(action) if action else None, drop_none({field: raw.get(f"se_{field}") for field in fields})
+        return canonical_name(action) if action else None, drop_none(
+            {field: raw.get(f"se_{field}") for field in fields}
+        )
     if raw.get("event") == "transaction":
         return ORDER_COMPLETED, drop_none(
             {
@@ -174,9 +176,9 @@ def _content(raw: Json, data: Json, entities: dict[str, list[Json]]) -> tuple[st
     page = {"url": raw.get("page_url"), "title": raw.get("page_title"), "referrer": raw.get("page_referrer")}
     if name in _PAGES:
         return None, drop_none({**page, "path": raw.get("page_urlpath"), **data})
-    if name == _WITHDRAWN:  # of everything, or of the documents listed: a refusal without a channel refuses all
+    if name == _WITHDRAWN:  # for everything, or for the listed documents: a refusal without a channel refuses all
         return CONSENT_UPDATED, {**data, "status": "withdrawn"}
-    return spelt(name) if name else None, dict(data)
+    return canonical_name(name) if name else None, dict(data)
 
 
 def _ecommerce(data: Json, entities: dict[str, list[Json]]) -> tuple[str | None, Json]:
@@ -230,7 +232,7 @@ def _self_describing(raw: Json) -> tuple[Json, dict[str, list[Json]]]:
 
 
 def _iglu_name(entity: Json) -> str:
-    """Returns `iglu:com.acme/cartItem/jsonschema/1-0-0` as the SDK writes it: `com_acme_cart_item`."""
+    """Returns a schema's name as the SDK writes it: `iglu:com.acme/cartItem/jsonschema/1-0-0` is `com_acme_cart_item`."""
     found = _IGLU.match(text(entity.get("schema")) or "")
     if found is None:
         return ""

@@ -1,4 +1,4 @@
-"""The columns of a Snowplow enriched event as tab-separated text, in order (131 columns of the canonical event model)."""
+"""Lists the columns of a Snowplow enriched event as tab-separated text, in order (131 columns of the canonical event model)."""
 
 from __future__ import annotations
 
@@ -37,5 +37,5 @@ COLUMNS: tuple[str, ...] = tuple(
     refr_domain_userid refr_device_tstamp
     derived_contexts domain_sessionid derived_tstamp
     event_vendor event_name event_format event_version event_fingerprint true_tstamp
-    """.split()  # noqa: SIM905 # one literal a group reads better than 131 strings
+    """.split()  # noqa: SIM905 # one literal is easier to read than 131 strings
 )
