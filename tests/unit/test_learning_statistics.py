@@ -28,7 +28,7 @@ def test_wilson_agrees_with_the_published_examples(successes: int, trials: int, 
 
 @pytest.mark.parametrize(("successes", "trials"), [(0, 0), (2, 1), (-1, 3)])
 def test_what_is_no_rate_is_refused(successes: int, trials: int) -> None:
-    with pytest.raises(ValueError, match="no rate"):
+    with pytest.raises(ValueError, match="not a rate"):
         wilson(successes, trials)
 
 
