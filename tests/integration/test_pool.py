@@ -67,7 +67,7 @@ def test_a_pooled_request_is_answered_from_what_was_filled_and_approved_without_
         assert (draft.status, draft.slots, draft.model) == ("draft", ["product_name"], "fake-1")
         asked = len(llm.requests)
         again = run(running, "fill", "--count", "1", *ONE_KEY)
-        assert "0 texts to write" in again.stderr
+        assert "0 texts to generate" in again.stderr
         assert len(entries(running)) == 1
 
         listed = run(running, "list", "--status", "draft")
@@ -112,7 +112,7 @@ def test_what_is_retired_is_not_used_any_more(installation: Settings) -> None:
         assert [one.entry_id for one in approved] == ["e0", "e1"]
         assert run(installation, "retire", "e0", "e1").stdout == "2 retired\n"
         wait_until(lambda: not follower.current.entries, 10, "the retirement is heard")
-    assert run(installation, "retire", "e0").stdout == "0 retired, 1 were so already\n"
+    assert run(installation, "retire", "e0").stdout == "0 retired, 1 unchanged\n"
 
 
 def test_a_text_that_no_longer_passes_is_not_approved_and_the_others_are(installation: Settings) -> None:
@@ -136,7 +136,7 @@ def test_an_unknown_entry_changes_nothing(installation: Settings) -> None:
 
 def test_a_fill_without_an_llm_or_a_pooled_campaign_or_with_an_unknown_name_is_refused(installation: Settings) -> None:
     off = run(installation, "fill", "--llm", "off")
-    assert (off.exit_code, "only it can fill the pool" in off.stderr) == (78, True)
+    assert (off.exit_code, "filling the pool needs it" in off.stderr) == (78, True)
     fresh = installation.changed(playbook=str(SMART_DEVICES))
     with FakeLlm() as llm:
         none = run(fresh, "fill", "--llm", llm.base_url)
@@ -153,5 +153,5 @@ def test_what_does_not_pass_is_not_written_and_the_table_says_so(installation: S
         )
         result = run(installation, "fill", "--llm", llm.base_url, "--count", "2", *ONE_KEY)
     assert result.exit_code == 0, result.output
-    assert "not taken: 6 guardrail" in result.stdout
+    assert "discarded: 6 guardrail" in result.stdout
     assert entries(installation) == []

@@ -83,7 +83,7 @@ def ask(settings: Settings, *reviews: Review) -> None:
 
 
 def test_the_list_shows_what_is_open_and_nothing_else(terminal: Terminal) -> None:
-    assert terminal("list").stdout == "nothing waits for a verdict\n"
+    assert terminal("list").stdout == "no texts wait for a verdict\n"
     ask(terminal.settings, asked(1, hours=3), asked(2, hours=2), asked(3, hours=-1))
     shown = terminal("list").stdout
     assert shown.index("0002") < shown.index("0001")
@@ -123,7 +123,7 @@ def test_a_second_verdict_and_one_that_is_too_late_are_refused(terminal: Termina
     ask(terminal.settings, asked(1), asked(2, hours=-1), asked(3))
     terminal("approve", "0001", "--by", "vera")
     assert "vera has decided: approve" in terminal("reject", "0001", code=78).stderr
-    assert "its time is over" in terminal("approve", "0003", "0002", code=78).stderr
+    assert "its deadline has passed" in terminal("approve", "0003", "0002", code=78).stderr
     assert [said.user_id for said in terminal.verdicts] == ["user-1"]
 
 
@@ -131,7 +131,7 @@ def test_an_edit_must_hold_to_the_guardrails_and_change_something(terminal: Term
     ask(terminal.settings, asked(1))
     refused = terminal("edit", "0001", "--set", "body=Half price today: your Smart Band!", code=78).stderr
     assert "offers" in refused
-    assert "nothing is changed" in terminal("edit", "0001", code=78).stderr
+    assert "the text is unchanged" in terminal("edit", "0001", code=78).stderr
     assert "title, body" in terminal("edit", "0001", "--set", "subject=Hello", code=78).stderr
     assert terminal.verdicts == []
     terminal("edit", "0001", "--set", "body=Sleep tracking, all week: your Smart Band is still in your cart.")

@@ -193,7 +193,7 @@ def filled(pen: Pen, found: list[PoolGap], count: int = 2, **options: Any) -> tu
 def test_a_key_gets_as_many_distinct_texts_as_asked_for() -> None:
     entries, filling = filled(Pen(BODIES[0], BODIES[0].replace(" still", ""), BODIES[1], BODIES[2]), missing()[:1])
     assert [one.text.body for one in entries] == [body.replace("Smart Band", "{product_name}") for body in BODIES[:2]]
-    row = Row(asked=3, passed=3, duplicates=1, written=2, input_tokens=300, output_tokens=60)
+    row = Row(requested=3, passed=3, duplicates=1, written=2, input_tokens=300, output_tokens=60)
     assert filling.rows == {(CAMPAIGN, "en", "push"): row}
 
 
@@ -216,13 +216,13 @@ def test_a_key_that_gets_no_text_is_given_up_and_said_to_be_short() -> None:
     assert (written, len(pen.asked), filling.rejections) == ([], 6, {"guardrail": 6})
     assert filling.rows[CAMPAIGN, "en", "push"].short == 1
     assert len({asked.message_id for asked in pen.asked}) == 6
-    assert not filling.dead
+    assert not filling.llm_unavailable
 
 
 def test_a_dead_llm_ends_the_filling_after_a_few_texts() -> None:
     pen = Pen(candidate(BODIES[0], generated_by="template", failure="deadline"))
     _, filling = filled(pen, missing(wanted=PoolFilter()), count=5)
-    assert filling.dead
+    assert filling.llm_unavailable
     assert len(pen.asked) == 5
 
 

@@ -225,7 +225,7 @@ def test_when_the_text_of_the_llm_does_not_pass_the_hand_written_one_stands_in_a
         result = run(tmp_path, llm=llm.base_url)
     assert result.exit_code == 0, result.output
     assert "50%" not in result.stdout
-    assert "by template (fake-1, 2 call(s), 200 + 40 tokens); the LLM's text was not taken: guardrail" in result.stdout
+    assert "by template (fake-1, 2 call(s), 200 + 40 tokens); the LLM's text was not used: guardrail" in result.stdout
     assert f"all {len(NAMES)} passed" in result.stdout
 
 
@@ -235,7 +235,7 @@ def test_texts_that_are_nearly_the_same_are_printed_once(tmp_path: Path) -> None
         result = run(tmp_path, "--count", "3", llm=llm.base_url)
         calls = llm.requests[-3:]
     assert result.stdout.count("by llm") == 1
-    assert "3 asked, 3 passed, 1 distinct" in result.stderr
+    assert "3 requested, 3 passed, 1 distinct" in result.stderr
     assert len({call["seed"] for call in calls}) == 3
     assert {call["temperature"] for call in calls} == {0.7}
 
@@ -244,7 +244,7 @@ def test_without_an_llm_every_product_group_and_language_still_has_copy(tmp_path
     result = run(tmp_path, "--product", "ear-tips", "--lang", "zh", "--kind", "description")
     assert result.exit_code == 0, result.output
     assert "耳机耳塞套" in result.stdout
-    assert "by template; the LLM's text was not taken: off" in result.stdout
+    assert "by template; the LLM's text was not used: off" in result.stdout
 
 
 @pytest.mark.parametrize(

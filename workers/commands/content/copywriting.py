@@ -1,4 +1,4 @@
-"""`attune copy`: product descriptions and ads, written by the LLM under the guardrails of messages, else hand-written."""
+"""`attune copy`: writes product descriptions and ads with the LLM, under the same guardrails as messages."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from workers.local.installation import installation_options
 from workers.local.servers import llm_server
 from workers.settings import Settings, load
 
-#: Several texts for one request should differ.
-_LEAST_TEMPERATURE = 0.7
+#: Minimum sampling temperature if several texts are requested, so that they differ.
+_MIN_TEMPERATURE = 0.7
 
 
 class Copy(msgspec.Struct, frozen=True, kw_only=True):
-    """One text as printed. `failure` says why the LLM's own text was not used; `verdicts` are of the text itself."""
+    """One text as printed. `failure`: why the LLM's text was not used. `verdicts`: the guardrails' results for `text`."""
 
     kind: str
     product_id: str
@@ -51,13 +51,15 @@ class Copy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @click.command()
-@click.option("--kind", required=True, help="A surface of the playbook's copy.yaml: description, ad.")
-@click.option("--product", required=True, help="A product of the playbook.")
-@click.option("--group", required=True, help="The target group that is spoken to.")
-@click.option("--lang", "language", required=True, help="A language of the playbook.")
-@click.option("--count", type=click.IntRange(1, 50), default=1, show_default=True, help="Texts to ask the LLM for.")
-@click.option("--json", "as_json", is_flag=True, help="The texts as JSON, with every verdict.")
-@click.option("--llm", help="As ATTUNE_LLM; `off` prints the hand-written text.")
+@click.option("--kind", required=True, help="Kind of copy, as in the playbook's copy.yaml: description, ad.")
+@click.option("--product", required=True, help="product_id of a product in the playbook.")
+@click.option("--group", required=True, help="Target group that the copy addresses.")
+@click.option("--lang", "language", required=True, help="Language of the copy, one of the playbook's.")
+@click.option("--count", type=click.IntRange(1, 50), default=1, show_default=True, help="Number of texts to generate.")
+@click.option("--json", "as_json", is_flag=True, help="Print the texts as JSON, with all guardrail verdicts.")
+@click.option(
+    "--llm", help="LLM to use: embedded, vllm-cpu, a URL, or off for the hand-written text. Default: ATTUNE_LLM."
+)
 @installation_options("data_dir")
 @one_line_errors
 def copy(
@@ -70,9 +72,10 @@ def copy(
     llm: str | None,
     data_dir: str | None,
 ) -> None:
-    """Writes copy for one product, target group and language, and prints it with its verdicts, model and tokens.
+    """Write a product description or an ad for one product, target group and language.
 
-    Texts that are nearly the same are printed once. A text of the LLM that does not pass is replaced by the hand-written one.
+    Each text is printed with its guardrail verdicts, model and tokens; nearly identical texts are printed once. A text of the
+    LLM that does not pass the guardrails is replaced by the hand-written one.
     """
     settings = load(llm=llm, data_dir=data_dir)
     playbook = load_playbook(settings)
@@ -94,8 +97,8 @@ def copy(
         )
         for number in range(count)
     ]
-    own_log = settings.changed(data_dir=str(Path(settings.data_dir) / "copy"))
-    with llm_server(own_log, print_progress) as running:
+    llm_settings = settings.changed(data_dir=str(Path(settings.data_dir) / "copy"))
+    with llm_server(llm_settings, print_progress) as running:
         candidates = asyncio.run(_write(running, playbook, requests))
     found = _distinct(playbook, playbook.surfaces[kind], requests, candidates)
     if as_json:
@@ -105,7 +108,7 @@ def copy(
         out.lines(_lines(text))
     if count > 1:
         passed = sum(candidate.generated_by == "llm" for candidate in candidates)
-        err.print(f"{count} asked, {passed} passed, {len(found)} distinct")
+        err.print(f"{count} requested, {passed} passed, {len(found)} distinct")
 
 
 def _known(what: str, name: str, known: Iterable[str]) -> None:
@@ -116,14 +119,14 @@ def _known(what: str, name: str, known: Iterable[str]) -> None:
 async def _write(settings: Settings, playbook: Playbook, requests: list[MessageRequest]) -> list[Candidate]:
     from workers.main import writer  # noqa: PLC0415 # Faust takes a second to import; --help must not wait for it
 
-    free = asyncio.Semaphore(settings.llm.in_flight)
+    slots = asyncio.Semaphore(settings.llm.in_flight)
     model = NoModel() if settings.llm.server == "off" else OpenAiModel(settings)
-    varied = MinimumTemperature(model, _LEAST_TEMPERATURE if len(requests) > 1 else 0.0)
-    words = writer(settings, copy_surfaces.for_copy(playbook), varied, WorkerMetrics())
+    varied_model = MinimumTemperature(model, _MIN_TEMPERATURE if len(requests) > 1 else 0.0)
+    text_writer = writer(settings, copy_surfaces.for_copy(playbook), varied_model, WorkerMetrics())
 
     async def one(request: MessageRequest) -> Candidate:
-        async with free:
-            return await words.write(request)
+        async with slots:
+            return await text_writer.write(request)
 
     try:
         await model.check()
@@ -135,7 +138,7 @@ async def _write(settings: Settings, playbook: Playbook, requests: list[MessageR
 def _distinct(
     playbook: Playbook, surface: Surface, requests: list[MessageRequest], candidates: list[Candidate]
 ) -> list[Copy]:
-    """Returns the LLM's texts first; of texts that are nearly the same only one."""
+    """Returns the texts, the LLM's first; of nearly identical ones only the first."""
     view, language = copy_surfaces.for_copy(playbook), detector(playbook.languages)
     found: list[Copy] = []
     pairs = sorted(zip(requests, candidates, strict=True), key=lambda pair: pair[1].generated_by != "llm")
@@ -166,8 +169,8 @@ def _lines(copy_: Copy) -> list[str]:
     lines = [f"{name}: {value}" for name, value in fields.items()]
     usage = copy_.usage
     called = f"{usage.model}, {usage.calls} call(s), {usage.input_tokens} + {usage.output_tokens} tokens"
-    why = f"; the LLM's text was not taken: {copy_.failure}" if copy_.failure else ""
+    why = f"; the LLM's text was not used: {copy_.failure}" if copy_.failure else ""
     lines.append(f"  by {copy_.generated_by}{f' ({called})' if usage.calls else ''}{why}")
-    broken = [f"{verdict.name}: {verdict.detail}" for verdict in copy_.verdicts if not verdict.passed]
-    lines.append(f"  guardrails: {'; '.join(broken) or f'all {len(copy_.verdicts)} passed'}")
+    failed = [f"{verdict.name}: {verdict.detail}" for verdict in copy_.verdicts if not verdict.passed]
+    lines.append(f"  guardrails: {'; '.join(failed) or f'all {len(copy_.verdicts)} passed'}")
     return lines

@@ -17,14 +17,14 @@ from workers.settings import load as load_settings
 
 @click.group()
 def playbook() -> None:
-    """Check a playbook."""
+    """Check a playbook for mistakes."""
 
 
 @playbook.command()
 @click.argument("folder", required=False, type=click.Path(path_type=Path))
 @one_line_errors
 def check(folder: Path | None) -> None:
-    """Explains every mistake in FOLDER (default: ATTUNE_PLAYBOOK) with file and line; exit code 1 if there is one."""
+    """Explain every mistake in FOLDER (default: ATTUNE_PLAYBOOK) with file and line. Exit code 1 if there is one."""
     found, problems = examine(folder or Path(load_settings().playbook))
     for problem in problems:
         out.print(str(problem))

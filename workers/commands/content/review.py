@@ -12,7 +12,7 @@ import msgspec
 from schemas.control import ControlSwitch
 from schemas.messages import MessageText, Review, ReviewVerdict
 from workers.adapters.kafka.publisher import OperatorRecord, audit, person, publish
-from workers.adapters.kafka.review_topics import VerdictKind, customer_of, read_queue, verdict_statements
+from workers.adapters.kafka.review_topics import VerdictKind, customer_of, read_queue, verdict_records
 from workers.adapters.llm.language_detector import detector
 from workers.adapters.playbook.loader import load_for as load_playbook
 from workers.adapters.process import clock
@@ -30,28 +30,30 @@ from workers.settings import Settings
 R = TypeVar("R")
 
 _DONE = {"approve": "approved", "reject": "rejected", "edit": "edited", "rate": "rated"}
-_CURE = "`attune review list` shows what is open; say it again"
+_RETRY_HINT = "`attune review list` shows what is open; run the command again"
 
 
-class Opinion(msgspec.Struct, frozen=True):
-    """The reviewer, and what goes with the verdict: a rating from 1 to 5 (best), and reasons."""
+class Assessment(msgspec.Struct, frozen=True):
+    """The reviewer of a text, with an optional rating from 1 to 5 (best), and reasons."""
 
     by: str
     rating: int | None = None
     reasons: tuple[str, ...] = ()
 
 
-def _with_opinion(command: Callable[..., R]) -> Callable[..., R]:
+def _with_assessment(command: Callable[..., R]) -> Callable[..., R]:
     """Gives a command the options --by, --rating and --reason, as its first argument."""
 
     @wraps(command)
     def wrapped(*args: Any, by: str | None, rating: int | None, reasons: tuple[str, ...], **kwargs: Any) -> R:
-        return command(Opinion(by or person(), rating, reasons), *args, **kwargs)
+        return command(Assessment(by or person(), rating, reasons), *args, **kwargs)
 
     for option in (
-        click.option("--reason", "reasons", multiple=True, help="May be given several times."),
-        click.option("--rating", type=click.IntRange(1, 5), help="How good the text is, 5 = best."),
-        click.option("--by", help="Who says so; default: the user of this machine."),
+        click.option(
+            "--reason", "reasons", multiple=True, help="Reason, recorded with the verdict. May be given several times."
+        ),
+        click.option("--rating", type=click.IntRange(1, 5), help="Quality of the text, 1 to 5 (best)."),
+        click.option("--by", help="Name for the audit trail. Default: the user of this machine."),
     ):
         wrapped = option(wrapped)
     return wrapped
@@ -59,16 +61,16 @@ def _with_opinion(command: Callable[..., R]) -> Callable[..., R]:
 
 @click.group()
 def review() -> None:
-    """Review texts before they are published. The playbook decides which ones need it (policy.yaml, `review`)."""
+    """Review texts before they are published. The playbook decides which texts need a review (policy.yaml, `review`)."""
 
 
 @review.command("list")
-@click.option("--campaign", help="Only this campaign.")
-@click.option("--json", "as_json", is_flag=True, help="The open reviews as JSON, one a line.")
+@click.option("--campaign", help="Show only this campaign.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per open review.")
 @one_line_errors
 @on_installation
 def list_open(settings: Settings, campaign: str | None, as_json: bool) -> None:
-    """The texts that wait for a verdict, the earliest deadline first."""
+    """List the texts that wait for a verdict, the earliest deadline first."""
     with reachable(settings) as running:
         reviews = read_queue(running)
     waiting = [one for one in _open(reviews) if campaign in (None, one.review.campaign_id)]
@@ -76,7 +78,7 @@ def list_open(settings: Settings, campaign: str | None, as_json: bool) -> None:
         for one in waiting:
             out.print(msgspec.json.encode(one.review).decode())
         return
-    out.print(as_table(waiting) if waiting else "nothing waits for a verdict")
+    out.print(as_table(waiting) if waiting else "no texts wait for a verdict")
     out.lines(proposals(reviews.values()))
 
 
@@ -85,7 +87,7 @@ def list_open(settings: Settings, campaign: str | None, as_json: bool) -> None:
 @one_line_errors
 @on_installation
 def show(settings: Settings, message_id: str) -> None:
-    """One text with everything that a reviewer must know. MESSAGE_ID may be shortened as long as it is unique."""
+    """Show one text with everything that a reviewer needs. MESSAGE_ID may be shortened to a unique prefix."""
     with reachable(settings) as running:
         found = _find(read_queue(running), message_id)
     out.lines(shown(found))
@@ -95,89 +97,100 @@ def show(settings: Settings, message_id: str) -> None:
 @click.argument("message_ids", nargs=-1, required=True)
 @one_line_errors
 @on_installation
-@_with_opinion
-def approve(opinion: Opinion, settings: Settings, message_ids: tuple[str, ...]) -> None:
-    """Approves texts for publication without changes."""
-    _judge_all(settings, message_ids, "approve", opinion)
+@_with_assessment
+def approve(assessment: Assessment, settings: Settings, message_ids: tuple[str, ...]) -> None:
+    """Approve texts for publication without changes."""
+    _judge_all(settings, message_ids, "approve", assessment)
 
 
 @review.command()
 @click.argument("message_ids", nargs=-1, required=True)
 @one_line_errors
 @on_installation
-@_with_opinion
-def reject(opinion: Opinion, settings: Settings, message_ids: tuple[str, ...]) -> None:
-    """Stops texts. The playbook decides whether the template is published instead (`on_reject`)."""
-    _judge_all(settings, message_ids, "reject", opinion)
+@_with_assessment
+def reject(assessment: Assessment, settings: Settings, message_ids: tuple[str, ...]) -> None:
+    """Reject texts. The playbook decides whether the template is published instead (`on_reject`)."""
+    _judge_all(settings, message_ids, "reject", assessment)
 
 
 @review.command()
 @click.argument("message_id")
-@click.option("--set", "changes", multiple=True, metavar="FIELD=TEXT", help="title, body, ...; the others stay.")
+@click.option(
+    "--set",
+    "changes",
+    multiple=True,
+    metavar="FIELD=TEXT",
+    help="New text of one field (title, body, ...). May be given several times; other fields stay unchanged.",
+)
 @one_line_errors
 @on_installation
-@_with_opinion
-def edit(opinion: Opinion, settings: Settings, message_id: str, changes: tuple[str, ...]) -> None:
-    """Publishes a text in other words: attune review edit ID --set body="..."; they must pass the guardrails too."""
+@_with_assessment
+def edit(assessment: Assessment, settings: Settings, message_id: str, changes: tuple[str, ...]) -> None:
+    """Edit a text and approve it: attune review edit ID --set body="...".
+
+    The edited text must pass the guardrails as well.
+    """
     with reachable(settings) as running:
-        asked = _find_open(read_queue(running), message_id).review
-        text = _changed(asked.text, changes)
-        _must_pass(asked, text, load_playbook(settings))
-        _judge(running, asked, "edit", opinion, text)
-    out.print(f"{asked.message_id}: edited")
+        target = _find_open(read_queue(running), message_id).review
+        text = _changed(target.text, changes)
+        _check_guardrails(target, text, load_playbook(settings))
+        _judge(running, target, "edit", assessment, text)
+    out.print(f"{target.message_id}: edited")
 
 
 @review.command()
 @click.argument("message_id")
 @one_line_errors
 @on_installation
-@_with_opinion
-def rate(opinion: Opinion, settings: Settings, message_id: str) -> None:
-    """Rates a text (--rating), whether it is in review or already published. Does not affect what happens to it."""
-    if opinion.rating is None:
-        raise Misconfigured("a rating needs --rating.", "1 to 5, 5 = best")
+@_with_assessment
+def rate(assessment: Assessment, settings: Settings, message_id: str) -> None:
+    """Rate a text (--rating), in review or already published. A rating does not affect publication."""
+    if assessment.rating is None:
+        raise Misconfigured("rate needs --rating.", "give a rating from 1 to 5 (best)")
     with reachable(settings) as running:
         known = read_queue(running).get(message_id)
         user_id = known.review.user_id if known else customer_of(running, message_id)
-        _write(running, message_id, user_id, "rate", opinion)
-    out.print(f"{message_id}: rated {opinion.rating} of 5")
+        _write(running, message_id, user_id, "rate", assessment)
+    out.print(f"{message_id}: rated {assessment.rating} of 5")
 
 
 @review.command()
 @click.argument("prompt")
-@click.option("--language", help="Only in this language; default: in all.")
-@click.option("--revoke", is_flag=True, help="Its texts need a look again.")
-@click.option("--by", help="Who says so; default: the user of this machine.")
-@click.option("--reason", default="", help="For those who ask later.")
+@click.option("--language", help="Only in this language. Default: all languages.")
+@click.option("--revoke", is_flag=True, help="Require review again.")
+@click.option("--by", help="Name for the audit trail. Default: the user of this machine.")
+@click.option("--reason", default="", help="Reason, recorded in the audit trail.")
 @one_line_errors
 @on_installation
 def trust(settings: Settings, prompt: str, language: str | None, revoke: bool, by: str | None, reason: str) -> None:
-    """Takes the playbook's present version of PROMPT out of the review of new prompts. An edit makes it new again."""
+    """Exempt the current version of PROMPT from the review of new prompts. An edited prompt counts as new again."""
     playbook = load_playbook(settings)
     wanted = [one for one in playbook.prompts.values() if one.id == prompt and language in (None, one.language)]
     if not wanted:
         known = ", ".join(sorted(f"{one.id} ({one.language})" for one in playbook.prompts.values()))
-        raise Misconfigured(f"the playbook has no prompt {prompt}{f' ({language})' if language else ''}.", known)
+        raise Misconfigured(
+            f"the playbook has no prompt {prompt}{f' ({language})' if language else ''}.", f"use one of: {known}"
+        )
     actor, now = by or person(), clock.utc_now()
-    said = []
+    records = []
     for one in wanted:
         scope = prompt_scope(one.id, one.language, one.version)
         switch = ControlSwitch(scope=scope, state="running", reason=reason, changed_by=actor, changed_at=now)
-        said.append(OperatorRecord(SWITCHES, scope, None if revoke else switch))
-        said.append(audit(actor, "revoke trust" if revoke else "trust", scope, reason, now))
+        records.append(OperatorRecord(SWITCHES, scope, None if revoke else switch))
+        records.append(audit(actor, "revoke trust" if revoke else "trust", scope, reason, now))
     with reachable(settings) as running:
-        publish(running, said, "trust", "say it again")
+        publish(running, records, "trust", "run the command again")
     for one in wanted:
-        state = "needs a look again" if revoke else "is trusted"
+        state = "needs review again" if revoke else "is trusted"
         out.print(f"{one.id} {one.language} ({one.version}) {state}")
 
 
 @review.command("next")
-@click.option("--by", help="Who says so; default: the user of this machine.")
+@click.option("--by", help="Name for the audit trail. Default: the user of this machine.")
 @one_line_errors
 @on_installation
 def one_by_one(settings: Settings, by: str | None) -> None:
-    """Shows one open text after the other and asks: approve, reject, skip or quit."""
+    """Go through the open texts one by one: approve, reject, skip or quit."""
     with reachable(settings) as running:
         waiting = _open(read_queue(running))
         for number, one in enumerate(waiting, 1):
@@ -190,9 +203,9 @@ def one_by_one(settings: Settings, by: str | None) -> None:
                 continue
             rating = click.prompt("rating 1-5, 0 = none", type=click.IntRange(0, 5), default=0) or None
             reason = click.prompt("reason", default="", show_default=False)
-            opinion = Opinion(by or person(), rating, (reason,) if reason else ())
-            _judge(running, one.review, "approve" if answer == "a" else "reject", opinion)
-    out.print("nothing more waits for a verdict")
+            assessment = Assessment(by or person(), rating, (reason,) if reason else ())
+            _judge(running, one.review, "approve" if answer == "a" else "reject", assessment)
+    out.print("no more texts wait for a verdict")
 
 
 def _open(reviews: dict[str, Reviewed]) -> list[Reviewed]:
@@ -201,37 +214,39 @@ def _open(reviews: dict[str, Reviewed]) -> list[Reviewed]:
 
 
 def _find(reviews: dict[str, Reviewed], message_id: str) -> Reviewed:
-    """Raises Misconfigured unless exactly one review begins with this id."""
+    """Raises Misconfigured unless exactly one review has an ID that begins with this one."""
     found = [one for known, one in reviews.items() if known.startswith(message_id)]
     if len(found) != 1:
         what = "no text" if not found else f"{len(found)} texts"
-        raise Misconfigured(f"{what} in review has an id that begins with {message_id}.", "`attune review list`")
+        raise Misconfigured(f"{what} in review with an ID that begins with {message_id}.", "see `attune review list`")
     return found[0]
 
 
 def _find_open(reviews: dict[str, Reviewed], message_id: str) -> Reviewed:
-    """Raises Misconfigured if a verdict would come too late."""
+    """Raises Misconfigured if it is too late for a verdict."""
     found = _find(reviews, message_id)
     if not found.is_open(clock.utc_now()):
         verdict = found.verdict
-        why = f"{verdict.reviewer or 'somebody'} has decided: {verdict.verdict}" if verdict else "its time is over"
-        raise Misconfigured(f"{found.review.message_id} is not open any more: {why}.", "`attune review list`")
+        why = (
+            f"{verdict.reviewer or 'someone'} has decided: {verdict.verdict}" if verdict else "its deadline has passed"
+        )
+        raise Misconfigured(f"{found.review.message_id} is no longer open: {why}.", "see `attune review list`")
     return found
 
 
-def _judge_all(settings: Settings, message_ids: tuple[str, ...], verdict: VerdictKind, opinion: Opinion) -> None:
-    """Judges all or none: an ID that is not open stops it before the first verdict is written."""
+def _judge_all(settings: Settings, message_ids: tuple[str, ...], verdict: VerdictKind, assessment: Assessment) -> None:
+    """Writes a verdict for all texts or none: an ID that is not open raises before the first verdict is written."""
     with reachable(settings) as running:
         reviews = read_queue(running)
         for one in [_find_open(reviews, message_id) for message_id in message_ids]:
-            _judge(running, one.review, verdict, opinion)
+            _judge(running, one.review, verdict, assessment)
             out.print(f"{one.review.message_id}: {_DONE[verdict]}")
 
 
 def _judge(
-    settings: Settings, review: Review, verdict: VerdictKind, opinion: Opinion, text: MessageText | None = None
+    settings: Settings, review: Review, verdict: VerdictKind, assessment: Assessment, text: MessageText | None = None
 ) -> None:
-    _write(settings, review.message_id, review.user_id, verdict, opinion, text)
+    _write(settings, review.message_id, review.user_id, verdict, assessment, text)
 
 
 def _write(
@@ -239,43 +254,43 @@ def _write(
     message_id: str,
     user_id: str,
     verdict: VerdictKind,
-    opinion: Opinion,
+    assessment: Assessment,
     text: MessageText | None = None,
 ) -> None:
-    """Writes a verdict; repeating it is harmless, for the first one counts. Raises Unavailable."""
-    said = ReviewVerdict(
+    """Writes a verdict; a repetition is harmless, because the first one counts. Raises Unavailable."""
+    record = ReviewVerdict(
         verdict_id="new",
         message_id=message_id,
         user_id=user_id,
         verdict=verdict,
         text=text,
-        rating=opinion.rating,
-        reasons=list(opinion.reasons),
-        reviewer=opinion.by,
+        rating=assessment.rating,
+        reasons=list(assessment.reasons),
+        reviewer=assessment.by,
         decided_at=clock.utc_now(),
     )
-    publish(settings, verdict_statements(said), "verdict", _CURE)
+    publish(settings, verdict_records(record), "verdict", _RETRY_HINT)
 
 
 def _changed(text: MessageText, changes: tuple[str, ...]) -> MessageText:
-    """Raises Misconfigured unless this changes a field that the text has."""
+    """Returns the edited text. Raises Misconfigured unless a field that the text has is changed."""
     fields = {name: value for name, value in msgspec.structs.asdict(text).items() if value}
     for change in changes:
         name, equals, value = change.partition("=")
         if not equals or name not in fields:
-            raise Misconfigured(f"--set {change}: not FIELD=TEXT.", f"FIELD is one of: {', '.join(fields)}")
+            raise Misconfigured(f"--set {change} is not FIELD=TEXT.", f"FIELD is one of: {', '.join(fields)}")
         fields[name] = value.strip()
     changed = MessageText(**fields)
     if changed == text:
-        raise Misconfigured("nothing is changed.", "--set FIELD=TEXT, or `attune review approve`")
+        raise Misconfigured("the text is unchanged.", "use --set FIELD=TEXT, or `attune review approve`")
     return changed
 
 
-def _must_pass(asked: Review, text: MessageText, playbook: Playbook) -> None:
-    """Raises Misconfigured with the guardrails' findings: personalise would refuse the text for the same reasons."""
-    if asked.channel not in playbook.channels:
-        raise Misconfigured(f"the playbook has no channel {asked.channel} any more.", "reject the text")
-    about = TextContext(language=asked.language, channel=asked.channel, product=asked.product, locale=asked.locale)
+def _check_guardrails(target: Review, text: MessageText, playbook: Playbook) -> None:
+    """Raises Misconfigured with the guardrails' findings, for which personalise would also refuse the text."""
+    if target.channel not in playbook.channels:
+        raise Misconfigured(f"the playbook no longer has the channel {target.channel}.", "reject the text")
+    about = TextContext(language=target.language, channel=target.channel, product=target.product, locale=target.locale)
     checked = check(text, about, playbook, detector(playbook.languages))
     if failed := [f"{one.name}: {one.detail}" for one in checked if not one.passed]:
-        raise Misconfigured(f"the text may not leave: {'; '.join(failed)}.", "correct it")
+        raise Misconfigured(f"the text may not be published: {'; '.join(failed)}.", "correct the text")
