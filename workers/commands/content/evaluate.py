@@ -72,10 +72,10 @@ def text(
     as_json: bool,
     data_dir: str | None,
 ) -> None:
-    """Generate texts for a playbook, and report how many pass the guardrails.
+    """Measure how many generated texts pass.
 
-    The texts cover all combinations of products, target groups, languages and channels. The report counts texts that pass at
-    first, after a re-ask, or not at all.
+    The texts cover all combinations of products, target groups, languages and channels. The report shows how many pass the
+    guardrails at first, after a re-ask, or not at all.
     """
     settings = load(llm=llm, playbook=str(playbook) if playbook else None, data_dir=data_dir)
     if settings.llm.server == "off":

@@ -24,7 +24,10 @@ def playbook() -> None:
 @click.argument("folder", required=False, type=click.Path(path_type=Path))
 @one_line_errors
 def check(folder: Path | None) -> None:
-    """Explain every mistake in FOLDER (default: ATTUNE_PLAYBOOK) with file and line. Exit code 1 if there is one."""
+    """Report all mistakes, with file and line.
+
+    FOLDER is the playbook to check (default: ATTUNE_PLAYBOOK). Exit code 1 if there is a mistake.
+    """
     found, problems = examine(folder or Path(load_settings().playbook))
     for problem in problems:
         out.print(str(problem))

@@ -70,7 +70,7 @@ def review() -> None:
 @one_line_errors
 @on_installation
 def list_open(settings: Settings, campaign: str | None, as_json: bool) -> None:
-    """List the texts that wait for a verdict, the earliest deadline first."""
+    """List the texts that wait for a verdict. The earliest deadline comes first."""
     with reachable(settings) as running:
         reviews = read_queue(running)
     waiting = [one for one in _open(reviews) if campaign in (None, one.review.campaign_id)]
@@ -126,9 +126,9 @@ def reject(assessment: Assessment, settings: Settings, message_ids: tuple[str, .
 @on_installation
 @_with_assessment
 def edit(assessment: Assessment, settings: Settings, message_id: str, changes: tuple[str, ...]) -> None:
-    """Edit a text and approve it: attune review edit ID --set body="...".
+    """Edit a text and approve it.
 
-    The edited text must pass the guardrails as well.
+    Example: attune review edit ID --set body="...". The edited text must pass the guardrails as well.
     """
     with reachable(settings) as running:
         target = _find_open(read_queue(running), message_id).review
@@ -157,13 +157,16 @@ def rate(assessment: Assessment, settings: Settings, message_id: str) -> None:
 @review.command()
 @click.argument("prompt")
 @click.option("--language", help="Only in this language. Default: all languages.")
-@click.option("--revoke", is_flag=True, help="Require review again.")
+@click.option("--revoke", is_flag=True, help="Withdraw the trust: its texts need review again.")
 @click.option("--by", help="Name for the audit trail. Default: the user of this machine.")
 @click.option("--reason", default="", help="Reason, recorded in the audit trail.")
 @one_line_errors
 @on_installation
 def trust(settings: Settings, prompt: str, language: str | None, revoke: bool, by: str | None, reason: str) -> None:
-    """Exempt the current version of PROMPT from the review of new prompts. An edited prompt counts as new again."""
+    """End the review of a new prompt.
+
+    The current version of PROMPT is trusted: its texts need no review as those of a new prompt. After an edit it is new again.
+    """
     playbook = load_playbook(settings)
     wanted = [one for one in playbook.prompts.values() if one.id == prompt and language in (None, one.language)]
     if not wanted:
@@ -190,7 +193,7 @@ def trust(settings: Settings, prompt: str, language: str | None, revoke: bool, b
 @one_line_errors
 @on_installation
 def one_by_one(settings: Settings, by: str | None) -> None:
-    """Go through the open texts one by one: approve, reject, skip or quit."""
+    """Review the open texts one by one. For each, choose approve, reject, skip or quit."""
     with reachable(settings) as running:
         waiting = _open(read_queue(running))
         for number, one in enumerate(waiting, 1):

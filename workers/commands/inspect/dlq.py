@@ -37,7 +37,7 @@ def dlq(context: click.Context, /, **where: Unpack[Where]) -> None:
 @one_line_errors
 @on_installation
 def list_letters(settings: Settings, as_json: bool) -> None:
-    """Count the dead letters by stage and reason; with --json, list each of them."""
+    """Count the dead letters by stage and reason. With --json, list each of them."""
     with reachable(settings) as running:
         letters = _read(running)
     if as_json:
