@@ -1,1 +1,1 @@
-"""The wire contract: every record on Kafka as a struct, and the topics."""
+"""Defines the wire contract: every record on Kafka as a struct, and the topics."""

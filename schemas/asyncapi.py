@@ -1,4 +1,4 @@
-"""The AsyncAPI 3.0 document: where the topics are, what is on them, who sends and receives."""
+"""Builds the AsyncAPI 3.0 document: the topics, their contents, and who sends and receives."""
 
 from __future__ import annotations
 
@@ -6,38 +6,38 @@ from typing import Any
 
 from schemas.base import SCHEMA_VERSION
 from schemas.json_schema import public_topics
-from schemas.topics import EVERYBODY_READS, SOURCE, Topic
+from schemas.topics import DEFAULT_COMPRESSION, SOURCE, Topic
 
 _BINDING = "0.5.0"  # of AsyncAPI's Kafka bindings
 _INTRODUCTION = (
-    "What customers do flows in, messages for the senders flow out. One channel is one Kafka topic; an installation may "
-    "put a prefix before every name (the setting `prefix`). Customer-keyed topics share one partition count (the setting "
+    "Customer events flow in, messages for the senders flow out. One channel is one Kafka topic; an installation may add a "
+    "prefix to every name (the setting `prefix`). Customer-keyed topics share one partition count (the setting "
     "`partitions`) and the murmur2 partitioner of Java's clients; the record timestamp is the append time, the time of an "
     "event is in its value. Keys are UTF-8 text, values UTF-8 JSON. Read with isolation level read_committed. Topics with a "
-    f"`compression.type` hold that codec ({EVERYBODY_READS} unless the setting `topic_compression` says another); the others "
-    "hold what their producer wrote (the setting `compression`, lz4). Readers ignore fields they do not know and refuse "
-    "records of a newer `schema_version`."
+    f"`compression.type` use that codec ({DEFAULT_COMPRESSION} unless the setting `topic_compression` changes it); the others "
+    "use that of their producer (the setting `compression`, lz4). Readers ignore unknown fields and reject records of a newer "
+    "`schema_version`."
 )
-#: Who looks into topics that no worker reads.
-_ONLOOKER = ("console",)
+#: The reader of topics that no worker reads.
+_DEFAULT_READER = ("console",)
 _ROLES = {
     "intake": "Maps the records of shops and apps to customer.events.",
-    "personalise": "Keeps the profile of every customer, decides, and is the only publisher of messages.",
-    "generate": "Writes the words, or takes a template.",
+    "personalise": "Maintains the profile of every customer, decides, and is the only publisher of messages.",
+    "generate": "Generates the texts, or uses a template.",
     "learn": "Joins feedback to decisions and learns from it.",
-    "understand": "Reads customer text for sentiment and needs.",
-    "converse": "Answers customers.",
+    "understand": "Extracts sentiment and needs from customers' texts.",
+    "converse": "Replies to customers.",
     "deliver": "The demo sender.",
     "console": "The web page and the command line.",
     "import": "Loads the catalogue.",
-    "pool": "The job that writes texts ahead.",
+    "pool": "The job that generates texts in advance.",
     "train": "Offline training.",
-    "sender": "Outside: the e-mail, push, SMS and in-app senders.",
-    "outside": "Outside: other systems of the shop.",
+    "sender": "External: the e-mail, push, SMS and in-app senders.",
+    "outside": "External: other systems of the shop.",
 }
-#: What a source topic may hold, record by record; their specifications are their owners'.
+#: The formats of the records in a source topic, which may be mixed; the specifications are those of their owners.
 _FORMATS = {
-    "segment": "A call of the Segment spec: track, identify, page, screen, alias, group. The one to choose if you are free.",
+    "segment": "A call of the Segment spec: track, identify, page, screen, alias, group. The recommended format.",
     "ga4": "A GA4 event of the Measurement Protocol or the BigQuery export.",
     "snowplow": "A Snowplow enriched event as JSON, or a line of its TSV.",
     "braze": "A Braze Currents event.",
@@ -46,14 +46,14 @@ _FORMATS = {
 
 
 def asyncapi() -> dict[str, Any]:
-    """The whole document."""
+    """Returns the document."""
     topics = public_topics()
     roles = sorted({role for topic in topics for role in (*topic.writers, *topic.readers)})
     operations = [
         (role, action, topic.name)
         for topic in topics
-        for action, found in (("send", topic.writers), ("receive", topic.readers or _ONLOOKER))
-        for role in found
+        for action, roles_of in (("send", topic.writers), ("receive", topic.readers or _DEFAULT_READER))
+        for role in roles_of
     ]
     operations += [("outside", "send", SOURCE), ("intake", "receive", SOURCE)]
     return {
@@ -76,7 +76,7 @@ def asyncapi() -> dict[str, Any]:
             "parameters": {
                 "prefix": {
                     "default": "",
-                    "description": "What the installation puts before every topic (ATTUNE_PREFIX).",
+                    "description": "The prefix of every topic of the installation (ATTUNE_PREFIX).",
                 }
             },
             "securitySchemes": {"scram": {"type": "scramSha512", "description": "Over TLS only."}},
@@ -90,13 +90,13 @@ def _servers() -> dict[str, Any]:
         "plain": {
             "host": "{brokers}",
             "protocol": "kafka",
-            "description": "The embedded Kafka (`attune settings` and data_dir say where), or yours.",
+            "description": "The embedded Kafka (for its address, see `attune settings` and data_dir), or your own.",
             "variables": brokers,
         },
         "secure": {
             "host": "{brokers}",
             "protocol": "kafka-secure",
-            "description": "TLS, with SASL if the brokers want a user.",
+            "description": "TLS, with SASL if the brokers require a user.",
             "variables": brokers,
             "security": [{"$ref": "#/components/securitySchemes/scram"}],
         },
@@ -110,8 +110,8 @@ def _address(name: str) -> dict[str, Any]:
 def _source() -> dict[str, Any]:
     return {
         **_address(SOURCE),
-        "summary": "What shops and apps send; the topics that the setting `source_topics` names, this one by default.",
-        "description": "Any key will do, any codec, and any of the formats record by record: `intake` maps and re-keys.",
+        "summary": "Events of shops and apps, in the topics of the setting `source_topics`; this one by default.",
+        "description": "Any key, any codec, and any mix of the formats: `intake` maps and re-keys the records.",
         "messages": {name: {"$ref": f"#/components/messages/{SOURCE}.{name}"} for name in _FORMATS},
         "x-partitioning": "any",
     }

@@ -1,4 +1,4 @@
-"""What every struct on the wire has in common."""
+"""Defines the types that all structs on the wire share."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-#: The newest version of the contract that this code writes; it reads this one and all before it.
+#: The version of the contract that this code writes; it reads this version and all earlier ones.
 SCHEMA_VERSION = 1
-#: What a record without a `schema_version` is. It never changes: a writer of a later version sets the field.
+#: The version of a record without `schema_version`. It never changes: writers of later versions set the field.
 FIRST_VERSION = 1
 
 
 def always(default: Any) -> Any:
-    """A field with a default that is written even when it has it: `omit_defaults` leaves out what equals a plain one.
+    """Returns a field that is written even if it has its default value, in spite of `omit_defaults`.
 
-    For what readers branch on who know a record from its bytes alone: in Java a field that is missing is null or 0.
+    For fields on which readers in other languages branch: in Java, a missing field is null or 0.
     """
     return msgspec.field(default_factory=lambda: default)
 
 
 #: An instant, UTC-aware, RFC 3339 on the wire.
 Instant = Annotated[datetime, Meta(tz=True)]
-#: Lower-case ISO-4217 is refused: the code is three capital letters.
+#: An ISO 4217 code in capital letters; lower case is rejected.
 Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}$")]
 Probability = Annotated[float, Meta(ge=0.0, le=1.0)]
 Identifier = Annotated[str, Meta(min_length=1, max_length=256)]
-#: Who did it; "" is nobody.
+#: The ID of a person; "" = none.
 PersonId = Annotated[str, Meta(max_length=256)]
 
 TraitValue = str | int | float | bool | None | list[str]
@@ -36,7 +36,7 @@ TraitValue = str | int | float | bool | None | list[str]
 Category = Literal["marketing", "transactional"]
 GeneratedBy = Literal["llm", "pool", "template"]
 
-#: Why something was not sent. Closed: it labels metrics and is documented for marketers.
+#: The reasons for not sending a message. A closed set: they label metrics and are documented for marketers.
 AbortType = Literal[
     "consent",
     "frequency_capped",
@@ -62,7 +62,7 @@ class Wire(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class SourceEvent(msgspec.Struct, frozen=True):
-    """Where an input record lies."""
+    """The position of an input record."""
 
     topic: str
     partition: int

@@ -1,4 +1,4 @@
-"""catalogue.products: what is sold, and what copy may claim about it."""
+"""Defines catalogue.products: the products, and the claims that copy may make about them."""
 
 from __future__ import annotations
 

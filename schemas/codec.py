@@ -1,8 +1,8 @@
-"""The only boundary between bytes and structs.
+"""Encodes and decodes records: the only boundary between bytes and structs.
 
-JSON on public topics. Decoders are built once; decoding validates. A record of a newer schema version is refused, one
-of an older version decodes (new fields have defaults). What programs of others write is read for what it means
-(schemas/lenient.py) when it is not written as the schema says.
+Public topics hold JSON. Decoders are built once; decoding validates. A record of a newer schema version is rejected, one of an
+older version decodes (new fields have defaults). Records of external programs that do not follow the schema are decoded
+leniently (schemas/lenient.py).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ S = TypeVar("S", bound=Wire)
 
 
 class Malformed(ValueError):
-    """Bytes that are not what their topic promises. `reason` is one word of a closed set, `detail` names the place."""
+    """Raised for bytes that do not match their topic's schema. `reason` is one of a closed set, `detail` names the place."""
 
     def __init__(self, reason: str, detail: str = "") -> None:
         super().__init__(f"{reason}: {detail}" if detail else reason)
@@ -34,8 +34,8 @@ class Malformed(ValueError):
         self.detail = detail
 
 
-#: What programs of others write; events of customers are mapped by `intake` before.
-_FROM_OUTSIDE: frozenset[type[Wire]] = frozenset(
+#: Records that external programs write; customer events are mapped by `intake` first.
+_EXTERNAL: frozenset[type[Wire]] = frozenset(
     {CatalogueProduct, DialogueMessage, Feedback, PrivacyRequest, ReviewVerdict}
 )
 
@@ -44,7 +44,7 @@ encode = _encoder.encode
 
 
 def decode_event(value: bytes | None) -> AnyEvent:
-    """One record of customer.events.
+    """Decodes a record of customer.events.
 
     Raises Malformed with reason `null_value`, `broken_json`, `wrong_type`, `unknown_schema_version` or `no_identity`.
     """
@@ -55,12 +55,12 @@ def decode_event(value: bytes | None) -> AnyEvent:
 
 
 def decode(struct: type[S], value: bytes | None) -> S:
-    """One record of the topic that carries `struct`. Raises Malformed as `decode_event` does."""
+    """Decodes a record of the topic that carries `struct`. Raises Malformed like `decode_event`."""
     return _decode(_decoder(struct), value, struct)  # type: ignore[no-any-return] # the decoder returns what it was built for
 
 
 def decode_topic(topic: Topic | str, value: bytes | None) -> Any:
-    """One record of a topic of the table; the struct is the table's. For tools that read any topic."""
+    """Decodes a record of any topic in the table, with the struct given there. For tools that read any topic."""
     row = BY_NAME[topic] if isinstance(topic, str) else topic
     if row.struct is None:
         raise Malformed("internal_topic", f"{row.name} is internal")
@@ -76,21 +76,21 @@ def _decode(decoder: msgspec.json.Decoder[Any], value: bytes | None, struct: Any
         try:
             decoded = decoder.decode(value)
         except msgspec.DecodeError as error:
-            if struct not in _FROM_OUTSIDE or not (isinstance(error, msgspec.ValidationError) or value[:3] == BOM_UTF8):
+            if struct not in _EXTERNAL or not (isinstance(error, msgspec.ValidationError) or value[:3] == BOM_UTF8):
                 raise
             decoded = lenient.convert(struct, value)
     except msgspec.ValidationError as error:
         raise Malformed("wrong_type", str(error)) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Malformed("broken_json", str(error)) from error
-    if not 1 <= decoded.schema_version <= SCHEMA_VERSION and not _is_no(decoded):
-        raise Malformed("unknown_schema_version", f"{decoded.schema_version}; this reader knows 1 to {SCHEMA_VERSION}")
+    if not 1 <= decoded.schema_version <= SCHEMA_VERSION and not _is_opt_out(decoded):
+        raise Malformed("unknown_schema_version", f"{decoded.schema_version}; supported: 1 to {SCHEMA_VERSION}")
     return decoded
 
 
-def _is_no(decoded: object) -> bool:
-    """Whether a customer says here that nothing more is wanted: that is heard in the words of any version."""
-    return isinstance(decoded, Feedback) and decoded.status in lenient.NO
+def _is_opt_out(decoded: object) -> bool:
+    """Returns whether the record is a customer's opt-out, which is applied whatever its schema version."""
+    return isinstance(decoded, Feedback) and decoded.status in lenient.OPT_OUTS
 
 
 _event_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(AnyEvent)
@@ -101,13 +101,13 @@ _building = Lock()
 
 
 def _decoder(struct: Any) -> msgspec.json.Decoder[Any]:
-    """Built by one thread at a time: msgspec 0.22 hands what it knows of a struct to others before it is complete, and a
-    second thread that builds a decoder on that ends the process (SIGSEGV).
+    """Returns the decoder of a struct, built by one thread at a time: msgspec 0.22 publishes its metadata of a struct before it
+    is complete, and a second thread that builds a decoder from it crashes the process (SIGSEGV).
     """
     found = _decoders.get(struct)
     if found is None:
         with _building:
-            found = _decoders.get(struct)  # another thread may have built it meanwhile
+            found = _decoders.get(struct)  # another thread may have built it in the meantime
             if found is None:
                 found = _decoders[struct] = msgspec.json.Decoder(struct)
     return found

@@ -1,4 +1,4 @@
-"""control.switches, playbook.versions, audit.trail, privacy.*, dead.letters: running the system."""
+"""Defines control.switches, playbook.versions, audit.trail, privacy.* and dead.letters: the records for operating the system."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from schemas.base import FIRST_VERSION, Identifier, Instant, Wire, always
 
 
 class ControlSwitch(Wire, frozen=True, kw_only=True):
-    """control.switches: the newest record of a scope holds. Scope: `all`, `campaign:<id>`, `channel:<id>`; and
-    `prompt:<id>/<language>@<version>`, which is `running` once a person trusts that version of a prompt.
+    """control.switches: pauses and resumes; the newest record of a scope applies. Scope: `all`, `campaign:<id>`, `channel:<id>`;
+    and `prompt:<id>/<language>@<version>`, which is `running` once a person has approved that version of a prompt.
     """
 
     scope: Identifier
@@ -21,7 +21,7 @@ class ControlSwitch(Wire, frozen=True, kw_only=True):
 
 
 class PlaybookVersion(Wire, frozen=True, kw_only=True):
-    """playbook.versions: a whole playbook, checked before it was published. `files` maps path to text."""
+    """playbook.versions: a complete playbook, checked before publication. `files`: path → text."""
 
     version: Identifier
     status: Literal["active", "retired"]
@@ -33,7 +33,7 @@ class PlaybookVersion(Wire, frozen=True, kw_only=True):
 
 
 class AuditRecord(Wire, frozen=True, kw_only=True):
-    """audit.trail: who changed what."""
+    """audit.trail: a change by a person."""
 
     audit_id: Identifier
     actor: str
@@ -45,7 +45,7 @@ class AuditRecord(Wire, frozen=True, kw_only=True):
 
 
 class PrivacyRequest(Wire, frozen=True, kw_only=True):
-    """privacy.requests: erase, export or restrict one customer."""
+    """privacy.requests: a request to erase, export or restrict the data of one customer."""
 
     request_id: Identifier
     user_id: Identifier
@@ -56,7 +56,7 @@ class PrivacyRequest(Wire, frozen=True, kw_only=True):
 
 
 class PrivacyReceipt(Wire, frozen=True, kw_only=True):
-    """privacy.receipts: what a stage did for a request, and what remains until when. Keyed by a salted hash."""
+    """privacy.receipts: what a stage did for a request, and which data remain until when. Keyed by a salted hash."""
 
     request_id: Identifier
     subject_hash: Identifier
@@ -69,9 +69,9 @@ class PrivacyReceipt(Wire, frozen=True, kw_only=True):
 
 
 class DeadLetter(Wire, frozen=True, kw_only=True):
-    """dead.letters: an input that could not be used, with reason and origin. `key` and `value` are its bytes (base64).
+    """dead.letters: an input that could not be processed, with reason and origin. `key` and `value` are its bytes (base64).
 
-    `complete` False: they were cut, or never at hand (a row of a file); such a letter cannot be sent in again.
+    `complete` False: the bytes were truncated or are not available (a row of a file); such a record cannot be replayed.
     """
 
     reason: Identifier

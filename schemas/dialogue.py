@@ -1,4 +1,4 @@
-"""dialogue.messages, dialogue.replies."""
+"""Defines dialogue.messages and dialogue.replies."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from schemas.messages import GuardrailVerdict, LlmUsage
 
 
 class DialogueMessage(Wire, frozen=True, kw_only=True):
-    """dialogue.messages: what a customer says to us."""
+    """dialogue.messages: a customer's message to the shop."""
 
     dialogue_message_id: Identifier
     conversation_id: Identifier
@@ -23,7 +23,7 @@ class DialogueMessage(Wire, frozen=True, kw_only=True):
 
 
 class DialogueReply(Wire, frozen=True, kw_only=True):
-    """dialogue.replies: what we answer; `handover` asks a person to take over."""
+    """dialogue.replies: the reply to a customer; `handover` requests that a person takes over."""
 
     reply_id: Identifier
     dialogue_message_id: Identifier

@@ -1,7 +1,7 @@
-"""The JSON Schema of each public topic's value, in the shape that code generators of other languages understand.
+"""Builds the JSON Schema of each public topic's value, in a form that code generators for other languages support.
 
-What msgspec writes is right, but generators stumble over parts of it: `anyOf` with null becomes a struct in Go, a `[]`
-default does not compile in Java, and an enum without a name is numbered by its place, so that any new field renames it.
+The schemas of msgspec are correct, but generators fail on parts of them: `anyOf` with null becomes a struct in Go, a `[]`
+default does not compile in Java, and an unnamed enum is numbered by its position, so that any new field renames it.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ _MODULES = (base, catalogue, control, dialogue, learning, messages, profiles)
 
 
 def public_topics() -> tuple[Topic, ...]:
-    """The topics whose values are JSON; the others are internal state."""
+    """Returns the topics whose values are JSON; the others are internal state."""
     return tuple(topic for topic in TOPICS if topic.struct is not None)
 
 
 def topic_schema(topic: Topic) -> Schema:
-    """The JSON Schema of one topic's value, with what the codec checks beside the types. Its title is the struct's name."""
+    """Returns the JSON Schema of one topic's value, including the codec's checks beyond types. Its title is the struct's name."""
     schema = msgspec.json.schema(topic.struct)
     definitions: dict[str, Schema] = schema.pop("$defs", {})
-    schema.pop("discriminator", None)  # a keyword of OpenAPI; the `type` of each variant tells them apart
+    schema.pop("discriminator", None)  # a keyword of OpenAPI; the variants are distinguished by their `type`
     if "$ref" in schema:  # one struct: its definition is the schema
         schema = definitions.pop(str(schema["$ref"]).rpartition("/")[2])
     else:
@@ -45,8 +45,8 @@ def topic_schema(topic: Topic) -> Schema:
     for definition in (schema, *list(definitions.values())):
         _allow_null(definition, definitions)
     used = json.dumps((schema, definitions))
-    definitions = {name: found for name, found in definitions.items() if f'"#/$defs/{name}"' in used}
-    if topic.struct is AnyEvent:  # nobody is refused: both ids absent, null or empty
+    definitions = {name: definition for name, definition in definitions.items() if f'"#/$defs/{name}"' in used}
+    if topic.struct is AnyEvent:  # invalid without an ID: both absent, null or empty
         schema["if"] = {"properties": {name: {"enum": ["", None]} for name in ("userId", "anonymousId")}}
         schema["then"] = False
     head = {
@@ -59,14 +59,16 @@ def topic_schema(topic: Topic) -> Schema:
 
 
 def _shape(definition: Schema, added: dict[str, Schema]) -> None:
-    """Makes the fields of one struct plain; its enums go to `added`."""
+    """Simplifies the fields of one struct; its enums go to `added`."""
     properties: dict[str, Schema] = definition.get("properties", {})
     if "description" in definition:
         definition["description"] = cleandoc(definition["description"])
     for name, field in properties.items():
         if field.get("default", 0) in (None, [], {}):
-            del field["default"]  # a missing field means it; generators write code for it that does not compile
-        if isinstance(default := field.get("default"), float) and default.is_integer():  # nor `Double x = 1;`
+            del field["default"]  # a missing field means the same; code generated for it does not compile
+        if (
+            isinstance(default := field.get("default"), float) and default.is_integer()
+        ):  # `Double x = 1;` does not compile either
             del field["default"]
             field["description"] = f"{default} if absent."
         properties[name] = _named(_plain(field), _enum_name(definition["title"], name), added)
@@ -79,12 +81,12 @@ def _shape(definition: Schema, added: dict[str, Schema]) -> None:
     for name in ("schema_version", "schemaVersion"):
         if name in properties:
             properties[name] |= {"minimum": 1, "maximum": SCHEMA_VERSION}
-    if "offset" in properties:  # of a record in Kafka: 64 bits, where Java's generators take 32
+    if "offset" in properties:  # of a Kafka record: 64 bits, but Java's generators default to 32
         properties["offset"]["format"] = "int64"
 
 
 def _plain(field: Schema) -> Schema:
-    """`type: [string, "null"]` where it says the same as `anyOf`: no two options of one type, and none is a definition."""
+    """Replaces `anyOf` by an equivalent `type: [string, "null"]`, if its options have distinct types and none is a definition."""
     options: list[Schema] = field.get("anyOf", [])
     kinds = [option.get("type") for option in options]
     if not options or None in kinds or len({*kinds}) < len(kinds):
@@ -96,25 +98,25 @@ def _plain(field: Schema) -> Schema:
 
 
 def _named(field: Schema, name: Callable[[list[str]], str], enums: dict[str, Schema]) -> Schema:
-    """The field with its enum replaced by a reference to a definition that has a name.
+    """Returns the field with its enum replaced by a reference to a named definition.
 
-    Several enums in one field are one. Of one that may be null the schema shows the values: generators make a value of
-    null, and absent says the same.
+    Several enums in one field become one. Null is left out of an enum: generators would turn it into a value, and an absent
+    field means the same.
     """
     options: list[Schema] = [option for option in field.get("anyOf", [field]) if option.get("type") != "null"]
-    words = [word for option in options for word in option.get("enum", [])]
-    if not words:
+    values = [value for option in options for value in option.get("enum", [])]
+    if not values:
         return field
     others = {key: value for key, value in field.items() if key not in ("anyOf", "enum")}
-    if len(words) == 1:
-        return {"type": "string", "const": words[0], **others}
-    title = name(words)
-    enums[title] = {"title": title, "type": "string", "enum": words}
+    if len(values) == 1:
+        return {"type": "string", "const": values[0], **others}
+    title = name(values)
+    enums[title] = {"title": title, "type": "string", "enum": values}
     return {"$ref": f"#/$defs/{title}", **others}
 
 
 def _allow_null(definition: Schema, definitions: dict[str, Schema]) -> None:
-    """A field that is a struct or null gets a definition of its own: `type: [object, "null"]` under the struct's title."""
+    """Gives each field that is a struct or null its own definition: `type: [object, "null"]` under the struct's title."""
     for field in definition.get("properties", {}).values():
         match field.get("anyOf"):
             case [{"$ref": str(reference)}, {"type": "null"}]:
@@ -125,7 +127,7 @@ def _allow_null(definition: Schema, definitions: dict[str, Schema]) -> None:
 
 
 def _enum_name(struct: str, field: str) -> Callable[[list[str]], str]:
-    """The name of an enum's alias in the contract's modules, else that of its struct and field: never one of its place."""
+    """Returns a function that names an enum: its alias in the contract's modules, otherwise its struct and field."""
 
     def named(options: list[str]) -> str:
         own = struct + "".join(part.capitalize() for part in field.split("_"))
@@ -141,11 +143,11 @@ def _aliases(module: ModuleType) -> Iterator[tuple[frozenset[str], str]]:
 
 
 def _defaults(module: ModuleType) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Struct → the defaults of the fields that are written always; msgspec calls a function for them and shows none."""
+    """Yields (struct, defaults of the fields that are always written); msgspec shows none, as they come from factories."""
     for name, value in vars(module).items():
         if isinstance(value, type) and issubclass(value, msgspec.Struct):
-            made = [(field.encode_name, field.default_factory) for field in msgspec.structs.fields(value)]
-            yield name, {field: make() for field, make in made if make not in (msgspec.NODEFAULT, list, dict)}
+            factories = [(field.encode_name, field.default_factory) for field in msgspec.structs.fields(value)]
+            yield name, {field: make() for field, make in factories if make not in (msgspec.NODEFAULT, list, dict)}
 
 
 _ALWAYS = {name: fields for module in _MODULES for name, fields in _defaults(module)}

@@ -1,4 +1,4 @@
-"""feedback.metrics, policy.snapshots, copy.pool, model.registry: what the system learns and with what it acts."""
+"""Defines feedback.metrics, policy.snapshots, copy.pool and model.registry: what the system learns and acts on."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from schemas.messages import GuardrailVerdict, MessageText
 
 
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):
-    """A rate or a difference of rates with its 95 % interval (see the field that holds it)."""
+    """A rate or a difference of rates with its 95 % interval (see the field that contains it)."""
 
     value: float
     low: float
@@ -21,17 +21,17 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
 class FeedbackMetrics(Wire, frozen=True, kw_only=True):
     """feedback.metrics: cumulative counts of one campaign, arm, target group, partition and window of decision time.
 
-    Counts may be added up over partitions, windows, arms and groups. `rates` and `uplift` are computed from the counts of
-    this record alone: to combine records add the counts and compute anew, `uplift` by windows (docs/learning.md).
+    Counts may be summed over partitions, windows, arms and groups. `rates` and `uplift` are computed from the counts of this
+    record alone: to combine records, sum the counts and recompute them, `uplift` by windows (docs/learning.md).
 
-    `requested`, `holdout`, `no_action` are decisions, and `*_converted` those after which the customer ordered within the
-    attribution window, message or not. `requested_customers`, `holdout_customers` are customers: each once a campaign and
-    period of 28 days, with its first such decision, when the window of that is over; `*_customers_converted` those of them
-    who ordered within it (intention to treat). `uplift` is the difference of these two shares; its interval holds at all
-    looks together, for this record alone. `rates` have Wilson's intervals, which take decisions as independent.
+    `requested`, `holdout`, `no_action` count decisions, and `*_converted` those after which the customer ordered within the
+    attribution window, with or without a message. `requested_customers`, `holdout_customers` count customers, each once per
+    campaign and period of 28 days: with the first such decision, when its window is over. `*_customers_converted` counts those
+    of them who ordered within it (intention to treat). `uplift` is the difference of these two shares; its interval is valid
+    however often it is checked, for this record alone. `rates` have Wilson intervals, which assume independent decisions.
 
-    `converted` and `revenue` (per currency) are last-touch of a published message. `opened` is by people, `machine_opened`
-    by mail scanners. `ignored`: feedback that counts nowhere, by reason.
+    `converted` and `revenue` (per currency) are attributed to the last published message (last touch). `opened` counts opens
+    by people, `machine_opened` by mail scanners. `ignored`: feedback that is not counted elsewhere, by reason.
     """
 
     campaign_id: Identifier
@@ -77,10 +77,10 @@ class FeedbackMetrics(Wire, frozen=True, kw_only=True):
 
 
 class ArmStatistics(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Cumulative evidence of one arm (`variation_id`) in one context (target group). Readers add the partitions up.
+    """Cumulative evidence for one arm (`variation_id`) in one context (target group). Readers sum the partitions.
 
-    `trials`: decisions whose reward is known, plus those still open, each weighted by the share of rewards that come
-    within its age (delay correction). `pending`: how many are open. `rewards`, `reward_squares`: sums over the decisions.
+    `trials`: decisions whose reward is known, plus those still open, each weighted by the share of rewards that arrive
+    within its age (delay correction). `pending`: the number of open ones. `rewards`, `reward_squares`: sums over the decisions.
     """
 
     arm: str
@@ -92,7 +92,7 @@ class ArmStatistics(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 
 class PolicySnapshot(Wire, frozen=True, kw_only=True):
-    """policy.snapshots: one partition's share of what a campaign has learnt."""
+    """policy.snapshots: one partition's share of the evidence of a campaign."""
 
     campaign_id: Identifier
     partition: int
@@ -103,10 +103,10 @@ class PolicySnapshot(Wire, frozen=True, kw_only=True):
 
 
 class PoolEntry(Wire, frozen=True, kw_only=True):
-    """copy.pool: a text written ahead for campaign × variation × channel × language × target group × product.
+    """copy.pool: a text generated in advance for campaign × variation × channel × language × target group × product.
 
-    Slots are `{name}`, of the closed set of workers/core/generation/pool/slots.py. `prompt` and `tone` are what a request says
-    of its variation; `variation_id` is the arm's name for people. `verdicts` and `playbook_version` are of when it was written.
+    Slots are `{name}`, of the closed set in workers/core/generation/pool/slots.py. `prompt` and `tone` are the values of the
+    variation in a request; `variation_id` is the arm's name for people. `verdicts` and `playbook_version` date from generation.
     """
 
     entry_id: Identifier
@@ -132,7 +132,7 @@ class PoolEntry(Wire, frozen=True, kw_only=True):
 
 
 class ModelVersion(Wire, frozen=True, kw_only=True):
-    """model.registry: a trained adapter or encoder and whether it may be used."""
+    """model.registry: a trained adapter or encoder, and its status."""
 
     model_id: Identifier
     kind: Literal["adapter", "encoder", "sentiment", "reward"]

@@ -1,7 +1,7 @@
-"""Reads what programs of others mean: the second way to decode a record, taken only when the strict one has refused it.
+"""Decodes records of external programs leniently, after strict decoding has failed.
 
-Every language's JSON has its own habits: null for "nothing" (Jackson), epoch milliseconds for instants, `OPENED` for
-`opened`, 4.0 for 4. What is still refused afterwards is listed in docs/senders.md.
+JSON conventions differ by language: null for a missing value (Jackson), epoch milliseconds for instants, `OPENED` for `opened`,
+4.0 for 4. Records that are still rejected are listed in docs/senders.md.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from schemas.base import Wire
 from schemas.messages import Feedback
 from schemas.values import Json
 
-#: A customer's "no": nothing that stands beside it may keep it from being heard.
-NO = ("unsubscribed", "complained")
-#: How mail, push and SMS providers call what our statuses and bounce types mean, in normal form (schemas.names).
+#: A customer's opt-outs: they are applied even if other fields are malformed.
+OPT_OUTS = ("unsubscribed", "complained")
+#: Names that mail, push and SMS providers use for our statuses and bounce types, in normal form (schemas.names).
 _SYNONYMS = {
     **dict.fromkeys(
         ("unsubscribe", "groupunsubscribe", "listunsubscribe", "optout", "optedout", "stop"), "unsubscribed"
@@ -35,26 +35,26 @@ _SYNONYMS = {
     **dict.fromkeys(("permanent", "hardbounce"), "hard"),
     **dict.fromkeys(("transient", "temporary", "softbounce"), "soft"),
 }
-#: Stands in a "no" for what could not be read: an instant that no clock says counts from when the record came.
-_UNNAMED, _UNTIMED = "unnamed", "1970-01-01T00:00:00Z"
+#: Substitutes for unreadable fields of an opt-out; this timestamp is replaced by the time at which the record arrived.
+_UNKNOWN_ID, _UNKNOWN_TIME = "unnamed", "1970-01-01T00:00:00Z"
 _TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
 def convert(struct: type[Wire], value: bytes) -> Wire:
-    """Decodes a record leniently: returns what the sender meant.
+    """Decodes a record leniently.
 
-    Raises what msgspec raises: ValidationError names the first field that cannot be read.
+    Raises msgspec's errors: ValidationError names the first field that cannot be parsed.
     """
-    found = msgspec.json.decode(value.removeprefix(BOM_UTF8))
-    if not isinstance(found, dict):
-        raise msgspec.ValidationError(f"Expected `object`, got `{type(found).__name__}`")
-    meant = _object(_fields_of(struct), found)
-    try:  # safe beside other threads: the codec has built the struct's decoder before
-        return msgspec.convert(meant, struct)
+    raw = msgspec.json.decode(value.removeprefix(BOM_UTF8))
+    if not isinstance(raw, dict):
+        raise msgspec.ValidationError(f"Expected `object`, got `{type(raw).__name__}`")
+    fields = _object(_fields_of(struct), raw)
+    try:  # thread-safe: the codec has already built the struct's decoder
+        return msgspec.convert(fields, struct)
     except msgspec.ValidationError:
-        if struct is not Feedback or meant.get("status") not in NO:
+        if struct is not Feedback or fields.get("status") not in OPT_OUTS:
             raise
-        return msgspec.convert(_bare(meant), struct)
+        return msgspec.convert(_minimal_opt_out(fields), struct)
 
 
 @cache
@@ -62,39 +62,41 @@ def _fields_of(struct: type[Wire]) -> inspect.StructType:
     return cast(inspect.StructType, inspect.type_info(struct))
 
 
-def _bare(meant: Json) -> Json:
-    """What a "no" cannot do without: a customer. The rest could not be read; without a channel it counts for all of them."""
-    bare: Json = {name: meant[name] for name in ("user_id", "status") if name in meant}
+def _minimal_opt_out(fields: Json) -> Json:
+    """Returns an opt-out reduced to the fields it needs: only the customer is required. Without a channel, it applies to all."""
+    minimal: Json = {name: fields[name] for name in ("user_id", "status") if name in fields}
     for name in ("event_id", "message_id"):
-        given = meant.get(name)
-        bare[name] = given if isinstance(given, str) and 0 < len(given) <= values.MAX_ID else _UNNAMED
-    said = meant.get("timestamp")
-    bare["timestamp"] = said if isinstance(said, datetime) else values.instant(said) or _UNTIMED
-    if isinstance(meant.get("channel"), str):
-        bare["channel"] = meant["channel"]
-    return bare
+        given = fields.get(name)
+        minimal[name] = given if isinstance(given, str) and 0 < len(given) <= values.MAX_ID else _UNKNOWN_ID
+    timestamp = fields.get("timestamp")
+    minimal["timestamp"] = timestamp if isinstance(timestamp, datetime) else values.instant(timestamp) or _UNKNOWN_TIME
+    if isinstance(fields.get("channel"), str):
+        minimal["channel"] = fields["channel"]
+    return minimal
 
 
-def _object(wanted: inspect.StructType, found: Json) -> Json:
-    """Every field that the struct knows, also as `messageId`; one that says nothing is left to its default."""
-    meant: Json = {}
-    said = {name: value for name, value in found.items() if not values.absent(value)}
-    spelt = {names.normal(name): name for name in said}
-    for field in wanted.fields:
-        name = field.encode_name if field.encode_name in said else spelt.get(names.normal(field.encode_name))
+def _object(expected: inspect.StructType, raw: Json) -> Json:
+    """Returns the fields of the struct, in any spelling (`messageId`); a field without a value keeps its default."""
+    fields: Json = {}
+    present = {name: value for name, value in raw.items() if not values.absent(value)}
+    by_normal_name = {names.normal(name): name for name in present}
+    for field in expected.fields:
+        name = (
+            field.encode_name if field.encode_name in present else by_normal_name.get(names.normal(field.encode_name))
+        )
         if name is not None:
-            meant[field.encode_name] = _value(field.type, said[name])
-    return meant
+            fields[field.encode_name] = _value(field.type, present[name])
+    return fields
 
 
-def _value(wanted: inspect.Type, found: object) -> object:
-    """The value as its field wants it; as it came if that cannot be, for the error to show."""
+def _value(expected: inspect.Type, found: object) -> object:
+    """Returns the value converted to the type of its field; unchanged if that is not possible, so that the error shows it."""
     read: object | None = None
-    match wanted:
+    match expected:
         case inspect.UnionType(types=types):
             read = next((_value(kind, found) for kind in types if not isinstance(kind, inspect.NoneType)), None)
         case inspect.StructType() if isinstance(found, dict):
-            read = _object(wanted, found)
+            read = _object(expected, found)
         case inspect.ListType(item_type=item) if isinstance(found, list):
             read = [_value(item, each) for each in found if each is not None]
         case inspect.LiteralType(values=options):
@@ -116,9 +118,11 @@ def _value(wanted: inspect.Type, found: object) -> object:
 
 
 def _option(found: str, options: list[str]) -> str | None:
-    """The option that is meant, by its own name or a provider's."""
-    spelt = names.normal(found)
-    known = names.match(found, options) or _SYNONYMS.get(spelt)
-    if known is None and spelt.startswith(("unsub", "complain", "spam")):  # "Unsubscribed by user", "spam_complaint"
-        known = "unsubscribed" if spelt.startswith("unsub") else "complained"
-    return known if known in options else None
+    """Returns the option with this name, in any spelling or a provider's term; None if there is none."""
+    normalised = names.normal(found)
+    option = names.match(found, options) or _SYNONYMS.get(normalised)
+    if option is None and normalised.startswith(
+        ("unsub", "complain", "spam")
+    ):  # "Unsubscribed by user", "spam_complaint"
+        option = "unsubscribed" if normalised.startswith("unsub") else "complained"
+    return option if option in options else None

@@ -1,4 +1,4 @@
-"""The way of one message: decision (ledger) → request → candidate → (review, verdict) → outcome, message → feedback."""
+"""Defines the records of a message: decision (ledger) → request → candidate → (review, verdict) → outcome, message → feedback."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from schemas.base import (
 
 
 class PolicyCheck(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One step of the policy in the order it ran; `detail` is for a person."""
+    """One check of the policy, in the order in which they ran; `detail` is for people."""
 
     name: str
     passed: bool
@@ -32,12 +32,12 @@ class PolicyCheck(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 class Decision(Wire, frozen=True, kw_only=True):
     """message.decisions, the ledger: exactly one record per trigger occurrence, sent or not, with its reason.
 
-    `reason` is `requested` when a message was asked for, else the abort_type; with `shadow` the words are asked for too,
-    but nobody hears them. `variation_id` names the arm (`<variant>.<tone>`, or `no-send`), `propensities` the probability
-    of every arm that could be taken, and `propensity` that of the one that was. With `holdout` they are those of the
-    virtual send, whose words are asked for too if there is a `message_id`. `mode` is the campaign's at that moment ("" in
-    older records): what was decided for a `shadow` is no evidence of anything. `holdout_share`: the share of customers that
-    was held out then, 0 for a category that is exempt (None = an older record).
+    `reason` is `requested` if a message was requested, otherwise the abort_type; with `shadow` a text is requested too, but not
+    sent. `variation_id` names the arm (`<variant>.<tone>`, or `no-send`), `propensities` the probability of every available
+    arm, and `propensity` that of the chosen one. With `holdout` they are those of the virtual send, for which a text is
+    requested too if there is a `message_id`. `mode` is the campaign's mode at that time ("" in older records): decisions in
+    mode `shadow` are not evidence. `holdout_share`: the share of customers that was held out at that time, 0 for an exempt
+    category (None = an older record).
     """
 
     decision_id: Identifier
@@ -57,7 +57,7 @@ class Decision(Wire, frozen=True, kw_only=True):
     locale: str | None = None
     product_id: str | None = None
     category: Category = always("marketing")
-    mode: str = ""  # campaign's mode when it was decided
+    mode: str = ""  # the campaign's mode at the time of the decision
     propensity: Probability = 1.0
     propensities: dict[str, float] = {}
     holdout_share: Probability | None = None
@@ -71,9 +71,9 @@ class Decision(Wire, frozen=True, kw_only=True):
 
 
 class ProductFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What is known of the product a message is about; the only source of claims, names and numbers in its text.
+    """The product that a message is about; the only source of claims, names and numbers in its text.
 
-    `reference_price` is the lowest price of the last 30 days: without one above `price` no text speaks of a lower price.
+    `reference_price` is the lowest price of the last 30 days: a text may mention a reduced price only if it is above `price`.
     """
 
     product_id: str
@@ -90,11 +90,11 @@ class ProductFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 class MessageRequest(Wire, frozen=True, kw_only=True):
-    """message.requests: everything that `generate` needs to write one text; it asks nobody else.
+    """message.requests: everything that `generate` needs to write one text; it reads no other source.
 
-    `customer_ref` is a pseudonym: the LLM server never sees the user_id. `template` names the hand-written words for when
-    no text of the model passes ("" = those of `prompt`); `ghost`: the text is for looking at, nobody hears it. `sketches`:
-    what the customer's last messages were like, as hashes of which no text can be read.
+    `customer_ref` is a pseudonym: the LLM server never gets the user_id. `template` names the hand-written template for when no
+    text of the model passes ("" = that of `prompt`); `ghost`: the text is for review only and is not sent. `sketches`: the
+    customer's last messages as hashes, from which no text can be recovered.
     """
 
     message_id: Identifier
@@ -126,7 +126,7 @@ class MessageRequest(Wire, frozen=True, kw_only=True):
 
 
 class GuardrailVerdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What one guardrail said about one text."""
+    """The verdict of one guardrail on one text."""
 
     name: str
     passed: bool
@@ -134,7 +134,7 @@ class GuardrailVerdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
 
 
 class LlmUsage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The calls behind one candidate, re-asks included. Names follow OpenTelemetry's gen_ai attributes."""
+    """The LLM calls for one candidate, including retries. Names follow OpenTelemetry's gen_ai attributes."""
 
     provider: str = ""
     model: str = ""
@@ -147,7 +147,7 @@ class LlmUsage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class MessageText(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The words, per field of the channel. Empty = the channel has no such field."""
+    """The text of a message, by field of the channel. Empty = the channel has no such field."""
 
     title: str = ""
     body: str = ""
@@ -157,9 +157,9 @@ class MessageText(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 
 class Candidate(Wire, frozen=True, kw_only=True):
-    """message.candidates: a finished text for one request; `personalise` decides whether it leaves.
+    """message.candidates: a finished text for one request; `personalise` decides whether it is published.
 
-    `failure` says why the LLM's own text was not taken (then `generated_by` is `template`); "" = it was.
+    `failure` is the reason why the LLM's text was not used (then `generated_by` is `template`); "" = it was used.
     """
 
     message_id: Identifier
@@ -176,7 +176,7 @@ class Candidate(Wire, frozen=True, kw_only=True):
 
 
 class Outcome(Wire, frozen=True, kw_only=True):
-    """message.outcomes: exactly one per request. `reason` is `published` or why it was not."""
+    """message.outcomes: exactly one per request. `reason` is `published`, or the reason why nothing was published."""
 
     message_id: Identifier
     decision_id: Identifier
@@ -196,18 +196,18 @@ class Outcome(Wire, frozen=True, kw_only=True):
 
 
 class CallToAction(msgspec.Struct, frozen=True, kw_only=True):
-    """The button: its text may come from the model, its link never does."""
+    """The button of a message: its text may come from the model, its link never does."""
 
     text: str = ""
     link_url: str = ""
 
 
-#: What people did with a text before it left: "" = nobody had to see it; `timeout` = nobody looked in time.
+#: The result of a review before publication: "" = no review was needed; `timeout` = no one reviewed it in time.
 Reviewed = Literal["", "approved", "edited", "timeout"]
 
 
 class Provenance(msgspec.Struct, frozen=True, kw_only=True):
-    """What a message came from, enough to explain any complaint in one look."""
+    """The origin of a message, complete enough to explain any complaint."""
 
     decision_id: str
     propensity: Probability = 1.0
@@ -224,9 +224,9 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Message(Wire, frozen=True, kw_only=True, omit_defaults=False):
-    """messages.<channel>: for the sender. No address: the sender resolves `user_id`.
+    """messages.<channel>: a finished message for the sender. It has no address: the sender resolves `user_id`.
 
-    Honour `idempotency_key` (the same key = the same message), `send_at` and `expires_at`.
+    Senders must respect `idempotency_key` (the same key = the same message), `send_at` and `expires_at`.
     """
 
     message_id: Identifier
@@ -263,7 +263,7 @@ class Message(Wire, frozen=True, kw_only=True, omit_defaults=False):
 
 
 class Cancellation(Wire, frozen=True, kw_only=True, omit_defaults=False):
-    """message.cancellations: a published message became wrong before its `send_at`; the sender must not send it."""
+    """message.cancellations: a published message became invalid before its `send_at`; the sender must not send it."""
 
     message_id: Identifier
     user_id: Identifier
@@ -292,7 +292,7 @@ FeedbackStatus = Literal[
 
 
 class Feedback(Wire, frozen=True, kw_only=True):
-    """message.feedback: what became of a message, from senders and reviewers. `revenue` is in `currency`."""
+    """message.feedback: what happened to a message, from senders and reviewers. `revenue` is in `currency`."""
 
     event_id: Identifier
     message_id: Identifier
@@ -317,7 +317,7 @@ class Feedback(Wire, frozen=True, kw_only=True):
 
 
 class Review(Wire, frozen=True, kw_only=True):
-    """message.reviews: a text that a person must see before it leaves; `timeout_at` ends the wait."""
+    """message.reviews: a text that a person must review before it is published; the wait ends at `timeout_at`."""
 
     message_id: Identifier
     user_id: Identifier
@@ -338,7 +338,7 @@ class Review(Wire, frozen=True, kw_only=True):
 
 
 class ReviewVerdict(Wire, frozen=True, kw_only=True):
-    """message.verdicts: what a person said about a text."""
+    """message.verdicts: a reviewer's verdict on a text."""
 
     verdict_id: Identifier
     message_id: Identifier

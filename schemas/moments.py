@@ -1,4 +1,4 @@
-"""Reads points in time and dates as programs and people write them."""
+"""Parses timestamps and dates in the notations of programs and people."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from email.utils import parsedate_to_datetime
 from schemas.numerals import plain_digits
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LONGEST = 80
+_MAX_CHARS = 80
 _DIGITS = re.compile(r"\d{10,19}(\.\d+)?", re.ASCII)
 _ZONE_NAME = re.compile(r"\s{0,9}\[[\w/+-]{1,40}\]$|\s{0,9}\([^()]{1,40}\)$|\s{1,9}m=[+-][\d.]{1,20}$")
 _SLASHES = re.compile(r"(\d{4})/(\d{1,2})/(\d{1,2})(?=$|[T ])", re.ASCII)
-#: JavaScript's Date.toString() and Java's.
+#: The output of Date.toString() in JavaScript and Java.
 _JAVASCRIPT = re.compile(
     r"[A-Z][a-z]{2} ([A-Z][a-z]{2}) (\d{1,2}) (\d{4}) (\d\d:\d\d:\d\d) (?:GMT|UTC)([+-]\d{4})?", re.ASCII
 )
@@ -29,9 +29,9 @@ _DOT_NET = re.compile(r"/Date\((-?\d{1,17})(?:[+-]\d{4})?\)/", re.ASCII)
 
 
 def instant(value: object) -> datetime | None:
-    """A point in time, UTC. Seconds, milli-, micro- and nanoseconds since the epoch are told apart by their size;
-    text is ISO 8601 (UTC where it names no zone), an Internet date (RFC 2822), or what JavaScript, Java, Go and .NET
-    print. A day and a month in numbers without ISO's order (01/05/2024) are nobody's instant.
+    """Returns a timestamp in UTC. Seconds, milli-, micro- and nanoseconds since the epoch are distinguished by their size; text
+    is ISO 8601 (UTC if it has no zone), an Internet date (RFC 2822), or the output of JavaScript, Java, Go and .NET. Numeric
+    days and months in another order than ISO's (01/05/2024) are ambiguous and not accepted.
 
     >>> str(instant(1569888000)), str(instant("1569888000000"))
     ('2019-10-01 00:00:00+00:00', '2019-10-01 00:00:00+00:00')
@@ -44,7 +44,7 @@ def instant(value: object) -> datetime | None:
     """
     try:
         if isinstance(value, str):
-            return _written(value.strip()) if len(value) <= _LONGEST else None
+            return _written(value.strip()) if len(value) <= _MAX_CHARS else None
         if isinstance(value, int | float) and not isinstance(value, bool):
             return _since_epoch(value)
     except (ValueError, OverflowError):
@@ -58,12 +58,12 @@ def _written(found: str) -> datetime:
     try:
         moment = datetime.fromisoformat(found.removesuffix("UTC").rstrip())
     except ValueError:
-        moment = _elsewhere(found)
+        moment = _non_iso(found)
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-def _elsewhere(found: str) -> datetime:
-    """What is not quite ISO 8601. Raises ValueError."""
+def _non_iso(found: str) -> datetime:
+    """Parses notations other than ISO 8601. Raises ValueError."""
     if known := _DOT_NET.fullmatch(found):
         return _since_epoch(int(known[1]))
     found = _ZONE_NAME.sub("", found)
@@ -99,16 +99,16 @@ _NUMBER = re.compile(r"-?\d{1,19}(\.\d+)?", re.ASCII)
 _MONTHS = {name.lower(): number for number, name in enumerate(calendar.month_abbr) if name}
 _YEARS = range(1850, 2101)
 _DAY_S = 86_400.0
-_MOST = 1e18
-#: Two digits of a year above this one mean the century before.
+_MAX_NUMBER = 1e18
+#: A two-digit year above this one belongs to the previous century.
 _PIVOT = 40
 
 
 def date(value: object) -> dt.date | None:
-    """A day of the calendar, such as a birthday; of a timestamp, the day that it shows.
+    """Returns a calendar date, such as a birthday; for a timestamp, the date in its text.
 
-    A number is a year, YYYYMMDD, or seconds or milliseconds since 1970, before it when negative. Where a text can be read
-    in two ways (03/04/2010; a year alone), the later day holds: of two ages the younger one, for the sake of minors.
+    A number is a year, YYYYMMDD, or seconds or milliseconds since 1970 (before 1970 if negative). Of an ambiguous text
+    (03/04/2010; only a year), the later date is used: of two ages, the younger one protects minors.
 
     >>> str(date("2012/05/01")), str(date("01.05.2012")), str(date("May 1st, 2012")), str(date("2012年5月1日"))
     ('2012-05-01', '2012-05-01', '2012-05-01', '2012-05-01')
@@ -116,8 +116,8 @@ def date(value: object) -> dt.date | None:
     ('2010-04-03', '2010-12-25', '2010-12-31', '1969-12-31', None)
     """
     if isinstance(value, int | float) and not isinstance(value, bool):
-        text = f"{value:.0f}" if abs(value) < _MOST else ""
-    elif isinstance(value, str) and len(value) <= _LONGEST:
+        text = f"{value:.0f}" if abs(value) < _MAX_NUMBER else ""
+    elif isinstance(value, str) and len(value) <= _MAX_CHARS:
         text = plain_digits(value.strip())
     else:
         return None
@@ -127,18 +127,18 @@ def date(value: object) -> dt.date | None:
     try:
         if _NUMBER.fullmatch(text):
             return _since_epoch(float(text)).date() if _is_epoch(text) else None
-        return None if text[:4].isdigit() else _elsewhere(text).date()
+        return None if text[:4].isdigit() else _non_iso(text).date()
     except (ValueError, OverflowError):
         return None
 
 
 def _is_epoch(text: str) -> bool:
-    """Zero and what is less than a day from it was never set; eight digits of our centuries are a broken YYYYMMDD."""
+    """Returns False for numbers within a day of zero (unset values) and for invalid dates in the form YYYYMMDD."""
     return abs(float(text)) >= _DAY_S and not (len(text) == 8 and text.startswith(("18", "19", "20")))
 
 
 def _readings(text: str) -> Iterator[tuple[int, int | None, int | None]]:
-    """(year, month, day) for each way to read a text; None = not said."""
+    """Yields (year, month, day) for each possible reading of a text; None = not given."""
     if text.isdigit() and len(text) == 4:
         yield int(text), None, None
     elif text.isdigit() and len(text) == 8:
@@ -150,7 +150,7 @@ def _readings(text: str) -> Iterator[tuple[int, int | None, int | None]]:
     elif known := _YEAR_LAST.match(text):
         one, separator, other, year = int(known[1]), known[2], int(known[3]), _full_year(known[4])
         yield year, other, one
-        if separator != "." or other > 12:  # 03.04.2010 is the third of April wherever dots are written
+        if separator != "." or other > 12:  # 03.04.2010 is the third of April wherever dates have dots
             yield year, one, other
     elif known := _DAY_MONTH.match(text):
         yield int(known[3]), _MONTHS.get(known[2][:3].lower(), 0), int(known[1])
@@ -164,7 +164,7 @@ def _full_year(digits: str) -> int:
 
 
 def _day(year: int, month: int | None, number: int | None) -> dt.date | None:
-    """The last day of what was said; None if there is no such day."""
+    """Returns the last day of the year, month or day given; None if there is no such day."""
     if year not in _YEARS or (month is not None and not 1 <= month <= 12):
         return None
     month = month or 12

@@ -1,4 +1,4 @@
-"""The normal form of names that people and systems spell in many ways: channels, purposes, statuses, reasons."""
+"""Normalises names that people and systems spell in many ways: channels, purposes, statuses, reasons."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from collections.abc import Collection
 
 
 def normal(name: str) -> str:
-    """The letters and digits of a name, without case, width, accents' composition, spaces and punctuation.
+    """Returns the letters and digits of a name, normalised in case, width and composition, without spaces and punctuation.
 
     >>> normal("In-App"), normal(" in_app "), normal("Ｅ-mail"), normal("*")
     ('inapp', 'inapp', 'email', '')
     """
     if name.isascii() and name.isalnum():
         return name.lower()
-    return "".join(filter(str.isalnum, unicodedata.normalize("NFKC", name[:_LONGEST]).casefold()))
+    return "".join(filter(str.isalnum, unicodedata.normalize("NFKC", name[:_MAX_CHARS]).casefold()))
 
 
 def match(name: str, known: Collection[str]) -> str | None:
-    """Which of the known names is meant; None if it is none of them.
+    """Returns the known name with the same normal form; None if there is none.
 
     >>> match("Opted-In", ["opted_in", "unsubscribed"]), match("no idea", ["opted_in"])
     ('opted_in', None)
     """
     if name in known:
         return name
-    wanted = normal(name)
-    return next((candidate for candidate in known if normal(candidate) == wanted), None)
+    normalised = normal(name)
+    return next((candidate for candidate in known if normal(candidate) == normalised), None)
 
 
-_LONGEST = 256
+_MAX_CHARS = 256

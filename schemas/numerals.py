@@ -1,4 +1,4 @@
-"""Reads numbers as people and shop systems of many countries write them."""
+"""Parses numbers in the notations of people and shop systems of many countries."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ import unicodedata
 from math import isfinite
 
 MAX_INT = 2**53
-_LONGEST = 40
+_MAX_CHARS = 40
 _PLAIN = re.compile(r"[+-]?(\d+(?:\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-#: Groups of thousands, marked by one and the same sign; a first group of 0 is no group: 0,299 is a fraction.
+#: Groups of thousands with the same separator; the first group does not start with 0: 0,299 is a fraction.
 _GROUPED = re.compile(r"[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?|[1-9]\d{0,2}(?:[ ']\d{3})+(?:[.,]\d+)?", re.ASCII)
 _GROUPED_BY_DOTS = re.compile(r"[1-9]\d{0,2}(?:\.\d{3})+,\d+|[1-9]\d{0,2}(?:\.\d{3}){2,}", re.ASCII)
 _LAKHS = re.compile(r"[1-9]\d?(?:,\d{2})+,\d{3}(?:\.\d+)?", re.ASCII)
 _DECIMAL_COMMA = re.compile(r"\d+,\d+", re.ASCII)
-#: Signs and names of money around a number; ISO 4217 codes only as three capitals, so that "19 pcs" is no price.
+#: Currency signs and names around a number; ISO 4217 codes only in capital letters, so that "19 pcs" is not a price.
 _MONEY = r"(?:[A-Za-z]{0,3}[$£¤¥₠-⃀€元円￥￦]|[A-Z]{3}|Rs\.?|kr\.?|Kč|zł|Ft|лв\.?|руб\.?)"
 _IN_MONEY = re.compile(
-    rf"(?P<sign>[+-]?) ?(?:(?P<before>{_MONEY}) ?)?(?P<inner>[+-]?)(?P<amount>[\d.,' ]*\d)(?:[.,]-+)?(?: ?(?P<behind>{_MONEY}))?"
+    rf"(?P<sign>[+-]?) ?(?:(?P<before>{_MONEY}) ?)?(?P<inner>[+-]?)(?P<amount>[\d.,' ]*\d)(?:[.,]-+)?(?: ?(?P<after>{_MONEY}))?"
 )
 _DOT_AND_THREE = re.compile(r"[1-9]\d{0,2}\.\d{3}", re.ASCII)
-#: Currencies with a thousandth: 1.299 is an amount of theirs.
+#: Currencies with three decimals, such as 1.299.
 _THOUSANDTHS = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"})
-#: What stands for the signs of ASCII in other scripts and in typography.
+#: Equivalents of ASCII signs in other scripts and in typography.
 _SIGNS = str.maketrans(
     {
         "\u066b": ".",  # Arabic decimal separator
@@ -45,8 +45,8 @@ _SIGNS = str.maketrans(
 
 
 def number(value: object) -> int | float | None:
-    """A finite number, also when it came as text. Where a text can be read in two ways, one reading holds:
-    a single comma before three digits marks thousands, a single dot does so only beside a sign of money.
+    """Returns a finite number, also from text. Ambiguous text is read in one way: a single comma before three digits separates
+    thousands, a single dot does so only next to a currency.
 
     >>> number("19.90"), number("1,299.00"), number("19,90"), number(3), number("free"), number(True)
     (19.9, 1299.0, 19.9, 3, None, None)
@@ -61,20 +61,20 @@ def number(value: object) -> int | float | None:
         return value if abs(value) < MAX_INT else _float(value)
     if isinstance(value, float):
         return value if isfinite(value) else None
-    if not isinstance(value, str) or len(value) > _LONGEST:
+    if not isinstance(value, str) or len(value) > _MAX_CHARS:
         return None
     found = value.strip()
     return _float(found) if _PLAIN.fullmatch(found) else _written(found)
 
 
 def _written(text: str) -> float | None:
-    """A number in a form that `float` does not know."""
+    """Parses a number in a notation that `float` does not support."""
     found = _IN_MONEY.fullmatch(plain_digits(text.translate(_SIGNS)))
     if found is None or (found["sign"] and found["inner"]):
         return None
     amount = found["amount"]
     if _GROUPED.fullmatch(amount) or _LAKHS.fullmatch(amount):
-        # A comma behind groups of blanks or apostrophes is the decimal one.
+        # A comma after groups separated by spaces or apostrophes is the decimal separator.
         amount = re.sub("[ ']", "", amount).replace(",", ".") if re.search("[ ']", amount) else amount.replace(",", "")
     elif _GROUPED_BY_DOTS.fullmatch(amount) or (_DOT_AND_THREE.fullmatch(amount) and _has_cents(found)):
         amount = amount.replace(".", "").replace(",", ".")
@@ -87,13 +87,13 @@ def _written(text: str) -> float | None:
 
 
 def _has_cents(found: re.Match[str]) -> bool:
-    """Whether money is named that has two decimals at most: nobody writes 1.299 € for one euro and a bit."""
-    named = {found["before"], found["behind"]} - {None}
+    """Returns whether a currency with at most two decimals is given: 1.299 € is not a fraction of a euro."""
+    named = {found["before"], found["after"]} - {None}
     return bool(named) and not named & _THOUSANDTHS
 
 
 def plain_digits(text: str) -> str:
-    """The digits and spaces of every script as those of ASCII; superscripts are no digits: 10² is not 102.
+    """Converts the digits and spaces of every script to ASCII; superscripts are not digits: 10² is not 102.
 
     >>> plain_digits("１２\u202f३४")
     '12 34'

@@ -1,4 +1,4 @@
-"""customer.profiles (the public view), customer.merges, customer.insights."""
+"""Defines customer.profiles (the public view), customer.merges and customer.insights."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from schemas.base import FIRST_VERSION, Identifier, Instant, TraitValue, Wire, a
 
 
 class ConsentView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a customer allowed for one `channel:purpose`, since when, and on which text."""
+    """A customer's consent for one `channel:purpose`: since when, and to which text."""
 
     granted: bool
     captured_at: Instant
@@ -19,7 +19,7 @@ class ConsentView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 
 class CartLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One product in a cart; `price` per unit, None = unknown."""
+    """One product in a cart; `price` is per unit, None = unknown."""
 
     product_id: str
     quantity: int
@@ -37,10 +37,10 @@ class CartView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Features(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What behaviour says.
+    """Features derived from a customer's behaviour.
 
     `counts` are exact, since the first event; `decayed` and `interests` are exponentially decayed (half-life in
-    docs/profile.md) and stand as of `last_seen`. `interests` holds categories, brands and tags. Revenue is per currency.
+    docs/profile.md), as of `last_seen`. `interests` contains categories, brands and tags. Revenue is per currency.
     """
 
     events: int = 0
@@ -62,7 +62,7 @@ class Features(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ProfileView(Wire, frozen=True, kw_only=True):
-    """customer.profiles: the newest public state of one customer. A null value says that the customer was erased."""
+    """customer.profiles: the newest public state of one customer. A null value means that the customer was erased."""
 
     customer_id: Identifier
     user_id: str | None = None
@@ -97,7 +97,7 @@ class ProfileMerge(Wire, frozen=True, kw_only=True):
 
 
 class SourceText(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Where the text stands that an insight was read from (never the text itself)."""
+    """The position of the text that an insight was derived from (never the text itself)."""
 
     topic: str
     partition: int
@@ -106,7 +106,7 @@ class SourceText(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Insight(Wire, frozen=True, kw_only=True):
-    """customer.insights: what text or dialogue says about a customer, with the model that read it."""
+    """customer.insights: information about a customer from text or dialogue, with the model that extracted it."""
 
     insight_id: Identifier
     user_id: Identifier

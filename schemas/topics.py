@@ -1,7 +1,7 @@
-"""The one table of topics. The topic tool, the workers, the documentation and the AsyncAPI document read it.
+"""Defines the table of topics that the topic tool, the workers, the documentation and the AsyncAPI document use.
 
-Customer-keyed topics share the partition count and the murmur2 partitioner, so that input, state and output of one
-customer meet in one partition. Record timestamps are append time; the time of the event is in its value.
+Customer-keyed topics share the partition count and the murmur2 partitioner, so that input, state and output of one customer are
+in the same partition. Record timestamps are append times; the time of an event is in its value.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from schemas import catalogue, control, dialogue, events, learning, messages, pr
 DAY_MS = 86_400_000
 
 Partitioning = Literal["customer", "single"]
-#: The one codec that every client can read as it comes: kafkajs has no other, and Python's need packages for the rest.
-EVERYBODY_READS = "gzip"
+#: The only codec that every client supports by default: kafkajs has no other, and Python's clients need packages for the rest.
+DEFAULT_COMPRESSION = "gzip"
 
 
 class Topic(msgspec.Struct, frozen=True, kw_only=True):
-    """One row. `retention_ms` None with cleanup `compact`; `struct` None = internal bytes (msgpack state).
+    """One row of the table. `retention_ms` is None with cleanup `compact`; `struct` None = internal bytes (msgpack state).
 
-    `writers` and `readers` are roles and tools; a worker that opens a topic without standing here fails a test.
-    `busy`: workers alone read it, and at a high rate, so it keeps the codec that they write.
+    `writers` and `readers` are roles and tools; a test fails if a worker opens a topic without being listed here. `busy`: only
+    workers read it, at a high rate, so it keeps the codec that they write.
     """
 
     name: str
@@ -38,8 +38,10 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
     busy: bool = False
     config: dict[str, str] = {}
 
-    def broker_config(self, codec: str = EVERYBODY_READS) -> dict[str, str]:
-        """What the topic tool sets and checks on the broker. `codec` is `compression.type` of what programs of others read."""
+    def broker_config(self, codec: str = DEFAULT_COMPRESSION) -> dict[str, str]:
+        """Returns the settings that the topic tool sets and checks on the broker. `codec`: `compression.type` of topics that
+        external programs read.
+        """
         config = {"cleanup.policy": self.cleanup, "message.timestamp.type": "LogAppendTime"}
         if not self.busy:
             config["compression.type"] = codec
@@ -48,22 +50,22 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
         return config | self.config
 
 
-CUSTOMER = "userId, else anonymousId"
-#: A compacted topic forgets what was overwritten within a day, and a tombstone outlives any worker's absence of a week.
+CUSTOMER = "userId, otherwise anonymousId"
+#: A compacted topic deletes overwritten records within a day, and keeps a tombstone for a week, the longest absence of a worker.
 COMPACTION = {"max.compaction.lag.ms": str(DAY_MS), "segment.ms": str(DAY_MS), "delete.retention.ms": str(7 * DAY_MS)}
-#: Where shops and apps send to unless the setting `source_topics` says another; not of the table, for it is theirs.
+#: The default of the setting `source_topics`, to which shops and apps send; it is not in the table because it belongs to them.
 SOURCE = "shop.events"
-#: The channels of the first playbook. Channels are data: the tool creates a topic for each channel of the playbook.
+#: The channels of the first playbook. Channels are data: the topic tool creates a topic for each channel of the playbook.
 CHANNELS = ("email", "push", "sms", "in_app")
 
 
 def message_topic(channel: str) -> str:
-    """The topic that a channel's sender consumes."""
+    """Returns the topic that a channel's sender consumes."""
     return f"messages.{channel}"
 
 
 def message_topics(channels: tuple[str, ...] = CHANNELS) -> tuple[Topic, ...]:
-    """One row a channel."""
+    """Returns one row per channel."""
     return tuple(
         Topic(
             name=message_topic(channel),
@@ -88,7 +90,7 @@ TOPICS: tuple[Topic, ...] = (
         retention_ms=7 * DAY_MS,
         writers=("intake",),
         readers=("personalise", "learn", "understand"),
-        summary="What customers do, mapped to the Segment spec, validated and re-keyed.",
+        summary="Customer events, mapped to the Segment spec, validated and re-keyed.",
         busy=True,
     ),
     Topic(
@@ -99,7 +101,7 @@ TOPICS: tuple[Topic, ...] = (
         retention_ms=28 * DAY_MS,
         writers=("personalise",),
         readers=("personalise",),
-        summary="Reserved: nothing writes or reads it yet. Profiles on the way to the partition of their customer.",
+        summary="Reserved: not written or read yet. Profiles on the way to the partition of their customer.",
         busy=True,
     ),
     Topic(
@@ -109,7 +111,7 @@ TOPICS: tuple[Topic, ...] = (
         cleanup="compact",
         writers=("personalise",),
         readers=("converse", "outside"),
-        summary="The public view of every customer; at most one a minute, at once when group or consent changes.",
+        summary="The public view of every customer; at most one per minute, at once if group or consent changes.",
         config=COMPACTION,
     ),
     Topic(
@@ -120,7 +122,7 @@ TOPICS: tuple[Topic, ...] = (
         retention_ms=7 * DAY_MS,
         writers=("understand", "converse"),
         readers=("personalise",),
-        summary="Reserved: nothing writes or reads it yet. What text and dialogue say about a customer.",
+        summary="Reserved: not written or read yet. Information about customers from text and dialogue.",
     ),
     Topic(
         name="catalogue.products",
@@ -130,7 +132,7 @@ TOPICS: tuple[Topic, ...] = (
         partitioning="single",
         writers=("import", "outside"),
         readers=("personalise", "generate", "converse"),
-        summary="Reserved: nothing writes or reads it yet. What is sold, and what copy may claim about it.",
+        summary="Reserved: not written or read yet. Products, and the claims that copy may make about them.",
         config=COMPACTION,
     ),
     Topic(
@@ -151,7 +153,7 @@ TOPICS: tuple[Topic, ...] = (
         retention_ms=2 * DAY_MS,
         writers=("personalise",),
         readers=("generate",),
-        summary="Texts to write.",
+        summary="Requests for texts.",
         busy=True,
     ),
     Topic(
@@ -162,7 +164,7 @@ TOPICS: tuple[Topic, ...] = (
         retention_ms=2 * DAY_MS,
         writers=("generate",),
         readers=("personalise",),
-        summary="Written texts, not yet published.",
+        summary="Generated texts, not published yet.",
         busy=True,
     ),
     Topic(
@@ -173,7 +175,7 @@ TOPICS: tuple[Topic, ...] = (
         retention_ms=28 * DAY_MS,
         writers=("personalise",),
         readers=(),
-        summary="Texts that a person must see first.",
+        summary="Texts that a person must review first.",
     ),
     Topic(
         name="message.verdicts",
@@ -183,7 +185,7 @@ TOPICS: tuple[Topic, ...] = (
         retention_ms=28 * DAY_MS,
         writers=("console",),
         readers=("personalise", "learn"),
-        summary="What reviewers said.",
+        summary="Reviewers' verdicts.",
     ),
     Topic(
         name="message.outcomes",
@@ -204,7 +206,7 @@ TOPICS: tuple[Topic, ...] = (
         retention_ms=7 * DAY_MS,
         writers=("personalise",),
         readers=("sender", "deliver"),
-        summary="Published messages that must not be sent after all.",
+        summary="Published messages that must not be sent.",
     ),
     Topic(
         name="message.feedback",
@@ -214,7 +216,7 @@ TOPICS: tuple[Topic, ...] = (
         retention_ms=28 * DAY_MS,
         writers=("sender", "deliver", "console", "personalise"),
         readers=("personalise", "learn"),
-        summary="What became of each message; `personalise` sends on what lies in the wrong partition.",
+        summary="What happened to each message; `personalise` forwards records in the wrong partition.",
     ),
     Topic(
         name="feedback.metrics",
@@ -235,7 +237,7 @@ TOPICS: tuple[Topic, ...] = (
         partitioning="single",
         writers=("learn",),
         readers=("personalise",),
-        summary="What each arm has earned; readers add the partitions up.",
+        summary="Rewards of each arm; readers sum the partitions.",
         config=COMPACTION,
     ),
     Topic(
@@ -246,7 +248,7 @@ TOPICS: tuple[Topic, ...] = (
         retention_ms=28 * DAY_MS,
         writers=("outside",),
         readers=("converse",),
-        summary="Reserved: nothing writes or reads it yet. What customers say to us.",
+        summary="Reserved: not written or read yet. Messages from customers.",
     ),
     Topic(
         name="dialogue.replies",
@@ -256,7 +258,7 @@ TOPICS: tuple[Topic, ...] = (
         retention_ms=28 * DAY_MS,
         writers=("converse",),
         readers=("outside", "learn"),
-        summary="Reserved: nothing writes or reads it yet. What we answer.",
+        summary="Reserved: not written or read yet. Replies to customers.",
     ),
     Topic(
         name="control.switches",
@@ -266,7 +268,7 @@ TOPICS: tuple[Topic, ...] = (
         partitioning="single",
         writers=("console", "learn"),
         readers=("personalise", "generate"),
-        summary="Pause and resume.",
+        summary="Pauses and resumes.",
         config=COMPACTION,
     ),
     Topic(
@@ -277,7 +279,7 @@ TOPICS: tuple[Topic, ...] = (
         partitioning="single",
         writers=("pool", "console"),
         readers=("generate",),
-        summary="Texts written ahead and approved by people.",
+        summary="Texts generated in advance and approved by people.",
         config=COMPACTION,
     ),
     Topic(
@@ -288,7 +290,7 @@ TOPICS: tuple[Topic, ...] = (
         partitioning="single",
         writers=("console",),
         readers=("personalise", "generate", "learn", "converse"),
-        summary="Reserved: nothing writes or reads it yet. Published playbooks.",
+        summary="Reserved: not written or read yet. Published playbooks.",
     ),
     Topic(
         name="model.registry",
@@ -298,7 +300,7 @@ TOPICS: tuple[Topic, ...] = (
         partitioning="single",
         writers=("train", "console"),
         readers=("generate", "understand", "converse"),
-        summary="Reserved: nothing writes or reads it yet. Trained adapters and encoders.",
+        summary="Reserved: not written or read yet. Trained adapters and encoders.",
     ),
     Topic(
         name="audit.trail",
@@ -319,7 +321,7 @@ TOPICS: tuple[Topic, ...] = (
         retention_ms=28 * DAY_MS,
         writers=("console", "outside"),
         readers=("personalise", "generate", "learn", "understand", "converse"),
-        summary="Reserved: nobody reads it yet. To erase, export or restrict a customer.",
+        summary="Reserved: not read yet. Requests to erase, export or restrict a customer's data.",
     ),
     Topic(
         name="privacy.receipts",
@@ -330,7 +332,7 @@ TOPICS: tuple[Topic, ...] = (
         partitioning="single",
         writers=("personalise", "generate", "learn", "understand", "converse"),
         readers=("outside",),
-        summary="Reserved: nobody writes it yet. What was erased, and what remains until when.",
+        summary="Reserved: not written yet. Which data were erased, and which remain until when.",
     ),
     Topic(
         name="dead.letters",
@@ -340,7 +342,7 @@ TOPICS: tuple[Topic, ...] = (
         retention_ms=14 * DAY_MS,
         writers=("intake", "personalise", "generate", "learn", "understand", "converse"),
         readers=(),
-        summary="Inputs that could not be used, with reason and origin.",
+        summary="Inputs that could not be processed, with reason and origin.",
     ),
     Topic(
         name="personalise-state",
@@ -367,5 +369,5 @@ TOPICS: tuple[Topic, ...] = (
 )
 
 BY_NAME = {topic.name: topic for topic in TOPICS}
-#: The topics with one partition, whatever an installation's partition count.
+#: The topics with one partition, whatever the installation's partition count.
 SINGLE = frozenset(topic.name for topic in TOPICS if topic.partitioning == "single")

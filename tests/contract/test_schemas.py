@@ -17,7 +17,7 @@ from schemas import codec, generate, json_schema
 from schemas.base import FIRST_VERSION, SCHEMA_VERSION
 from schemas.events import AnyEvent, Properties
 from schemas.messages import Message
-from schemas.topics import BY_NAME, EVERYBODY_READS, SOURCE, TOPICS, Topic
+from schemas.topics import BY_NAME, DEFAULT_COMPRESSION, SOURCE, TOPICS, Topic
 from workers.settings import Settings
 
 FOLDER = Path(generate.__file__).parent
@@ -164,10 +164,10 @@ def test_an_enum_has_one_name_wherever_it_stands() -> None:
 
 def test_topics_that_programs_of_others_read_have_the_codec_that_every_client_knows() -> None:
     document = yaml.safe_load((FOLDER / "asyncapi.yaml").read_text("utf-8"))
-    assert Settings().topic_compression == EVERYBODY_READS
+    assert Settings().topic_compression == DEFAULT_COMPRESSION
     for topic in PUBLIC:
         shown = document["channels"][topic.name]["bindings"]["kafka"]["topicConfiguration"].get("compression.type")
-        assert shown == topic.broker_config().get("compression.type") == (None if topic.busy else EVERYBODY_READS)
+        assert shown == topic.broker_config().get("compression.type") == (None if topic.busy else DEFAULT_COMPRESSION)
         assert not (topic.busy and {"sender", "outside"} & {*topic.readers}), topic.name
 
 
