@@ -1,7 +1,7 @@
 """Generates the Grafana dashboard for the on-call engineer: is the system working, and if not, at which step does it stop?
 
-`python -m infra.grafana.dashboard` writes infra/grafana/dashboards/attune.json; a test keeps both equal. Left to right and
-top to bottom the panels follow an event: received, decided, written, published, learnt from.
+`python -m infra.grafana.dashboard` writes infra/grafana/dashboards/attune.json; a test keeps both equal. From left to right and
+top to bottom, the panels follow an event: received, decided, text generated, published, learnt from.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ FILE = Path(__file__).parent / "dashboards" / "attune.json"
 ROLES = "intake|personalise|generate|learn"
 CAMPAIGN = 'campaign=~"$campaign"'
 #: Decisions that request a text.
-_ASKED = f'reason=~"requested|shadow",{CAMPAIGN}'
+_REQUESTING = f'reason=~"requested|shadow",{CAMPAIGN}'
 
 
 def _rate(metric: str, by: str = "", where: str = "") -> str:
@@ -25,7 +25,7 @@ def _rate(metric: str, by: str = "", where: str = "") -> str:
 
 
 def _or_zero(expr: str) -> str:
-    """Replaces a counter that never counted by 0: it has no series, and the tile would show "No data"."""
+    """Returns 0 for a counter that was never incremented: it has no series, and the tile would show "No data"."""
     return f"{expr} or vector(0)"
 
 
@@ -39,7 +39,7 @@ def _count(metric: str, window: str, where: str = "") -> str:
 
 
 def _share(metric: str, where: str) -> str:
-    """Returns a query for the share that `where` selects; 0 if nothing happens at all."""
+    """Returns a query for the share that `where` selects; 0 without any activity."""
     return f"({_or_zero(_rate(metric, where=where))}) / ({_rate(metric)} > 0) or vector(0)"
 
 
@@ -57,7 +57,10 @@ WORKING = Row(
         Panel(
             kind="stat",
             title="Alerts",
-            description="Red: open Prometheus, page Alerts; each one says in `runbook` what to do. Begin with severity page.",
+            description=(
+                "Red: open the Alerts page of Prometheus; the `runbook` of each alert says what to do. Start with "
+                "severity page."
+            ),
             unit="none",
             queries=(Query(_or_zero('count(ALERTS{alertstate="firing"})')),),
             width=3,
@@ -68,8 +71,8 @@ WORKING = Row(
             kind="state",
             title="Workers",
             description=(
-                "DOWN: `docker compose logs --tail 50 ROLE`. Code 78 is a wrong setting, named in the last line. "
-                "Nothing is lost while a worker is down; it goes on from its last commit."
+                "DOWN: `docker compose logs --tail 50 ROLE`. Exit code 78 is an invalid setting, named in the last "
+                "line. No data are lost while a worker is down; it continues from its last commit."
             ),
             unit="none",
             queries=(Query(f'min by (job) (up{{job=~"{ROLES}"}})', "{{job}}"),),
@@ -80,7 +83,7 @@ WORKING = Row(
             kind="stat",
             title="Events in",
             description=(
-                "0 though shops are open: do they still produce to the source topic, does intake own partitions, "
+                "0 during business hours: do the shops still produce to the source topic, does intake own partitions, "
                 "are all records dead letters?"
             ),
             unit="cps",
@@ -91,7 +94,7 @@ WORKING = Row(
         Panel(
             kind="stat",
             title="Decisions",
-            description="0 while events come in: see Decisions by reason, and the alert AttuneNoDecisions.",
+            description="0 while events arrive: see Decisions by reason, and the alert AttuneNoDecisions.",
             unit="cps",
             queries=(Query(_or_zero(_rate("attune_decisions_total", where=CAMPAIGN))),),
             width=4,
@@ -100,7 +103,10 @@ WORKING = Row(
         Panel(
             kind="stat",
             title="Messages out",
-            description="0 while decisions say `requested`: see Outcomes by reason. 0 with other reasons is the policy at work.",
+            description=(
+                "0 while decisions are `requested`: see Outcomes by reason. 0 with other reasons: the policy rejects "
+                "all of them."
+            ),
             unit="cps",
             queries=(Query(_or_zero(_rate("attune_messages_total"))),),
             width=4,
@@ -110,14 +116,14 @@ WORKING = Row(
             kind="stat",
             title="Requests without outcome",
             description=(
-                "Asked for in the last hour and not ended, roughly. A few are on their way; many that stay: the clock of a "
-                "partition stands, look at Commits and Partitions of personalise. A slow LLM is not the reason: its "
-                "deadline ends a request with the template."
+                "Approximate number of requests of the last hour without an outcome. A few are in progress; if many "
+                "remain, the clock of a partition has stopped: see Commits and Partitions of personalise. A slow LLM "
+                "is not the cause: at its deadline a request ends with the template."
             ),
             unit="short",
             queries=(
                 Query(
-                    f"clamp_min(({_or_zero(_count('attune_decisions_total', '1h', _ASKED))})"
+                    f"clamp_min(({_or_zero(_count('attune_decisions_total', '1h', _REQUESTING))})"
                     f" - ({_or_zero(_count('attune_outcomes_total', '1h', CAMPAIGN))}), 0)"
                 ),
             ),
@@ -128,7 +134,9 @@ WORKING = Row(
         Panel(
             kind="stat",
             title="Dead letters, last 15 min",
-            description="`attune dlq list` names the reasons, `attune dlq show` a record. Replay them when the cause is gone.",
+            description=(
+                "`attune dlq list` shows the reasons, `attune dlq show` a record. Replay them once the cause is fixed."
+            ),
             unit="short",
             queries=(Query(_or_zero(_count("attune_dead_letters_total", "15m"))),),
             width=6,
@@ -137,8 +145,8 @@ WORKING = Row(
         ),
         Panel(
             kind="stat",
-            title="LLM calls that fail",
-            description="Messages leave as templates meanwhile. LLM calls by result names the error.",
+            title="Failed LLM calls",
+            description="Meanwhile messages are published as templates. LLM calls by result names the error.",
             unit="percentunit",
             queries=(Query(_share(_LLM_S + "_count", 'error_type!=""')),),
             width=6,
@@ -148,7 +156,7 @@ WORKING = Row(
         Panel(
             kind="stat",
             title="Messages by template",
-            description="High: the LLM is down, slow, or its texts do not pass. Texts by what became of them names the reason.",
+            description="High: the LLM is down or slow, or its texts are rejected. Texts by result names the reason.",
             unit="percentunit",
             queries=(Query(_share("attune_messages_total", 'generated_by="template"')),),
             width=6,
@@ -163,10 +171,11 @@ FLOW = Row(
     (
         Panel(
             kind="lines",
-            title="Events by what became of them",
+            title="Events by result",
             description=(
-                "`mapped` comes out of intake, the others are personalise's. mapped far above applied: personalise is "
-                "behind. Many `duplicate`: a shop sends twice. Many `late`: its clock or its pipeline is off."
+                "`mapped` is the output of intake, the others are those of personalise. mapped far above applied: "
+                "personalise is lagging. Many `duplicate`: a shop sends events twice. Many `late`: its clock or its "
+                "pipeline is wrong."
             ),
             unit="cps",
             queries=(Query(_rate("attune_events_total", "result"), "{{result}}"),),
@@ -175,8 +184,9 @@ FLOW = Row(
             kind="stacked",
             title="Decisions by reason",
             description=(
-                "`requested` is a yes, everything else a no with its reason. All `consent`: do `Consent Updated` events "
-                "arrive? All `frequency_capped`: a trigger fires too often. `attune why --user CUSTOMER` explains one."
+                "`requested`, or the reason why nothing is sent. All `consent`: do `Consent Updated` events arrive? "
+                "All `frequency_capped`: a trigger fires too often. `attune why --user CUSTOMER` explains the "
+                "decisions of a customer."
             ),
             unit="cps",
             queries=(Query(_rate("attune_decisions_total", "reason", CAMPAIGN), "{{reason}}"),),
@@ -185,8 +195,8 @@ FLOW = Row(
             kind="stacked",
             title="Outcomes by reason",
             description=(
-                "`published` is good. `converted`: bought meanwhile, good too. `expired` or `stale` rising: words come too "
-                "late, see LLM. `consent` rising: many withdraw at this moment."
+                "`published` is good. `converted` (bought in the meantime) is good too. `expired` or `stale` rising: "
+                "texts arrive too late, see row LLM. `consent` rising: many customers are opting out."
             ),
             unit="cps",
             queries=(Query(_rate("attune_outcomes_total", "reason", CAMPAIGN), "{{reason}}"),),
@@ -194,37 +204,49 @@ FLOW = Row(
         Panel(
             kind="stacked",
             title="Messages by channel",
-            description="A channel that falls to 0 alone: was it taken from the playbook, or do its consents no longer arrive?",
+            description=(
+                "If only one channel drops to 0: was it removed from the playbook, or do its consents no longer arrive?"
+            ),
             unit="cps",
             queries=(Query(_rate("attune_messages_total", "channel"), "{{channel}}"),),
         ),
         Panel(
             kind="stacked",
             title="Messages by author and language",
-            description="`template` takes over: look at the row LLM. One language only: ATTUNE_LLM_LANGUAGES, or its guardrails.",
+            description=(
+                "`template` rises: see row LLM. In one language only: check ATTUNE_LLM_LANGUAGES and the guardrails of "
+                "that language."
+            ),
             unit="cps",
             queries=(Query(_rate("attune_messages_total", "generated_by, language"), "{{generated_by}} {{language}}"),),
         ),
         Panel(
             kind="stacked",
             title="Dead letters by reason",
-            description="intake: a shop's format. personalise, learn: a sender's feedback. Else versions that do not fit.",
+            description=(
+                "intake: a shop's format. personalise, learn: a sender's feedback. Otherwise: incompatible versions."
+            ),
             unit="cps",
             queries=(Query(_rate("attune_dead_letters_total", "stage, reason"), "{{stage}} {{reason}}"),),
         ),
         Panel(
             kind="lines",
-            title="Put off by reason",
-            description="`quiet_hours` swells in the evening and empties in the morning. `rate`: a channel is at its limit.",
+            title="Deferred by reason",
+            description=(
+                "`quiet_hours` rises in the evening and falls in the morning. `rate`: a channel is at its limit."
+            ),
             unit="cps",
             queries=(Query(_rate("attune_deferred_total", "reason", CAMPAIGN), "{{reason}}"),),
             width=8,
         ),
         Panel(
             kind="lines",
-            title="What waits",
-            description="`words` grows: the LLM is slow or down, templates follow at the deadline. `review` grows: people "
-            "are asked for more than they look at. `attune why --user U` tells of one customer what waits, and until when.",
+            title="Pending by reason",
+            description=(
+                "`words` rises: the LLM is slow or down, templates are used at the deadline. `review` rises: there are "
+                "more reviews than people can handle. `attune why --user U` shows what a customer's messages wait for, "
+                "and until when."
+            ),
             unit="short",
             queries=(Query("sum by (reason) (attune_pending)", "{{reason}}"),),
             width=8,
@@ -232,7 +254,7 @@ FLOW = Row(
         Panel(
             kind="lines",
             title="Candidates by result",
-            description="`ignored` high: generate answers after the deadline, when the template has already left.",
+            description="`ignored` high: generate answers after the deadline, when the template is already published.",
             unit="cps",
             queries=(Query(_rate("attune_candidates_total", "result"), "{{result}}"),),
             width=8,
@@ -241,12 +263,12 @@ FLOW = Row(
 )
 
 PACE = Row(
-    "Pace",
+    "Throughput and latency",
     (
         Panel(
             kind="lines",
             title="Records by stage",
-            description="Flat at 0 while its input grows: the stage stands. See Partitions and Commits beside it.",
+            description="0 while the input grows: the stage has stopped. See the panels Partitions and Commits.",
             unit="cps",
             queries=(Query(_rate("attune_records_total", "stage"), "{{stage}}"),),
         ),
@@ -254,8 +276,8 @@ PACE = Row(
             kind="lines",
             title="Commits",
             description=(
-                "Duration of one transaction with its local write. Seconds: the broker's disk or the worker's is slow. "
-                "No line: the stage commits nothing."
+                "Duration of one transaction with its local write. Several seconds: the disk of the broker or worker "
+                "is slow. No line: the stage commits nothing."
             ),
             unit="s",
             queries=tuple(
@@ -274,8 +296,8 @@ PACE = Row(
             kind="lines",
             title="Age of the input",
             description=(
-                "How long records had waited when their stage took them. Grows without end: the stage is too slow or stands; "
-                "start another worker of it, up to ATTUNE_PARTITIONS. A peak after a restart is the backlog."
+                "Age of records when their stage reads them. Rises steadily: the stage is too slow or has stopped; "
+                "start more of its workers, up to ATTUNE_PARTITIONS. A peak after a restart is the backlog."
             ),
             unit="s",
             queries=(Query("max by (stage) (attune_lag_seconds)", "{{stage}}"),),
@@ -285,8 +307,8 @@ PACE = Row(
             kind="lines",
             title="Request to outcome",
             description=(
-                "From the decision to the message or its discard. At a campaign's `deadline_s` (60 s): the words do not come, "
-                "the template leaves; look at the row LLM."
+                "Time from the decision until the message is published or discarded. At a campaign's `deadline_s` (60 "
+                "s): texts do not arrive in time, and the template is published; see row LLM."
             ),
             unit="s",
             queries=tuple(
@@ -304,8 +326,9 @@ LLM = Row(
             kind="stacked",
             title="LLM calls by result",
             description=(
-                "`good`, or the error. `connection`: is vllm up? `timeout`, `busy`: too much load. `key`, `unknown_model`: "
-                "settings. `bad_answer`: the server answers, but not with JSON. Which of several servers: panel `LLM servers`."
+                "`good`, or the error. `connection`: is vllm up? `timeout`, `busy`: too much load. `key`, "
+                "`unknown_model`: settings. `bad_answer`: the server answers, but not with JSON. Which of several "
+                "servers: panel `LLM servers`."
             ),
             unit="reqps",
             queries=(
@@ -319,8 +342,8 @@ LLM = Row(
             kind="lines",
             title="LLM latency",
             description=(
-                "Of one call, good or not, without its wait. Near ATTUNE_LLM_DEADLINE_S (20 s) texts become templates: look at "
-                "the queue."
+                "Of one call, successful or not, without queueing. Near ATTUNE_LLM_DEADLINE_S (20 s) texts become "
+                "templates: check the queue."
             ),
             unit="s",
             queries=(
@@ -332,16 +355,16 @@ LLM = Row(
         Panel(
             kind="lines",
             title="Tokens",
-            description="Input far above output is normal. 0 with calls in flight: the model hangs; restart vllm.",
+            description="Input far above output is normal. 0 with calls in flight: the model hangs, restart vllm.",
             unit="suffix: tok/s",
             queries=(Query(_rate(_TOKENS + "_sum", "gen_ai_token_type"), "{{gen_ai_token_type}}"),),
         ),
         Panel(
             kind="lines",
-            title="Texts in work",
+            title="Texts in progress",
             description=(
-                "`waiting` is for a free LLM server. Above 0 all the time: too few; the least important texts are shed. "
-                "More ATTUNE_LLM_IN_FLIGHT if vLLM's own queue is empty, else more servers."
+                "`waiting`: for a free LLM server. Permanently above 0: there are too few, and the least important "
+                "texts are shed. Raise ATTUNE_LLM_IN_FLIGHT if vLLM's queue is empty, otherwise add servers."
             ),
             unit="none",
             queries=(
@@ -351,11 +374,11 @@ LLM = Row(
         ),
         Panel(
             kind="stacked",
-            title="Texts by what became of them",
+            title="Texts by result",
             description=(
-                "`llm`, or `template` and why: `guardrail`, `malformed`, `cut_off` (model or prompt), `deadline` (too slow), "
-                "`shed` (too many at once), `unavailable` (no LLM server works), `refused` (settings), `language` (not among "
-                "ATTUNE_LLM_LANGUAGES)."
+                "`llm`, or `template` and the reason: `guardrail`, `malformed`, `cut_off` (model or prompt), "
+                "`deadline` (too slow), `shed` (too many at once), `unavailable` (no LLM server works), `refused` "
+                "(settings), `language` (not among ATTUNE_LLM_LANGUAGES)."
             ),
             unit="cps",
             queries=(Query(_rate("attune_texts_total", "generated_by, failure"), "{{generated_by}} {{failure}}"),),
@@ -363,7 +386,10 @@ LLM = Row(
         Panel(
             kind="stacked",
             title="Guardrail rejections",
-            description="Stopped, none left. One guardrail rises: was the prompt, the model or a product's facts changed?",
+            description=(
+                "Rejected texts, which are not published. One guardrail rises: was the prompt, the model or a "
+                "product's facts changed?"
+            ),
             unit="cps",
             queries=(
                 Query(_rate("attune_guardrail_rejections_total", "guardrail, language"), "{{guardrail}} {{language}}"),
@@ -373,14 +399,15 @@ LLM = Row(
             kind="lines",
             title="LLM servers",
             description=(
-                "Calls in flight by the server's place in ATTUNE_LLM, from 0, and what the workers allow it now. A limit far "
-                "below ATTUNE_LLM_IN_FLIGHT: it is overloaded. `left alone`: workers whose breaker is open, see its log."
+                "Calls in flight by position in ATTUNE_LLM (from 0), and the current limit. A limit far below "
+                "ATTUNE_LLM_IN_FLIGHT: the server is overloaded. `circuit open`: workers that do not call it, see its "
+                "log."
             ),
             unit="none",
             queries=(
                 Query("sum by (endpoint) (attune_llm_endpoint_in_flight)", "{{endpoint}} in flight"),
                 Query("sum by (endpoint) (attune_llm_endpoint_limit)", "{{endpoint}} limit"),
-                Query("sum by (endpoint) (attune_llm_endpoint_state == bool 2)", "{{endpoint}} left alone"),
+                Query("sum by (endpoint) (attune_llm_endpoint_state == bool 2)", "{{endpoint}} circuit open"),
             ),
             width=12,
         ),
@@ -388,8 +415,8 @@ LLM = Row(
             kind="lines",
             title="Calls shed by priority",
             description=(
-                "Texts that got their template because more important ones come first (0 to 9, `ghost`: nobody hears it). "
-                "5 and above for long: add a server."
+                "Texts replaced by their template because others have priority (0 to 9, `ghost`: not sent). "
+                "5 and above for a long time: add a server."
             ),
             unit="cps",
             queries=(Query(_rate("attune_llm_shed_total", "priority, reason"), "{{priority}} {{reason}}"),),
@@ -399,7 +426,8 @@ LLM = Row(
             kind="lines",
             title="vLLM queue",
             description=(
-                "Waiting above 0 for long: the GPU is full; workers ask for less by themselves. Another GPU, or a smaller model."
+                "Waiting above 0 for a long time: the GPU is saturated; workers reduce their load automatically. Add a "
+                "GPU, or use a smaller model."
             ),
             unit="none",
             queries=(
@@ -411,7 +439,9 @@ LLM = Row(
         Panel(
             kind="lines",
             title="vLLM cache",
-            description="KV cache in use. At 1 requests wait: fewer in flight, or a shorter --max-model-len.",
+            description=(
+                "KV cache in use. At 1 requests wait: lower ATTUNE_LLM_IN_FLIGHT, or use a smaller --max-model-len."
+            ),
             unit="percentunit",
             queries=(Query("max(vllm:kv_cache_usage_perc)", "used"),),
             width=12,
@@ -421,14 +451,15 @@ LLM = Row(
 )
 
 LEARN = Row(
-    "What comes back",
+    "Feedback and learning",
     (
         Panel(
             kind="stacked",
             title="Feedback by status",
             description=(
-                "From the senders. Nothing at all while messages leave: they do not report to message.feedback, and nothing is "
-                "learnt. `bounced`, `complained` or `unsubscribed` rising: pause the campaign (`attune pause`), then look at it."
+                "Reports of the senders. None while messages are published: senders do not report to message.feedback, "
+                "and nothing is learnt. `bounced`, `complained` or `unsubscribed` rising: pause the campaign (`attune "
+                "pause`) and investigate."
             ),
             unit="cps",
             queries=(Query(_rate("attune_feedback_total", "status"), "{{status}}"),),
@@ -437,8 +468,8 @@ LEARN = Row(
             kind="lines",
             title="Feedback by result",
             description=(
-                "`taken` is good. `waiting` swells: the decisions do not reach learn. `repeated`: a sender tells all twice. "
-                "`ignored`: see What learn could not use."
+                "`taken` is good. `waiting` rises: the decisions do not reach learn. `repeated`: a sender reports "
+                "everything twice. `ignored`: see Records ignored by learn."
             ),
             unit="cps",
             queries=(Query(_rate("attune_feedback_total", "result"), "{{result}}"),),
@@ -446,7 +477,9 @@ LEARN = Row(
         Panel(
             kind="stacked",
             title="Conversions by campaign",
-            description="Orders within a message's attribution window. 0 while orders come: does feedback arrive before them?",
+            description=(
+                "Orders within a message's attribution window. 0 while orders arrive: does feedback arrive before them?"
+            ),
             unit="cps",
             queries=(Query(_rate("attune_conversions_total", "campaign", CAMPAIGN), "{{campaign}}"),),
         ),
@@ -454,8 +487,8 @@ LEARN = Row(
             kind="stacked",
             title="Arms drawn",
             description=(
-                "What learning prefers; each arm keeps a share of `epsilon`. One arm takes nearly all within minutes: look at "
-                "`attune stats --by arm`, and whether a sender reports clicks that are none."
+                "The arms that learning prefers; each arm keeps a share of `epsilon`. If one arm gets nearly all "
+                "within minutes, see `attune stats --by arm`, and check whether a sender reports false clicks."
             ),
             unit="cps",
             queries=(Query(_rate("attune_arms_total", "arm", CAMPAIGN), "{{arm}}"),),
@@ -463,16 +496,19 @@ LEARN = Row(
         Panel(
             kind="lines",
             title="Revenue",
-            description="Of the conversions, per second; never added up over currencies. For the business, not for the night.",
+            description=(
+                "Revenue of the conversions, per second; never summed over currencies. Not relevant for on-call."
+            ),
             unit="short",
             queries=(Query(_rate("attune_revenue_total", "currency"), "{{currency}}"),),
         ),
         Panel(
             kind="stacked",
-            title="What learn could not use",
+            title="Records ignored by learn",
             description=(
-                "Feedback by reason, then records of other topics. `unknown_message`, `wrong_customer`: the sender mixes up ids. "
-                "`before_message`, `future`: its clock is off. `late` decisions: learn was down for too long."
+                "Feedback by reason, then records of other topics. `unknown_message`, `wrong_customer`: the sender "
+                "mixes up IDs. `before_message`, `future`: its clock is wrong. `late` decisions: learn was down for "
+                "too long."
             ),
             unit="cps",
             queries=(
@@ -492,7 +528,7 @@ def render() -> str:
     model = dashboard(
         uid="attune",
         title="Attune",
-        description="Is it working, and if not, where does it stop? Made by infra/grafana/dashboard.py.",
+        description="Is it working, and if not, where does it stop? Generated by infra/grafana/dashboard.py.",
         rows=ROWS,
         variables=VARIABLES,
     )

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.prometheus
 
 #: Panels that may be empty in this test, each with its reason.
 MAY_BE_EMPTY = {
-    "Put off by reason": "a playbook whose time runs faster has no quiet hours, and so few are below every rate",
+    "Deferred by reason": "a playbook whose time runs faster has no quiet hours, and so few are below every rate",
     "Calls shed by priority": "the LLM of the test is never overloaded",
 }
 
