@@ -95,7 +95,7 @@ def test_several_campaigns_have_no_uplift_together_as_they_share_customers() -> 
 
 
 def test_nothing_cannot_be_added_up() -> None:
-    with pytest.raises(ValueError, match="nothing"):
+    with pytest.raises(ValueError, match="no records"):
         combine([])
 
 

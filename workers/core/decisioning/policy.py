@@ -126,7 +126,7 @@ def _is_rolled_out(profile: Profile, playbook: Playbook, situation: DecisionCont
     elif situation.late_s > campaign.max_age_s:
         ruling.passed("pause")
         ruling.failed(
-            "age", "stale", f"decided {_duration(situation.late_s)} late, after an outage or a pause of the worker"
+            "age", "stale", f"decided {_duration(situation.late_s)} late, after an outage or a pause of ours"
         )
     elif situation.now_s >= situation.due_at_s + campaign.ttl_s:
         ruling.passed("pause")
