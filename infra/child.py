@@ -1,8 +1,8 @@
 """Starts a child process that never outlives its parent, however the parent ends.
 
-Linux kills the child when the *thread* that forked it ends; so a dedicated thread forks, and waits as long as the child
-lives. This file, run as a script, sets the signal after the fork and then becomes the program: that is safe in a process with
-many threads, where running code between fork and exec is not.
+Linux kills the child when the *thread* that forked it ends; so a dedicated thread forks, and waits until the child exits. This
+file, run as a script, sets the signal after the fork and then executes the program: that is safe in a multi-threaded process,
+where running code between fork and exec is not.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ def start_child(
 
     stdout and stderr go to the file `output`, which is truncated; that file and what the child creates are accessible to this
     user only. `environment` None: that of this process. The file descriptors `keep_open` stay open in the child. A terminal's
-    Ctrl-C reaches only this process. Outside Linux the child survives a killed parent. Raises OSError if nothing can be
-    started; a program that cannot be executed ends with exit code 127.
+    Ctrl-C reaches only this process. On other systems than Linux, the child survives a killed parent. Raises OSError if no
+    process can be started; a program that cannot be executed ends with exit code 127.
     """
     started: Future[subprocess.Popen[bytes]] = Future()
     arguments = [sys.executable, "-I", "-S", __file__, str(os.getpid()), *command]
@@ -58,10 +58,10 @@ def start_child(
     return started.result()
 
 
-def _become(parent: int, command: list[str]) -> None:
+def _execute(parent: int, command: list[str]) -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL))
-    if os.getppid() != parent:  # it died before the signal was set
+    if os.getppid() != parent:  # the parent died before the signal was set
         sys.exit(1)
     try:
         os.execv(command[0], command)  # noqa: S606 - no shell is the point
@@ -71,4 +71,4 @@ def _become(parent: int, command: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    _become(int(sys.argv[1]), sys.argv[2:])
+    _execute(int(sys.argv[1]), sys.argv[2:])

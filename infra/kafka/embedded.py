@@ -1,9 +1,9 @@
 """Runs Apache Kafka on this machine: one Java process, broker and controller in one, for demo, tests and benchmarks.
 
-    <data_dir>/data               partitions and metadata; appears by one rename when it is formatted
-    <data_dir>/port               the port of the last start; clients keep the address over a restart
-    <data_dir>/lock               held by the Java process itself as long as it lives
-    <data_dir>/kafka.log          warnings of the broker, rolled; jvm.log: what Java prints
+    <data_dir>/data               partitions and metadata; created by one rename after formatting
+    <data_dir>/port               the port of the last start, so that the address stays the same after a restart
+    <data_dir>/lock               held by the Java process itself while it runs
+    <data_dir>/kafka.log          warnings of the broker, rolled; jvm.log: the output of Java
     <data_dir>/server.properties  written at each start
 
 Only this user can access the folder. The broker has no authentication: anyone with an account on this machine can connect to
@@ -32,7 +32,7 @@ from infra.kafka.java import find_java
 from infra.kafka.log_tail import last_lines, log_size
 from infra.kafka.ports import is_free, pick_port
 from infra.kafka.properties import HOST, Forwarded, render, server_properties
-from infra.kafka.startup import NotUp, start_failure, wait_until_it_answers
+from infra.kafka.startup import StartFailed, start_failure, wait_until_ready
 from infra.kafka.storage import cluster_id, format_storage
 from workers.core.errors import AttuneError, Misconfigured, Unavailable
 from workers.private_files import private_folder, private_text
@@ -44,8 +44,8 @@ JVM_OPTIONS = (
     *("-XX:-UsePerfData", "-Djava.awt.headless=true", "-Dlog4j2.disableJmx=true"),
 )
 
-#: A killed Java process releases its files a moment after its death is seen; a restart must not fail because of that [s].
-DYING_S = 3.0
+#: A killed Java process releases its files with a short delay; a restart waits this long for it [s].
+LOCK_WAIT_S = 3.0
 
 
 class EmbeddedKafka:
@@ -65,16 +65,16 @@ class EmbeddedKafka:
         jvm_options: tuple[str, ...] = JVM_OPTIONS,
         start_timeout_s: float = 60.0,
     ) -> None:
-        """`port` None: the port of the last start if it is free, else any free one; a given port is used or refused.
+        """`port` None: the port of the last start if it is free, otherwise any free one; a given port must be free.
 
-        `forwarded` is a second listener, for clients that come through a proxy or a port forward. `cache` is where the jars
-        are (default: `infra.kafka.jars.default_cache()`). Nothing is started yet. Raises Misconfigured for a folder whose
-        name Kafka cannot handle.
+        `forwarded` is a second listener, for clients that connect through a proxy or a port forward. `cache` is the folder of the
+        jars (default: `infra.kafka.jars.default_cache()`). Does not start the broker yet. Raises Misconfigured for a folder whose
+        name Kafka does not support.
         """
         self.data_dir = data_dir.absolute()
         if "," in str(self.data_dir):  # log.dirs is a comma-separated list
             raise Misconfigured(f"The data folder {self.data_dir} has a comma in its name.", "use a folder without one")
-        self._wanted_port = port
+        self._requested_port = port
         self._forwarded = forwarded
         self._cache = cache
         self._jvm_options = jvm_options
@@ -104,10 +104,10 @@ class EmbeddedKafka:
         self.stop()
 
     def start(self) -> None:
-        """Returns once the broker answers (about 2 s, 4 s on a busy machine); no effect if it runs.
+        """Starts the broker and returns once it answers (about 2 s, 4 s on a busy machine); no effect if it runs.
 
         Raises Unavailable, with the last lines of the log, if Java or the jars are missing, the folder is in use or damaged,
-        the port is taken, or the broker does not answer in time. Nothing is left running then.
+        the port is in use, or the broker does not answer in time. In these cases no process is left running.
         """
         if self.pid is not None:
             return
@@ -118,15 +118,15 @@ class EmbeddedKafka:
             private_folder(self.data_dir)
             lock = os.open(self.data_dir / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
-            cure = "name a folder that can be written"
+            cure = "use a writable folder"
             raise Unavailable(f"The data folder {self.data_dir} cannot be used: {error.strerror}.", cure) from error
         try:
-            self._take(lock)
+            self._acquire(lock)
             self._port = self._choose_port()
             self._launch(run_java, lock)
             private_text(self.data_dir / "port", f"{self._port}\n")
         finally:
-            os.close(lock)  # the Java process, if it was started, has it open and so keeps the lock
+            os.close(lock)  # a started Java process has inherited it, and so keeps the lock
 
     def wait(self) -> int:
         """Blocks until the Java process ends; returns its exit code (negative: the signal that ended it)."""
@@ -144,24 +144,24 @@ class EmbeddedKafka:
             process.kill()
             process.wait()
 
-    def _take(self, lock: int) -> None:
-        deadline_s = time.monotonic() + DYING_S
+    def _acquire(self, lock: int) -> None:
+        deadline_s = time.monotonic() + LOCK_WAIT_S
         while True:
             try:
                 return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 if time.monotonic() > deadline_s:
                     holder = os.pread(lock, 100, 0).decode(errors="replace").strip() or "starting"
-                    what = f"A Kafka runs on {self.data_dir} already ({holder})."
+                    what = f"Another Kafka is already running on {self.data_dir} ({holder})."
                     raise Unavailable(what, "stop it, or use another folder") from error
             time.sleep(0.05)
 
     def _choose_port(self) -> int:
-        if self._wanted_port:
-            if not is_free(self._wanted_port):
-                what = f"Port {self._wanted_port} of {HOST} is taken."
-                raise Unavailable(what, "stop what listens there, or choose another port")
-            return self._wanted_port
+        if self._requested_port:
+            if not is_free(self._requested_port):
+                what = f"Port {self._requested_port} of {HOST} is in use."
+                raise Unavailable(what, "stop the program that uses it, or choose another port")
+            return self._requested_port
         remembered = self.data_dir / "port"
         text = remembered.read_text().strip() if remembered.exists() else ""
         return int(text) if text.isdecimal() and is_free(int(text)) else pick_port()
@@ -178,8 +178,8 @@ class EmbeddedKafka:
             self._process = start_child(command, output=jvm_log, keep_open=[lock])
             os.ftruncate(lock, 0)
             os.pwrite(lock, f"process {self._process.pid} at {self.bootstrap}".encode(), 0)
-            wait_until_it_answers(self._process, self.bootstrap, cluster_id(data), self._start_timeout_s)
-        except (NotUp, OSError) as error:
+            wait_until_ready(self._process, self.bootstrap, cluster_id(data), self._start_timeout_s)
+        except (StartFailed, OSError) as error:
             self.stop()
             lines = last_lines(log, since) or last_lines(jvm_log)
             raise start_failure(str(error), lines, self.data_dir) from error
@@ -201,17 +201,19 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
 
 @click.command()
 @click.option("--data-dir", type=click.Path(path_type=Path, file_okay=False), required=True, help="Topics and records.")
-@click.option("--port", type=click.IntRange(1, 65535), help="Loopback port; default: that of the last start, or any.")
+@click.option(
+    "--port", type=click.IntRange(1, 65535), help="Loopback port (default: that of the last start, or any free one)."
+)
 def main(data_dir: Path, port: int | None) -> None:
     """Runs Apache Kafka in the foreground until SIGINT or SIGTERM; prints `bootstrap: host:port` when it answers."""
-    for number in (signal.SIGTERM, signal.SIGINT):  # a shell's background job is started with SIGINT ignored
+    for number in (signal.SIGTERM, signal.SIGINT):  # a background job of a shell starts with SIGINT ignored
         signal.signal(number, _interrupt)
     try:
         with EmbeddedKafka(data_dir, port=port) as kafka:
             click.echo(f"bootstrap: {kafka.bootstrap}")
             code = kafka.wait()
-            cure = f"read {kafka.data_dir / 'kafka.log'}"
-            raise Unavailable(f"The embedded Kafka ended by itself with exit code {code}.", cure)
+            cure = f"see {kafka.data_dir / 'kafka.log'}"
+            raise Unavailable(f"The embedded Kafka exited unexpectedly with exit code {code}.", cure)
     except KeyboardInterrupt:
         return
     except AttuneError as error:

@@ -1,7 +1,7 @@
-"""Fetches Kafka's jars once, by Maven, into a cache folder named after the pom's hash, and verifies each one.
+"""Fetches Kafka's jars once, with Maven, into a cache folder named after the pom's hash, and verifies each one.
 
-Maven itself compares each file with the checksum that the same repository serves; `jars.sha256` is ours. After a change of
-the pom, `python -m infra.kafka.jars --pin` rewrites it, to be reviewed in the diff.
+Maven compares each file with the checksum from the same repository; `jars.sha256` holds our own checksums. After a change of
+the pom, `python -m infra.kafka.jars --pin` rewrites them, to be reviewed in the diff.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ from workers.core.errors import Unavailable
 from workers.settings import ROOT
 
 POM = Path(__file__).with_name("pom.xml")
-#: In the format of sha256sum.
+#: The checksums, in the format of sha256sum.
 CHECKSUMS = Path(__file__).with_name("jars.sha256")
 FETCH_TIMEOUT_S = 900.0
 REACHABLE = "is the Maven repository reachable, also through ~/.m2/settings.xml?"
 
 
 def default_cache(environment: Mapping[str, str] | None = None) -> Path:
-    """Returns where the jars are: `kafka` in the folder named by ATTUNE_CACHE, else in `.cache` of the checkout."""
+    """Returns the folder of the jars: `kafka` in the folder of ATTUNE_CACHE, otherwise in `.cache` of the checkout."""
     environment = os.environ if environment is None else environment
     return Path(environment.get("ATTUNE_CACHE") or ROOT / ".cache").absolute() / "kafka"
 
 
 def jar_folder(cache: Path, pom: bytes) -> Path:
-    """Returns the folder of one pom's jars: a changed pom gets another one. Pure; nothing is created."""
+    """Returns the folder for a pom's jars: a changed pom gets another folder. Pure; it creates nothing."""
     return cache / hashlib.sha256(pom).hexdigest()[:16]
 
 
 def kafka_version(pom: str) -> str:
-    """Returns the Kafka release that a pom names, for display; `?` if it names none.
+    """Returns the Kafka release in a pom, for display; `?` if there is none.
 
     >>> kafka_version("<artifactId>kafka_2.13</artifactId>  <version>4.4.0</version>")
     '4.4.0'
@@ -56,8 +56,8 @@ def kafka_version(pom: str) -> str:
 def ensure_jars(cache: Path) -> Path:
     """Returns the folder with every jar that the embedded Kafka needs; fetched by Maven on the first call (about 45 MB).
 
-    The folder appears by one rename when it is complete, so an interrupted fetch never counts. Concurrent calls, also from
-    other processes, wait for one fetch. Prints one line if it fetches. Raises Unavailable if Java or Maven is missing, if
+    The folder is renamed into place when it is complete, so an interrupted fetch leaves nothing behind. Concurrent calls, also
+    from other processes, wait for one fetch. Prints one line if it fetches. Raises Unavailable if Java or Maven is missing, if
     Maven fails, or if a jar does not match `jars.sha256`.
     """
     pom = POM.read_bytes()
@@ -67,24 +67,24 @@ def ensure_jars(cache: Path) -> Path:
     find_java()
     maven = shutil.which("mvn")
     if maven is None:
-        raise Unavailable("Maven (mvn) is missing: it fetches Kafka's jars.", CURE)
+        raise Unavailable("Maven (mvn) is missing; it is needed to fetch Kafka's jars.", CURE)
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        with _only_one(cache / "lock"):
+        with _exclusive(cache / "lock"):
             if not folder.is_dir():
                 _fetch(maven, kafka_version(pom.decode()), folder)
     except OSError as error:
         raise Unavailable(
-            f"Kafka's jars cannot be kept in {cache}: {error}.", "set ATTUNE_CACHE to a writable folder"
+            f"Kafka's jars cannot be stored in {cache}: {error}.", "set ATTUNE_CACHE to a writable folder"
         ) from error
     return folder
 
 
 def _fetch(maven: str, version: str, folder: Path) -> None:
-    for leftover in folder.parent.glob("partial-*"):  # of a fetch that was killed: we hold the lock
+    for leftover in folder.parent.glob("partial-*"):  # of a killed fetch: this process holds the lock
         shutil.rmtree(leftover, ignore_errors=True)
     partial = Path(tempfile.mkdtemp(prefix="partial-", dir=folder.parent))
-    click.echo(f"kafka: fetching Apache Kafka {version} by Maven into {folder}")
+    click.echo(f"kafka: fetching Apache Kafka {version} with Maven into {folder}")
     started = time.monotonic()
     try:
         _copy_dependencies(maven, partial)
@@ -97,22 +97,22 @@ def _fetch(maven: str, version: str, folder: Path) -> None:
 
 
 def check(folder: Path) -> None:
-    """Raises Unavailable, naming the files, if the folder does not hold exactly the jars of `jars.sha256`."""
-    found, wanted = checksums(folder), dict(_pinned())
-    differing = sorted(name for name in found.keys() | wanted.keys() if found.get(name) != wanted.get(name))
+    """Raises Unavailable, naming the files, if the folder does not contain exactly the jars of `jars.sha256`."""
+    actual, expected = checksums(folder), dict(_pinned())
+    differing = sorted(name for name in actual.keys() | expected.keys() if actual.get(name) != expected.get(name))
     if differing:
-        what = f"These jars in {folder} are not the ones that were checked: {', '.join(differing)}."
-        cure = "remove the folder, and ask who serves them; after a change of pom.xml: python -m infra.kafka.jars --pin"
+        what = f"Jars in {folder} do not match jars.sha256: {', '.join(differing)}."
+        cure = "delete the folder and check the repository; after a change of pom.xml: python -m infra.kafka.jars --pin"
         raise Unavailable(what, cure)
 
 
 def checksums(folder: Path) -> dict[str, str]:
     """Returns file name → SHA-256 of every file in the folder."""
-    found = {}
+    digests = {}
     for path in folder.iterdir():
         with path.open("rb") as file:
-            found[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
-    return found
+            digests[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return digests
 
 
 def _pinned() -> Iterator[tuple[str, str]]:
@@ -127,21 +127,21 @@ def _copy_dependencies(maven: str, target: Path) -> None:
         *("dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={target}"),
     ]
     try:
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=FETCH_TIMEOUT_S, check=False)  # noqa: S603 - found on the PATH
+        result = subprocess.run(command, capture_output=True, text=True, timeout=FETCH_TIMEOUT_S, check=False)  # noqa: S603 - found on the PATH
     except subprocess.TimeoutExpired as error:
         raise Unavailable(
             f"Maven did not finish within {FETCH_TIMEOUT_S:.0f} s.", "is the Maven repository reachable?"
         ) from error
-    if answer.returncode != 0:
-        errors = [line for line in (answer.stdout + answer.stderr).splitlines() if line.strip()]
-        reason = errors[0].removeprefix("[ERROR] ") if errors else f"exit code {answer.returncode}"
+    if result.returncode != 0:
+        errors = [line for line in (result.stdout + result.stderr).splitlines() if line.strip()]
+        reason = errors[0].removeprefix("[ERROR] ") if errors else f"exit code {result.returncode}"
         raise Unavailable(
             f"Maven could not fetch Kafka's jars: {reason}", "is the Maven repository reachable (~/.m2/settings.xml)?"
         )
 
 
 @contextmanager
-def _only_one(lock: Path) -> Iterator[None]:
+def _exclusive(lock: Path) -> Iterator[None]:
     with lock.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)  # the kernel releases it when the holder dies
         yield
@@ -150,10 +150,10 @@ def _only_one(lock: Path) -> Iterator[None]:
 def main(arguments: Sequence[str] = ()) -> int:
     """Runs `make kafka-jars`. Exit code 1, with one line on stderr, if the jars cannot be fetched or do not match.
 
-    `--pin` writes `jars.sha256` from what Maven fetches now.
+    `--pin` writes `jars.sha256` from the jars that Maven fetches now.
     """
     try:
-        find_java()  # also if the jars are there already: setup is the right moment to report it
+        find_java()  # even if the jars exist already: setup is the right time to report it
         if "--pin" in arguments:
             pin()
         check(ensure_jars(default_cache()))
@@ -167,7 +167,7 @@ def pin() -> None:
     """Writes `jars.sha256`. Raises Unavailable."""
     maven = shutil.which("mvn")
     if maven is None:
-        raise Unavailable("Maven (mvn) is missing: it fetches Kafka's jars.", CURE)
+        raise Unavailable("Maven (mvn) is missing; it is needed to fetch Kafka's jars.", CURE)
     with tempfile.TemporaryDirectory() as folder:
         _copy_dependencies(maven, Path(folder))
         lines = [f"{digest}  {name}\n" for name, digest in sorted(checksums(Path(folder)).items())]

@@ -1,4 +1,4 @@
-"""Finds a Java that runs Kafka. Its version is determined by running it: a name on the PATH proves nothing."""
+"""Finds a Java that can run Kafka. Its version is determined by running it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import subprocess
 
 from workers.core.errors import Unavailable
 
-OLDEST = 17
+MIN_VERSION = 17
 CURE = "install Java 17 or newer and Maven (Debian, Ubuntu: apt-get install openjdk-17-jre-headless maven)"
 _VERSION = re.compile(r'version "(\d+)(?:\.(\d+))?')
 
@@ -20,21 +20,21 @@ def find_java() -> str:
     """
     path = shutil.which("java")
     if path is None:
-        raise Unavailable("Java is missing: the embedded Kafka runs on it.", CURE)
+        raise Unavailable("Java is missing; the embedded Kafka needs it.", CURE)
     try:
-        answer = subprocess.run([path, "-version"], capture_output=True, text=True, timeout=30, check=True)  # noqa: S603 - found on the PATH
+        result = subprocess.run([path, "-version"], capture_output=True, text=True, timeout=30, check=True)  # noqa: S603 - found on the PATH
     except (OSError, subprocess.SubprocessError) as error:
         raise Unavailable(f"{path} does not run: {error}.", CURE) from error
-    version = major_version(answer.stderr + answer.stdout)
+    version = major_version(result.stderr + result.stdout)
     if version is None:
-        raise Unavailable(f"{path} does not tell its version.", CURE)
-    if version < OLDEST:
-        raise Unavailable(f"{path} is Java {version}; Kafka needs {OLDEST} or newer.", CURE)
+        raise Unavailable(f"{path} does not report its version.", CURE)
+    if version < MIN_VERSION:
+        raise Unavailable(f"{path} is Java {version}; Kafka needs {MIN_VERSION} or newer.", CURE)
     return path
 
 
 def major_version(text: str) -> int | None:
-    """Returns the feature release that `java -version` prints, None if the text has none.
+    """Returns the feature release in the output of `java -version`; None if there is none.
 
     >>> major_version('openjdk version "17.0.15" 2025-04-15'), major_version('java version "1.8.0_402"')
     (17, 8)
@@ -43,4 +43,4 @@ def major_version(text: str) -> int | None:
     if found is None:
         return None
     major = int(found[1])
-    return int(found[2]) if major == 1 and found[2] else major  # Java 8 calls itself 1.8
+    return int(found[2]) if major == 1 and found[2] else major  # Java 8 reports 1.8

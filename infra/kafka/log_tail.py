@@ -8,8 +8,8 @@ TAIL_BYTES = 64 * 1024
 
 
 def log_size(path: Path) -> int:
-    """Returns the current size of the file [bytes]; 0 if there is none. Taken before a start, so that older starts are not
-    quoted.
+    """Returns the current size of the file [bytes]; 0 if it does not exist. Call it before a start, so that lines of older starts
+    are not quoted.
     """
     return path.stat().st_size if path.exists() else 0
 

@@ -8,7 +8,7 @@ import socket
 from infra.kafka.properties import HOST
 from workers.core.errors import Unavailable
 
-#: Below Linux's range for outgoing connections: none of those can take the port between two starts.
+#: Below Linux's range for outgoing connections, so that none of them can use the port between two starts.
 RANGE = range(20_000, 32_000)
 
 
@@ -31,4 +31,6 @@ def pick_port(taken: frozenset[int] = frozenset()) -> int:
     for port in secrets.SystemRandom().sample(RANGE, 100):
         if port not in taken and is_free(port):
             return port
-    raise Unavailable(f"No free port between {RANGE.start} and {RANGE.stop - 1} on {HOST}.", "stop what holds them")
+    raise Unavailable(
+        f"No free port between {RANGE.start} and {RANGE.stop - 1} on {HOST}.", "stop the programs that use them"
+    )

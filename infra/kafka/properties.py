@@ -1,4 +1,4 @@
-"""The configuration of the embedded broker, as plain values: one node that is broker and controller, loopback only."""
+"""Defines the configuration of the embedded broker: one node that is broker and controller, on loopback only."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ HOST = "127.0.0.1"
 
 
 class Forwarded(NamedTuple):
-    """A listener that clients reach through a proxy: on `port` of loopback, known to them as `advertised` (host:port)."""
+    """A listener on loopback `port` that clients reach through a proxy at `advertised` (host:port)."""
 
     port: int
     advertised: str
@@ -21,8 +21,8 @@ def server_properties(
 ) -> dict[str, str]:
     """Returns the content of Kafka's `server.properties`. `data` is absolute; all ports are on loopback.
 
-    Internal topics have one replica and few partitions: each one costs the start a few milliseconds. Topics are never created
-    by accident: writing to an unknown topic is an error.
+    Internal topics have one replica and few partitions: each one adds a few milliseconds to the start. Topics are not created
+    automatically: writing to an unknown topic is an error.
     """
     listeners = advertised = f"BROKER://{HOST}:{port},CONTROLLER://{HOST}:{controller_port}"
     protocols = "BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT"
@@ -52,7 +52,7 @@ def server_properties(
         "share.coordinator.state.topic.replication.factor": "1",
         "share.coordinator.state.topic.min.isr": "1",
         "group.initial.rebalance.delay.ms": "100",
-        # After a kill the controller waits this long (default 9 s) before it lets the same broker in again.
+        # After a kill the controller waits this long (default 9 s) before it accepts the same broker again.
         "broker.session.timeout.ms": "4000",
         "broker.heartbeat.interval.ms": "500",
         # The cleaner's default of 128 MB is a quarter of the heap; 16 MB still holds 600,000 keys per pass.

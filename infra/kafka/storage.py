@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from infra.child import start_child
-from infra.kafka.startup import NotUp
+from infra.kafka.startup import StartFailed
 
 
 def format_storage(
@@ -18,8 +18,8 @@ def format_storage(
     """Creates `data`, formatted for a one-node cluster with a new random ID.
 
     `properties_for` writes the `server.properties` of a folder and returns its path. The work is done in a folder next to it
-    and `data` appears by one rename, so an interrupted start leaves nothing half-formatted. Raises NotUp; the reason is in
-    the file `output`.
+    and renamed to `data` at the end, so an interrupted start leaves no half-formatted folder. Raises StartFailed; the
+    reason is in the file `output`.
     """
     unfinished = data.with_name(data.name + ".unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
@@ -33,21 +33,21 @@ def format_storage(
     try:
         code = process.wait(timeout_s)
     except subprocess.TimeoutExpired as error:
-        raise NotUp(f"formatting {data} did not end within {timeout_s:.0f} s") from error
+        raise StartFailed(f"formatting {data} did not finish within {timeout_s:.0f} s") from error
     finally:
         process.kill()
     if code != 0:
-        raise NotUp(f"formatting {data} ended with exit code {code}")
+        raise StartFailed(f"formatting {data} failed with exit code {code}")
     unfinished.rename(data)
 
 
 def new_cluster_id() -> str:
-    """Returns 16 random bytes in URL-safe base64, as Kafka requires, without dashes: a leading one would read as an option."""
+    """Returns 16 random bytes in URL-safe base64, as Kafka requires, without dashes: a leading one would look like an option."""
     return secrets.token_urlsafe(16).replace("-", "A")
 
 
 def cluster_id(data: Path) -> str:
-    """Returns the ID that `meta.properties` of a formatted folder names; empty if it names none."""
+    """Returns the ID that `meta.properties` of a formatted folder contains; empty if there is none."""
     path = data / "meta.properties"
     lines = path.read_text(errors="replace").splitlines() if path.exists() else []
     return next((line.partition("=")[2].strip() for line in lines if line.startswith("cluster.id=")), "")

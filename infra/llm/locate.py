@@ -35,7 +35,7 @@ HEALTH_S = 5.0
 
 
 class LlmServer:
-    """A server that has answered once. Leaving the context ends it if it was started here, not if it was found by its URL."""
+    """A server that has answered at least once. Leaving the context stops it if it was started here, not if it has a URL."""
 
     def __init__(self, base_url: str, child: subprocess.Popen[bytes] | None = None) -> None:
         self.base_url = base_url
@@ -46,7 +46,7 @@ class LlmServer:
         """Starts or finds the server that `settings.llm.server` names; blocks until it answers.
 
         A child writes to `llm.log` in `settings.data_dir`, truncated at each start, and dies with this process. Raises
-        Unavailable, with the child's last lines, if there is no server in the end. Of several URLs one must answer.
+        Unavailable, with the child's last lines, if no server answers. Of several URLs, one must answer.
         """
         if settings.llm.server not in CHILDREN:
             check_any(settings.llm.urls)
@@ -54,7 +54,7 @@ class LlmServer:
         module, limit_s = CHILDREN[settings.llm.server]
         log = Path(settings.data_dir) / LOG
         folder = private_folder(new_folder(log.parent).absolute() / FOLDER)
-        # -P: does not import modules from the current folder, whichever that is.
+        # -P: do not import modules from the current folder.
         command = [sys.executable, "-P", "-m", module, "--port", "0", "--folder", str(folder)]
         child = start_child(command, output=log)
         try:
@@ -68,7 +68,7 @@ class LlmServer:
         return self._child is None or self._child.poll() is None
 
     def stop(self) -> None:
-        """Ends the child, if there is one, within 15 s. May be called twice."""
+        """Stops the child, if there is one, within 15 s. May be called twice."""
         if self._child is not None:
             process.stop(self._child, STOP_S)
 
@@ -82,7 +82,7 @@ class LlmServer:
 
 
 def check_any(base_urls: Sequence[str]) -> None:
-    """Raises the last server's Unavailable if none of them answers."""
+    """Raises the Unavailable of the last server if none of them answers."""
     *others, last = base_urls
     for base_url in others:
         try:
@@ -107,7 +107,7 @@ def check_health(base_url: str) -> None:
     except urllib.error.HTTPError as error:
         if error.code >= 500:
             raise Unavailable(
-                f"The LLM server at {shown(base_url)} answers with {error.code}.", "look into its log"
+                f"The LLM server at {shown(base_url)} answers with {error.code}.", "see its log"
             ) from error
     except (OSError, ValueError, http.client.HTTPException) as error:
         cure = "start it, or correct ATTUNE_LLM (`embedded` needs no server)"
@@ -122,13 +122,13 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 def _announced(child: subprocess.Popen[bytes], log: Path, limit_s: float) -> str:
     deadline = time.monotonic() + limit_s
     while True:
-        ended = child.poll() is not None  # checked before the log is read: its last lines are then complete
+        exited = child.poll() is not None  # checked before the log is read: its last lines are then complete
         lines = log.read_text(errors="replace").splitlines(keepends=True)
         for line in lines:
             if line.startswith(process.ANNOUNCEMENT + "http") and line.endswith("\n"):
                 return line.removeprefix(process.ANNOUNCEMENT).rstrip()
-        if ended or time.monotonic() > deadline:
-            what = f"ended with status {child.returncode}" if ended else f"did not answer within {limit_s:.0f} s"
+        if exited or time.monotonic() > deadline:
+            what = f"exited with status {child.returncode}" if exited else f"did not answer within {limit_s:.0f} s"
             last = "\n".join(f"  | {line.rstrip()[:300]}" for line in lines[-LAST_LINES:])
-            raise Unavailable(f"The LLM server {what}:\n{last}\n", f"read {log}")
+            raise Unavailable(f"The LLM server {what}:\n{last}\n", f"see {log}")
         time.sleep(POLL_S)

@@ -1,4 +1,4 @@
-"""Sets up the process of an LLM server: dies with its parent, picks cores and a port, ends cleanly."""
+"""Sets up the process of an LLM server: it dies with its parent, picks cores and a port, and ends cleanly."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
 def die_with_parent(parent: int | None = None) -> None:
-    """Asks the kernel for SIGTERM when the thread that started this process ends (Linux; no effect elsewhere).
+    """Requests SIGTERM from the kernel for when the thread that started this process ends (Linux; no effect elsewhere).
 
-    `parent` is the process ID that the parent must still have; a parent already gone is detected at once.
+    `parent` is the expected process ID of the parent: a parent that has already exited is detected at once.
     """
     parent = os.getppid() if parent is None else parent
     if sys.platform == "linux":
@@ -44,7 +44,7 @@ def usable_cores() -> int:
 
 
 def free_port(host: str) -> int:
-    """Returns a TCP port on which nothing listens now. Another process may take it before it is used."""
+    """Returns a TCP port that is free now. Another process may use it first."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.bind((host, 0))
         return int(probe.getsockname()[1])
@@ -63,7 +63,7 @@ def answers(host: str, port: int, path: str = "/health", timeout_s: float = 2.0)
 
 
 def stop(process: subprocess.Popen[bytes], grace_s: float, *, group: bool = False) -> None:
-    """Ends a child: SIGTERM, after `grace_s` SIGKILL; returns once it is gone. `group`: its whole process group."""
+    """Stops a child: SIGTERM, after `grace_s` SIGKILL; returns once it has exited. `group`: its whole process group."""
 
     def send(number: int) -> None:
         with contextlib.suppress(ProcessLookupError):
@@ -83,9 +83,9 @@ def stop(process: subprocess.Popen[bytes], grace_s: float, *, group: bool = Fals
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Options of both servers: an address, `slots` answers at the same time, each with `context_tokens` of room.
+    """Options of both servers: an address, and `slots` concurrent calls with a context of `context_tokens` each.
 
-    `folder`: a working folder of our own; None = a new one.
+    `folder`: the working folder; None = a new one.
     """
 
     host: str
@@ -96,18 +96,18 @@ class Options:
 
 
 def arguments(description: str, slots: int) -> Options:
-    """Parses the command line that both servers share; `slots` is the default. A wrong number ends the process (2).
+    """Parses the command line that both servers share; `slots` is the default. An invalid number exits the process (2).
 
     Raises Misconfigured for a host that is not loopback.
     """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--host", default="127.0.0.1", help="loopback address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=0, help="port; 0 = a free one (default)")
-    parser.add_argument("--slots", type=int, default=slots, help="answers at the same time (default: %(default)s)")
+    parser.add_argument("--slots", type=int, default=slots, help="number of concurrent calls (default: %(default)s)")
     parser.add_argument(
-        "--context", type=int, default=2048, help="tokens of one prompt and answer (default: %(default)s)"
+        "--context", type=int, default=2048, help="maximum tokens of prompt and answer together (default: %(default)s)"
     )
-    parser.add_argument("--folder", type=Path, help="folder to work in, this user's alone (default: a new one)")
+    parser.add_argument("--folder", type=Path, help="working folder, accessible to this user only (default: a new one)")
     values = parser.parse_args()
     if values.slots < 1 or values.context < 256 or not 0 <= values.port <= 65535:
         parser.error("--slots must be at least 1, --context at least 256, --port within 0..65535")
@@ -116,27 +116,27 @@ def arguments(description: str, slots: int) -> Options:
 
 
 def require_loopback(host: str) -> str:
-    """Returns the address after checking it: these servers have no API key, so only this machine may reach them.
+    """Returns the address if it is loopback: these servers have no API key, so only this machine may reach them.
 
-    Raises Misconfigured for a name or an address that is not loopback.
+    Raises Misconfigured for a host name or another address.
     """
     with contextlib.suppress(ValueError):
         if ipaddress.ip_address(host).is_loopback:
             return host
-    raise Misconfigured(f"--host {host} is not a loopback address, and the server knows no key.", "--host 127.0.0.1")
+    raise Misconfigured(f"--host {host} is not a loopback address, and the server has no API key.", "--host 127.0.0.1")
 
 
 def url(host: str, port: int) -> str:
-    """Returns the base URL, as clients take it."""
+    """Returns the base URL for clients."""
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def announce(base_url: str) -> None:
-    """Prints the line that a starter waits for."""
+    """Prints the line that the parent process waits for."""
     print(f"{ANNOUNCEMENT}{base_url}", flush=True)  # noqa: T201 - standard output is the interface
 
 
 def report(error: Fatal) -> int:
-    """Reports on stderr why the server does not start; returns the exit status."""
+    """Prints on stderr why the server does not start; returns the exit status."""
     print(f"llm: {error}", file=sys.stderr, flush=True)  # noqa: T201 - a person reads it
     return 1

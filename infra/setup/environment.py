@@ -1,7 +1,7 @@
 """Creates a virtual environment from hashed lock files; runs on the system's Python, before anything is installed.
 
-Standard library only. `uv` does the installing (an order of magnitude faster than pip); pip fetches it once. Everything that
-is installed or built from has a hash, `uv` and the build tool of this repository's own package included.
+Standard library only. `uv` installs the packages (an order of magnitude faster than pip); pip installs `uv`. All packages have
+a hash, including `uv` and the build tool of this repository's own package.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def main() -> int:
     args = parser.parse_args()
     if sys.version_info < (3, 11):
         return fail(
-            f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}.", "make setup PYTHON=python3.12"
+            f"Python 3.11 or newer is required, this is {sys.version.split()[0]}.", "make setup PYTHON=python3.12"
         )
     python = args.venv / "bin" / "python"
     started = time.monotonic()

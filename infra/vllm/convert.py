@@ -1,6 +1,6 @@
-"""Converts a GGUF file to the safetensors folder that vLLM loads. Runs in vLLM's own environment, not in ours.
+"""Converts a GGUF file to the safetensors folder that vLLM loads. Runs in vLLM's environment, not in Attune's.
 
-`python -m infra.vllm.convert FILE.gguf FOLDER` writes all of FOLDER or nothing: a folder that exists is complete.
+`python -m infra.vllm.convert FILE.gguf FOLDER` writes FOLDER completely or not at all.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def main() -> int:
 def convert(gguf: Path, target: Path) -> None:
     """Dequantises `gguf` to bfloat16 and writes weights, configuration and tokenizer to `target`.
 
-    Of several conversions at the same time the first to finish wins; the others leave nothing behind.
+    Of several concurrent conversions, the first to finish is kept; the others leave nothing behind.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
@@ -41,7 +41,7 @@ def convert(gguf: Path, target: Path) -> None:
 
 def _write(gguf: Path, folder: Path) -> None:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    # Installed in vLLM's environment only, so mypy, which runs in ours, cannot resolve them.
+    # Installed in vLLM's environment only, so mypy, which runs in Attune's, cannot resolve them.
     import torch  # type: ignore[import-not-found, unused-ignore]  # noqa: PLC0415
     import transformers  # type: ignore[import-not-found, unused-ignore]  # noqa: PLC0415
 

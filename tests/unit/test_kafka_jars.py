@@ -60,7 +60,7 @@ def test_a_jar_that_is_not_the_pinned_one_is_never_used(
 ) -> None:
     monkeypatch.setenv("PATH", f"{only}:/usr/bin:/bin")
     program(only, "mvn", f"{MAVEN}; {trick}")
-    with pytest.raises(Unavailable, match=r"not the ones that were checked: .*(kafka|evil).*--pin"):
+    with pytest.raises(Unavailable, match=r"do not match jars.sha256: .*(kafka|evil).*--pin"):
         jars.ensure_jars(tmp_path / "cache")
     assert [path.name for path in (tmp_path / "cache").iterdir()] == ["lock"]
 
@@ -228,7 +228,7 @@ def test_a_log_that_was_rolled_over_is_read_from_its_beginning(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("line", "cure"),
     [
-        ("Socket server failed to bind: Address already in use.", "choose another one"),
+        ("Socket server failed to bind: Address already in use.", "choose another port"),
         ("java.io.IOException: No space left on device", "free disk space"),
         ("Could not reserve enough space for object heap", "free memory"),
         ("No readable meta.properties files found.", "move /data away"),
