@@ -218,9 +218,9 @@ def local_state(settings: Settings) -> dict[bytes, bytes]:
     return found
 
 
-def log_of(settings: Settings) -> str:
+def log_of(settings: Settings, role: str = "personalise") -> str:
     """What a worker of this installation has said."""
-    path = Path(settings.data_dir) / "personalise.log"
+    path = Path(settings.data_dir) / f"{role}.log"
     return path.read_text() if path.exists() else ""
 
 

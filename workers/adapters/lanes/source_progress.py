@@ -13,6 +13,7 @@ from confluent_kafka import TopicPartition
 
 from workers.adapters.kafka.topic_ids import FRESH_S, is_another
 from workers.adapters.lanes.spec import TopicPartitionKey
+from workers.adapters.process import failpoints
 from workers.adapters.state.checkpoint import Marker
 from workers.core.errors import Fatal, Unavailable
 from workers.core.stream.effects import Effects
@@ -96,7 +97,7 @@ class SourceProgress:
 
     def advance(self, records: Iterable[Record], effects: Effects) -> list[Record]:
         """Advances past the records of a batch that were not deferred, and returns those."""
-        deferred = {(record.topic, record.offset) for record in effects.deferred}
+        deferred = {(record.topic, record.offset) for record in effects.deferred if failpoints.minds_deferred()}
         advanced = [record for record in records if (record.topic, record.offset) not in deferred]
         for record in advanced:
             source = (f"{self._prefix}{record.topic}", record.partition)

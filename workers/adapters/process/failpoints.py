@@ -52,14 +52,14 @@ UNSAFE_PRODUCER, UNSAFE_READERS, UNSAFE_ISOLATION = "unsafe.producer", "unsafe.r
 UNSAFE_LEDGER, UNSAFE_BATCHES, UNSAFE_DOUBT = "unsafe.ledger", "unsafe.batches", "unsafe.doubt"
 UNSAFE_TOPICS, UNSAFE_PAST, UNSAFE_BACKLOG = "unsafe.topics", "unsafe.past", "unsafe.backlog"
 UNSAFE_END, UNSAFE_INTAKE = "unsafe.end", "unsafe.intake"
-UNSAFE_CLOCK, UNSAFE_SOURCES = "unsafe.clock", "unsafe.sources"
+UNSAFE_CLOCK, UNSAFE_SOURCES, UNSAFE_DEFERRED = "unsafe.clock", "unsafe.sources", "unsafe.deferred"
 _JUMP = "clock.jump"  # the wall clock of this one turn of a lane is a month ahead
 _POISON = "core.poison"
 _CHUNK = "restore.chunk"  # a chunk of the changelog is in the local state; used to slow down a restore
 _UNSAFE = (
     *(UNSAFE_PRODUCER, UNSAFE_READERS, UNSAFE_ISOLATION, UNSAFE_LEDGER, UNSAFE_BATCHES),
     *(UNSAFE_DOUBT, UNSAFE_TOPICS, UNSAFE_PAST, UNSAFE_BACKLOG),
-    *(UNSAFE_END, UNSAFE_INTAKE, UNSAFE_CLOCK, UNSAFE_SOURCES),
+    *(UNSAFE_END, UNSAFE_INTAKE, UNSAFE_CLOCK, UNSAFE_SOURCES, UNSAFE_DEFERRED),
 )
 _NAMES: tuple[str, ...] = (*PLACES, _CHUNK, *_UNSAFE, _JUMP, _POISON)
 
@@ -163,6 +163,11 @@ def checks_sources() -> bool:
 def waits_for_intake() -> bool:
     """Returns whether timers wait for what intake has not mapped yet; true unless a test has switched that off."""
     return UNSAFE_INTAKE not in _armed
+
+
+def minds_deferred() -> bool:
+    """Returns whether a batch is committed only up to its first deferred record; true unless a test has switched that off."""
+    return UNSAFE_DEFERRED not in _armed
 
 
 def poison(records: list[Record]) -> None:
