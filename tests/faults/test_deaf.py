@@ -59,7 +59,7 @@ def test_a_worker_hears_a_pause_in_a_topic_that_was_made_anew_and_ends_when_ther
         wait_until(lambda: "paused now: all, campaign:old, channel:push" in log_of(running), 60, "it hears the pause")
         delete_topic(running, SWITCHES)
         assert process.wait(120) == Exit.MISCONFIGURED, log_of(running)[-2000:]
-    assert "it no longer hears what is paused: there is no topic" in log_of(running)
+    assert "it can no longer follow the pause switches: there is no topic" in log_of(running)
     assert "Cure: `attune topics apply` creates it" in log_of(running)
     injected = "control.switches deleted and made anew, longer than before; then deleted"
     cases.passed("34-deaf", Row(case="people cannot be heard", injected=injected, lost=0, duplicated=0, differences=0))
@@ -77,7 +77,7 @@ def test_without_looking_at_its_topics_a_follower_goes_on_deaf(
 
     monkeypatch.setattr(TopicReader, "poll", counted)
     unwatched = failpoints.while_armed(failpoints.UNSAFE_TOPICS)
-    with unwatched, Follower(running, (SWITCHES,), end_process=ended.append, gone_limit_s=LIMIT_S):
+    with unwatched, Follower(running, (SWITCHES,), end_process=ended.append, missing_limit_s=LIMIT_S):
         delete_topic(running, SWITCHES)
         gone_at = len(polls)
         wait_until(lambda: sum(polls[gone_at:]) > 4 * LIMIT_S, 60, "it has listened for four times its limit")
@@ -112,7 +112,7 @@ def test_a_follower_of_a_topic_that_stays_away_ends_its_process(
         codes.append(code)
         ended.set()
 
-    with follow(running, end_process=end, gone_limit_s=LIMIT_S):
+    with follow(running, end_process=end, missing_limit_s=LIMIT_S):
         delete_topic(running, topic)
         assert ended.wait(60)
     assert codes == [Exit.MISCONFIGURED]

@@ -124,7 +124,7 @@ def test_a_record_that_the_broker_finds_too_large_stops_the_worker_and_nothing_i
         assert "max.message.bytes" in log_of(running)
         applied = follower.applied()  # lanes that had nothing to write there may have gone on until the process ended
         assert applied == before if topic == CHANGELOG else applied < 2 * EVENTS, "nothing of the batch is committed"
-        assert f"{running.topic(topic)} has max.message.bytes = 100, needed are 1000000" in refusal_of(running)
+        assert f"{running.topic(topic)} has max.message.bytes = 100, at least 1000000 is required" in refusal_of(running)
         alter_topic(running, topic, max_message_bytes="1048588")
         # worker 1   ├── first half ──┤ limit ✗ 78
         # worker 2                              ✗ 78 at the start
@@ -155,7 +155,7 @@ def test_a_setting_that_the_brokers_do_not_allow_is_named_at_the_start(
 def test_a_wrong_partition_count_is_named_at_the_start(running: Settings, name: str, found: int, expected: int) -> None:
     delete_topic(running, name)
     create_topic(running, name, found)
-    assert f"{running.topic(name)} has {found} partitions, expected are {expected}" in refusal_of(running)
+    assert f"{running.topic(name)} has {found} partitions, expected {expected}" in refusal_of(running)
 
 
 def test_missing_topics_are_named_at_the_start_all_of_them(running: Settings) -> None:

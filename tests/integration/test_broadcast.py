@@ -146,4 +146,4 @@ def test_a_follower_that_fails_ends_the_process_loudly(
         monkeypatch.setattr(TopicReader, "poll", broken)
         wait_until(lambda: ended, 10, "the follower ends the process")
     assert ended == [70]
-    assert "no longer hears" in caplog.text
+    assert "can no longer follow" in caplog.text

@@ -20,10 +20,10 @@ from workers.settings import Settings
 
 log = logging.getLogger(__name__)
 
-#: How long the start waits for the next record of a broker that has answered before [s].
-_PATIENCE_S = 15.0
-#: A topic that has been missing for this long does not come back by itself [s].
-GONE_LIMIT_S = 30.0
+#: Maximum wait for the next record while the start catches up [s].
+_CATCH_UP_TIMEOUT_S = 15.0
+#: A topic that has been missing for this long will not come back by itself [s].
+MISSING_LIMIT_S = 30.0
 #: A record is applied at most this long after it arrives [s].
 _POLL_S = 0.1
 
@@ -46,34 +46,36 @@ class Reducer(Protocol[T_co]):
 
 
 class Broadcast(Generic[T]):
-    """Maintains the current state of an installation, as the reducer `told` builds it from `topics`.
+    """Maintains the current state of an installation, which `reducer` builds from `topics`.
 
-    A context manager, or `start` and `stop`. `current` may be read from any thread and holds no lock. While the brokers are
-    unreachable the last known state applies: nothing can be published meanwhile either. A topic that was deleted and
-    recreated is read from its beginning; the old topic's state applies until the new one replaces it. Any other failure ends
-    the process, and so does a topic that stays missing: a worker that no longer receives operators' decisions must not go on.
+    Use it as a context manager, or call `start` and `stop`. `current` may be read from any thread and takes no lock. While the
+    brokers are unreachable the last known state applies: nothing can be published in that time either. A topic that was
+    deleted and recreated is read from the beginning; the old topic's state applies until the new one replaces it. Any other
+    failure ends the process, and so does a topic that stays missing: a worker that no longer receives operators' decisions
+    must not continue.
     """
 
     def __init__(
         self,
         settings: Settings,
         topics: Iterable[str],
-        told: Reducer[T],
+        reducer: Reducer[T],
         *,
         on_change: Callable[[T], None] | None = None,
         end_process: Callable[[int], object] = end_at_once,
-        gone_limit_s: float = GONE_LIMIT_S,
+        missing_limit_s: float = MISSING_LIMIT_S,
     ) -> None:
-        """Does not connect yet. `on_change` is called whenever `current` has changed, after the start in the thread;
-        `gone_limit_s`: how long a topic may be missing [s].
+        """Does not connect yet. `missing_limit_s` is the time for which a topic may be missing [s].
+
+        `on_change` is called whenever `current` has changed; after `start` has returned, from the background thread.
         """
         self._settings = settings
         self._topics = tuple(topics)
-        self._told = told
+        self._reducer = reducer
         self._on_change = on_change
         self._end_process = end_process
-        self._gone_limit_s = gone_limit_s
-        self._current = told.current
+        self._missing_limit_s = missing_limit_s
+        self._current = reducer.current
         self._reader: TopicReader | None = None
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
@@ -89,7 +91,7 @@ class Broadcast(Generic[T]):
 
     @property
     def current(self) -> T:
-        """The state now."""
+        """The current state."""
         return self._current
 
     def start(self) -> None:
@@ -100,7 +102,7 @@ class Broadcast(Generic[T]):
         self._stopping.clear()
         reader = self._reader = TopicReader(self._settings, self._topics)
         try:
-            watch = TopicWatch(self._settings, self._topics, self._gone_limit_s)
+            watch = TopicWatch(self._settings, self._topics, self._missing_limit_s)
             self._catch_up(reader)
         except BaseException:
             self.stop()
@@ -118,35 +120,35 @@ class Broadcast(Generic[T]):
         self._thread = self._reader = None
 
     def _catch_up(self, reader: TopicReader) -> None:
-        heard_s = clock.monotonic_s()
+        last_record_s = clock.monotonic_s()
         while not reader.at_end:
             if self._take(reader):
-                heard_s = clock.monotonic_s()
-            elif clock.monotonic_s() - heard_s > _PATIENCE_S:
+                last_record_s = clock.monotonic_s()
+            elif clock.monotonic_s() - last_record_s > _CATCH_UP_TIMEOUT_S:
                 raise Unavailable(
                     f"{' and '.join(map(self._settings.topic, self._topics))} cannot be read to the end.",
                     "is Kafka up?",
                 )
 
     def _follow(self, reader: TopicReader, watch: TopicWatch) -> None:
-        anew = False
+        must_reopen = False
         try:
             while not self._stopping.is_set():
                 self._take(reader)
-                if remade := watch.remade():
-                    log.warning("%s was made anew: it is read from its beginning", " and ".join(remade))
-                    anew = True
-                if anew and (other := self._begin_again()) is not None:
-                    reader, anew = other, False
+                if recreated := watch.recreated():
+                    log.warning("%s was deleted and recreated: reading from the beginning", " and ".join(recreated))
+                    must_reopen = True
+                if must_reopen and (reopened := self._reopen()) is not None:
+                    reader, must_reopen = reopened, False
         except BaseException as error:
-            log.critical("the worker ends: it no longer hears %s: %s", self._heard, error, exc_info=error)
+            log.critical("the worker exits: it can no longer follow %s: %s", self._subject, error, exc_info=error)
             self._end_process(exit_codes.code_of(error))
 
-    def _begin_again(self) -> TopicReader | None:
-        """Replaces the reader by one at the beginning of the topics; None = no broker is available now."""
+    def _reopen(self) -> TopicReader | None:
+        """Replaces the reader by one at the beginning of the topics; returns None if no broker is available now."""
         try:
             reader = TopicReader(self._settings, self._topics)
-        except (Unavailable, Misconfigured):  # the watch reports it if this lasts
+        except (Unavailable, Misconfigured):  # the watch raises if this lasts
             return None
         before, self._reader = self._reader, reader
         if before is not None:
@@ -157,26 +159,26 @@ class Broadcast(Generic[T]):
         """Polls once; returns True if a record arrived."""
         records = reader.poll(_POLL_S)
         for record in records:
-            if not self._told.take(record):
-                log.warning("%s offset %d is not usable and ignored", record.topic, record.offset)
-        before, self._current = self._current, self._told.current
+            if not self._reducer.take(record):
+                log.warning("%s offset %d cannot be used and is ignored", record.topic, record.offset)
+        before, self._current = self._current, self._reducer.current
         if before is not self._current:
-            self._say(before, self._current)
+            self._log_change(before, self._current)
             if self._on_change is not None:
                 self._on_change(self._current)
         return bool(records)
 
     @property
-    def _heard(self) -> str:
-        """Names the followed topics, for messages."""
+    def _subject(self) -> str:
+        """The name of the followed topics in log lines."""
         return " and ".join(self._topics)
 
-    def _say(self, before: T, now: T) -> None:
-        """Logs a change that an operator must know of."""
+    def _log_change(self, before: T, now: T) -> None:
+        """Logs a change that an operator must know about."""
 
 
 class Follower(Broadcast[ControlState]):
-    """Follows what is paused and the evidence of each arm: the control state of an installation."""
+    """Follows the control state of an installation: what is paused, and the evidence of each arm."""
 
     def __init__(
         self,
@@ -185,21 +187,21 @@ class Follower(Broadcast[ControlState]):
         *,
         on_change: Callable[[ControlState], None] | None = None,
         end_process: Callable[[int], object] = end_at_once,
-        gone_limit_s: float = GONE_LIMIT_S,
+        missing_limit_s: float = MISSING_LIMIT_S,
     ) -> None:
         """See Broadcast."""
         super().__init__(
             *(settings, topics, ControlStateReducer()),
             on_change=on_change,
             end_process=end_process,
-            gone_limit_s=gone_limit_s,
+            missing_limit_s=missing_limit_s,
         )
 
     @property
-    def _heard(self) -> str:
-        return "what is paused"
+    def _subject(self) -> str:
+        return "the pause switches"
 
-    def _say(self, before: ControlState, now: ControlState) -> None:
+    def _log_change(self, before: ControlState, now: ControlState) -> None:
         if before.paused != now.paused:
             log.info("paused now: %s", ", ".join(sorted(now.paused)) or "nothing")
 
@@ -208,7 +210,7 @@ def follow_pool(
     settings: Settings,
     *,
     end_process: Callable[[int], object] = end_at_once,
-    gone_limit_s: float = GONE_LIMIT_S,
+    missing_limit_s: float = MISSING_LIMIT_S,
 ) -> Broadcast[ApprovedTexts]:
     """Follows the approved texts of an installation's pool; does not connect yet. See Broadcast."""
-    return Broadcast(settings, (POOL,), TextPool(), end_process=end_process, gone_limit_s=gone_limit_s)
+    return Broadcast(settings, (POOL,), TextPool(), end_process=end_process, missing_limit_s=missing_limit_s)

@@ -15,8 +15,8 @@ def client_config(settings: Settings) -> dict[str, str | int]:
     """Returns the part of a librdkafka configuration (confluent_kafka) with the brokers' address and our credentials.
 
     Plain text without `kafka_ca`, TLS with it, SASL over TLS with `kafka_user`. Contains the password: never log it. Raises
-    Misconfigured while `brokers` is `embedded` (whoever starts the embedded Kafka replaces it by an address), and if the file
-    of certificate authorities is missing.
+    Misconfigured while `brokers` is `embedded` (the code that starts the embedded Kafka replaces it by an address), and if
+    the file with the certificate authorities is missing.
     """
     config: dict[str, str | int] = {
         "bootstrap.servers": _brokers(settings),
@@ -35,14 +35,15 @@ def client_config(settings: Settings) -> dict[str, str | int]:
 
 
 def quiet_config(settings: Settings) -> dict[str, str | int]:
-    """Returns the same for commands: transient conditions (a broker that starts or stops) are reported by the calls that
-    fail, not by librdkafka's own log lines on the terminal.
+    """Returns the same configuration for commands, without librdkafka's own log lines on the terminal.
+
+    Transient conditions (a broker that starts or stops) are reported by the calls that fail.
     """
     return {**client_config(settings), "log_level": 2}
 
 
 def kafka_python_config(settings: Settings) -> dict[str, str | list[str]]:
-    """Returns the same for kafka-python's clients (keyword arguments). Raises Misconfigured as `client_config` does."""
+    """Returns the same configuration as keyword arguments of kafka-python. Raises Misconfigured as `client_config` does."""
     config: dict[str, str | list[str]] = {
         "bootstrap_servers": _brokers(settings).split(","),
         "security_protocol": security_protocol(settings),
@@ -79,5 +80,8 @@ def _brokers(settings: Settings) -> str:
 
 def _authorities(settings: Settings) -> str:
     if not Path(settings.kafka.ca).is_file():  # the clients would report "connection failed" and retry forever
-        raise Misconfigured(f"kafka_ca: there is no file {settings.kafka.ca}.", "name the brokers' authorities (PEM)")
+        raise Misconfigured(
+            f"kafka_ca: there is no file {settings.kafka.ca}.",
+            "name the PEM file with the brokers' certificate authorities",
+        )
     return settings.kafka.ca

@@ -1,7 +1,7 @@
-"""Bounds the size to which compressed batches unpack: 8 kB of zstd can be 256 MiB, and Kafka's limits count compressed bytes.
+"""Bounds the decompressed size of batches: 8 kB of zstd can become 256 MiB, and Kafka's limits count compressed bytes.
 
-A batch that would be larger, or that cannot be unpacked, is skipped; one record that says so takes its place and ends as a
-dead letter. The unpacked size of one fetch response is bounded as well: the rest of it is fetched again.
+A batch that would be larger, or that cannot be decompressed, is skipped; one record that says so takes its place and becomes
+a dead letter. The decompressed size of one fetch response is bounded as well: the rest of it is fetched again.
 
 Uses private names of aiokafka 0.14: the decoders that its record modules have imported, and the name `MemoryRecords` in its
 fetcher (tests/unit/test_unpacking.py fails if they move).
@@ -24,25 +24,25 @@ from aiokafka.record.memory_records import MemoryRecords
 
 log = logging.getLogger(__name__)
 
-#: Bytes. A producer's batch is 1 MB or less by default, and some ten times that where an old producer counts compressed
-#: bytes.
-MOST_OF_A_BATCH = 32 << 20
-#: Bytes of one partition in one fetch response; the rest waits for the next.
-ENOUGH_OF_AN_ANSWER = 16 << 20
+#: Maximum decompressed size of a batch. A producer's batch is 1 MB or less by default, and about ten times that if an old
+#: producer counts compressed bytes.
+MAX_BATCH_BYTES = 32 << 20
+#: Decompressed bytes of one partition that are taken from one fetch response; the rest waits for the next.
+MAX_RESPONSE_BYTES = 16 << 20
 _UNCOMPRESSED = 0
 #: Each member of a gzip stream copies the data after it.
-_MOST_MEMBERS = 256
+_MAX_MEMBERS = 256
 
 
-class NotUnpacked(Exception):
+class DecompressionFailed(Exception):
     """Raised for a batch that is too large or corrupt. The message contains none of its data."""
 
 
 class _Thread(threading.local):
-    """Per-thread state. Decoders write to `buffer`, of which only the part ever used takes memory. `unpacked`: bytes so far."""
+    """Per-thread state: the decoders' `buffer`, which takes memory only as far as it is used, and bytes `unpacked` so far."""
 
     def __init__(self) -> None:
-        self.buffer = bytearray(MOST_OF_A_BATCH)
+        self.buffer = bytearray(MAX_BATCH_BYTES)
         self.unpacked = 0
 
 
@@ -50,23 +50,23 @@ _thread = _Thread()
 
 
 def gzip_decode(payload: Any) -> bytes:
-    """Unpacks at most MOST_OF_A_BATCH bytes; raises NotUnpacked beyond that, as do the other decoders."""
+    """Decompresses at most MAX_BATCH_BYTES; raises DecompressionFailed beyond that, as do the other decoders."""
     parts: list[bytes] = []
-    left, room = bytes(payload), MOST_OF_A_BATCH
+    left, room = bytes(payload), MAX_BATCH_BYTES
     try:
         while left:
-            if len(parts) >= _MOST_MEMBERS:
-                raise NotUnpacked("more pieces than allowed")
+            if len(parts) >= _MAX_MEMBERS:
+                raise DecompressionFailed("more pieces than allowed")
             member = zlib.decompressobj(wbits=31)
             parts.append(member.decompress(left, room + 1))
             room -= len(parts[-1])
             if room < 0:
-                raise NotUnpacked("larger than allowed")
+                raise DecompressionFailed("larger than allowed")
             if not member.eof:
-                raise NotUnpacked("cut off")
+                raise DecompressionFailed("cut off")
             left = member.unused_data
     except zlib.error as error:
-        raise NotUnpacked("not gzip") from error
+        raise DecompressionFailed("not gzip") from error
     return _counted(b"".join(parts))
 
 
@@ -84,7 +84,7 @@ def snappy_decode(payload: Any) -> bytes:
     if not _detect_xerial_stream(view):
         return _into_buffer(cramjam.snappy.decompress_raw_into, view)
     parts: list[bytes] = []
-    at, room = 16, MOST_OF_A_BATCH
+    at, room = 16, MAX_BATCH_BYTES
     while at < len(view):
         size = int.from_bytes(view[at : at + 4], "big")
         parts.append(_into_buffer(cramjam.snappy.decompress_raw_into, view[at + 4 : at + 4 + size], room))
@@ -93,12 +93,12 @@ def snappy_decode(payload: Any) -> bytes:
     return b"".join(parts)
 
 
-def _into_buffer(decompress: Callable[[bytes, memoryview], int], payload: Any, room: int = MOST_OF_A_BATCH) -> bytes:
+def _into_buffer(decompress: Callable[[bytes, memoryview], int], payload: Any, room: int = MAX_BATCH_BYTES) -> bytes:
     with memoryview(_thread.buffer) as whole, whole[:room] as buffer:
         try:
             size = int(decompress(bytes(payload), buffer))
         except cramjam.DecompressionError as error:
-            raise NotUnpacked("larger than allowed, or broken") from error
+            raise DecompressionFailed("larger than allowed, or broken") from error
         return _counted(bytes(buffer[:size]))
 
 
@@ -121,8 +121,8 @@ class BoundedRecords:
         return int(self._records.size_in_bytes())
 
     def has_next(self) -> bool:
-        """Also returns False once enough is unpacked: the fetcher continues after the last record it was given."""
-        return self.unpacked < ENOUGH_OF_AN_ANSWER and bool(self._records.has_next())
+        """Also returns False once enough is decompressed: the fetcher continues after the last record it was given."""
+        return self.unpacked < MAX_RESPONSE_BYTES and bool(self._records.has_next())
 
     def next_batch(self) -> Any:
         batch: Any = self._records.next_batch()
@@ -130,11 +130,11 @@ class BoundedRecords:
 
 
 class _Guarded:
-    """A compressed batch of a response, unpacked when its records are read."""
+    """A compressed batch of a response, decompressed when its records are read."""
 
-    def __init__(self, batch: Any, answer: BoundedRecords) -> None:
+    def __init__(self, batch: Any, response: BoundedRecords) -> None:
         self._batch = batch
-        self._answer = answer
+        self._response = response
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._batch, name)
@@ -143,12 +143,12 @@ class _Guarded:
         before = _thread.unpacked
         try:
             records: Iterator[Any] = iter(self._batch)
-        except NotUnpacked as error:
-            self._answer.unpacked += MOST_OF_A_BATCH  # charged for the time it took: the response ends here
+        except DecompressionFailed as error:
+            self._response.unpacked += MAX_BATCH_BYTES  # charged for the time it took: the response ends here
             last = self._batch.next_offset - 1
-            log.error("the batch that ends at offset %d is passed over: %s", last, error)
+            log.error("skipping the compressed batch that ends at offset %d: %s", last, error)
             return iter((_Stub(last, getattr(self._batch, "max_timestamp", 0), str(error)),))
-        self._answer.unpacked += _thread.unpacked - before
+        self._response.unpacked += _thread.unpacked - before
         return records
 
 
@@ -165,12 +165,12 @@ class _Stub(msgspec.Struct, frozen=True):
 
     @property
     def value(self) -> bytes:
-        """Not JSON, so that it cannot pass for an event; a reader of the dead letter sees what it was."""
-        return f"a compressed batch that ends at offset {self.offset}: {self.why} ({MOST_OF_A_BATCH} bytes)".encode()
+        """A description of the batch for the dead letter; it is not JSON, so that it cannot be mistaken for an event."""
+        return f"a compressed batch that ends at offset {self.offset}: {self.why} ({MAX_BATCH_BYTES} bytes)".encode()
 
 
 def bound(reader: type[Any] = MemoryRecords) -> None:
-    """Makes every consumer of aiokafka in this process unpack within these limits from now on, and read batches by `reader`.
+    """Makes every aiokafka consumer in this process decompress within these limits from now on, reading batches by `reader`.
 
     May be called again.
     """

@@ -1,7 +1,7 @@
 """Reads fetched batches from foreign producers so that no record in them can stop the consumer.
 
-Kafka's protocol defines a record's header name as UTF-8, but neither the broker nor every client checks it. aiokafka raises
-on the first name that is not, at every fetch: the partition would be stuck forever. Here such a name is decoded with U+FFFD.
+Kafka's protocol defines the names of record headers as UTF-8, but neither the broker nor every client checks it. aiokafka
+raises on the first invalid name, at every fetch: the partition would be stuck forever. Here it is decoded with U+FFFD.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class _ForeignBatch:
         return getattr(self._batch, name)
 
     def __iter__(self) -> Iterator[Any]:
-        return self._read(iter(self._batch))  # unpacks here, where decompression.py awaits it
+        return self._read(iter(self._batch))  # decompresses here, where decompression.py expects it
 
     def _read(self, records: Iterator[Any]) -> Iterator[Any]:
         read = 0
@@ -97,8 +97,8 @@ def _record(batch: _DefaultRecordBatchPy, buffer: bytearray, position: int) -> t
         headers.append(((name or b"").decode("utf-8", "replace"), header))
     by_broker = batch.timestamp_type == batch.LOG_APPEND_TIME
     timestamp = batch.max_timestamp if by_broker else batch.first_timestamp + after
-    made = _DefaultRecordPy(batch.base_offset + offset, timestamp, batch.timestamp_type, key, value, headers)
-    return made, position
+    record = _DefaultRecordPy(batch.base_offset + offset, timestamp, batch.timestamp_type, key, value, headers)
+    return record, position
 
 
 def _bytes(buffer: bytearray, position: int) -> tuple[bytes | None, int]:

@@ -28,7 +28,7 @@ class GroupOffsets:
         self._client: Any = None
 
     def read(self) -> dict[Place, int]:
-        """Returns the next offset of every partition that the group has committed; {} = the group does not exist.
+        """Returns the next offset of every partition that the group has committed; {} if the group does not exist.
 
         Raises Misconfigured if this user lacks the permission, Unavailable if no coordinator answers (within about 10 s).
         """
@@ -40,11 +40,11 @@ class GroupOffsets:
         except kafka_errors.AuthorizationError as error:
             self.close()
             what = f"this user may not see the group {self._group}: {type(error).__name__}."
-            raise Misconfigured(what, "grant it Describe of that group") from error
+            raise Misconfigured(what, "grant the user Describe on that group") from error
         except (kafka_errors.KafkaError, OSError) as error:
-            self.close()  # the coordinator may have moved, and this client would keep asking the old one
-            raise Unavailable(f"the group {self._group} cannot be asked: {error!r}.", "is the broker up?") from error
-        return {(tp.topic, tp.partition): one.offset for tp, one in found.items() if one.offset >= 0}
+            self.close()  # the coordinator may have moved, and this client would keep calling the old one
+            raise Unavailable(f"cannot read the offsets of group {self._group}: {error!r}.", "is Kafka up?") from error
+        return {(tp.topic, tp.partition): next_.offset for tp, next_ in found.items() if next_.offset >= 0}
 
     def close(self) -> None:
         """Closes the connection, if there is one. `read` may be called again."""

@@ -9,8 +9,8 @@ from workers.settings import Settings
 
 def read_pool(settings: Settings) -> TextPool:
     """Returns the whole pool. Raises Unavailable without a broker, Misconfigured without the topic."""
-    found = TextPool()
+    pool = TextPool()
     with TopicReader(settings, [POOL]) as reader:
         for record in reader.read_to_end():
-            found.take(record)
-    return found
+            pool.take(record)
+    return pool

@@ -1,6 +1,6 @@
-"""Checks the brokers before a worker starts: its topics exist and match, and it has the permissions to write.
+"""Checks the brokers before a worker starts: its topics must exist and match, and it must be allowed to write.
 
-Problems are reported at the start, with the cure, instead of as an obscure error in the middle of a batch. Changes nothing.
+Problems are reported at the start, with their remedy, not as an obscure error in the middle of a batch. Changes nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from confluent_kafka.admin._config import ConfigResource  # where the library de
 from confluent_kafka.admin._topic import TopicDescription
 
 from schemas.topics import TOPICS, Topic
-from workers.adapters.kafka.topic_plan import Limits, misfits
+from workers.adapters.kafka.topic_plan import Limits, mismatches
 from workers.core.errors import Misconfigured, Unavailable
 from workers.settings import Settings
 
@@ -31,7 +31,7 @@ def topic_id(client_config: Mapping[str, str | int], topic: str) -> str:
 
 
 def ids_of(admin: AdminClient, topics: list[str]) -> dict[str, str]:
-    """Returns the IDs of those topics that exist. Raises Misconfigured if this user may not see one; Unavailable."""
+    """Returns the IDs of those topics that exist. Raises Misconfigured if this user may not see one of them; Unavailable."""
     return {topic: str(about.topic_id) for topic, about in _describe(admin, topics).items()}
 
 
@@ -47,29 +47,29 @@ def check_broker(
     sources: Sequence[str],
     changelog: str | None,
 ) -> None:
-    """Refuses to start a role that cannot work on this cluster; names are without the prefix.
+    """Checks that a role can work on this cluster; topic names are without the prefix.
 
-    Raises Misconfigured naming everything that is wrong, what was expected, and what was found: a missing topic, a partition
-    count, a broker limit below what this role needs. Raises Unavailable if no broker answers.
+    Raises Misconfigured listing every problem, with the expected and the actual value: a missing topic, a partition count, a
+    broker limit below what this role needs. Raises Unavailable if no broker responds.
     """
     admin = AdminClient(dict(client_config))
-    together = {*sources, changelog} if changelog is not None else set()  # without state a source may have any count
-    outputs = {topic.name for topic in TOPICS if role in topic.writers and not _of_a_channel(topic)}
+    combined = {*sources, changelog} if changelog is not None else set()  # without state a source may have any count
+    outputs = {topic.name for topic in TOPICS if role in topic.writers and not _is_channel_topic(topic)}
     wanted = {settings.topic(name): name for name in (*sources, changelog, *sorted(outputs)) if name is not None}
     found = _describe(admin, list(wanted))
     counts = {name: len(found[topic].partitions) if topic in found else None for topic, name in wanted.items()}
     written = [topic for topic, name in wanted.items() if topic in found and (name in outputs or name == changelog)]
-    wrong = misfits(settings, counts, together, _limits(admin, written))
-    if wrong:
+    problems = mismatches(settings, counts, combined, _limits(admin, written))
+    if problems:
         raise Misconfigured(
-            f"Kafka at {settings.brokers} does not fit {role}: {'; '.join(wrong)}.",
-            "`attune topics show` compares them all, `attune topics apply` creates what is missing; Kafka calls missing what "
-            "this user may not see",
+            f"Kafka at {settings.brokers} does not meet the needs of {role}: {'; '.join(problems)}.",
+            "`attune topics show` compares all topics, `attune topics apply` creates missing ones; Kafka also reports topics "
+            "as missing that this user may not see",
         )
 
 
-def _of_a_channel(topic: Topic) -> bool:
-    """Tells whether this is the topic of a channel: the playbook decides which channels exist."""
+def _is_channel_topic(topic: Topic) -> bool:
+    """Returns whether this is the topic of a channel: the playbook decides which channels exist."""
     return topic.name.startswith("messages.")
 
 
@@ -82,14 +82,16 @@ def _describe(admin: AdminClient, topics: list[str]) -> dict[str, TopicDescripti
         except KafkaException as error:
             reason: KafkaError = error.args[0]
             if reason.code() in _REFUSED:
-                raise Misconfigured(f"this user may not see {topic}: {reason.str()}", "grant it Describe") from error
+                raise Misconfigured(
+                    f"this user may not see {topic}: {reason.str()}", "grant the user Describe on the topic"
+                ) from error
             if reason.code() not in _MISSING:
-                raise Unavailable(f"{topic} cannot be looked at: {reason.str()}", "is Kafka up?") from error
+                raise Unavailable(f"cannot describe topic {topic}: {reason.str()}", "is Kafka up?") from error
     return found
 
 
 def _limits(admin: AdminClient, topics: Iterable[str]) -> Limits:
-    """Returns the brokers' limits. Those that this user may not see are not checked here, and fail in use."""
+    """Returns the brokers' limits. Those that this user may not see are not checked here, and only show in use."""
     broker = next(iter(admin.list_topics(timeout=_TIMEOUT_S).brokers), 1)
     resources = [ConfigResource(ConfigResource.Type.BROKER, str(broker))]
     resources += [ConfigResource(ConfigResource.Type.TOPIC, topic) for topic in topics]

@@ -17,12 +17,12 @@ from workers.core.errors import Unavailable
 from workers.settings import Settings
 
 AUDIT = "audit.trail"
-#: How long the brokers have to accept the records [s].
+#: Time limit for the brokers to accept the records [s].
 _TIMEOUT_S = 20.0
 
 
 class OperatorRecord(msgspec.Struct, frozen=True):
-    """One record. It goes to the partition of its key, like the workers' own records; `value` None = a tombstone."""
+    """One record. It goes to the partition of its key, like the workers' own records; a `value` of None is a tombstone."""
 
     topic: str
     key: str
@@ -30,7 +30,7 @@ class OperatorRecord(msgspec.Struct, frozen=True):
 
 
 def person() -> str:
-    """Returns the user of the operating system; a container may have none."""
+    """Returns the operating system's user; "unknown" in a container that has none."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):
@@ -38,7 +38,7 @@ def person() -> str:
 
 
 def audit(actor: str, action: str, subject: str, detail: str, at: datetime) -> OperatorRecord:
-    """Returns a line of the audit trail: who did what to what, when and why."""
+    """Returns an entry of the audit trail: who did what to what, when and why."""
     digest = blake2b("|".join((actor, action, subject, at.isoformat())).encode(), digest_size=16)
     record = AuditRecord(
         audit_id=digest.hexdigest(), actor=actor, action=action, subject=subject, detail=detail, happened_at=at
@@ -46,8 +46,8 @@ def audit(actor: str, action: str, subject: str, detail: str, at: datetime) -> O
     return OperatorRecord(AUDIT, subject, record)
 
 
-def publish(settings: Settings, statements: list[OperatorRecord], action: str, cure: str) -> None:
-    """Returns once every replica has all records. `action` and `cure` are for the message of a failure.
+def publish(settings: Settings, records: list[OperatorRecord], action: str, cure: str) -> None:
+    """Returns once every replica has all records. `action` and `cure` are for the error message.
 
     Raises Unavailable: some records may have been written, so each must be safe to repeat.
     """
@@ -59,14 +59,14 @@ def publish(settings: Settings, statements: list[OperatorRecord], action: str, c
 
     config = {"enable.idempotence": True, "acks": "all", "message.timeout.ms": int(_TIMEOUT_S * 1000)}
     producer = Producer({**quiet_config(settings), **config, "partitioner": "murmur2_random"})
-    for one in statements:
+    for record in records:
         producer.produce(
-            settings.topic(one.topic),
-            key=one.key.encode(),
-            value=codec.encode(one.value) if one.value is not None else None,
+            settings.topic(record.topic),
+            key=record.key.encode(),
+            value=codec.encode(record.value) if record.value is not None else None,
             on_delivery=delivered,
         )
     producer.flush(_TIMEOUT_S + 5)
     if failed or len(producer):
-        what = failed[0] if failed else "no answer"
-        raise Unavailable(f"Kafka did not take the whole {action}: {what}.", cure)
+        what = failed[0] if failed else "no response"
+        raise Unavailable(f"Kafka did not accept the whole {action}: {what}.", cure)

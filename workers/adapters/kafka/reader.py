@@ -17,7 +17,7 @@ from workers.core.stream.records import Record, append_time_s
 from workers.settings import Settings
 
 _TIMEOUT_S = 10.0
-#: How long a reader to the end waits for anything new: a starting broker takes less, a missing topic never answers [s].
+#: Maximum wait of `read_to_end` without progress: a starting broker takes less, a missing topic never responds [s].
 _SILENCE_S = 30.0
 _EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call] # the library's factories have no types
 _LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call] # likewise
@@ -25,7 +25,7 @@ _LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call] # lik
 _LEDGER = "message.decisions"
 #: (logical topic, partition)
 Source = tuple[str, int]
-_PASSING = {
+_TRANSIENT = {
     KafkaError.NOT_LEADER_FOR_PARTITION,
     KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError.REPLICA_NOT_AVAILABLE,
@@ -38,15 +38,17 @@ _PASSING = {
 }
 
 
-def _may_pass(error: KafkaError) -> bool:
-    """Tells whether an error may be transient: a starting broker, or one handing over a partition, briefly answers like this,
-    and librdkafka calls few of these errors retriable.
+def _is_transient(error: KafkaError) -> bool:
+    """Returns whether an error may be transient.
+
+    A broker that is starting or handing over a partition briefly responds like this, and librdkafka calls few of these errors
+    retriable.
     """
-    return error.retriable() or error.code() in _PASSING
+    return error.retriable() or error.code() in _TRANSIENT
 
 
 def other_prefixes(settings: Settings) -> list[str]:
-    """Returns the prefixes of the other installations that this user may see on this Kafka, replays included; "" is one, too.
+    """Returns the prefixes of the other installations on this Kafka that this user may see, replays included; may include "".
 
     Raises Unavailable without a broker.
     """
@@ -113,7 +115,7 @@ class TopicReader:
         self._consumer.close()
 
     def poll(self, timeout_s: float = 0.2, limit: int = 2000) -> list[Record]:
-        """Returns the next records, at most `limit`, after at most `timeout_s`; [] = nothing new."""
+        """Returns the next records, at most `limit`, after at most `timeout_s`; [] if there are none."""
         records = []
         for message in self._consumer.consume(limit, timeout_s):
             source = (str(message.topic()).removeprefix(self._prefix), message.partition() or 0)
@@ -123,7 +125,7 @@ class TopicReader:
                     self._ended[source] = True
                     self._reached[source] = max(self._reached[source], message.offset() or 0)
                     continue
-                if _may_pass(error):
+                if _is_transient(error):
                     continue
                 raise Unavailable(f"{message.topic()} cannot be read: {error.str()}", "is Kafka up?")
             self._ended[source] = False
@@ -147,16 +149,17 @@ class TopicReader:
         return all(self._ended.values())
 
     def read_to_end(self, timeout_s: float = 0.2) -> Iterator[Record]:
-        """Yields every record committed at the time of the call, and perhaps more. Raises Unavailable if records stop
-        arriving.
+        """Yields every record committed at the time of the call, and perhaps more.
+
+        Raises Unavailable if records stop arriving.
         """
         marks = self._watermarks(list(self._reached))
-        heard_s, before = clock.monotonic_s(), self._reached.copy()
+        last_progress_s, before = clock.monotonic_s(), self._reached.copy()
         while any(self._reached[source] < end for source, (_, end) in marks.items()):
             yield from self.poll(timeout_s)
             if self._reached != before:
-                heard_s, before = clock.monotonic_s(), self._reached.copy()
-            elif clock.monotonic_s() - heard_s > _SILENCE_S:
+                last_progress_s, before = clock.monotonic_s(), self._reached.copy()
+            elif clock.monotonic_s() - last_progress_s > _SILENCE_S:
                 raise Unavailable("a topic cannot be read to its end.", "is Kafka up? Was a topic deleted?")
 
     def _partitions(self, topic: str) -> list[int]:
@@ -171,24 +174,24 @@ class TopicReader:
     def _watermarks(self, sources: list[Source]) -> dict[Source, tuple[int, int]]:
         """Returns (first offset, committed end) of each partition, with one request each.
 
-        On a separate connection: a request queued after a fetch that waits for records would wait as well. A partition that
-        was just created may have no leader yet: retries for a while.
+        Uses a separate connection: a request queued after a fetch that waits for records would wait as well. Retries for a
+        while, because a partition that was just created may have no leader yet.
         """
         ends_at_s = clock.monotonic_s() + _TIMEOUT_S
         while True:
             try:
                 first, end = self._offsets(sources, _EARLIEST), self._offsets(sources, _LATEST)
             except KafkaException as error:
-                if not _may_pass(error.args[0]) or clock.monotonic_s() > ends_at_s:
+                if not _is_transient(error.args[0]) or clock.monotonic_s() > ends_at_s:
                     raise
                 self._admin.poll(0.1)
             else:
                 return {source: (first[source], end[source]) for source in sources}
 
     def _offsets(self, sources: list[Source], spec: OffsetSpec) -> dict[Source, int]:
-        asked = {TopicPartition(self._prefix + topic, partition): spec for topic, partition in sources}
+        requests = {TopicPartition(self._prefix + topic, partition): spec for topic, partition in sources}
         futures = self._admin.list_offsets(
-            asked, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=_TIMEOUT_S
+            requests, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=_TIMEOUT_S
         )
         return {
             (str(found.topic).removeprefix(self._prefix), found.partition): future.result().offset

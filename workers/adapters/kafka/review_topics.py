@@ -21,7 +21,7 @@ VerdictKind = Literal["approve", "edit", "reject", "rate"]
 
 
 def read_queue(settings: Settings) -> dict[str, Reviewed]:
-    """Returns message_id → its review, from everything committed at the time of the call."""
+    """Returns message_id → its review, from all records committed at the time of the call."""
     found: list[object] = []
     with TopicReader(settings, [REVIEWS, VERDICTS]) as reader:
         for record in reader.read_to_end():
@@ -33,7 +33,7 @@ def read_queue(settings: Settings) -> dict[str, Reviewed]:
 
 
 def customer_of(settings: Settings, message_id: str) -> str:
-    """Returns the customer of a message that has ended. Raises Misconfigured if the message is unknown."""
+    """Returns the customer of a message that has an outcome. Raises Misconfigured if the message is unknown."""
     with TopicReader(settings, [OUTCOMES]) as reader:
         for record in reader.read_to_end():
             if message_id.encode() in (record.value or b""):
@@ -41,13 +41,16 @@ def customer_of(settings: Settings, message_id: str) -> str:
                     outcome = codec.decode(Outcome, record.value)
                     if outcome.message_id == message_id:
                         return outcome.user_id
-    raise Misconfigured(f"no message {message_id} has ended here.", "is the id whole? `attune why --user U` shows it")
+    raise Misconfigured(
+        f"no message {message_id} has an outcome here.", "is the ID complete? `attune why --user U` shows it"
+    )
 
 
-def verdict_statements(said: ReviewVerdict) -> list[OperatorRecord]:
-    """Returns the verdict under an ID of its own, and its line of the audit trail."""
-    parts = (said.message_id, said.verdict, said.reviewer, said.decided_at.isoformat())
+def verdict_records(verdict: ReviewVerdict) -> list[OperatorRecord]:
+    """Returns the verdict with its own ID, and its entry in the audit trail."""
+    parts = (verdict.message_id, verdict.verdict, verdict.reviewer, verdict.decided_at.isoformat())
     verdict_id = blake2b("|".join(parts).encode(), digest_size=16).hexdigest()
-    verdict = msgspec.structs.replace(said, verdict_id=verdict_id)
-    line = audit(said.reviewer, f"review {said.verdict}", said.message_id, "; ".join(said.reasons), said.decided_at)
-    return [OperatorRecord(VERDICTS, said.user_id, verdict), line]
+    verdict = msgspec.structs.replace(verdict, verdict_id=verdict_id)
+    action, reasons = f"review {verdict.verdict}", "; ".join(verdict.reasons)
+    entry = audit(verdict.reviewer, action, verdict.message_id, reasons, verdict.decided_at)
+    return [OperatorRecord(VERDICTS, verdict.user_id, verdict), entry]

@@ -20,7 +20,7 @@ from workers.settings import Settings
 __all__ = ["TopicRow", "WantedTopic", "apply", "show", "wanted"]
 
 CONNECT_TIMEOUT_S = 8.0
-#: For one request, and for the wait for leaders: hundreds of partitions take a real cluster a while.
+#: Limit for one request, and for the wait for leaders: a real cluster takes a while for hundreds of partitions.
 REQUEST_TIMEOUT_S = 30.0
 #: Errors caused by the request itself, not by the state of the broker.
 _OUR_FAULT = (
@@ -37,26 +37,26 @@ _OUR_FAULT = (
 def show(settings: Settings, channels: tuple[str, ...] = CHANNELS) -> list[TopicRow]:
     """Compares the cluster with what the installation needs; changes nothing. Rows in the order of `wanted`.
 
-    Raises Unavailable if no broker answers (within about 10 s), Misconfigured if one refuses us.
+    Raises Unavailable if no broker responds (within about 10 s), Misconfigured if one rejects us.
     """
     with _admin(settings) as admin:
-        return _look(admin, wanted(settings, channels))
+        return _compare_all(admin, wanted(settings, channels))
 
 
 def apply(settings: Settings, channels: tuple[str, ...] = CHANNELS) -> list[TopicRow]:
     """Creates missing topics, alters settings that are safe to alter, and waits until every new topic has leaders.
 
     Returns the rows as they were before. Safe to call again, and from many processes at once. Raises Misconfigured, before
-    anything is changed, if something differs that only a person can repair (a partition count, say); Unavailable if no broker
-    answers (within about 10 s) or new topics get no leaders (30 s).
+    anything is changed, if something differs that only a person can repair (such as a partition count); Unavailable if no
+    broker responds (within about 10 s) or new topics get no leaders (30 s).
     """
     topics = wanted(settings, channels)
     with _admin(settings) as admin:
-        before = rows = _look(admin, topics)
+        before = rows = _compare_all(admin, topics)
         _refuse(rows)
         if missing := [row.topic for row in rows if row.state == "missing"]:
             _create(admin, missing)
-            rows = _look(admin, topics)  # another process may have created some of them by now
+            rows = _compare_all(admin, topics)  # another process may have created some of them by now
             _refuse(rows)
         if drifted := [row for row in rows if row.alter]:
             _alter(admin, {row.topic.name: row.alter for row in drifted})
@@ -64,7 +64,7 @@ def apply(settings: Settings, channels: tuple[str, ...] = CHANNELS) -> list[Topi
         return before
 
 
-def _look(admin: Any, topics: Sequence[WantedTopic]) -> list[TopicRow]:
+def _compare_all(admin: Any, topics: Sequence[WantedTopic]) -> list[TopicRow]:
     found: dict[str, FoundTopic] = {}
     metadata = {topic["name"]: topic for topic in admin.describe_topics([topic.name for topic in topics])}
     existing = [topic for topic in topics if _exists(metadata[topic.name])]
@@ -84,22 +84,24 @@ def _exists(metadata: Mapping[str, Any]) -> bool:
     code = metadata["error_code"]
     if code == kafka_errors.UnknownTopicOrPartitionError.errno:
         return False
-    # A topic without a leader exists; its users wait for one.
+    # A topic without a leader exists; its clients wait for one.
     if code not in (0, kafka_errors.LeaderNotAvailableError.errno):
         raise kafka_errors.for_code(code)(metadata["name"])
     return True
 
 
 def _refuse(rows: Sequence[TopicRow]) -> None:
-    topics: dict[str, list[str]] = {}  # one reason often applies to all of them
+    topics: dict[str, list[str]] = {}  # by reason: one reason often applies to many topics
     for row in rows:
         for difference in row.differences:
             if difference.refused:
                 topics.setdefault(f"{difference.what} ({difference.refused})", []).append(row.topic.name)
     if topics:
         reasons = "; ".join(f"{reason}: {', '.join(names)}" for reason, names in topics.items())
-        what = f"Topics differ from the settings in what is never changed here. {reasons}."
-        raise Misconfigured(what, "correct the settings, or use another prefix; a new count needs a migration")
+        what = f"Topics differ from the settings in properties that this command never changes. {reasons}."
+        raise Misconfigured(
+            what, "correct the settings, or use another prefix; a new partition count needs a migration"
+        )
 
 
 def _create(admin: Any, topics: Sequence[WantedTopic]) -> None:
@@ -112,8 +114,8 @@ def _create(admin: Any, topics: Sequence[WantedTopic]) -> None:
         }
         for topic in topics
     }
-    answer = admin.create_topics(specification, timeout_ms=int(REQUEST_TIMEOUT_S * 1000), raise_errors=False)
-    for topic in answer["topics"]:
+    response = admin.create_topics(specification, timeout_ms=int(REQUEST_TIMEOUT_S * 1000), raise_errors=False)
+    for topic in response["topics"]:
         error = kafka_errors.for_code(topic["error_code"])
         if error not in (kafka_errors.NoError, kafka_errors.TopicAlreadyExistsError):
             raise error(f"{topic['name']}: {topic.get('error_message') or 'no reason given'}")
@@ -121,9 +123,9 @@ def _create(admin: Any, topics: Sequence[WantedTopic]) -> None:
 
 
 def _wait_until_altered(admin: Any, topics: Sequence[WantedTopic]) -> None:
-    """Waits until brokers report the new settings: the controller has agreed, but the brokers learn of it a moment later."""
+    """Waits until the brokers report the new settings: they receive them a moment after the controller has accepted them."""
     deadline_s = clock.monotonic_s() + REQUEST_TIMEOUT_S
-    while any(row.alter for row in _look(admin, topics)):
+    while any(row.alter for row in _compare_all(admin, topics)):
         if clock.monotonic_s() > deadline_s:
             raise kafka_errors.KafkaTimeoutError(f"altered settings did not take effect in {REQUEST_TIMEOUT_S:.0f} s")
         time.sleep(0.05)
@@ -131,8 +133,8 @@ def _wait_until_altered(admin: Any, topics: Sequence[WantedTopic]) -> None:
 
 def _alter(admin: Any, changes: Mapping[str, Mapping[str, str]]) -> None:
     resources = [ConfigResource("TOPIC", name, dict(config)) for name, config in changes.items()]
-    answer = admin.alter_configs(resources, raise_on_unknown=False)["topic"]
-    if failed := [f"{name}: {result}" for name, result in answer.items() if result != "OK"]:
+    response = admin.alter_configs(resources, raise_on_unknown=False)["topic"]
+    if failed := [f"{name}: {result}" for name, result in response.items() if result != "OK"]:
         raise Misconfigured(
             f"Topic settings cannot be altered: {'; '.join(failed)}.", "grant AlterConfigs on the topics"
         )
@@ -149,7 +151,7 @@ def _admin(settings: Settings) -> Iterator[Any]:
             client.close()
     except _OUR_FAULT as error:
         cure = "correct the settings, or grant the user Create, Describe, DescribeConfigs and AlterConfigs"
-        raise Misconfigured(f"Kafka at {settings.brokers} refuses: {_line(error)}.", cure) from error
+        raise Misconfigured(f"Kafka at {settings.brokers} rejects the request: {_line(error)}.", cure) from error
     except (kafka_errors.KafkaError, OSError) as error:
         login = "; are kafka_user, kafka_password and kafka_ca right?" if settings.kafka.ca else ""
         cure = f"is it up, and is ATTUNE_BROKERS its address?{login}"

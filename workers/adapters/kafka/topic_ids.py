@@ -1,6 +1,6 @@
-"""Tells which topic a name stands for: Kafka gives each topic an ID, and one that is deleted and recreated gets a new ID.
+"""Detects recreated topics by their IDs: Kafka gives each topic an ID, and a topic that is deleted and recreated a new one.
 
-An offset is valid for one ID only: a lane stores both together, and reads a topic with a new ID from its beginning.
+An offset is valid for one ID only: a lane stores both together, and reads a topic with a new ID from the beginning.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from confluent_kafka.admin import AdminClient
 from workers.adapters.kafka.preflight import ids_of
 from workers.adapters.process import clock, failpoints
 
-#: An answer is reused for other lanes for this long [s].
+#: IDs are reused for other lanes for this long [s].
 FRESH_S = 1.0
 
 
 class SourceIds:
-    """The IDs of some topics, for all lanes of a process. Callable from any thread; blocks while the broker is asked."""
+    """The IDs of some topics, for all lanes of a process. Callable from any thread; blocks during a request to the broker."""
 
     def __init__(self, client_config: Mapping[str, str | int], topics: Iterable[str]) -> None:
         """`topics` are names on the cluster. Connects on the first request."""
@@ -26,36 +26,34 @@ class SourceIds:
         self._admin: AdminClient | None = None
         self._lock = Lock()
         self._found: dict[str, str] = {}
-        self._first: dict[str, str] = {}
-        self._asked_s = float("-inf")
+        self._known: dict[str, str] = {}
+        self._fetched_at_s = float("-inf")
 
     def current(self, age_s: float = FRESH_S) -> Mapping[str, str]:
-        """Returns topic → ID for the topics that exist; the answer is at most `age_s` old. Raises Unavailable without a
-        broker.
-        """
+        """Returns topic → ID for the topics that exist, at most `age_s` old. Raises Unavailable without a broker."""
         if not failpoints.checks_sources():
             return {}
         with self._lock:
-            if clock.monotonic_s() - self._asked_s >= age_s:
+            if clock.monotonic_s() - self._fetched_at_s >= age_s:
                 self._admin = self._admin or AdminClient(dict(self._config))
                 self._found = ids_of(self._admin, self._topics)
-                self._first = {**self._found, **self._first}
-                self._asked_s = clock.monotonic_s()
+                self._known = {**self._found, **self._known}
+                self._fetched_at_s = clock.monotonic_s()
             return self._found
 
     def recreated(self) -> list[str]:
         """Returns the topics recreated since this process first saw them. Raises as `current` does."""
         found = self.current()
-        return [topic for topic, known in self._first.items() if is_another(known, found.get(topic, ""))]
+        return [topic for topic, before in self._known.items() if is_another(before, found.get(topic, ""))]
 
     def accept(self) -> None:
         """Accepts the current ID of every topic as known."""
         with self._lock:
-            self._first = dict(self._found)
+            self._known = dict(self._found)
 
 
 def is_another(known: str, now: str) -> bool:
-    """Returns whether two IDs are of different topics; "" = not known.
+    """Returns whether two IDs belong to different topics; "" = not known.
 
     >>> is_another("a", "b"), is_another("a", "a"), is_another("", "b")
     (True, False, False)

@@ -10,8 +10,7 @@ import msgspec
 from schemas.topics import CHANNELS, DAY_MS, TOPICS, message_topic, message_topics
 from workers.settings import Settings
 
-#: Settings that may be altered under running workers: they only affect which old records are deleted and how new ones are
-#: written.
+#: Settings that may be altered while workers run: they only affect which old records are deleted and how new ones are written.
 SAFE = frozenset(
     {
         "cleanup.policy",
@@ -24,7 +23,7 @@ SAFE = frozenset(
         "segment.ms",
     }
 )
-#: Source topics that do not exist yet are created with this; afterwards their owners manage them.
+#: Configuration with which missing source topics are created; afterwards their owners manage them.
 SOURCE_CONFIG = {"cleanup.policy": "delete", "retention.ms": str(7 * DAY_MS)}
 
 #: The largest batch that our producers send (librdkafka's default for both, before compression) [bytes].
@@ -52,7 +51,7 @@ class FoundTopic(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
-    """One deviation, and why `apply` does not repair it; `refused` is empty if it does."""
+    """One difference, and the reason why `apply` does not repair it; `refused` is empty if it does."""
 
     what: str
     refused: str = ""
@@ -68,11 +67,10 @@ class TopicRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def wanted(settings: Settings, channels: tuple[str, ...] = CHANNELS) -> list[WantedTopic]:
-    """Returns every topic of the installation, in the order of the table with one message topic per channel, then source
-    topics.
+    """Returns every topic of the installation: those of the table with one message topic per channel, then source topics.
 
     Topics keyed by customer have `settings.partitions` partitions, the others one. With three or more replicas a write needs
-    all but one of them, so that losing one broker loses no data and stops nothing.
+    all but one of them, so that the loss of one broker loses no data and stops nothing.
     """
     per_channel = {message_topic(channel) for channel in CHANNELS}
     durable = {"min.insync.replicas": str(settings.replication - 1)} if settings.replication >= 3 else {}
@@ -102,7 +100,7 @@ def wanted(settings: Settings, channels: tuple[str, ...] = CHANNELS) -> list[Wan
 
 
 def compare(topic: WantedTopic, found: FoundTopic | None) -> TopicRow:
-    """Returns how one topic differs. A source topic that exists is always `ok`: it belongs to others."""
+    """Returns the differences of one topic. A source topic that exists is always `ok`: it belongs to others."""
     if found is None:
         return TopicRow(topic=topic, state="missing")
     if not topic.ours:
@@ -113,13 +111,15 @@ def compare(topic: WantedTopic, found: FoundTopic | None) -> TopicRow:
         differences.append(Difference(what=f"{found.partitions} partitions, not {topic.partitions}", refused=why))
     if found.replication < topic.replication:
         what = f"{found.replication} copies, not {topic.replication}"
-        differences.append(Difference(what=what, refused="moving copies between brokers is the cluster's business"))
+        differences.append(
+            Difference(what=what, refused="moving copies between brokers is up to the cluster's operators")
+        )
     for key, value in topic.config.items():
         current = found.config.get(key, "unknown")
         if _parts(key, current) == _parts(key, value):
             continue
         safe = key in SAFE
-        refused = "" if safe else "a change under running workers is not safe"
+        refused = "" if safe else "changing it while workers run is not safe"
         differences.append(Difference(what=f"{key} is {current}, not {value}", refused=refused))
         if safe:
             alter[key] = value
@@ -131,8 +131,8 @@ def _parts(key: str, value: str) -> frozenset[str]:
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """The brokers' limits, as far as this user may see them: `largest`, the maximum batch size of each topic [bytes];
-    `brokers`, the broker settings.
+    """The brokers' limits that this user may see: `largest`, the maximum batch size of each topic [bytes], and `brokers`, the
+    broker settings.
     """
 
     BROKER: ClassVar = ("transaction.max.timeout.ms", "group.min.session.timeout.ms", "group.max.session.timeout.ms")
@@ -141,36 +141,36 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     brokers: dict[str, int] = {}
 
 
-def misfits(
-    settings: Settings, counts: Mapping[str, int | None], together: Collection[str], limits: Limits
+def mismatches(
+    settings: Settings, counts: Mapping[str, int | None], combined: Collection[str], limits: Limits
 ) -> list[str]:
-    """Returns why a role cannot work on this cluster, one line per reason; empty if it can.
+    """Returns the reasons why a role cannot work on this cluster, one line each; empty if it can.
 
-    `counts` are the partitions of each topic that it needs (name without prefix), None = the topic does not exist. Topics in
-    `together` meet in lanes: like all others of the table they must have the installation's partition count.
+    `counts` are the partition counts of the topics that it needs (names without prefix); None: the topic does not exist. Lanes
+    combine the topics in `combined`: like all others of the table they must have the installation's partition count.
     """
     single = {topic.name for topic in TOPICS if topic.partitioning == "single"}
-    ours = {topic.name for topic in TOPICS} | set(together)
-    wrong = []
+    ours = {topic.name for topic in TOPICS} | set(combined)
+    problems = []
     for name, found in counts.items():
         expected = 1 if name in single else settings.partitions
         if found is None:
-            wrong.append(f"there is no topic {settings.topic(name)}")
+            problems.append(f"there is no topic {settings.topic(name)}")
         elif name in ours and found != expected:
-            wrong.append(f"{settings.topic(name)} has {found} partitions, expected are {expected}")
+            problems.append(f"{settings.topic(name)} has {found} partitions, expected {expected}")
     for topic, largest in limits.largest.items():
         if largest < LARGEST_BATCH_BYTES:
-            wrong.append(f"{topic} has max.message.bytes = {largest}, needed are {LARGEST_BATCH_BYTES}")
+            problems.append(f"{topic} has max.message.bytes = {largest}, at least {LARGEST_BATCH_BYTES} is required")
     transaction_ms, session_ms = settings.transaction_timeout_s * 1000, settings.session_timeout_s * 1000
     longest, shortest_session, longest_session = (limits.brokers.get(name) for name in Limits.BROKER)
     if longest is not None and transaction_ms > longest:
-        wrong.append(
+        problems.append(
             f"transaction_timeout_s = {settings.transaction_timeout_s:g} is more than the brokers allow "
-            f"(transaction.max.timeout.ms = {longest}): lower the one or raise the other"
+            f"(transaction.max.timeout.ms = {longest}): decrease the former or increase the latter"
         )
     if not (shortest_session or 0) <= session_ms <= (longest_session or session_ms):
-        wrong.append(
-            f"session_timeout_s = {settings.session_timeout_s:g} is not what the brokers allow (group.min.session.timeout.ms"
+        problems.append(
+            f"session_timeout_s = {settings.session_timeout_s:g} is outside the brokers' limits (group.min.session.timeout.ms"
             f" = {shortest_session}, group.max.session.timeout.ms = {longest_session})"
         )
-    return wrong
+    return problems
