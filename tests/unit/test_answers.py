@@ -17,7 +17,8 @@ from schemas.messages import Decision, Feedback, Message, Provenance
 from tests.support.playbooks import playbook
 from workers.core.common.timestamps import instant
 from workers.core.experimentation.bandit import probabilities
-from workers.core.experimentation.off_policy import Comparison, LoggedFeedback, compare
+from workers.core.experimentation.logged_decisions import LoggedFeedback
+from workers.core.experimentation.off_policy import Comparison, compare
 from workers.core.experimentation.sampling import choose
 from workers.core.playbook.policy import Rewards
 from workers.core.simulation.responses import Answer, Carts, answer, appeal

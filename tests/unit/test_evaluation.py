@@ -11,12 +11,11 @@ from msgspec.structs import replace
 from schemas import codec
 from schemas.messages import Decision, Feedback, FeedbackStatus
 from workers.core.common.timestamps import instant
+from workers.core.experimentation.logged_decisions import LoggedDecision, LoggedFeedback
 from workers.core.experimentation.off_policy import (
     Comparison,
     Estimator,
     InsufficientData,
-    LoggedDecision,
-    LoggedFeedback,
     by_arm,
     compare,
     effective_sample_size,

@@ -26,7 +26,8 @@ from workers.commands.inspect.learning_svg import picture as draw
 from workers.commands.run.demo_view import DemoView
 from workers.commands.run.up import ROLES, pid_file
 from workers.commands.terminal import Stop, err, one_line_errors, out, print_progress, stopping
-from workers.core.experimentation.off_policy import LoggedDecision, LoggedFeedback, by_arm, compare, series
+from workers.core.experimentation.logged_decisions import LoggedDecision, LoggedFeedback
+from workers.core.experimentation.off_policy import by_arm, compare, series
 from workers.core.playbook.playbook import Playbook
 from workers.core.playbook.time_scaling import accelerate
 from workers.core.reporting.run_report import TOPICS, Report, learning

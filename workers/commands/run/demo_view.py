@@ -12,7 +12,8 @@ from rich.text import Text
 
 from schemas.messages import Message
 from workers.commands.inspect import learning_plot
-from workers.core.experimentation.off_policy import LoggedFeedback, Point, effective_sample_size, newest_chances, series
+from workers.core.experimentation.logged_decisions import LoggedFeedback
+from workers.core.experimentation.off_policy import Point, effective_sample_size, newest_chances, series
 from workers.core.reporting.run_report import Report, percentiles
 
 _NEWEST = 5

@@ -11,7 +11,8 @@ import msgspec
 from schemas import codec
 from schemas.messages import Decision, Feedback, Message, MessageRequest, Outcome
 from schemas.profiles import ProfileView
-from workers.core.experimentation.off_policy import Comparison, InsufficientData, LoggedDecision, Point, by_arm
+from workers.core.experimentation.logged_decisions import LoggedDecision
+from workers.core.experimentation.off_policy import Comparison, InsufficientData, Point, by_arm
 from workers.core.stream.records import Record
 
 #: The topics that a report reads, by logical name, in addition to messages.* and, where it exists, message.feedback.
