@@ -44,7 +44,9 @@ def test_up_runs_everything_restarts_a_dead_role_and_down_leaves_nothing(alone: 
             )
         try:
             wait_until(
-                lambda: "intake, personalise, generate, learn, deliver run" in log.read_text(), 60, "everything runs"
+                lambda: "running intake, personalise, generate, learn, deliver" in log.read_text(),
+                60,
+                "everything runs",
             )
             port = (Path(settings.data_dir) / "kafka" / "port").read_text().strip()
             running = settings.changed(brokers=f"127.0.0.1:{port}")

@@ -305,7 +305,7 @@ DIES_BEFORE_COMMIT = """
 import os, signal
 from examples.sender import __main__ as program
 from workers.delivery import inbox
-inbox.Intake.commit = lambda self, *, wait=False: self._read and os.kill(os.getpid(), signal.SIGKILL)
+inbox.Inbox.commit = lambda self, *, wait=False: self._read and os.kill(os.getpid(), signal.SIGKILL)
 program.main()
 """
 
