@@ -6,9 +6,11 @@ import faulthandler
 import gc
 import logging
 import os
+import platform
 import signal
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from typing import TYPE_CHECKING, NoReturn
 
 import faust
@@ -18,6 +20,7 @@ from workers.adapters.delivery_channels import ports
 from workers.adapters.kafka.broadcast_state import Follower, follow_pool
 from workers.adapters.kafka.config import client_config
 from workers.adapters.lanes.faust_app import Worker
+from workers.adapters.observability import logs
 from workers.adapters.observability.metrics import WorkerMetrics
 from workers.adapters.playbook.loader import load_for as load_playbook
 from workers.adapters.process import clock, failpoints
@@ -62,13 +65,10 @@ def run(role: str, settings: Settings) -> None:
     """Runs one role until SIGTERM or SIGINT; exits the process with a code of adapters.process.exit_codes."""
     os.umask(UMASK)  # state and ledgers contain customer data: only this user may read them
     faulthandler.enable()  # a crash in C code then writes the stacks of all threads to the log
-    logging.basicConfig(
-        level=settings.log_level.upper(), format=f"%(asctime)s {role} %(levelname)s %(name)s: %(message)s", force=True
-    )
-    for noisy in ("aiokafka", "faust", "mode", "asyncio", "kafka"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    logs.configure(role, settings.log_level, settings.log_format)
     failpoints.arm(os.environ.get("ATTUNE_FAILPOINTS", ""))
     metrics, liveness = WorkerMetrics(), Liveness()
+    metrics.gauge("build_info", 1.0, role, version("attune"), platform.python_version())
     port = metrics.serve(liveness, settings.metrics.ports[role], settings.metrics.host)
     log.info("metrics on http://%s:%d/metrics", settings.metrics.host, port)
     # Used until the worker sets its own handler; nothing is open yet.

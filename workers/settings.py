@@ -272,6 +272,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     # Log level of the workers.
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    # Log format of the workers: `text`, or `json` for log collectors: one object a line.
+    log_format: Literal["text", "json"] = "text"
 
     def __repr__(self) -> str:
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in self.printable().items())})"

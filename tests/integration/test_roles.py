@@ -7,6 +7,7 @@ import subprocess
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -73,6 +74,18 @@ def test_intake_maps_rekeys_and_rejects_each_record_for_itself(settings: Setting
     letters = [codec.decode_topic("dead.letters", record.value) for record in read(running, "dead.letters")]
     assert Counter(letter.reason for letter in letters) == {"no_identity": 1, "broken_json": 1, "null_value": 1}
     assert {letter.topic for letter in letters} == {"shop.events"}
+
+
+def test_every_line_of_a_json_log_is_an_object(settings: Settings) -> None:
+    running = prepare(settings)
+    produce(running, "shop.events", [(None, json.dumps(SEGMENT).encode())])
+    with worker("intake", running, ATTUNE_LOG_FORMAT="json") as process:
+        wait_alive(process, lambda: read(running, "customer.events"), "the event is mapped")
+        process.terminate()
+        assert process.wait(30) == 0
+    lines = (Path(running.data_dir) / "intake.log").read_text().splitlines()
+    messages = [json.loads(line)["message"] for line in lines]
+    assert any(message.startswith("metrics on") for message in messages)
 
 
 @pytest.mark.parametrize("failpoint", ["lane.before_commit", "lane.after_commit"])

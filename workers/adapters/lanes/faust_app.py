@@ -28,6 +28,7 @@ class Worker(faust.Worker):
         self, app: faust.App, *, watchdog: Watchdog | None = None, quiet: bool = True, redirect_stdouts: bool = False
     ) -> None:
         super().__init__(app, quiet=quiet, redirect_stdouts=redirect_stdouts)
+        self.spinner = None  # its escape sequences would end up in the log
         self._watchdog = watchdog
 
     async def on_first_start(self) -> None:

@@ -69,6 +69,13 @@ CATALOGUE: tuple[Metric, ...] = (
         help="Occurrences put off: quiet_hours, rate (the channel has no room yet).",
     ),
     Metric(
+        short="build_info",
+        name="attune_build_info",
+        kind="gauge",
+        labels=("role", "version", "python"),
+        help="Always 1; the labels are the process's role, its version of Attune, and that of Python.",
+    ),
+    Metric(
         short="pending",
         name="attune_pending",
         kind="gauge",

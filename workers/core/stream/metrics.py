@@ -35,6 +35,7 @@ CounterName = Literal[
     "llm_adapter_missing",
 ]
 GaugeName = Literal[
+    "build_info",
     "pending",
     "lag_seconds",
     "intake_lag_seconds",
