@@ -42,9 +42,9 @@ def test_a_json_log_has_one_object_a_line_whatever_the_message_contains() -> Non
 def test_the_level_and_the_silence_of_libraries_hold_in_both_formats() -> None:
     for log_format in ("text", "json"):
         written = StringIO()
-        configure("learn", "warning", log_format, written)  # type: ignore[arg-type] # the two literals
+        configure("learn", "warning", log_format, written)
         logging.getLogger("workers.test").info("below the level")
-        configure("learn", "info", log_format, written)  # type: ignore[arg-type] # the two literals
+        configure("learn", "info", log_format, written)
         logging.getLogger("aiokafka").info("a library's own work")
         assert written.getvalue() == ""
 
