@@ -1,4 +1,4 @@
-"""The events section: every program once a round, all on the same preloaded topics, each with a fresh group and state."""
+"""Runs the events section: every program once per round, on the same preloaded topics, each with a new group and state."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Say = Callable[[str], None]
 
 
 class Arena:
-    """The preloaded topics, and the right final state for each."""
+    """The preloaded topics, and the expected final state for each."""
 
     def __init__(self, settings: Settings, events: int, customers: int, say: Say) -> None:
         self._settings = settings
@@ -31,15 +31,15 @@ class Arena:
         self._customers = customers
         self._say = say
         self._topics: dict[tuple[bool, int], str] = {}
-        self._right: dict[int, dict[str, Profile]] = {}
+        self._expected: dict[int, dict[str, Profile]] = {}
         self._count = 0
 
     def events_of(self, program: Program) -> int:
-        """How many events a program reads."""
+        """Returns the number of events that a program reads."""
         return max(1000, int(self._events * program.share))
 
     def topic(self, program: Program) -> str:
-        """The (logical) topic of a program, filled on the first call."""
+        """Returns the (logical) topic of a program, filled on the first call."""
         number = self.events_of(program)
         key = (program.work_unit, number)
         if key not in self._topics:
@@ -58,7 +58,7 @@ class Arena:
         return self._topics[key]
 
     def job(self, program: Program, name: str = "") -> Job:
-        """A fresh job of a program."""
+        """Returns a new job of a program."""
         self._count += 1
         name = name or f"b{self._count}-{program.module.replace('_', '-')}"
         return Job(
@@ -74,32 +74,32 @@ class Arena:
         )
 
     def run(self, program: Program) -> Run:
-        """One run, its final state compared with the oracle's. Local state and changelog are gone afterwards."""
+        """Runs a program once and compares its final state with the oracle's; then deletes its local state and changelog."""
         job = self.job(program)
         try:
             run = measure(program, job)
-            found = module_of(program.module).final_state(job)
-            if found is not None:
-                run.wrong = differences(found, self._oracle(job.events))
+            state = module_of(program.module).final_state(job)
+            if state is not None:
+                run.wrong = differences(state, self._oracle(job.events))
                 run.matches = not run.wrong
             return run
         finally:
-            self.tidy(job)
+            self.clean_up(job)
 
-    def tidy(self, job: Job) -> None:
-        """Deletes what a run has left."""
+    def clean_up(self, job: Job) -> None:
+        """Deletes the folder and the topics of a run."""
         shutil.rmtree(job.folder, ignore_errors=True)
-        left = [name for name in broker.topics(self._settings.brokers) if job.name + "-" in name]
-        broker.delete(self._settings.brokers, left)
+        leftover = [name for name in broker.topics(self._settings.brokers) if job.name + "-" in name]
+        broker.delete(self._settings.brokers, leftover)
 
     def _oracle(self, events: int) -> dict[str, Profile]:
-        if events not in self._right:
-            self._right[events] = oracle(make_events(events, self._customers))
-        return self._right[events]
+        if events not in self._expected:
+            self._expected[events] = oracle(make_events(events, self._customers))
+        return self._expected[events]
 
 
 def missing(program: Program) -> str:
-    """Why a program cannot run here; empty if it can."""
+    """Returns why a program cannot run here; empty if it can."""
     if program.runs_on != "java":
         return ""
     try:
@@ -112,7 +112,7 @@ def missing(program: Program) -> str:
 def bench_events(
     settings: Settings, events: int, customers: int, runs: int, say: Say
 ) -> tuple[dict[str, list[Run]], dict[str, str]]:
-    """Interleaved runs of every program; also why each left-out one was left out (missing tools, or it failed)."""
+    """Runs all programs, interleaved; returns the runs, and why programs were left out (tools missing, or it failed)."""
     left_out = {program.name: reason for program in PROGRAMS if (reason := missing(program))}
     arena = Arena(settings, events, customers, say)
     results: dict[str, list[Run]] = {}

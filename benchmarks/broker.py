@@ -1,4 +1,4 @@
-"""What bench and programs do with the broker beside their work: create topics, fill one, read a changelog to its end."""
+"""Creates, fills, reads and deletes topics for the benchmark and its programs."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic  # where the library defines it
 
 COMPACTED = {"cleanup.policy": "compact"}
-#: Without this a consumer whose queue was full waits up to a second before it fetches again.
+#: Without these settings, a consumer whose queue was full waits up to a second before it fetches again.
 FETCH = {"fetch.queue.backoff.ms": 5, "queued.min.messages": 100_000}
 
 
 def create(brokers: str, names: Iterable[str], partitions: int = 4, config: Mapping[str, str] | None = None) -> None:
-    """Creates topics; one that exists already is left as it is."""
+    """Creates topics; existing ones stay unchanged."""
     admin = AdminClient({"bootstrap.servers": brokers, "log_level": 2})
-    wanted = [NewTopic(name, partitions, 1, config=dict(config or {})) for name in names]
-    for future in admin.create_topics(wanted).values() if wanted else ():
+    new = [NewTopic(name, partitions, 1, config=dict(config or {})) for name in names]
+    for future in admin.create_topics(new).values() if new else ():
         try:
             future.result()
         except KafkaException as error:
@@ -26,9 +26,9 @@ def create(brokers: str, names: Iterable[str], partitions: int = 4, config: Mapp
 
 
 def delete(brokers: str, names: Iterable[str]) -> None:
-    """Deletes topics, so that a long bench does not fill the disk; one that is gone is no error."""
-    admin, gone = AdminClient({"bootstrap.servers": brokers, "log_level": 2}), list(names)
-    for future in admin.delete_topics(gone).values() if gone else ():
+    """Deletes topics, so that a long benchmark does not fill the disk; missing ones are ignored."""
+    admin, unused = AdminClient({"bootstrap.servers": brokers, "log_level": 2}), list(names)
+    for future in admin.delete_topics(unused).values() if unused else ():
         try:
             future.result()
         except KafkaException as error:
@@ -37,7 +37,7 @@ def delete(brokers: str, names: Iterable[str]) -> None:
 
 
 def topics(brokers: str) -> list[str]:
-    """The names of all topics."""
+    """Returns the names of all topics."""
     return list(AdminClient({"bootstrap.servers": brokers, "log_level": 2}).list_topics(timeout=10).topics)
 
 
@@ -47,12 +47,12 @@ def fill(
     records: Iterable[tuple[bytes, bytes]],
     partition_of: Callable[[bytes], int] = lambda _key: -1,
 ) -> int:
-    """Produces (key, value) records, each to the partition `partition_of` its key (-1 = murmur2); returns how many."""
+    """Produces (key, value) records, each to the partition `partition_of` its key (-1 = murmur2); returns their number."""
     producer = Producer(
         {
             "bootstrap.servers": brokers,
             "partitioner": "murmur2_random",
-            "enable.idempotence": True,  # a retry on a busy machine would change the order, and the oracle would notice
+            "enable.idempotence": True,  # otherwise a retry on a busy machine would change the order, and the oracle would differ
             "linger.ms": 20,
             "compression.type": "lz4",
             "queue.buffering.max.messages": 500_000,
@@ -74,7 +74,7 @@ def fill(
 
 
 def read_to_end(brokers: str, topic: str) -> Iterator[tuple[bytes, bytes | None]]:
-    """Every committed (key, value) of a topic, each partition in its order."""
+    """Yields every committed (key, value) of a topic, each partition in order."""
     consumer = Consumer(
         {
             "bootstrap.servers": brokers,
@@ -93,7 +93,7 @@ def read_to_end(brokers: str, topic: str) -> Iterator[tuple[bytes, bytes | None]
         while len(ended) < len(partitions):
             for message in consumer.consume(5000, 1.0):
                 if (error := message.error()) is not None:
-                    if error.code() != KafkaError._PARTITION_EOF:  # the library's name for it
+                    if error.code() != KafkaError._PARTITION_EOF:  # the library has no public name for it
                         raise KafkaException(error)
                     ended.add(message.partition() or 0)
                 elif (key := message.key()) is not None:
@@ -103,6 +103,6 @@ def read_to_end(brokers: str, topic: str) -> Iterator[tuple[bytes, bytes | None]
 
 
 def newest_values(brokers: str, topic: str) -> dict[bytes, bytes]:
-    """What a changelog says in the end: the newest value of each key that was not deleted."""
+    """Returns the final content of a changelog: the newest value of each key that was not deleted."""
     newest: dict[bytes, bytes | None] = dict(read_to_end(brokers, topic))
     return {key: value for key, value in newest.items() if value is not None}

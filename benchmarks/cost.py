@@ -1,7 +1,7 @@
-"""Where an event's time goes in the real role: the core alone, step by step, then what its shell writes per batch.
+"""Measures the time per event in the real role: the core alone, step by step, then the writes of its shell per batch.
 
-In one process and one thread, on events that are always the same. The sum comes from a run without timers; each step from
-a second one, in which its functions are timed from outside (a step's time excludes the steps inside it).
+One process, one thread, and the same events in each run. The total comes from a run without timers; the steps from a second
+run, in which their functions are timed (a step's time excludes the steps within it).
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ from workers.settings import Settings
 #: 2024-03-04 12:00:00 UTC
 END_S = 1_709_553_600.0
 BATCH = Settings().batch_records
-#: The least of so many runs counts: other work on the machine only adds.
+#: Number of runs, of which the fastest counts: other work on the machine only adds time.
 _REPEATS = 3
-#: step -> the functions that are it, as (owner, attribute)
+#: step → its functions, as (owner, attribute)
 STEPS: dict[str, tuple[tuple[Any, str], ...]] = {
     "decode the event": ((codec, "decode_event"),),
     "load the profile": ((UnitOfWork, "load"), (UnitOfWork, "create")),
@@ -73,17 +73,17 @@ class Cost(msgspec.Struct, kw_only=True):
 
 
 class StepTimers:
-    """Time per step, exclusive of inner steps."""
+    """Measures the time per step, without the steps within it."""
 
     def __init__(self) -> None:
         self.spent_s: defaultdict[str, float] = defaultdict(float)
         self._inner_s = 0.0
 
-    def around(self, step: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """The function, timed."""
+    def timed(self, step: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Returns the function with a timer."""
         clock = time.perf_counter
 
-        def timed(*args: Any, **kwargs: Any) -> Any:
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
             outer_s, self._inner_s = self._inner_s, 0.0
             started_s = clock()
             try:
@@ -93,16 +93,16 @@ class StepTimers:
                 self.spent_s[step] += took_s - self._inner_s
                 self._inner_s = outer_s + took_s
 
-        return timed
+        return wrapper
 
     @contextmanager
     def installed(self) -> Iterator[None]:
-        """Puts timers around every step's functions, and takes them away again."""
+        """Installs timers around the functions of every step, and removes them at the end."""
         originals = [(owner, name, getattr(owner, name)) for pairs in STEPS.values() for owner, name in pairs]
         try:
             for step, pairs in STEPS.items():
                 for owner, name in pairs:
-                    setattr(owner, name, self.around(step, getattr(owner, name)))
+                    setattr(owner, name, self.timed(step, getattr(owner, name)))
             yield
         finally:
             for owner, name, function in originals:
@@ -110,7 +110,7 @@ class StepTimers:
 
 
 def bench_cost(settings: Settings, events: int, customers: int) -> Cost:
-    """`customers` are those of one lane; the first fifth of the events warms up and is not counted."""
+    """Measures the cost of an event. `customers` are those of one lane; the first fifth of the events is warm-up, not counted."""
     batches = list(_batches(events, customers))
     warm = max(1, len(batches) // 5)
     plain_s, spent_s = math.inf, dict.fromkeys(STEPS, math.inf)
@@ -129,7 +129,7 @@ def bench_cost(settings: Settings, events: int, customers: int) -> Cost:
     return Cost(
         events=counted,
         customers=customers,
-        changed_per_batch=sum(len(one.puts) for one in effects) / len(effects),
+        changed_per_batch=sum(len(batch.puts) for batch in effects) / len(effects),
         core_us_per_event=total,
         core_events_per_s=1e6 / total,
         steps=steps,
@@ -138,10 +138,10 @@ def bench_cost(settings: Settings, events: int, customers: int) -> Cost:
 
 
 def _batches(events: int, customers: int) -> Iterator[list[Record]]:
-    made = load.make_events(events, customers, end_s=END_S)
+    generated = load.make_events(events, customers, end_s=END_S)
     records = [
         Record(topic=EVENTS, partition=0, offset=offset, key=key, value=value, appended_at_s=END_S)
-        for offset, (key, value) in enumerate(made)
+        for offset, (key, value) in enumerate(generated)
     ]
     for start in range(0, len(records), BATCH):
         yield records[start : start + BATCH]
@@ -150,7 +150,7 @@ def _batches(events: int, customers: int) -> Iterator[list[Record]]:
 def _run(
     settings: Settings, batches: list[list[Record]], warm: int, when_warm: Callable[[], None] = lambda: None
 ) -> tuple[float, list[Effects]]:
-    """Seconds in the core for the batches behind the warm ones, and their effects."""
+    """Returns the time in the core for the batches after the warm-up [s], and their effects."""
     store = MemoryStore()
     config = PersonalisationConfig(clock="wall", partition_of=lambda _key: 0, salt="bench", cache_size=20_000)
     core = PersonalisationProcessor(config, load_playbook(settings), store)
@@ -169,23 +169,25 @@ def _run(
 
 
 def _shell(settings: Settings, effects: list[Effects], events: int) -> list[Step]:
-    """The same effects through the real transaction and the real store; CPU of every thread of this process."""
+    """Writes the same effects with the real transaction and the real store; returns the CPU time of all threads."""
     topic = "cost-state"
-    outputs = {output.topic for one in effects for output in one.outputs}
+    outputs = {output.topic for batch in effects for output in batch.outputs}
     broker.create(settings.brokers, [topic, *(f"cost.{name}" for name in sorted(outputs))], 1, broker.COMPACTED)
     producer = LaneProducer(client_config(settings), "cost", settings.transaction_timeout_s, settings.compression)
     producer.fence()
     kafka_s = rocks_s = 0.0
     with tempfile.TemporaryDirectory(dir=settings.data_dir) as folder:
         store = RocksStore(Path(folder) / "state")
-        for one in effects:
-            marker = Marker(offsets={EVENTS: 1}, clock_s=one.clock_s)
+        for batch in effects:
+            marker = Marker(offsets={EVENTS: 1}, clock_s=batch.clock_s)
             before_s = time.process_time()
             end = producer.commit(
-                one.outputs, prefix="cost.", partition=0, changelog=(topic, 0), puts=one.puts, marker=marker
+                batch.outputs, prefix="cost.", partition=0, changelog=(topic, 0), puts=batch.puts, marker=marker
             )
             between_s = time.process_time()
-            store.write(one.puts, one.index_puts, one.index_deletes, Progress(changelog_offset=end + 1, marker=marker))
+            store.write(
+                batch.puts, batch.index_puts, batch.index_deletes, Progress(changelog_offset=end + 1, marker=marker)
+            )
             kafka_s += between_s - before_s
             rocks_s += time.process_time() - between_s
         store.close()

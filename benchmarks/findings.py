@@ -1,4 +1,4 @@
-"""What one bench has found, by section, and where it was measured."""
+"""Defines the findings of a benchmark, by section, with machine and commit."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from benchmarks.recovery import Restarted, Restored
 from benchmarks.scale import Scaled, Soak
 from benchmarks.words import Words
 
-#: The sections of a bench, in their order, and the fields in which their findings stand.
+#: The sections of a benchmark, in order → the fields of their findings.
 SECTIONS = {
     "events": ("runs", "size", "left_out"),
     "latency": ("latency", "latency_rate", "latency_left_out", "pipe_us"),
@@ -33,10 +33,10 @@ SECTIONS = {
 
 
 class Findings(msgspec.Struct, kw_only=True):
-    """Everything of one bench; a section that was not run is empty. `at` is ISO 8601, UTC.
+    """The findings of one benchmark; a section that was not run is empty. `at` is ISO 8601, UTC.
 
-    `left_out` and `latency_left_out`: program -> why. `pipe_us`: a byte to a process on another core and back [µs].
-    `kept`: section -> commit and day of an earlier bench that ran it.
+    `left_out` and `latency_left_out`: program → reason. `pipe_us`: round trip of a byte to a process on another core [µs].
+    `kept`: section → commit and day of the earlier benchmark that ran it.
     """
 
     at: str
@@ -60,7 +60,7 @@ class Findings(msgspec.Struct, kw_only=True):
 
 
 def completed(found: Findings, before: Findings) -> Findings:
-    """The findings, with the sections that only an earlier bench has run; those that were kept before stay so marked."""
+    """Returns the findings, completed with the sections that only an earlier benchmark ran; their origin is kept."""
     kept = {
         section: before.kept.get(section, f"`{before.commit}`, {before.at[:10]}")
         for section, fields in SECTIONS.items()
@@ -75,7 +75,7 @@ def _has(found: Findings, fields: tuple[str, ...]) -> bool:
 
 
 def here() -> Findings:
-    """Empty findings of this moment, machine and commit."""
+    """Returns empty findings for the current time, machine and commit."""
     commit = subprocess.run(
         ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=False
     ).stdout.strip()
@@ -84,7 +84,7 @@ def here() -> Findings:
 
 
 def interpreter() -> str:
-    """The Python that runs ours and the peers in Python, and how quick it is here: the median of nine loops."""
+    """Describes the Python that runs our programs and the peers in Python, and its speed here: the median of nine loops."""
     took_ms = []
     for _ in range(9):
         began_s, total = time.process_time(), 0
@@ -95,7 +95,7 @@ def interpreter() -> str:
 
 
 def hardware() -> str:
-    """Processor, cores and memory, in a few words."""
+    """Describes processor, cores and memory."""
     try:
         info = Path("/proc/cpuinfo").read_text()
         model = re.search(r"model name\s*:\s*(.+)", info)

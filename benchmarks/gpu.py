@@ -1,9 +1,9 @@
-"""`make bench-gpu`: what `generate` makes of a GPU: messages/s, tokens/s, time to the first token, and what we cost beside it.
+"""Measures `generate` on a GPU (`make bench-gpu`): messages/s, tokens/s, time to the first token, and its own CPU cost.
 
-Needs vLLM on a machine with a GPU (`ATTUNE_VLLM_PYTHON` names its Python; else `vllm` beside this one). Speed needs no weights:
-without `--model` vLLM runs random ones in the shape of Qwen3-8B, with the tokenizer of the model that comes with us, so
-nothing is downloaded. Its texts are then noise that holds to the JSON schema: the guardrails reject most, each is asked
-for twice, and the rates per call are what to read. With `--model` (a name of the hub, or a folder) the texts are real.
+Needs vLLM on a machine with a GPU (`ATTUNE_VLLM_PYTHON` names its Python; default: the Python that runs this). Speed does not
+depend on the weights: without `--model`, vLLM runs random ones in the shape of Qwen3-8B with the tokenizer of the embedded
+model, so nothing is downloaded. Its texts are then random but match the JSON schema: the guardrails reject most, each is
+requested twice, and only the rates per call are meaningful. With `--model` (a name on the hub, or a folder) the texts are real.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ _METRIC = re.compile(r"^(vllm:[a-z0-9_]+)(?:\{[^}]*\})? ([0-9.e+-]+)$", re.MULTI
 
 
 class OnGpu(msgspec.Struct, frozen=True, kw_only=True):
-    """What one concurrency gave. Tokens are those that vLLM counted; `ttft_s` is the mean time to the first token."""
+    """The result for one concurrency. Tokens are as counted by vLLM; `ttft_s` is the mean time to the first token."""
 
     words: list[Words]
     prompt_tokens_per_s: float
@@ -67,7 +67,7 @@ class OnGpu(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GpuFindings(msgspec.Struct, frozen=True, kw_only=True):
-    """One run of this bench, as it is kept."""
+    """One run of this benchmark, as stored."""
 
     at: str
     hardware: str
@@ -79,15 +79,15 @@ class GpuFindings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def main() -> int:
-    """Starts vLLM and Kafka, measures each concurrency, prints, and keeps the JSON with `--write`."""
+    """Starts vLLM and Kafka, measures each concurrency, prints the results, and stores them as JSON with `--write`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="", help="a model with weights; default: random weights of Qwen3-8B's shape")
-    parser.add_argument("--llm", default="", help="a vLLM that runs already, by its base URL")
-    parser.add_argument("--in-flight", default="1,8,32,128", help="calls in flight, comma-separated")
     parser.add_argument(
-        "--calls", type=int, default=256, help="calls at each concurrency, at least twice the concurrency"
+        "--model", default="", help="a model with weights (default: random weights in the shape of Qwen3-8B)"
     )
-    parser.add_argument("--write", action="store_true", help="keep the result in benchmarks/results")
+    parser.add_argument("--llm", default="", help="base URL of a running vLLM")
+    parser.add_argument("--in-flight", default="1,8,32,128", help="calls in flight, comma-separated")
+    parser.add_argument("--calls", type=int, default=256, help="calls per concurrency, at least twice the concurrency")
+    parser.add_argument("--write", action="store_true", help="write the result to benchmarks/results")
     args = parser.parse_args()
     results: dict[str, OnGpu] = {}
     with tempfile.TemporaryDirectory() as name, EmbeddedKafka(Path(name) / "kafka", jvm_options=JVM_OPTIONS) as kafka:
@@ -108,8 +108,8 @@ def main() -> int:
     found = GpuFindings(
         at=datetime.now(UTC).isoformat(timespec="seconds"),
         hardware=hardware(),
-        gpu=_said(["nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]),
-        vllm=_said([_python(), "-c", "import torch, vllm; print(vllm.__version__, 'torch', torch.__version__)"]),
+        gpu=_output_of(["nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]),
+        vllm=_output_of([_python(), "-c", "import torch, vllm; print(vllm.__version__, 'torch', torch.__version__)"]),
         model=args.model or "random weights, shape of Qwen3-8B",
         commit=here().commit,
         results=results,
@@ -124,7 +124,7 @@ def main() -> int:
 
 @contextmanager
 def _vllm(url: str, model: str, folder: Path) -> Iterator[str]:
-    """The base URL of a vLLM: the one that runs, or one started for this block."""
+    """Yields the base URL of the running vLLM, or of one started for this block."""
     if url:
         yield url
         return
@@ -154,7 +154,7 @@ def _vllm(url: str, model: str, folder: Path) -> Iterator[str]:
 
 
 def _random_model(folder: Path) -> Path:
-    """A model folder with the shape of Qwen3-8B and our own model's tokenizer (its ids are below Qwen3's vocabulary)."""
+    """Creates a model folder with the shape of Qwen3-8B and the embedded model's tokenizer (its IDs fit the vocabulary)."""
     converted, target = folder / "own", folder / "qwen3-8b-shape"
     subprocess.run([_python(), "-m", "infra.vllm.convert", str(find()), str(converted)], cwd=ROOT, check=True)
     target.mkdir()
@@ -168,20 +168,20 @@ def _random_model(folder: Path) -> Path:
 
 
 def _on_gpu(words: list[Words], before: dict[str, float], after: dict[str, float], took_s: float) -> OnGpu:
-    def grown(name: str) -> float:
+    def increase(name: str) -> float:
         return after.get(f"vllm:{name}", 0.0) - before.get(f"vllm:{name}", 0.0)
 
     return OnGpu(
         words=words,
-        prompt_tokens_per_s=grown("prompt_tokens_total") / took_s,
-        output_tokens_per_s=grown("generation_tokens_total") / took_s,
-        ttft_s=grown("time_to_first_token_seconds_sum") / max(1.0, grown("time_to_first_token_seconds_count")),
-        prefix_hit_rate=grown("prefix_cache_hits_total") / max(1.0, grown("prefix_cache_queries_total")),
+        prompt_tokens_per_s=increase("prompt_tokens_total") / took_s,
+        output_tokens_per_s=increase("generation_tokens_total") / took_s,
+        ttft_s=increase("time_to_first_token_seconds_sum") / max(1.0, increase("time_to_first_token_seconds_count")),
+        prefix_hit_rate=increase("prefix_cache_hits_total") / max(1.0, increase("prefix_cache_queries_total")),
     )
 
 
 def _metrics(url: str) -> dict[str, float]:
-    """vLLM's counters, added up over their labels."""
+    """Returns vLLM's counters, summed over their labels."""
     found: dict[str, float] = {}
     with urllib.request.urlopen(f"{url}/metrics", timeout=10) as page:  # noqa: S310 - the server that is measured
         for name, value in _METRIC.findall(page.read().decode()):
@@ -201,8 +201,8 @@ def _python() -> str:
     return os.environ.get("ATTUNE_VLLM_PYTHON", sys.executable)
 
 
-def _said(command: list[str]) -> str:
-    """What a command prints; "" when there is no such command or it fails."""
+def _output_of(command: list[str]) -> str:
+    """Returns the output of a command; "" if it is missing or fails."""
     try:
         return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout.strip()
     except (OSError, subprocess.SubprocessError):

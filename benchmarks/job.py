@@ -1,4 +1,4 @@
-"""What the bench tells a program, and how a program tells how far it is."""
+"""Defines the job that the benchmark passes to a program, and the file in which a program reports its progress."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import msgspec
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """One run of one program.
 
-    `topic` holds exactly `events` events; 0 = read on for ever. `name` is fresh: groups, changelogs and transactional ids
-    begin with it; `folder` is empty, for local state. `output`: a topic to write one record per event to, keyed by
-    customer; empty = none. `option` is the variant of the program. `prefix` is the installation's, for the real role.
+    `topic` holds exactly `events` events; 0 = never stop reading. `name` is unique: groups, changelogs and transactional IDs
+    start with it; `folder` is empty, for local state. `output`: a topic for one record per event, keyed by customer; empty =
+    none. `option` is the variant of the program. `prefix` is that of the installation, for the real role.
     """
 
     program: str
@@ -29,14 +29,14 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def progress(self) -> Path:
-        """The file that the program counts in."""
+        """The file in which the program counts events."""
         return Path(self.folder) / "progress"
 
 
 class Progress:
-    """Two 64-bit counters in a shared file: events whose work is done, and 1 once everything is durable.
+    """Two 64-bit counters in a shared file: processed events, and 1 once everything is durable.
 
-    The bench looks at them from outside, so measuring costs a program one addition per event or batch.
+    The benchmark reads them from outside, so measuring costs a program one addition per event or batch.
     """
 
     def __init__(self, path: Path) -> None:
@@ -48,12 +48,12 @@ class Progress:
         self._cells = memoryview(self._map).cast("q")
 
     def add(self, events: int) -> int:
-        """Counts events; returns how many there are by now."""
+        """Adds to the events counted; returns the new total."""
         self._cells[0] += events
         return self._cells[0]
 
     def finish(self) -> None:
-        """Says that all is written and committed."""
+        """Reports that everything is written and committed."""
         self._cells[1] = 1
 
     @property
@@ -63,5 +63,5 @@ class Progress:
 
     @property
     def finished(self) -> bool:
-        """Whether everything is durable."""
+        """True if everything is durable."""
         return self._cells[1] == 1

@@ -1,4 +1,4 @@
-"""Latency under a steady load: from the produce call of an event to its output record in a reader of committed records."""
+"""Measures latency under a steady load: from the produce call of an event until a reader of committed records gets its output."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from workers.settings import Settings
 
 NOTHING_BETWEEN = "no program: the topic itself"
 _WARM_S = 6.0
-#: The broker is warm when a round's median is not a tenth below the best one before; or after so many rounds.
+#: The broker is warm if the median of a round is not 10 % below the best one so far, or after this many rounds.
 _NO_FASTER, _WARM_ROUNDS = 0.9, 8
 _READY_TIMEOUT_S = 60.0
 
 
 class Latency(msgspec.Struct, kw_only=True):
-    """Milliseconds; `lost` outputs had not come 5 s after the last event."""
+    """Latency in milliseconds; `lost`: outputs that had not arrived 5 s after the last event."""
 
     p50_ms: float
     p99_ms: float
@@ -40,7 +40,7 @@ class Latency(msgspec.Struct, kw_only=True):
 
 
 class Reader:
-    """Remembers when the first record of each key was seen; a thread of its own."""
+    """Records when the first record of each key was read, in its own thread."""
 
     def __init__(self, brokers: str, topic: str, partitions: int) -> None:
         self.seen: dict[bytes, float] = {}
@@ -61,13 +61,13 @@ class Reader:
 
     def _read(self) -> None:
         while not self._stop:
-            first = self._consumer.poll(0.01)  # at once when there is one; `consume` alone would wait for more
+            first = self._consumer.poll(0.01)  # returns at the first record; `consume` would wait for more
             for message in [first, *self._consumer.consume(100, 0)] if first is not None else ():
                 if message.error() is None and (key := message.key()) is not None:
                     self.seen.setdefault(key, time.perf_counter())
 
     def close(self) -> None:
-        """Ends the thread."""
+        """Stops the thread."""
         self._stop = True
         self._thread.join()
         self._consumer.close()
@@ -76,10 +76,10 @@ class Reader:
 def bench_latency(
     settings: Settings, rate: int, seconds: float, broker_warm_s: float, say: Callable[[str], None]
 ) -> tuple[dict[str, Latency], dict[str, str]]:
-    """One program after the other, each alone with the load; also why one has no result.
+    """Measures one program after the other under the load; returns results, and the reason for each missing one.
 
-    Before that transactions run that nobody counts, in rounds of `broker_warm_s` until they get no faster: the broker's
-    compiler takes half a minute of them, on a slow machine several.
+    First come warm-up rounds of `broker_warm_s` with transactions, until they get no faster: the JIT compiler of the broker
+    needs half a minute of them, on a slow machine several.
     """
     results: dict[str, Latency] = {}
     best_ms = math.inf
@@ -103,8 +103,8 @@ def bench_latency(
 
 
 def pipe_us(times: int = 5_000) -> float:
-    """How long a byte takes to a process on another core and back: what this machine charges for waking somebody up, twice
-    [µs]. The median of ten rounds. A record on its way from client to broker to client wakes a dozen threads.
+    """Returns the round trip of a byte to a process on another core [µs]: the cost of two wake-ups on this machine. The median
+    of ten rounds. A record from client to broker to client wakes a dozen threads.
     """
     cores = sorted(os.sched_getaffinity(0))
     with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as other:
@@ -161,7 +161,7 @@ def _one(settings: Settings, program: Program | None, name: str, rate: int, seco
 
 
 class Sender:
-    """Produces one event of a customer nobody has seen yet."""
+    """Produces one event of a new customer."""
 
     def __init__(self, brokers: str, topic: str, real: bool) -> None:
         self._producer = Producer({"bootstrap.servers": brokers, "partitioner": "murmur2_random", "linger.ms": 0})
@@ -178,12 +178,12 @@ class Sender:
         self._producer.poll(0)
 
     def flush(self) -> None:
-        """Waits until all is delivered."""
+        """Waits until all events are delivered."""
         self._producer.flush(30)
 
 
 def _until_ready(send: Sender, reader: Reader, program: Program, partitions: int) -> None:
-    """Every partition has answered: start-up is not latency."""
+    """Returns once every partition has produced output, because start-up is not latency."""
     deadline_s, number = time.perf_counter() + _READY_TIMEOUT_S, 0
     while len(reader.seen) < 8 * partitions:
         if time.perf_counter() > deadline_s:

@@ -1,4 +1,4 @@
-"""The load of the real role: Segment events of many customers, about 300 bytes of JSON each, the newest of this moment."""
+"""Generates the load for the real role: Segment events of many customers, about 300 bytes of JSON each, up to the present."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ STEP_S = 0.02
 def make_events(
     events: int, customers: int, seed: int = 7, end_s: float | None = None, visits: int = 0
 ) -> Iterator[tuple[bytes, bytes]]:
-    """(key, value) of `events` events, 50 a second of event time, the last one at `end_s` (None = now); `visits`: see
+    """Yields (key, value) of `events` events, 50 per second of event time, the last one at `end_s` (None = now); `visits`: see
     work_unit.customers_of.
     """
     rng = random.Random(seed)
@@ -53,7 +53,7 @@ def make_events(
 
 
 def consent(customer: str, at_s: float) -> bytes:
-    """A Consent Updated event: the role shows the customer's public view at once."""
+    """Returns a Consent Updated event, for which the role publishes the customer's public view at once."""
     event = {
         "type": "track",
         "event": "Consent Updated",

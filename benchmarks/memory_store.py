@@ -1,4 +1,4 @@
-"""A dictionary for RocksDB: the state of a core that runs without its shell."""
+"""Replaces RocksDB by a dictionary: the state of a core that runs without its shell."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from workers.core.stream.effects import Effects
 
 
 class MemoryStore:
-    """Implements core.stream.records.StateStore; `commit` does what the lane's shell does after a transaction."""
+    """Implements core.stream.records.StateStore; `commit` does the same as the lane's shell after a transaction."""
 
     def __init__(self) -> None:
         self.values: dict[bytes, bytes] = {}
 
     def get(self, key: bytes) -> bytes | None:
-        """The value of a key, or None."""
+        """Returns the value of a key, or None."""
         return self.values.get(key)
 
     def scan(self, prefix: bytes, start: bytes = b"") -> Iterator[bytes]:
-        """The keys that begin with `prefix`, from `start` on, in byte order."""
+        """Returns the keys that start with `prefix`, from `start` on, in byte order."""
         return iter(sorted(key for key in self.values if key.startswith(prefix) and key >= start))
 
     def commit(self, effects: Effects) -> None:

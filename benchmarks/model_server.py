@@ -1,8 +1,8 @@
-"""An OpenAI-compatible server with a latency model instead of a model: what it costs us when the LLM costs nothing.
+"""Runs an OpenAI-compatible server with a latency model instead of an LLM, to measure our own cost.
 
-`python -m benchmarks.model_server ANSWERS FIRST_TOKEN_S TOKEN_S` prints its port. An answer comes after the time to the first
-token plus that of its tokens, however many are in flight, as from a GPU that is not full. ANSWERS is a JSON list of
-[needles, answer]: the first whose needles all stand in the request is given.
+`python -m benchmarks.model_server ANSWERS FIRST_TOKEN_S TOKEN_S` prints its port. An answer is sent after the time to the first
+token plus that of its tokens, however many calls are in flight, as on a GPU that is not saturated. ANSWERS is a JSON list of
+[needles, answer]: the reply is the first answer whose needles all occur in the request.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Answers = list[tuple[list[str], str]]
 
 
 class Connection(asyncio.Protocol):
-    """One kept-alive connection; requests come one after the other, as HTTP clients without pipelining send them."""
+    """One keep-alive connection; requests are sequential, as HTTP clients without pipelining send them."""
 
     def __init__(self, answers: list[tuple[list[bytes], bytes, float]]) -> None:
         self._answers = answers
@@ -31,12 +31,12 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Remembers where to answer."""
+        """Stores the transport for the replies."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        """Answers each request when it is whole."""
+        """Answers each request once it is complete."""
         self._buffer += data
         head, end, rest = self._buffer.partition(b"\r\n\r\n")
         if not end:
@@ -63,7 +63,7 @@ class Connection(asyncio.Protocol):
 
 
 async def serve(answers: Answers, first_token_s: float, token_s: float) -> None:
-    """Serves on a free port of loopback until it is killed, and prints the port."""
+    """Serves on a free loopback port until it is killed, and prints the port."""
     prepared = []
     for needles, text in answers:
         tokens = max(1, len(text) // _CHARS_PER_TOKEN)
@@ -82,7 +82,7 @@ async def serve(answers: Answers, first_token_s: float, token_s: float) -> None:
 
 @contextmanager
 def model_server(answers: Answers, first_token_s: float, token_s: float, folder: Path) -> Iterator[str]:
-    """The server as a process of its own; yields its base URL."""
+    """Runs the server as a separate process; yields its base URL."""
     file = folder / "answers.json"
     file.write_text(json.dumps(answers))
     command = [sys.executable, "-m", "benchmarks.model_server", str(file), str(first_token_s), str(token_s)]

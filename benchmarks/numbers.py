@@ -1,4 +1,4 @@
-"""The arithmetic of the tables: percentiles, medians with their spread, ratios."""
+"""Computes the numbers of the tables: percentiles, medians with their spread, ratios."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 
 
 class Spread(msgspec.Struct, frozen=True):
-    """A median and what lies around it."""
+    """A median with minimum and maximum."""
 
     median: float
     low: float
@@ -18,7 +18,7 @@ class Spread(msgspec.Struct, frozen=True):
 
 
 def spread(values: Sequence[float]) -> Spread:
-    """Median, smallest, largest. Raises ValueError without values.
+    """Returns median, minimum and maximum. Raises ValueError without values.
 
     >>> spread([3.0, 1.0, 2.0])
     Spread(median=2.0, low=1.0, high=3.0, runs=3)
@@ -29,7 +29,7 @@ def spread(values: Sequence[float]) -> Spread:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The smallest value that at least `share` of the values do not exceed (nearest rank). Raises ValueError if empty.
+    """Returns the smallest value that at least `share` of the values do not exceed (nearest rank). Raises ValueError if empty.
 
     >>> percentile([40.0, 10.0, 20.0, 30.0], 0.5), percentile([1.0], 0.99)
     (20.0, 1.0)
@@ -44,7 +44,7 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 def paired_ratio(ours: Sequence[float], theirs: Sequence[float]) -> Spread:
-    """Ours over theirs, run by run: what was measured in the same minute is compared. Raises ValueError without runs.
+    """Returns the ratio of ours to theirs, run by run, so that runs of the same minute are compared. Raises ValueError if empty.
 
     >>> paired_ratio([10.0, 30.0], [5.0, 10.0])
     Spread(median=2.5, low=2.0, high=3.0, runs=2)
@@ -53,7 +53,7 @@ def paired_ratio(ours: Sequence[float], theirs: Sequence[float]) -> Spread:
 
 
 def per_100k(cpu_s: float, events: int) -> float:
-    """CPU seconds for 100,000 events.
+    """Returns the CPU time for 100,000 events [s].
 
     >>> per_100k(2.0, 50_000)
     4.0

@@ -1,4 +1,4 @@
-"""Starts a program, looks at it from outside (/proc and its progress file), ends it."""
+"""Starts a program, observes it from outside (/proc and its progress file), and stops it."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from benchmarks.numbers import per_100k
 from benchmarks.programs import PEERS_PYTHON, ROOT, Program, kafka_streams
 
 TIMEOUT_S = 900.0
-_LOOK_S, _MEMORY_S = 0.002, 0.1
+_POLL_S, _MEMORY_S = 0.002, 0.1
 
 
 class Run(msgspec.Struct, kw_only=True):
-    """One run of one program. Rate and CPU are those of the second half of its events, up to the last commit, so that
-    neither start-up nor the first (cold) half counts, and nothing that is left for the end is forgotten. A program that
-    commits seldom pays there for what it had not committed at half-way; `whole_events_per_s`, from the first event to the
-    last commit, has no such edge, but the cold half in it.
+    """One run of one program. Rate and CPU are measured over the second half of its events, up to the last commit: this excludes
+    start-up and the first (cold) half, and includes work that is deferred to the end. A program that commits rarely also pays
+    for what it had not committed at half-time; `whole_events_per_s`, from the first event to the last commit, avoids this, but
+    includes the cold half.
 
-    `matches`: the final state is the oracle's; None = there is none to compare. `wrong`: the first differences.
+    `matches`: whether the final state is that of the oracle; None = there is none to compare. `wrong`: the first differences.
     """
 
     events_per_s: float
@@ -40,12 +40,12 @@ class Run(msgspec.Struct, kw_only=True):
 
 
 class Ended(Exception):
-    """A program ended or got stuck before its work was done."""
+    """Raised if a program exits or hangs before its work is done."""
 
 
 @contextmanager
 def running(program: Program, job: Job) -> Iterator[tuple[subprocess.Popen[bytes], Progress]]:
-    """The program as a process that is killed at the end, with all it has started."""
+    """Runs the program as a process inside the block, and stops it at the end."""
     folder = Path(job.folder)
     folder.mkdir(parents=True, exist_ok=True)
     progress = Progress(job.progress)
@@ -80,14 +80,14 @@ def measure(program: Program, job: Job) -> Run:
             progress.events,
             cpu_s(process.pid),
         )
-        rss, looked_s = peak_rss_mb(process.pid), half_s
+        rss, polled_s = peak_rss_mb(process.pid), half_s
         while not progress.finished:
-            _look(process, job)
-            if time.perf_counter() - looked_s > _MEMORY_S:  # a process that has ended no longer tells
-                rss, looked_s = max(rss, peak_rss_mb(process.pid)), time.perf_counter()
+            _check_alive(process, job)
+            if time.perf_counter() - polled_s > _MEMORY_S:  # it cannot be read after the process has exited
+                rss, polled_s = max(rss, peak_rss_mb(process.pid)), time.perf_counter()
             if time.perf_counter() - started_s > TIMEOUT_S:
                 raise Ended(f"{program.name} is stuck after {progress.events} events")
-            time.sleep(_LOOK_S)
+            time.sleep(_POLL_S)
         end_s, cpu_end = time.perf_counter(), cpu_s(process.pid)
         measured = max(1, job.events - events_then)
         return Run(
@@ -103,44 +103,44 @@ def measure(program: Program, job: Job) -> Run:
 def _wait(process: subprocess.Popen[bytes], progress: Progress, job: Job, events: int) -> float:
     deadline_s = time.perf_counter() + TIMEOUT_S
     while progress.events < events:
-        _look(process, job)
+        _check_alive(process, job)
         if time.perf_counter() > deadline_s:
             raise Ended(f"{job.program} is stuck at {progress.events} events")
-        time.sleep(_LOOK_S)
+        time.sleep(_POLL_S)
     return time.perf_counter()
 
 
 def wait_for(process: subprocess.Popen[bytes], progress: Progress, job: Job, events: int) -> float:
-    """The time (perf_counter) at which so many events were counted. Raises Ended."""
+    """Waits for a number of events; returns the time (perf_counter) at which it was reached. Raises Ended."""
     return _wait(process, progress, job, events)
 
 
-def _look(process: subprocess.Popen[bytes], job: Job) -> None:
-    # A program that has finished may be gone before it is looked at: /proc still knows it until it is waited for.
+def _check_alive(process: subprocess.Popen[bytes], job: Job) -> None:
+    # A finished program may exit between two checks: it stays in /proc until it is waited for.
     if os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
         return
     if Progress(job.progress).finished:
         return
     lines = (Path(job.folder) / "log").read_text(errors="replace").splitlines()[-12:]
-    raise Ended(f"{job.program} ended before its work was done:\n" + "\n".join(lines))
+    raise Ended(f"{job.program} exited before its work was done:\n" + "\n".join(lines))
 
 
 def tree(pid: int) -> list[int]:
-    """A process and all that it has started and that still runs."""
-    found, front = [], [pid]
-    while front:
-        current = front.pop()
-        found.append(current)
+    """Returns a process and all its running descendants."""
+    members, pending = [], [pid]
+    while pending:
+        current = pending.pop()
+        members.append(current)
         for task in Path(f"/proc/{current}/task").glob("*/children"):
             try:
-                front.extend(map(int, task.read_text().split()))
+                pending.extend(map(int, task.read_text().split()))
             except OSError:
-                continue  # it ended meanwhile
-    return found
+                continue  # it has exited in the meantime
+    return members
 
 
 def cpu_s(pid: int) -> float:
-    """User and system time of a process, its children that run, and those that it has waited for [s]; also of a zombie."""
+    """Returns user and system time of a process, its running children, and those that it has waited for [s]; also of a zombie."""
     ticks = 0
     for member in tree(pid):
         try:
@@ -152,12 +152,12 @@ def cpu_s(pid: int) -> float:
 
 
 def peak_rss_mb(pid: int) -> float:
-    """The largest resident memory so far, summed over the processes of the tree [MB]; 0 for one that has ended."""
+    """Returns the peak resident memory, summed over the processes of the tree [MB]; 0 for a process that has exited."""
     return sum(_status_kb(member, "VmHWM") for member in tree(pid)) / 1024
 
 
 def rss_mb(pid: int) -> float:
-    """The resident memory now [MB]."""
+    """Returns the current resident memory [MB]."""
     return sum(_status_kb(member, "VmRSS") for member in tree(pid)) / 1024
 
 

@@ -1,7 +1,7 @@
-"""Restore speed, and the time from a kill -9 to the next event.
+"""Measures the speed of a restore, and the time from a kill -9 to the next event.
 
-As a program (`python -m benchmarks.recovery BROKERS TOPIC FOLDER PARTITIONS`) it restores every partition of a changelog
-into empty stores at the same time, as a worker does that owns all of them, and prints one line of JSON.
+As a program (`python -m benchmarks.recovery BROKERS TOPIC FOLDER PARTITIONS`) it restores all partitions of a changelog
+concurrently into empty stores, like a worker that owns all of them, and prints one line of JSON.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Restored(msgspec.Struct, kw_only=True):
 
 
 class Restarted(msgspec.Struct, kw_only=True):
-    """Seconds from starting the process after kill -9 to the first newly applied event, and whether all came out right."""
+    """Seconds from the process start after kill -9 to the first new event applied, and whether the final state is correct."""
 
     state_kept_s: float
     state_deleted_s: float
@@ -47,20 +47,20 @@ class Restarted(msgspec.Struct, kw_only=True):
 
 
 def bench_restore(settings: Settings, profiles: int) -> Restored:
-    """Writes a changelog of so many work-unit profiles, restores it in a fresh process."""
+    """Writes a changelog with `profiles` work-unit profiles and restores it in a new process."""
     topic, folder = f"restore-{profiles}", Path(settings.data_dir) / "restore"
     seeds.work_unit_changelog(settings, topic, profiles)
     try:
         command = [sys.executable, "-m", "benchmarks.recovery", settings.brokers, topic, str(folder)]
-        answer = subprocess.run(
+        result = subprocess.run(
             [*command, str(settings.partitions)], cwd=ROOT, capture_output=True, text=True, timeout=900, check=True
         )
-        found = json.loads(answer.stdout)
+        measured = json.loads(result.stdout)
         return Restored(
             profiles=profiles,
-            seconds=found["seconds"],
-            profiles_per_s=profiles / found["seconds"],
-            peak_rss_mb=found["peak_rss_mb"],
+            seconds=measured["seconds"],
+            profiles_per_s=profiles / measured["seconds"],
+            peak_rss_mb=measured["peak_rss_mb"],
             state_mb=folder_mb(folder),
         )
     finally:
@@ -69,12 +69,12 @@ def bench_restore(settings: Settings, profiles: int) -> Restored:
 
 
 def folder_mb(folder: Path) -> float:
-    """What the files of a folder take on disk [MB]."""
+    """Returns the disk usage of the files in a folder [MB]."""
     return sum(path.stat().st_blocks * 512 for path in folder.rglob("*") if path.is_file()) / 1e6
 
 
 def bench_restart(settings: Settings, events: int, customers: int, say: Callable[[str], None]) -> Restarted:
-    """Kills our work unit twice amid its work: once its local state stays, once it is deleted as well."""
+    """Kills our work unit twice while it works: the first time its local state is kept, the second time it is deleted."""
     topic, program = "restart-events", BY_NAME[OURS]
     broker.create(settings.brokers, [topic], settings.partitions)
     records = ((event.customer_id.encode(), msgspec.json.encode(event)) for event in make_events(events, customers))
@@ -94,20 +94,20 @@ def bench_restart(settings: Settings, events: int, customers: int, say: Callable
                 process.kill()
                 process.wait()
             else:
-                _until_still(progress)
+                _until_idle(progress)
     wrong = differences(ours.final_state(job), oracle(make_events(events, customers)))
-    say(f"restart after kill -9: {took_s[1]:.1f} s with its state, {took_s[2]:.1f} s without")
+    say(f"restart after kill -9: {took_s[1]:.1f} s with local state, {took_s[2]:.1f} s without")
     shutil.rmtree(folder, ignore_errors=True)
     return Restarted(state_kept_s=took_s[1], state_deleted_s=took_s[2], matches=not wrong, wrong=wrong)
 
 
-def _until_still(progress: Progress) -> None:
-    """Nothing was applied for two seconds: the topic is at its end."""
-    seen, since_s = -1, time.perf_counter()
+def _until_idle(progress: Progress) -> None:
+    """Returns once no event was applied for two seconds: the topic is read to its end."""
+    last, since_s = -1, time.perf_counter()
     while time.perf_counter() - since_s < 2.0:
         now = progress.events
-        if now != seen:
-            seen, since_s = now, time.perf_counter()
+        if now != last:
+            last, since_s = now, time.perf_counter()
         time.sleep(0.05)
 
 

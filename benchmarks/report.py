@@ -1,4 +1,4 @@
-"""What the bench found, as tables: on the terminal, in docs/performance.md, as JSON; and one picture."""
+"""Renders the findings: tables for the terminal and docs/performance.md, the JSON of the results, and one picture."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ PEERS = (FLOOR, FLOOR_TXN, KAFKA_STREAMS, KAFKA_STREAMS_EOS, QUIX, QUIX_EOS, BYT
 
 
 class Table(msgspec.Struct, frozen=True, kw_only=True):
-    """One table; `notes` stand below it."""
+    """One table; the `notes` go below it."""
 
     title: str
     head: tuple[str, ...]
@@ -48,7 +48,7 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def tables(found: Findings) -> Iterator[Table]:
-    """All tables that there are findings for, in their order."""
+    """Yields all tables that have findings, in order."""
     if found.runs:
         yield _events(found)
         yield _ratios(found)
@@ -91,7 +91,7 @@ def _events(found: Findings) -> Table:
         rows=rows,
         notes=(
             "Rate and CPU of the second half of the events, up to the last commit; whole run: from the first event.",
-            f"Parts of the events read, where not all: {', '.join(sorted(shares))}.",
+            f"Share of the events read, if not 1: {', '.join(sorted(shares))}.",
             *_left_out(found.left_out),
         ),
     )
@@ -115,13 +115,13 @@ def _ratios(found: Findings) -> Table:
         title="Ours (work unit, exactly once) over each peer",
         head=("peer", "events/s, ours / theirs", "min to max", "whole run", "CPU per event, theirs / ours"),
         rows=rows,
-        notes=("Above 1 = ours is better. Ratios are of the same round, their median is shown.",),
+        notes=("Above 1 = ours is better. Ratios are computed within a round; their median is shown.",),
     )
 
 
 _PIPE = (
-    "The machine sets the scale: a record's way wakes a dozen threads, and a byte to a process on another core and back, "
-    "which is two such wake-ups and nothing else (10 to 20 µs on hardware of one's own), takes"
+    "The machine determines the scale: a record wakes a dozen threads on its way, and the round trip of a byte to a process on "
+    "another core, which is two such wake-ups (10 to 20 µs on dedicated hardware), takes"
 )
 
 
@@ -131,11 +131,11 @@ def _latency(found: Findings) -> Table:
         for name, one in found.latency.items()
     ]
     return Table(
-        title=f"Latency at {found.latency_rate} events/s: produced to its output read (committed records only)",
+        title=f"Latency at {found.latency_rate} events/s: from the produce call to the output read (committed records only)",
         head=("program", "p50 ms", "p99 ms", "max ms", "events", "without output"),
         rows=rows,
         notes=(
-            "personalise: Consent Updated to the customer's public view. Each event is of a new customer.",
+            "personalise: from Consent Updated to the customer's public view. Each event is from a new customer.",
             *([f"{_PIPE} {found.pipe_us:.0f} µs."] if found.pipe_us else []),
             *_left_out(found.latency_left_out),
         ),
@@ -160,7 +160,7 @@ def _recovery(found: Findings) -> Table:
             ("kill -9, local state deleted", f"{two.state_deleted_s:.1f} s"),
             ("final state after both", "matches" if two.matches else "DOES NOT MATCH"),
         ]
-    return Table(title="Recovery", head=("what", "measured"), rows=rows)
+    return Table(title="Recovery", head=("measurement", "result"), rows=rows)
 
 
 def _scale(scale: Sequence[Scaled]) -> Table:
@@ -168,7 +168,7 @@ def _scale(scale: Sequence[Scaled]) -> Table:
         (
             one.program,
             f"{one.customers:,}",
-            f"{one.visits:,} visits" if one.visits else "anybody, each time",
+            f"{one.visits:,} visits" if one.visits else "random, per event",
             f"{one.run.cpu_s_per_100k:.2f}",
             f"{one.run.events_per_s:,.0f}",
             f"{one.run.peak_rss_mb:,.0f}",
@@ -177,8 +177,8 @@ def _scale(scale: Sequence[Scaled]) -> Table:
         for one in scale
     ]
     return Table(
-        title="Scale: customers that exist, each with a full profile, before the first event",
-        head=("program", "customers", "whose events", "CPU-s per 100k", "events/s", "peak MB", "state MB on disk"),
+        title="Scale: existing customers, each with a full profile before the first event",
+        head=("program", "customers", "events of", "CPU-s per 100k", "events/s", "peak MB", "state MB on disk"),
         rows=rows,
         notes=tuple(per_million(scale)),
     )
@@ -187,21 +187,21 @@ def _scale(scale: Sequence[Scaled]) -> Table:
 def _soak(soak: Soak) -> Table:
     return Table(
         title=f"Memory over time: personalise, {soak.events:,} events of {soak.customers:,} customers, {soak.seconds:.0f} s",
-        head=("events done", *(f"{tenth} %" for tenth in range(10, 101, 10))),
+        head=("events processed", *(f"{tenth} %" for tenth in range(10, 101, 10))),
         rows=[("resident MB", *(f"{one:,.0f}" for one in soak.rss_mb))],
     )
 
 
 def per_million(scale: Sequence[Scaled]) -> Iterator[str]:
-    """What a million customers more take, from the smallest and the largest size of each program."""
+    """Yields the cost of a million more customers, from the smallest and the largest size of each program."""
     for name in dict.fromkeys(one.program for one in scale):
         sizes = sorted((one for one in scale if one.program == name and one.visits), key=lambda one: one.customers)
         small, large = sizes[0], sizes[-1]
-        if large.customers >= 100_000 > small.customers:  # less would be read off noise
+        if large.customers >= 100_000 > small.customers:  # smaller differences are noise
             millions = (large.customers - small.customers) / 1e6
             memory = (large.run.peak_rss_mb - small.run.peak_rss_mb) / millions
             disk = (large.state_mb - small.state_mb) / millions
-            yield f"A million customers more, {name}: {memory:,.0f} MB of memory, {disk:,.0f} MB on disk."
+            yield f"A million more customers, {name}: {memory:,.0f} MB of memory, {disk:,.0f} MB on disk."
 
 
 def _cost(cost: Cost) -> Table:
@@ -214,25 +214,25 @@ def _cost(cost: Cost) -> Table:
         head=("step", "µs per event", "of the core"),
         rows=rows,
         notes=(
-            f"Batches of {BATCH:,} change {cost.changed_per_batch:,.0f} state records each, and each is written once a batch.",
-            "Not in it: fetching, Faust, the event loop.",
+            f"Batches of {BATCH:,} change {cost.changed_per_batch:,.0f} state records each, which are written once per batch.",
+            "Not included: fetching, Faust, the event loop.",
         ),
     )
 
 
-#: US dollars for a million input and output tokens: about what hosted models of 7 to 8 B cost.
+#: US dollars per million input and output tokens: the approximate price of hosted models of 7 to 8 B.
 _TOKEN_PRICES = (0.10, 0.30)
-#: A text of the pool serves so many messages before it is worn (the default of `pool_wear`).
+#: Number of messages per text of the pool (the default of `pool_wear`).
 _WEAR = 1000
 
 
 def _dollars(one: Words, words: Sequence[Words]) -> str:
-    """What the tokens of 1,000 messages cost; those of the pool have the tokens of one text for as many as wear it."""
-    written = next((real for real in words if real.program == ROLE and real.server != MODEL_SERVER), None)
-    asked = {ROLE: one, POOLED: written}.get(one.program)
-    if asked is None:
+    """Returns the cost of the tokens of 1,000 messages; with the pool, a text is generated once for _WEAR messages."""
+    real = next((other for other in words if other.program == ROLE and other.server != MODEL_SERVER), None)
+    measured = {ROLE: one, POOLED: real}.get(one.program)
+    if measured is None:
         return ""
-    price = _TOKEN_PRICES[0] * asked.input_tokens_per_message + _TOKEN_PRICES[1] * asked.output_tokens_per_message
+    price = _TOKEN_PRICES[0] * measured.input_tokens_per_message + _TOKEN_PRICES[1] * measured.output_tokens_per_message
     return f"{price / 1000 / (_WEAR if one.program == POOLED else 1):.4f}"
 
 
@@ -241,7 +241,7 @@ def _tokens(one: Words) -> str:
 
 
 def _ratio(one: Words, bare: Words) -> str:
-    """The median of the rounds' ratios, and their spread."""
+    """Returns the median of the rounds' ratios, and their spread."""
     ratio = paired_ratio(one.rounds, bare.rounds)
     return f"{ratio.median:.2f} ({ratio.low:.2f} to {ratio.high:.2f})"
 
@@ -265,7 +265,7 @@ def _words(words: Sequence[Words]) -> Table:
         for one in words
     ]
     return Table(
-        title="Words: generate beside the bare server asked the same questions",
+        title="Texts: generate compared with the bare server for the same requests",
         head=(
             "server",
             "in flight",
@@ -273,27 +273,27 @@ def _words(words: Sequence[Words]) -> Table:
             "calls/s",
             "ratio to bare",
             "messages/s",
-            "our CPU-ms a message",
+            "our CPU-ms per message",
             "messages per CPU-s",
             "not a template",
-            "tokens a message",
+            "tokens per message",
             "US$ per 1,000",
         ),
         rows=rows,
         notes=(
-            "latency model: a server that answers after a time instead of thinking; what remains is what we cost.",
-            f"US$: {_TOKEN_PRICES[0]:.2f} and {_TOKEN_PRICES[1]:.2f} for a million input and output tokens, prefix cache or not.",
-            f"A text of the pool is written once for {_WEAR:,} messages.",
+            "latency model: a server that answers after a delay, without an LLM; the rest is our own cost.",
+            f"US$: {_TOKEN_PRICES[0]:.2f} and {_TOKEN_PRICES[1]:.2f} per million input and output tokens, prefix cache or not.",
+            f"A text of the pool is generated once for {_WEAR:,} messages.",
         ),
     )
 
 
 def markdown(found: Findings) -> str:
-    """The tables for docs/performance.md."""
+    """Returns the tables for docs/performance.md."""
     parts = [f"Measured {found.at[:10]} on {found.hardware}, {found.python}, at commit `{found.commit}`.\n"]
     if found.kept:
         kept = ", ".join(f"{section} ({origin})" for section, origin in found.kept.items())
-        parts.append(f"Not run then, kept from before: {kept}.\n")
+        parts.append(f"Not run this time, kept from an earlier benchmark: {kept}.\n")
     for table in tables(found):
         lines = [f"### {table.title}\n", "| " + " | ".join(table.head) + " |", "| --- " * len(table.head) + "|"]
         lines += ["| " + " | ".join(row) + " |" for row in table.rows]
@@ -302,7 +302,7 @@ def markdown(found: Findings) -> str:
 
 
 def picture(found: Findings) -> str:
-    """Bars of the medians with their spread, as SVG; ours are the dark ones."""
+    """Returns bars of the medians with their spread, as SVG; ours are dark."""
     rows = [
         (name, spread([run.events_per_s for run in runs])) for name, runs in found.runs.items() if name != "raw consume"
     ]
@@ -333,8 +333,8 @@ def picture(found: Findings) -> str:
 
 
 def write(found: Findings) -> list[Path]:
-    """JSON, the block of tables in the document, and the picture; returns what was written. Sections that were not run
-    are kept from the newest results of the same hardware.
+    """Writes the JSON, the tables in the document, and the picture; returns the paths. Sections that were not run are kept from
+    the newest results of the same hardware.
     """
     RESULTS.mkdir(exist_ok=True)
     kind = re.sub(r"[^a-z0-9]+", "-", found.hardware.lower()).strip("-")
@@ -348,9 +348,9 @@ def write(found: Findings) -> list[Path]:
 
 
 def with_tables(document: str, text: str) -> str:
-    """The document with the text between its two marks. Raises ValueError when it lacks them."""
+    """Returns the document with the text between its two markers. Raises ValueError if they are missing."""
     before, begin, rest = document.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise ValueError("the document lacks the marks between which the tables stand")
+        raise ValueError("the document has no markers for the tables")
     return f"{before}{BEGIN}\n{text}\n{END}{after}"

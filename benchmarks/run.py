@@ -1,11 +1,11 @@
-"""`make bench`: our roles beside their peers and beside the limit, same broker, interleaved runs; prints ratios, not boasts.
+"""Compares our roles with their peers and with the limit (`make bench`): same broker, interleaved runs, results as ratios.
 
 events    the work unit on every program, and the real personalise; final states are compared with an oracle
-latency   event produced to output read, at a steady rate
+latency   from the produce call of an event until its output is read, at a steady rate
 recovery  restore of a changelog, restart after kill -9
-scale     cost per event and memory at 10 thousand to a million customers
-cost      where an event's time goes in the real personalise
-words     LLM calls/s of generate beside the bare server, and what a message costs us beside the LLM
+scale     cost per event and memory with 10 thousand to a million customers
+cost      time per step of an event in the real personalise
+words     LLM calls/s of generate compared with the bare server, and our own cost per message
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from benchmarks.words import MODEL_SERVER, Concurrency, bench_words
 from infra.kafka.embedded import EmbeddedKafka
 from workers.settings import Settings, load
 
-#: What Kafka's own start script sets: the embedded default is made for a quick start, with long pauses under load.
+#: The options of Kafka's own start script: the embedded default is for a quick start, with long pauses under load.
 JVM_OPTIONS = (
     *(
         "-server",
@@ -48,7 +48,7 @@ console = Console(width=None if sys.stdout.isatty() else 140)
 
 
 class Size(msgspec.Struct, frozen=True, kw_only=True):
-    """How much of everything."""
+    """The sizes of all sections."""
 
     events: int = 400_000
     customers: int = 20_000
@@ -86,9 +86,11 @@ QUICK = Size(
 
 
 def main() -> int:
-    """Parses the size, runs, prints the tables; 1 when a program's final state was wrong or one ended early."""
+    """Runs the benchmark and prints the tables; returns 1 if the final state of a program was wrong or one exited early."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="small numbers, a few minutes: does it run, not how fast")
+    parser.add_argument(
+        "--quick", action="store_true", help="small numbers, a few minutes: checks that it runs, not how fast"
+    )
     parser.add_argument("--only", help=f"comma-separated: {', '.join(SECTIONS)}")
     parser.add_argument("--events", type=int)
     parser.add_argument("--customers", type=int)
@@ -99,14 +101,14 @@ def main() -> int:
     parser.add_argument(
         "--write",
         action="store_true",
-        help="keep the JSON, docs/performance.md and its picture; sections not run stay as they were",
+        help="write the JSON, docs/performance.md and its picture; sections that were not run stay unchanged",
     )
     args = parser.parse_args()
     only = tuple(args.only.split(",")) if args.only else tuple(SECTIONS)
     if unknown := set(only) - set(SECTIONS):
-        parser.error(f"there is no section {', '.join(unknown)}")
+        parser.error(f"unknown section: {', '.join(unknown)}; use {', '.join(SECTIONS)}")
     if not PEERS_PYTHON.exists():
-        parser.error("the peers' environment is missing: `make bench` creates it")
+        parser.error("the peers' environment is missing; `make bench` creates it")
     given = {name: getattr(args, name) for name in ("events", "customers", "runs")}
     size = QUICK if args.quick else Size()
     size = msgspec.structs.replace(size, **{name: value for name, value in given.items() if value is not None})
@@ -130,14 +132,14 @@ def main() -> int:
 
 
 def fill(section: str, found: Findings, settings: Settings, size: Size, llm: str) -> None:
-    """Runs one section; its results go into `found`."""
+    """Runs one section and stores its results in `found`."""
     match section:
         case "events":
             found.size = {"events": size.events, "customers": size.customers, "runs": size.runs}
             found.runs, found.left_out = bench_events(settings, size.events, size.customers, size.runs, say)
         case "latency":
             found.latency_rate, found.pipe_us = size.rate, pipe_us()
-            say(f"a byte to another process and back: {found.pipe_us:.0f} µs")
+            say(f"round trip of a byte to another process: {found.pipe_us:.0f} µs")
             found.latency, found.latency_left_out = bench_latency(
                 settings, size.rate, size.latency_s, size.broker_warm_s, say
             )
@@ -156,7 +158,7 @@ def fill(section: str, found: Findings, settings: Settings, size: Size, llm: str
 
 
 def mistakes(found: Findings) -> list[str]:
-    """Programs whose final state was not the oracle's, or that did not come to their end."""
+    """Returns the programs whose final state differs from the oracle's, or that did not finish."""
     wrong = [name for name, runs in found.runs.items() if any(run.matches is False for run in runs)]
     left_out = [*found.left_out.items(), *found.latency_left_out.items()]
     wrong += [name for name, reason in left_out if "missing" not in reason and "failed" not in reason]
@@ -164,12 +166,12 @@ def mistakes(found: Findings) -> list[str]:
 
 
 def say(text: str) -> None:
-    """One line of progress."""
+    """Prints one line of progress."""
     console.print(text, highlight=False, soft_wrap=True, markup=False)
 
 
 def show(table: Table) -> None:
-    """Prints one table; columns of numbers to the right."""
+    """Prints one table; columns of numbers are right-aligned."""
     shown = rich.table.Table(title=table.title, title_justify="left")
     for number, title in enumerate(table.head):
         shown.add_column(title, justify=_justify(table, number))

@@ -1,4 +1,4 @@
-"""Cost per event and memory at many customers, each of whom has a full profile before the first event comes."""
+"""Measures cost per event and memory with many customers, each with a full profile before the first event."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from benchmarks.work_unit import make_events
 from workers.adapters.kafka import topic_admin
 from workers.settings import Settings
 
-#: Visits that go on at a time, however many customers exist.
+#: Number of concurrent visits, however many customers exist.
 VISITS = 4_000
-_SETTLE_TIMEOUT_S, _LOOK_S = 300.0, 0.5
-#: A worker that has nothing to do uses less than this of a core.
-_IDLE_CORES, _IDLE_LOOKS = 0.3, 6
+_SETTLE_TIMEOUT_S, _POLL_S = 300.0, 0.5
+#: An idle worker uses less than this share of a core, over so many polls.
+_IDLE_CORES, _IDLE_POLLS = 0.3, 6
 
 
 class Scaled(msgspec.Struct, kw_only=True):
-    """One size. `visits` 0: each event is of anybody. `state_mb` is RocksDB on disk after the run, all lanes."""
+    """The result for one size. `visits` 0: each event is from a random customer. `state_mb`: RocksDB on disk, all lanes."""
 
     program: str
     customers: int
@@ -37,7 +37,7 @@ class Scaled(msgspec.Struct, kw_only=True):
 
 
 class Soak(msgspec.Struct, kw_only=True):
-    """Memory of one worker while it works: resident MB after each tenth of its events."""
+    """The memory of one worker under load: resident MB after each tenth of its events."""
 
     customers: int
     events: int
@@ -46,7 +46,7 @@ class Soak(msgspec.Struct, kw_only=True):
 
 
 def bench_soak(settings: Settings, customers: int, events: int, say: Callable[[str], None]) -> Soak:
-    """The real role over many events, new customers all the time."""
+    """Runs the real role over many events, with new customers throughout."""
     program, name = BY_NAME[PERSONALISE], "soak"
     prefixed = settings.changed(prefix="soak.")
     topic_admin.apply(prefixed)
@@ -61,22 +61,24 @@ def bench_soak(settings: Settings, customers: int, events: int, say: Callable[[s
         prefix=prefixed.prefix,
         partitions=settings.partitions,
     )
-    found: list[float] = []
+    resident_mb: list[float] = []
     try:
         with running(program, job) as (process, progress):
             started_s = wait_for(process, progress, job, 1)
             for tenth in range(1, 11):
                 ended_s = wait_for(process, progress, job, events * tenth // 10)
-                found.append(rss_mb(process.pid))
+                resident_mb.append(rss_mb(process.pid))
     finally:
         shutil.rmtree(job.folder, ignore_errors=True)
-        broker.delete(settings.brokers, [one for one in broker.topics(settings.brokers) if one.startswith("soak")])
-    say(f"memory over {events:,} events: {', '.join(f'{one:,.0f}' for one in found)} MB")
-    return Soak(customers=customers, events=events, seconds=ended_s - started_s, rss_mb=found)
+        broker.delete(
+            settings.brokers, [topic for topic in broker.topics(settings.brokers) if topic.startswith("soak")]
+        )
+    say(f"memory over {events:,} events: {', '.join(f'{value:,.0f}' for value in resident_mb)} MB")
+    return Soak(customers=customers, events=events, seconds=ended_s - started_s, rss_mb=resident_mb)
 
 
 def bench_scale(settings: Settings, sizes: Sequence[int], events: int, say: Callable[[str], None]) -> list[Scaled]:
-    """The work unit and the real role at each size with the same traffic, and at the largest with the worst there is."""
+    """Measures the work unit and the real role at each size with the same traffic, and at the largest with the worst case."""
     results = []
     cases = [(customers, VISITS) for customers in sizes] + [(max(sizes), 0)]
     for customers, visits in cases:
@@ -91,7 +93,7 @@ def bench_scale(settings: Settings, sizes: Sequence[int], events: int, say: Call
 
 
 def _one(settings: Settings, program: Program, customers: int, visits: int, events: int) -> Scaled:
-    """Restores all profiles, lets RocksDB tidy up, and ends; then starts again on that state and measures."""
+    """Restores all profiles, waits for RocksDB's compaction, and stops; then starts again with that state and measures."""
     name = f"s{customers}-{visits}-{program.module}"
     prefix = "" if program.work_unit else f"{name}."
     prefixed = settings.changed(prefix=prefix)
@@ -110,37 +112,37 @@ def _one(settings: Settings, program: Program, customers: int, visits: int, even
     if program.work_unit:
         seeds.work_unit_changelog(settings, changelog, customers)
         broker.create(settings.brokers, [topic], settings.partitions)
-        made: Iterator[tuple[bytes, bytes]] = (
+        records: Iterator[tuple[bytes, bytes]] = (
             (event.customer_id.encode(), msgspec.json.encode(event))
             for event in make_events(events, customers, visits=visits)
         )
     else:
         seeds.real_changelog(settings, changelog, customers)
         topic_admin.apply(prefixed)
-        made = load.make_events(events, customers, visits=visits)
+        records = load.make_events(events, customers, visits=visits)
     try:
         _restore(program, msgspec.structs.replace(job, events=0))
-        broker.fill(settings.brokers, prefixed.topic(topic), made)
+        broker.fill(settings.brokers, prefixed.topic(topic), records)
         run = measure(program, job)
         state_mb = folder_mb(Path(job.folder) / "state")
         return Scaled(program=program.name, customers=customers, visits=visits, run=run, state_mb=state_mb)
     finally:
         shutil.rmtree(job.folder, ignore_errors=True)
-        left = [found for found in broker.topics(settings.brokers) if found.startswith(name)]
-        broker.delete(settings.brokers, left)
+        leftover = [other for other in broker.topics(settings.brokers) if other.startswith(name)]
+        broker.delete(settings.brokers, leftover)
 
 
 def _restore(program: Program, job: Job) -> None:
-    """Returns when every lane has been opened and what RocksDB does in the background is done."""
+    """Returns once every lane is open and RocksDB's background work is done."""
     log, quiet = Path(job.folder) / "log", 0
     deadline_s = time.perf_counter() + _SETTLE_TIMEOUT_S
     with running(program, job) as (process, _):
         before_s = cpu_s(process.pid)
-        while quiet < _IDLE_LOOKS:
-            time.sleep(_LOOK_S)
+        while quiet < _IDLE_POLLS:
+            time.sleep(_POLL_S)
             now_s = cpu_s(process.pid)
             is_open = log.read_text(errors="replace").count(" is open after ") >= job.partitions
-            quiet = quiet + 1 if is_open and now_s - before_s < _IDLE_CORES * _LOOK_S else 0
+            quiet = quiet + 1 if is_open and now_s - before_s < _IDLE_CORES * _POLL_S else 0
             before_s = now_s
             if process.poll() is not None or time.perf_counter() > deadline_s:
                 raise Ended(f"{job.program} did not restore its state")

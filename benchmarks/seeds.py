@@ -1,4 +1,4 @@
-"""Changelogs written directly, so that a million customers exist without a million events."""
+"""Writes changelogs directly, to create a million customers without a million events."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from workers.core.profile import model as profiles
 from workers.core.stream.records import Record
 from workers.settings import Settings
 
-#: Different profiles among the seeded ones: enough that neighbours in a block of RocksDB do not compress each other.
+#: Number of different profiles: enough that neighbours in a block of RocksDB do not compress each other.
 _WORK_UNIT_KINDS, _REAL_KINDS = 2000, 200
 _HISTORY = 20
 
 
 def work_unit_changelog(settings: Settings, topic: str, customers: int) -> None:
-    """A changelog of work-unit profiles with 20 events each, all before the first event of `work_unit.make_events`."""
-    made = make_events(_WORK_UNIT_KINDS * _HISTORY, _WORK_UNIT_KINDS, seed=1, start_s=START_S - 86_400.0)
-    kinds = [encode_profile(profile) for profile in oracle(made).values()]
+    """Writes work-unit profiles with 20 events each, all before the first event of `work_unit.make_events`."""
+    events = make_events(_WORK_UNIT_KINDS * _HISTORY, _WORK_UNIT_KINDS, seed=1, start_s=START_S - 86_400.0)
+    kinds = [encode_profile(profile) for profile in oracle(events).values()]
     _create(settings, topic)
     records = ((f"c{number}".encode(), kinds[number % len(kinds)]) for number in range(customers))
     broker.fill(settings.brokers, topic, records)
 
 
 def real_changelog(settings: Settings, topic: str, customers: int) -> None:
-    """A changelog of real profiles, each with the history of a customer with about 20 events."""
+    """Writes real profiles, each with the history of a customer with about 20 events."""
     kinds = _real_profiles(settings)
 
     def records() -> Iterator[tuple[bytes, bytes]]:
@@ -54,10 +54,10 @@ def _real_profiles(settings: Settings) -> list[profiles.Profile]:
     now_s, store = time.time(), MemoryStore()
     config = PersonalisationConfig(clock="wall", partition_of=lambda _key: 0, salt="bench")
     core = PersonalisationProcessor(config, load_playbook(settings), store)
-    made = load.make_events(_REAL_KINDS * _HISTORY, _REAL_KINDS, seed=0)
+    events = load.make_events(_REAL_KINDS * _HISTORY, _REAL_KINDS, seed=0)
     records = [
         Record(topic=EVENTS, partition=0, offset=offset, key=key, value=value, appended_at_s=now_s)
-        for offset, (key, value) in enumerate(made)
+        for offset, (key, value) in enumerate(events)
     ]
     store.commit(core.apply(records, now_s, caught_up=False))
     return [profiles.decode(store.values[keys.profile_key(f"c{number}")]) for number in range(_REAL_KINDS)]

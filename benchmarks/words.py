@@ -1,5 +1,5 @@
-"""Measures the role `generate`: its LLM calls/s beside the bare server asked the same questions at the same concurrency,
-what a message costs us when the server costs nothing (benchmarks.model_server), and one from the pool, without a call.
+"""Measures the role `generate`: its LLM calls/s compared with the bare server for the same requests at the same concurrency,
+its own cost per message with a server that costs nothing (benchmarks.model_server), and with the pool, without LLM calls.
 """
 
 from __future__ import annotations
@@ -38,22 +38,22 @@ from workers.settings import Settings, to_environment
 BARE, ROLE, POOLED = "bare server", "generate", "generate, pooled"
 MODEL_SERVER, NO_SERVER = "latency model", "none"
 _TIMEOUT_S = 900.0
-#: About what a 7 B model on one GPU takes [s]: to the first token, and for each further one.
+#: Approximate times of a 7 B model on one GPU [s]: to the first token, and for each further one.
 _FIRST_TOKEN_S, _TOKEN_S = 0.05, 0.002
 _PRODUCTS = 2
 _CHANNELS = ("push", "email")
-#: What the latency model is asked at once on top of what real servers are: enough to keep one core of ours busy.
+#: An additional concurrency for the latency model: enough to keep one of our cores busy.
 _SATURATING = 128
-#: Its messages of a round for each one in flight (with one in flight a thousand would take minutes), and its rounds.
+#: Its messages per round and call in flight (with one in flight, a thousand would take minutes), and its rounds.
 _EACH, _LIGHT_ROUNDS = 50, 3
-#: Messages that nobody counts: the first calls of a process are slow.
+#: Warm-up messages, which are not counted: the first calls of a process are slow.
 _WARM = 12
 
 
 class Words(msgspec.Struct, frozen=True, kw_only=True):
-    """All rounds of one program. CPU is user and system time of the role's process alone; 0 for the bare server.
+    """The result of all rounds of one program. CPU is user and system time of the role's process; 0 for the bare server.
 
-    `rounds`: calls/s of each. `own_share`: how many of the texts were the model's own or the pool's, the others were templates.
+    `rounds`: calls/s of each. `own_share`: the share of texts from the model or the pool; the others are templates.
     """
 
     server: str
@@ -70,7 +70,7 @@ class Words(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Concurrency(msgspec.Struct, frozen=True):
-    """So many calls in flight on a real server: how many rounds of how many texts. A round needs as many texts as calls."""
+    """Calls in flight on a real server, rounds, and texts per round. A round needs at least as many texts as calls in flight."""
 
     in_flight: int
     rounds: int
@@ -84,8 +84,8 @@ def bench_words(
     messages: int,
     say: Callable[[str], None],
 ) -> list[Words]:
-    """Every server at every concurrency, role and bare server in turn, the same texts for both; at most `messages` of the latency
-    model at a time; then ten times as many from the pool. Calls of a text's re-ask count like any other.
+    """Measures every server at every concurrency, alternating role and bare server with the same texts; at most `messages` of the
+    latency model at a time; then ten times as many from the pool. Retry calls for a text count like any other.
     """
     playbook = load_playbook(settings)
     found: list[Words] = []
@@ -101,39 +101,39 @@ def bench_words(
                 )
                 for one in _compared(running, playbook, server, level):
                     found.append(one)
-                    cost = f", {one.cpu_ms_per_message:.2f} CPU-ms a message" if one.cpu_ms_per_message else ""
+                    cost = f", {one.cpu_ms_per_message:.2f} CPU-ms per message" if one.cpu_ms_per_message else ""
                     say(
                         f"{server}, {one.in_flight:>2} in flight, {one.program:<12} {one.calls_per_s:8.2f} calls/s{cost}"
                     )
     found.append(_pooled(settings, 10 * messages))
-    say(f"{POOLED} {found[-1].messages_per_s:,.0f} messages/s, {found[-1].cpu_ms_per_message:.2f} CPU-ms a message")
+    say(f"{POOLED} {found[-1].messages_per_s:,.0f} messages/s, {found[-1].cpu_ms_per_message:.2f} CPU-ms per message")
     return found
 
 
 def _light(levels: tuple[Concurrency, ...], messages: int) -> list[Concurrency]:
-    """What the latency model is asked: far more texts, and one level more."""
+    """Returns the levels for the latency model: far more texts, and an additional concurrency."""
     numbers = [*(level.in_flight for level in levels), _SATURATING]
     return [Concurrency(number, _LIGHT_ROUNDS, max(number, min(messages, _EACH * number))) for number in numbers]
 
 
 def _compared(settings: Settings, playbook: Playbook, server: str, level: Concurrency) -> list[Words]:
-    """The bare server and the role. Who begins a round changes: a machine that gets slower is fair to both."""
+    """Measures the bare server and the role, alternating which starts, so that a machine that slows down affects both equally."""
     bare = Bare(settings, playbook, judges=server != MODEL_SERVER)  # the latency model's answers pass
-    asked, written = [], []
+    bare_rounds, role_rounds = [], []
     with _role(settings) as role:
         role.write([_request(playbook, number, "warm") for number in range(_WARM)])
         for number in range(level.rounds):
             requests = _requests(playbook, level.texts, number)
             if number % 2:
-                asked.append(bare.write(requests))
-            written.append(role.write(requests))
+                bare_rounds.append(bare.write(requests))
+            role_rounds.append(role.write(requests))
             if not number % 2:
-                asked.append(bare.write(requests))
-    return [_words(settings, server, BARE, asked), _words(settings, server, ROLE, written)]
+                bare_rounds.append(bare.write(requests))
+    return [_words(settings, server, BARE, bare_rounds), _words(settings, server, ROLE, role_rounds)]
 
 
 def _pooled(settings: Settings, messages: int) -> Words:
-    """A campaign whose texts are written ahead: the same requests, answered from the pool."""
+    """Measures a campaign with texts generated in advance: the same requests, served from the pool."""
     running = pooled_settings(settings.changed(prefix=f"{settings.prefix}pool."))
     playbook = load_playbook(running)
     topic_admin.apply(running)
@@ -165,7 +165,7 @@ def _words(settings: Settings, server: str, program: str, rounds: list[Round]) -
 
 @contextmanager
 def _served(settings: Settings, playbook: Playbook, server: str) -> Iterator[str]:
-    """The base URL of a server that runs inside the block."""
+    """Yields the base URL of a server that runs inside the block."""
     if server == MODEL_SERVER:
         with model_server(_answers(playbook), _FIRST_TOKEN_S, _TOKEN_S, Path(settings.data_dir)) as url:
             yield url
@@ -175,7 +175,7 @@ def _served(settings: Settings, playbook: Playbook, server: str) -> Iterator[str
 
 
 def _answers(playbook: Playbook) -> Answers:
-    """A text for each product and channel that passes the guardrails: the hand-written one."""
+    """Returns a text for each product and channel that passes the guardrails: the template."""
     answers: Answers = []
     for product in list(playbook.products.values())[:_PRODUCTS]:
         known = product_facts.product_facts(CartLine(product.product_id), product.currency, playbook, "en")
@@ -187,8 +187,8 @@ def _answers(playbook: Playbook) -> Answers:
 
 
 def _requests(playbook: Playbook, texts: int, number: int) -> list[MessageRequest]:
-    """Those of one round, in an order of its own: a server keeps the prompts that it has read last, so the order decides how
-    much it reads anew (the embedded one from 3,500 to 6,000 tokens for 32 texts), and the role's is not that of the bare loop.
+    """Returns the requests of one round in random order: a server caches the last prompts, so the order determines how many
+    tokens it reads again (the embedded one 3,500 to 6,000 for 32 texts), and the role's order is not that of the bare loop.
     """
     requests = [_request(playbook, text, f"bench-{number}") for text in range(texts)]
     random.Random(number).shuffle(requests)
@@ -219,7 +219,7 @@ def _request(playbook: Playbook, number: int, name: str) -> MessageRequest:
 
 @contextmanager
 def _role(settings: Settings) -> Iterator[_Role]:
-    """`generate` as a process that ends with the block."""
+    """Runs `generate` as a process inside the block."""
     topic_admin.apply(settings)
     command = [sys.executable, "-m", "workers.cli", "worker", "generate"]
     with (Path(settings.data_dir) / "generate.log").open("wb") as log:
@@ -233,7 +233,7 @@ def _role(settings: Settings) -> Iterator[_Role]:
 
 
 class _Role:
-    """Requests go into its topic, candidates come out of its topic."""
+    """The running role: writes its requests and reads its candidates."""
 
     def __init__(self, settings: Settings, process: subprocess.Popen[bytes], reader: TopicReader, log: str) -> None:
         self._topic = settings.topic("message.requests")
@@ -243,24 +243,24 @@ class _Role:
         self._log = log
 
     def write(self, requests: list[MessageRequest]) -> Round:
-        """From the first request to the last candidate's append on the broker."""
+        """Measures one round: from the first request until the last candidate is appended on the broker."""
         cpu_before_s, started_s = cpu_s(self._process.pid), time.time()
         for request in requests:
             self._producer.produce(self._topic, key=request.user_id, value=codec.encode(request))
             self._producer.poll(0)
         assert self._producer.flush(30) == 0
-        found: list[Candidate] = []
+        candidates: list[Candidate] = []
         ended_s, deadline_s = started_s, time.monotonic() + _TIMEOUT_S
-        while len(found) < len(requests):
-            assert self._process.poll() is None, f"generate ended: see {self._log}"
+        while len(candidates) < len(requests):
+            assert self._process.poll() is None, f"generate exited: see {self._log}"
             assert time.monotonic() < deadline_s, "generate did not finish"
             for record in self._reader.poll(0.2):
-                found.append(codec.decode(Candidate, record.value))
+                candidates.append(codec.decode(Candidate, record.value))
                 ended_s = max(ended_s, record.appended_at_s)
         return Round(
             took_s=ended_s - started_s,
-            calls=sum(candidate.usage.calls for candidate in found),
-            messages=len(found),
+            calls=sum(candidate.usage.calls for candidate in candidates),
+            messages=len(candidates),
             cpu_s=cpu_s(self._process.pid) - cpu_before_s,
-            candidates=found,
+            candidates=candidates,
         )

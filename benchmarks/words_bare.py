@@ -1,4 +1,4 @@
-"""The bare loop that `generate` is measured beside, and what both give back of a round."""
+"""Runs the bare loop with which `generate` is compared, and defines the result of a round."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from workers.settings import Settings
 
 
 class Round(msgspec.Struct, kw_only=True):
-    """One round of one program."""
+    """The result of one round of one program."""
 
     took_s: float
     calls: int
@@ -27,30 +27,30 @@ class Round(msgspec.Struct, kw_only=True):
 
 
 class Bare:
-    """The server without the role: a plain loop of HTTP calls. Of ours are the bytes, and of a real server's answers whether
-    they pass: those that do not are asked again as the role does, with the same seeds, so that both ask for the same work.
+    """The server without the role: a plain loop of HTTP calls. Only the request bytes and the checks of a real server's answers
+    are ours: rejected answers are requested again like in the role, with the same seeds, so that both request the same work.
     """
 
     def __init__(self, settings: Settings, playbook: Playbook, *, judges: bool) -> None:
-        """`judges`: its answers may not pass, and are then asked again."""
+        """`judges`: answers are checked, and rejected ones are requested again."""
         self._settings = settings
         self._playbook = playbook
         self._judges = judges
         self._language = detector(playbook.languages)
 
     def write(self, requests: list[MessageRequest]) -> Round:
-        """From the first question to the last answer."""
+        """Measures one round: from the first request to the last answer."""
         return asyncio.run(self._write(requests))
 
     async def _write(self, requests: list[MessageRequest]) -> Round:
-        most = self._settings.llm.max_tokens
-        drafts = [Draft(self._playbook, request, self._language, max_tokens=most) for request in requests]
-        questions = [call for draft in drafts if (call := draft.next_call()) is not None]
+        max_tokens = self._settings.llm.max_tokens
+        drafts = [Draft(self._playbook, request, self._language, max_tokens=max_tokens) for request in requests]
+        first_calls = [call for draft in drafts if (call := draft.next_call()) is not None]
         limits, calls = aiohttp.TCPConnector(limit=0), 0
         async with aiohttp.ClientSession(connector=limits, headers={"Content-Type": "application/json"}) as session:
             async with session.get(f"{self._settings.llm.server}/v1/models") as models:
                 model = (await models.json())["data"][0]["id"]
-            bodies = [encode_request(question, model) for question in questions]
+            bodies = [encode_request(call, model) for call in first_calls]
             waiting = iter(list(zip(drafts, bodies, strict=True)))
 
             async def write() -> None:
@@ -62,10 +62,10 @@ class Bare:
                             f"{self._settings.llm.server}/v1/chat/completions", data=body
                         ) as answer:
                             assert answer.status == 200
-                            told = await answer.read()
+                            reply = await answer.read()
                         calls, body = calls + 1, None
                         if self._judges:
-                            draft.answer(decode_reply(told, model, 0.0))
+                            draft.answer(decode_reply(reply, model, 0.0))
                             again = draft.next_call()
                             body = None if again is None else encode_request(again, model)
 

@@ -1,4 +1,4 @@
-"""A pool for the bench of words: the shipped playbook with its cart campaign pooled, and approved texts for each request."""
+"""Sets up a pool for the words section: the shipped playbook with a pooled cart campaign, and approved texts for each request."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _SHIPPED = ROOT / "playbooks" / "smart-devices"
 
 
 def pooled_settings(settings: Settings) -> Settings:
-    """The same installation with a copy of the shipped playbook whose cart campaign is pooled; no LLM is needed."""
+    """Returns the same settings with a copy of the shipped playbook whose cart campaign is pooled; no LLM is needed."""
     folder = Path(settings.data_dir) / "pooled-playbook"
     if not folder.exists():
         shutil.copytree(_SHIPPED, folder)
@@ -41,7 +41,7 @@ def pooled_settings(settings: Settings) -> Settings:
 
 
 def approve_texts(settings: Settings, playbook: Playbook, channels: tuple[str, ...]) -> None:
-    """Approves for each product, group and channel the hand-written text of each tone, in English."""
+    """Approves, for each product, group and channel, the template of each tone, in English."""
     producer = Producer({**client_config(settings), "partitioner": "murmur2_random"})
     for number, entry in enumerate(_entries(playbook, channels)):
         named = msgspec.structs.replace(entry, entry_id=f"bench-{number}")

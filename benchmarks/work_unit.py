@@ -1,7 +1,7 @@
-"""The work unit: what every program of the benchmark does with an event, and an oracle that knows the right answer.
+"""Defines the work unit that every program of the benchmark applies to an event, and an oracle with the expected result.
 
 One event (about 170 bytes of JSON, key = customer) changes that customer's profile: decayed counts per type, the time last
-seen, the last 20 products, the cart of the running session. Needs nothing but msgspec, so that peers can import it too.
+seen, the last 20 products, the cart of the current session. Depends on msgspec only, so that peers can import it too.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import msgspec
 TAU_S = 3600.0
 MAX_RECENT = 20
 START_S = 1_700_000_000.0
-#: Event time from one event to the next, over all customers [s].
+#: Event time between two events, over all customers [s].
 STEP_S = 0.02
 SESSION_S = 1800.0
 PRODUCTS = 500
@@ -32,7 +32,7 @@ class Product(msgspec.Struct):
 
 
 class Event(msgspec.Struct):
-    """One event as it lies in the topic (JSON). `ts` never goes backward for one customer."""
+    """One event as in the topic (JSON). `ts` never decreases for one customer."""
 
     event_id: str
     customer_id: str
@@ -44,7 +44,7 @@ class Event(msgspec.Struct):
 
 
 class Needed(msgspec.Struct):
-    """What a typed decoder reads of an event: only the fields that change a profile."""
+    """The fields that a typed decoder reads of an event: those that change a profile."""
 
     customer_id: str
     type: str
@@ -70,24 +70,24 @@ encode_profile = msgspec.msgpack.Encoder().encode
 
 
 def customers_of(number: int, customers: int, visits: int, rng: random.Random) -> Iterator[int]:
-    """Whose each event is. With `visits`, so many are going on at a time, each of ten events on average, and whoever comes
-    next is drawn from all customers; with 0 each event's customer is drawn from all, as if nobody ever looked twice.
+    """Yields the customer of each event. With `visits`, this many visits are active at a time, each with ten events on average,
+    and the customer of each new visit is drawn from all; with 0, the customer of every event is drawn from all.
     """
-    here = [rng.randrange(customers) for _ in range(visits)]
+    active = [rng.randrange(customers) for _ in range(visits)]
     for _ in range(number):
-        if not here:
+        if not active:
             yield rng.randrange(customers)
             continue
         place = rng.randrange(visits)
-        yield here[place]
+        yield active[place]
         if rng.random() < 0.1:
-            here[place] = rng.randrange(customers)
+            active[place] = rng.randrange(customers)
 
 
 def make_events(
     number: int, customers: int, seed: int = 7, start_s: float = START_S, visits: int = 0
 ) -> Iterator[Event]:
-    """The same events for the same arguments (see `customers_of`); a session lasts half an hour at most."""
+    """Yields events, the same for the same arguments (see `customers_of`); a session lasts at most half an hour."""
     rng = random.Random(seed)
     for index, customer in enumerate(customers_of(number, customers, visits, rng)):
         kind, ts = rng.choice(TYPES), start_s + index * STEP_S
@@ -97,7 +97,7 @@ def make_events(
 
 
 def update(profile: Profile, event: Needed) -> None:
-    """Applies one event in place: the form that programs with typed decoding share."""
+    """Applies one event in place; shared by the programs with typed decoding."""
     counts = profile.counts
     if profile.events and (gap_s := event.ts - profile.last_seen) > 0:
         factor = math.exp(-gap_s / TAU_S)
@@ -124,7 +124,7 @@ def update(profile: Profile, event: Needed) -> None:
 
 
 def oracle(events: Iterable[Event]) -> dict[str, Profile]:
-    """The right profile of every customer, computed from all of its events at once and by no code of a program."""
+    """Returns the expected profile of every customer, computed from all its events at once, without the code of any program."""
     histories: dict[str, list[Event]] = {}
     for event in events:
         histories.setdefault(event.customer_id, []).append(event)
@@ -151,12 +151,12 @@ def _profile_of(history: list[Event]) -> Profile:
 
 
 def differences(found: Mapping[str, Profile], right: Mapping[str, Profile], limit: int = 3) -> list[str]:
-    """What is wrong with a program's final state, customer by customer, at most `limit` lines; [] = it matches.
+    """Returns the differences of a program's final state, customer by customer, at most `limit` lines; [] = it matches.
 
     >>> differences({"c1": Profile(events=2)}, {"c1": Profile(events=1)})
-    ['c1: events is 2, right is 1']
+    ['c1: events is 2, expected 1']
     """
-    wrong = [f"{len(found)} customers, right are {len(right)}"] if len(found) != len(right) else []
+    wrong = [f"{len(found)} customers, expected {len(right)}"] if len(found) != len(right) else []
     for customer, expected in right.items():
         if len(wrong) >= limit:
             break
@@ -168,9 +168,9 @@ def differences(found: Mapping[str, Profile], right: Mapping[str, Profile], limi
 def _differ(customer: str, found: Profile, right: Profile) -> Iterator[str]:
     for field in ("events", "last_seen", "session_id", "recent", "cart"):
         if getattr(found, field) != getattr(right, field):
-            yield f"{customer}: {field} is {getattr(found, field)}, right is {getattr(right, field)}"
+            yield f"{customer}: {field} is {getattr(found, field)}, expected {getattr(right, field)}"
     # Rounding differs between a running product and one exponential, and between Java's and C's exp.
     if found.counts.keys() != right.counts.keys() or any(
         not math.isclose(found.counts[kind], count, rel_tol=1e-9) for kind, count in right.counts.items()
     ):
-        yield f"{customer}: counts are {found.counts}, right is {right.counts}"
+        yield f"{customer}: counts are {found.counts}, expected {right.counts}"

@@ -1,8 +1,8 @@
-"""The programs that stand side by side, one a file; each runs as a process of its own.
+"""Lists the programs that are compared, one per module; each runs as a separate process.
 
-A file offers `run(job, progress)`, which does the work, and `final_state(job)`, which tells the bench afterwards what the
-program has made durable; this table says how it is started and shown. Heavy imports are inside `run`: the bench itself
-imports every file.
+A module has `run(job, progress)`, which does the work, and `final_state(job)`, which returns what the program has made durable;
+the table here defines how a program is started and shown. Heavy imports are inside `run`, because the benchmark imports every
+module.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from benchmarks.job import Job, Progress
 from benchmarks.work_unit import Profile
 
 ROOT = Path(__file__).resolve().parents[2]
-#: Where the peers' own packages are (`make bench` creates it).
+#: The Python of the peers' environment (`make bench` creates it).
 PEERS_PYTHON = ROOT / ".cache" / "venv-bench" / "bin" / "python"
 
 
 class Program(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of the table. `promise`: what survives a crash. `share`: how many of the events it reads; fewer where all
-    would take minutes, more for Java, whose compiler must be warm before its second half. Always the first ones of one list.
+    """One row of the table. `promise`: its guarantee after a crash. `share`: how many of the events it reads: fewer if all would
+    take minutes, more for Java, whose JIT compiler must be warm before the second half. All read from the start of one list.
     """
 
     name: str
@@ -37,14 +37,14 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProgramModule(Protocol):
-    """What each file of this package offers."""
+    """The interface of each module of this package."""
 
     def run(self, job: Job, progress: Progress) -> None:
-        """Does the work; returns, or waits to be ended, after `progress.finish()`."""
+        """Does the work; returns, or waits to be stopped, after `progress.finish()`."""
         ...
 
     def final_state(self, job: Job) -> dict[str, Profile] | None:
-        """The profiles that are durable after the run, by customer; None = the program keeps none."""
+        """Returns the profiles that are durable after the run, by customer; None = the program keeps none."""
         ...
 
 
@@ -77,5 +77,5 @@ BY_NAME = {program.name: program for program in PROGRAMS}
 
 
 def module_of(name: str) -> ProgramModule:
-    """The file of a program, by its module name."""
+    """Returns the module of a program by name."""
     return cast(ProgramModule, importlib.import_module(f"benchmarks.programs.{name}"))

@@ -1,6 +1,6 @@
-"""Faust as its guide writes it: JSON events, a table of dicts in RocksDB, an agent that takes one event at a time.
+"""Runs Faust as in its guide: JSON events, a table of dicts in RocksDB, an agent that processes one event at a time.
 
-Nothing is tuned but the loop (uvloop) and its logs; the store is rocksdict, which it chooses by itself.
+Only the event loop (uvloop) and the logs are tuned; the store is rocksdict, its default.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from benchmarks.work_unit import MAX_RECENT, TAU_S, Profile
 
 
 def update_profile(profile: dict[str, Any], event: dict[str, Any]) -> None:
-    """The work unit on plain dicts."""
+    """Applies the work unit to plain dicts."""
     counts = profile.setdefault("counts", {})
     if profile.get("events"):
         gap_s = event["ts"] - profile["last_seen"]
@@ -45,7 +45,7 @@ def update_profile(profile: dict[str, Any], event: dict[str, Any]) -> None:
 
 
 def run(job: Job, progress: Progress) -> None:
-    """A worker with one agent and one table."""
+    """Runs a worker with one agent and one table."""
     import mode.loop  # noqa: PLC0415 # must be chosen before Faust is imported
 
     mode.loop.use("uvloop")
@@ -88,8 +88,8 @@ def run(job: Job, progress: Progress) -> None:
 
 
 def final_state(job: Job) -> dict[str, Profile]:
-    """From the table's changelog."""
-    import msgspec  # noqa: PLC0415 # beside its only use
+    """Returns the profiles from the table's changelog."""
+    import msgspec  # noqa: PLC0415 # next to its only use
 
     newest = broker.newest_values(job.brokers, f"{job.name}-profiles-changelog")
     return {

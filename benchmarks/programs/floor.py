@@ -1,8 +1,8 @@
-"""The floor: the least that does the work in Python, without a framework.
+"""Runs the floor: the minimum that does the work in Python, without a framework.
 
-librdkafka batches, msgspec, one RocksDB write batch and one changelog record per changed customer. Plain it is at least
-once; with `transactions` each batch of a partition is one transaction with a marker, RocksDB is written after it.
-What it leaves out: restore, rebalance, fencing at assignment, metrics, bad input.
+librdkafka batches, msgspec, one RocksDB write batch and one changelog record per changed customer. By default it is at least
+once; with `transactions`, each batch of a partition is one transaction with a marker, and RocksDB is written after it.
+It has no restore, rebalance, fencing at assignment, metrics, and handling of bad input.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Partition:
             self.producer = shared
 
     def apply(self, messages: list[Message[bytes, bytes]]) -> rocksdict.WriteBatch:
-        """Folds a batch and hands its changelog records to the producer; returns what RocksDB gets after the commit."""
+        """Folds a batch and passes its changelog records to the producer; returns the RocksDB batch to write after the commit."""
         dirty: dict[bytes, Profile] = {}
         for message in messages:
             key = message.key() or b""
@@ -90,7 +90,7 @@ def _producer(job: Job, config: dict[str, str | int]) -> Producer:
 
 
 def run(job: Job, progress: Progress) -> None:
-    """Reads, folds, writes, commits, batch by batch."""
+    """Reads, folds, writes and commits, batch by batch."""
     broker.create(job.brokers, [f"{job.name}-changelog"], job.partitions, broker.COMPACTED)
     shared = None if job.option == "transactions" else _producer(job, {"linger.ms": 5})
     consumer = Consumer(
@@ -132,6 +132,6 @@ def run(job: Job, progress: Progress) -> None:
 
 
 def final_state(job: Job) -> dict[str, Profile]:
-    """From the changelog."""
+    """Returns the profiles from the changelog."""
     newest = broker.newest_values(job.brokers, f"{job.name}-changelog")
     return {key.decode(): decode_profile(value) for key, value in newest.items() if key != MARKER}

@@ -1,7 +1,7 @@
-"""Kafka Streams: one thread, RocksDB store with a 10 MB cache, changelog; `exactly_once_v2` commits every 100 ms.
+"""Runs Kafka Streams: one thread, RocksDB store with a 10 MB cache, changelog; `exactly_once_v2` commits every 100 ms.
 
-Java source in infra/bench/kafka-streams; its jars come by Maven, it is compiled once, both into the cache. Where there is
-no javac (a JRE alone), no Maven or no repository it is left out, and the bench says why.
+The Java source is in infra/bench/kafka-streams; Maven fetches the jars and it is compiled once, both into the cache. Without
+javac (only a JRE), Maven or the repository it is left out, and the benchmark reports why.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ JVM = ("-Xmx512m", "-XX:+UseSerialGC", "-Xshare:auto")
 
 
 class Missing(Exception):
-    """Why the program cannot run here."""
+    """Raised if the program cannot run here; the message says why."""
 
 
 def folder() -> Path:
-    """Where jars and class lie, or will: named after the source's hash."""
+    """Returns the folder of jars and class, named after the source's hash; it may not exist yet."""
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(SOURCE.iterdir()))).hexdigest()[:16]
     cache = Path(os.environ.get("ATTUNE_CACHE") or ROOT / ".cache").absolute()
     return cache / "bench-kafka-streams" / digest
@@ -57,38 +57,38 @@ def prepare() -> Path:
 
 
 def _call(command: list[str]) -> None:
-    answer = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
-    if answer.returncode != 0:
-        raise Missing(f"{command[0]} failed: {(answer.stdout + answer.stderr).strip()[:300]}")
+    result = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
+    if result.returncode != 0:
+        raise Missing(f"{command[0]} failed: {(result.stdout + result.stderr).strip()[:300]}")
 
 
 def command(*arguments: str) -> list[str]:
-    """The command line of the Java program. Raises Missing."""
+    """Returns the command line of the Java program. Raises Missing."""
     ready = prepare()
     return ["java", *JVM, "-cp", f"{ready}:{ready}/*", "WorkUnit", *arguments]
 
 
 def job_command(job: Job) -> list[str]:
-    """The command line of a run. Raises Missing."""
+    """Returns the command line of a run. Raises Missing."""
     options = [job.option] if job.option else []
     return command(job.brokers, job.topic, str(job.events), job.name, job.folder, *options)
 
 
 def run(job: Job, progress: Progress) -> None:
-    """Becomes the Java program."""
+    """Replaces this process by the Java program."""
     del progress  # it opens the file itself
     line = job_command(job)
     os.execvp(line[0], line)  # noqa: S606 # our own command line
 
 
 def final_state(job: Job) -> dict[str, Profile]:
-    """From the store's changelog."""
+    """Returns the profiles from the store's changelog."""
     newest = broker.newest_values(job.brokers, f"{job.name}-profiles-changelog")
     return {key.decode(): decode(value) for key, value in newest.items()}
 
 
 def decode(value: bytes) -> Profile:
-    """A profile as WorkUnit.java writes it."""
+    """Decodes a profile as written by WorkUnit.java."""
     data = io.BytesIO(value)
 
     def number(form: str) -> float:

@@ -1,7 +1,7 @@
-"""Our shell with all its safety on, and the work unit for a core.
+"""Runs our shell with all its guarantees, and the work unit as its core.
 
 Faust's membership, lanes, one transaction per batch with changelog and marker, fencing, restore, RocksDB after the commit:
-the adapters of `personalise`, untouched.
+the adapters of `personalise`, unchanged.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from workers.settings import Settings, load
 
 
 class WorkUnitCore:
-    """The pure part of a lane (workers.core.stream.effects.Processor): what `personalise` is, with the work unit instead."""
+    """The pure part of a lane (workers.core.stream.effects.Processor), like `personalise` but with the work unit."""
 
     def __init__(self, store: StateStore, cache_size: int, output: str = "") -> None:
         self._store = store
@@ -36,7 +36,7 @@ class WorkUnitCore:
         self._output = output
 
     def apply(self, records: list[Record], wall_s: float, *, caught_up: bool) -> Effects:
-        """See core.stream.effects.Processor; the changed profiles, and one output per event if an output topic is named."""
+        """See core.stream.effects.Processor; returns changed profiles, and one output per event with an output topic."""
         del caught_up
         effects = Effects(clock_s=wall_s)
         changed: dict[bytes, Profile] = {}
@@ -63,7 +63,7 @@ class WorkUnitCore:
 
 
 class CommitCounter(WorkerMetrics):
-    """The worker's metrics, which also tell the bench what has been committed and written to RocksDB."""
+    """The worker's metrics, which also report to the benchmark what has been committed and written to RocksDB."""
 
     def __init__(self, job: Job, progress: Progress) -> None:
         super().__init__()
@@ -79,12 +79,12 @@ class CommitCounter(WorkerMetrics):
 
 
 def changelog_of(job: Job) -> str:
-    """The logical name of the state topic of a run."""
+    """Returns the logical name of the state topic of a run."""
     return f"{job.name}-state"
 
 
 def settings_of(job: Job) -> Settings:
-    """The defaults, at the bench's broker and in its folder."""
+    """Returns the default settings, with the benchmark's broker and folder."""
     return load(
         {},
         brokers=job.brokers,
@@ -96,7 +96,7 @@ def settings_of(job: Job) -> Settings:
 
 
 def run_lanes(job: Job, progress: Progress, spec: LaneSpec, settings: Settings) -> None:
-    """Runs the lanes by the workers' own composition root, until the process is ended; only app and counting are ours."""
+    """Runs the lanes with the workers' own composition root, until the process is stopped; only app and counting differ."""
     changelog = {"cleanup.policy": "compact", **COMPACTION}
     broker.create(job.brokers, [settings.topic(changelog_of(job))], job.partitions, changelog)
 
@@ -112,7 +112,7 @@ def run_lanes(job: Job, progress: Progress, spec: LaneSpec, settings: Settings) 
 
 
 def run(job: Job, progress: Progress) -> None:
-    """The work unit in lanes."""
+    """Runs the work unit in lanes."""
     settings = settings_of(job)
 
     def core(store: StateStore, clock_s: float) -> Processor:
@@ -131,6 +131,6 @@ def run(job: Job, progress: Progress) -> None:
 
 
 def final_state(job: Job) -> dict[str, Profile]:
-    """From the changelog, committed records only."""
+    """Returns the profiles from the changelog, committed records only."""
     newest = broker.newest_values(job.brokers, changelog_of(job))
     return {key.decode(): decode_profile(value) for key, value in newest.items() if key != MARKER_KEY}

@@ -1,4 +1,4 @@
-"""The real role `personalise`: profile, carts, dedupe, triggers, policy, public view; only group and changelog are fresh."""
+"""Runs the real role `personalise`: profile, carts, dedupe, triggers, policy, public view; only group and changelog are new."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from workers.roles.personalise import lane_spec
 
 
 def run(job: Job, progress: Progress) -> None:
-    """As workers.main builds it; reads `customer.events` of the installation `job.prefix`."""
+    """Runs the role like workers.main; it reads `customer.events` of the installation `job.prefix`."""
     settings = settings_of(job)
     follower = Follower(settings)
     follower.start()
@@ -23,6 +23,6 @@ def run(job: Job, progress: Progress) -> None:
 
 
 def final_state(job: Job) -> dict[str, Profile] | None:
-    """Its profiles are not the work unit's; the tests of the project say that they are right."""
+    """Returns None: its profiles are not those of the work unit; the project's tests check them."""
     del job
     return None  # there is nothing to compare

@@ -1,7 +1,7 @@
-"""Quix Streams, tuned: bytes in, typed decoding, state as bytes; one changelog record per changed customer and checkpoint.
+"""Runs Quix Streams, tuned: bytes in, typed decoding, state as bytes; one changelog record per changed customer and checkpoint.
 
-The checkpoint comes every 5 s, its default, which suits it: the longer, the fewer changelog records. `exactly-once` makes
-a checkpoint one transaction.
+The checkpoint interval is 5 s, its default, which favours it: the longer, the fewer changelog records. With `exactly-once` a
+checkpoint is one transaction.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from benchmarks.work_unit import Profile, decode_event, decode_profile, encode_p
 
 
 def run(job: Job, progress: Progress) -> None:
-    """One stateful function over the topic."""
+    """Applies one stateful function to the topic."""
     from quixstreams import Application  # type: ignore[import-not-found] # noqa: PLC0415 # only in the peers' environment
 
     app = Application(
@@ -48,6 +48,6 @@ def run(job: Job, progress: Progress) -> None:
 
 
 def final_state(job: Job) -> dict[str, Profile]:
-    """From the store's changelog, whose keys are `customer|"profile"`."""
+    """Returns the profiles from the store's changelog, whose keys are `customer|"profile"`."""
     newest = broker.newest_values(job.brokers, f"changelog__{job.name}--{job.topic}--default")
     return {key.split(b"|")[0].decode(): decode_profile(value) for key, value in newest.items() if b"|" in key}

@@ -1,4 +1,4 @@
-"""The limit: librdkafka's consumer, in batches, and nothing done with them."""
+"""Runs the limit: librdkafka's consumer reads batches, and they are discarded."""
 
 from __future__ import annotations
 
@@ -28,6 +28,6 @@ def run(job: Job, progress: Progress) -> None:
 
 
 def final_state(job: Job) -> dict[str, Profile] | None:
-    """It keeps nothing."""
+    """Returns None: it keeps no state."""
     del job
     return None  # there is nothing to compare

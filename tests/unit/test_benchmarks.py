@@ -140,7 +140,7 @@ def test_the_oracle_keeps_the_last_products_only() -> None:
 def test_differences_name_what_is_wrong() -> None:
     right = oracle(EDGES)
     missing = {"ana": right["ana"]}
-    assert differences(missing, right) == ["1 customers, right are 2", "bob is missing"]
+    assert differences(missing, right) == ["1 customers, expected 2", "bob is missing"]
     off = msgspec.structs.replace(right["bob"], counts={"page_view": 0.5, "remove_from_cart": 1.0})
     assert differences({"ana": right["ana"], "bob": off}, right)[0].startswith("bob: counts are")
 
@@ -204,8 +204,8 @@ def test_step_timers_count_inner_steps_once(monkeypatch: pytest.MonkeyPatch) -> 
     now = iter([0.0, 1.0, 4.0, 10.0])
     monkeypatch.setattr(time, "perf_counter", lambda: next(now))
     timers = cost.StepTimers()
-    inner = timers.around("inner", lambda: None)
-    timers.around("outer", inner)()
+    inner = timers.timed("inner", lambda: None)
+    timers.timed("outer", inner)()
     assert timers.spent_s == {"inner": 3.0, "outer": 7.0}
 
 
@@ -247,13 +247,13 @@ def test_sections_that_were_not_run_are_kept_and_say_from_where() -> None:
     assert found.kept == {"events": "`abc`, 2026-01-02"}
     assert completed(msgspec.structs.replace(now, commit="123"), found).kept == found.kept
     assert completed(found, findings()).kept == found.kept, "what was kept stays marked when it is written again"
-    assert "Not run then, kept from before: events (`abc`, 2026-01-02)." in report.markdown(found)
+    assert "Not run this time, kept from an earlier benchmark: events (`abc`, 2026-01-02)." in report.markdown(found)
 
 
 def test_the_tables_replace_only_what_stands_between_the_marks() -> None:
     document = f"before\n{report.BEGIN}\nold\n{report.END}\nafter"
     assert report.with_tables(document, "new") == f"before\n{report.BEGIN}\nnew\n{report.END}\nafter"
-    with pytest.raises(ValueError, match="marks"):
+    with pytest.raises(ValueError, match="markers"):
         report.with_tables("no marks", "new")
     assert report.BEGIN in report.DOCUMENT.read_text()
 
