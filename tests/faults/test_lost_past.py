@@ -100,7 +100,7 @@ def test_a_lane_that_lost_everything_refuses_and_where_it_may_begin_anew_caps_st
     now = heard(running)
     assert max(now.values()) == CAP, now
     assert all(now[user] <= CAP for user in USERS)
-    assert "begins anew, without the first" in log_of(running)
+    assert "starts empty, without the first" in log_of(running)
     asked = [one.message_id for one in ledger(running) if one.message_id is not None]
     assert sorted(asked) == sorted(one.message_id for one in outcomes(running)), "one end each"
     row = Row(
@@ -144,4 +144,4 @@ def test_a_lane_that_is_new_begins_with_what_its_events_still_are(running: Setti
             return len(follower.profiles()) == len(USERS) - 2 * running.partitions
 
         wait_until(all_applied, 60, "what is left is applied")
-    assert "begins anew" not in log_of(running)
+    assert "starts empty, without" not in log_of(running)

@@ -211,7 +211,7 @@ def test_a_changelog_that_was_made_anew_is_filled_again_and_nothing_is_said_twic
         injected = f"and the local state {local_state}, after {EVENTS:,} of {2 * EVENTS:,} events"
         row = clean_row(running, follower, shop, "changelog deleted", injected, took_s)
     cases.passed(f"32-deleted-changelog-{local_state}", row)
-    assert ("its changelog was deleted and made anew" in log_of(running)) == (local_state == "kept")
+    assert ("its changelog was deleted and recreated" in log_of(running)) == (local_state == "kept")
     assert "IDs in its ledger are not published again" in log_of(running)
 
 
@@ -238,7 +238,7 @@ def test_a_changelog_that_nothing_can_fill_again_stops_the_worker(running: Setti
         delete_records(running, "customer.events", 10, partition)
     for _ in range(2):  # the second start says the same: the first has not taken the only copy out of the way
         said = refusal_of(running)
-        assert "no longer has the 10 records that it was made from" in said
+        assert "no longer has the 10 records from which its state was built" in said
     assert not list(lane_folders(running)[0].parent.glob("*quarantined*"))
 
 

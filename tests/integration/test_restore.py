@@ -236,7 +236,7 @@ def test_local_state_whose_transaction_was_confirmed_and_lost_its_markers_is_kep
     assert restored(settings, store, topic) == ahead
     check(store, {b"p0": b"old", b"p2": b"confirmed"})
     assert quarantined(tmp_path) == []
-    assert "has lost the end of a transaction that it had confirmed (1 records)" in caplog.text
+    assert "has lost the end of a confirmed transaction (1 records)" in caplog.text
     undecided.abort_transaction(30)
 
 
@@ -275,7 +275,7 @@ def test_without_local_state_an_emptied_changelog_is_refused_when_something_prov
     with pytest.raises(Misconfigured, match=r"no longer has the 3 records .*: it has a past.* Cure: .*BEGIN_ANEW=true"):
         begun("it has a past")
     assert begun("it has a past", begin_anew=True) == Progress()
-    assert "begins anew, without the first 3 records" in caplog.text
+    assert "starts empty, without the first 3 records" in caplog.text
 
 
 def test_what_proves_that_a_lane_has_worked_before(settings: Settings) -> None:

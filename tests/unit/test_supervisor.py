@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.waiting import wait_until
-from workers.adapters.process.exit_codes import Exit, code_of, in_words
+from workers.adapters.process.exit_codes import Exit, code_of, describe_exit
 from workers.core.errors import Fatal, Fenced, Misconfigured, Unavailable
 from workers.local.supervisor import Role
 from workers.settings import Settings
@@ -68,7 +68,7 @@ def child(tmp_path: Path) -> Child:
 
 def test_the_reason_is_the_code_in_words_and_the_last_critical_line(child: Child) -> None:
     said = child.ends(Exit.STALLED) or ""
-    assert "intake ended with code 81: its watchdog ended it" in said
+    assert "intake ended with code 81: it hung, and its watchdog ended it" in said
     assert "lane 0 ends the worker" in said
     assert child.role.poll() == "intake was restarted"
 
@@ -143,17 +143,17 @@ def test_an_error_has_its_code(error: Exception, code: int) -> None:
 
 @pytest.mark.parametrize("code", [*Exit, 99, 127])
 def test_every_code_has_words(code: int) -> None:
-    assert in_words(code).startswith(f"code {int(code)}: ")
+    assert describe_exit(code).startswith(f"code {int(code)}: ")
 
 
 @pytest.mark.parametrize(
     ("code", "words"),
     [
-        (-9, "signal SIGKILL: by hand, or because memory was short"),
+        (-9, "signal SIGKILL: killed by someone, or out of memory"),
         (-15, "signal SIGTERM"),
         (5, "code 5"),
         (-99, "signal 99"),
     ],
 )
 def test_signals_and_unknown_codes_are_named(code: int, words: str) -> None:
-    assert in_words(code) == words
+    assert describe_exit(code) == words

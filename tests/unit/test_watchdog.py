@@ -38,7 +38,7 @@ class Watched:
         for _ in range(seconds):
             if self.codes:
                 break
-            self.watchdog.look(1.0)
+            self.watchdog.check(1.0)
         return self.codes
 
 
@@ -114,8 +114,8 @@ def test_a_process_that_was_stopped_has_its_full_limits_again(
     monkeypatch.setattr(watched.watchdog, "_run", lambda: None)
     watched.watchdog.watch(loop)
     watched.liveness.working("lane 2")
-    watched.watchdog.look(1.0)
-    watched.watchdog.look(3600.0)  # stopped for an hour, of which it slept one tick
+    watched.watchdog.check(1.0)
+    watched.watchdog.check(3600.0)  # stopped for an hour, of which it slept one tick
     assert watched.codes == []
     assert watched.for_s(10) == []
     assert watched.for_s(5) == [Exit.STALLED], "awake it must answer as ever"
@@ -148,9 +148,9 @@ def test_the_thread_looks_again_and_again_at_a_loop_that_runs() -> None:
     loops: list[asyncio.AbstractEventLoop] = []
 
     class Counting(Watchdog):
-        def look(self, elapsed_s: float) -> None:
+        def check(self, elapsed_s: float) -> None:
             nonlocal looks
-            super().look(elapsed_s)
+            super().check(elapsed_s)
             looks += 1
             if looks == 10:
                 loops[0].call_soon_threadsafe(enough.set)

@@ -13,7 +13,7 @@ from typing import Self
 
 from infra.child import start_child
 from workers.adapters.process import clock
-from workers.adapters.process.exit_codes import Exit, in_words
+from workers.adapters.process.exit_codes import Exit, describe_exit
 from workers.core.errors import CURE, Unavailable
 from workers.private_files import private_folder
 from workers.settings import Settings, to_environment
@@ -115,7 +115,7 @@ class Role:
         if now_s - self._started_at_s > _HEALTHY_AFTER_S:
             self._pause_s = 0.0
         self._ended_at_s.append(now_s)
-        summary = f"{self.name} ended with {in_words(code)} ({self.last_log_line()})"
+        summary = f"{self.name} ended with {describe_exit(code)} ({self.last_log_line()})"
         reported_code = self._flapping_with
         if reported_code is not None or (
             len(self._ended_at_s) == _FLAPPING_ENDS and now_s - self._ended_at_s[0] <= _FLAPPING_WITHIN_S

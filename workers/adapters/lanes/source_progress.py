@@ -97,7 +97,7 @@ class SourceProgress:
 
     def advance(self, records: Iterable[Record], effects: Effects) -> list[Record]:
         """Advances past the records of a batch that were not deferred, and returns those."""
-        deferred = {(record.topic, record.offset) for record in effects.deferred if failpoints.minds_deferred()}
+        deferred = {(record.topic, record.offset) for record in effects.deferred if failpoints.stops_at_deferred()}
         advanced = [record for record in records if (record.topic, record.offset) not in deferred]
         for record in advanced:
             source = (f"{self._prefix}{record.topic}", record.partition)

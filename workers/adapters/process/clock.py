@@ -1,4 +1,4 @@
-"""The wall clock: the only place that reads it, so that everything else can be given a time."""
+"""Reads the clocks: the only place that does, so that all other code can be given a time."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ def now_s() -> float:
 
 
 def utc_now() -> datetime:
-    """Returns the same as an aware datetime."""
+    """Returns the current time as an aware datetime, UTC."""
     return datetime.now(UTC)
 
 
 def monotonic_s() -> float:
-    """Returns seconds of a clock that never jumps, for durations."""
+    """Returns the seconds of a clock that never jumps, for durations."""
     return time.monotonic()

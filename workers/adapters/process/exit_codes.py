@@ -1,6 +1,6 @@
-"""The exit codes of a worker, and what each means to its supervisor.
+"""The exit codes of a worker, and their meaning for its supervisor.
 
-70 and 78 are those of sysexits.h; ours begin after it, and below 126, where the shell's own begin.
+70 and 78 are from sysexits.h; ours are above those of sysexits.h and below 126, where the shell's own begin.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from workers.core.errors import Fenced, Misconfigured, Unavailable
 
 
 class Exit(IntEnum):
-    """The codes. Whatever the code: what was committed is kept, and what was not has no effect."""
+    """The exit codes. With any of them, committed work is kept, and uncommitted work has no effect."""
 
     OK = 0
     FAILED = 1
@@ -23,22 +23,22 @@ class Exit(IntEnum):
     FENCED = 83
 
 
-_WORDS = {
-    Exit.OK: "it was asked to end",
-    Exit.FAILED: "it could not start, or lost what it needs",
-    Exit.SOFTWARE: "an error that it cannot go on with",
-    Exit.MISCONFIGURED: "a setting, a playbook or a topic is wrong: starting again does not help",
-    Exit.STALLED: "its watchdog ended it: it hung",
-    Exit.NOT_STOPPED: "it did not stop in time and ended itself",
+_MEANINGS = {
+    Exit.OK: "it was asked to stop",
+    Exit.FAILED: "it could not start, or lost a service that it needs",
+    Exit.SOFTWARE: "an unrecoverable error",
+    Exit.MISCONFIGURED: "a setting, a playbook or a topic is wrong: a restart does not help",
+    Exit.STALLED: "it hung, and its watchdog ended it",
+    Exit.NOT_STOPPED: "it did not stop in time, and its watchdog ended it",
     Exit.FENCED: "a newer worker owns its partitions",
     99: "a failpoint of a test",
     127: "the program cannot be executed",
 }
-_SIGNALS = {signal.SIGKILL: "by hand, or because memory was short"}
+_SIGNALS = {signal.SIGKILL: "killed by someone, or out of memory"}
 
 
 def code_of(error: BaseException) -> Exit:
-    """Returns the code with which an error ends the process.
+    """Returns the exit code for an error that ends the process.
 
     >>> code_of(Fenced("lane 3")).name
     'FENCED'
@@ -49,12 +49,12 @@ def code_of(error: BaseException) -> Exit:
     return Exit.SOFTWARE
 
 
-def in_words(code: int) -> str:
-    """Describes a process's end in words; a negative code is the signal that ended it, as in subprocess.
+def describe_exit(code: int) -> str:
+    """Describes how a process ended; a negative code is the signal that ended it, as in subprocess.
 
-    >>> in_words(83)
+    >>> describe_exit(83)
     'code 83: a newer worker owns its partitions'
-    >>> in_words(-15)
+    >>> describe_exit(-15)
     'signal SIGTERM'
     """
     if code < 0:
@@ -63,4 +63,4 @@ def in_words(code: int) -> str:
         except ValueError:
             return f"signal {-code}"
         return f"signal {number.name}: {_SIGNALS[number]}" if number in _SIGNALS else f"signal {number.name}"
-    return f"code {code}: {_WORDS[code]}" if code in _WORDS else f"code {code}"
+    return f"code {code}: {_MEANINGS[code]}" if code in _MEANINGS else f"code {code}"

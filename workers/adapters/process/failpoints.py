@@ -161,11 +161,11 @@ def checks_sources() -> bool:
 
 
 def waits_for_intake() -> bool:
-    """Returns whether timers wait for what intake has not mapped yet; true unless a test has switched that off."""
+    """Returns whether timers wait for events that intake has not mapped yet; true unless a test has switched that off."""
     return UNSAFE_INTAKE not in _armed
 
 
-def minds_deferred() -> bool:
+def stops_at_deferred() -> bool:
     """Returns whether a batch is committed only up to its first deferred record; true unless a test has switched that off."""
     return UNSAFE_DEFERRED not in _armed
 

@@ -1,12 +1,12 @@
 """Ends a process that hangs, so that another takes over its partitions, and measures the loop's silence for probes.
 
-Time here is *awake time*: the sum of the watchdog's own ticks, each counted as two at most. A process that was stopped
-(SIGSTOP, a sleeping machine, a throttled container) stops its watchdog with it; once continued, it has its full limits again,
-however far every clock has moved meanwhile. It is not killed for that, and need not be: what it still wants to write is in a
-transaction that its successor has fenced, and `generate` writes candidates, of which one per request is taken.
+Time here is *awake time*: the sum of the watchdog's own ticks, each counted as at most two tick intervals. If a process is
+suspended (SIGSTOP, a sleeping machine, a throttled container), so is its watchdog; once resumed, it has its full limits again,
+however far every clock has moved. It is not killed for that, and need not be: its pending writes are in a transaction that its
+successor has fenced, and of the candidates that `generate` writes only one per request is taken.
 
-The watchdog cannot detect a call into C that keeps Python's lock: then no Python thread runs. Probes do not answer either in
-that case, and the group reassigns the partitions after the session timeout.
+The watchdog cannot detect a call into C that holds Python's GIL: no Python thread runs during it. In this case probes get no
+answer either, and the group reassigns the partitions after the session timeout.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ log = logging.getLogger(__name__)
 
 #: Interval between checks [s], shorter if a limit is short.
 _TICK_S = 1.0
-#: Limit for writing the final log lines: the reader of the log may hang as well [s].
-_LAST_WORDS_S = 5.0
+#: Time limit for writing the final log lines: the reader of the log may hang as well [s].
+_LOG_TIMEOUT_S = 5.0
 
 
 class Watchdog:
-    """A thread that checks the event loop and the parts' beats, and ends the process hard if one of them hangs.
+    """A thread that checks the event loop and the parts' beats, and ends the process immediately if one of them hangs.
 
-    Exit.STALLED: the loop has not answered for `loop_limit_s`, or a working part has not beaten for `stall_limit_s`.
-    Exit.NOT_STOPPED: the process still runs `stop_limit_s` after `stopping`; the other limits no longer apply by then.
+    Exit.STALLED: the loop has not answered for `loop_limit_s`, or a working part has made no progress for `stall_limit_s`.
+    Exit.NOT_STOPPED: the process still runs `stop_limit_s` after `stopping`; the other limits no longer apply then.
     """
 
     def __init__(
@@ -56,14 +56,14 @@ class Watchdog:
         self._end_process = end_process
         self._tick_s = min(_TICK_S, loop_limit_s / 10, stall_limit_s / 10, stop_limit_s / 10)
         self._awake_s = 0.0
-        self._asked_at_s: float | None = None
+        self._pinged_at_s: float | None = None
         self._stopping_at_s: float | None = None
         self._seen: dict[str, tuple[int, float]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ended = threading.Event()
 
     def watch(self, loop: asyncio.AbstractEventLoop | None) -> None:
-        """Starts the thread. Call it once the loop runs: a loop that does not run does not answer. None: there is no loop."""
+        """Starts the thread. Call it once the loop runs: before that it cannot answer. None: there is no loop."""
         self._loop = loop
         threading.Thread(target=self._run, name="watchdog", daemon=True).start()
 
@@ -73,18 +73,18 @@ class Watchdog:
             self._stopping_at_s = self._awake_s
 
     def close(self) -> None:
-        """Stops watching; for tests, a process just ends."""
+        """Stops watching; for tests only."""
         self._ended.set()
 
-    def look(self, elapsed_s: float) -> None:
-        """Checks once, `elapsed_s` after the check before by a clock that keeps running while the process is stopped."""
+    def check(self, elapsed_s: float) -> None:
+        """Checks once, `elapsed_s` after the previous check by a clock that keeps running while the process is suspended."""
         self._awake_s += min(elapsed_s, 2 * self._tick_s)
         if self._stopping_at_s is not None:
             if self._awake_s - self._stopping_at_s >= self._stop_limit_s:
                 waiting = "; ".join(self._liveness.beats) or "the event loop or a thread"
                 self._end(Exit.NOT_STOPPED, f"it has not stopped within {self._stop_limit_s:g} s ({waiting})")
             return
-        self._ask_the_loop()
+        self._ping_loop()
         if self._liveness.silent_s >= self._loop_limit_s:
             self._end(Exit.STALLED, f"the event loop has not answered for {self._liveness.silent_s:.0f} s")
             return
@@ -102,38 +102,38 @@ class Watchdog:
         before_s = clock.monotonic_s()
         while not self._ended.wait(self._tick_s):
             now_s = clock.monotonic_s()
-            self.look(now_s - before_s)
+            self.check(now_s - before_s)
             before_s = now_s
 
-    def _ask_the_loop(self) -> None:
-        if self._asked_at_s is not None:
-            self._liveness.silent_s = self._awake_s - self._asked_at_s
+    def _ping_loop(self) -> None:
+        if self._pinged_at_s is not None:
+            self._liveness.silent_s = self._awake_s - self._pinged_at_s
             return
         self._liveness.silent_s = 0.0
         if self._loop is None:
             return
-        self._asked_at_s = self._awake_s
+        self._pinged_at_s = self._awake_s
         try:
-            self._loop.call_soon_threadsafe(self._answer)
+            self._loop.call_soon_threadsafe(self._pong)
         except RuntimeError:  # closed: the process is ending
-            self._asked_at_s = None
+            self._pinged_at_s = None
 
-    def _answer(self) -> None:
-        """Called by the loop."""
-        self._asked_at_s = None
+    def _pong(self) -> None:
+        """Runs in the loop: it has answered."""
+        self._pinged_at_s = None
 
     def _end(self, code: Exit, why: str) -> None:
-        """Ends the process, not by a clean stop: what hangs would block that too, and nothing uncommitted may survive."""
+        """Ends the process without a clean stop, which a hanging part would block; no uncommitted state may survive."""
         self._ended.set()
-        words = threading.Thread(target=_last_words, args=(code, why), name="last words", daemon=True)
-        words.start()
-        words.join(_LAST_WORDS_S)  # the loop may hang because nothing reads the log
+        logging_thread = threading.Thread(target=_log_stacks, args=(code, why), name="final log", daemon=True)
+        logging_thread.start()
+        logging_thread.join(_LOG_TIMEOUT_S)  # the loop may hang because nothing reads the log
         self._end_process(code)
 
 
-def _last_words(code: Exit, why: str) -> None:
+def _log_stacks(code: Exit, why: str) -> None:
     """Logs one line, then the stack of every thread and what every task awaits: files, lines and functions, no values."""
-    log.critical("the watchdog ends the worker with code %d: %s; the stacks of all threads follow", code, why)
+    log.critical("watchdog ends the worker with code %d: %s; the stacks of all threads follow", code, why)
     if sys.__stderr__ is not None:
         sys.__stderr__.flush()
         faulthandler.dump_traceback(file=sys.__stderr__, all_threads=True)
@@ -142,7 +142,7 @@ def _last_words(code: Exit, why: str) -> None:
 
 
 def _where(awaited: object) -> str:
-    """Returns where a coroutine is suspended, outermost first: the thread of an idle loop does not show what is awaited."""
+    """Returns where a coroutine is suspended, outermost frame first: the stack of the loop's thread does not show it."""
     places = []
     while (frame := getattr(awaited, "cr_frame", None) or getattr(awaited, "gi_frame", None)) is not None:
         places.append(f"{frame.f_code.co_qualname} ({frame.f_code.co_filename}:{frame.f_lineno})")

@@ -1,7 +1,7 @@
-"""Reads single values of lanes' states from outside, from the changelog: committed ones only, no consumer group.
+"""Reads single values of the lanes' states from the changelog: committed values only, without a consumer group.
 
-The changelog is exact but has no index for readers like this one, so it is searched backward from its end. Recent changes,
-which are what people ask for, are found at once.
+The changelog is exact but has no index, so it is searched backwards from its end. Recent changes, which are what people
+usually look for, are found at once.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from workers.core.profile.model import Profile
 from workers.settings import Settings
 
 CHANGELOG = "personalise-state"
-#: Records of the first search; each further one takes four times as many.
-_FIRST_LOOK = 5_000
+#: Number of records that the first search reads; each further search reads four times as many.
+_FIRST_RECORDS = 5_000
 _SILENCE_S = 30.0
 
 
 class LaneStates:
-    """The states of the lanes of `personalise`. A context manager. Raises Unavailable if they cannot be read."""
+    """The states of the lanes of `personalise`; a context manager. Raises Unavailable if they cannot be read."""
 
     def __init__(self, settings: Settings) -> None:
         self._topic = settings.topic(CHANGELOG)
@@ -49,13 +49,13 @@ class LaneStates:
         self._consumer.close()
 
     def profile(self, customer_id: str) -> Profile | None:
-        """Returns a customer's hot record as of the newest commit; None = there is none."""
+        """Returns a customer's hot record as of the newest commit; None if there is none."""
         lane = partition_of(customer_id.encode(), self._partitions)
         value = self._newest(lane, keys.profile_key(customer_id))
         return profiles.decode(value) if value is not None else None
 
     def pending(self) -> dict[str, int]:
-        """Returns the number of waiting items over all lanes, by reason; empty = no lane has counted yet."""
+        """Returns the number of waiting items over all lanes, by reason; empty if no lane has counted yet."""
         total: dict[str, int] = {}
         for lane in range(self._partitions):
             value = self._newest(lane, keys.PENDING)
@@ -64,10 +64,10 @@ class LaneStates:
         return total
 
     def _newest(self, lane: int, key: bytes) -> bytes | None:
-        """Returns the newest committed value of a key; None = it was never written, or erased."""
+        """Returns the newest committed value of a key; None if it was never written, or was erased."""
         try:
             first, end = self._consumer.get_watermark_offsets(TopicPartition(self._topic, lane), timeout=_SILENCE_S)
-            size = _FIRST_LOOK
+            size = _FIRST_RECORDS
             while end > first:
                 begin = max(first, end - size)
                 if found := self._last(lane, key, begin, end):
@@ -80,14 +80,14 @@ class LaneStates:
         return None
 
     def _last(self, lane: int, key: bytes, begin: int, end: int) -> tuple[bytes | None] | None:
-        """Returns (the last value of a key,) between two offsets; None = the key is not there."""
+        """Returns (the last value of a key,) between two offsets; None if the key is not there."""
         found: tuple[bytes | None] | None = None
         self._consumer.assign([TopicPartition(self._topic, lane, begin)])
-        heard_s = clock.monotonic_s()
+        last_record_s = clock.monotonic_s()
         while True:
             messages = self._consumer.consume(2_000, 0.2)
             for message in messages:
-                heard_s = clock.monotonic_s()
+                last_record_s = clock.monotonic_s()
                 error = message.error()
                 if error is not None and error.code() == KafkaError._PARTITION_EOF:  # the library's name for it
                     return found
@@ -97,5 +97,5 @@ class LaneStates:
                     return found
                 if message.key() == key:
                     found = (message.value(),)
-            if clock.monotonic_s() - heard_s > _SILENCE_S:
+            if clock.monotonic_s() - last_record_s > _SILENCE_S:
                 raise Unavailable(f"{self._topic}[{lane}] cannot be read to its end.", "is Kafka up?")

@@ -9,7 +9,7 @@ class Marker(msgspec.Struct, frozen=True, kw_only=True):
     """A lane's progress as stored by a transaction: the next source offset of each topic, and the partition clock [s].
 
     `source_ids`: topic → ID of the topic to which its offset belongs; markers from before IDs existed have none. `anew_at_s`:
-    when the lane last started without state although its ledger was not empty (0 = never).
+    the time at which the lane last started without state although its ledger was not empty (0 = never).
     """
 
     offsets: dict[str, int] = {}

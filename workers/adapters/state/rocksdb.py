@@ -1,7 +1,7 @@
 """Stores one lane's state in RocksDB: a copy of its changelog up to `progress`, never ahead of what was committed.
 
-What cannot be opened or read is set aside (`<path>.quarantined-<n>`, of which the newest is kept for inspection) and rebuilt
-from the changelog. A full disk, or one without permissions, is not damage: the worker stops and reports it.
+A folder that cannot be opened or read is set aside (as `<path>.quarantined-<n>`, of which the newest is kept for inspection)
+and rebuilt from the changelog. A full disk, or missing permissions, are not damage: the worker stops and reports them.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ log = logging.getLogger(__name__)
 
 _PROGRESS_KEY = b"\x00progress"
 _CHANGELOG_KEY = b"\x00changelog"
-#: Deletions leave a changelog after seven days (schemas.topics.COMPACTION): an older copy might keep deleted records [s].
-_TRUSTED_S = 6 * 86_400.0
+#: Tombstones leave a changelog after seven days (schemas.topics.COMPACTION): an older copy might keep deleted records [s].
+_MAX_AGE_S = 6 * 86_400.0
 #: RocksDB's messages for problems of the environment, not of the files.
 _NO_ROOM = ("No space left", "File too large", "Disk quota exceeded")
-_NOT_OURS = (
+_NO_ACCESS = (
     *("While lock file", "lock hold by", "Permission denied", "Read-only file system"),
     *("Too many open files", "Cannot allocate memory"),
 )
@@ -49,10 +49,8 @@ class RocksStore:
         if self._damaged.exists():
             _set_aside(path, "a worker found it damaged")
             self._damaged.unlink()
-        if (age_s := _age_s(path)) > _TRUSTED_S:
-            _set_aside(
-                path, f"nothing was written there for {age_s / 86_400:.0f} days, and deletions may have been missed"
-            )
+        if (age_s := _age_s(path)) > _MAX_AGE_S:
+            _set_aside(path, f"it was not written for {age_s / 86_400:.0f} days, and may have missed deletions")
         try:
             self._db = self._open()
         except Exception as error:
@@ -92,8 +90,8 @@ class RocksStore:
     ) -> None:
         """Writes one atomic batch: values (None = delete), index entries, and the progress that they reach.
 
-        Not `logged` is faster: a crash takes back the newest such batches, whole and in order, unless `flush` was called
-        first. Call `flush` before the next logged one, which would outlive them.
+        Without `logged` (no WAL) it is faster, but a crash undoes the newest such batches, whole and in order, unless `flush`
+        was called first. Call `flush` before the next logged batch, which would survive them.
         """
         batch = rocksdict.WriteBatch(raw_mode=True)
         put, delete = batch.put, batch.delete
@@ -121,7 +119,7 @@ class RocksStore:
 
     @property
     def progress(self) -> Progress:
-        """Returns the progress of the local copy; the beginning if it is new."""
+        """The progress of the local copy; the beginning if it is new."""
         stored = self.get(_PROGRESS_KEY)
         if stored is None:
             return Progress()
@@ -133,7 +131,7 @@ class RocksStore:
 
     @property
     def changelog_id(self) -> str:
-        """Returns the ID that the broker gave the changelog of which this is a copy; empty = not known."""
+        """The ID that the broker gave the changelog of which this is a copy; empty if not known."""
         return (self.get(_CHANGELOG_KEY) or b"").decode(errors="replace")
 
     @changelog_id.setter
@@ -144,7 +142,7 @@ class RocksStore:
             raise self._failed(error) from error
 
     def quarantine(self, reason: str) -> None:
-        """Sets the local copy aside and begins an empty one, to be rebuilt from the changelog."""
+        """Sets the local copy aside and creates an empty one, to be rebuilt from the changelog."""
         self._db.close()
         _set_aside(self._path, reason)
         self._db = self._open()
@@ -163,28 +161,28 @@ class RocksStore:
         if any(word in text for word in _NO_ROOM):
             return Fatal(
                 f"the local state {self._path} cannot be written: {text}",
-                "make room for data_dir; nothing is lost: what was committed is in Kafka, and a restart catches up",
+                "free some space for data_dir; nothing is lost: everything committed is in Kafka, and a restart catches up",
             )
-        if any(word in text for word in _NOT_OURS):
+        if any(word in text for word in _NO_ACCESS):
             return Fatal(
                 f"the local state {self._path} cannot be used: {text}",
-                "is another worker using this data_dir? Else give this user the folder",
+                "is another worker using this data_dir? If not, give this user access to the folder",
             )
         with suppress(OSError):
             self._damaged.touch()
         return Fatal(
             f"the local state {self._path} is damaged: {text}",
-            "the next start sets the folder aside and rebuilds it from the changelog; is the disk well?",
+            "the next start sets the folder aside and rebuilds it from the changelog; is the disk healthy?",
         )
 
 
 def _is_outside(error: Exception) -> bool:
     """Returns whether the environment is at fault, so that a new folder would not help."""
-    return isinstance(error, OSError) or any(word in str(error) for word in (*_NO_ROOM, *_NOT_OURS))
+    return isinstance(error, OSError) or any(word in str(error) for word in (*_NO_ROOM, *_NO_ACCESS))
 
 
 def _age_s(path: Path) -> float:
-    """Returns how long ago something was written in a folder; 0 for an empty or missing one [s]."""
+    """Returns the time since a folder was last written to; 0 if it is empty or missing [s]."""
     written = [file.stat().st_mtime for file in path.iterdir()] if path.is_dir() else []
     return clock.now_s() - max(written) if written else 0.0
 
@@ -207,7 +205,7 @@ class NoStore:
     def get(self, key: bytes) -> bytes | None:
         """Returns None: nothing is ever stored."""
         del key
-        return None  # as for a missing key
+        return None  # the value of a missing key
 
     def scan(self, prefix: bytes, start: bytes = b"") -> Iterator[bytes]:
         """Yields nothing: nothing is ever stored."""
@@ -219,8 +217,8 @@ class NoStore:
 def _blocks() -> rocksdict.Cache:
     """Returns one cache for all lanes of the process (32 MiB), so that its memory does not grow with their number.
 
-    What a worker reads often is in its profile cache; blocks of files that compaction has replaced fill this one up to its
-    limit in any case.
+    Profiles that a worker reads often are in its profile cache; blocks of files that compaction has replaced fill this one up
+    to its limit in any case.
     """
     return rocksdict.Cache(32 << 20)
 
@@ -228,8 +226,8 @@ def _blocks() -> rocksdict.Cache:
 def _options() -> rocksdict.Options:
     """Returns options that bound memory per lane: two memtables of 8 MiB.
 
-    Universal compaction rewrites a large state far less often than level compaction does, and takes more disk: up to three
-    times the live data, four while it merges.
+    Universal compaction rewrites a large state far less often than level compaction does, and takes more disk space: up to
+    three times the live data, four while it merges.
     """
     options = rocksdict.Options(raw_mode=True)
     options.create_if_missing(True)
