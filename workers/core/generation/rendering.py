@@ -19,7 +19,7 @@ from schemas.messages import ProductFacts
 from workers.core.guardrails.grounding.prices import amount, speakable
 from workers.core.guardrails.trusted_input import MAX_NAME_CHARS, MAX_WORD_CHARS, cleared
 from workers.core.playbook.playbook import Playbook
-from workers.core.text.sanitize import LOOKED_AT, clean
+from workers.core.text.sanitize import INPUT_FACTOR, clean
 from workers.core.text.template_sandbox import BoundedEnvironment
 
 MAX_FACT_CHARS = 120
@@ -64,7 +64,7 @@ def product_words(playbook: Playbook, language: str, product: ProductFacts, loca
         brand=brand,
         category=category,
         label=name or ((brand + between + category).strip() if category else ""),
-        facts=[fact for text in product.facts[:MAX_FACTS] if (fact := _fact(text[: LOOKED_AT * MAX_FACT_CHARS]))],
+        facts=[fact for text in product.facts[:MAX_FACTS] if (fact := _fact(text[: INPUT_FACTOR * MAX_FACT_CHARS]))],
         price=_price(product.price, product.currency or ""),
         reference_price=f"{amount(lower.reference_price)} {lower.currency}" if lower and lower.currency else "",
         quantity=product.quantity or 1,

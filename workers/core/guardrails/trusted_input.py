@@ -26,7 +26,7 @@ from workers.core.playbook.playbook import Playbook
 from workers.core.playbook.policy import Policy
 from workers.core.text.confusables import LEET, as_read
 from workers.core.text.normalize import normalised
-from workers.core.text.sanitize import LOOKED_AT, clean, visible
+from workers.core.text.sanitize import INPUT_FACTOR, clean, visible
 
 MAX_NAME_CHARS = 60
 MAX_WORD_CHARS = 30
@@ -96,7 +96,7 @@ def cleared(text: str, max_chars: int, policy: Policy) -> str:
     >>> cleared("Galaxy S10 (128 GB)", 60, Policy()), cleared("Visit www.evil.com now", 60, Policy())
     ('Galaxy S10 (128 GB)', '')
     """
-    return _judged(policy, text[: LOOKED_AT * max_chars], max_chars)
+    return _judged(policy, text[: INPUT_FACTOR * max_chars], max_chars)
 
 
 @memoize_by_identity
@@ -135,7 +135,7 @@ def context_value(text: str, max_chars: int) -> str:
 def _readings(text: str, kept: str, max_chars: int) -> Iterator[str]:
     """Yields the readings of a text: as kept, before markup was removed, with look-alikes folded, with digits read as letters."""
     plain = normalised(kept)
-    before = normalised(visible(text[: LOOKED_AT * max_chars])[: 2 * max_chars])
+    before = normalised(visible(text[: INPUT_FACTOR * max_chars])[: 2 * max_chars])
     yield plain
     for other in (before, as_read(plain), as_read(before), plain.casefold().translate(LEET)):
         if other != plain:

@@ -1,4 +1,4 @@
-"""Folds look-alike letters into the text an eye reads, for matching only, never for sending.
+"""Folds look-alike letters into the text that a reader sees, for matching only, never for sending.
 
 The table is a small part of Unicode's confusables (UTS 39): characters easily mistaken for Latin letters, and the traditional
 forms of the Chinese characters used in the guardrails' own patterns.
@@ -27,7 +27,7 @@ _PAIRS = (
 _ALPHABETS = (0x1F150, 0x1F170, 0x1F1E6)
 _TABLE = {ord(seen): plain for odd, plains in _PAIRS for seen, plain in zip(odd, plains, strict=True)}
 _TABLE |= {first + place: chr(65 + place) for first in _ALPHABETS for place in range(26)}
-_NOT_SEEN = ("Mn", "Me", "Cc", "Cf", "Co", "Cs", "Cn")
+_INVISIBLE = ("Mn", "Me", "Cc", "Cf", "Co", "Cs", "Cn")
 _USUAL = re.compile(r"[\n\x20-\x7e\u3001-\u303f\u3400-\u9fff\uff01-\uff0f\uff1a-\uff1f\u2018-\u201d\u2026]*")
 _BETWEEN_HAN = re.compile(
     r"(?<=[\u3400-\u9fff])(?:[^\w\n,，.。、!！?？:：;；…—\"“”'‘’《》（）()]+|\.+)(?=[\u3400-\u9fff])"
@@ -50,6 +50,6 @@ def as_read(text: str) -> str:
     if not is_usual:
         apart = unicodedata.normalize("NFKD", text)
         text = unicodedata.normalize(
-            "NFC", "".join(c for c in apart if unicodedata.category(c) not in _NOT_SEEN or c == "\n")
+            "NFC", "".join(c for c in apart if unicodedata.category(c) not in _INVISIBLE or c == "\n")
         )
     return _BETWEEN_HAN.sub("", text.translate(_TABLE))

@@ -24,7 +24,7 @@ _MAX_NAMED = 3
 
 
 class Bound(msgspec.Struct, frozen=True, kw_only=True):
-    """The narrowest limit in one unit, suffix included. `vendor` "" = the channel's own."""
+    """The narrowest limit in one unit, suffix included. `vendor` "" = the limit of the channel itself."""
 
     unit: str
     most: int
@@ -44,24 +44,26 @@ def bounds(channel: Channel, name: str, language: str) -> tuple[Bound, ...]:
     own = channel.fields.get(name, {}).get(language)
     if own is None:
         return ()
-    makers: list[tuple[str, Maximum]] = [("", own)]
-    makers += [
+    limits_by_source: list[tuple[str, Maximum]] = [("", own)]
+    limits_by_source += [
         (vendor, maximum)
         for vendor, limits in channel.vendors.items()
         if limits.reaches(language) and (maximum := limits.maximum(name)) is not None
     ]
-    found = []
+    narrowest = []
     for field, unit in UNITS.items():
-        given = [(most, vendor) for vendor, limit in makers if (most := getattr(limit, field, None)) is not None]
+        given = [
+            (most, vendor) for vendor, limit in limits_by_source if (most := getattr(limit, field, None)) is not None
+        ]
         if given:
             most, vendor = min(given)
-            found.append(Bound(unit=unit, most=most, vendor=vendor))
-    return tuple(found)
+            narrowest.append(Bound(unit=unit, most=most, vendor=vendor))
+    return tuple(narrowest)
 
 
 @memoize_by_identity
 def room(channel: Channel, name: str, language: str) -> Room | None:
-    """Returns how many characters always fit (in a script of another width: as it is usually written); None = no limit.
+    """Returns how many characters always fit, assuming the usual script of the language; None = no limit.
 
     For prompts and JSON Schemas, which can only count characters; `wrong` measures exactly.
     """
@@ -74,7 +76,7 @@ def room(channel: Channel, name: str, language: str) -> Room | None:
 
 
 def wrong(channel: Channel, name: str, language: str, text: str) -> str | None:
-    """Returns why a text does not fit its field, in words for a person and a model; None = it fits."""
+    """Returns why a text does not fit its field, for people and the model; None = it fits."""
     limit = channel.fields.get(name, {}).get(language)
     if limit is None:
         return None

@@ -6,13 +6,13 @@ import re
 
 _SIGN = "[¥$€£]"
 _CODES = ("cny", "rmb", "usd", "eur", "gbp", "jpy", "chf")
-_BEHIND = rf"\s?(?:{_SIGN}(?!\d)|(?:{'|'.join(_CODES)}|euros?|dollars?|pounds?|yuan)(?![a-z]))"
-_AHEAD = "|".join(rf"(?<={before})" for before in (_SIGN, rf"{_SIGN}\s", *(rf"{code}\s" for code in _CODES)))
+_AFTER = rf"\s?(?:{_SIGN}(?!\d)|(?:{'|'.join(_CODES)}|euros?|dollars?|pounds?|yuan)(?![a-z]))"
+_BEFORE = "|".join(rf"(?<={before})" for before in (_SIGN, rf"{_SIGN}\s", *(rf"{code}\s" for code in _CODES)))
 #: Thousands separated by a space, apostrophe or point, and a comma before the cents. 1,299 and 19.90 are already plain.
 _AMOUNT = r"\d{1,3}(?:(?:[ ']\d{3}){1,4}(?:[.,]\d{1,2})?|(?:\.\d{3}){1,4}(?:,\d{1,2})?)|\d{1,9},\d{1,2}"
 #: Only next to a currency: elsewhere 1 299 may be two numbers, and 7,8 a list.
 _MONEY = re.compile(
-    rf"(?:{_AHEAD})(?:{_AMOUNT})(?![\d.,']*\d)|(?<![\w.,'])(?<!\d[ ])(?:{_AMOUNT})(?={_BEHIND})", re.IGNORECASE
+    rf"(?:{_BEFORE})(?:{_AMOUNT})(?![\d.,']*\d)|(?<![\w.,'])(?<!\d[ ])(?:{_AMOUNT})(?={_AFTER})", re.IGNORECASE
 )
 _APART = re.compile(r"\d[ .,']\d")
 

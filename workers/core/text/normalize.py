@@ -1,4 +1,4 @@
-"""Normalizes a text for comparison: one form for letters, apostrophes, hyphens and amounts."""
+"""Normalises a text for comparison: one form for letters, apostrophes, hyphens and amounts."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import unicodedata
 
 from workers.core.text.money import plain_amounts
 
-#: Variants of ' and - written by keyboards, languages and models.
-_WRITTEN_OTHERWISE = str.maketrans(dict.fromkeys("’ʼ‛ʹ", "'") | dict.fromkeys("‐‑", "-"))
+#: Variants of ' and - that keyboards, languages and models produce.
+_VARIANTS = str.maketrans(dict.fromkeys("’ʼ‛ʹ", "'") | dict.fromkeys("‐‑", "-"))
 _BETWEEN_HAN = re.compile(r"(?<=[\u3400-\u9fff])\s+(?=[\u3400-\u9fff])")
 
 
@@ -20,5 +20,5 @@ def normalised(text: str) -> str:
     ('最佳 FREE', "it's a 7-day band", '1299.90 €')
     """
     if not text.isascii():
-        text = _BETWEEN_HAN.sub("", unicodedata.normalize("NFKC", text)).translate(_WRITTEN_OTHERWISE)
+        text = _BETWEEN_HAN.sub("", unicodedata.normalize("NFKC", text)).translate(_VARIANTS)
     return plain_amounts(text)

@@ -1,7 +1,7 @@
 """Renders Jinja templates with limits: no private attributes, no mutation, bounded run time and size.
 
 The cost of a rendering is counted (loop items, calls, filters), and values are measured at each operator, filter, call and
-block. Prompt authors are trusted with words, not with the process that renders them.
+block. Prompt authors are trusted with the text, not with the process that renders it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 MAX_STEPS, MAX_CHARS = 10_000, 50_000
 #: Limits of any intermediate value [characters or items], and of any number that gives a count.
 MAX_SIZE, MAX_COUNT = 20_000, 1_000
-#: Limit of a whole number in a source [digits]: Python refuses to read or write one of 4,300.
+#: Limit of a whole number in a source [digits]: Python does not parse or print numbers of more than 4,300 digits.
 MAX_DIGITS = 60
 #: Limit of nested blocks and expressions in a source: `{{ a.b.c }}` is five deep [levels].
 MAX_DEPTH = 40
@@ -57,7 +57,7 @@ class BoundedTemplate(jinja2.Template):
                     raise _too_much(f"the text has more than {MAX_CHARS} characters")
                 parts.append(part)
         except (jinja2.TemplateRuntimeError, *_FAILS) as error:
-            raise RenderError(_said(error), _line(error)) from error
+            raise RenderError(_message(error), _line(error)) from error
         finally:
             _spent.reset(before)
         return "".join(parts)
@@ -96,14 +96,14 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
         if operator == "*":
             for one, other in ((left, right), (right, left)):
                 if isinstance(one, Sized) and isinstance(other, int) and len(one) * other > MAX_SIZE:
-                    raise _too_much(f"`*` makes more than {MAX_SIZE}")
+                    raise _too_much(f"the result of `*` has more than {MAX_SIZE} characters or items")
         elif operator == "**" and isinstance(right, int | float) and abs(right) > _MAX_EXPONENT:
             raise _too_much(f"an exponent is at most {_MAX_EXPONENT}")
         elif operator == "%" and isinstance(left, str):
             _check_format((left, right))
         return _measured(super().call_binop(context, operator, left, right))
 
-    def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N805 # as Jinja has it
+    def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N805 # as in Jinja
         """Calls a function, method or macro. Raises TemplateRuntimeError if its arguments or its result are too large."""
         _spend(1)
         _check_counts(args, kwargs)
@@ -144,7 +144,7 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
 
 
 def _too_deep(parsed: nodes.Template) -> int | None:
-    """Returns the line of the first node beyond MAX_DEPTH, None if there is none. Jinja folds constants anew at each level of an
+    """Returns the line of the first node beyond MAX_DEPTH, None if there is none. Jinja folds constants again at each level of an
     expression, so its time grows with the cube of the depth.
     """
     level: list[nodes.Node] = [parsed]
@@ -182,7 +182,7 @@ def _spend(steps: int) -> None:
     if spent is not None:
         spent[0] += steps
         if spent[0] > MAX_STEPS:
-            raise _too_much(f"its loops and calls are more than {MAX_STEPS} steps")
+            raise _too_much(f"its loops and calls take more than {MAX_STEPS} steps")
 
 
 def _range(*args: int) -> range:
@@ -208,7 +208,7 @@ def _too_much(message: str) -> jinja2.TemplateRuntimeError:
     return jinja2.TemplateRuntimeError(f"{message}: it would take too long, or too much memory")
 
 
-def _said(error: Exception) -> str:
+def _message(error: Exception) -> str:
     return f"{type(error).__name__}: {error}" if isinstance(error, LookupError | MemoryError) else str(error)
 
 

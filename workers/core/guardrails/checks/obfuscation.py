@@ -6,7 +6,7 @@ import re
 import unicodedata
 
 from workers.core.guardrails.grounding.subject import Subject
-from workers.core.text.sanitize import UNSEEN
+from workers.core.text.sanitize import INVISIBLE_CHARACTERS
 
 _USUAL = (
     r"\x00-\x7e\u00a0-\u024f\u1e00-\u1eff\u2010-\u2027\u2030-\u203a\u3001-\u303f\u3400-\u9fff\uff01-\uff0f\uff1a-\uff20"
@@ -61,7 +61,7 @@ def _odd(character: str, before: str) -> str | None:
         return None  # makes the preceding symbol an emoji
     if category in ("Mn", "Me"):
         return "a mark that belongs to no letter"
-    if character in UNSEEN:
+    if character in INVISIBLE_CHARACTERS:
         return "which nobody sees"
     if _LOOK_ALIKE.match(character):
         return "which only looks like a letter"
