@@ -32,7 +32,7 @@ from benchmarks.words import Concurrency, Words, bench_words
 from infra.kafka.embedded import EmbeddedKafka
 from infra.kafka.ports import pick_port
 from infra.llm.weights import find
-from workers.settings import load
+from workers.settings_loader import load
 
 #: https://huggingface.co/Qwen/Qwen3-8B/blob/main/config.json (Apache-2.0): the fields that decide the speed.
 QWEN3_8B = {

@@ -30,7 +30,8 @@ from benchmarks.report import Table, tables, write
 from benchmarks.scale import bench_scale, bench_soak
 from benchmarks.words import MODEL_SERVER, Concurrency, bench_words
 from infra.kafka.embedded import EmbeddedKafka
-from workers.settings import Settings, load
+from workers.settings import Settings
+from workers.settings_loader import load
 
 #: The options of Kafka's own start script: the embedded default is for a quick start, with long pauses under load.
 JVM_OPTIONS = (

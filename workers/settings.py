@@ -1,13 +1,10 @@
-"""Reads the settings once: defaults, then the TOML file named by ATTUNE_CONFIG, then the environment (ATTUNE_*).
+"""Every setting with its type, range, unit, default and meaning; settings_loader.py reads their values.
 
-An unknown setting, or a value of the wrong type or out of range, prevents the start with an error that names it. Secrets are
-never printed (workers/secrets.py): code that needs the value calls `reveal`.
+Secrets are never printed (workers/secrets.py): code that needs the value calls `reveal`.
 """
 
 from __future__ import annotations
 
-import os
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -15,15 +12,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from workers.core.errors import Misconfigured
-from workers.secrets import HIDDEN, Secret, SecretUrl, is_http, plain_host, reveal, without_login
+from workers.secrets import Secret, SecretUrl, reveal
 
 ROOT = Path(__file__).resolve().parents[1]
-#: Variables that are read by the set-up, the tests and the failpoints, and are not settings.
-NOT_SETTINGS = frozenset(
-    {"ATTUNE_CONFIG", "ATTUNE_CACHE", "ATTUNE_FAILPOINTS", "ATTUNE_VLLM_PYTHON"}
-    | {"ATTUNE_TEST_DATA", "ATTUNE_TEST_ALL", "ATTUNE_SKIP_VLLM"}
-)
 SECRETS = frozenset(
     {"llm_api_key", "kafka_password", "deliver_smtp_password", "deliver_unsubscribe_secret", "deliver_webhook_secret"}
 )
@@ -291,100 +282,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     def changed(self, **values: Any) -> Settings:
         """Returns a copy with other values, by flat names. Raises msgspec.ValidationError for a wrong type."""
-        return _nested(self.flat() | {name: _converted(name, value) for name, value in values.items()})
+        return nested(self.flat() | {name: converted(name, value) for name, value in values.items()})
 
     def topic(self, name: str) -> str:
         """Returns the topic's name on the cluster: prefix + name."""
         return self.prefix + name
-
-
-def load(environment: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
-    """Reads the settings once; `overrides` (from the command line) take precedence over everything.
-
-    Raises Misconfigured naming the setting, its source and the allowed values.
-    """
-    environment = os.environ if environment is None else environment
-    values: dict[str, Any] = {}
-    sources: dict[str, str] = {}
-    if path := environment.get("ATTUNE_CONFIG"):
-        for name, value in _read_file(Path(path)).items():
-            values[name], sources[name] = value, path
-    for key, value in environment.items():
-        if key.startswith("ATTUNE_") and key not in NOT_SETTINGS:
-            name = key.removeprefix("ATTUNE_").lower()
-            values[name], sources[name] = value, key
-    for name, value in overrides.items():
-        if value is not None:
-            values[name], sources[name] = value, "--" + name.replace("_", "-")
-    for name, value in values.items():
-        if name not in NAMES:
-            raise Misconfigured(
-                f"{sources[name]}: there is no setting `{name}`.", f"use one of: {', '.join(sorted(NAMES))}"
-            )
-        try:  # one at a time, so that the error names the source
-            values[name] = _converted(name, value)
-        except msgspec.ValidationError as error:
-            shown = SecretUrl(str(value)) if name in SECRET_URLS else HIDDEN if name in SECRETS else value
-            raise Misconfigured(
-                f"{sources[name]}: {name} = {shown!r} is not allowed: {error}.", "correct the value"
-            ) from error
-    settings = _nested(values)
-    if bool(settings.kafka.user) != bool(settings.kafka.password):
-        raise Misconfigured("kafka_user and kafka_password go together.", "set both or neither")
-    if settings.kafka.user and not settings.kafka.ca:
-        raise Misconfigured("kafka_user without kafka_ca would send the password in plain text.", "set kafka_ca")
-    if settings.grant and settings.clock != "event":
-        raise Misconfigured(
-            "grant is only for replays (clock = event): live customers must give consent themselves.",
-            "unset ATTUNE_GRANT",
-        )
-    _check_llm(settings, sources.get("llm", "llm"))
-    _check_traces(settings, sources.get("traces_url", "traces_url"))
-    _check_plain_http(settings, sources)
-    return settings
-
-
-def _check_llm(settings: Settings, source: str) -> None:
-    """Raises Misconfigured naming an invalid URL."""
-    for url in settings.llm.urls:
-        if not is_http(url):
-            raise Misconfigured(
-                f"{source}: llm = {url!r} is not allowed.",
-                "use embedded, vllm-cpu, off, or http(s)://... (several URLs separated by commas)",
-            )
-        if settings.llm.api_key and without_login(url)[1]:
-            raise Misconfigured(f"{source}: {url} has a user, and llm_api_key is set as well.", "remove one of the two")
-    if len({without_login(url)[0].rstrip("/").removesuffix("/v1") for url in settings.llm.urls}) < len(
-        settings.llm.urls
-    ):
-        raise Misconfigured(
-            f"{source}: llm names a server twice.", "name each server once; llm_in_flight sets how many calls it gets"
-        )
-
-
-def _check_traces(settings: Settings, source: str) -> None:
-    """Raises Misconfigured naming an invalid URL. A query is not allowed: it would appear in the exporter's error messages."""
-    if settings.traces.url and not is_http(settings.traces.url):
-        raise Misconfigured(
-            f"{source}: traces_url = {settings.traces.url!r} is not allowed.",
-            "use http(s)://host:4318/v1/traces; a token belongs in OTEL_EXPORTER_OTLP_HEADERS",
-        )
-
-
-def _check_plain_http(settings: Settings, sources: Mapping[str, str]) -> None:
-    """Raises Misconfigured naming the first URL that would send secrets or messages over the network in plain text."""
-    urls = [(f"deliver_{channel}", url) for channel, url in sorted(settings.deliver.urls.items())]
-    urls += [("llm", url) for url in settings.llm.urls if settings.llm.api_key or without_login(url)[1]]
-    if settings.traces.url and without_login(settings.traces.url)[1]:
-        urls.append(("traces_url", SecretUrl(settings.traces.url)))
-    allowed = {host.lower() for host in settings.plain_http_hosts}
-    for name, url in urls:
-        host = plain_host(url)
-        if host and host not in allowed:
-            raise Misconfigured(
-                f"{sources.get(name, name)}: {name} = {url} would go to another machine in plain text.",
-                f"use https, or set ATTUNE_PLAIN_HTTP_HOSTS={host} if the network path is private",
-            )
 
 
 def to_environment(settings: Settings) -> dict[str, str]:
@@ -436,7 +338,7 @@ NAMES: dict[str, tuple[str, str]] = {name: ("", name) for name in _field_types(S
 }
 
 
-def _converted(name: str, value: Any) -> Any:
+def converted(name: str, value: Any) -> Any:
     """Converts a value to the type of its setting. Raises msgspec.ValidationError."""
     section, field = NAMES[name]
     kind = _field_types(_SECTIONS.get(section, Settings))[field]
@@ -445,7 +347,7 @@ def _converted(name: str, value: Any) -> Any:
     return msgspec.convert(value, kind, strict=False)
 
 
-def _nested(values: Mapping[str, Any]) -> Settings:
+def nested(values: Mapping[str, Any]) -> Settings:
     """Builds settings from values by their flat names."""
     sections: dict[str, dict[str, Any]] = {section: {} for section in ("", *_SECTIONS)}
     for name, value in values.items():
@@ -459,14 +361,3 @@ def _nested(values: Mapping[str, Any]) -> Settings:
         metrics=MetricsSettings(**sections["metrics"]),
         **sections[""],
     )
-
-
-def _read_file(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text())
-    except OSError as error:
-        raise Misconfigured(
-            f"ATTUNE_CONFIG: {path} cannot be read: {error.strerror}.", "name a readable TOML file"
-        ) from error
-    except tomllib.TOMLDecodeError as error:
-        raise Misconfigured(f"{path}: {error}.", "correct the TOML") from error

@@ -23,7 +23,8 @@ from workers.adapters.process.liveness import Liveness
 from workers.adapters.state.recovery import MARKER_KEY
 from workers.core.stream.effects import Effects, Processor
 from workers.core.stream.records import Output, Record, StateStore
-from workers.settings import Settings, load
+from workers.settings import Settings
+from workers.settings_loader import load
 
 
 class WorkUnitCore:

@@ -34,7 +34,8 @@ from workers.adapters.lanes.faust_transport import (
     limit_close,
     report_ends,
 )
-from workers.settings import Settings, load
+from workers.settings import Settings
+from workers.settings_loader import load
 
 #: Nothing is fetched here, so there is nobody to feed.
 LANES = partial(LaneTransport, lanes=cast("Any", None))

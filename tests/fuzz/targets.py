@@ -41,7 +41,7 @@ from workers.delivery.transports import fcm, http
 from workers.delivery.transports.http import Response
 from workers.delivery.transports.mime import Identity, compose
 from workers.delivery.transports.webhook import WebhookChannel
-from workers.settings import load
+from workers.settings_loader import load
 
 SECRET = b"k" * 32
 #: A file of 20 kB may have 10,000 rows, each an event or a dead letter; no event loop waits for it.

@@ -21,7 +21,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "schemas": set(),
     "workers.secrets": set(),
     "workers.private_files": set(),
-    "workers.settings": {"workers.core", "workers.secrets"},
+    "workers.settings": {"workers.secrets"},
+    "workers.settings_loader": {"workers.core", "workers.secrets", "workers.settings"},
     # -- The pure core: from the rooms that know nothing to those that know most
     "workers.core": set(),
     "workers.core.common": set(),
@@ -309,6 +310,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "workers.core",
         "workers.private_files",
         "workers.settings",
+        "workers.settings_loader",
     },
     "workers.commands": {"workers.core"},
     "workers.commands.content": {
@@ -335,6 +337,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "workers.local",
         "workers.main",
         "workers.settings",
+        "workers.settings_loader",
     },
     "workers.commands.inspect": {
         "schemas",
@@ -365,6 +368,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "workers.core.decisioning",
         "workers.local",
         "workers.settings",
+        "workers.settings_loader",
     },
     "workers.commands.run": {
         "schemas",
@@ -386,6 +390,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "workers.main",
         "workers.private_files",
         "workers.settings",
+        "workers.settings_loader",
     },
     # -- Servers of the embedded installation
     "infra": {"workers.private_files"},

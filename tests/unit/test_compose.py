@@ -13,7 +13,8 @@ import yaml
 
 from workers.core.errors import Misconfigured
 from workers.main import ROLES
-from workers.settings import NAMES, load
+from workers.settings import NAMES
+from workers.settings_loader import load
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "docker-compose.yml"

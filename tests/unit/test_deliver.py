@@ -39,7 +39,8 @@ from workers.delivery.transports.push import HttpPushGateway, notification
 from workers.delivery.transports.smtp import SmtpChannel, SmtpServer
 from workers.delivery.transports.webhook import UserIdAddressBook, WebhookChannel, secret_of
 from workers.roles.deliver import Deliver
-from workers.settings import Settings, load
+from workers.settings import Settings
+from workers.settings_loader import load
 
 NOW = datetime(2025, 3, 1, 12, tzinfo=UTC)
 LANE = {"messages.sms:0"}
@@ -398,7 +399,7 @@ def test_each_channel_that_is_configured_has_a_port_with_its_rules(tmp_path: Pat
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"EMAIL": "off", "PUSH": "off", "SMS": "off"}, ["ATTUNE_DELIVER_EMAIL", "nothing to do"]),
+        ({"EMAIL": "off", "PUSH": "off", "SMS": "off"}, ["ATTUNE_DELIVER_EMAIL", "no channel to send to"]),
         ({"EMAIL": "imap://mail.example"}, ["deliver_email", "smtps://"]),
         ({"EMAIL": "fcm+https://mail.example"}, ["deliver_email"]),
         ({"EMAIL": "smtp://"}, ["deliver_email"]),

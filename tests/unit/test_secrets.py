@@ -25,7 +25,8 @@ from workers.cli import main
 from workers.core.errors import AttuneError, Misconfigured, Unavailable
 from workers.core.generation.llm import ChatMessage, CompletionRequest
 from workers.secrets import Secret, SecretUrl, reveal, without_login
-from workers.settings import NAMES, SECRET_URLS, SECRETS, Settings, load, to_environment
+from workers.settings import NAMES, SECRET_URLS, SECRETS, Settings, to_environment
+from workers.settings_loader import load
 
 #: In every place of a value where somebody may put one.
 SESAME = "sesame0pen"

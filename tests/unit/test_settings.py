@@ -8,7 +8,8 @@ import pytest
 
 from workers.core.errors import Misconfigured
 from workers.secrets import shown
-from workers.settings import Settings, load, to_environment
+from workers.settings import Settings, to_environment
+from workers.settings_loader import load
 
 
 def test_the_command_line_wins_over_the_environment_and_that_over_the_file(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ import click
 
 from infra.kafka.embedded import EmbeddedKafka
 from workers.core.errors import Unavailable
-from workers.settings import Settings, load
+from workers.settings import Settings
+from workers.settings_loader import load
 
 P = ParamSpec("P")
 R = TypeVar("R")

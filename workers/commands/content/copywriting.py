@@ -28,7 +28,8 @@ from workers.core.playbook.playbook import Playbook
 from workers.core.text.similarity import is_near
 from workers.local.installation import installation_options
 from workers.local.servers import llm_server
-from workers.settings import Settings, load
+from workers.settings import Settings
+from workers.settings_loader import load
 
 #: Minimum sampling temperature if several texts are requested, so that they differ.
 _MIN_TEMPERATURE = 0.7

@@ -25,7 +25,8 @@ from workers.core.playbook.playbook import Playbook
 from workers.local.installation import installation_options
 from workers.local.servers import llm_server
 from workers.main import writer
-from workers.settings import Settings, load
+from workers.settings import Settings
+from workers.settings_loader import load
 
 #: Minimum time for the calls of one text [s]: a slow machine must not make a model look bad.
 _MIN_DEADLINE_S = 600.0

@@ -12,7 +12,7 @@ from workers.adapters.playbook.checks import provider_templates
 from workers.adapters.playbook.loader import examine
 from workers.commands.terminal import FAILED, one_line_errors, out
 from workers.core.playbook.playbook import Playbook
-from workers.settings import load as load_settings
+from workers.settings_loader import load as load_settings
 
 
 @click.group()

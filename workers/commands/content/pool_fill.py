@@ -31,7 +31,8 @@ from workers.core.playbook.campaigns import Campaign
 from workers.core.playbook.playbook import Playbook
 from workers.local.installation import Where, installation_options, reachable
 from workers.local.servers import llm_server
-from workers.settings import Settings, load
+from workers.settings import Settings
+from workers.settings_loader import load
 
 #: Minimum deadline of a text [s]: no customer is waiting, so a text may wait for an LLM that is busy with messages.
 _MIN_DEADLINE_S = 60.0

@@ -24,7 +24,8 @@ from workers.core.decisioning.control_state import (
 )
 from workers.core.errors import Misconfigured
 from workers.local.installation import Where, installation_options, reachable
-from workers.settings import Settings, load
+from workers.settings import Settings
+from workers.settings_loader import load
 
 P = ParamSpec("P")
 R = TypeVar("R")

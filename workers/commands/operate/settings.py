@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from workers.commands.terminal import one_line_errors, out
-from workers.settings import Settings, load
+from workers.settings import Settings
+from workers.settings_loader import load
 
 
 @click.command()

@@ -36,7 +36,8 @@ from workers.core.stream.records import Record
 from workers.local.installation import installation_options
 from workers.local.servers import servers
 from workers.local.supervisor import Supervisor
-from workers.settings import Settings, load
+from workers.settings import Settings
+from workers.settings_loader import load
 
 #: Factor by which time is accelerated: a delay of half an hour takes five seconds.
 _SPEEDUP = 360.0

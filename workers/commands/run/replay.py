@@ -25,7 +25,8 @@ from workers.core.reporting.run_report import TOPICS, Report
 from workers.local.installation import installation_options
 from workers.local.servers import servers
 from workers.local.supervisor import Supervisor
-from workers.settings import Settings, load
+from workers.settings import Settings
+from workers.settings_loader import load
 
 _UPDATE_INTERVAL_S = 0.5
 #: Interval at which a progress line is printed if there is no terminal [s].

@@ -21,7 +21,8 @@ from workers.local.installation import Where, installation_options
 from workers.local.servers import servers
 from workers.local.supervisor import Supervisor
 from workers.private_files import new_folder, private_open
-from workers.settings import Settings, load
+from workers.settings import Settings
+from workers.settings_loader import load
 
 ROLES = ("intake", "personalise", "generate", "learn")
 #: Runs by default only if a destination is configured for it.
