@@ -1,6 +1,4 @@
-"""Builds the delivery port of each channel of the role `deliver` from the settings; reports any mistake before sending
-starts.
-"""
+"""Builds the delivery port of each channel of the role `deliver` from the settings, and reports mistakes before it sends."""
 
 from __future__ import annotations
 
@@ -55,13 +53,13 @@ def ports(settings: Settings) -> dict[str, Port]:
     """Returns one port for each configured channel; nothing is connected yet. Raises Misconfigured naming the setting."""
     if not configured(settings):
         raise Misconfigured(
-            "deliver has nothing to do.",
+            "deliver has no channel to send to.",
             f"set one of: {', '.join('ATTUNE_' + _setting(one).upper() for one in SCHEMES)}",
         )
     if settings.deliver.timeout_s >= settings.stop_timeout_s:
         raise Misconfigured(
             f"deliver_timeout_s = {settings.deliver.timeout_s:g} is not below stop_timeout_s.",
-            "a message in hand must end before the process is ended",
+            "lower it, or increase stop_timeout_s: a message in progress must finish before the process is stopped",
         )
     rates = _rates(settings)
     return {channel: _port(channel, settings, rates.get(channel)) for channel in configured(settings)}
@@ -101,7 +99,7 @@ def _setting(channel: str) -> str:
 
 
 def _url(name: str, text: str, schemes: tuple[str, ...]) -> SplitResult:
-    """Reports a mistake without quoting the URL: people put secrets into URLs."""
+    """Parses the URL of a setting. Error messages do not quote it: people put secrets into URLs."""
     allowed = f"`off`, or {', '.join(f'{scheme}://' for scheme in schemes)} and a host"
     try:
         url = urlsplit(text)
@@ -113,14 +111,14 @@ def _url(name: str, text: str, schemes: tuple[str, ...]) -> SplitResult:
     if url.username is not None or url.fragment:
         raise Misconfigured(
             f"{name} has a user, a password or a fragment in its URL.",
-            "take it out: passwords have settings of their own",
+            "remove it: passwords have their own settings",
         )
     return url
 
 
 def _smtp(url: SplitResult, settings: Settings) -> SmtpChannel:
     if url.path.strip("/") or url.query:
-        raise Misconfigured("deliver_email: a mail server has no path.", "smtp://host:port")
+        raise Misconfigured("deliver_email: the URL of a mail server has no path.", "smtp://host:port")
     name, address = parseaddr(settings.deliver.sender)
     try:
         sender = mailbox(address)
@@ -133,7 +131,7 @@ def _smtp(url: SplitResult, settings: Settings) -> SmtpChannel:
     if len(settings.deliver.unsubscribe_secret) < 16:
         raise Misconfigured("deliver_unsubscribe_secret is shorter than 16 characters.", "`openssl rand -hex 32`")
     if bool(settings.deliver.smtp_user) != bool(settings.deliver.smtp_password):
-        raise Misconfigured("deliver_smtp_user and deliver_smtp_password go together.", "set both or none")
+        raise Misconfigured("deliver_smtp_user and deliver_smtp_password must be set together.", "set both or neither")
     if settings.deliver.smtp_user and url.scheme == "smtp":
         raise Misconfigured(
             "deliver_smtp_user with smtp:// would send the password in plain text.", "smtps:// or smtp+starttls://"
@@ -167,7 +165,7 @@ def _addresses(settings: Settings, channel: str) -> Callable[[], AddressBook]:
 def _token(settings: Settings) -> TokenFile:
     token = TokenFile(Path(settings.deliver.push_token_file))
     if not token():
-        raise Misconfigured("deliver_push_token_file: there is no token in it.", "name a file with the bearer token")
+        raise Misconfigured("deliver_push_token_file: the file contains no token.", "name a file with the bearer token")
     return token
 
 

@@ -1,6 +1,6 @@
 """The client of one or several LLM servers: routes calls, queues them, and skips servers whose circuit is open.
 
-The rules are in workers.core. No retries inside, one deadline per call. No text, neither prompt nor answer, is ever logged.
+The rules are in workers.core. It does not retry, and each call has one deadline. It never logs a prompt or an answer.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class NoModel:
     name = "off"
 
     async def check(self) -> str:
-        """Does nothing: there is nothing to check."""
+        """Returns a description: there is nothing to check."""
         return "off: every text is a template"
 
     async def close(self) -> None:
@@ -55,8 +55,8 @@ class OpenAiModel:
     """Implements core.generation.llm.LanguageModel on the servers of `settings.llm.server` (resolved to URLs).
 
     Each server gets at most `llm_in_flight` calls; further calls wait here, the most important first, and are shed if their
-    turn would come too late (not in a replay). Any number of calls may be made at once. Connects at the first call. An async
-    context manager; `close` ends it just as well. `breaker` False: no server is ever taken out of rotation.
+    turn would come too late (except in a replay). Any number of calls may be made at once. Connects at the first call. Use it
+    as an async context manager, or call `close`. With `breaker` False no server is ever taken out of rotation.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class OpenAiModel:
         await self.close()
 
     async def close(self) -> None:
-        """Closes all connections; calls in flight or waiting, and later ones, end with Retryable. May be called twice."""
+        """Closes all connections; calls in flight, waiting or later fail with Retryable. May be called twice."""
         self._closed = True
         for _, turn in self._waiting.values():
             if not turn.done():
@@ -113,34 +113,36 @@ class OpenAiModel:
         await self._traces.close()
 
     async def check(self) -> str:
-        """Verifies at the start that calls will work, on every server (see ChatServer.check). Returns the model's name.
+        """Verifies on every server, at the start, that calls will work (see ChatServer.check). Returns the model's name.
 
-        Raises Misconfigured, naming the server, if one does not match the settings or serves another model than the others;
-        Unavailable if none answers. One of several that does not answer is a warning: it is tried again later.
+        Raises Misconfigured, naming the server, if one does not match the settings or serves a different model than the
+        others; Unavailable if none answers. If only some of them do not answer, logs a warning: they are tried again later.
         """
         self._start()
-        results = await asyncio.gather(*(one.server.check() for one in self._endpoints), return_exceptions=True)
+        results = await asyncio.gather(
+            *(endpoint.server.check() for endpoint in self._endpoints), return_exceptions=True
+        )
         down: list[Unavailable] = []
         names: dict[str, str] = {}
         for endpoint, result in zip(self._endpoints, results, strict=True):
             if isinstance(result, str):
                 names.setdefault(result, endpoint.server.address)
             elif isinstance(result, Unavailable):
-                endpoint.leave_alone()
+                endpoint.open_circuit()
                 down.append(result)
             else:
                 raise result
         if len(names) > 1:
-            said = ", ".join(f"{name} at {address}" for name, address in names.items())
-            raise Misconfigured(f"The LLM servers serve different models: {said}.", "set ATTUNE_LLM_MODEL")
+            listing = ", ".join(f"{name} at {address}" for name, address in names.items())
+            raise Misconfigured(f"The LLM servers serve different models: {listing}.", "set ATTUNE_LLM_MODEL")
         if not names:
             raise Unavailable(" ".join(str(error.args[0]) for error in down), down[0].cure)
         for error in down:
-            log.warning("%s The other LLM servers work meanwhile.", error)
+            log.warning("%s The other LLM servers are used in the meantime.", error)
         return self.name
 
     async def size(self, request: CompletionRequest) -> PromptSize | None:
-        """Returns the context tokens that a request takes, from the first server that reports them; None if no server does."""
+        """Returns the number of context tokens of a request from the first server that reports it; None if none does."""
         self._start()
         for endpoint in self._endpoints:
             with contextlib.suppress(Retryable):
@@ -151,8 +153,8 @@ class OpenAiModel:
     async def complete(self, request: CompletionRequest, timeout_s: float) -> Completion:
         """See core.generation.llm.LanguageModel. `reason` of both errors is one of wire.RetryReason and RefusalReason.
 
-        The wait for a free server counts towards `timeout_s`. If neither settings nor `check` named the model, the server is
-        asked first, within the same time.
+        The wait for a free server counts towards `timeout_s`, and so does a query for the model's name, if neither the
+        settings nor `check` named it.
         """
         if timeout_s <= 0:
             raise wire.retry("timeout", "no time is left")
@@ -167,7 +169,7 @@ class OpenAiModel:
             self._next()
 
     async def poll(self) -> None:
-        """Asks every server once for its load, and dispatches calls to those that now have room."""
+        """Reads the load of every server once, and dispatches calls to those that now have room."""
         await asyncio.gather(*(endpoint.poll() for endpoint in self._endpoints))
         self._next()
 
@@ -184,11 +186,11 @@ class OpenAiModel:
                 await self.poll()
             except (
                 Exception
-            ):  # a fault of ours: the loads stay as they were, calls go on, and the next poll may succeed
+            ):  # a bug of ours: the loads stay as they were, calls continue, and the next poll may succeed
                 log.exception("the load of the LLM servers cannot be read")
 
     async def _turn(self, request: CompletionRequest, left_s: float) -> Slot:
-        """Yields a slot at a server, which the caller releases. Raises Retryable `unavailable` or `shed`."""
+        """Returns a slot at a server, which the caller releases. Raises Retryable `unavailable` or `shed`."""
         now_s = self._now_s()
         if not self._line and (endpoint := self._choose(request.affinity, now_s)) is not None:
             return endpoint.take(now_s)
@@ -203,7 +205,7 @@ class OpenAiModel:
                 return await turn
         except BaseException as error:
             if turn.done() and not turn.cancelled() and turn.exception() is None:
-                turn.result().endpoint.release(turn.result())  # given at the moment the wait ended
+                turn.result().endpoint.release(turn.result())  # assigned at the moment the wait ended
             if isinstance(error, TimeoutError):
                 raise self._shed(request.priority, "waited") from error
             if isinstance(error, _Shed):
@@ -219,7 +221,7 @@ class OpenAiModel:
         return None if state is None else self._endpoints[self._states.index(state)]
 
     def _next(self) -> None:
-        """Assigns free servers to the calls whose turn it is, and ends the wait of those that wait in vain."""
+        """Assigns free servers to the calls whose turn it is, and sheds those whose turn would come too late."""
         if not self._waiting or self._closed:
             return
         now_s = self._now_s()
@@ -256,7 +258,7 @@ class _Shed(Retryable):
 
 
 def _unavailable(pause_s: float) -> Retryable:
-    return wire.retry("unavailable", "no LLM server works", pause_s)
+    return wire.retry("unavailable", "no LLM server is available", pause_s)
 
 
 def _closed() -> Retryable:

@@ -19,11 +19,11 @@ from workers.core.stream.metrics import GaugeName, Metrics
 from workers.secrets import without_login
 from workers.settings import Settings
 
-#: A timeout says nothing about a server if the call had less time than this, or less than successful calls take [s].
-TELLING_S = 1.0
-#: A server without vLLM's metrics page, or whose list lacks an adapter, is asked again after this [s].
-ASK_AGAIN_S = 60.0
-#: A server that does not answer is asked for its load again after this [s].
+#: A timeout does not count against a server if the call had less time than this, or less than successful calls take [s].
+MIN_TELLING_TIMEOUT_S = 1.0
+#: Interval at which a server without vLLM's metrics page, or whose list lacks an adapter, is queried again [s].
+RETRY_INTERVAL_S = 60.0
+#: Interval at which the load of a server that does not answer is queried again [s].
 _LOAD_PAUSE_S = 10.0
 _LOAD_TIMEOUT_S = 2.0
 #: Refusals caused by the server and not by the call.
@@ -70,8 +70,8 @@ class Endpoint:
         self.state.in_flight -= 1
         self.state.breaker.abandoned(turn.token, self._now_s())  # no effect if the call had a result
 
-    def leave_alone(self) -> None:
-        """Takes a server that is known to fail out of rotation: a single call will find out when it is back."""
+    def open_circuit(self) -> None:
+        """Takes a server that is known to fail out of rotation; later a single trial call checks whether it works again."""
         self.state.breaker.trip(self._now_s())
 
     async def call(
@@ -79,8 +79,8 @@ class Endpoint:
     ) -> Completion:
         """Makes one call, until `ends_at_s` at most; records what it shows about the server.
 
-        `expected`: the model of the other servers, or "". `alone`: no other server could take the call, so a refusal is
-        final; else a refusal that is the server's fault (its key, its model) opens the breaker and is Retryable.
+        `expected` is the model of the other servers, or "". If `alone`, no other server could take the call, so a refusal is
+        final; otherwise a refusal that is the server's fault (its key, its model) opens the breaker and is Retryable.
         """
         began_s, model, adapter = self._now_s(), expected, ""
         trace = self._traces.begin(request, model, self.server.address)
@@ -88,8 +88,8 @@ class Endpoint:
             await self.server.find_model(expected, ends_at_s - began_s)
             adapter = self._adapter(request.model, began_s)
             model = adapter or self.server.model
-            asked_s = self._now_s()
-            completion = await self.server.complete(request, ends_at_s - asked_s, adapter, trace.headers)
+            called_at_s = self._now_s()
+            completion = await self.server.complete(request, ends_at_s - called_at_s, adapter, trace.headers)
         except Retryable as error:
             self._observe(model, began_s, error.reason)
             trace.ended(model, None, error.reason)
@@ -101,20 +101,20 @@ class Endpoint:
             if adapter and error.reason == "unknown_model":
                 self.server.forget(adapter)
                 self._answered(turn, None)
-                raise wire.retry("server_error", "the adapter is gone") from error
+                raise wire.retry("server_error", "the adapter is no longer served") from error
             if error.reason in _ITS_FAULT and not alone:
-                self.leave_alone()
+                self.open_circuit()
                 raise wire.retry("unavailable", f"this server refuses ({error.reason})") from error
             self._answered(turn, None)  # the server works, for other calls
             raise
-        except asyncio.CancelledError:  # the worker ends, or has lost the partition
+        except asyncio.CancelledError:  # the worker stops, or has lost the partition
             trace.ended(model, None, "cancelled")
             raise
         self._observe(model, began_s, "")
         trace.ended(model, completion, "")
         self._metrics.observe("llm_tokens", completion.usage.input_tokens, model, "input")
         self._metrics.observe("llm_tokens", completion.usage.output_tokens, model, "output")
-        self._answered(turn, self._now_s() - asked_s)
+        self._answered(turn, self._now_s() - called_at_s)
         return completion
 
     async def poll(self) -> None:
@@ -127,14 +127,14 @@ class Endpoint:
             if now_s >= self._load_at_s:
                 await self._read_load(now_s)
         except Refused:
-            self._forget_load(now_s + ASK_AGAIN_S)
-        except Retryable:  # calls show better whether it works
+            self._forget_load(now_s + RETRY_INTERVAL_S)
+        except Retryable:  # calls are better evidence of whether it works
             self._forget_load(now_s + _LOAD_PAUSE_S)
 
     async def _read_load(self, now_s: float) -> None:
         load = await self.server.load(_LOAD_TIMEOUT_S)
         if load is None:
-            self._forget_load(now_s + ASK_AGAIN_S)
+            self._forget_load(now_s + RETRY_INTERVAL_S)
             return
         self.state.limiter.load_reported(load, now_s, self.state.in_flight)
         values = (load.running, load.waiting, math.nan if load.kv_cache_usage is None else load.kv_cache_usage)
@@ -147,11 +147,11 @@ class Endpoint:
             self._metrics.gauge(gauge, math.nan, self._label)
 
     def _adapter(self, wanted: str, now_s: float) -> str:
-        """Returns the adapter if it is served; else "", which is counted, and the list is read again soon."""
+        """Returns the adapter if it is served; otherwise "", which is counted, and the list is read again soon."""
         if not wanted or self.server.serves(wanted):
             return wanted
         self._metrics.count("llm_adapter_missing", self._label)
-        self._list_at_s = min(self._list_at_s, max(now_s, self._listed_at_s + ASK_AGAIN_S))
+        self._list_at_s = min(self._list_at_s, max(now_s, self._listed_at_s + RETRY_INTERVAL_S))
         return ""
 
     def _answered(self, turn: Slot, latency_s: float | None) -> None:
@@ -164,7 +164,7 @@ class Endpoint:
     def _failed(self, turn: Slot, error: Retryable, given_s: float) -> None:
         now_s, limiter = self._now_s(), self.state.limiter
         timed_out = error.reason == "timeout"
-        if timed_out and given_s < max(TELLING_S, limiter.service_s or 0.0):
+        if timed_out and given_s < max(MIN_TELLING_TIMEOUT_S, limiter.service_s or 0.0):
             return
         if timed_out or error.reason in ("busy", "server_error"):
             limiter.overloaded(now_s)
@@ -176,7 +176,7 @@ class Endpoint:
 
 
 class Slot(msgspec.Struct, frozen=True, eq=False):
-    """One call's slot at a server. `token` tells the breaker when it began."""
+    """One call's slot at a server. `token` identifies the call's start for the breaker."""
 
     endpoint: Endpoint
     token: int

@@ -12,7 +12,7 @@ from workers.core.guardrails.checks.language import Language
 
 #: Not only the playbook's own languages: with only zh and en to choose from, French would be English.
 _NEIGHBOURS = ("zh", "en", "fr", "de", "es", "it", "pt", "nl")
-#: At 0.99 none of 1,037 short English reviews (from 40 characters) is mistaken for another language, at 0.8 seven are.
+#: At 0.99 none of 1,037 short English reviews (of at least 40 characters) is taken for another language, at 0.8 seven are.
 _MIN_CONFIDENCE = 0.99
 
 
@@ -37,5 +37,5 @@ def _spoken(language: str) -> Spoken:
     code = getattr(IsoCode639_1, language.upper(), None)
     if code is None:
         allowed = ", ".join(sorted(spoken.iso_code_639_1.name.lower() for spoken in Spoken.all()))
-        raise Misconfigured(f"No language is called {language!r}.", f"use one of: {allowed}")
+        raise Misconfigured(f"{language!r} is not a language that can be detected.", f"use one of: {allowed}")
     return Spoken.from_iso_code_639_1(code)

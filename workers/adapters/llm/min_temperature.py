@@ -8,15 +8,14 @@ from workers.core.generation.llm import Completion, CompletionRequest, LanguageM
 
 
 class MinimumTemperature:
-    """Implements core.generation.llm.LanguageModel on another one, so that the same prompt does not always give the same
-    words.
+    """Implements core.generation.llm.LanguageModel on top of another one, so that equal prompts give different texts.
 
-    No call samples with a temperature below `least_temperature`; 0 changes nothing.
+    No call samples with a temperature below `min_temperature`; 0 changes nothing.
     """
 
-    def __init__(self, model: LanguageModel, least_temperature: float) -> None:
+    def __init__(self, model: LanguageModel, min_temperature: float) -> None:
         self._model = model
-        self._least_temperature = least_temperature
+        self._min_temperature = min_temperature
 
     @property
     def name(self) -> str:
@@ -29,5 +28,5 @@ class MinimumTemperature:
 
     async def complete(self, request: CompletionRequest, timeout_s: float) -> Completion:
         """See core.generation.llm.LanguageModel."""
-        warmer = max(request.temperature, self._least_temperature)
-        return await self._model.complete(msgspec.structs.replace(request, temperature=warmer), timeout_s)
+        temperature = max(request.temperature, self._min_temperature)
+        return await self._model.complete(msgspec.structs.replace(request, temperature=temperature), timeout_s)

@@ -1,6 +1,6 @@
 """The HTTP client of one OpenAI-compatible LLM server (llama.cpp, vLLM, or a hosted one) at one base URL.
 
-No retries inside, one deadline per call, a size limit on every answer. No text, neither prompt nor answer, is ever logged.
+It does not retry, each call has one deadline, and every answer has a size limit. It never logs a prompt or an answer.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from workers.core.resilience.concurrency_limit import ServerLoad
 from workers.secrets import Secret, reveal, shown, without_login
 
 MAX_ANSWER_BYTES = 256 * 1024  # 4096 tokens are about 16 KB; a longer answer is cut off and counts as failed
-IDLE_CONNECTION_S = 4.0  # both servers close after 5 s: we close first, so that no call meets a closing connection
+IDLE_CONNECTION_S = 4.0  # both servers close after 5 s: we close first, so that no call uses a closing connection
 CHECK_S = 10.0
 NAMES_SHOWN = 20
 
@@ -27,7 +27,7 @@ NAMES_SHOWN = 20
 class ChatServer:
     """The server at `base_url`; any number of calls in flight. Connects at the first call; `close` ends it.
 
-    `model` "" = its only one, asked for at the first call. `send_priority`: it is a vLLM that schedules by priority.
+    `model` "" means its only one, queried at the first call. `send_priority`: it is a vLLM that schedules by priority.
     """
 
     def __init__(self, base_url: str, model: str = "", api_key: str = "", *, send_priority: bool = False) -> None:
@@ -46,16 +46,16 @@ class ChatServer:
         return shown(self._base_url)
 
     async def close(self) -> None:
-        """Closes all connections; calls in flight, and later ones, end with Retryable. May be called twice."""
+        """Closes all connections; calls in flight and later ones fail with Retryable. May be called twice."""
         self._closed = True
         if self._session is not None:
             await self._session.close()
 
     async def check(self) -> str:
-        """Verifies at the start that calls will work: resolves the model, then asks it for one token. Returns its name.
+        """Verifies at the start that calls will work: resolves the model, then requests one token. Returns its name.
 
-        Raises Misconfigured if the model is not served (names those that are), the key is refused or there is no such API;
-        Unavailable if nothing answers within 10 s. A server that is merely busy passes.
+        Raises Misconfigured if the model is not served (and names those that are), the key is rejected or there is no such
+        API; Unavailable if there is no answer within 10 s. A server that is merely busy passes.
         """
         try:
             await self._resolve(self.model, CHECK_S)
@@ -73,7 +73,7 @@ class ChatServer:
         return self.model
 
     async def find_model(self, expected: str, timeout_s: float) -> None:
-        """Asks the server for the model's name, unless it is already known. `expected` is what the others serve, or "".
+        """Queries the model's name, unless it is already known. `expected` is the model of the other servers, or "".
 
         Raises Refused `unknown_model` if it serves no such model, or several.
         """
@@ -134,9 +134,7 @@ class ChatServer:
             return None
 
     async def load(self, timeout_s: float) -> ServerLoad | None:
-        """Returns the load that its /metrics reports; None if that page does not report it. Raises Refused if there is no
-        page.
-        """
+        """Returns the load that its /metrics page reports; None if it reports none. Raises Refused if there is no such page."""
         return parse_load(await self._call("GET", "/metrics", None, timeout_s, MAX_PAGE_BYTES))
 
     async def _resolve(self, wanted: str, timeout_s: float) -> None:
@@ -164,8 +162,10 @@ class ChatServer:
             ):
                 body = await _read(response.content, max_bytes)
                 if response.status != 200:
-                    said = response.headers
-                    wire.raise_for_status(response.status, body, said.get("Retry-After"), said.get("Date"))
+                    response_headers = response.headers
+                    wire.raise_for_status(
+                        response.status, body, response_headers.get("Retry-After"), response_headers.get("Date")
+                    )
                 return body
         except TimeoutError as error:
             raise wire.retry("timeout", f"no answer within {timeout_s:g} s") from error
@@ -181,7 +181,7 @@ class ChatServer:
             headers=headers,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),  # each call has its own deadline
             cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,  # we ask for nothing compressed, so a small body cannot unpack to a large one
+            auto_decompress=False,  # we request no compression, so a small body cannot decompress to a large one
         )
 
     def _unavailable(self, error: Retryable) -> Unavailable:
@@ -190,11 +190,11 @@ class ChatServer:
 
     def _misconfigured(self, error: Refused) -> Misconfigured:
         if error.reason == "key":
-            return Misconfigured(f"{self.address} refuses the key.", "set ATTUNE_LLM_API_KEY")
+            return Misconfigured(f"{self.address} rejects the API key.", "correct ATTUNE_LLM_API_KEY")
         if self._send_priority and error.reason == "bad_request":
-            cure = "unset ATTUNE_LLM_VLLM_PRIORITY, or start it with --scheduling-policy priority"
-            return Misconfigured(f"{self.address} refuses a call with a priority.", cure)
-        what = f"{self.address} refuses a call of model {self.model!r} ({error})."
+            cure = "unset ATTUNE_LLM_VLLM_PRIORITY, or start the server with --scheduling-policy priority"
+            return Misconfigured(f"{self.address} rejects a call with a priority.", cure)
+        what = f"{self.address} rejects a call of model {self.model!r} ({error})."
         return Misconfigured(what, "is ATTUNE_LLM the base URL of an OpenAI-compatible server, without /v1?")
 
 
@@ -211,7 +211,7 @@ async def _read(content: aiohttp.StreamReader, max_bytes: int) -> bytes:
 def choose_model(wanted: str, served: Sequence[wire.ServedModel] | None, server: str) -> str:
     """Returns the model to request: the wanted one, or the only one if none is wanted (adapters do not count).
 
-    `served` None: the server has no list. Raises Misconfigured naming what is served.
+    `served` is None if the server has no list. Raises Misconfigured naming the served models.
     """
     if served is None or any(model.id == wanted for model in served):
         return wanted

@@ -1,6 +1,6 @@
-"""Encodes and decodes the bytes of an OpenAI-compatible chat API: requests, answers and refusals. No network here.
+"""Encodes and decodes the bytes of an OpenAI-compatible chat API: requests, answers and refusals; no network access.
 
-An error message repeats nothing that a server sends except a bounded error code: error bodies quote prompts.
+An error message repeats nothing that a server sends except a bounded error code: error bodies may quote prompts.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from workers.delivery.retry_after import retry_after_s
 
 S = TypeVar("S", bound=Struct)
 
-# Why an answer is missing: the label values of its metric.
+# The reasons why an answer is missing: label values of the metric.
 RetryReason = Literal["timeout", "connection", "busy", "server_error", "bad_answer", "unavailable", "shed"]
 RefusalReason = Literal["too_long", "bad_request", "unknown_model", "key", "filtered"]
 
@@ -119,7 +119,7 @@ class _ModelList(Struct):
     data: list[ServedModel]
 
 
-#: Finish reasons of usable answers, the better one first; then the names that other servers use for them (TGI: eos_token).
+#: Finish reasons of usable answers, the better one first; below, the names that other servers use for them (TGI: eos_token).
 _ENDS = ("stop", "length")
 _OTHER_ENDS = {
     **dict.fromkeys(("eos_token", "stop_sequence", "eos", "end_turn"), "stop"),
@@ -135,8 +135,8 @@ _models_decoder = msgspec.json.Decoder(_ModelList)
 def encode_request(request: CompletionRequest, model: str, *, priority: bool = False) -> bytes:
     """Returns the body of POST /v1/chat/completions. Only the low 31 bits of the seed are used.
 
-    `priority`: sends the request's own priority, in the order of vLLM's scheduler: 0 is served first. Raises Refused
-    `bad_request` if a message or the schema cannot be encoded as JSON.
+    With `priority` it includes the request's own priority, in the order of vLLM's scheduler: 0 is served first. Raises
+    Refused `bad_request` if a message or the schema cannot be encoded as JSON.
     """
     schema = request.schema
     body = _ChatRequest(
@@ -154,15 +154,15 @@ def encode_request(request: CompletionRequest, model: str, *, priority: bool = F
     try:
         return _encoder.encode(body)
     except (TypeError, ValueError) as error:
-        raise Refused("bad_request", f"the request has no JSON form ({type(error).__name__})") from error
+        raise Refused("bad_request", f"the request cannot be encoded as JSON ({type(error).__name__})") from error
 
 
 def decode_reply(body: bytes, model: str, latency_s: float, adapter: str = "") -> Completion:
-    """Returns the choices of a chat reply, those that were cut off after those that were not.
+    """Returns the choices of a chat reply, complete texts before those that were cut off.
 
     `model` is used if the server does not name its own, or names the adapter.
 
-    Raises Retryable `bad_answer` for anything but a finished text, Refused `filtered` if it was withheld.
+    Raises Retryable `bad_answer` if there is no usable text, Refused `filtered` if the server withheld it.
     """
     try:
         reply = _reply_decoder.decode(body)
@@ -175,7 +175,7 @@ def decode_reply(body: bytes, model: str, latency_s: float, adapter: str = "") -
         if _end(choice) == reason and choice.message.content
     ]
     if not texts:
-        raise _useless(reply.choices[0])
+        raise _no_text_error(reply.choices[0])
     (text, finish_reason), *others = texts
     usage = reply.usage or _Usage()
     return Completion(
@@ -191,11 +191,11 @@ def decode_reply(body: bytes, model: str, latency_s: float, adapter: str = "") -
 
 def _end(choice: _Choice) -> str:
     """Returns the finish reason in OpenAI's terms; an unknown one is returned unchanged, and its answer is not used."""
-    said = (choice.finish_reason or "").lower()
-    return _OTHER_ENDS.get(said, said)
+    reason = (choice.finish_reason or "").lower()
+    return _OTHER_ENDS.get(reason, reason)
 
 
-def _useless(choice: _Choice) -> Retryable | Refused:
+def _no_text_error(choice: _Choice) -> Retryable | Refused:
     if choice.finish_reason == "content_filter":
         return Refused("filtered", "the server withheld the answer")
     return unusable("the answer is empty" if _end(choice) in _ENDS else "the answer did not finish")
@@ -220,8 +220,9 @@ def encode_tokenize_text(applied: bytes) -> bytes:
 
 
 def decode_size(tokenized: bytes, properties: bytes | None = None) -> PromptSize | None:
-    """Returns the size in vLLM's answer (None: it is not vLLM's), or in llama.cpp's with its /props. Raises Retryable
-    `bad_answer`.
+    """Returns the size in vLLM's answer (None if it is not vLLM's), or in llama.cpp's together with its /props.
+
+    Raises Retryable `bad_answer`.
     """
     found = _decoded(_Tokens, tokenized)
     if properties is not None:
@@ -238,7 +239,7 @@ def _decoded(kind: type[S], body: bytes) -> S:
 
 
 def raise_for_status(status: int, body: bytes, retry_after: str | None, date: str | None = None) -> NoReturn:
-    """Translates an answer other than 200 into an error: Retryable (408, 425, 429, 5xx) or Refused (the rest).
+    """Translates a status other than 200 into an error: Retryable (408, 425, 429, 5xx) or Refused (all others).
 
     `retry_after` and `date` are its headers Retry-After and Date.
     """
@@ -251,8 +252,9 @@ def raise_for_status(status: int, body: bytes, retry_after: str | None, date: st
 
 
 def parse_retry_after(value: str | None, date: str | None = None) -> float | None:
-    """Returns the seconds of a Retry-After header, at most an hour; None without one. A date counts from the answer's own
-    `date`.
+    """Returns the seconds of a Retry-After header, at most an hour; None without one.
+
+    A date is relative to the response's own `date`.
 
     >>> parse_retry_after("2"), parse_retry_after("nan"), parse_retry_after("-1"), parse_retry_after("99999")
     (2.0, None, None, 3600.0)

@@ -1,6 +1,6 @@
 """Serves /metrics, /healthz (alive) and /readyz (ready for work) over HTTP, for the operator's probes and Prometheus.
 
-It has threads of its own, so it answers even while the event loop hangs. Answers name parts of the process, never a customer.
+It has its own threads, so it answers even while the event loop hangs. Answers name parts of the process, never a customer.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from workers.adapters.process.liveness import Liveness
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-#: A loop that has not answered for this long fails the liveness probe; the watchdog waits longer before it acts [s].
-UNWELL_AFTER_S = 5.0
+#: An event loop that has not answered for this long fails the liveness probe; the watchdog waits longer [s].
+UNHEALTHY_AFTER_S = 5.0
 _REASONS_SHOWN = 8
 
 
 def health(liveness: Liveness) -> tuple[bool, str]:
-    """Returns whether the event loop answers, and one line that says so or why not."""
-    if liveness.silent_s >= UNWELL_AFTER_S:
+    """Returns whether the event loop answers, and one line for the probe."""
+    if liveness.silent_s >= UNHEALTHY_AFTER_S:
         return False, f"the event loop has not answered for {liveness.silent_s:.0f} s"
     return True, "alive"
 
 
 def readiness(liveness: Liveness) -> tuple[bool, str]:
-    """Returns whether this worker is ready for work, and one line that says so or what it waits for."""
+    """Returns whether this worker is ready for work, and one line for the probe: what it waits for, if anything."""
     alive, why = health(liveness)
     if not alive:
         return False, why
@@ -86,7 +86,7 @@ class _Quiet(WSGIRequestHandler):
     timeout = 10.0
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 # the library's name
-        """Logs nothing: a probe every ten seconds is of no interest."""
+        """Logs nothing: a probe every ten seconds is not worth a line."""
 
 
 def _text(method: str, start: StartResponse, status: str, line: str) -> list[bytes]:

@@ -30,21 +30,21 @@ CATALOGUE: tuple[Metric, ...] = (
         name="attune_events_total",
         kind="counter",
         labels=("result",),
-        help="Behaviour events by what became of them: applied, duplicate, late, mapped, rejected.",
+        help="Behaviour events by result: applied, duplicate, late, mapped, rejected.",
     ),
     Metric(
         short="decisions",
         name="attune_decisions_total",
         kind="counter",
         labels=("campaign", "reason"),
-        help="Ledger records: `requested`, or why nothing is sent.",
+        help="Ledger records: `requested`, or the reason why nothing is sent.",
     ),
     Metric(
         short="cancellations",
         name="attune_cancellations_total",
         kind="counter",
         labels=("channel", "reason"),
-        help="Published messages that were called back before their delivery, by why they became wrong.",
+        help="Published messages that were cancelled before their delivery, by reason.",
     ),
     Metric(
         short="arms",
@@ -58,7 +58,7 @@ CATALOGUE: tuple[Metric, ...] = (
         name="attune_request_seconds",
         kind="histogram",
         labels=("campaign",),
-        help="From a request for words to its outcome [s].",
+        help="Time from a copy request to its outcome [s].",
         buckets=(*_SECONDS, 60.0, 300.0),
     ),
     Metric(
@@ -66,7 +66,7 @@ CATALOGUE: tuple[Metric, ...] = (
         name="attune_deferred_total",
         kind="counter",
         labels=("campaign", "reason"),
-        help="Occurrences put off: quiet_hours, rate (the channel has no room yet).",
+        help="Deferred occurrences: quiet_hours, rate (the channel's rate limit is reached).",
     ),
     Metric(
         short="build_info",
@@ -80,8 +80,8 @@ CATALOGUE: tuple[Metric, ...] = (
         name="attune_pending",
         kind="gauge",
         labels=("lane", "reason"),
-        help="What waits now: occurrences for the campaign's delay, the end of quiet_hours, room on the channel (rate); "
-        "requests for their words, a review, or their release (the text is ready).",
+        help="Items waiting now: occurrences for the campaign's delay, the end of quiet_hours, or the channel's rate limit "
+        "(rate); requests for their copy, a review, or their release (the text is ready).",
     ),
     Metric(
         short="candidates",
@@ -95,8 +95,8 @@ CATALOGUE: tuple[Metric, ...] = (
         name="attune_reviews_total",
         kind="counter",
         labels=("result",),
-        help="Texts for people: asked, approved, edited, rejected, timeout (nobody looked), no_time (it would have expired); "
-        "verdicts that changed nothing: rated, refused (an edited text that the guardrails reject), ignored.",
+        help="Texts for human review: asked, approved, edited, rejected, timeout (no one reviewed it), no_time (it would have "
+        "expired); verdicts that changed nothing: rated, refused (an edited text that the guardrails reject), ignored.",
     ),
     Metric(
         short="messages",
@@ -110,21 +110,21 @@ CATALOGUE: tuple[Metric, ...] = (
         name="attune_outcomes_total",
         kind="counter",
         labels=("campaign", "reason"),
-        help="How requests ended.",
+        help="Outcomes of requests.",
     ),
     Metric(
         short="feedback",
         name="attune_feedback_total",
         kind="counter",
         labels=("status", "result"),
-        help="Feedback as it came: taken, waiting (for its decision), repeated, ignored, noted (nothing is learnt from it).",
+        help="Feedback by result: taken, waiting (for its decision), repeated, ignored, noted (nothing is learnt from it).",
     ),
     Metric(
         short="feedback_ignored",
         name="attune_feedback_ignored_total",
         kind="counter",
         labels=("reason",),
-        help="Feedback that counts nowhere: unknown_message, expired, future, before_message, before_delivery, "
+        help="Feedback that is not counted: unknown_message, expired, future, before_message, before_delivery, "
         "not_published, wrong_customer, revenue_without_currency, bad_revenue, no_rating.",
     ),
     Metric(
@@ -139,7 +139,7 @@ CATALOGUE: tuple[Metric, ...] = (
         name="attune_revenue_total",
         kind="counter",
         labels=("currency",),
-        help="Revenue attributed to published messages, refunds not taken back; exact sums are in feedback.metrics.",
+        help="Revenue attributed to published messages, without deducting refunds; exact sums are in feedback.metrics.",
     ),
     Metric(
         short="learn_ignored",
@@ -153,8 +153,8 @@ CATALOGUE: tuple[Metric, ...] = (
         name="attune_feedback_misplaced_total",
         kind="counter",
         labels=(),
-        help="Feedback that its sender put into another customer's partition (another partitioner than murmur2) and that was "
-        "sent on to the right one.",
+        help="Feedback that its sender wrote to the wrong partition (with a partitioner other than murmur2) and that was "
+        "forwarded to the right one.",
     ),
     Metric(
         short="dead_letters",
@@ -175,14 +175,14 @@ CATALOGUE: tuple[Metric, ...] = (
         name="attune_lag_seconds",
         kind="gauge",
         labels=("stage", "lane"),
-        help="How long the oldest record that a lane has just taken had waited for it [s]; 0 when none waits.",
+        help="Waiting time of the oldest record that a lane has just taken [s]; 0 if none waits.",
     ),
     Metric(
         short="intake_lag_seconds",
         name="attune_intake_lag_seconds",
         kind="gauge",
         labels=(),
-        help="How long ago everything that shops had sent until then was mapped, as `personalise` and `learn` see it [s]; beyond "
+        help="Age of the newest moment up to which all shop events are mapped, as `personalise` and `learn` see it [s]; above "
         "intake_hold_lag_s timers wait.",
     ),
     Metric(
@@ -193,35 +193,35 @@ CATALOGUE: tuple[Metric, ...] = (
         name="attune_standby_lanes",
         kind="gauge",
         labels=("stage",),
-        help="Copies of other workers' lanes that the last round has brought up to date (setting standby_interval_s).",
+        help="Copies of other workers' lanes that the last round brought up to date (setting standby_interval_s).",
     ),
     Metric(
         short="standby_rounds",
         name="attune_standby_rounds_total",
         kind="counter",
         labels=("stage",),
-        help="Rounds over those copies; one that stands still follows nothing any more.",
+        help="Rounds over those copies; if it stops increasing, the copies are no longer updated.",
     ),
     Metric(
         short="texts",
         name="attune_texts_total",
         kind="counter",
         labels=("language", "generated_by", "failure"),
-        help="Texts written: by llm, from the pool, or by template and why the LLM's was not taken.",
+        help="Texts generated: by llm, from the pool, or by template, with the reason why the LLM's text was not used.",
     ),
     Metric(
         short="pool",
         name="attune_pool_draws_total",
         kind="counter",
         labels=("campaign", "result"),
-        help="Requests of pooled campaigns: taken, no_entry (nothing is approved for it), none_passed (nothing that fits).",
+        help="Requests of pooled campaigns: taken, no_entry (no approved text), none_passed (no approved text fits).",
     ),
     Metric(
         short="pool_worn",
         name="attune_pool_worn_total",
         kind="counter",
         labels=("campaign",),
-        help="Texts of the pool that this worker has used as often as the campaign's pool_wear: time for new ones.",
+        help="Texts of the pool that this worker has used as often as the campaign's pool_wear: they should be replaced.",
     ),
     Metric(
         short="guardrails",
@@ -235,20 +235,20 @@ CATALOGUE: tuple[Metric, ...] = (
         name="attune_deliveries_total",
         kind="counter",
         labels=("channel", "status"),
-        help="Messages that `deliver` has ended (sent, bounced, failed, dropped, skipped), and attempts put off (later).",
+        help="Messages that `deliver` has finished (sent, bounced, failed, dropped, skipped), and postponed attempts (later).",
     ),
     Metric(
         short="delivery_late_seconds",
         name="attune_delivery_late_seconds",
         kind="gauge",
         labels=("channel",),
-        help="For how long the message that `deliver` should have sent first has been due [s]; 0 when none waits.",
+        help="Time since the next message that `deliver` has to send became due [s]; 0 if none waits.",
     ),
     Metric(
         short="in_flight",
         name="attune_llm_in_flight",
         kind="gauge",
-        help="Texts in work: being written, or waiting for it.",
+        help="Texts in progress: being generated, or waiting for their turn.",
     ),
     Metric(short="llm_waiting", name="attune_llm_waiting", kind="gauge", help="Calls that wait for a free LLM server."),
     Metric(
@@ -256,22 +256,22 @@ CATALOGUE: tuple[Metric, ...] = (
         name="attune_llm_shed_total",
         kind="counter",
         labels=("priority", "reason"),
-        help="Calls given up because of load, by the message's priority (0 to 9, ghost: nobody hears it): late (its turn "
-        "would come too late), full (more important ones wait), waited (its turn did not come in time).",
+        help="Calls shed because of load, by the message's priority (0 to 9, ghost: not published): late (its turn would "
+        "come too late), full (more important ones wait), waited (its turn did not come in time).",
     ),
     Metric(
         short="llm_calls",
         name="attune_llm_endpoint_calls_total",
         kind="counter",
         labels=("endpoint", "error_type"),
-        help="Calls of one LLM server, by its place in the setting llm (from 0); error_type is empty for a good one.",
+        help="Calls to one LLM server, by its position in the setting llm (from 0); error_type is empty if it succeeded.",
     ),
     Metric(
         short="llm_endpoint_state",
         name="attune_llm_endpoint_state",
         kind="gauge",
         labels=("endpoint",),
-        help="Its circuit breaker: 0 closed (it works), 1 half-open (one call tries it), 2 open (it is left alone).",
+        help="Its circuit breaker: 0 closed (it works), 1 half-open (one trial call), 2 open (it gets no calls).",
     ),
     Metric(
         short="llm_endpoint_limit",
@@ -292,21 +292,21 @@ CATALOGUE: tuple[Metric, ...] = (
         name="attune_llm_server_running",
         kind="gauge",
         labels=("endpoint",),
-        help="Requests that run there, of all its clients, as vLLM's own page says; NaN: it does not.",
+        help="Requests of all clients that run there, from vLLM's own metrics page; NaN if not known.",
     ),
     Metric(
         short="llm_server_waiting",
         name="attune_llm_server_waiting",
         kind="gauge",
         labels=("endpoint",),
-        help="Requests that wait inside that server, likewise.",
+        help="Requests of all clients that wait there, from vLLM's own metrics page; NaN if not known.",
     ),
     Metric(
         short="llm_server_cache",
         name="attune_llm_server_kv_cache_usage_ratio",
         kind="gauge",
         labels=("endpoint",),
-        help="Share of its KV cache in use, likewise.",
+        help="Share of its KV cache in use, from vLLM's own metrics page; NaN if not known.",
     ),
     Metric(
         short="llm_adapter_missing",
@@ -320,7 +320,7 @@ CATALOGUE: tuple[Metric, ...] = (
         name="gen_ai_client_operation_duration_seconds",
         kind="histogram",
         labels=("gen_ai_request_model", "error_type"),
-        help="Duration of one LLM call [s]; error_type is empty for a good one.",
+        help="Duration of one LLM call [s]; error_type is empty if it succeeded.",
     ),
     Metric(
         short="llm_tokens",
@@ -340,7 +340,7 @@ def as_markdown() -> str:
         "",
         "Each role serves Prometheus metrics on loopback: `http://127.0.0.1:PORT/metrics`, with the ports",
         "`ATTUNE_METRICS_PORT_INTAKE` (9101), `..._PERSONALISE` (9102), `..._GENERATE` (9103), `..._LEARN` (9104) and",
-        "`..._DELIVER` (9105). What a batch counts becomes visible with its commit. Made from `metric_catalogue.py`.",
+        "`..._DELIVER` (9105). The counts of a batch become visible with its commit. Generated from `metric_catalogue.py`.",
         "",
         "| name | kind | labels | meaning |",
         "| --- | --- | --- | --- |",

@@ -1,7 +1,7 @@
 """The typed catalogue of metrics, and the registry that serves them to Prometheus on loopback.
 
 Labels come from closed sets or from the playbook, never from a customer. Names of LLM metrics follow OpenTelemetry's
-`gen_ai.client.*`. The documentation includes this table.
+`gen_ai.client.*`. docs/metrics.md is generated from the catalogue.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class WorkerMetrics:
         return found
 
     def pending(self, lane: str, counts: Mapping[str, int]) -> None:
-        """Sets how many items wait in a lane, by reason; an empty mapping = the lane has another owner now."""
+        """Sets the number of items that wait in a lane, by reason; an empty mapping: the lane has another owner now."""
         before, self._pending[lane] = self._pending.get(lane, {}), counts
         for reason in {**before, **counts}:
             self.gauge("pending", counts.get(reason, 0), lane, reason)

@@ -17,7 +17,7 @@ class CallTrace(Protocol):
         ...
 
     def ended(self, model: str, completion: Completion | None, error_type: str) -> None:
-        """Ends the trace of a call: with an answer, or with an error (`error_type` as in the metrics)."""
+        """Ends the trace of a call with its answer, or with an error (`error_type` as in the metrics)."""
         ...
 
 
@@ -29,7 +29,7 @@ class Traces(Protocol):
         ...
 
     async def close(self) -> None:
-        """Sends what is left, within a short limit. May be called twice."""
+        """Sends the remaining spans, within a short time limit. May be called twice."""
         ...
 
 
@@ -39,7 +39,7 @@ class NoTraces:
     headers: Mapping[str, str] = {}
 
     def begin(self, request: CompletionRequest, model: str, address: str) -> CallTrace:
-        """Returns itself: there is nothing to tell calls apart by."""
+        """Returns itself: one object serves all calls."""
         return self
 
     def ended(self, model: str, completion: Completion | None, error_type: str) -> None:

@@ -1,9 +1,7 @@
-"""Exports traces of the LLM calls to an OpenTelemetry collector: each call is one span, named by OpenTelemetry's `gen_ai`
-rules.
+"""Exports traces of the LLM calls to an OpenTelemetry collector: one span per call, named by the `gen_ai` conventions.
 
-The trace of a message has the message's own ID (32 hexadecimal digits), so that either leads to the other; a server that
-accepts `traceparent` (vLLM with --otlp-traces-endpoint) adds its spans to the same trace. A span contains no text and no
-customer.
+The trace ID is the ID of the message (32 hexadecimal digits), so that either leads to the other; a server that accepts
+`traceparent` (vLLM with --otlp-traces-endpoint) adds its spans to the same trace. A span contains no text and no customer.
 """
 
 from __future__ import annotations
@@ -57,12 +55,12 @@ class OtlpTraces:
             f"chat {model}",
             context=Context(),  # each call is a root: calls of one message share its trace, and need no parent
             kind=SpanKind.CLIENT,
-            attributes=_asked(request, model, address),
+            attributes=_request_attributes(request, model, address),
         )
         return _SpanTrace(span)
 
     async def close(self) -> None:
-        """Sends what is left, for CLOSE_TIMEOUT_S at most."""
+        """Sends the remaining spans, for at most CLOSE_TIMEOUT_S."""
         provider, self._provider = self._provider, None
         if provider is not None:
             await asyncio.to_thread(provider.force_flush, int(CLOSE_TIMEOUT_S * 1000))
@@ -93,7 +91,7 @@ class _SpanTrace:
         self._span.end()
 
 
-def _asked(request: CompletionRequest, model: str, address: str) -> dict[str, str | int | float]:
+def _request_attributes(request: CompletionRequest, model: str, address: str) -> dict[str, str | int | float]:
     server = urlsplit(address)
     values: dict[str, str | int | float | None] = {
         "gen_ai.operation.name": "chat",
