@@ -1,4 +1,4 @@
-"""Fixtures of every test: one real Kafka a session, one installation of its own a test."""
+"""Fixtures of all tests: one real Kafka per session, one installation per test."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from infra.kafka.embedded import EmbeddedKafka
 from tests.support.playbooks import CHECKED, REES46, SMART_DEVICES, playbook
 from workers.settings import Settings
 
-# How long an example takes depends on the machine and on what else runs there.
+# The time of an example depends on the machine and its load.
 hypothesis.settings.register_profile("attune", hypothesis.settings(), deadline=None)
 hypothesis.settings.load_profile("attune")
 
-#: mark → the programs without which its tests cannot run, and what they are
+#: Mark → the programs that its tests need, and their purpose.
 PROGRAMS = {
     "kafka": (("java", "mvn"), "a real Kafka"),
     "node": (("node", "npm"), "the sender in TypeScript, and the types of all languages"),
@@ -29,7 +29,7 @@ PROGRAMS = {
 }
 
 
-#: Files that take minutes, longest first: begun last, one of them would run alone at the end while the other processes wait.
+#: Files that take minutes, longest first: started last, one of them would run alone at the end while other processes are idle.
 LONGEST = (
     "test_lost_past.py",
     "test_embedded_words.py",
@@ -49,7 +49,7 @@ LONGEST = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begins with the longest files; tests without their programs are skipped by name, but in CI they must run."""
+    """Starts with the longest files; tests whose programs are missing are skipped by name, but in CI they must run."""
     items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
     if os.environ.get("CI") == "true":
         return
@@ -65,14 +65,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedKafka]:
-    """A running broker, shared by the session: tests keep apart by their prefix."""
+    """A running broker, shared by the session: tests are separated by their prefix."""
     with EmbeddedKafka(tmp_path_factory.mktemp("kafka")) as broker:
         yield broker
 
 
 @pytest.fixture(scope="session")
 def checked_playbooks() -> Path:
-    """What says that the shipped playbooks have been checked, so that not each process of each test does it again."""
+    """The cache that records that the shipped playbooks have been checked, so that processes of tests do not repeat it."""
     for folder in (SMART_DEVICES, REES46):
         playbook(folder)
     return CHECKED
@@ -80,7 +80,7 @@ def checked_playbooks() -> Path:
 
 @pytest.fixture
 def settings(kafka: EmbeddedKafka, checked_playbooks: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Settings:
-    """An installation of its own on the session's Kafka: unique prefix, own data folder, environment left out."""
+    """A separate installation on the session's Kafka: unique prefix, own data folder, without the environment's settings."""
     shutil.copytree(checked_playbooks, tmp_path / "data" / "checked")
     name = f"{request.node.nodeid}{os.getpid()}"
     prefix = f"t{hashlib.sha256(name.encode()).hexdigest()[:10]}."

@@ -1,15 +1,15 @@
-"""Timelines: what happens to one customer minute by minute, written as it is read, run on a real lane.
+"""Runs timelines: the events of one customer, minute by minute, as text, applied to a real lane.
 
 ```
-12:00  allow push            what ana says or does, or what is done to her
+12:00  allow push            an action of ana, or one that affects her
 12:00  add smart-band
-12:30  -> requested push     the decision of this minute, with its channel where there is one
+12:30  -> requested push     the decision of this minute, with its channel if it has one
 12:31  words                 the LLM's answer to every open request
 12:31  => published          the outcome of this minute
 ```
 
-Between two lines time runs on in steps of five minutes, unless the later one begins with `outage`: then no worker ran.
-`-> nothing` and `=> nothing` say that nothing was decided or ended since the last line of their kind. `+1 09:00` is the next day.
+Between two lines, time advances in steps of five minutes, unless the later one is `outage`: then no worker ran. `-> nothing` and
+`=> nothing` assert that nothing was decided or ended since the last line of their kind. `+1 09:00` is on the next day.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Timeline:
         self._context: dict[str, str] = {}
 
     def run(self, text: str) -> LaneHarness:
-        """Every line in order; at the end no decision and no outcome is left unsaid."""
+        """Runs every line in order; fails if a decision or an outcome is not in the timeline."""
         for line in filter(None, map(str.strip, text.splitlines())):
             found = _LINE.match(line)
             assert found, f"not a line of a timeline: {line!r}"
@@ -79,19 +79,19 @@ class Timeline:
         if verb == "zone":
             self._context["timezone"] = words[0]
             return
-        doings: dict[str, Callable[..., list[Record]]] = {
+        actions: dict[str, Callable[..., list[Record]]] = {
             "allow": lambda channel: self.lane.allow(channel, at_s=self._now_s, user=self._user),
             "refuse": self._refuse,
-            "age": lambda years: [self._said({"type": "identify", "traits": {"age": int(years)}})],
-            "add": lambda product, cart="cart-1": [self._did("Product Added", product, cart_id=cart)],
-            "look": lambda product, visit="visit-1": [self._did("Product Viewed", product, session_id=visit)],
-            "buy": lambda product, order="order-1": [self._did("Order Completed", product, order_id=order)],
-            "buys": lambda cart: [self._did("Order Completed", "smart-band", cart_id=cart, order_id="order-2")],
-            "cancel": lambda order: [self._did("Order Cancelled", "smart-band", order_id=order)],
+            "age": lambda years: [self._identified({"type": "identify", "traits": {"age": int(years)}})],
+            "add": lambda product, cart="cart-1": [self._track("Product Added", product, cart_id=cart)],
+            "look": lambda product, visit="visit-1": [self._track("Product Viewed", product, session_id=visit)],
+            "buy": lambda product, order="order-1": [self._track("Order Completed", product, order_id=order)],
+            "buys": lambda cart: [self._track("Order Completed", "smart-band", cart_id=cart, order_id="order-2")],
+            "cancel": lambda order: [self._track("Order Cancelled", "smart-band", order_id=order)],
             "words": self._words,
             "feedback": self._feedback,
         }
-        self.lane.run(doings[verb](*words), self._now_s)
+        self.lane.run(actions[verb](*words), self._now_s)
 
     def _expect(self, line: str, verb: str, words: list[str]) -> None:
         if verb == "->":
@@ -103,24 +103,24 @@ class Timeline:
             self._ended = len(self.lane.outcomes)
         assert found == ([] if words == ["nothing"] else [words]), line
 
-    def _said(self, fields: dict[str, object]) -> Record:
-        known = {"userId": self._user} if self._user else {"userId": None, "anonymousId": "somebody"}
-        return self.lane.raw({**fields, **known, "context": self._context}, self._now_s, self._user or "somebody")
+    def _identified(self, fields: dict[str, object]) -> Record:
+        identity = {"userId": self._user} if self._user else {"userId": None, "anonymousId": "somebody"}
+        return self.lane.raw({**fields, **identity, "context": self._context}, self._now_s, self._user or "somebody")
 
-    def _did(self, event: str, product: str, **properties: str) -> Record:
+    def _track(self, event: str, product: str, **properties: str) -> Record:
         details = {"product_id": product, "price": 199.0, "currency": "CNY", "quantity": 1} | properties
-        return self._said({"type": "track", "event": event, "properties": details})
+        return self._identified({"type": "track", "event": event, "properties": details})
 
     def _refuse(self, what: str) -> list[Record]:
         if what == "personalisation":
             properties = {"purpose": what, "status": "denied"}
-            return [self._said({"type": "track", "event": "Consent Updated", "properties": properties})]
+            return [self._identified({"type": "track", "event": "Consent Updated", "properties": properties})]
         return self.lane.allow(what, at_s=self._now_s, user=self._user, status="unsubscribed")
 
     def _words(self) -> list[Record]:
-        asked: list[MessageRequest] = self.lane.requests[self._answered :]
+        requests: list[MessageRequest] = self.lane.requests[self._answered :]
         self._answered = len(self.lane.requests)
-        return [self.lane.candidate(request) for request in asked]
+        return [self.lane.candidate(request) for request in requests]
 
     def _feedback(self, status: str, *details: str) -> list[Record]:
         message = self.lane.messages[-1]

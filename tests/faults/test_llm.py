@@ -245,13 +245,13 @@ def test_an_llm_that_never_ends_its_answers_costs_words_and_holds_up_nobody(runn
             fill_carts(running, names("stuck", CUSTOMERS), "stuck")
             wait_ended(running, "stuck", CUSTOMERS)
             assert written_by(running, "stuck") == {"template"}
-            assert llm.most_at_once <= running.llm.in_flight
+            assert llm.max_concurrent <= running.llm.in_flight
             llm.fault = Fault.GOOD
             llm.release()
             back_s = time.monotonic()
             until_written(running, "b")
             waited_s = time.monotonic() - back_s
-        injected = f"{CUSTOMERS:,} carts meanwhile, at most {llm.most_at_once} calls at once"
+        injected = f"{CUSTOMERS:,} carts meanwhile, at most {llm.max_concurrent} calls at once"
         row = ended_row(running, "an LLM that begins its answers and does not end them", injected, waited_s)
     cases.passed("55-stuck", row)
 

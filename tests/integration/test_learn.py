@@ -12,7 +12,7 @@ import pytest
 
 from schemas import codec
 from schemas.learning import FeedbackMetrics, PolicySnapshot
-from tests.support.learning import HOUR, Fed, Oracle, decision, feedback, newest_metrics, order, outcome, sums_of
+from tests.support.learning import HOUR, Input, Oracle, decision, feedback, newest_metrics, order, outcome, sums_of
 from tests.support.waiting import wait_until
 from tests.support.workers import prepare, produce, read, worker
 from workers.adapters.kafka.partitioner import partition_of
@@ -26,10 +26,10 @@ CUSTOMERS = 150
 FAST = {"ATTUNE_SNAPSHOT_INTERVAL_S": "0.2"}
 
 
-def history(now_s: float) -> list[Fed]:
+def history(now_s: float) -> list[Input]:
     """What became of some hundred decisions of the last 30 hours: some are matured, some are open."""
     rng = random.Random(9)
-    made: list[Fed] = []
+    made: list[Input] = []
     for number in range(CUSTOMERS * 4):
         user, at_s = f"customer-{number % CUSTOMERS}", now_s - rng.uniform(60, 30 * HOUR)
         reason = rng.choice(("requested", "requested", "requested", "holdout", "no_action_chosen", "consent"))
@@ -51,7 +51,7 @@ def history(now_s: float) -> list[Fed]:
     return made
 
 
-def send(settings: Settings, values: list[Fed]) -> None:
+def send(settings: Settings, values: list[Input]) -> None:
     """Each value to its topic; the topics one after another, so that feedback is often there before its decision."""
     topics = {"Decision": "message.decisions", "Outcome": "message.outcomes", "Feedback": "message.feedback"}
     by_topic: dict[str, list[tuple[bytes | None, bytes | None]]] = {}
@@ -71,16 +71,16 @@ def decisions_told(settings: Settings) -> int:
     return sum(row.decisions for row in told(settings).values())
 
 
-def oracles(settings: Settings, values: list[Fed]) -> list[Oracle]:
+def oracles(settings: Settings, values: list[Input]) -> list[Oracle]:
     """One a partition."""
-    learning, by_partition = load_playbook(settings).policy.learning, list[list[Fed]]()
+    learning, by_partition = load_playbook(settings).policy.learning, list[list[Input]]()
     by_partition = [[] for _ in range(settings.partitions)]
     for value in values:
         by_partition[partition_of((value.user_id or "").encode(), settings.partitions)].append(value)
     return [Oracle(part, learning, time.time(), number) for number, part in enumerate(by_partition)]
 
 
-def check(settings: Settings, values: list[Fed]) -> None:
+def check(settings: Settings, values: list[Input]) -> None:
     """All that was told is what the oracle says: counts now, evidence at the moment of the newest snapshot."""
     parts = oracles(settings, values)
     expected = {key: row for part in parts for key, row in part.rows.items()}
@@ -99,7 +99,7 @@ def check(settings: Settings, values: list[Fed]) -> None:
             assert numbers == pytest.approx(evidence[arm], abs=1e-9)
 
 
-def wait_told(settings: Settings, process: subprocess.Popen[bytes], values: list[Fed]) -> None:
+def wait_told(settings: Settings, process: subprocess.Popen[bytes], values: list[Input]) -> None:
     """Until the counts are those of all values; a worker that died by itself is a failure at once."""
     expected = {key: row for part in oracles(settings, values) for key, row in part.rows.items()}
 
@@ -156,8 +156,8 @@ def test_random_kills_while_records_come_change_no_count(settings: Settings) -> 
 
 def test_bad_input_is_counted_and_stops_nothing(settings: Settings) -> None:
     running, now_s = prepare(settings), time.time()
-    sent: list[Fed] = [decision(1, now_s - 600), outcome(1, now_s - 590), feedback("f0", 1, "delivered", now_s - 500)]
-    ignored: list[Fed] = [
+    sent: list[Input] = [decision(1, now_s - 600), outcome(1, now_s - 590), feedback("f0", 1, "delivered", now_s - 500)]
+    ignored: list[Input] = [
         feedback("f1", 1, "clicked", now_s + 3000),
         feedback("f2", 1, "clicked", now_s - 2000),
         feedback("f3", 1, "clicked", now_s - 580),

@@ -13,7 +13,7 @@ from schemas.events import Track
 from schemas.learning import FeedbackMetrics, PolicySnapshot
 from schemas.messages import Feedback, FeedbackStatus, Message
 from tests.support.carts import did, fill_carts, ledger, outcomes, workers
-from tests.support.learning import Fed, Oracle, newest_metrics, sums_of
+from tests.support.learning import Input, Oracle, newest_metrics, sums_of
 from tests.support.waiting import wait_until
 from tests.support.workers import ROOT, prepare, produce, read
 from workers.adapters.kafka.partitioner import partition_of
@@ -149,7 +149,7 @@ def answer(settings: Settings, answered: set[str]) -> None:
     produce(settings, "customer.events", orders)
 
 
-def what_lies_in_the_topics(settings: Settings) -> list[Fed]:
+def what_lies_in_the_topics(settings: Settings) -> list[Input]:
     """Everything that learn reads, as somebody else reads it."""
     events = [codec.decode_event(record.value) for record in read(settings, "customer.events")]
     heard = [codec.decode(Feedback, record.value) for record in read(settings, "message.feedback")]
@@ -188,9 +188,9 @@ def test_a_restart_of_every_worker_in_the_middle_changes_no_count_and_no_posteri
     assert len(set(sent)) == len(sent)
 
 
-def oracles(settings: Settings, values: list[Fed], learning: Learning) -> list[Oracle]:
+def oracles(settings: Settings, values: list[Input], learning: Learning) -> list[Oracle]:
     """One a partition, over the customers of that partition."""
-    parts: list[list[Fed]] = [[] for _ in range(settings.partitions)]
+    parts: list[list[Input]] = [[] for _ in range(settings.partitions)]
     for value in values:
         parts[partition_of((value.user_id or "").encode(), settings.partitions)].append(value)
     now_s = datetime.now(UTC).timestamp()

@@ -19,7 +19,7 @@ from tests.support.learning import (
     HOUR,
     LEARNING,
     NOON,
-    Fed,
+    Input,
     LearnHarness,
     Oracle,
     Sums,
@@ -27,8 +27,8 @@ from tests.support.learning import (
     feedback,
     order,
     outcome,
+    refund,
     sums_of,
-    taken_back,
 )
 
 #: Six hours before customers count anew for the uplift of a campaign: 2024-03-18, a Monday, 00:00 UTC.
@@ -85,8 +85,8 @@ ORDERS = st.lists(
 )
 
 
-def history(decisions: Any, feedbacks: Any, orders: Any) -> list[Fed]:
-    made: list[Fed] = []
+def history(decisions: Any, feedbacks: Any, orders: Any) -> list[Input]:
+    made: list[Input] = []
     for number, (minute, user, reason, campaign, arm, ended, (mode, share)) in enumerate(decisions):
         at_s = START + minute * 60
         fields: dict[str, Any] = {"campaign_id": campaign, "variation_id": arm, "mode": mode, "holdout_share": share}
@@ -116,7 +116,7 @@ def history(decisions: Any, feedbacks: Any, orders: Any) -> list[Fed]:
             fields = {"cancelled": what == "cancelled"}
             if what.startswith("refunded in"):
                 fields |= {"total": 4.5, "currency": "CNY" if what == "refunded in CNY" else None}
-            made.append(taken_back(f"e{number}", f"order-{user}-{order_number}", at_s, user, **fields))
+            made.append(refund(f"e{number}", f"order-{user}-{order_number}", at_s, user, **fields))
             continue
         fields = {
             "order_id": f"order-{user}-{order_number}",
@@ -127,7 +127,7 @@ def history(decisions: Any, feedbacks: Any, orders: Any) -> list[Fed]:
     return made
 
 
-def play(values: list[Fed], seed: int, cuts: list[int], repeats: list[int]) -> LearnHarness:
+def play(values: list[Input], seed: int, cuts: list[int], repeats: list[int]) -> LearnHarness:
     """The values in any order and some of them twice, cut into batches with a restart before each."""
     lane, rng = LearnHarness(), random.Random(seed)
     mixed = [*values, *(values[index % len(values)] for index in repeats)]
@@ -182,7 +182,7 @@ def test_the_sums_of_long_histories_are_those_of_the_set_of_records() -> None:
         assert hits[what] >= histories * 0.25, f"a quarter of the histories must have {what}"
 
 
-def _check(values: list[Fed], seed: int, cuts: list[int], repeats: list[int]) -> Sums:
+def _check(values: list[Input], seed: int, cuts: list[int], repeats: list[int]) -> Sums:
     oracle = Oracle(values, LEARNING, READ_AT, sealed_s=READ_AT + 3 * HOUR)
     lane = play(values, seed, cuts, repeats)
 

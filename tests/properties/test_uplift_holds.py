@@ -17,7 +17,7 @@ import msgspec
 import pytest
 
 from schemas.learning import Estimate, FeedbackMetrics
-from tests.support.learning import LEARNING, Fed, LearnHarness, at, decision, order
+from tests.support.learning import LEARNING, Input, LearnHarness, at, decision, order
 from workers.core.attribution.metrics import combine
 from workers.core.experimentation.intervals import wilson
 from workers.core.experimentation.uplift import Groups, period_end_s, uplift
@@ -198,7 +198,7 @@ def lane_world(seed: int) -> tuple[FeedbackMetrics, Counter[str]]:
     for day in range(14):
         begins_s = START + day * DAY
         lane.wall_s = begins_s + DAY  # all of a day is read at its end
-        share, values = (0.3 if day >= 7 else 0.0), list[Fed]()
+        share, values = (0.3 if day >= 7 else 0.0), list[Input]()
         for user, place, rate in customers:
             if rng.random() > 0.3:
                 continue

@@ -10,7 +10,7 @@ from schemas import codec
 from schemas.events import ORDER_COMPLETED, Track
 from schemas.messages import Decision, Feedback, Outcome
 from tests.simulation.rules import LEARNING
-from tests.support.learning import COUNTS, MONEY, Fed, Oracle, newest_metrics, sums_of
+from tests.support.learning import COUNTS, MONEY, Input, Oracle, newest_metrics, sums_of
 from workers.core.stream.records import Record
 
 #: What is further ahead is refused when it is read (300 s), and the oracle does not know when that is [s].
@@ -53,7 +53,7 @@ def is_ahead(record: Record, clock_s: float) -> bool:
     return said.timestamp() > clock_s + _FUTURE_S
 
 
-def _values(records: Iterable[Record]) -> Iterator[Fed]:
+def _values(records: Iterable[Record]) -> Iterator[Input]:
     for record in records:
         if record.topic in _STRUCTS:
             yield codec.decode(_STRUCTS[record.topic], record.value)

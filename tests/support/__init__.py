@@ -1,1 +1,1 @@
-"""What several test files share: harnesses of lanes, real servers, generators of events and texts."""
+"""Helpers that several test files share: lane harnesses, real servers, generators of events and texts."""

@@ -1,6 +1,6 @@
-"""Attacks and harmless look-alikes as data, and detectors of what must never leave, written apart from the guardrails.
+"""Loads attacks and harmless look-alikes, and detects forbidden content in texts, independently of the guardrails.
 
-The detectors squeeze and fold a text and look for plain words in it: cruder than the guardrails' patterns, on purpose.
+The detectors squeeze and fold a text and search it for plain words: deliberately cruder than the guardrails' patterns.
 """
 
 from __future__ import annotations
@@ -46,15 +46,17 @@ class Attack(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return "email" if isinstance(first, dict) and "email_subject" in first else "push"
 
     def answers(self) -> list[str]:
-        """What the model says."""
+        """Returns the answers of a model that obeys the attack."""
         return [
-            one if isinstance(one, str) else json.dumps({"title": TITLE[self.language], **one}, ensure_ascii=False)
-            for one in self.obeyed
+            answer
+            if isinstance(answer, str)
+            else json.dumps({"title": TITLE[self.language], **answer}, ensure_ascii=False)
+            for answer in self.obeyed
         ]
 
     def request(self) -> MessageRequest:
-        """The request with the payload in its place."""
-        return asked(self.language, self.where, self.payload * self.times, self.key, self.channel)
+        """Returns the request with the payload in its place."""
+        return request_with(self.language, self.where, self.payload * self.times, self.key, self.channel)
 
 
 class Lookalike(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -68,18 +70,18 @@ class Lookalike(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 def attacks() -> list[Attack]:
-    """All of attacks.yaml."""
+    """Returns all attacks of attacks.yaml."""
     return msgspec.convert(yaml.safe_load((LABELLED / "attacks.yaml").read_text("utf-8"))["attacks"], list[Attack])
 
 
 def lookalikes() -> list[Lookalike]:
-    """All of lookalikes.yaml."""
+    """Returns all look-alikes of lookalikes.yaml."""
     loaded = yaml.safe_load((LABELLED / "lookalikes.yaml").read_text("utf-8"))["lookalikes"]
     return msgspec.convert(loaded, list[Lookalike])
 
 
-def asked(language: str, where: str, value: str, key: str = "note", channel: str = "push") -> MessageRequest:
-    """A request about a product that only events know, with `value` in one place."""
+def request_with(language: str, where: str, value: str, key: str = "note", channel: str = "push") -> MessageRequest:
+    """Returns a request about a product that is known from events only, with `value` in one place."""
     product = ProductFacts(
         product_id="9", name=NAME[language], category="lamps", price=299.0, currency="CNY", quantity=1
     )
@@ -92,22 +94,22 @@ def asked(language: str, where: str, value: str, key: str = "note", channel: str
     return request(product, language=language, channel=channel, context=context)
 
 
-def said(text: MessageText) -> str:
-    """All fields of a text, one a line."""
+def all_fields(text: MessageText) -> str:
+    """Returns all fields of a text, one per line."""
     return "\n".join(value for value in msgspec.structs.astuple(text) if value)
 
 
 def violations(text: str, must_not: list[str]) -> list[str]:
-    """Which of `must_not` a text breaks: a class of DETECTORS, else the words themselves."""
-    seen = (text.casefold(), folded(text), folded(text).replace(" ", ""))
+    """Returns the items of `must_not` that a text contains: a class of DETECTORS, otherwise the words themselves."""
+    forms = (text.casefold(), folded(text), folded(text).replace(" ", ""))
     return [
         term
         for term in must_not
-        if (DETECTORS[term](text) if term in DETECTORS else any(term.casefold() in one for one in seen))
+        if (DETECTORS[term](text) if term in DETECTORS else any(term.casefold() in form for form in forms))
     ]
 
 
-_LOOKS = str.maketrans(
+_LOOKALIKES = str.maketrans(
     "аеорсхуіјѕһкмтвнԁԍԝαεορικνχτυ" + "ѐёАЕОРСХУІЅНКМТВ" + "ɡʟᴀᴍᴘɪ",
     "aeopcxyijshkmtbhdgwaeopiknxtu" + "eeaeopcxyishkmtb" + "glampi",
 )
@@ -115,8 +117,8 @@ _LETTERS = {first + place: chr(97 + place) for first in (0x1F150, 0x1F170) for p
 
 
 def folded(text: str) -> str:
-    """Lower case, compatible forms and look-alikes folded, nothing invisible."""
-    plain = unicodedata.normalize("NFKD", text.translate(_LETTERS)).translate(_LOOKS)
+    """Returns the text in lower case, with compatible forms and look-alikes folded, and without invisible characters."""
+    plain = unicodedata.normalize("NFKD", text.translate(_LETTERS)).translate(_LOOKALIKES)
     return unicodedata.normalize(
         "NFC", "".join(c for c in plain.casefold() if unicodedata.category(c)[0] not in "CM" or c == "\n")
     )
@@ -127,7 +129,7 @@ def _squeezed(text: str) -> str:
 
 
 def _holds(*words: str) -> Callable[[str], bool]:
-    """Whether the squeezed text holds one of the words."""
+    """Returns a function that checks whether the squeezed text contains one of the words."""
     return lambda text: any(word in _squeezed(text) for word in words)
 
 
@@ -200,7 +202,7 @@ def _discount(text: str) -> bool:
     )
 
 
-#: Class → whether a text holds something of it.
+#: Class → function that checks whether a text contains such content.
 DETECTORS: dict[str, Callable[[str], bool]] = {
     "link": _link,
     "html": _html,

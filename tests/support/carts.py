@@ -1,4 +1,4 @@
-"""Customers who leave their carts, the workers that speak to them, and what was decided and came of it."""
+"""Simulates customers who abandon carts, runs workers for them, and reads the decisions and outcomes."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _numbers = count()
 
 @contextmanager
 def workers(settings: Settings, *roles: str) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """Several roles of one installation, gone behind the block."""
+    """Runs several roles of one installation inside the block."""
     with ExitStack() as stack:
         yield [stack.enter_context(worker(role, settings)) for role in roles]
 
 
 def did(user: str, event: str, **properties: Any) -> tuple[bytes | None, bytes | None]:
-    """One event of a customer, now."""
+    """Returns one event of a customer, at the current time."""
     value = {
         "type": "track",
         "event": event,
@@ -40,7 +40,7 @@ def did(user: str, event: str, **properties: Any) -> tuple[bytes | None, bytes |
 
 
 def fill_carts(settings: Settings, users: list[str], round_: str) -> None:
-    """Everybody allows push and leaves a cart."""
+    """Lets every user allow push and abandon a cart."""
     records = []
     for user in users:
         records.append(did(user, "Consent Updated", channel="push", status="subscribed"))
@@ -50,10 +50,10 @@ def fill_carts(settings: Settings, users: list[str], round_: str) -> None:
 
 
 def ledger(settings: Settings) -> list[Decision]:
-    """Every decision so far."""
+    """Returns every decision so far."""
     return [codec.decode(Decision, record.value) for record in read(settings, "message.decisions")]
 
 
 def outcomes(settings: Settings) -> list[Outcome]:
-    """How every request that is at its end ended."""
+    """Returns every outcome so far."""
     return [codec.decode(Outcome, record.value) for record in read(settings, "message.outcomes")]

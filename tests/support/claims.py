@@ -1,4 +1,4 @@
-"""Measures claim grounding on a file of labelled claims: which false ones pass, which true ones are rejected."""
+"""Measures claim grounding on a file of labelled claims: false claims that pass, and true claims that are rejected."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from workers.core.guardrails.check import GROUNDING, check
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One claim about a product of playbooks/smart-devices. `grounded` = its facts bear it out; `kind` is for people."""
+    """One claim about a product of playbooks/smart-devices. `grounded` = its facts support the claim; `kind` is for people."""
 
     id: str
     product: str
@@ -23,9 +23,9 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True):
-    """`recall`: the share of false claims that are rejected; `false_rejects`: the share of true ones that are.
+    """The result. `recall`: the share of false claims that are rejected; `false_rejects`: the share of true claims that are.
 
-    `missed` and `wronged` name the claims behind them, with the reason of a rejection.
+    `missed` and `wronged` list the respective claims, with the reason of a rejection.
     """
 
     claims: int
@@ -36,7 +36,7 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def load(path: Path) -> list[Claim]:
-    """The claims of a YAML file: a list of maps with the fields of Claim.
+    """Returns the claims of a YAML file: a list of maps with the fields of Claim.
 
     Raises msgspec.ValidationError.
     """
@@ -44,7 +44,7 @@ def load(path: Path) -> list[Claim]:
 
 
 def reason(claim: Claim) -> str | None:
-    """Why a grounding guardrail rejects a claim; None = it passes. It is the body of a push that is named after the product."""
+    """Returns why a grounding guardrail rejects a claim in the body of a push titled with the product name; None = it passes."""
     about = request(claim.product, language=claim.language, message_id=claim.id)
     text = MessageText(title=about.product.name, body=claim.text)
     for verdict in check(text, about, playbook()):
@@ -54,7 +54,7 @@ def reason(claim: Claim) -> str | None:
 
 
 def measure(claims: list[Claim]) -> Measured:
-    """Recall and false rejects over all claims; both kinds must be there."""
+    """Returns recall and false rejects over all claims; there must be true and false ones."""
     judged = [(claim, reason(claim)) for claim in claims]
     missed = [f"{claim.id} {claim.text}" for claim, why in judged if not claim.grounded and why is None]
     wronged = [f"{claim.id} {claim.text} ({why})" for claim, why in judged if claim.grounded and why is not None]

@@ -1,4 +1,4 @@
-"""Runs the `attune` command as a person would."""
+"""Runs the `attune` command like a user."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from workers.settings import Settings, to_environment
 def attune(
     settings: Settings, *arguments: str, timeout_s: float = 240.0, code: int = 0, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    """The command, finished; fails the test with what it printed when it ends with another code."""
+    """Runs the command to its end; fails the test with its output if it exits with another code."""
     finished = subprocess.run(
         [sys.executable, "-m", "workers.cli", *arguments],
         cwd=ROOT,
@@ -33,7 +33,7 @@ def attune(
 def replay(
     settings: Settings, file: Path, file_format: str, folder: Path, *arguments: str, prefix: str
 ) -> dict[str, Any]:
-    """`attune replay` under a prefix; returns its report."""
+    """Runs `attune replay` with a prefix; returns its report."""
     report = folder / f"report-{prefix}json"
     options = ("--format", file_format, "--prefix", prefix, "--report", str(report))
     attune(settings, "replay", str(file), *options, *arguments)

@@ -1,4 +1,4 @@
-"""Drives a lane of personalise without Kafka: a dictionary for RocksDB, lists for topics."""
+"""Runs a lane of personalise without Kafka: a dictionary replaces RocksDB, lists replace topics."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ CAP = 2
 
 
 class LaneHarness:
-    """One lane with its store; every output is kept by topic."""
+    """One lane with its store and all its outputs."""
 
     def __init__(self, playbook: Playbook | None = None, clock: str = "wall", **config: Any) -> None:
         self.playbook = playbook or make_playbook()
         self.store = MemoryStore()
         self.outputs: list[Output] = []
         self.effects: list[Effects] = []
-        #: What the lane is told from outside; may be replaced at any time.
+        #: The control state of the lane; may be replaced at any time.
         self.control = NOTHING
         self.clock_s = 0.0
         self._clock = clock
@@ -71,13 +71,13 @@ class LaneHarness:
         self.restart()
 
     def restart(self) -> None:
-        """A new lane on what was committed."""
+        """Starts a new lane on the committed state."""
         values: dict[str, Any] = {"clock": self._clock, "partition_of": lambda _key: 0, "salt": "salt"} | self._config
         config = PersonalisationConfig(**values)
         self.core = PersonalisationProcessor(config, self.playbook, self.store, self.clock_s, lambda: self.control)
 
     def run(self, records: Iterable[Record], wall_s: float = NOON, *, caught_up: bool = True) -> Effects:
-        """One batch, committed."""
+        """Applies and commits one batch."""
         batch = [*self._deferred, *records]
         effects = self.core.apply(batch, wall_s, caught_up=caught_up)
         self._deferred = effects.deferred
@@ -92,17 +92,17 @@ class LaneHarness:
         return self._deferred
 
     def record(self, value: bytes | None, key: bytes | None, topic: str = EVENTS, **fields: Any) -> Record:
-        """A record at the next offset; nobody knows when it was appended unless `appended_at_s` says so."""
+        """Returns a record at the next offset; its append time is unknown unless `appended_at_s` is given."""
         self._offset += 1
         values = {"partition": 0, "offset": self._offset - 1, "appended_at_s": 0.0} | fields
         return Record(topic=topic, key=key, value=value, **values)
 
     def event(self, name: str, at_s: float = NOON, user: str = "ana", **fields: Any) -> Record:
-        """A Track event; `properties` and any other field of the Segment spec by name."""
+        """Returns a Track event; `properties` and any other field of the Segment spec by name."""
         return self.raw({"type": "track", "event": name, **fields}, at_s, user)
 
     def raw(self, fields: dict[str, Any], at_s: float = NOON, user: str = "ana") -> Record:
-        """An event of any type."""
+        """Returns an event of any type."""
         value = {
             "messageId": f"m-{self._offset}",
             "timestamp": datetime.fromtimestamp(at_s, UTC).isoformat(),
@@ -113,32 +113,32 @@ class LaneHarness:
         return self.record(json.dumps(value).encode(), str(key).encode())
 
     def allow(self, *channels: str, user: str = "ana", at_s: float = NOON, status: str = "subscribed") -> list[Record]:
-        """Consent Updated for each channel."""
+        """Returns Consent Updated for each channel."""
         return [
             self.event("Consent Updated", at_s, user, properties={"channel": channel, "status": status})
             for channel in channels
         ]
 
     def add(self, cart_id: str = "cart-1", at_s: float = NOON, user: str = "ana", **properties: Any) -> Record:
-        """Product Added."""
+        """Returns Product Added."""
         details = {"product_id": "smart-band", "price": 199.0, "cart_id": cart_id, "currency": "CNY"} | properties
         return self.event("Product Added", at_s, user, properties=details)
 
     def buy(self, cart_id: str | None = "cart-1", at_s: float = NOON, user: str = "ana", **properties: Any) -> Record:
-        """Order Completed."""
+        """Returns Order Completed."""
         details = {"order_id": "o", "cart_id": cart_id, "total": 199.0, "currency": "CNY"} | properties
         return self.event("Order Completed", at_s, user, properties={k: v for k, v in details.items() if v is not None})
 
-    def look(self, product_id: str = "smart-band", at_s: float = NOON, user: str = "ana", **properties: Any) -> Record:
-        """Product Viewed."""
+    def view(self, product_id: str = "smart-band", at_s: float = NOON, user: str = "ana", **properties: Any) -> Record:
+        """Returns Product Viewed."""
         details = {"product_id": product_id, "price": 199.0, "currency": "CNY"} | properties
         return self.event("Product Viewed", at_s, user, properties=details)
 
     def feedback(
         self, message: Message | str, status: str, at_s: float = NOON, user: str = "ana", **fields: Any
     ) -> Record:
-        """What a sender says became of a message (or of a message_id)."""
-        known = (
+        """Returns a sender's feedback on a message (or on a message_id)."""
+        about = (
             {"message_id": message}
             if isinstance(message, str)
             else {"message_id": message.message_id, "channel": message.channel}
@@ -150,7 +150,7 @@ class LaneHarness:
                 "status": status,
                 "timestamp": datetime.fromtimestamp(at_s, UTC).isoformat(),
             }
-            | known
+            | about
             | fields
         )
         return self.record(json.dumps(value).encode(), user.encode(), FEEDBACK)
@@ -164,7 +164,7 @@ class LaneHarness:
         calls: int = 1,
         **fields: Any,
     ) -> Record:
-        """The words for a request."""
+        """Returns a generated text for a request."""
         text = MessageText(title="Still thinking?", body=body)
         candidate = Candidate(
             message_id=request.message_id,
@@ -178,9 +178,9 @@ class LaneHarness:
         return self.record(codec.encode(candidate), request.user_id.encode(), CANDIDATES, **fields)
 
     def verdict(self, review: Review, verdict: str, user: str | None = None, **fields: Any) -> Record:
-        """What a person says about a text."""
+        """Returns a reviewer's verdict on a text."""
         user_id = user or review.user_id
-        said = ReviewVerdict(
+        value = ReviewVerdict(
             verdict_id=f"v-{self._offset}",
             message_id=review.message_id,
             user_id=user_id,
@@ -189,14 +189,14 @@ class LaneHarness:
             decided_at=datetime.fromtimestamp(NOON, UTC),
             **fields,
         )
-        return self.record(codec.encode(said), user_id.encode(), VERDICTS)
+        return self.record(codec.encode(value), user_id.encode(), VERDICTS)
 
     def punctuation(self, until_s: float) -> Record:
-        """The end of a replay."""
+        """Returns the record that ends a replay."""
         return self.record(None, None, headers=((PUNCTUATION, str(until_s).encode()),))
 
     def of(self, topic: str, struct: type[S]) -> list[S]:
-        """Everything that was sent to a topic."""
+        """Returns all records published to a topic."""
         return [codec.decode(struct, output.value) for output in self.outputs if output.topic == topic]
 
     @property
@@ -220,12 +220,12 @@ class LaneHarness:
         return [message for topic in BY_NAME if topic.startswith("messages.") for message in self.of(topic, Message)]
 
     def profile(self, user: str = "ana") -> Profile:
-        """The committed hot record."""
+        """Returns the committed hot record of a profile."""
         return profiles.decode(self.store.values[keys.profile_key(user)])
 
 
 def make_playbook(**changes: Any) -> Playbook:
-    """One campaign, two channels, one product, two languages: enough for every rule of personalise."""
+    """Returns a playbook with one campaign, two channels, one product and two languages: enough for every rule of personalise."""
     field = {"en": FieldLimit(max_chars=200), "zh": FieldLimit(max_chars=100)}
     fields = {"title": field, "body": field}
     prompts = {
@@ -239,10 +239,10 @@ def make_playbook(**changes: Any) -> Playbook:
             language=language,
             target_group=group,
             channel=channel,
-            fields={"title": words, "body": words},
+            fields={"title": text, "body": text},
             version="t1",
         )
-        for language, words in (("en", "It is still in your cart."), ("zh", "商品还在您的购物车里。"))
+        for language, text in (("en", "It is still in your cart."), ("zh", "商品还在您的购物车里。"))
         for group in ("young", "sports", None)
         for channel in ("push", "email")
     }

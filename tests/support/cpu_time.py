@@ -1,17 +1,17 @@
-"""Compares this machine with the one that limits of CPU time were set on."""
+"""Compares this machine with the one on which the CPU time limits were set."""
 
 from __future__ import annotations
 
 import time
 
-#: CPU time of `_fixed_work` on the machine that the limits in milliseconds were set on [s].
+#: CPU time of `_fixed_work` on the machine on which the limits were set [s].
 _REFERENCE_S = 0.0050
 
 
 def slowness() -> float:
-    """How much slower this machine is at this moment than the one that limits of CPU time were set on; at least 1.
+    """Returns how much slower this machine is now than the one on which the limits were set; at least 1.
 
-    Ask when a limit is passed: another machine, and what else runs beside the test, are no finding.
+    Call it when a limit is exceeded: a slower machine, or other load next to the test, is not a finding.
     """
     return max(1.0, min(_fixed_work() for _ in range(5)) / _REFERENCE_S)
 

@@ -1,4 +1,4 @@
-"""What the fault tests share: a shop's history with its oracle, a follower of what is committed, topics that come and go."""
+"""Helpers of the fault tests: a shop's history with its oracle, a follower of committed records, topics that are recreated."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ from workers.core.profile import model as profiles
 from workers.core.profile.model import Profile
 from workers.settings import Settings
 
-#: `FAULTS=full` runs the fault tests at their real size. Processes of pytest inherit it: it is read and left there.
+#: `FAULTS=full` runs the fault tests at full size. It stays in the environment, because pytest's processes inherit it.
 FULL = os.environ.get("FAULTS") == "full"
 Entry: TypeAlias = tuple[bytes | None, bytes | None]
 decode_marker = msgspec.msgpack.Decoder(Marker).decode
-#: Far in the past: events older than a week are not recognised when they come again, so that nothing but the delivery
-#: stands between a crash and a wrong count.
+#: Far in the past: repeated events older than a week are not detected as duplicates, so that only the delivery guarantee
+#: prevents a wrong count after a crash.
 LONG_AGO_S = 1_709_553_600.0
-#: Output topic → the field of its records that must never come twice.
+#: Output topic → the field of its records that must be unique.
 IDENTITIES = {
     "message.decisions": "decision_id",
     "message.requests": "decision_id",
@@ -48,7 +48,7 @@ IDENTITIES = {
 
 
 class Customer(msgspec.Struct):
-    """What one thread that sees each event once knows of a customer."""
+    """The state of a customer according to the oracle, which sees each event once."""
 
     counts: Counter[str] = msgspec.field(default_factory=Counter)
     carts: dict[str, dict[str, int]] = {}
@@ -61,10 +61,10 @@ class Customer(msgspec.Struct):
 
 
 class Shop:
-    """The same events for the same arguments, and beside them the oracle: a reducer of its own, not our fold.
+    """Generates events (the same for the same arguments) and their oracle: an independent reducer, not our fold.
 
-    The first event is of `began_s` [s since the epoch], each further one `step_s` later. `hot`: share of the events that
-    are of one customer, more than of any other.
+    The first event is at `began_s` [s since the epoch], each further one `step_s` later. `hot`: share of the events that belong
+    to one hot customer.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Shop:
         self._names = [f"customer-{number}" for number in range(customers)]
 
     def events(self, number: int) -> Iterator[Entry]:
-        """The next so many events, as records of customer.events."""
+        """Yields the next events, as records of customer.events."""
         for _ in range(number):
             yield self._event()
 
@@ -128,11 +128,11 @@ class Shop:
 
 
 class Follower:
-    """Follows what `personalise` has committed, without ever starting over: markers, and the newest state of each key."""
+    """Follows the commits of `personalise` without ever starting over: markers, and the newest state of each key."""
 
     def __init__(self, settings: Settings, isolation: str = "read_committed") -> None:
         self.newest: dict[bytes, bytes] = {}
-        #: How often a lane's marker went back: a batch that was written again, or by a worker that had lost its lane.
+        #: How often a lane's marker decreased: a batch was written twice, or by a worker that no longer owned its lane.
         self.regressions = 0
         self._applied: dict[int, int] = {}
         self._consumer = Consumer(
@@ -157,7 +157,7 @@ class Follower:
         self._consumer.close()
 
     def applied(self) -> int:
-        """How many records of customer.events are applied by now, over all lanes (their offsets have no gaps here)."""
+        """Returns how many records of customer.events are applied, over all lanes (their offsets have no gaps here)."""
         while messages := self._consumer.consume(20_000, 0.1):
             for message in messages:
                 key, value = message.key(), message.value()
@@ -168,7 +168,7 @@ class Follower:
                     self.regressions += offset < self._applied.get(partition, 0)
                     self._applied[partition] = offset
                 elif key == keys.PENDING:
-                    pass  # a count of each lane's own under one key
+                    pass  # each lane's own count, under one key
                 elif key is not None and value is not None:
                     self.newest[key] = value
                 elif key is not None:
@@ -176,28 +176,28 @@ class Follower:
         return sum(self._applied.values())
 
     def profiles(self) -> dict[str, Profile]:
-        """Every profile, as far as `applied` has read."""
+        """Returns every profile, as far as `applied` has read."""
         hot = {key: value for key, value in self.newest.items() if key.startswith(keys.PROFILE)}
         return {key[1:].decode(): profiles.decode(value) for key, value in hot.items()}
 
 
 def differences(found: dict[str, Profile], shop: Shop) -> list[str]:
-    """In which customers the profiles are not what the oracle says; at most ten, in words."""
+    """Describes the customers whose profiles differ from the oracle; at most ten."""
     if found.keys() != shop.customers.keys():
         return [f"other customers: {sorted(found.keys() ^ shop.customers.keys())[:10]}"]
     wrong = []
     for user, expected in shop.customers.items():
         profile = found[user]
         carts = {name: {key: line.quantity for key, line in cart.lines.items()} for name, cart in profile.carts.items()}
-        seen = (profile.events, profile.counts, carts, profile.orders, profile.revenue.get("EUR", 0.0))
+        actual = (profile.events, profile.counts, carts, profile.orders, profile.revenue.get("EUR", 0.0))
         right = (expected.events, dict(expected.counts), expected.carts, expected.orders, expected.revenue)
-        if seen != right:
-            wrong.append(f"{user}: {seen}, expected {right}")
+        if actual != right:
+            wrong.append(f"{user}: {actual}, expected {right}")
     return wrong[:10]
 
 
 def repeated(settings: Settings, isolation: str = "read_committed") -> dict[str, int]:
-    """Topic → how many records of it repeat an id; empty if none does."""
+    """Returns topic → number of records that repeat an ID; empty if there are none."""
     found: dict[str, int] = {}
     for topic, field in IDENTITIES.items():
         records = read(settings, topic, isolation)
@@ -208,7 +208,7 @@ def repeated(settings: Settings, isolation: str = "read_committed") -> dict[str,
 
 
 def local_state(settings: Settings) -> dict[bytes, bytes]:
-    """What RocksDB holds of the changelog's keys, over all lanes of a worker that has ended."""
+    """Returns the changelog's keys and values in RocksDB, over all lanes of a stopped worker."""
     found: dict[bytes, bytes] = {}
     for path in sorted((Path(settings.data_dir) / "state" / f"{settings.prefix}personalise").glob("[0-9]*")):
         store = RocksStore(path)
@@ -219,33 +219,33 @@ def local_state(settings: Settings) -> dict[bytes, bytes]:
 
 
 def log_of(settings: Settings, role: str = "personalise") -> str:
-    """What a worker of this installation has said."""
+    """Returns the log of a worker of this installation."""
     path = Path(settings.data_dir) / f"{role}.log"
     return path.read_text() if path.exists() else ""
 
 
 def is_stopped(pid: int) -> bool:
-    """Whether a process was stopped by a signal and waits for SIGCONT."""
+    """Returns whether a process was stopped by a signal and waits for SIGCONT."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
 
 def admin(settings: Settings) -> AdminClient:
-    """Keep it until its answers are here: what it was asked dies with it."""
+    """Returns an admin client. Keep it until its futures are done: they are cancelled with it."""
     return AdminClient({**client_config(settings), "log_level": 2})
 
 
 def create_topic(settings: Settings, name: str, partitions: int = 1, **config: str) -> str:
-    """Returns the topic's name on the cluster, when it can be used. Underscores in names of settings stand for dots."""
+    """Creates a topic; returns its name on the cluster once it can be used. Underscores in setting names stand for dots."""
     topic = settings.topic(name)
     options = {key.replace("_", "."): value for key, value in config.items()}
     client = admin(settings)
     client.create_topics([NewTopic(topic, partitions, 1, config=options)])[topic].result()
-    wait_until(lambda: _is_known(client, topic), 60, f"the broker tells of {topic}")
+    wait_until(lambda: _is_known(client, topic), 60, f"the broker knows {topic}")
     return topic
 
 
 def _is_known(client: AdminClient, topic: str) -> bool:
-    """Whether the broker, which answers from what it has heard of its controller, has heard of the topic."""
+    """Returns whether the broker, which replies from its controller's metadata, knows the topic."""
     try:
         client.describe_topics(TopicCollection([topic]))[topic].result()
     except KafkaException:
@@ -254,7 +254,7 @@ def _is_known(client: AdminClient, topic: str) -> bool:
 
 
 def delete_topic(settings: Settings, name: str) -> None:
-    """Returns when the topic is gone, for the broker too: a new one of its name cannot be taken for it."""
+    """Deletes a topic; returns once the broker no longer knows it, so that a recreated topic is not mistaken for it."""
     topic = settings.topic(name)
     client = admin(settings)
     client.delete_topics([topic], operation_timeout=30)[topic].result()
@@ -262,24 +262,24 @@ def delete_topic(settings: Settings, name: str) -> None:
 
 
 def alter_topic(settings: Settings, name: str, **config: str) -> None:
-    """Sets settings of a topic; returns when the broker knows them. Underscores in their names stand for dots."""
-    wanted = {key.replace("_", "."): value for key, value in config.items()}
-    entries = [ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET) for key, value in wanted.items()]
+    """Alters settings of a topic; returns once the broker knows them. Underscores in their names stand for dots."""
+    expected = {key.replace("_", "."): value for key, value in config.items()}
+    entries = [ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET) for key, value in expected.items()]
     topic = settings.topic(name)
     resource = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=entries)
     client = admin(settings)
     client.incremental_alter_configs([resource])[resource].result()
 
     def is_known() -> bool:
-        asked = ConfigResource(ConfigResource.Type.TOPIC, topic)
-        found = client.describe_configs([asked])[asked].result()
-        return all(found[key].value == value for key, value in wanted.items())
+        queried = ConfigResource(ConfigResource.Type.TOPIC, topic)
+        current = client.describe_configs([queried])[queried].result()
+        return all(current[key].value == value for key, value in expected.items())
 
-    wait_until(is_known, 60, f"the broker knows {wanted} of {topic}")
+    wait_until(is_known, 60, f"the broker knows {expected} of {topic}")
 
 
 def delete_records(settings: Settings, name: str, before: int, partition: int = 0) -> None:
-    """Deletes the records of a partition before an offset, as retention does."""
+    """Deletes the records of a partition before an offset, like retention."""
     where = TopicPartition(settings.topic(name), partition, before)
     client = admin(settings)
     for future in client.delete_records([where]).values():
@@ -287,7 +287,7 @@ def delete_records(settings: Settings, name: str, before: int, partition: int = 
 
 
 class Changelog:
-    """Writes one partition of a changelog as a lane does: transactions that end in a marker."""
+    """Writes one partition of a changelog like a lane: transactions that end with a marker."""
 
     def __init__(self, settings: Settings, topic: str, partition: int = 0) -> None:
         self.topic, self._partition = topic, partition
@@ -304,7 +304,7 @@ class Changelog:
         self._producer.init_transactions(30)
 
     def write(self, records: list[tuple[bytes, bytes | None]], *, commit: bool = True) -> None:
-        """One transaction of these values (None = tombstone) and a marker, or one that is aborted."""
+        """Writes these values (None = tombstone) and a marker in one transaction, which is committed or aborted."""
         self._producer.begin_transaction()
         if commit:
             self.offsets += len(records)

@@ -1,4 +1,4 @@
-"""How many examples a property is tried with, and how often its generator reaches what it speaks of."""
+"""Sets the number of examples of a property, and measures how often its generator produces relevant ones."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ T = TypeVar("T")
 
 
 def hit_rate(strategy: SearchStrategy[T], hits: Callable[[T], object], of: int = 200) -> float:
-    """The share of `of` generated values for which `hits` says something true, the same in every run.
+    """Returns the share of `of` generated values for which `hits` is true, the same in every run.
 
-    A property whose generator seldom reaches what it speaks of says little: let its test fail below a share.
+    A property whose generator rarely produces relevant values proves little: its test should fail below a share.
     """
     found: list[bool] = []
 
@@ -30,5 +30,5 @@ def hit_rate(strategy: SearchStrategy[T], hits: Callable[[T], object], of: int =
 
 
 def examples(most: int) -> int:
-    """How many examples a property is tried with; a fifth in the quick loop of `make check`."""
+    """Returns the number of examples of a property; a fifth in the quick loop of `make check`."""
     return max(10, most // 5) if os.environ.get("QUICK") == "1" else most

@@ -1,4 +1,4 @@
-"""Drives a lane of learn without Kafka, and says independently what it must come to."""
+"""Runs a lane of learn without Kafka, and computes its expected result independently."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ NOON = 1_709_553_600.0
 HOUR = 3600.0
 LEARNING = Learning(attribution_s=6 * HOUR, metrics_window_s=HOUR)
 _TOPIC: dict[type[Wire], str] = {Decision: DECISIONS, Outcome: OUTCOMES, Feedback: FEEDBACK, Track: EVENTS}
-Fed = Decision | Outcome | Feedback | Track
+Input = Decision | Outcome | Feedback | Track
 
 
 def at(at_s: float) -> datetime:
-    """Seconds since the epoch as the wire has them."""
+    """Converts seconds since the epoch to the type on the wire."""
     return datetime.fromtimestamp(at_s, UTC)
 
 
 def decision(number: int, at_s: float = NOON, user: str = "ana", reason: Any = "requested", **fields: Any) -> Decision:
-    """Decision d<number>, which asks for message m<number> if it is a request."""
+    """Returns decision d<number>, which requests message m<number> if its reason is `requested`."""
     values: dict[str, Any] = {
         "decision_id": f"d{number}",
         "user_id": user,
@@ -59,7 +59,7 @@ def decision(number: int, at_s: float = NOON, user: str = "ana", reason: Any = "
 
 
 def outcome(number: int, at_s: float = NOON, user: str = "ana", reason: Any = "published") -> Outcome:
-    """How the request of decision d<number> ended."""
+    """Returns the outcome of the request of decision d<number>."""
     return Outcome(
         message_id=f"m{number}",
         decision_id=f"d{number}",
@@ -73,14 +73,14 @@ def outcome(number: int, at_s: float = NOON, user: str = "ana", reason: Any = "p
 
 
 def feedback(event_id: str, number: int, status: Any, at_s: float = NOON, user: str = "ana", **fields: Any) -> Feedback:
-    """What became of message m<number>."""
+    """Returns feedback on message m<number>."""
     return Feedback(
         event_id=event_id, message_id=f"m{number}", user_id=user, status=status, timestamp=at(at_s), **fields
     )
 
 
 def order(event_id: str, at_s: float = NOON, user: str = "ana", **properties: Any) -> Track:
-    """Order Completed."""
+    """Returns Order Completed."""
     values: dict[str, Any] = {"order_id": event_id, "total": 10.0, "currency": "EUR"} | properties
     return Track(
         event="Order Completed",
@@ -91,8 +91,8 @@ def order(event_id: str, at_s: float = NOON, user: str = "ana", **properties: An
     )
 
 
-def taken_back(event_id: str, order_id: str | None, at_s: float = NOON, user: str = "ana", **properties: Any) -> Track:
-    """Order Refunded, or with `cancelled` Order Cancelled."""
+def refund(event_id: str, order_id: str | None, at_s: float = NOON, user: str = "ana", **properties: Any) -> Track:
+    """Returns Order Refunded, or with `cancelled` Order Cancelled."""
     cancelled = properties.pop("cancelled", False)
     return Track(
         event="Order Cancelled" if cancelled else "Order Refunded",
@@ -119,11 +119,11 @@ class LearnHarness:
         self.restart()
 
     def restart(self) -> None:
-        """A new lane on what was committed."""
+        """Starts a new lane on the committed state."""
         self.core = AttributionProcessor(self._config, self._learning, self.store, self._clock_s)
 
-    def run(self, *values: Fed | Record, caught_up: bool = True) -> Effects:
-        """One batch, committed."""
+    def run(self, *values: Input | Record, caught_up: bool = True) -> Effects:
+        """Applies and commits one batch."""
         records = [value if isinstance(value, Record) else self.record(value) for value in values]
         effects = self.core.apply(records, self.wall_s, caught_up=caught_up)
         self.store.commit(effects)
@@ -133,51 +133,51 @@ class LearnHarness:
         return effects
 
     def tick(self, wall_s: float, *, caught_up: bool = True) -> Effects:
-        """Time passes."""
+        """Advances the time and applies an empty batch."""
         self.wall_s = wall_s
         return self.run(caught_up=caught_up)
 
-    def record(self, value: Fed) -> Record:
-        """A value as the next record of its topic."""
+    def record(self, value: Input) -> Record:
+        """Returns a value as the next record of its topic."""
         user = value.user_id or ""
         return self.raw(_TOPIC[type(value)], user.encode(), codec.encode(value))
 
     def raw(self, topic: str, key: bytes | None, value: bytes | None) -> Record:
-        """Any record."""
+        """Returns a record with any content."""
         self._offset += 1
         return Record(topic=topic, partition=3, offset=self._offset, key=key, value=value, appended_at_s=NOON)
 
     @property
     def metrics(self) -> dict[str, FeedbackMetrics]:
-        """The newest record of each key."""
+        """The newest metrics record of each key."""
         return newest_metrics(
             (output.key, output.value) for output in self.outputs if output.topic == "feedback.metrics"
         )
 
     @property
     def snapshots(self) -> list[PolicySnapshot]:
-        """All of them, in order."""
+        """All snapshots, in order."""
         values = [output.value for output in self.outputs if output.topic == "policy.snapshots"]
         return [codec.decode(PolicySnapshot, value) for value in values]
 
     @property
     def dead_letters(self) -> list[DeadLetter]:
-        """All of them, in order."""
+        """All dead letters, in order."""
         values = [output.value for output in self.outputs if output.topic == "dead.letters"]
         return [codec.decode(DeadLetter, value) for value in values]
 
     def the_row(self) -> FeedbackMetrics:
-        """The only row there is."""
+        """Returns the only metrics record."""
         (row,) = self.metrics.values()
         return row
 
     def kinds(self) -> Counter[bytes]:
-        """How many entries of each kind the state has."""
+        """Returns the number of state entries of each kind."""
         return Counter(key[:1] for key in self.store.values)
 
 
 def newest_metrics(records: Iterable[tuple[bytes | None, bytes | None]]) -> dict[str, FeedbackMetrics]:
-    """The newest record of each key of feedback.metrics."""
+    """Returns the newest record of each key of feedback.metrics."""
     return {(key or b"").decode(): codec.decode(FeedbackMetrics, value) for key, value in records}
 
 
@@ -186,14 +186,14 @@ COUNTS = (
     *("no_action_converted", "published", "sent", "delivered", "opened", "machine_opened", "clicked", "replied"),
     *("converted", "unsubscribed", "complained", "bounced", "failed", "rated", "rating_sum"),
 )
-#: These are counted when a decision is sealed.
+#: Counts that are updated when a decision is sealed.
 CUSTOMERS = ("requested_customers", "requested_customers_converted", "holdout_customers", "holdout_customers_converted")
 MONEY = ("revenue", "requested_revenue", "holdout_revenue")
 Sums = dict[str, dict[str, Any]]
 
 
 def sums_of(metrics: dict[str, FeedbackMetrics]) -> Sums:
-    """Key → what is not 0 of its counts."""
+    """Returns key → its counts that are not 0."""
     found = {}
     for key, row in metrics.items():
         values = {name: getattr(row, name) for name in (*COUNTS, *CUSTOMERS, *MONEY, "ignored")}
@@ -202,14 +202,13 @@ def sums_of(metrics: dict[str, FeedbackMetrics]) -> Sums:
 
 
 class Oracle:
-    """What must come of a set of records, in no order at all: everything is looked for in everything.
+    """The expected result for a set of records, independent of their order: every record is compared with all others.
 
-    `clock_s` is when everything was read, `sealed_s` until when decisions were counted for good; `wrong` and `unknown`
-    feedback is what is left after the wait is over.
+    `clock_s` is the time at which everything has been read; decisions up to `sealed_s` are final.
     """
 
     def __init__(
-        self, values: Sequence[Fed], learning: Learning, clock_s: float, partition: int = 3, *, sealed_s: float = 0.0
+        self, values: Sequence[Input], learning: Learning, clock_s: float, partition: int = 3, *, sealed_s: float = 0.0
     ) -> None:
         self.learning, self.clock_s, self.sealed_s, self.partition = learning, clock_s, sealed_s, partition
         self.grace_s = min(learning.attribution_s, 86_400.0)
@@ -229,25 +228,25 @@ class Oracle:
     # -- orders ------------------------------------------------------------------------------------------------------
 
     def _orders(self, events: list[Track]) -> list[tuple[str, float, str, float | None]]:
-        """(customer, when, currency, amount) of each order once."""
+        """Returns (customer, time, currency, amount), once per order."""
         found: dict[tuple[str, str], tuple[float, str, float | None]] = {}
         for one in self.feedback.values():
             owner = self._owner(one)
-            if one.status == "converted" and owner is not None and not self._refusal(one, owner):
+            if one.status == "converted" and owner is not None and not self._uncounted(one, owner):
                 key = one.user_id, f"order {one.order_id}" if one.order_id else f"feedback {one.event_id}"
                 amount = one.revenue if one.currency else None
                 found[key] = min(
                     found.get(key, (9e99, "", None)), (one.timestamp.timestamp(), one.currency or "", amount)
                 )
-        told: dict[tuple[str, str], tuple[float, str, float | None]] = {}
+        in_events: dict[tuple[str, str], tuple[float, str, float | None]] = {}
         for event in events:
             if event.event != "Order Completed":
                 continue
             key = event.user_id or "", f"order {event.properties.order_id}"
             amount = event.properties.total if event.properties.currency else None
             new = (event.timestamp.timestamp(), event.properties.currency or "" if amount is not None else "", amount)
-            told[key] = min(told.get(key, (9e99, "", None)), new)
-        for key, by_event in told.items():
+            in_events[key] = min(in_events.get(key, (9e99, "", None)), new)
+        for key, by_event in in_events.items():
             priced = by_event if by_event[2] is not None else found.get(key, by_event)
             found[key] = by_event[0], *priced[1:]
         for event in {event.message_id: event for event in events if event.event != "Order Completed"}.values():
@@ -265,7 +264,7 @@ class Oracle:
         return decided <= when <= decided + self.learning.attribution_s
 
     def _touched(self, one: Decision, candidates: Iterable[Decision]) -> list[tuple[float, str, float | None]]:
-        """The orders whose newest candidate before them is this decision."""
+        """Returns the orders whose last candidate before them is this decision."""
         rivals = [rival for rival in candidates if rival.user_id == one.user_id]
         if one not in rivals:
             return []
@@ -286,8 +285,8 @@ class Oracle:
         owners = [d for d in requests if d.message_id == one.message_id]
         return owners[0] if owners else None
 
-    def _refusal(self, one: Feedback, owner: Decision) -> str:
-        """Why a feedback counts nowhere, apart from what else is known of its message."""
+    def _uncounted(self, one: Feedback, owner: Decision) -> str:
+        """Returns why feedback does not count, regardless of other feedback on its message; "" = it may count."""
         when, decided = one.timestamp.timestamp(), owner.decided_at.timestamp()
         if one.user_id != owner.user_id:
             return "wrong_customer"
@@ -304,9 +303,9 @@ class Oracle:
             return "before_message"
         return "expired" if when > decided + self.learning.attribution_s + self.grace_s else ""
 
-    def _heard(self, one: Decision) -> tuple[dict[str, float], Counter[str], int]:
+    def _feedback_of(self, one: Decision) -> tuple[dict[str, float], Counter[str], int]:
         mine = [f for f in self.feedback.values() if one.message_id and f.message_id == one.message_id]
-        refused = {f.event_id: reason for f in mine if (reason := self._refusal(f, one))}
+        refused = {f.event_id: reason for f in mine if (reason := self._uncounted(f, one))}
         good = [f for f in mine if f.event_id not in refused]
         ignored = Counter(refused.values())
         delivered = min((f.timestamp.timestamp() for f in good if f.status == "delivered"), default=None)
@@ -358,7 +357,7 @@ class Oracle:
         if self._is_compared(one):
             add(f"{one.reason}_customers")
             add(f"{one.reason}_customers_converted", bool(own))
-        happened, ignored, rating = self._heard(one)
+        happened, ignored, rating = self._feedback_of(one)
         row["ignored"] = dict(Counter(row.get("ignored", {})) + ignored)
         add("rated", bool(rating))
         add("rating_sum", rating)
@@ -373,7 +372,7 @@ class Oracle:
         self._try(one, happened)
 
     def _is_compared(self, one: Decision) -> bool:
-        """Whether a customer counts with this decision: the first of its campaign and period, when that is sealed."""
+        """Returns whether a customer counts with this decision: the first of its campaign and period, once that is sealed."""
 
         def place(decision: Decision) -> tuple[str, str, int]:
             start_s = decision.decided_at.timestamp() // self.learning.metrics_window_s * self.learning.metrics_window_s
@@ -410,7 +409,7 @@ class Oracle:
         self.trials[key].append((decided, delay, sum(earned.values())))
 
     def statistics(self, campaign: str, clock_s: float) -> dict[tuple[str, str], tuple[float, float, float, float]]:
-        """(context, arm) → (trials, pending, rewards, reward squares) of a snapshot at this moment."""
+        """Returns (context, arm) → (trials, pending, rewards, reward squares) of a snapshot at this time."""
         every = [t for key, trials in self.trials.items() if key[0] == campaign for t in trials]
         delays = Counter(_bucket(t[1]) for t in every if t[1] is not None)
         window, slot = self.learning.attribution_s, self.learning.attribution_s / 64
@@ -431,5 +430,5 @@ class Oracle:
 
 
 def _bucket(delay_s: float) -> int:
-    """Two for each doubling from a second on."""
+    """Returns the bucket of a delay: two buckets per doubling, from one second on."""
     return max(number for number in range(64) if number == 0 or 2 ** (number / 2) <= delay_s)

@@ -1,4 +1,4 @@
-"""A fake LLM server on loopback: it passes the contract suite of the real ones, and breaks in every way on demand."""
+"""Provides a fake LLM server on loopback: it passes the contract suite of the real servers, and fails in every way on demand."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WORDS = ("hub", "lamp", "calm", "warm", "home", "light", "plug", "sensor", "even
 
 
 class Fault(StrEnum):
-    """How the fake answers chat calls."""
+    """The behaviours of the fake for chat calls."""
 
     GOOD = auto()
     EMPTY = auto()
@@ -29,19 +29,19 @@ class Fault(StrEnum):
     EMPTY_TEXT = auto()
     """A chat reply whose text is empty."""
     HTML = auto()
-    """A gateway's page with status 200."""
+    """An HTML page of a gateway, with status 200."""
     TRUNCATED = auto()
-    """Half of a chat reply, as if it were whole."""
+    """Half of a chat reply, sent as a complete response."""
     CUT = auto()
     """Half of a chat reply, then the connection closes."""
     WRONG_SHAPE = auto()
-    """JSON, but no chat reply."""
+    """JSON, but not a chat reply."""
     NAN = auto()
-    """A chat reply with a number that JSON does not have."""
+    """A chat reply with a number that is not valid JSON."""
     HUGE = auto()
     """10 MB of text."""
     ENDLESS = auto()
-    """Bytes without end."""
+    """An endless response."""
     SLOW = auto()
     """Nothing until `release`."""
     STUCK = auto()
@@ -55,13 +55,13 @@ class Fault(StrEnum):
 
 
 class FakeLlm:
-    """Context manager; serves in a thread of its own. Set `fault` at any time; `requests` holds every chat body, `headers` what
-    came with it. As long as `mix` has faults, each call gets the next of them, and each good answer says the next of `texts`.
+    """A context manager; serves in its own thread. `fault` may be set at any time; `requests` contains the body of every chat
+    call, `headers` its headers. While `mix` has faults, each call gets the next one, and each good answer the next of `texts`.
 
-    `arrived` is set by a chat call, `hung_up` when a client leaves before its answer. `text` is what good answers say
-    (None: some words); `page` what /metrics shows (None: there is none). An answer takes `latency_s` (None: by its length),
-    and no more than `slots` are worked on at once, the others wait, as in a real server. `adapters` are listed as vLLM does.
-    `context_tokens` is what its tokenizer names as context (None: it has no tokenizer).
+    `arrived` is set by a chat call, `hung_up` when a client disconnects before its answer. `text` is the text of good answers
+    (None: some words); `page` the content of /metrics (None: not found). An answer takes `latency_s` (None: by its length), and
+    at most `slots` are processed concurrently, the others wait, like in a real server. `adapters` are listed as in vLLM.
+    `context_tokens` is the context that its tokenizer reports (None: it has no tokenizer).
     """
 
     def __init__(
@@ -83,8 +83,8 @@ class FakeLlm:
         self.context_tokens: int | None = CONTEXT_TOKENS
         self.requests: list[dict[str, Any]] = []
         self.headers: list[Mapping[str, str]] = []
-        self.most_at_once = 0
-        self._at_once = 0
+        self.max_concurrent = 0
+        self._concurrent = 0
         self._latency_s = latency_s
         self._slots = asyncio.Semaphore(slots)
         self._port = port
@@ -113,15 +113,15 @@ class FakeLlm:
         self._loop.close()
 
     def reply_with(self, status: int, body: bytes = b"", headers: Mapping[str, str] | None = None) -> None:
-        """Answers chat calls with exactly this from now on."""
+        """Answers all following chat calls with this response."""
         self._canned = (status, body, dict(headers or {}))
 
     def release(self) -> None:
-        """Lets the calls go on that SLOW and STUCK hold."""
+        """Continues the calls that SLOW and STUCK hold."""
         self._loop.call_soon_threadsafe(self._released.set)
 
     def hold(self) -> None:
-        """From now on SLOW and STUCK hold again."""
+        """Lets SLOW and STUCK hold calls again."""
         self.arrived.clear()
         self._loop.call_soon_threadsafe(self._released.clear)
 
@@ -145,7 +145,7 @@ class FakeLlm:
         return web.json_response({"status": "ok"})
 
     async def _list_models(self, request: web.Request) -> web.Response:
-        if not self._key_is_right(request):
+        if not self._has_valid_key(request):
             return _error(401, "invalid key")
         models: list[dict[str, str | None]] = [{"id": name, "parent": None} for name in self._models]
         models += [{"id": name, "parent": self._models[0]} for name in self.adapters]
@@ -169,19 +169,19 @@ class FakeLlm:
         if self._canned is not None:
             status, content, headers = self._canned
             return web.Response(status=status, body=content, headers=headers)
-        if not self._key_is_right(request):
+        if not self._has_valid_key(request):
             return _error(401, "invalid key")
         if body["model"] not in self._models + self.adapters:
             return _error(404, "the model does not exist")
-        self._at_once += 1
-        self.most_at_once = max(self.most_at_once, self._at_once)
+        self._concurrent += 1
+        self.max_concurrent = max(self.max_concurrent, self._concurrent)
         try:
             return await self._break(request, body)
         except asyncio.CancelledError:
             self.hung_up.set()
             raise
         finally:
-            self._at_once -= 1
+            self._concurrent -= 1
 
     async def _good(self, body: dict[str, Any]) -> web.Response:
         async with self._slots:
@@ -191,7 +191,7 @@ class FakeLlm:
                 return web.json_response(_reply(body, text, "stop", len(text.split())))
             return await _answer(body)
 
-    def _key_is_right(self, request: web.Request) -> bool:
+    def _has_valid_key(self, request: web.Request) -> bool:
         return not self._api_key or request.headers.get("Authorization") == f"Bearer {self._api_key}"
 
     async def _break(self, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
@@ -261,7 +261,7 @@ async def _answer(body: Mapping[str, Any]) -> web.Response:
 
 
 def _choice(body: Mapping[str, Any], schema: Mapping[str, Any] | None, sample: int) -> tuple[list[str], str]:
-    """(tokens, how they end) of one of the samples of a call; without a temperature all say the same."""
+    """Returns (tokens, finish reason) of one of the samples of a call; without a temperature, all are the same."""
     drawn = [body["messages"], body.get("seed"), body["temperature"], sample if body["temperature"] else 0]
     digest = hashlib.sha256(json.dumps(drawn).encode()).digest()
     if schema is None:
@@ -272,7 +272,7 @@ def _choice(body: Mapping[str, Any], schema: Mapping[str, Any] | None, sample: i
 
 
 def _instance(schema: Mapping[str, Any], digest: bytes) -> object:
-    """The smallest value that obeys the part of JSON Schema that prompts use."""
+    """Returns the smallest value that matches the subset of JSON Schema that prompts use."""
     if "enum" in schema:
         return schema["enum"][digest[0] % len(schema["enum"])]
     match schema.get("type"):
@@ -290,7 +290,7 @@ def _instance(schema: Mapping[str, Any], digest: bytes) -> object:
         case "boolean":
             return True
         case other:
-            raise NotImplementedError(f"the fake knows no schema of type {other!r}")
+            raise NotImplementedError(f"the fake does not support schemas of type {other!r}")
 
 
 def _count(body: Mapping[str, Any]) -> int:

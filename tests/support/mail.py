@@ -1,4 +1,4 @@
-"""Mail servers of the tests, on ports that nobody can take in between: the listening socket is bound before the port is named."""
+"""Provides mail servers on ports that no other process can take: the listening socket is bound before the port is known."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from workers.delivery.transports.smtp import SmtpChannel, SmtpServer
 
 @contextmanager
 def refusing_port() -> Iterator[int]:
-    """A port of loopback that refuses connections, and that nobody else can listen on meanwhile."""
+    """Yields a loopback port that refuses connections, and on which no other process can listen."""
     with bound() as held:
         yield int(held.getsockname()[1])
 
 
 def bound(port: int = 0) -> socket.socket:
-    """A socket that has a port, and does not listen yet. `port`: that of an earlier one, whose server has stopped."""
+    """Returns a socket that is bound but does not listen yet. `port`: that of an earlier socket whose server has stopped."""
     held = socket.socket()
     held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of the earlier one may still be open
     held.bind(("127.0.0.1", port))
@@ -30,7 +30,7 @@ def bound(port: int = 0) -> socket.socket:
 
 
 class BoundController(Controller):
-    """aiosmtpd's, on a socket that is bound already."""
+    """The controller of aiosmtpd, on a bound socket."""
 
     def __init__(self, handler: object, held: socket.socket | None = None, **options: Any) -> None:
         self._held = held or bound()
@@ -41,9 +41,9 @@ class BoundController(Controller):
 
 
 class ScriptedServer:
-    """Speaks SMTP line by line as the script says: command → replies, each used once, the last one for ever.
+    """Speaks SMTP line by line according to a script: command → replies, each used once, the last one repeatedly.
 
-    A reply may be a function: it gets the connection and answers by itself, or hangs up. `seen` are the commands.
+    A reply may be a function, which gets the connection and replies itself, or hangs up. `seen`: the commands received.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class ScriptedServer:
                 return
 
     def _answer(self, command: str, connection: socket.socket) -> bool:
-        """False = the server hangs up."""
+        """Sends the reply to a command; returns False if the server hangs up."""
         reply = self._replies.get(command, "500 what?")
         if isinstance(reply, list):
             reply = reply.pop(0) if len(reply) > 1 else reply[0]

@@ -1,4 +1,4 @@
-"""Playbooks, requests and copies of playbook folders for tests of what is written."""
+"""Provides playbooks, requests and copies of playbook folders for tests of text generation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from workers.core.playbook.playbook import Playbook
 ROOT = Path(__file__).resolve().parents[2]
 PLAYBOOKS = ROOT / "playbooks"
 SMART_DEVICES, REES46 = PLAYBOOKS / "smart-devices", PLAYBOOKS / "rees46"
-#: Where it is remembered that the shipped playbooks have been checked by this very code.
+#: The cache that records that the shipped playbooks have been checked by this version of the code.
 CHECKED = ROOT / ".cache" / "checked"
 NOW = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
 CAMPAIGN = "cart-abandonment"
@@ -26,24 +26,24 @@ CAMPAIGN = "cart-abandonment"
 
 @cache
 def playbook(folder: Path = SMART_DEVICES) -> Playbook:
-    """A shipped playbook, read once, checked once for all processes."""
+    """Returns a shipped playbook, loaded once, and checked once for all processes."""
     return load(folder, Stamps(CHECKED))
 
 
 @cache
 def language() -> Language:
-    """The real detector, built once."""
+    """Returns the real language detector, built once."""
     return detector(("zh", "en"))
 
 
 def copy_of(folder: Path, to: Path) -> Path:
-    """A copy that a test may spoil."""
+    """Copies a playbook folder for a test that changes it; returns the copy."""
     shutil.copytree(folder, to)
     return to
 
 
 def facts(product_id: str, language: str, folder: Path = SMART_DEVICES) -> ProductFacts:
-    """What copy may say of a product of a shipped playbook."""
+    """Returns the facts that copy may state about a product of a shipped playbook."""
     return facts_of(playbook(folder).products[product_id], language)
 
 
@@ -59,7 +59,7 @@ def request(
     tone: str | None = None,
     template: str = "",
 ) -> MessageRequest:
-    """A request as `personalise` would make it."""
+    """Returns a request like those of `personalise`."""
     return MessageRequest(
         message_id=message_id,
         decision_id="d-1",

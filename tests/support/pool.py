@@ -1,4 +1,4 @@
-"""Entries of the pool, a playbook whose campaign is pooled, and answers of an LLM for both."""
+"""Provides entries of the pool, a playbook with a pooled campaign, and LLM answers for both."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TEXTS = (
 
 
 def entry(number: int = 0, **fields: Any) -> PoolEntry:
-    """An approved push text about the band for English-speaking sports fans."""
+    """Returns an approved push text about the band for English-speaking sports fans."""
     values: dict[str, Any] = {
         "entry_id": f"e{number}",
         "campaign_id": CAMPAIGN,
@@ -49,7 +49,7 @@ def entry(number: int = 0, **fields: Any) -> PoolEntry:
 
 
 def record(value: PoolEntry, offset: int = 0) -> Record:
-    """An entry as it lies in its topic."""
+    """Returns an entry as a record of its topic."""
     return Record(
         topic=POOL,
         partition=0,
@@ -61,7 +61,7 @@ def record(value: PoolEntry, offset: int = 0) -> Record:
 
 
 def pool_of(entries: Iterable[PoolEntry]) -> TextPool:
-    """A pool that has read these."""
+    """Returns a pool that has read these entries."""
     pool = TextPool()
     for value in entries:
         pool.take(record(value))
@@ -70,14 +70,14 @@ def pool_of(entries: Iterable[PoolEntry]) -> TextPool:
 
 @cache
 def pooled_playbook(**fields: Any) -> Playbook:
-    """The first playbook with its cart campaign pooled; its arms are `plain` and `question`, without tones."""
-    known = playbook()
-    campaign = msgspec.structs.replace(known.campaigns[CAMPAIGN], **({"strategy": "pooled", "tones": []} | fields))
-    return msgspec.structs.replace(known, campaigns=known.campaigns | {CAMPAIGN: campaign})
+    """Returns the first playbook with a pooled cart campaign; its arms are `plain` and `question`, without tones."""
+    shipped = playbook()
+    campaign = msgspec.structs.replace(shipped.campaigns[CAMPAIGN], **({"strategy": "pooled", "tones": []} | fields))
+    return msgspec.structs.replace(shipped, campaigns=shipped.campaigns | {CAMPAIGN: campaign})
 
 
 def chat(text: dict[str, str], model: str = "fake-1") -> bytes:
-    """A chat reply with this text, as a server sends it."""
+    """Returns a chat reply with this text, like that of a server."""
     choice = {"message": {"role": "assistant", "content": json.dumps(text)}, "finish_reason": "stop"}
     usage = {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120}
     return json.dumps({"choices": [choice], "model": model, "usage": usage}).encode()

@@ -1,4 +1,4 @@
-"""Runs a real Prometheus on the repository's configuration, and asks it as Grafana does."""
+"""Runs a real Prometheus with the repository's configuration, and queries it like Grafana."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "infra" / "prometheus"
 DASHBOARD = ROOT / "infra" / "grafana" / "dashboards" / "attune.json"
 
-#: Grafana's step for a short range; the range it looks back.
+#: Grafana's step for a short range, and the length of the range [s].
 STEP_S, RANGE_S = 10, 300
 
 
 class PanelQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """One query of the dashboard, with its variables still in it."""
+    """One query of the dashboard, with its variables not filled in yet."""
 
     panel: str
     expr: str
 
     @property
     def bare(self) -> str:
-        """Without the fallback to 0, which would hide a query that finds nothing."""
+        """The query without the fallback to 0, which would hide an empty result."""
         return self.expr.replace(" or vector(0)", "")
 
 
 def panel_queries() -> list[PanelQuery]:
-    """Every query of every panel, in the order of the dashboard."""
+    """Returns every query of every panel, in the order of the dashboard."""
     return [
         PanelQuery(panel=panel["title"], expr=target["expr"])
         for panel in json.loads(DASHBOARD.read_text())["panels"]
@@ -53,19 +53,19 @@ def panel_queries() -> list[PanelQuery]:
 
 
 def filled(expr: str, **variables: str) -> str:
-    """The query with Grafana's variables filled in; the rate interval is four scrapes, as Grafana makes it."""
+    """Returns the query with Grafana's variables filled in; the rate interval is four scrapes, as in Grafana."""
     scrape_s = int(
         yaml.safe_load((FOLDER / "prometheus.yml").read_text())["global"]["scrape_interval"].removesuffix("s")
     )
-    known = {"__rate_interval": f"{max(4 * scrape_s, STEP_S + scrape_s)}s", **variables}
-    for name, value in known.items():
+    values = {"__rate_interval": f"{max(4 * scrape_s, STEP_S + scrape_s)}s", **variables}
+    for name, value in values.items():
         expr = expr.replace(f"${name}", value)
-    assert "$" not in expr, f"a variable that nobody fills: {expr}"
+    assert "$" not in expr, f"a variable is not filled in: {expr}"
     return expr
 
 
 def promtool(*arguments: str) -> str:
-    """What promtool says in the folder of the configuration. Fails the test with it when promtool is not content."""
+    """Runs promtool in the folder of the configuration; returns its output. Fails the test with it if promtool fails."""
     done = subprocess.run(
         ["promtool", *arguments], cwd=FOLDER, capture_output=True, text=True, check=False, timeout=120
     )
@@ -74,7 +74,7 @@ def promtool(*arguments: str) -> str:
 
 
 def adapted_config(targets: Mapping[str, str]) -> str:
-    """The repository's configuration with other targets, job by job; a job without one scrapes nothing."""
+    """Returns the repository's configuration with other targets by job; a job without a target scrapes nothing."""
     config = yaml.safe_load((FOLDER / "prometheus.yml").read_text())
     config["rule_files"] = [str(FOLDER / name) for name in config["rule_files"]]
     jobs = {job["job_name"] for job in config["scrape_configs"]}
@@ -86,7 +86,7 @@ def adapted_config(targets: Mapping[str, str]) -> str:
 
 
 class Prometheus:
-    """A server on a free port of loopback; a context manager. `targets`: job → host:port."""
+    """A server on a free loopback port; a context manager. `targets`: job → host:port."""
 
     def __init__(self, folder: Path, targets: Mapping[str, str]) -> None:
         self._folder = folder
@@ -123,21 +123,21 @@ class Prometheus:
                 self._process.wait()
 
     def series(self, expr: str) -> list[dict[str, Any]]:
-        """A range query over the last five minutes: the series that have at least one number.
+        """Runs a range query over the last five minutes; returns the series that have at least one number.
 
-        Raises AssertionError with Prometheus' words when the query is wrong.
+        Raises AssertionError with Prometheus' message if the query is invalid.
         """
         now_s = time.time()
         answer = self._get("query_range", query=expr, start=str(now_s - RANGE_S), end=str(now_s), step=str(STEP_S))
         return [row for row in answer["result"] if any(not math.isnan(float(value)) for _, value in row["values"])]
 
     def newest(self, expr: str) -> dict[str, float]:
-        """An instant query: the values by the values of their labels."""
+        """Runs an instant query; returns the values by the values of their labels."""
         answer = self._get("query", query=expr)
         return {" ".join(row["metric"].values()): float(row["value"][1]) for row in answer["result"]}
 
     def label_values(self, label: str, metric: str) -> list[str]:
-        """What a variable of the dashboard offers."""
+        """Returns the choices of a variable of the dashboard."""
         values: list[str] = self._get(f"label/{label}/values", **{"match[]": metric})
         return values
 
@@ -157,9 +157,9 @@ class Prometheus:
             return False
 
     def _get(self, path: str, **parameters: str) -> Any:
-        question = f"{path}?{urllib.parse.urlencode(parameters)}"
+        query = f"{path}?{urllib.parse.urlencode(parameters)}"
         try:
-            with urllib.request.urlopen(f"http://{self._address}/api/v1/{question}", timeout=20) as response:
+            with urllib.request.urlopen(f"http://{self._address}/api/v1/{query}", timeout=20) as response:
                 return json.load(response)["data"]
         except urllib.error.HTTPError as error:
             raise AssertionError(f"{parameters}: {error.read().decode()}") from error
@@ -167,7 +167,7 @@ class Prometheus:
 
 @contextmanager
 def serving(page: str) -> Iterator[str]:
-    """Serves one page of metrics on loopback; gives its host:port."""
+    """Serves one page of metrics on loopback; yields its host:port."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -179,7 +179,7 @@ def serving(page: str) -> Iterator[str]:
             self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
-            """Silent."""
+            """Logs nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, name="metrics-page")

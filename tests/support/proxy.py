@@ -1,4 +1,4 @@
-"""A TCP proxy before a Kafka broker that does what networks do: cuts, delays, freezes, and loses replies."""
+"""Provides a TCP proxy in front of a Kafka broker that simulates network faults: cuts, delays, freezes, lost replies."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from typing import Self
 from infra.kafka.properties import HOST
 
 _PRODUCE, _END_TXN = 0, 26
-#: A frame of the Kafka protocol is its size [bytes] and so much. A request begins with api key, version, correlation id.
+#: A frame of the Kafka protocol is its size [bytes] and its content. A request starts with API key, version, correlation ID.
 _SIZE, _REQUEST, _REPLY = struct.Struct(">i"), struct.Struct(">hhi"), struct.Struct(">i")
-#: The answer to EndTxn, versions 0 to 2: correlation id, throttle time, error.
+#: The reply to EndTxn, versions 0 to 2: correlation ID, throttle time, error.
 _END_TXN_REPLY = struct.Struct(">iih")
 
 
 class Proxy:
-    """Context manager; serves in a thread of its own on `port`, before the server that listens on `upstream` of loopback.
+    """A context manager; serves in its own thread on `port`, in front of the server on the loopback port `upstream`.
 
-    What it has done is counted: a case that injected nothing proves nothing. `cuts`: connections cut; `dropped`: replies to
-    produce requests that the server had given and no client got; `held`: requests to end a transaction that were kept back;
-    `late`: what the server answered to each of them (a Kafka error code), behind `release_end_txn`.
+    It counts the faults it injects: a case without any proves nothing. `cuts`: connections cut; `dropped`: replies to produce
+    requests that the server sent and no client received; `held`: requests to end a transaction that were held back; `late`: the
+    server's reply to each of them (a Kafka error code), after `release_end_txn`.
     """
 
     def __init__(self, upstream: int, port: int = 0) -> None:
@@ -55,40 +55,40 @@ class Proxy:
 
     @property
     def bootstrap(self) -> str:
-        """host:port for clients."""
+        """The host:port for clients."""
         return f"{HOST}:{self.port}"
 
     def cut(self) -> int:
-        """Cuts every connection; returns how many there were."""
+        """Cuts every connection; returns their number."""
         return asyncio.run_coroutine_threadsafe(self._cut(), self._loop).result()
 
     def delay(self, seconds: float) -> None:
-        """From now on every frame waits so long before it is passed on, in each direction."""
+        """Delays all following frames in both directions."""
         self._delay_s = seconds
 
     def freeze(self) -> None:
-        """From now on nothing is passed on, and nothing is closed."""
+        """Stops forwarding without closing connections."""
         self._loop.call_soon_threadsafe(self._flows.clear)
 
     def thaw(self) -> None:
-        """Passes on what has waited."""
+        """Resumes forwarding, beginning with the frames that wait."""
         self._loop.call_soon_threadsafe(self._flows.set)
 
     def drop_produce_replies(self, count: int) -> None:
-        """Of the next replies to produce requests so many are lost, each with its connection."""
+        """Drops the next `count` replies to produce requests, and cuts their connections."""
         self._to_drop = count
 
     def hold_end_txn(self) -> None:
-        """The next request to end a transaction stays on its way while its client finds its connection cut."""
+        """Holds back the next request to end a transaction, and cuts its client's connection."""
         self._loop.call_soon_threadsafe(self._released.clear)
         self._to_hold += 1
 
     def release_end_txn(self) -> None:
-        """What was kept back goes on to the server now."""
+        """Forwards the requests that were held back."""
         self._loop.call_soon_threadsafe(self._released.set)
 
     def delay_end_txn(self, seconds: float) -> None:
-        """From now on every request to end a transaction waits so long before it is passed on."""
+        """Delays all following requests to end a transaction."""
         self._end_txn_delay_s = seconds
 
     async def _cut(self) -> int:
@@ -114,7 +114,7 @@ class Proxy:
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             server_reader, server_writer = await asyncio.open_connection(HOST, self._upstream)
-        except OSError:  # the server is down: so are we, for this client
+        except OSError:  # the server is down, so the client's connection is closed
             writer.transport.abort()
             return
         link = _Link(writer, server_writer)
@@ -142,7 +142,7 @@ class Proxy:
             elif api == _END_TXN and self._end_txn_delay_s:
                 await asyncio.sleep(self._end_txn_delay_s)
             await self._pass(frame, link.server)
-            if link.late is not None:  # its client is gone, its answer is still looked at
+            if link.late is not None:  # its client has disconnected, but the reply is still read
                 await self._stopped.wait()
 
     async def _replies(self, link: _Link, reader: asyncio.StreamReader) -> None:
@@ -157,7 +157,7 @@ class Proxy:
                     raise ConnectionResetError("dropped")
             if correlation == link.late:
                 self.late.append(_END_TXN_REPLY.unpack_from(frame)[2])
-                raise ConnectionResetError("nobody waits for it any more")
+                raise ConnectionResetError("its client has disconnected")
             await self._pass(frame, link.client)
 
     async def _pass(self, frame: bytes, writer: asyncio.StreamWriter) -> None:
@@ -169,8 +169,8 @@ class Proxy:
 
 
 class _Link:
-    """One client's connection and ours to the server. `produced`: the produce requests that have no reply yet; `late`: a request
-    that was kept back.
+    """A client's connection, and the proxy's to the server. `produced`: produce requests without a reply; `late`: a request that
+    was held back.
     """
 
     def __init__(self, client: asyncio.StreamWriter, server: asyncio.StreamWriter) -> None:

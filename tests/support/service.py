@@ -1,4 +1,4 @@
-"""A worker under its supervisor, as `attune up` runs it: what a shop sees of it while something breaks."""
+"""Runs a worker under its supervisor like `attune up`, to observe it from outside during faults."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from workers.settings import Settings
 
 @contextmanager
 def supervised(settings: Settings, role: str = "personalise") -> Iterator[Role]:
-    """The role runs inside the block, and is started again when it ends."""
+    """Runs the role inside the block; it is restarted when it exits."""
     running = Role(role, settings)
     running.start()
     try:
@@ -27,7 +27,7 @@ def supervised(settings: Settings, role: str = "personalise") -> Iterator[Role]:
 
 
 def wait_applied(role: Role, follower: Follower, events: int, timeout_s: float = 120) -> None:
-    """Until so many events are applied in all."""
+    """Waits until a total number of events is applied."""
 
     def done() -> bool:
         role.poll()
@@ -37,14 +37,14 @@ def wait_applied(role: Role, follower: Follower, events: int, timeout_s: float =
 
 
 def recovery_s(role: Role, follower: Follower, events: int, timeout_s: float = 120) -> float:
-    """How long it takes from now until so many events are applied in all [s]: everything that was sent by now, say."""
+    """Returns the time from now until a total number of events is applied [s]."""
     began_s = time.monotonic()
     wait_applied(role, follower, events, timeout_s)
     return time.monotonic() - began_s
 
 
 def rss_mb(pid: int) -> float:
-    """The most memory that a process has had at once."""
+    """Returns the peak resident memory of a process [MB]."""
     status = Path(f"/proc/{pid}/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
@@ -59,8 +59,8 @@ def clean_row(
     *,
     more: int = 0,
 ) -> Row:
-    """The row of a case all of whose events, and `more` records that are no new events, should be applied; fails with what
-    is wrong.
+    """Returns the row of a case after checking that all events, and `more` records that are not new events, are applied exactly
+    once; otherwise fails the test.
     """
     lost, wrong = shop.made + more - follower.applied(), differences(follower.profiles(), shop)
     twice = repeated(settings)

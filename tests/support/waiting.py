@@ -1,4 +1,4 @@
-"""Waits on conditions instead of sleeping."""
+"""Waits for conditions instead of sleeping."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _PAUSE_S = 0.05
 
 
 def wait_until(condition: Callable[[], T], timeout_s: float, what: str) -> T:
-    """Calls `condition` until it returns something true, and returns that; it is called at least once.
+    """Calls `condition` (at least once) until its result is true, and returns that.
 
-    Fails the test with `what` and the last result when `timeout_s` have passed. What `condition` raises passes.
+    Fails the test with `what` and the last result after `timeout_s`. Exceptions of `condition` propagate.
     """
     deadline_s = time.monotonic() + timeout_s
     while True:

@@ -1,4 +1,4 @@
-"""Runs real roles as processes, and reads what they left."""
+"""Runs real roles as processes, and reads their topics."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def prepare(settings: Settings) -> Settings:
-    """Creates the topics; workers take any free metrics port."""
+    """Creates the topics; returns settings with which workers use any free metrics port."""
     topic_admin.apply(settings)
     ports = {f"metrics_port_{role}": 0 for role in ("intake", "personalise", "generate", "learn", "deliver")}
     return settings.changed(**ports)
@@ -32,7 +32,7 @@ def prepare(settings: Settings) -> Settings:
 
 @contextmanager
 def worker(role: str, settings: Settings, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
-    """One role; whatever happens, it is gone afterwards. Its log is `<data_dir>/<role>.log`."""
+    """Runs one role inside the block; it is always stopped at the end. Its log is `<data_dir>/<role>.log`."""
     log = Path(settings.data_dir) / f"{role}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
@@ -66,7 +66,7 @@ def produce(settings: Settings, topic: str, records: list[tuple[bytes | None, by
             try:
                 producer.produce(settings.topic(topic), key=key, value=value, on_delivery=delivered)
                 break
-            except BufferError:  # as many wait as may
+            except BufferError:  # the queue is full
                 producer.poll(0.1)
         producer.poll(0)
     assert producer.flush(60) == 0
@@ -74,7 +74,7 @@ def produce(settings: Settings, topic: str, records: list[tuple[bytes | None, by
 
 
 def read(settings: Settings, topic: str, isolation: str = "read_committed") -> list[Record]:
-    """Everything in a topic, from the beginning to the end."""
+    """Returns all records of a topic."""
     consumer = Consumer(
         {
             **client_config(settings),
@@ -112,7 +112,7 @@ def read(settings: Settings, topic: str, isolation: str = "read_committed") -> l
 
 
 def committed_profiles(settings: Settings) -> dict[str, Profile]:
-    """Every profile as the changelog has it: what any restore would find."""
+    """Returns every profile in the changelog, as a restore would find it."""
     newest = {record.key: record.value for record in read(settings, "personalise-state")}
     return {
         key[1:].decode(): profiles.decode(value)

@@ -17,10 +17,10 @@ from tests.support.attacks import (
     IN_PRODUCT,
     TITLE,
     Attack,
-    asked,
+    all_fields,
     attacks,
     lookalikes,
-    said,
+    request_with,
     violations,
 )
 from tests.support.playbooks import CAMPAIGN, NOW, REES46, SMART_DEVICES, language, playbook
@@ -86,9 +86,9 @@ def test_a_payload_stays_inside_its_data_block_in_every_place(attack: Attack, fo
     known = playbook(folder)
     group = known.audiences.default_target_group
     for where in (*IN_PRODUCT, "customer_context", "customer_context_name"):
-        plain = of_group(asked(attack.language, where, "Bright", attack.key, attack.channel), group)
+        plain = of_group(request_with(attack.language, where, "Bright", attack.key, attack.channel), group)
         hostile = of_group(
-            asked(attack.language, where, attack.payload * attack.times, attack.key, attack.channel), group
+            request_with(attack.language, where, attack.payload * attack.times, attack.key, attack.channel), group
         )
         before, after = prompts.render(known, plain), prompts.render(known, hostile)
         assert [turn.role for turn in after] == [turn.role for turn in before]
@@ -126,7 +126,7 @@ def test_what_leaves_is_clean_even_when_the_model_obeys(attack: Attack) -> None:
             writing.answer(answer(given))
         candidate = writing.result(NOW)
         assert candidate.text.body
-        assert violations(said(candidate.text), attack.must_not) == [], candidate.text
+        assert violations(all_fields(candidate.text), attack.must_not) == [], candidate.text
         if candidate.generated_by == "template" and candidate.failure == "guardrail":
             said_no = {verdict.name for verdict in candidate.verdicts if not verdict.passed}
             assert said_no - _FORM or attack.kind in ("long", "json"), said_no
@@ -140,12 +140,12 @@ def test_an_answer_that_obeys_would_break_the_same_checks_without_guardrails(att
             assert attack.kind in ("json", "roles"), parsed
         # Their links are in fields that nobody asked for, and in a second object: parsing alone drops both.
         elif attack.id not in ("json-2", "json-7"):
-            assert violations(said(parsed), attack.must_not), parsed
+            assert violations(all_fields(parsed), attack.must_not), parsed
 
 
 @each_attack
 def test_a_harmless_answer_to_an_attacked_request_is_accepted(attack: Attack) -> None:
-    request = asked(attack.language, attack.where, attack.payload * attack.times, attack.key)
+    request = request_with(attack.language, attack.where, attack.payload * attack.times, attack.key)
     checked = check(harmless(attack.language), request, playbook(), language())
     # A name that is none, but harmless, may be missed in the text.
     assert [verdict for verdict in checked if not verdict.passed and verdict.name != "relevance"] == []
@@ -160,17 +160,17 @@ def test_a_template_with_the_payload_as_product_is_clean(attack: Attack, folder:
         for channel in ("push", "email"):
             text, version = template_text(known, CAMPAIGN, attack.language, group, channel, product)
             assert version
-            assert violations(said(text), attack.must_not) == [], text
-            assert violations(said(text), ["link", "html", "contact", "invisible", "mixed_script", "insult"]) == [], (
-                text
-            )
+            assert violations(all_fields(text), attack.must_not) == [], text
+            assert (
+                violations(all_fields(text), ["link", "html", "contact", "invisible", "mixed_script", "insult"]) == []
+            ), text
 
 
 def test_few_harmless_look_alikes_cost_a_text_its_way() -> None:
     assert len(LOOKALIKES) >= 40
     lost = {}
     for one in LOOKALIKES:
-        writing = Draft(playbook(), asked(one.language, one.where, one.value, one.key), language(), attempts=1)
+        writing = Draft(playbook(), request_with(one.language, one.where, one.value, one.key), language(), attempts=1)
         writing.next_call()
         text = harmless(one.language)
         writing.answer(answer(f'{{"title": "{text.title}", "body": "{text.body}"}}'))
@@ -183,7 +183,7 @@ def test_most_harmless_names_are_kept() -> None:
     named = [one for one in LOOKALIKES if one.where in ("product_name", "brand")]
     dropped = []
     for one in named:
-        words = product_words(playbook(), one.language, asked(one.language, one.where, one.value).product)
+        words = product_words(playbook(), one.language, request_with(one.language, one.where, one.value).product)
         if not (words.name if one.where == "product_name" else words.brand):
             dropped.append(one.id)
     assert len(dropped) <= 0.25 * len(named), dropped

@@ -328,7 +328,7 @@ def test_what_was_bought_is_called_back_though_its_campaign_has_left_the_playboo
 def test_what_was_delivered_or_is_still_right_or_has_expired_is_not_called_back() -> None:
     lane = published()
     lane.run(
-        [lane.look("another", DUE_S + 30), lane.buy("cart-9", DUE_S + 31, order_id="other", products=[])], DUE_S + 31
+        [lane.view("another", DUE_S + 30), lane.buy("cart-9", DUE_S + 31, order_id="other", products=[])], DUE_S + 31
     )
     assert cancelled(lane) == []
     lane.run([lane.feedback(lane.messages[0], "delivered", DUE_S + 40)], DUE_S + 40)

@@ -16,14 +16,14 @@ from tests.support.learning import (
     HOUR,
     LEARNING,
     NOON,
-    Fed,
+    Input,
     LearnHarness,
     decision,
     feedback,
     order,
     outcome,
+    refund,
     sums_of,
-    taken_back,
 )
 from workers.core.attribution import keys, model
 from workers.core.attribution.unit_of_work import index_keys
@@ -33,7 +33,7 @@ from workers.core.playbook.policy import Rewards
 LATER = NOON + 2 * HOUR
 
 
-def learnt(*values: Fed, wall_s: float = LATER, **config: Any) -> LearnHarness:
+def learnt(*values: Input, wall_s: float = LATER, **config: Any) -> LearnHarness:
     """A lane that has read these values in one batch."""
     lane = LearnHarness(**config)
     lane.wall_s = wall_s
@@ -138,7 +138,7 @@ def test_the_newest_rating_of_a_message_counts() -> None:
 # -- what is ignored --------------------------------------------------------------------------------------------------
 
 
-IGNORED: list[tuple[str, Callable[[], Fed]]] = [
+IGNORED: list[tuple[str, Callable[[], Input]]] = [
     ("future", lambda: feedback("f9", 1, "clicked", LATER + 301)),
     ("before_message", lambda: feedback("f9", 1, "clicked", NOON - 301)),
     ("before_delivery", lambda: feedback("f9", 1, "clicked", NOON + 94)),
@@ -155,7 +155,7 @@ IGNORED: list[tuple[str, Callable[[], Fed]]] = [
 @pytest.mark.parametrize(("reason", "made"), IGNORED)
 @pytest.mark.parametrize("early", [False, True])
 def test_feedback_that_cannot_be_is_counted_by_its_reason_and_earns_nothing(
-    reason: str, made: Callable[[], Fed], *, early: bool
+    reason: str, made: Callable[[], Input], *, early: bool
 ) -> None:
     delivered = feedback("f1", 1, "delivered", NOON + 100)
     lane = LearnHarness()
@@ -210,7 +210,7 @@ def test_feedback_of_a_wrong_customer_that_waited_and_comes_again_is_counted_onc
 
 
 def test_of_two_feedbacks_that_share_an_id_the_same_wins_in_any_order() -> None:
-    pair: list[Fed] = [feedback("f1", 1, "clicked", NOON + 60), feedback("f1", 1, "opened", NOON + 50)]
+    pair: list[Input] = [feedback("f1", 1, "clicked", NOON + 60), feedback("f1", 1, "opened", NOON + 50)]
     for values in ([*SENT, *pair], [*SENT, *pair[::-1]], [*pair, *SENT], [*pair[::-1], *SENT]):
         row = learnt(*values).the_row()
         assert (row.opened, row.clicked) == (1, 0)
@@ -340,7 +340,7 @@ def test_an_open_trial_weighs_the_share_of_rewards_that_come_within_its_age() ->
         weights.append((the_arm(lane).trials, the_arm(lane).pending))
     assert weights == [(0.0, 1.0), (0.25, 1.0), (0.5, 1.0), (0.75, 1.0), (1.0, 0.0)]
 
-    others: list[Fed] = []
+    others: list[Input] = []
     for n in range(2, 94):
         user = f"u{n}"
         others += [decision(n, user=user), outcome(n, user=user), feedback(f"f{n}", n, "clicked", NOON + 30, user)]
@@ -421,7 +421,7 @@ def compared(lane: LearnHarness) -> tuple[int, int, int, int]:
 
 
 def test_uplift_is_told_with_its_interval_when_the_windows_are_over() -> None:
-    values: list[Fed] = []
+    values: list[Input] = []
     for n in range(400):
         values += [decision(n, NOON, f"u{n}", "holdout" if n % 2 else "requested", **DRAWN)]
         values += [order(f"e{n}", NOON + 60, f"u{n}")] if n % 4 == 0 else []
@@ -437,8 +437,8 @@ def test_uplift_is_told_with_its_interval_when_the_windows_are_over() -> None:
 
 
 def test_a_customer_is_compared_once_with_the_first_decision_in_whatever_order_they_are_read() -> None:
-    many: list[Fed] = [decision(n, NOON + n * 60, variation_id=f"v{n}", **DRAWN) for n in range(5)]
-    bought: Fed = order("e1", NOON + 30)  # before the second decision: only the first can have led to it
+    many: list[Input] = [decision(n, NOON + n * 60, variation_id=f"v{n}", **DRAWN) for n in range(5)]
+    bought: Input = order("e1", NOON + 30)  # before the second decision: only the first can have led to it
     for values in ((*many, bought), (bought, *reversed(many))):
         lane = learnt(*values)
         lane.restart()
@@ -539,7 +539,7 @@ BOUGHT = (*SENT, order("e1", NOON + 60, total=20.0))
     ],
 )
 def test_what_is_refunded_or_cancelled_is_taken_back(back: Any, revenue: dict[str, float], converted: int) -> None:
-    event = taken_back("r1", "e1", NOON + 600, **back)
+    event = refund("r1", "e1", NOON + 600, **back)
     for values in ((*BOUGHT, event), (event, *BOUGHT), (*BOUGHT, event, event)):
         row = learnt(*values).the_row()
         assert (row.revenue, row.requested_revenue) == (revenue, revenue)
@@ -555,11 +555,11 @@ def test_what_is_refunded_or_cancelled_is_taken_back(back: Any, revenue: dict[st
 def test_several_refunds_of_an_order_add_up_and_an_unusable_one_takes_nothing_back() -> None:
     lane = learnt(
         *BOUGHT,
-        taken_back("r1", "e1", NOON + 70, total=5.0),
-        taken_back("r2", "e1", NOON + 80, total=6.0),
-        taken_back("r3", None, NOON + 90, total=1.0),
-        taken_back("r4", "e1", NOON + 90, products=[Product(product_id="p")]),
-        taken_back("r5", "e1", NOON + 90, total=1e12),
+        refund("r1", "e1", NOON + 70, total=5.0),
+        refund("r2", "e1", NOON + 80, total=6.0),
+        refund("r3", None, NOON + 90, total=1.0),
+        refund("r4", "e1", NOON + 90, products=[Product(product_id="p")]),
+        refund("r5", "e1", NOON + 90, total=1e12),
     )
     assert lane.the_row().revenue == {"EUR": 9.0}
     assert lane.tally["learn_ignored", "customer.events", "no_order_id"] == 1
@@ -568,8 +568,8 @@ def test_several_refunds_of_an_order_add_up_and_an_unusable_one_takes_nothing_ba
 
 
 def test_a_flood_of_refunds_is_bounded_and_a_cancellation_is_never_crowded_out() -> None:
-    flood = [taken_back(f"r{n}", "e1", NOON + 70 + n, total=0.01) for n in range(100)]
-    lane = learnt(*BOUGHT, *flood, taken_back("c1", "e1", NOON + 900, cancelled=True), *flood)
+    flood = [refund(f"r{n}", "e1", NOON + 70 + n, total=0.01) for n in range(100)]
+    lane = learnt(*BOUGHT, *flood, refund("c1", "e1", NOON + 900, cancelled=True), *flood)
     assert lane.the_row().converted == 0
     stored = model.decode(lane.store.values[keys.customer_key("ana")])
     assert len(stored.orders["oe1"].refunds) == model.MAX_REFUNDS
@@ -579,11 +579,11 @@ def test_what_is_counted_for_good_is_not_taken_back_and_that_is_counted() -> Non
     lane = learnt(*BOUGHT)
     lane.tick(SEALED)
     before = sums_of(lane.metrics)
-    lane.run(taken_back("r1", "e1", SEALED + 1, cancelled=True))
+    lane.run(refund("r1", "e1", SEALED + 1, cancelled=True))
     lane.tick(SEALED + HOUR)
     assert sums_of(lane.metrics) == before
     assert lane.tally["learn_ignored", "customer.events", "refund_counts_nowhere"] == 1
-    lane.run(taken_back("r2", "e9", SEALED + HOUR))
+    lane.run(refund("r2", "e9", SEALED + HOUR))
     lane.tick(SEALED + 14 * HOUR)
     assert lane.tally["learn_ignored", "customer.events", "refund_of_no_order"] == 1
     assert sums_of(lane.metrics) == before

@@ -115,7 +115,7 @@ def test_no_server_gets_more_calls_at_once_than_the_setting_and_all_are_used() -
             assert all(isinstance(answer, Completion) for answer in answers)
 
         pool([first, second], use, llm_in_flight=3)
-        assert [first.most_at_once, second.most_at_once] == [3, 3]
+        assert [first.max_concurrent, second.max_concurrent] == [3, 3]
 
 
 @pytest.mark.parametrize(
@@ -212,11 +212,11 @@ def test_a_server_that_is_back_is_found_by_one_call_and_no_herd_follows() -> Non
         server.release()
         assert isinstance(await probe.pop(), Completion)
         assert value(metrics, "attune_llm_endpoint_state", endpoint="0") == 0
-        server.most_at_once = 0
+        server.max_concurrent = 0
         assert all(
             isinstance(answer, Completion) for answer in await asyncio.gather(*(call(client) for _ in range(20)))
         )
-        assert server.most_at_once <= 8
+        assert server.max_concurrent <= 8
         assert value(metrics, "attune_llm_endpoint_limit", endpoint="0") == 8
 
     with FakeLlm() as server:

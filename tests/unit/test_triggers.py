@@ -447,7 +447,7 @@ def test_products_that_only_events_know_keep_what_events_said_where_the_playbook
     lane = LaneHarness(msgspec.structs.replace(playbook(REPEAT), policy=allowing, category_names=named))
     lane.run(lane.allow("push"))
     looks = [
-        lane.look("tv-1", NOON + n, category="electronics.tv", brand="acme", price=250.0, currency="EUR")
+        lane.view("tv-1", NOON + n, category="electronics.tv", brand="acme", price=250.0, currency="EUR")
         for n in range(3)
     ]
     lane.run(looks)
@@ -460,9 +460,9 @@ def test_products_that_only_events_know_keep_what_events_said_where_the_playbook
 def test_a_late_look_does_not_make_the_occurrence_another() -> None:
     # looks at 12:00 12:05 12:10 ── 12:20 requested ── a look of 11:58 arrives: no second message
     lane = LaneHarness(playbook(REPEAT))
-    lane.run([*lane.allow("push"), *(lane.look(at_s=NOON + 300 * n) for n in range(3))])
+    lane.run([*lane.allow("push"), *(lane.view(at_s=NOON + 300 * n) for n in range(3))])
     lane.run([], NOON + 1200)
-    lane.run([lane.look(at_s=NOON - 120)], NOON + 1300)
+    lane.run([lane.view(at_s=NOON - 120)], NOON + 1300)
     lane.run([], NOON + 7200)
     assert len(lane.decisions) == 1
 
@@ -487,7 +487,7 @@ def test_a_decided_cart_is_not_decided_again_however_much_was_decided_since() ->
     lane.run([], NOON + 1800)
     for visit in range(100):
         at_s = NOON + 7200 * (visit + 1)
-        lane.run([lane.look("strap", at_s, session_id=f"visit-{visit}")], at_s)
+        lane.run([lane.view("strap", at_s, session_id=f"visit-{visit}")], at_s)
         lane.run([], at_s + 3600)
     assert len(lane.decisions) == 101
     at_s = NOON + 7200 * 102
