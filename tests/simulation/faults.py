@@ -1,4 +1,4 @@
-"""Mistakes that no world brings about by itself: records and customers that make our own code raise, a time zone that is gone."""
+"""Injects faults that no world causes by itself: records and customers that make our own code raise, a removed time zone."""
 
 from __future__ import annotations
 
@@ -21,35 +21,35 @@ _message = messages.message
 
 
 class Faults:
-    """What is wrong at the moment."""
+    """The faults that are active."""
 
     def __init__(self) -> None:
-        self.gone_zone = ""
-        self.cursed: set[str] = set()
+        self.removed_zone = ""
+        self.failing: set[str] = set()
 
     def message(self, profile: Profile, *args: Any) -> Any:
-        """Makes the message of a customer, unless our code has a mistake for this one."""
-        if profile.customer_id in self.cursed:
-            raise ValueError("cursed")
+        """Builds the message of a customer; raises for customers in `failing`."""
+        if profile.customer_id in self.failing:
+            raise ValueError("failing")
         return _message(profile, *args)
 
-    def lacks(self, name: str) -> None:
-        """The next tzdata has every zone but this one ("" = it lacks none)."""
-        self.gone_zone = name
-        for remembered in vars(quiet_hours).values():
-            if remembered is not _zone and hasattr(remembered, "cache_clear"):
-                remembered.cache_clear()
+    def remove_zone(self, name: str) -> None:
+        """Removes one zone from the time zone data ("" = none)."""
+        self.removed_zone = name
+        for cached in vars(quiet_hours).values():
+            if cached is not _zone and hasattr(cached, "cache_clear"):
+                cached.cache_clear()
 
     def zone(self, name: str) -> ZoneInfo:
-        """As the next tzdata has it."""
-        if name == self.gone_zone:
+        """Returns a zone of the changed time zone data."""
+        if name == self.removed_zone:
             raise ZoneInfoNotFoundError(name)
         return _zone(name)
 
 
 @contextmanager
 def armed() -> Iterator[Faults]:
-    """Lets them happen."""
+    """Enables the faults inside the block."""
     faults = Faults()
     poison_records.log.setLevel(logging.CRITICAL + 1)
     with (
@@ -57,6 +57,6 @@ def armed() -> Iterator[Faults]:
         mock.patch.object(quiet_hours, "_zone", faults.zone),
         mock.patch.object(messages, "message", faults.message),
     ):
-        faults.lacks("")
+        faults.remove_zone("")
         yield faults
-        faults.lacks("")
+        faults.remove_zone("")

@@ -1,4 +1,4 @@
-"""What learn must have counted: told by an oracle that looks for everything in everything (tests/support/learning.py)."""
+"""Compares the counts of learn with those of an oracle that compares every record with all others (tests/support/learning.py)."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from tests.simulation.rules import LEARNING
 from tests.support.learning import COUNTS, MONEY, Input, Oracle, newest_metrics, sums_of
 from workers.core.stream.records import Record
 
-#: What is further ahead is refused when it is read (300 s), and the oracle does not know when that is [s].
+#: Records further ahead are refused when they are read (300 s), at a time that the oracle does not know [s].
 _FUTURE_S = 240.0
-#: What depends on decisions and outcomes alone.
+#: Counts that depend on decisions and outcomes only.
 _ALWAYS = ("decisions", "requested", "holdout", "no_action", "published")
 _STRUCTS: dict[str, type[Decision | Outcome | Feedback]] = {
     "message.decisions": Decision,
@@ -26,19 +26,19 @@ _STRUCTS: dict[str, type[Decision | Outcome | Feedback]] = {
 
 def differences(
     records: Iterable[Record],
-    told: Sequence[tuple[str, bytes | None, bytes | None]],
+    outputs: Sequence[tuple[str, bytes | None, bytes | None]],
     partition: int,
     now_s: float,
     *,
     whole: bool,
 ) -> Iterator[str]:
-    """Where the counts of one lane are not what its records come to. `whole`: what was heard of messages and orders, too."""
+    """Yields the differences between the counts of one lane and its records. `whole`: including feedback and orders."""
     compared = [name for name in (*COUNTS, *MONEY) if whole or name in _ALWAYS]
     expected = Oracle(list(_values(records)), LEARNING, now_s, partition=partition).rows
-    found = sums_of(newest_metrics((key, value) for topic, key, value in told if topic == "feedback.metrics"))
+    found = sums_of(newest_metrics((key, value) for topic, key, value in outputs if topic == "feedback.metrics"))
     for key in sorted(expected.keys() | found.keys()):
         for name in compared:
-            if "_customers" in name:  # each counts when it is sealed: tests/unit/test_learning.py knows when
+            if "_customers" in name:  # each counts once it is sealed: see tests/unit/test_learning.py
                 continue
             right, wrong = expected.get(key, {}).get(name, 0) or 0, found.get(key, {}).get(name, 0) or 0
             if right != wrong:
@@ -46,11 +46,11 @@ def differences(
 
 
 def is_ahead(record: Record, clock_s: float) -> bool:
-    """Whether an order or feedback is dated so far ahead of the lane that reads it that it is refused, or nearly."""
+    """Returns whether an order or feedback is dated so far ahead of its lane that it is refused, or nearly."""
     if record.topic != "message.feedback" and ORDER_COMPLETED.encode() not in (record.value or b""):
         return False
-    said = datetime.fromisoformat(json.loads(record.value or b"")["timestamp"])
-    return said.timestamp() > clock_s + _FUTURE_S
+    timestamp = datetime.fromisoformat(json.loads(record.value or b"")["timestamp"])
+    return timestamp.timestamp() > clock_s + _FUTURE_S
 
 
 def _values(records: Iterable[Record]) -> Iterator[Input]:

@@ -1,4 +1,4 @@
-"""A broker in memory: partitions, offsets, transactions and what a reader of committed records may see of them."""
+"""Simulates a broker in memory: partitions, offsets, transactions, and reading of committed records."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ Place = tuple[str, int]
 
 
 class Transaction:
-    """`state` is `open`, `committed` or `aborted`."""
+    """A transaction; `state` is `open`, `committed` or `aborted`."""
 
     def __init__(self) -> None:
         self.state = "open"
 
 
 class Entry:
-    """One record of a partition; `transaction` None = it was committed as it came."""
+    """One record of a partition; `transaction` None = committed without a transaction."""
 
     def __init__(self, record: Record, transaction: Transaction | None) -> None:
         self.record, self.transaction = record, transaction
 
     @property
     def state(self) -> str:
-        """As that of its transaction."""
+        """The state of its transaction."""
         return "committed" if self.transaction is None else self.transaction.state
 
 
 class Log:
-    """Every topic of one cluster. `now_s` is the broker's clock: records carry the time of their append."""
+    """All topics of one cluster. `now_s` is the broker's clock: records have the time of their append."""
 
     def __init__(self, now_s: Callable[[], float]) -> None:
         self._now_s = now_s
@@ -53,16 +53,16 @@ class Log:
         return record
 
     def high_water(self, place: Place) -> int:
-        """The offset of the next record."""
+        """Returns the offset of the next record."""
         return len(self._entries[place])
 
     def stable(self, place: Place) -> int:
-        """The last stable offset: readers of committed records get nothing from there on."""
+        """Returns the last stable offset, at which readers of committed records stop."""
         entries = self._entries[place]
         return next((index for index, entry in enumerate(entries) if entry.state == "open"), len(entries))
 
     def fetch(self, place: Place, position: int, limit: int) -> tuple[list[Record], int]:
-        """At most `limit` committed records from `position` on, and the position behind them."""
+        """Returns at most `limit` committed records from `position` on, and the position after them."""
         entries, end = self._entries[place], self.stable(place)
         found: list[Record] = []
         while position < end and len(found) < limit:
@@ -74,5 +74,5 @@ class Log:
         return found, position
 
     def committed(self, place: Place) -> list[Record]:
-        """Everything that a reader of committed records would have."""
+        """Returns all records that a reader of committed records gets."""
         return self.fetch(place, 0, len(self._entries[place]))[0]

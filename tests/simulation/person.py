@@ -1,4 +1,4 @@
-"""What is true of one customer, told plainly: no code of the product is used here.
+"""Models one customer from the events, without any code of the product.
 
 Events are applied in the order in which their lane reads them. Times are seconds since the epoch.
 """
@@ -14,36 +14,36 @@ NEVER = float("-inf")
 PERSONAL = "personalisation"
 
 
-def spoken_of(about: dict[str, Any]) -> str:
-    """What a word is about: a channel, "" = all of them, or PERSONAL."""
+def consent_topic(about: dict[str, Any]) -> str:
+    """Returns the subject of a consent statement: a channel, "" = all channels, or PERSONAL."""
     return PERSONAL if about.get("purpose") == PERSONAL else str(about.get("channel", ""))
 
 
-class Words:
-    """What somebody has said of marketing on each channel ("" stands for all of them), and of words made for one alone."""
+class Statements:
+    """The consent statements of a customer: to marketing on each channel ("" = all channels), and to personalisation."""
 
     def __init__(self) -> None:
         self._newest: dict[str, tuple[float, bool]] = {}
 
-    def say(self, channel: str, at_s: float, *, yes: bool) -> None:
-        """The newest word holds, whatever order they come in; of two of one instant the no."""
+    def record(self, channel: str, at_s: float, *, yes: bool) -> None:
+        """Records a statement: the newest counts, whatever the order; of two with the same time, the opt-out."""
         known_s, known_yes = self._newest.get(channel, (NEVER, True))
         if at_s > known_s or (at_s == known_s and known_yes and not yes):
             self._newest[channel] = (at_s, yes)
 
     def allow(self, channel: str) -> bool:
-        """Nothing said is a no."""
-        said_s, yes = self._newest.get(channel, (NEVER, False))
-        return yes and said_s > self._newest.get("", (NEVER, False))[0]
+        """Returns whether marketing is allowed; without a statement it is not."""
+        stated_s, yes = self._newest.get(channel, (NEVER, False))
+        return yes and stated_s > self._newest.get("", (NEVER, False))[0]
 
     @property
     def refuse_personal(self) -> bool:
-        """Whether nothing of them may be used for their words."""
+        """True if personalisation is refused."""
         return not self._newest.get(PERSONAL, (NEVER, True))[1]
 
 
 class Cart:
-    """An open cart: product → when it was put in last."""
+    """An open cart: product → the time at which it was last added."""
 
     def __init__(self, at_s: float) -> None:
         self.opened_s = self.updated_s = at_s
@@ -51,7 +51,7 @@ class Cart:
 
 
 class Person:
-    """One customer as the events tell."""
+    """One customer, as far as the events describe them."""
 
     def __init__(self) -> None:
         self.known: set[str] = set()
@@ -61,12 +61,12 @@ class Person:
         self.closed_s: dict[str, float] = {}
         self.orders: dict[str, float] = {}
         self.bought: dict[str, tuple[float, set[str]]] = {}
-        self.words = Words()
+        self.statements = Statements()
         self.zone = ""
         self.last_s = NEVER
 
-    def see(self, event: dict[str, Any], at_s: float, appended_s: float) -> bool:
-        """Takes one event; False = it was told before."""
+    def apply(self, event: dict[str, Any], at_s: float, appended_s: float) -> bool:
+        """Applies one event; returns False if it is a duplicate."""
         if event["messageId"] in self.known:
             return False
         self.known.add(event["messageId"])
@@ -80,7 +80,7 @@ class Person:
         elif name == "Order Completed":
             self._buy(about, at_s)
         elif name == "Consent Updated":
-            self.words.say(spoken_of(about), min(at_s, appended_s), yes=about["status"] == "subscribed")
+            self.statements.record(consent_topic(about), min(at_s, appended_s), yes=about["status"] == "subscribed")
         return True
 
     def _put(self, cart_id: str, product: str, at_s: float) -> None:
@@ -111,8 +111,8 @@ class Person:
         if not left:
             del self.carts[cart_id]
 
-    def picture(self) -> dict[str, Any]:
-        """What a profile must say, too."""
+    def expected_profile(self) -> dict[str, Any]:
+        """Returns the expected content of the profile."""
         return {
             "events": self.events,
             "counts": dict(self.counts),
@@ -121,5 +121,5 @@ class Person:
                 cart_id: (cart.opened_s, cart.updated_s, dict(sorted(cart.lines.items())))
                 for cart_id, cart in sorted(self.carts.items())
             },
-            "allowed": [channel for channel in ("push", "email") if self.words.allow(channel)],
+            "allowed": [channel for channel in ("push", "email") if self.statements.allow(channel)],
         }

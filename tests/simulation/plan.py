@@ -1,6 +1,6 @@
-"""From a seed to a timeline: the whole of what happens in one simulated world, as data that can be shortened.
+"""Generates the timeline of a seed: everything that happens in one simulated world, as data that can be shortened.
 
-A step is a tuple: its name, then its arguments (see World.do). Steps refer to what came before by a number that is taken
+A step is a tuple: its name, then its arguments (see World.do). Steps refer to earlier ones by a number that is taken
 modulo what there is, so that leaving any of them out leaves a timeline that can be played.
 """
 
@@ -18,7 +18,7 @@ from tests.simulation.rules import CART, CHANNELS, HOUR, PRODUCTS, SHADE, Shop
 Step = tuple[Any, ...]
 ALL = 10_000
 ZONES = ("Europe/Berlin", "America/New_York", "Asia/Shanghai", "UTC")
-#: (zone, quiet hours that end within the hour that comes twice, when that hour begins anew)
+#: (zone, quiet hours that end within the repeated hour, time at which that hour is repeated)
 TWICE = (
     ("America/New_York", ("22:00", "01:30"), datetime(2025, 11, 2, 6, 0, tzinfo=UTC)),
     ("Europe/Berlin", ("22:00", "02:30"), datetime(2025, 10, 26, 1, 0, tzinfo=UTC)),
@@ -43,7 +43,7 @@ _STATUSES = (
 
 
 class Plan(msgspec.Struct, kw_only=True):
-    """One world and what happens in it. `users`: (name, zone); `sources`: partitions of the shop's own topic."""
+    """One world and its timeline. `users`: (name, zone); `sources`: partitions of the shop's topic."""
 
     seed: int
     start_s: float
@@ -55,7 +55,7 @@ class Plan(msgspec.Struct, kw_only=True):
 
 
 def plan(seed: int) -> Plan:
-    """The timeline of a seed."""
+    """Returns the timeline of a seed."""
     return _Planner(random.Random(seed), seed).plan
 
 
@@ -194,7 +194,7 @@ class _Planner:
             self._pump()
 
     def _partly(self) -> None:
-        """Intake and lanes take something, somewhere; a transaction may stay open."""
+        """Lets intake and lanes process some records; a transaction may stay open."""
         rng = self._rng
         for _ in range(rng.randint(1, 3)):
             what = rng.random()
@@ -218,7 +218,7 @@ class _Planner:
             self._pump()
 
     def _night(self) -> None:
-        """Hours pass, in steps of the lanes."""
+        """Lets hours pass, in steps of the lanes."""
         for _ in range(self._rng.randint(1, 3)):
             self._pass(3 * HOUR, 5 * HOUR, 1.5 * HOUR)
             self._pump()
@@ -251,7 +251,7 @@ class _Planner:
         self._do("resume")
 
     def _change(self) -> None:
-        """A marketer publishes another playbook; it may be taken back later."""
+        """Publishes another playbook, which may be reverted later."""
         rng = self._rng
         modes = dict(self._now_shop.modes)
         match rng.choice(("shadow", "list", "gone", "delay", "back", "back", "arms")):
@@ -288,7 +288,7 @@ class _Planner:
         self._do("restart", self._lane())
 
     def _hand_over(self) -> None:
-        """A lane goes to another worker, with a clock of its own."""
+        """Moves a lane to another worker, with its own clock."""
         lane = self._lane()
         if self._rng.random() < 0.5:
             self._do("lane", lane, (ALL, ALL, ALL, ALL), True)
@@ -307,7 +307,7 @@ class _Planner:
         self._do("evidence", self._rng.randrange(4))
 
     def _poison(self) -> None:
-        """Something that makes our own code raise, between others."""
+        """Adds a record that makes our own code raise, between others."""
         for _ in range(self._rng.randint(0, 2)):
             self._any_event()
         self._do("poison", self._id(), self._user(), self._source())
@@ -316,20 +316,20 @@ class _Planner:
         self._pump()
 
     def _refusal_behind_poison(self, user: str) -> None:
-        """What was asked for is due, and in the batch behind a record that makes our code raise there is a no."""
+        """Lets requests become due; the batch has a record that makes our code raise, and an opt-out after it."""
         self._pass(75.0, 1300.0)
         self._do("poison", self._id(), user, 0)
         self._do("event", self._id(), user, "no", ("",), 0.0, 0.0, 0)
 
     def _zone(self) -> None:
-        """The next tzdata lacks a zone, or has it again."""
+        """Removes a zone from the time zone data, or restores it."""
         self._do("zone", self._rng.choice(self.plan.users)[1] if self._rng.random() < 0.6 else "")
 
     def _curse(self) -> None:
         self._do("curse", self._user() if self._rng.random() < 0.7 else "")
 
     def _episode(self) -> None:
-        """Somebody leaves a cart, words are asked for, and things happen before they leave."""
+        """Abandons a cart, so that a text is requested, and adds events before it is published."""
         rng, user, cart = self._rng, self._user(), self._cart()
         for _ in range(rng.randint(1, 3) if self._now_shop.rate_per_s is not None else 1):
             self._event("add", cart, rng.choice(PRODUCTS), user=user, plain=True)
@@ -370,9 +370,9 @@ class _Planner:
             self._pump()
 
     def _rush(self) -> None:
-        """Many are due at one instant, and what is known of the arms changes while they wait for their turn."""
+        """Makes many occurrences due at the same time, and changes the evidence of the arms while they wait for a slot."""
         rng = self._rng
-        if self._rushes == 2:  # nobody has more carts than are remembered
+        if self._rushes == 2:  # no customer has more carts than a profile keeps
             return
         self._rushes += 1
         for user, _ in self.plan.users:
@@ -388,7 +388,7 @@ class _Planner:
             self._lanes()
 
     def _two_words(self) -> None:
-        """Somebody allows and refuses, told by two devices."""
+        """Gives and withdraws consent on two devices."""
         rng, user, channel = self._rng, self._user(), self._rng.choice(CHANNELS)
         for kind in rng.choice((("yes", "no"), ("no", "yes"), ("yes", "no"))):
             self._event(kind, channel, user=user)

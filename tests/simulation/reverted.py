@@ -1,4 +1,4 @@
-"""What the simulator must see: each protection taken away again, in the tests alone. Run as a module it makes the table."""
+"""Removes each protection, in tests only: the simulator must detect the damage. Run as a module, it prints the table."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ Patch = Callable[[], Any]
 
 
 class Reverted(msgspec.Struct, frozen=True, kw_only=True):
-    """One protection that is off. `rules`: what must be broken then; `switches`: of the shell; `patches`: of the core."""
+    """One removed protection. `rules`: those that must be broken then; `switches` of the shell; `patches` of the core."""
 
     name: str
     rules: tuple[str, ...]
@@ -49,14 +49,14 @@ class Reverted(msgspec.Struct, frozen=True, kw_only=True):
 
     @contextmanager
     def off(self) -> Iterator[Callable[[Plan], World]]:
-        """Gives what makes a world without the protection, as long as it lasts."""
+        """Yields the constructor of a world without the protection."""
         with ExitStack() as stack:
             for patch in self.patches:
                 stack.enter_context(patch())
             yield lambda plan: World(plan, self.switches)
 
     def seeds_needed(self) -> int | None:
-        """How many seeds show it; None = more than SEEDS."""
+        """Returns the number of seeds until the damage is detected; None = more than SEEDS."""
         with self.off() as make:
             tally = play(0, SEEDS, make, stop=lambda tally: bool(tally.broken.keys() & set(self.rules)))
         found = [seed for rule, seed in tally.broken.items() if rule in self.rules]
@@ -64,7 +64,7 @@ class Reverted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _ends_at(quiet: QuietHours, zone: str, now_s: float) -> float | None:
-    """The first time at which the clock shows the end, be it over."""
+    """Returns the first time at which the clock shows the end of quiet hours, even if it is in the past."""
     local = datetime.fromtimestamp(now_s, UTC).astimezone(quiet_hours._zone(zone))
     minute, start, end = local.hour * 60 + local.minute, _minute(quiet.start), _minute(quiet.end)
     if not (start <= minute < end if start < end else minute >= start or minute < end):
@@ -79,28 +79,28 @@ def _minute(time: str) -> int:
 
 
 def _release(self: OpenRequests, profile: Profile, opened: OpenRequest, held: PendingText, now_s: float) -> None:
-    """What is ready leaves at once, whatever of the log its lane has read."""
+    """Publishes texts that are ready at once, however much of the log their lane has read."""
     held.released = True
     self._publish_or_hold(profile, opened, held, now_s)
 
 
-def _always_awake(profile: Profile, playbook: Playbook, channel: str, category: str, now_s: float) -> float:
-    """What is ready leaves, whatever the hour."""
+def _at_any_hour(profile: Profile, playbook: Playbook, channel: str, category: str, now_s: float) -> float:
+    """Allows publishing at any hour."""
     return now_s
 
 
-def _as_told(value: bytes | None) -> AnyEvent:
-    """An event without the time at which it was received."""
+def _without_receipt_time(value: bytes | None) -> AnyEvent:
+    """Decodes an event without the time at which it was received."""
     return msgspec.structs.replace(_decode_event(value), received_at=None)
 
 
 def _by_processing(self: WallClock, record: Record) -> float:
-    """A word was said at the latest when it is read."""
+    """Dates a statement by the time at which it is read."""
     return self.now_s
 
 
 def _hold_out(profile: Profile, playbook: Playbook, situation: DecisionContext, ruling: PolicyDecision) -> None:
-    """The control group of every campaign, shadows or not."""
+    """Holds customers out for every campaign, including shadow campaigns."""
     is_shadow, ruling.shadow = ruling.shadow, False
     _hold_out_now(profile, playbook, situation, ruling)
     ruling.shadow = is_shadow and ruling.reason is None
@@ -109,7 +109,7 @@ def _hold_out(profile: Profile, playbook: Playbook, situation: DecisionContext, 
 def _ruling(
     self: DecisionMaker, profile: Profile, occurrence: Occurrence, situation: DecisionContext, *, its_turn: bool
 ) -> PolicyDecision:
-    """Draws first, and then waits for a turn, to draw again: what says nothing waits for none."""
+    """Draws first, then waits for a slot and draws again; decisions not to send do not wait."""
     ruling = _ruling_now(self, profile, occurrence, situation, its_turn=True)
     if ruling.defer_until_s is None and ruling.reason is None and ruling.channel is not None and not its_turn:
         turn_s = self._pace.turn(ruling.channel, situation.now_s)
@@ -119,7 +119,7 @@ def _ruling(
 
 
 def _objection(profile: Profile, opened: OpenRequest, *rest: Any) -> Objection | None:
-    """A campaign's mode counts as it was at the decision."""
+    """Ignores changes of a campaign's mode after the decision."""
     found = _objection_now(profile, opened, *rest)
     if found is None or opened.shadow or found[0] not in ("shadow", "not_in_rollout"):
         return found
@@ -127,23 +127,23 @@ def _objection(profile: Profile, opened: OpenRequest, *rest: Any) -> Objection |
 
 
 def _open(self: OpenRequests, profile: Profile, opened: OpenRequest, now_s: float) -> bool:
-    """A message is worth something for so long after its decision."""
+    """Lets a message expire relative to its decision."""
     opened.expires_at = opened.requested_at + self._playbook.campaigns[opened.campaign_id].ttl_s
     return _open_now(self, profile, opened, now_s)
 
 
 def _raises(self: PersonalisationProcessor, profile: Profile, timer: str, error: Exception) -> None:
-    """A timer that raises ends its lane."""
+    """Lets a timer that raises stop its lane."""
     raise error
 
 
-async def _noting(self: PoisonRecordGuard, records: list[Record], wall_s: float, *, caught_up: bool) -> Effects:
+async def _note_caught_up(self: PoisonRecordGuard, records: list[Record], wall_s: float, *, caught_up: bool) -> Effects:
     _caught_up[id(self)] = caught_up
     return await _apply_now(self, records, wall_s, caught_up=caught_up)
 
 
 def _up_to_the_first(self: PoisonRecordGuard, records: list[Record], wall_s: float, error: Exception) -> Effects:
-    """What stands before a record that raises is applied as if nothing stood behind it."""
+    """Applies the records before one that raises as if there were no records after it."""
     place = next((place for place, record in enumerate(records) if faults.POISON.encode() in (record.value or b"")), -1)
     if place < 0:
         raise error
@@ -155,14 +155,14 @@ def _up_to_the_first(self: PoisonRecordGuard, records: list[Record], wall_s: flo
 
 
 def _with_shadows(*args: Any, **named: Any) -> Any:
-    """What nobody hears counts like what somebody does."""
+    """Counts shadow sends like real ones."""
     return _exceeded_now(*args, **{**named, "shadow": True})
 
 
 def _hold_out_at_random(
     profile: Profile, playbook: Playbook, situation: DecisionContext, ruling: PolicyDecision
 ) -> None:
-    """The control group is drawn for each decision anew."""
+    """Draws the control group again for each decision."""
     customer_id, profile.customer_id = profile.customer_id, situation.decision_id
     _hold_out_now(profile, playbook, situation, ruling)
     profile.customer_id = customer_id
@@ -180,32 +180,32 @@ def _put(where: Any, name: str, old: Any) -> Patch:
 
 REVERTED = (
     Reverted(
-        name="words that come leave at once",
+        name="generated texts are published at once",
         rules=("consent", "bought"),
         patches=(_put(OpenRequests, "_release", _release),),
     ),
     Reverted(
-        name="what is ready is not asked for the hour",
+        name="texts that are ready ignore quiet hours",
         rules=("quiet hours",),
-        patches=(_put(policy, "publishable_at", _always_awake),),
+        patches=(_put(policy, "publishable_at", _at_any_hour),),
     ),
     Reverted(
-        name="the last stable offset is taken for the end of a topic, and intake is not waited for",
+        name="the last stable offset counts as the end of a topic, and timers do not wait for intake",
         rules=("consent", "bought"),
         switches=Switches(waits_for_open=False, waits_for_intake=False),
     ),
     Reverted(
-        name="what intake has not mapped yet is not waited for",
+        name="timers do not wait for unmapped events of intake",
         rules=("consent", "bought"),
         switches=Switches(waits_for_intake=False),
     ),
     Reverted(
-        name="a word about consent counts from when it is read, however far its clock was ahead",
+        name="a consent statement counts from when it is read, however far its clock was ahead",
         rules=("consent", "profile"),
-        patches=(_put(WallClock, "known_at", _by_processing), _put(codec, "decode_event", _as_told)),
+        patches=(_put(WallClock, "known_at", _by_processing), _put(codec, "decode_event", _without_receipt_time)),
     ),
     Reverted(
-        name="a lane's clock is its worker's, however far that has jumped",
+        name="a lane uses its worker's clock, however far that has jumped",
         rules=("clock",),
         switches=Switches(bounds_clock=False),
     ),
@@ -215,40 +215,40 @@ REVERTED = (
         patches=(_put(policy, "_hold_out", _hold_out),),
     ),
     Reverted(
-        name="the arm is drawn before the turn is taken, and drawn again",
+        name="the arm is drawn before the wait for a slot, and again after it",
         rules=("propensity",),
         patches=(_put(DecisionMaker, "_ruling", _ruling),),
     ),
     Reverted(
-        name="a timer that raises ends its lane",
+        name="a timer that raises stops its lane",
         rules=("stuck",),
         patches=(_put(PersonalisationProcessor, "_failed", _raises),),
     ),
     Reverted(
-        name="what stands before a record that raises is applied as caught up",
+        name="records before one that raises are applied as caught up",
         rules=("consent", "bought"),
         patches=(
-            _put(PoisonRecordGuard, "apply", _noting),
+            _put(PoisonRecordGuard, "apply", _note_caught_up),
             _put(PoisonRecordGuard, "_without_poison", _up_to_the_first),
         ),
     ),
     Reverted(
-        name="the mode of a campaign is not asked again when a text leaves",
+        name="the mode of a campaign is not checked again before publishing",
         rules=("rollout",),
         patches=(_put(recheck, "objection", _objection),),
     ),
     Reverted(
-        name="a message expires so long after its decision",
+        name="the time to live of a message starts at its decision",
         rules=("expiry",),
         patches=(_put(OpenRequests, "open", _open),),
     ),
     Reverted(
-        name="what was published is never called back",
+        name="published messages are never cancelled",
         rules=("cancellation",),
         patches=(_put(OpenRequests, "recall", lambda _self, _profile, _now_s: None),),
     ),
     Reverted(
-        name="caps are not asked",
+        name="caps are not checked",
         rules=("cap",),
         patches=(_put(policy, "exceeded_cap", lambda *_args, **_named: None),),
     ),
@@ -258,42 +258,42 @@ REVERTED = (
         patches=(_put(policy, "exceeded_cap", _with_shadows),),
     ),
     Reverted(
-        name="a pause that comes while words are awaited is not looked at",
+        name="a pause while a text is awaited is ignored",
         rules=("pause",),
         patches=(_put(recheck, "paused_by", lambda *_args: None),),
     ),
     Reverted(
-        name="nobody has to look at a model's words",
+        name="model-written texts need no review",
         rules=("review",),
         patches=(_put(review_rules, "why_review", lambda *_args: ""),),
     ),
     Reverted(
-        name="the control group is drawn for each decision anew",
+        name="the control group is drawn again for each decision",
         rules=("holdout",),
         patches=(_put(policy, "_hold_out", _hold_out_at_random),),
     ),
     Reverted(
-        name="an event that comes again counts again",
+        name="a repeated event counts again",
         rules=("profile",),
         patches=(_put(dedupe, "is_duplicate", lambda *_args: False),),
     ),
     Reverted(
-        name="what was decided is forgotten",
+        name="decided occurrences are forgotten",
         rules=("ledger", "ids"),
         patches=(_put(Triggers, "done", lambda *_args: None),),
     ),
     Reverted(
-        name="an order closes no cart",
+        name="an order does not close its cart",
         rules=("bought", "profile"),
         patches=(_put(carts, "close_bought", lambda *_args, **_named: []),),
     ),
     Reverted(
-        name="learn sees no orders",
+        name="learn does not see orders",
         rules=("counts",),
         patches=(_put(validation, "may_be_order", lambda _value: False),),
     ),
     Reverted(
-        name="quiet hours end when the clock first shows it, and a timer set to the past fires again",
+        name="quiet hours end when the clock first shows their end, and a timer set to the past fires again",
         rules=("quiet hours", "stuck"),
         patches=(_put(quiet_hours, "ends_at", _ends_at), _put(processor, "SPIN_S", 0.0)),
     ),
@@ -301,8 +301,8 @@ REVERTED = (
 
 
 def table() -> Iterator[str]:
-    """The lines of the table in docs/simulation.md."""
-    yield "| taken away | rule that is broken | seeds needed |"
+    """Yields the lines of the table in docs/simulation.md."""
+    yield "| removed protection | rule that is broken | seeds needed |"
     yield "| --- | --- | --- |"
     for one in REVERTED:
         yield f"| {one.name} | {', '.join(one.rules)} | {one.seeds_needed()} |"
@@ -310,4 +310,4 @@ def table() -> Iterator[str]:
 
 if __name__ == "__main__":
     for line in table():
-        print(line, flush=True)  # noqa: T201 # it is a program then
+        print(line, flush=True)  # noqa: T201 # output of the program

@@ -1,4 +1,4 @@
-"""The playbooks of a simulated shop: built in code, one for each change that a plan makes."""
+"""Builds the playbooks of a simulated shop in code, one for each change in a plan."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LEARNING = Learning(attribution_s=6 * HOUR, metrics_window_s=HOUR)
 
 
 class Shop(msgspec.Struct, frozen=True, kw_only=True):
-    """What a marketer may set. `modes` by campaign; one that is missing there has left the playbook."""
+    """The settings of a marketer. `modes`: by campaign; a missing campaign has been removed from the playbook."""
 
     quiet: tuple[str, str] | None = ("22:00", "08:00")
     cap: tuple[int, float] = (2, 24 * HOUR)
@@ -42,11 +42,11 @@ class Shop(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def mode(self) -> dict[str, str]:
-        """Campaign → its mode."""
+        """Campaign → mode."""
         return dict(self.modes)
 
     def delays(self) -> dict[str, float]:
-        """Campaign → the time a cart must be left alone [s]."""
+        """Returns campaign → the time without changes after which a cart is abandoned [s]."""
         return {CART: self.delay_s, SHADE: self.delay_s / 2}
 
 
@@ -71,7 +71,7 @@ _PRODUCTS = {
 
 
 def playbook(shop: Shop) -> Playbook:
-    """The playbook that says so."""
+    """Returns the playbook with these settings."""
     channels = dict(_CHANNELS)
     if shop.rate_per_s is not None:
         channels["push"] = msgspec.structs.replace(channels["push"], rate_per_s=shop.rate_per_s)

@@ -1,4 +1,4 @@
-"""Plays many seeds and says what was wrong: `python -m tests.simulation.run --seeds 100000`."""
+"""Plays many seeds and reports violations: `python -m tests.simulation.run --seeds 100000`."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from tests.simulation.shrink import shorten, timeline
 from tests.simulation.world import World
 
 Make = Callable[[Plan], World]
-#: A mean so far from 1 that chance alone goes so far less than once in e^20 looks is not chance.
+#: A deviation of the mean from 1 with a probability below e^-20 is not chance.
 _UNLIKELY = 20.0
-#: The rule that no single world can break.
+#: The rule that is checked over all worlds.
 PROPENSITY = "propensity"
-#: So many worlds at a time for each process.
+#: Number of worlds per task of a process.
 _CHUNK = 100
 
 
 @dataclass
 class Sums:
-    """1[arm] / propensity of one arm, added up; its mean is 1 where the propensities in the ledger are true."""
+    """The sum of 1[arm] / propensity of one arm; its mean is 1 if the propensities in the ledger are correct."""
 
     number: int = 0
     total: float = 0.0
@@ -37,22 +37,22 @@ class Sums:
     largest: float = 0.0
 
     def add(self, other: Sums) -> None:
-        """Takes over what is in another."""
+        """Adds another sum."""
         self.number += other.number
         self.total += other.total
         self.variance += other.variance
         self.largest = max(self.largest, other.largest)
 
     def unlikely(self) -> float:
-        """-log of a bound on the chance of a total so far from its mean (Bernstein's inequality): a rare arm that is taken
-        once is no proof, however far it moves a mean of few.
+        """Returns -log of a bound on the probability of such a deviation (Bernstein's inequality): a rare arm that is drawn once
+        is not a proof, however much it changes the mean of a few draws.
         """
         off = abs(self.total - self.number)
         return off * off / 2 / (self.variance + self.largest * off / 3) if off else 0.0
 
 
 class Tally:
-    """What many worlds have come to. `broken`: rule → the first seed that broke it."""
+    """The results of many worlds. `broken`: rule → the first seed that broke it."""
 
     def __init__(self) -> None:
         self.seeds = 0
@@ -62,7 +62,7 @@ class Tally:
         self._sums: dict[tuple[str, bool], Sums] = {}
 
     def add(self, seed: int, judge: Judge) -> None:
-        """One world."""
+        """Adds one world."""
         self.seeds += 1
         self.hits.update(dict.fromkeys(judge.hits, 1))
         for rule in dict.fromkeys(violation.rule for violation in judge.violations):
@@ -78,7 +78,7 @@ class Tally:
         self._weigh(seed)
 
     def merge(self, other: Tally) -> None:
-        """Takes over what other worlds, of later seeds, have come to."""
+        """Adds the results of other worlds with later seeds."""
         self.seeds += other.seeds
         self.hits.update(other.hits)
         self.how_often.update(other.how_often)
@@ -93,12 +93,12 @@ class Tally:
             self.broken.setdefault(PROPENSITY, seed)
 
     def error(self, arm: str, *, rated: bool) -> float:
-        """How many standard errors the mean of 1[arm] / propensity is from 1; `rated`: where a rate makes decisions wait."""
+        """Returns the deviation of the mean of 1[arm] / propensity from 1 in standard errors; `rated`: with a channel rate."""
         sums = self._sums[arm, rated]
         return (sums.total - sums.number) / sqrt(sums.variance)
 
     def means(self) -> Iterator[str]:
-        """The mean of 1[arm] / propensity, line by line."""
+        """Yields the means of 1[arm] / propensity, line by line."""
         for (arm, rated), sums in sorted(self._sums.items()):
             where = "with a rate" if rated else "without"
             off = self.error(arm, rated=rated)
@@ -107,7 +107,7 @@ class Tally:
 
 
 def play(first: int, seeds: int, make: Make = World, *, stop: Callable[[Tally], bool] = lambda _: False) -> Tally:
-    """Plays `seeds` worlds from seed `first` on; `stop` ends it earlier."""
+    """Plays `seeds` worlds from seed `first` on; `stop` may end it earlier."""
     tally = Tally()
     for seed in range(first, first + seeds):
         tally.add(seed, make(plan(seed)).run())
@@ -134,18 +134,18 @@ def _play_chunk(chunk: tuple[int, int]) -> Tally:
 
 
 def report(rule: str, seed: int, make: Make = World) -> Iterator[str]:
-    """The shortened timeline of a violation, and how to see it again."""
-    yield f"{rule}: seed {seed}, again with: make simulate SEED={seed}"
+    """Yields the shortened timeline of a violation, and the command that reproduces it."""
+    yield f"{rule}: seed {seed}, reproduce with: make simulate SEED={seed}"
     if rule != PROPENSITY:
         yield from timeline(shorten(plan(seed), rule, make), make)
 
 
 def main() -> None:
-    """Prints what is found; exit status 1 = something is wrong."""
+    """Prints the results; exit status 1 = a rule is broken."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=2000)
     parser.add_argument("--first", type=int, default=0, help="the first seed")
-    parser.add_argument("--seed", type=int, help="play this one alone, and tell what happens in it")
+    parser.add_argument("--seed", type=int, help="play only this seed, and print its timeline")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--brief", action="store_true", help="no timelines")
     args = parser.parse_args()
@@ -156,7 +156,7 @@ def main() -> None:
     started = time.perf_counter()
     tally = play_all(args.first, args.seeds, args.jobs)
     took_s = time.perf_counter() - started
-    print(f"{tally.seeds} seeds, {took_s / tally.seeds * 1000:.0f} ms each. The share of worlds in which there was:")
+    print(f"{tally.seeds} seeds, {took_s / tally.seeds * 1000:.0f} ms each. Share of worlds with each situation:")
     for hit, number in sorted(tally.hits.items()):
         print(f"  {number / tally.seeds:6.1%} {hit}")
     print(*tally.means(), sep="\n")

@@ -1,4 +1,4 @@
-"""Shortens a timeline as long as it breaks the same rule, and tells what is left."""
+"""Shortens a timeline while it breaks the same rule, and prints the result."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _TOLD = ("customer.profiles",)
 
 
 def breaks(judge: Judge, rule: str) -> bool:
-    """Whether a rule was broken."""
+    """Returns whether a rule was broken."""
     return any(violation.rule == rule for violation in judge.violations)
 
 
 def shorten(plan: Plan, rule: str, make: Make = World, most_runs: int = 600) -> Plan:
-    """The plan without the steps that `rule` is broken without: halves, quarters ... single steps are left out."""
+    """Returns the plan without the steps that are not needed to break `rule`: removes halves, quarters ... single steps."""
     steps, size, runs = plan.steps, len(plan.steps) // 2, 0
 
     def still(left: list[Step]) -> bool:
@@ -45,21 +45,21 @@ def shorten(plan: Plan, rule: str, make: Make = World, most_runs: int = 600) -> 
 
 
 def timeline(plan: Plan, make: Make = World) -> Iterator[str]:
-    """What happens in a world, line by line; times are of the broker's day, UTC."""
+    """Yields the events of a world, line by line; times are those of the broker, UTC."""
     world = make(plan)
-    told = found = 0
+    printed = found = 0
     yield f"users {', '.join(f'{name} ({zone})' for name, zone in plan.users)}; {plan.partitions} lanes"
     default = type(plan.shop)()
     shop = {field: getattr(plan.shop, field) for field in plan.shop.__struct_fields__}
     yield f"shop {', '.join(f'{name}={value}' for name, value in shop.items() if value != getattr(default, name))}"
 
     def news() -> Iterator[str]:
-        nonlocal told, found
-        for lane, records, outputs in world.trace[told:]:
+        nonlocal printed, found
+        for lane, records, outputs in world.trace[printed:]:
             took = ", ".join(f"{record.topic.partition('.')[2]}@{record.offset}" for record in records)
             gave = "; ".join(_brief(topic, value) for topic, value in outputs if topic not in _TOLD)
             yield f"             lane {lane} took {took or 'nothing'}{' and gave ' + gave if gave else ''}"
-        told = len(world.trace)
+        printed = len(world.trace)
         for violation in world.judge.violations[found:]:
             yield f"        !!!  {violation.rule}: {violation.text}"
         found = len(world.judge.violations)
@@ -70,14 +70,14 @@ def timeline(plan: Plan, make: Make = World) -> Iterator[str]:
             world.do(step)
             yield from news()
         world.compare()
-        yield f"{datetime.fromtimestamp(world.now_s, UTC):%d %H:%M:%S}  then everything comes to rest"
+        yield f"{datetime.fromtimestamp(world.now_s, UTC):%d %H:%M:%S}  then until the world is at rest"
         world.rest()
         yield from news()
 
 
 def _brief(topic: str, value: dict[str, Any]) -> str:
     shown = ("user_id", "campaign_id", "occurrence_id", "reason", "message_id", "variation_id", "send_at", "channel")
-    said = {name: value[name] for name in shown if value.get(name)}
-    if "message_id" in said:
-        said["message_id"] = said["message_id"][:8]
-    return f"{topic} {json.dumps(said)}"
+    fields = {name: value[name] for name in shown if value.get(name)}
+    if "message_id" in fields:
+        fields["message_id"] = fields["message_id"][:8]
+    return f"{topic} {json.dumps(fields)}"

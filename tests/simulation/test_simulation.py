@@ -37,18 +37,18 @@ LEAST = {
     "ended: expired": 0.04,
     "a decision waits for the morning": 0.25,
     "a held-out customer has a twin": 0.05,
-    "a no while a request is open": 0.18,
-    "a message is called back": 0.08,
+    "an opt-out while a request is open": 0.18,
+    "a message is cancelled": 0.08,
     "a restart with open requests": 0.2,
-    "a review is asked for": 0.06,
+    "a review is requested": 0.06,
     "a transaction of intake stays open": 0.15,
     "a worker is killed before its commit": 0.18,
     "dead letter: handler_error": 0.35,
     "dead letter: broken_json": 0.1,
     "dead letter: timer_failed": 0.004,
     "events are hidden from a lane": 0.06,
-    "words come at night": 0.08,
-    "words come during a backlog": 0.25,
+    "a text arrives at night": 0.08,
+    "a text arrives during a backlog": 0.25,
 }
 
 

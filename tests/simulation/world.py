@@ -1,6 +1,6 @@
 """Plays a timeline: intake, personalise, generate, learn and a sender over one log, in one thread and in virtual time.
 
-What the shell of a lane does (workers/adapters/lanes/lane.py) is done here in the plainest way: it fetches committed records,
+The shell of a lane (workers/adapters/lanes/lane.py) is reimplemented in the simplest way: it fetches committed records,
 hands them to the pure core with a bounded clock and with whether all is there, and commits everything or nothing.
 """
 
@@ -39,9 +39,9 @@ from workers.core.stream.records import Record, StateStore
 SOURCE, EVENTS, FEEDBACK = "shop.events", "customer.events", "message.feedback"
 CANDIDATES, VERDICTS = "message.candidates", "message.verdicts"
 DECISIONS, OUTCOMES = "message.decisions", "message.outcomes"
-#: A lane's clock may be this much ahead of the broker's [s].
+#: Maximum by which a lane's clock may be ahead of the broker's [s].
 TOLERANCE_S = 60.0
-#: So many timers may fire in a batch; no world has as many.
+#: Maximum number of timers in a batch; no world has as many.
 TIMERS_PER_BATCH = 60
 _AT_MOST = 400
 _PERSONALISE = (EVENTS, CANDIDATES, FEEDBACK, VERDICTS)
@@ -60,7 +60,7 @@ _EVIDENCE = [{}, *({CART: _evidence(best), SHADE: _evidence(best)} for best in (
 
 
 class Switches(msgspec.Struct, frozen=True, kw_only=True):
-    """What of the shell's protection is on. All of it, unless a test wants to see the damage."""
+    """The protections of the shell that are on: all of them, unless a test checks the damage without one."""
 
     bounds_clock: bool = True
     waits_for_open: bool = True
@@ -68,7 +68,7 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Lane:
-    """One lane and its shell. `paced_by`: topics of which everything must be there before timers fire."""
+    """One lane and its shell. `paced_by`: topics that must be read to their end before timers fire."""
 
     def __init__(self, number: int, topics: tuple[str, ...], paced_by: tuple[str, ...], build: Any) -> None:
         self.number, self.topics, self.paced_by = number, topics, paced_by
@@ -79,7 +79,7 @@ class Lane:
         self.begin()
 
     def begin(self) -> None:
-        """As after a start: only what was committed is known."""
+        """Resets the lane as after a start: only the committed state is kept."""
         self.fetched = dict(self.applied)
         self.deferred: list[Record] = []
         self.more_due = False
@@ -87,7 +87,7 @@ class Lane:
         self.core = self._build(self)
 
     def take(self, log: Log, limits: tuple[int, ...]) -> list[Record]:
-        """The next records in the order in which the broker took them, each topic's in the order of its offsets."""
+        """Returns the next records in the order of their append, those of each topic in the order of their offsets."""
         found: list[Record] = []
         for topic, limit in zip(self.topics, limits, strict=True):
             records, self.fetched[topic] = log.fetch((topic, self.number), self.fetched[topic], limit)
@@ -96,7 +96,7 @@ class Lane:
 
 
 class World:
-    """One world. `run` plays its whole timeline and lets it come to rest; `judge` knows what was wrong."""
+    """One world. `run` plays its whole timeline until it is at rest; `judge` has the violations."""
 
     def __init__(self, plan: Plan, switches: Switches | None = None) -> None:
         self.plan, self.shop = plan, plan.shop
@@ -105,7 +105,7 @@ class World:
         self.now_s = plan.start_s
         self._broker_skew_s = 0.0
         self._worker_skew_s = [0.0] * plan.partitions
-        #: The furthest ahead that the broker's clock ever was.
+        #: The newest time that the broker's clock has shown.
         self._furthest_s = 0.0
         self._zones = dict(plan.users)
         self._home = {name: number % plan.partitions for number, (name, _) in enumerate(plan.users)}
@@ -118,9 +118,9 @@ class World:
         self._was_right = True
         self._control = ControlState()
         self._sent: list[tuple[bytes, int, bool]] = []
-        #: When the shop's topic had what an event was made of.
+        #: The time at which the source record of an event was appended to the shop's topic.
         self._received_s: dict[tuple[str, int, int], float] = {}
-        self._asked: list[dict[str, Any]] = []
+        self._requests: list[dict[str, Any]] = []
         self._reviews: list[dict[str, Any]] = []
         self._messages: list[dict[str, Any]] = []
         numbers = range(plan.partitions)
@@ -129,9 +129,9 @@ class World:
         self._failed = [0] * plan.partitions
         self.learnt: list[list[tuple[str, bytes | None, bytes | None]]] = [[] for _ in numbers]
         self._more_in_a_row = 0
-        self._heard_ahead: set[int] = set()
+        self._has_future_records: set[int] = set()
         self._silent: set[str] = set()
-        #: What every batch of personalise took and gave: (lane, records, outputs).
+        #: Every batch of personalise: (lane, records, outputs).
         self.trace: list[tuple[int, list[Record], list[tuple[str, Any]]]] = []
 
     # -- the parts ---------------------------------------------------------------------------------------------------
@@ -166,7 +166,7 @@ class World:
         return floor((self.now_s + self._broker_skew_s) * 1000) / 1000
 
     def _wall_s(self, lane: Lane) -> float:
-        """What a lane takes for the time: its worker's clock, as far as the broker's does not contradict it."""
+        """Returns the time of a lane: its worker's clock, bounded by the broker's."""
         wall_s = self.now_s + self._worker_skew_s[lane.number]
         if not self._switches.bounds_clock:
             return wall_s
@@ -175,7 +175,7 @@ class World:
         return lane.time.bounded(wall_s, self.now_s)
 
     def _caught_up(self, lane: Lane) -> bool:
-        """Whether everything that the log holds is among what was fetched, hidden or not, mapped or not."""
+        """Returns whether all records of the log have been fetched, including hidden and unmapped ones."""
         for topic in lane.paced_by:
             place = (topic, lane.number)
             end = self.log.high_water(place) if self._switches.waits_for_open else self.log.stable(place)
@@ -188,7 +188,7 @@ class World:
     # -- playing -----------------------------------------------------------------------------------------------------
 
     def run(self, *, first_only: bool = False) -> Judge:
-        """Plays everything, then lets the world come to rest. `first_only` ends at the first violation."""
+        """Plays the timeline until the world is at rest. `first_only`: stops at the first violation."""
         with self.playing():
             if self._steps(first_only=first_only):
                 self.compare()
@@ -203,26 +203,26 @@ class World:
         return True
 
     def compare(self) -> None:
-        """Puts beside this world, as far as it has come, the same one without a control group."""
+        """Compares this world so far with the same world without a control group."""
         if not self.plan.shop.holdout:
             return
         shop = msgspec.structs.replace(self.plan.shop, holdout=0.0)
         twin = World(msgspec.structs.replace(self.plan, shop=shop), self._switches)
         twin._silent = (
             self.judge.held_out
-        )  # what they say of messages that they only have there changes the turns of others
+        )  # feedback on messages that exist only there would change the slots of others
         with twin.playing():
             twin._steps(first_only=False)
         self.judge.compare(twin.judge)
 
     @contextmanager
     def playing(self) -> Iterator[None]:
-        """While a timeline is played: the faults that it asks for can happen."""
+        """Enables the faults of the timeline inside the block."""
         with faults.armed() as self._faults:
             yield
 
     def do(self, step: Step) -> None:
-        """One step of a timeline."""
+        """Plays one step of the timeline."""
         getattr(self, f"_do_{step[0]}")(*step[1:])
 
     def _do_pass(self, seconds: float) -> None:
@@ -263,10 +263,10 @@ class World:
         value = json.dumps(event).encode()
         record = self.log.append(SOURCE, source, None, value)
         self._sent.append((value, source, skew_s > 0))
-        self.judge.told(event, record.appended_at_s)
+        self.judge.event_appended(event, record.appended_at_s)
 
     def _do_again(self, back: int, source: int) -> None:
-        """A device sends something once more; where its clock is ahead the first telling must come first."""
+        """Repeats an event of a device; if its clock is ahead, the first copy must be read first."""
         if self._sent:
             value, first_source, is_ahead = self._sent[-1 - back % len(self._sent)]
             self.log.append(SOURCE, first_source if is_ahead else source, None, value)
@@ -283,17 +283,17 @@ class World:
         self.log.append(SOURCE, source, None, json.dumps(event).encode())
 
     def _do_zone(self, name: str) -> None:
-        """Other time zone data: every worker begins anew with them."""
-        self._faults.lacks(name)
+        """Changes the time zone data and restarts every worker with them."""
+        self._faults.remove_zone(name)
         for lane in range(len(self.lanes)):
             self._do_restart(lane)
 
     def _do_curse(self, user: str) -> None:
-        """The code of this version makes no message for this customer ("" = it does for everybody)."""
-        self._faults.cursed = {user} - {""}
+        """Makes our code raise when it builds a message for this customer ("" = for none)."""
+        self._faults.failing = {user} - {""}
 
     def _do_intake(self, source: int, limit: int, how: str) -> None:
-        """`how`: the transaction is committed, stays open for now, or is given up."""
+        """Runs intake on a source; `how`: the transaction is committed, stays open, or is aborted."""
         self._do_settle(source, True)
         records, position = self.log.fetch((SOURCE, source), self._mapped[source], limit)
         if not records:
@@ -312,7 +312,7 @@ class World:
             self.judge.hits["a transaction of intake stays open"] += 1
 
     def _do_settle(self, source: int, good: bool) -> None:
-        """What a transaction of intake comes to."""
+        """Ends an open transaction of intake."""
         if (found := self._open.pop(source, None)) is not None:
             transaction, position = found
             transaction.state = "committed" if good else "aborted"
@@ -328,7 +328,7 @@ class World:
             self._worker_skew_s[who] = seconds
 
     def _do_travel(self, user: str, zone: str) -> None:
-        """The events of a customer come from another place from now on."""
+        """Changes the time zone of a customer's events."""
         self._zones[user] = zone
 
     def _do_restart(self, number: int) -> None:
@@ -337,7 +337,7 @@ class World:
         self.lanes[number].begin()
 
     def _do_shop(self, changes: tuple[tuple[str, Any], ...]) -> None:
-        """Another playbook: every worker begins anew with it."""
+        """Changes the playbook and restarts every worker with it."""
         self.shop = msgspec.structs.replace(self.shop, **dict(changes))
         self._playbook = playbook(self.shop)
         self._was_without_cart |= CART not in self.shop.mode
@@ -354,10 +354,10 @@ class World:
         self._control = msgspec.structs.replace(self._control, evidence=_EVIDENCE[number])
 
     def _do_words(self, back: int, how: str) -> None:
-        """The LLM answers one of the newest requests, well or not."""
-        if not self._asked:
+        """Lets the LLM answer one of the newest requests, with a good or bad text."""
+        if not self._requests:
             return
-        request = self._asked[-1 - back % len(self._asked)]
+        request = self._requests[-1 - back % len(self._requests)]
         name, user = request["message_id"], request["user_id"]
         candidate: dict[str, Any] = {
             "message_id": name if how != "unknown" else "f" * 32,
@@ -396,7 +396,7 @@ class World:
         self.log.append(VERDICTS, self._home[user], user.encode(), json.dumps(verdict).encode())
 
     def _do_deliver(self, number: int, back: int, status: str, skew_s: float, astray: bool) -> None:
-        """A sender says what became of one of the newest messages. `astray`: with a partitioner of its own."""
+        """Sends feedback on one of the newest messages. `astray`: to the wrong partition."""
         messages = [message for message in self._messages if message["user_id"] not in self._silent]
         if not messages:
             return
@@ -420,29 +420,29 @@ class World:
     def _do_learn(self, number: int, limit: int) -> None:
         lane = self.learners[number]
         records = lane.take(self.log, (limit,) * len(_LEARN))
-        effects = _at_once(lane.core.apply(records, self._wall_s(lane), caught_up=self._caught_up(lane)))
+        effects = _result(lane.core.apply(records, self._wall_s(lane), caught_up=self._caught_up(lane)))
         lane.store.commit(effects)
         lane.clock_s, lane.applied = effects.clock_s, dict(lane.fetched)
         if any(learnt.is_ahead(record, effects.clock_s) for record in records):
-            self._heard_ahead.add(number)
+            self._has_future_records.add(number)
         self.learnt[number].extend((output.topic, output.key, output.value) for output in effects.outputs)
 
     def _do_lane(self, number: int, limits: tuple[int, ...], dies: bool) -> None:
-        """One batch of personalise. `dies`: its worker is killed before the commit."""
+        """Runs one batch of personalise. `dies`: its worker is killed before the commit."""
         lane = self.lanes[number]
         if self.log.stable((EVENTS, number)) < self.log.high_water((EVENTS, number)):
             self.judge.hits["events are hidden from a lane"] += 1
         records = lane.take(self.log, limits)
         caught_up = self._caught_up(lane)
         if not caught_up and any(record.topic in (CANDIDATES, VERDICTS) for record in records):
-            self.judge.hits["words come during a backlog"] += 1
+            self.judge.hits["a text arrives during a backlog"] += 1
         broker_s = self._broker_s()
         try:
-            effects = _at_once(lane.core.apply(records, self._wall_s(lane), caught_up=caught_up))
-        except Exception as error:  # noqa: BLE001 # the worker ends, and is started again
+            effects = _result(lane.core.apply(records, self._wall_s(lane), caught_up=caught_up))
+        except Exception as error:  # noqa: BLE001 # the worker exits and is restarted
             self._failed[number] += 1
             if self._failed[number] >= 3:
-                self.judge.stuck(f"lane {number} ends again and again: {type(error).__name__}: {error}")
+                self.judge.stuck(f"lane {number} crashes repeatedly: {type(error).__name__}: {error}")
                 self._failed[number] = 0
             lane.begin()
             return
@@ -454,7 +454,7 @@ class World:
         self._commit(lane, records, effects, broker_s, caught_up=caught_up)
 
     def _known_s(self, record: Record) -> float:
-        """When the log had first what a record tells."""
+        """Returns the time at which the content of a record was first in the log."""
         received_s = self._received_s.get((record.topic, record.partition, record.offset), record.appended_at_s)
         return min(received_s, record.appended_at_s)
 
@@ -477,7 +477,7 @@ class World:
                 if output.topic == FEEDBACK:
                     self.judge.reported(value, record.appended_at_s)
             if output.topic == "message.requests":
-                self._asked.append(value)
+                self._requests.append(value)
             elif output.topic == "message.reviews":
                 self._reviews.append(value)
             elif output.topic.startswith("messages."):
@@ -490,7 +490,8 @@ class World:
                 records=[
                     (record.topic, _read(record), self._known_s(record))
                     for record in applied
-                    if self._partition_of(record.key or b"") == lane.number  # what is astray is sent on
+                    if self._partition_of(record.key or b"")
+                    == lane.number  # records in the wrong partition are forwarded
                 ],
                 outputs=outputs,
                 clock_s=effects.clock_s,
@@ -498,19 +499,19 @@ class World:
                 newest_broker_s=self.now_s + self._furthest_s,
                 shop=self.shop,
                 paused=self._control.paused,
-                gone_zone=self._faults.gone_zone,
+                removed_zone=self._faults.removed_zone,
                 caught_up=caught_up,
             )
         )
         self._more_in_a_row = self._more_in_a_row + 1 if effects.more_due and not records else 0
         if self._more_in_a_row > 3:
-            self.judge.stuck(f"lane {lane.number} fires timers for ever")
+            self.judge.stuck(f"lane {lane.number} fires timers forever")
             self._more_in_a_row = 0
 
     # -- the end -----------------------------------------------------------------------------------------------------
 
     def rest(self, *, first_only: bool = False) -> None:
-        """Every clock is right, every worker works, and time goes on until nothing is due any more."""
+        """Corrects all clocks, runs all workers, and advances time until nothing is due."""
         self._broker_skew_s, self._worker_skew_s = 0.0, [0.0] * self.plan.partitions
         self._do_resume()
         everything = (ALL,) * 4
@@ -529,7 +530,7 @@ class World:
                 break
             self.now_s = max(self.now_s + 1.0, due_s)
         else:
-            self.judge.stuck("it never comes to rest")
+            self.judge.stuck("the world never comes to rest")
         self._do_pass(LEARNING.attribution_s)
         for lane in self.learners:
             self._do_learn(lane.number, ALL)
@@ -541,9 +542,9 @@ class World:
                 for record in self.log.committed((topic, lane.number))
                 if self._partition_of(record.key or b"") == lane.number
             ]
-            told = self.learnt[lane.number]
+            outputs = self.learnt[lane.number]
             for text in learnt.differences(
-                lane_records, told, lane.number, self.now_s, whole=lane.number not in self._heard_ahead
+                lane_records, outputs, lane.number, self.now_s, whole=lane.number not in self._has_future_records
             ):
                 self.judge.miscounted(text)
         self.judge.settled(self._pictures(), self.shop, whole=not self._was_without_cart, right=self._was_right)
@@ -559,7 +560,7 @@ class World:
         return min(due, default=None)
 
     def _pictures(self) -> dict[str, Any]:
-        """What the profiles say, in the words of the oracle."""
+        """Returns the content of the profiles in the form of the oracle."""
         found = {}
         for lane in self.lanes:
             for key, value in lane.store.values.items():
@@ -569,21 +570,21 @@ class World:
         return found
 
 
-def _at_once(effects: Coroutine[Any, Any, Effects]) -> Effects:
-    """What is isolated waits for nothing here."""
+def _result(effects: Coroutine[Any, Any, Effects]) -> Effects:
+    """Runs a coroutine that does not wait for anything."""
     try:
         effects.send(None)
     except StopIteration as end:
         return cast("Effects", end.value)
-    raise AssertionError("it waits for something")
+    raise AssertionError("the coroutine waits for something")
 
 
 def _picture(profile: profiles.Profile) -> dict[str, Any]:
     def allows(channel: str) -> bool:
-        said, everywhere = profile.consent.get(f"{channel}:marketing"), profile.consent.get("*:marketing")
-        if said is None or not said.granted:
+        statement, everywhere = profile.consent.get(f"{channel}:marketing"), profile.consent.get("*:marketing")
+        if statement is None or not statement.granted:
             return False
-        return everywhere is None or everywhere.captured_at < said.captured_at
+        return everywhere is None or everywhere.captured_at < statement.captured_at
 
     return {
         "events": profile.events,
@@ -602,7 +603,7 @@ def _picture(profile: profiles.Profile) -> dict[str, Any]:
 
 
 def _read(record: Record) -> dict[str, Any] | None:
-    """A record as JSON; None = it is none, or one that makes our own code raise."""
+    """Returns a record as JSON; None if it is not JSON, or makes our own code raise."""
     try:
         value = json.loads(record.value or b"null")
     except ValueError:
