@@ -183,7 +183,7 @@ class Sender:
 
 
 def _until_ready(send: Sender, reader: Reader, program: Program, partitions: int) -> None:
-    """Returns once every partition has produced output, because start-up is not latency."""
+    """Waits until every partition has produced output, because start-up is not latency."""
     deadline_s, number = time.perf_counter() + _READY_TIMEOUT_S, 0
     while len(reader.seen) < 8 * partitions:
         if time.perf_counter() > deadline_s:

@@ -102,7 +102,7 @@ def bench_restart(settings: Settings, events: int, customers: int, say: Callable
 
 
 def _until_idle(progress: Progress) -> None:
-    """Returns once no event was applied for two seconds: the topic is read to its end."""
+    """Waits until no event was applied for two seconds: the topic is read to its end."""
     last, since_s = -1, time.perf_counter()
     while time.perf_counter() - since_s < 2.0:
         now = progress.events

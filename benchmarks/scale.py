@@ -133,7 +133,7 @@ def _one(settings: Settings, program: Program, customers: int, visits: int, even
 
 
 def _restore(program: Program, job: Job) -> None:
-    """Returns once every lane is open and RocksDB's background work is done."""
+    """Waits until every lane is open and RocksDB's background work is done."""
     log, quiet = Path(job.folder) / "log", 0
     deadline_s = time.perf_counter() + _SETTLE_TIMEOUT_S
     with running(program, job) as (process, _):

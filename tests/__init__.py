@@ -1,4 +1,4 @@
-"""All tests. What the shared helpers assert is told in full when it fails, as in a test."""
+"""The tests. Failing assertions of shared helpers are reported in full, as in a test."""
 
 import pytest
 

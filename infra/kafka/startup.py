@@ -26,7 +26,7 @@ class StartFailed(Exception):
 
 
 def wait_until_ready(process: subprocess.Popen[bytes], bootstrap: str, cluster: str, timeout_s: float) -> None:
-    """Returns once the broker at `bootstrap` answers a metadata request. Raises StartFailed.
+    """Waits until the broker at `bootstrap` answers a metadata request. Raises StartFailed.
 
     `cluster` is the expected cluster ID, empty for any: another Kafka that uses the port does not count.
     """

@@ -1,6 +1,6 @@
-"""What strangers really send: small inputs of the kinds that public issue trackers of trackers, shops and servers tell of.
+"""Inputs that external programs really send: small examples of the kinds reported in public issue trackers.
 
-Each row is one `Case`: where somebody met it (`owner/repository#number`, or the specification), an input in our own
-words, the way it goes through the pure core, and what must come of it. To add a row, put a Case into the module of its
-theme; a theme that has none yet is a new module with a `CASES` list, named in `test_field.py`.
+Each row is one `Case`: where it was reported (`owner/repository#number`, or the specification), an input written by us, the
+function that runs it through the pure core, and the expected result. To add a row, add a Case to the module of its topic; a new
+topic is a new module with a `CASES` list, listed in `test_field.py`.
 """

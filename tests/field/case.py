@@ -1,4 +1,4 @@
-"""One row of the table, and the ways through the core."""
+"""Defines one row of the table, and the functions that run it through the core."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from tests.support.intake import NOW, map_all
 from workers.core.personalisation.processor import FEEDBACK
 from workers.core.profile import consent
 
-#: What a path yields that leads nowhere.
+#: The value at a path that does not exist.
 ABSENT = None
 
 
 @dataclass(frozen=True)
 class Case:
-    """`right`: dotted path into what the way tells → the value there; None = nothing is there."""
+    """One case. `right`: dotted path into the result of `way` → expected value; None = there is no such path."""
 
     id: str
     source: str
@@ -34,7 +34,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Sent:
-    """A record of a shop with more than a value."""
+    """A record of a shop with key and headers."""
 
     value: object
     key: bytes | None = None
@@ -42,32 +42,32 @@ class Sent:
 
 
 @dataclass(frozen=True)
-class Told:
-    """A record of feedback about somebody who allowed push, with the fields that a sender changed."""
+class SenderFeedback:
+    """Feedback about a customer who allowed push, with the fields that a sender changed."""
 
     fields: dict[str, Any] = field(default_factory=dict)
 
 
-def found_at(told: Any, path: str) -> Any:
-    """What is at a dotted path; None if it leads nowhere."""
+def found_at(value: Any, path: str) -> Any:
+    """Returns the value at a dotted path; None if it does not exist."""
     for step in path.split("."):
-        if isinstance(told, list) and step.isdigit():
-            told = told[int(step)] if int(step) < len(told) else None
-        elif isinstance(told, dict):
-            told = told.get(step)
+        if isinstance(value, list) and step.isdigit():
+            value = value[int(step)] if int(step) < len(value) else None
+        elif isinstance(value, dict):
+            value = value.get(step)
         else:
             return ABSENT
-    return told
+    return value
 
 
 def mapped(given: Any) -> dict[str, Any]:
-    """The first event of a record of a shop, with `key`, `count` (events) and `rejected` (reasons)."""
+    """Returns the first event of a shop's record, with `key`, `count` (events) and `rejected` (reasons)."""
     sent = given if isinstance(given, Sent) else Sent(given)
     result = map_all(sent.value, key=sent.key, headers=sent.headers)
     events = [json.loads(event.value) for event in result.events]
     decoded = [codec.decode_event(event.value) for event in result.events]
     first = events[0] if events else {}
-    if decoded:  # what is right already is passed on as it was written
+    if decoded:  # timestamps of valid events are passed on unchanged
         first["timestamp"] = f"{decoded[0].timestamp.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
     return {
         **first,
@@ -79,16 +79,16 @@ def mapped(given: Any) -> dict[str, Any]:
 
 
 def profiled(given: list[dict[str, Any]]) -> dict[str, Any]:
-    """The profile of `ana` after these records of a shop, and whether she may be written to personally.
+    """Returns the profile of `ana` after these records of a shop, and whether personalised messages are allowed.
 
-    Records without a time of their own happen a minute apart.
+    Records without a timestamp are a minute apart.
     """
     lane = LaneHarness()
     at = NOW
-    for number, told in enumerate(given):
+    for number, fields in enumerate(given):
         at += timedelta(minutes=1)
-        known = {"messageId": f"m-{number}", "userId": "ana", "timestamp": at.isoformat()}
-        events = map_all(known | told if "type" in told else told).events
+        defaults = {"messageId": f"m-{number}", "userId": "ana", "timestamp": at.isoformat()}
+        events = map_all(defaults | fields if "type" in fields else fields).events
         lane.run([lane.record(event.value, event.key) for event in events], at.timestamp())
     profile = lane.profile()
     found: dict[str, Any] = json.loads(msgspec.json.encode(msgspec.structs.asdict(profile)))
@@ -100,8 +100,8 @@ def profiled(given: list[dict[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def heard(given: Told) -> dict[str, Any]:
-    """What one record of feedback does to a customer who allowed push and e-mail, and why it was no use."""
+def feedback_effect(given: SenderFeedback) -> dict[str, Any]:
+    """Returns the effect of feedback on a customer who allowed push and e-mail, and why it was rejected."""
     lane = LaneHarness()
     at_s = NOW.timestamp()
     lane.run(lane.allow("push", "email", at_s=at_s), at_s)

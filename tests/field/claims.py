@@ -1,4 +1,4 @@
-"""True words about a product, written as people write them; guardrails must let them pass."""
+"""True texts about a product, as people write them; guardrails must accept them."""
 
 # a table: one row a line
 from __future__ import annotations
@@ -14,7 +14,7 @@ FACTS = ["7-day battery", "soft strap"]
 
 
 def judged(given: tuple[str, float]) -> dict[str, Any]:
-    """Which guardrails reject a push about a band of this price."""
+    """Returns the guardrails that reject a push about a band of this price."""
     body, price = given
     band = ProductFacts(product_id="x", name="Smart Band", facts=FACTS, price=price, currency="EUR")
     checked = check(MessageText(title="Your Smart Band", body=body), request(band), playbook(), language())

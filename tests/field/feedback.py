@@ -1,11 +1,11 @@
-"""What senders say became of a message, through the boundary and the profile: a no is never lost for its spelling."""
+"""Feedback of senders, through decoding and the profile: an opt-out is never lost because of its spelling."""
 
 # ruff: noqa: E501 # a table: one row a line
 from __future__ import annotations
 
 from typing import Any
 
-from tests.field.case import Case, Told, heard
+from tests.field.case import Case, SenderFeedback, feedback_effect
 
 REFUSED, KEPT = {"consent.push:marketing": False}, {"consent.push:marketing": True}
 AT_S = 1714564860  # 2024-05-01T12:01:00Z
@@ -13,7 +13,7 @@ NULLS = dict.fromkeys(("delivery_id", "link_id", "link_url", "bounce_type", "bou
 
 
 def row(slug: str, source: str, right: dict[str, Any], **fields: Any) -> Case:
-    return Case(slug, source, heard, Told(fields), right)
+    return Case(slug, source, feedback_effect, SenderFeedback(fields), right)
 
 
 CASES = [

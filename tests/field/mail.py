@@ -1,4 +1,4 @@
-"""What mail servers and push services answer, and whose fault it is."""
+"""Replies of mail servers and push services, and how they are classified."""
 
 # a table: one row a line
 from __future__ import annotations
@@ -37,7 +37,7 @@ MESSAGE = Message(
 
 
 class OneReply:
-    """A mail server that says one thing to each recipient."""
+    """A mail server with one reply per recipient."""
 
     def __init__(self, reply: str) -> None:
         self.reply = reply
@@ -55,7 +55,7 @@ class OneReply:
 
 
 def mailed(given: tuple[str, str]) -> dict[str, Any]:
-    """What becomes of a mail to an address when its server says this to the recipient; `asked`: whom it was asked about."""
+    """Returns the result of a mail whose server sends this reply to the recipient; `asked`: the recipients that it received."""
     address, reply = given
     server = OneReply(reply)
     with socket.create_server(("127.0.0.1", 0)) as free:
@@ -73,7 +73,7 @@ def mailed(given: tuple[str, str]) -> dict[str, Any]:
 
 
 def pushed(given: tuple[int, object]) -> dict[str, Any]:
-    """What becomes of a push when the service answers so."""
+    """Returns the result of a push for this reply of the service."""
     status, body = given
     answer = Response(status, body=msgspec.json.encode(body))
     channel = FcmChannel(lambda *_: answer, lambda: "bearer")
@@ -92,7 +92,7 @@ def push(slug: str, source: str, status: int, body: object, result: str) -> Case
 
 
 def refusal(code: str) -> dict[str, Any]:
-    """FCM's own error."""
+    """Returns an error of FCM."""
     return {"error": {"details": [{"@type": "type.googleapis.com/google.firebase.fcm.v1.FcmError", "errorCode": code}]}}
 
 

@@ -1,4 +1,4 @@
-"""Answers of language models and of the servers in front of them."""
+"""Answers of language models and of their servers."""
 
 # ruff: noqa: E501 # a table: one row a line
 from __future__ import annotations
@@ -17,13 +17,13 @@ READ = {"title": "Hi", "body": "All good."}
 
 
 def parsed(given: str) -> dict[str, Any]:
-    """The text of an answer, or `why` it is none."""
+    """Returns the text of an answer, or `why` it is rejected."""
     found = answer_parsing.parse(given)
     return {"title": found.title, "body": found.body} if isinstance(found, MessageText) else {"why": found}
 
 
 def replied(given: dict[str, Any]) -> dict[str, Any]:
-    """What is taken from the reply of a server with one choice."""
+    """Returns the parts used of a server's reply with one choice."""
     choice = {"index": 0, "message": {"role": "assistant", "content": TEXT}, "finish_reason": "stop"} | given
     try:
         completion = wire.decode_reply(json.dumps({"model": "m", "choices": [choice]}).encode(), "m", 0.1)

@@ -1,4 +1,4 @@
-"""What a profile knows after records of shops: carts, orders, consent, and whether a customer is a minor."""
+"""Profiles after records of shops: carts, orders, consent, and whether a customer is a minor."""
 
 # ruff: noqa: E501 # a table: one row a line
 from __future__ import annotations
@@ -10,27 +10,27 @@ from tests.field.shops import braze, envelope, exported, ga4, snowplow
 
 
 def does(event: str, **properties: Any) -> dict[str, Any]:
-    """Something that ana does."""
+    """Returns an event of ana."""
     return {"type": "track", "event": event, "properties": properties}
 
 
 def adds(**properties: Any) -> dict[str, Any]:
-    """Ana puts a band into her cart."""
+    """Returns an event that adds a band to ana's cart."""
     return does("Product Added", **{"product_id": "band", "cart_id": "c", "price": 10, "currency": "EUR"} | properties)
 
 
 def buys(**properties: Any) -> dict[str, Any]:
-    """Ana buys for ten euros."""
+    """Returns an order of ana for ten euros."""
     return does("Order Completed", **{"order_id": "o-1", "revenue": 10, "currency": "EUR"} | properties)
 
 
 def says(**properties: Any) -> dict[str, Any]:
-    """Ana says yes or no."""
+    """Returns a consent statement of ana."""
     return does("Consent Updated", **properties)
 
 
 def has(**traits: Any) -> dict[str, Any]:
-    """What is known of ana."""
+    """Returns an event with traits of ana."""
     return {"type": "identify", "traits": traits}
 
 

@@ -1,4 +1,4 @@
-"""Records of shops through intake: who, what, when, and what is of no use."""
+"""Records of shops through intake: identity, event, time, and rejections."""
 
 # ruff: noqa: E501 # a table: one row a line
 from __future__ import annotations
@@ -13,33 +13,33 @@ CUSTOM: dict[str, Any] = {**TRACK, "userId": "ana"}
 
 
 def call(**fields: Any) -> dict[str, Any]:
-    """A call of Segment without a person."""
+    """Returns a Segment call without a person."""
     return {**TRACK, **fields}
 
 
 def said(event: str = "Wished", **properties: Any) -> dict[str, Any]:
-    """An event of ana."""
+    """Returns an event of ana."""
     return {**CUSTOM, "event": event, "properties": properties}
 
 
 def batch(one: dict[str, Any], **shared: Any) -> dict[str, Any]:
-    """A batch of one call."""
+    """Returns a batch of one call."""
     return {**shared, "batch": [{**TRACK, **one}]}
 
 
 def ga4(name: str, params: dict[str, Any] | None = None, **body: Any) -> dict[str, Any]:
-    """A body of the Measurement Protocol."""
+    """Returns a body of the Measurement Protocol."""
     return {"client_id": "p-1", **body, "events": [{"name": name, "params": params or {}}]}
 
 
 def exported(name: str, **fields: Any) -> dict[str, Any]:
-    """A row of GA4's export."""
+    """Returns a row of GA4's export."""
     row = {"event_name": name, "event_timestamp": 1714557600000000, "user_pseudo_id": "p-1", "event_params": []}
     return {**row, **fields}
 
 
 def braze(name: str = "wished", **fields: Any) -> dict[str, Any]:
-    """One event of a /users/track body."""
+    """Returns a /users/track body with one event."""
     return {"events": [{"external_id": "ana", "name": name, "time": "2024-05-01T10:00:00Z", **fields}]}
 
 
@@ -47,7 +47,7 @@ SDK = "com_snowplowanalytics_snowplow"
 
 
 def snowplow(name: str = "wished", data: dict[str, Any] | None = None, **fields: Any) -> dict[str, Any]:
-    """An enriched event of a vendor of the shop's own, or one of Snowplow's own."""
+    """Returns an enriched event of a custom vendor, or of Snowplow."""
     enriched = {
         "event": "unstruct",
         "event_name": name,
@@ -60,20 +60,20 @@ def snowplow(name: str = "wished", data: dict[str, Any] | None = None, **fields:
 
 
 def envelope(data: object, **attributes: Any) -> dict[str, Any]:
-    """A CloudEvent in structured mode."""
+    """Returns a CloudEvent in structured mode."""
     known = {"specversion": "1.0", "id": "1", "source": "/shop", "type": "com.shop.wished", "partitionkey": "ana"}
     return {**known, **attributes, "data": data}
 
 
 def binary(value: object, **headers: Any) -> Sent:
-    """A CloudEvent in binary mode; `_` in a header's name that begins with `content` stands for `-`."""
+    """Returns a CloudEvent in binary mode; `_` in header names that start with `content` stands for `-`."""
     known = {"ce_specversion": b"1.0", "ce_id": b"1", "ce_source": b"/shop", "ce_type": b"com.shop.wished"}
     names = {name.replace("content_", "content-"): found for name, found in (known | headers).items()}
     return Sent(value, key=b"ana", headers=tuple(names.items()))
 
 
 def row(slug: str, source: str, given: Any, **right: Any) -> Case:
-    """A row; `__` in a name stands for the dot of a path."""
+    """Returns a row; `__` in a name stands for the dot of a path."""
     return Case(slug, source, mapped, given, {path.replace("__", "."): value for path, value in right.items()})
 
 

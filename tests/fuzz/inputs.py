@@ -1,4 +1,4 @@
-"""What the targets are fed: valid inputs that were changed at a few places, and bytes without any sense."""
+"""Generates the inputs of the targets: valid inputs changed in a few places, and random bytes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 MOST_BYTES = 20_000
 _MOST_EDITS = 6
-#: Pieces that mean something to one reader or another: structure, ends, signs of other scripts, numbers at a limit.
+#: Fragments that are significant to some reader: structure, terminators, signs of other scripts, numbers at a limit.
 TOKENS = tuple(
     token.encode() if isinstance(token, str) else token
     for token in (
@@ -41,7 +41,7 @@ _EDIT = st.tuples(
 _NOISE = st.one_of(st.binary(max_size=200), st.text(max_size=120).map(lambda text: text.encode("utf-8", "replace")))
 
 
-#: Values that are none of what a field should hold, or more of it than anybody expects.
+#: Values of the wrong type for a field, or far larger than expected.
 _VALUES: tuple[object, ...] = (
     *(
         None,
@@ -84,7 +84,7 @@ _PLACE = st.tuples(
 
 
 def changed(seeds: Sequence[bytes]) -> st.SearchStrategy[bytes]:
-    """Most are a seed with a few edits, of its values where it is JSON, else of its bytes; some have more, a few are noise."""
+    """Returns a strategy: mostly seeds with a few edits (of values for JSON, else of bytes), some with more, a few random."""
     seed = st.sampled_from(seeds)
     few = st.builds(_edited, seed, st.lists(_EDIT, max_size=2), seed)
     many = st.builds(_edited, seed, st.lists(_EDIT, max_size=_MOST_EDITS), seed)
@@ -104,11 +104,11 @@ def _document(data: bytes) -> dict[str, object] | list[object] | None:
 
 
 def _edited_within(data: bytes, edits: list[tuple[str, int, int]]) -> bytes:
-    """The JSON with other values at some of its places."""
+    """Returns the JSON with some values replaced."""
     document = _document(data)
     assert document is not None
     for kind, number, index in edits:
-        value = json.loads(VALUES[index])  # anew: no document holds another
+        value = json.loads(VALUES[index])  # decoded again, so that documents do not share values
         places = list(_places(document))
         if not places:
             break
@@ -130,7 +130,7 @@ def _edited_within(data: bytes, edits: list[tuple[str, int, int]]) -> bytes:
 
 
 def _alike(value: object, number: int, other: object) -> object:
-    """Another value of the same kind: what only a closer look tells from a good one."""
+    """Returns another value of the same type, which only a detailed check distinguishes from a good one."""
     match value:
         case str():
             return other if isinstance(other, str) else f"{value}{number}"
@@ -142,7 +142,7 @@ def _alike(value: object, number: int, other: object) -> object:
 
 
 def _places(value: Any) -> Iterator[tuple[Any, Any]]:
-    """(what holds it, its key or index) of every value inside."""
+    """Yields (container, key or index) of every nested value."""
     keys = list(value) if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
     for key in keys:
         yield value, key

@@ -1,4 +1,4 @@
-"""Whether a target keeps its promises on one input, and how often inputs reach it."""
+"""Checks whether a target keeps its promises for an input, and how often inputs reach it."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ _TRIES = 3
 
 
 class Broken(AssertionError):
-    """A promise that does not hold for an input."""
+    """Raised if a promise does not hold for an input."""
 
 
 class Hits(msgspec.Struct):
-    """How many inputs got past the first check of a target."""
+    """The number of inputs that pass the first check of a target."""
 
     tried: int = 0
     reached: int = 0
 
     @property
     def share(self) -> float:
-        """0 without any input."""
+        """The share of such inputs; 0 without inputs."""
         return self.reached / self.tried if self.tried else 0.0
 
 
 def judge(target: Target, data: bytes, hits: Hits | None = None) -> None:
-    """Raises Broken where an input makes a target raise what it should not, take too long, or grow too large."""
+    """Raises Broken if a target raises an unexpected exception, takes too long, or produces too much for an input."""
     reached, size, spent_s = _measured(target, data)
     if hits is not None:
         hits.tried += 1
         hits.reached += reached
     if size > target.factor * len(data) + target.constant:
-        raise Broken(f"{target.name}: {size} bytes out of {len(data)}")
+        raise Broken(f"{target.name}: {size} bytes of output for {len(data)} bytes")
     limit_s = target.limit_s * max(1.0, len(data) / _SIZE_OF_LIMIT)
     if spent_s > limit_s:
         # What the machine does beside it is no finding, nor what is done once and then remembered.
@@ -60,7 +60,7 @@ def _measured(target: Target, data: bytes) -> tuple[bool, int, float]:
 
 
 def keep(target: Target, data: bytes) -> Path:
-    """Writes an input that broke a promise where the quick tests replay it. A file says its target in its name."""
+    """Writes an input that broke a promise to the folder that the quick tests replay. The file name contains the target."""
     FOUND.mkdir(exist_ok=True)
     path = FOUND / f"{target.name.replace(' ', '_')}-{blake2b(data, digest_size=4).hexdigest()}.bin"
     path.write_bytes(data)
@@ -68,6 +68,6 @@ def keep(target: Target, data: bytes) -> Path:
 
 
 def kept() -> list[tuple[Target, Path]]:
-    """What was found before."""
+    """Returns the inputs found earlier."""
     named = {target.name.replace(" ", "_"): target for target in TARGETS.values()}
     return [(named[path.stem.rpartition("-")[0]], path) for path in sorted(FOUND.glob("*.bin"))]

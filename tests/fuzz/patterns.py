@@ -1,4 +1,4 @@
-"""Every regular expression of `schemas`, `workers` and `infra`, and how it is used."""
+"""Finds every regular expression in `schemas`, `workers` and `infra`, and how it is used."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from workers.core.guardrails.matching.pattern_table import PatternTable
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = (schemas, workers, infra)
 _METHODS = ("search", "match", "fullmatch", "finditer", "findall", "sub", "split")
-#: (module, function) of every place that builds a pattern when it is called; `_built` knows what they build, but for words
-#: that are escaped as a whole.
+#: (module, function) of all code that builds patterns at run time; `_built` lists these patterns, except for words that are
+#: completely escaped.
 BUILDERS = {
     ("workers.core.generation.pool.slots", "opened"),
     ("workers.core.generation.evaluation.group_recovery", "recover"),
@@ -43,7 +43,7 @@ BUILDERS = {
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True):
-    """A pattern, where it stands, and by which methods of `re.Pattern` it is asked."""
+    """A pattern, its place, and the methods of `re.Pattern` by which it is used."""
 
     name: str
     pattern: re.Pattern[str] | re.Pattern[bytes]
@@ -52,7 +52,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
 
 @cache
 def known() -> tuple[Known, ...]:
-    """All of them, each (source, flags, methods) once."""
+    """Returns all patterns, each (source, flags, methods) once."""
     found: dict[tuple[object, ...], Known] = {}
     for one in (*_of_modules(), *_of_sources(), *_built()):
         found.setdefault((one.pattern.pattern, one.pattern.flags, one.methods), one)
@@ -61,7 +61,7 @@ def known() -> tuple[Known, ...]:
 
 @cache
 def modules() -> tuple[ModuleType, ...]:
-    """Every module of ours, imported."""
+    """Imports and returns every module of the product."""
     names_ = [
         info.name for package in PACKAGES for info in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
     ]
@@ -69,14 +69,14 @@ def modules() -> tuple[ModuleType, ...]:
 
 
 def sources() -> Iterator[tuple[str, ast.Module]]:
-    """(module, syntax tree) of every module of ours."""
+    """Yields (module, syntax tree) of every module of the product."""
     for module in modules():
         if module.__file__:
             yield module.__name__, ast.parse(Path(module.__file__).read_text())
 
 
 def builders() -> set[tuple[str, str]]:
-    """(module, function) of every call of `re` inside a function whose pattern is no constant."""
+    """Returns (module, function) of every call of `re` with a pattern that is not a constant."""
     found = set()
     for module, tree in sources():
         for function in ast.walk(tree):
@@ -86,7 +86,7 @@ def builders() -> set[tuple[str, str]]:
 
 
 def _of_modules() -> Iterator[Known]:
-    """The values of modules, and those inside of their tables."""
+    """Yields the values of modules, and the values in their tables."""
     for module in modules():
         for name, value in vars(module).items():
             if getattr(value, "__module__", module.__name__) == module.__name__ or not isinstance(value, type):
@@ -118,7 +118,7 @@ def _of_screen(place: str, screen: PatternTable) -> Iterator[Known]:
 
 
 def _of_sources() -> Iterator[Known]:
-    """Those that are written where they are used, and what the schemas of msgspec hold."""
+    """Yields literal patterns at their use, and the patterns in msgspec's types."""
     for module, tree in sources():
         for call in _calls(tree):
             method = call.func.attr if isinstance(call.func, ast.Attribute) else ""
@@ -133,7 +133,7 @@ def _of_sources() -> Iterator[Known]:
 
 
 def _built() -> Iterator[Known]:
-    """What `BUILDERS` build of the shipped packs, playbooks and lexicons."""
+    """Yields the patterns that `BUILDERS` build for the shipped packs, playbooks and lexicons."""
     yield from _of_screen("rule packs", packs._rules(tuple(packs.PACKS))[1])
     for folder in (SMART_DEVICES, REES46):
         policy = playbook(folder).policy
@@ -148,7 +148,7 @@ def _built() -> Iterator[Known]:
 
 @cache
 def _usage() -> dict[str, tuple[str, ...]]:
-    """Name of a pattern → the methods by which any module asks it."""
+    """Returns name of a pattern → methods by which modules use it."""
     found: dict[str, set[str]] = {}
     for _, tree in sources():
         for node in ast.walk(tree):
@@ -158,7 +158,7 @@ def _usage() -> dict[str, tuple[str, ...]]:
 
 
 def _calls(tree: ast.AST) -> Iterator[ast.Call]:
-    """The calls `re.something(pattern, ...)`."""
+    """Yields the calls `re.something(pattern, ...)`."""
     for node in ast.walk(tree):
         if (
             (

@@ -1,4 +1,4 @@
-"""The long part of fuzzing: fresh inputs for every target until the time is over, then the slowest pattern.
+"""Runs the long part of fuzzing: new inputs for every target until the time is up, then the slowest pattern.
 
 A finding is made small, printed, and kept in tests/fuzz/found/, where the quick tests replay it. `.cache/fuzz.json` tells
 how long each target has been tried: the next run begins with those that had the least.
@@ -24,13 +24,13 @@ _ROUND_EXAMPLES = 400
 
 
 def main() -> int:
-    """1 = something was found."""
+    """Returns 1 if there are findings."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=30.0)
-    parser.add_argument("--only", default="", help="targets whose name holds this")
-    asked = parser.parse_args()
-    chosen = [target for name, target in TARGETS.items() if asked.only in name]
-    tried = fuzz(chosen, 60.0 * asked.minutes)
+    parser.add_argument("--only", default="", help="only targets whose name contains this")
+    options = parser.parse_args()
+    chosen = [target for name, target in TARGETS.items() if options.only in name]
+    tried = fuzz(chosen, 60.0 * options.minutes)
     slowest = max(map(worst, patterns.known()), key=lambda timed: timed.cpu_s)
     print(
         f"{tried} findings; the slowest of {len(patterns.known())} patterns takes {1000 * slowest.cpu_s:.0f} ms of CPU"
@@ -40,7 +40,7 @@ def main() -> int:
 
 
 def fuzz(chosen: list[Target], budget_s: float) -> int:
-    """How many targets broke a promise."""
+    """Returns the number of targets that broke a promise."""
     spent: dict[str, float] = json.loads(STATE.read_text()) if STATE.exists() else {}
     deadline_s, broken, counted = time.monotonic() + budget_s, set[str](), {target.name: Hits() for target in chosen}
     while time.monotonic() < deadline_s and len(broken) < len(chosen):
@@ -50,7 +50,7 @@ def fuzz(chosen: list[Target], budget_s: float) -> int:
         begun_s = time.monotonic()
         if (found := _round(target, counted[target.name], time.time_ns())) is not None:
             broken.add(target.name)
-            print(f"FOUND {found[0]}\n  {found[1][:200]!r}\n  kept in {keep(target, found[1])}", flush=True)
+            print(f"FOUND {found[0]}\n  {found[1][:200]!r}\n  stored in {keep(target, found[1])}", flush=True)
         spent[target.name] = spent.get(target.name, 0.0) + time.monotonic() - begun_s
         STATE.parent.mkdir(exist_ok=True)
         STATE.write_text(json.dumps(spent))
@@ -61,7 +61,7 @@ def fuzz(chosen: list[Target], budget_s: float) -> int:
 
 
 def _round(target: Target, hits: Hits, number: int) -> tuple[str, bytes] | None:
-    """(what is broken, the smallest input that breaks it) of some hundred inputs; None = nothing."""
+    """Tries some hundred inputs; returns (broken promise, smallest input that breaks it), or None."""
     last: list[tuple[str, bytes]] = []
 
     @seed(number)
@@ -79,7 +79,7 @@ def _round(target: Target, hits: Hits, number: int) -> tuple[str, bytes] | None:
     except Exception:
         if not last:
             raise
-        return last[-1]  # hypothesis ends with the smallest
+        return last[-1]  # hypothesis tries the smallest last
     return None
 
 

@@ -1,4 +1,4 @@
-"""Valid inputs of every target, from the fixtures of the unit tests and the golden messages."""
+"""Collects valid inputs for every target, from the fixtures of the unit tests and the golden messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of targets: everything that reads what strangers send, and what it promises of any bytes."""
+"""Lists the targets: all code that reads external input, and its promises for any bytes."""
 
 from __future__ import annotations
 
@@ -44,16 +44,16 @@ from workers.delivery.transports.webhook import WebhookChannel
 from workers.settings_loader import load
 
 SECRET = b"k" * 32
-#: A file of 20 kB may have 10,000 rows, each an event or a dead letter; no event loop waits for it.
+#: A file of 20 kB may have 10,000 rows, each an event or a dead letter; it is not read in an event loop.
 _ROWS_S = 0.5
 _TEMPORARY = TemporaryDirectory(prefix="attune-fuzz-")
 
 
 class Target(NamedTuple):
-    """One reader. `call` gives whether the input got past the first check, and the bytes of what it made of it.
+    """One reader. `call` returns whether the input passed the first check, and the size of its output [bytes].
 
-    It may raise nothing but `raises`. Its output has at most `factor` times the bytes of the input, and `constant`. Of all
-    inputs at least the share `hits` gets past the first check, else the inputs are no test of it.
+    It may only raise `raises`. Its output has at most `factor` times the bytes of the input, plus `constant`. At least the
+    share `hits` of all inputs must pass the first check; otherwise the inputs do not test the target.
     """
 
     name: str
@@ -86,7 +86,7 @@ def _intake(form: SourceFormat) -> Callable[[bytes], tuple[bool, int]]:
 
 
 def _enveloped(data: bytes) -> tuple[bool, int]:
-    """Lines `name: value` are headers, up to an empty one."""
+    """Reads lines `name: value` up to an empty line as headers."""
     head, _, body = data.partition(b"\n\n")
     pairs = (line.partition(b": ") for line in head.split(b"\n"))
     headers = tuple((name.decode("utf-8", "replace"), value) for name, _, value in pairs)
@@ -106,7 +106,7 @@ def _file(name: str, form: str, plan: str = "") -> Callable[[bytes], tuple[bool,
         mapped, size = 0, 0
         for _, row in open_events(
             path, form, mapping, NOW
-        ):  # not kept: the collector would walk over them all, again and again
+        ):  # not kept, because the garbage collector would traverse all of them repeatedly
             mapped += len(row.events)
             size += sum(len(event.value) + len(event.key) for event in row.events)
         return mapped > 0, size
@@ -127,7 +127,7 @@ def _answer(data: bytes) -> tuple[bool, int]:
 
 
 def _checked(language: str, channel: str) -> Callable[[bytes], tuple[bool, int]]:
-    """Fields apart by lines."""
+    """Reads one field per line."""
     known, about = playbook(), request(language=language, channel=channel)
     names = list(known.channels[channel].fields)
 
@@ -167,7 +167,7 @@ def _measured(data: bytes) -> tuple[bool, int]:
 
 
 def _prompted(data: bytes) -> tuple[bool, int]:
-    """Name, brand, category, facts and context of a customer, apart by lines."""
+    """Reads name, brand, category, facts and context of a customer, one per line."""
     name, brand, category, *facts = (*_text(data).split("\n"), "", "", "")
     product = ProductFacts(product_id="x", name=name, brand=brand, category=category, facts=facts)
     asked = request(product, context=dict.fromkeys(facts[:20], name))
@@ -205,7 +205,7 @@ def _template(data: bytes) -> tuple[bool, int]:
 
 
 def _composed(data: bytes) -> tuple[bool, int]:
-    """Address, subject, preheader, body, link and picture of an e-mail, apart by lines."""
+    """Reads address, subject, preheader, body, link and picture of an e-mail, one per line."""
     to, subject, preheader, body, url, image, *_ = (*_text(data).split("\n"), "", "", "", "", "", "")
     message = msgspec.structs.replace(
         _MESSAGE, email_subject=subject, title=subject, preheader=preheader, body=body, image_url=image,
@@ -219,7 +219,7 @@ def _composed(data: bytes) -> tuple[bool, int]:
 
 
 def _posted(data: bytes) -> tuple[bool, int]:
-    """A message's key and words to a webhook, and what it answers."""
+    """Reads key and text of a message to a webhook, and its reply."""
     key, said, body = (*data.split(b"\n", 2), b"", b"")[:3]
     status = int(said) if said.isdigit() and len(said) < 4 else 200
     seen: list[bytes] = []
@@ -254,7 +254,7 @@ def _served(data: bytes) -> tuple[bool, int]:
 
 
 def _refused(data: bytes) -> tuple[bool, int]:
-    """Status, Retry-After and body, apart by lines."""
+    """Reads status, Retry-After and body, one per line."""
     status, wish, body = (*data.split(b"\n", 2), b"", b"")[:3]
     code = int(status) if status.isdigit() and len(status) == 3 else 500
     wait_s = wire.parse_retry_after(_text(wish)), retry_after_s(_text(wish), _text(body))
@@ -266,14 +266,14 @@ def _refused(data: bytes) -> tuple[bool, int]:
 
 
 def _set(data: bytes) -> tuple[bool, int]:
-    """Lines NAME=value."""
+    """Reads lines NAME=value."""
     pairs = (line.partition("=") for line in _text(data).replace("\0", "").split("\n"))
     settings = load({name: value for name, _, value in pairs if name != "ATTUNE_CONFIG"})
     return True, len(repr(settings))
 
 
 def _agreed(data: bytes) -> tuple[bool, int]:
-    """An event's consent and traits, as intake hands them on."""
+    """Converts an event's consent and traits like intake."""
     size = 0
     for event in Intake().map_record(_record(data), NOW).events:
         decoded = codec.decode_event(event.value)

@@ -1,4 +1,4 @@
-"""The worst texts for a regular expression: what it repeats, pumped up, and cut off before it can match.
+"""Generates the worst texts for a regular expression: its repetitions, extended, and cut off before it can match.
 
 Read from the pattern as `re` has parsed it. Exponential and quadratic matching need a repetition that can begin at many
 places or divide its text in many ways; both show on runs of one character, of two that alternate, and of the pattern's own
@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from tests.fuzz.patterns import Known
 
-#: How long the worst text is [characters], and how long the texts are among which it is looked for.
+#: Length of the worst text, and of the texts among which it is searched [characters].
 SIZE, PROBE = 20_000, 1_000
 _REPEATS = (op.MAX_REPEAT, op.MIN_REPEAT, op.POSSESSIVE_REPEAT)
 _COMMON = ("a", "0", " ", "\n", ".", "é", "都", "A")
@@ -30,14 +30,14 @@ _ONE_OF = {
     op.CATEGORY_NOT_WORD: "-",
 }
 _MOST_PAIRS, _MOST_UNITS, _MOST_ALPHABET = 90, 60, 24
-#: Of so many texts that were slow when short the long ones are measured.
+#: Number of the slowest short texts that are measured at full length.
 _LONG = 2
-#: A short text that takes so long needs no longer one.
+#: A short text that takes this long is not extended [s].
 _HOPELESS_S = 0.1
 
 
 class Shape(NamedTuple):
-    """A text to any length: its beginning, what is repeated, its end."""
+    """A text of any length: head, repeated unit, tail."""
 
     head: str
     unit: str
@@ -45,17 +45,17 @@ class Shape(NamedTuple):
     as_text: bool = True
 
     def text(self, size: int) -> str:
-        """The text of about `size` characters."""
+        """Returns the text with about `size` characters."""
         return self.head + self.unit * max(1, (size - len(self.head) - len(self.tail)) // len(self.unit)) + self.tail
 
     def given(self, size: int) -> str | bytes:
-        """The text as a pattern of its kind takes it."""
+        """Returns the text in the type that the pattern accepts."""
         text = self.text(size)
         return text if self.as_text else text.encode("latin-1", "replace")
 
 
 class Timed(NamedTuple):
-    """The CPU time of one pattern on its worst text."""
+    """The CPU time of one pattern for its worst text."""
 
     cpu_s: float
     name: str
@@ -66,12 +66,12 @@ class Timed(NamedTuple):
 
     @property
     def text(self) -> str | bytes:
-        """The text that was measured."""
+        """Returns the measured text."""
         return self.shape.given(self.size)
 
 
 def shapes(pattern: re.Pattern[str] | re.Pattern[bytes]) -> Iterator[Shape]:
-    """Texts that may be bad for a pattern."""
+    """Yields texts that may be slow for a pattern."""
     source = pattern.pattern if isinstance(pattern.pattern, str) else pattern.pattern.decode("latin-1")
     tree = _parsed(source, pattern.flags)
     alphabet = list(dict.fromkeys((*islice(_alphabet(tree), _MOST_ALPHABET), *_COMMON)))
@@ -94,8 +94,8 @@ def shapes(pattern: re.Pattern[str] | re.Pattern[bytes]) -> Iterator[Shape]:
 
 
 def worst(known: Known) -> Timed:
-    """The slowest use of a pattern: among all texts by short ones, then measured at full size, or at the size at which it is
-    too slow already.
+    """Returns the slowest use of a pattern: the texts are compared at a short length, then measured at full length, or at the
+    length at which it is already too slow.
     """
     found: list[Timed] = []
     as_text = isinstance(known.pattern.pattern, str)
@@ -117,7 +117,7 @@ def worst(known: Known) -> Timed:
 
 
 def nested(pattern: re.Pattern[str] | re.Pattern[bytes]) -> bool:
-    """Whether it repeats without end what may itself be nothing but a repetition without end: exponential in the text."""
+    """Returns whether an unbounded repetition contains only another one, which takes exponential time."""
     source = pattern.pattern if isinstance(pattern.pattern, str) else pattern.pattern.decode("latin-1")
     return any(
         _is_endless(value) and _only_repeats(value[2]) for kind, value in _repeats(_parsed(source, pattern.flags))
@@ -129,7 +129,7 @@ def _is_endless(repeat: Any) -> bool:
 
 
 def _only_repeats(items: Any) -> bool:
-    """Whether a way through the items has a repetition without end, and nothing beside it that must be there."""
+    """Returns whether a path through the items has an unbounded repetition and no mandatory item next to it."""
     found = False
     for kind, value in items:
         if kind in (op.MAX_REPEAT, op.MIN_REPEAT):
@@ -163,7 +163,7 @@ def _repeats(items: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def _inside(kind: Any, value: Any) -> list[Any]:
-    """The sequences of items within an item."""
+    """Returns the sequences of items within an item."""
     if kind is op.BRANCH:
         return list(value[1])
     if kind is op.POSSESSIVE_REPEAT:
@@ -180,7 +180,7 @@ def _parsed(source: str, flags: int) -> Any:
 
 
 def cpu_s(call: Callable[[Any], object], given: object, tries: int = 1) -> float:
-    """CPU time of this thread, the best of several tries: what else the machine does is no part of it."""
+    """Returns the CPU time of this thread, the best of several tries, to exclude other load."""
     best = float("inf")
     for _ in range(tries):
         begun = time.thread_time()
@@ -200,7 +200,7 @@ def _asked(pattern: Any, method: str) -> Callable[[Any], object]:
 
 
 def _units(items: Any, before: str) -> Iterator[tuple[str, str, str]]:
-    """(what stands before, what is repeated, what follows) of every repetition."""
+    """Yields (items before, repeated items, items after) of every repetition."""
     items = list(items)
     for place, (kind, value) in enumerate(items):
         prefix, rest = before + _example(items[:place]), _example(items[place + 1 :])
@@ -222,7 +222,7 @@ def _units(items: Any, before: str) -> Iterator[tuple[str, str, str]]:
 
 
 def _variants(items: Any) -> Iterator[str]:
-    """Other single characters that a repeated class takes."""
+    """Yields other single characters that a repeated class matches."""
     items = list(items)
     if len(items) == 1 and items[0][0] is op.IN:
         yield from _members(items[0][1])
@@ -262,7 +262,7 @@ def _members(members: Any) -> Iterator[str]:
 
 
 def _example(items: Any) -> str:
-    """A short text that the items match, as far as assertions let it."""
+    """Returns a short text that the items match, as far as assertions allow it."""
     found = ""
     for kind, value in items:
         if kind is op.LITERAL:

@@ -1,1 +1,1 @@
-"""Mutation: small changes of the product that some test must notice. `make mutate`; see docs/mutation.md."""
+"""Mutation testing: small changes of the product that a test must detect. `make mutate`; see docs/mutation.md."""

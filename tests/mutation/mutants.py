@@ -1,4 +1,4 @@
-"""The mutants of one module: each is its source with one small change of what it does."""
+"""Generates the mutants of one module: each is its source with one small change of behaviour."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ _OPERATORS: dict[type[ast.operator], type[ast.operator]] = {
     ast.RShift: ast.LShift,
 }
 _CALLS = {"min": "max", "max": "min", "any": "all", "all": "any"}
-#: What says types, or is no behaviour of ours.
+#: Parts of the syntax tree that are types, or not our behaviour.
 _LEFT_OUT = frozenset({"annotation", "returns", "decorator_list", "type_params", "bases"})
 _NO_KEYWORDS = frozenset({"frozen", "gc", "kw_only", "maxsize"})
 _NO_BEHAVIOUR = (ast.Import, ast.ImportFrom, ast.Assert)
 
 
 class Mutant(msgspec.Struct, frozen=True):
-    """One change. `key` names it whatever line it stands on: function, the words before and after, and which of several.
+    """One change. `key` identifies it independently of its line: function, source before and after, and number if several match.
 
     `make` changes the tree that it was found in, and is called once, in a process of its own.
     """
@@ -53,7 +53,7 @@ class Mutant(msgspec.Struct, frozen=True):
 
 
 def find(tree: ast.Module) -> list[Mutant]:
-    """Every mutant of a module, in the order of its source.
+    """Returns every mutant of a module, in source order.
 
     >>> [mutant.key for mutant in find(ast.parse("def f(a):\\n    return a < 3"))][:2]
     ['f: return a < 3 → return None', 'f: a < 3 → a <= 3']
@@ -128,7 +128,7 @@ def _instead(node: ast.AST, parent: ast.AST, field: str) -> Iterator[ast.AST]:  
 
 
 def _says_nothing(node: ast.AST) -> bool:
-    """A docstring, or what makes a struct or a cache quicker or safer and nothing else."""
+    """Returns whether it is a docstring, or only affects the speed or safety of a struct or cache."""
     if isinstance(node, ast.keyword):
         return node.arg in _NO_KEYWORDS
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)

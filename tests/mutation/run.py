@@ -1,4 +1,4 @@
-"""`make mutate`: mutants of the modules of `table`, and which of them no test notices.
+"""Runs `make mutate`: tries mutants of the modules in `table`, and reports those that no test detects.
 
 A sample a module, the same for the same seed. What has been tried is kept in .cache/mutation and not tried again: a killed
 mutant until its module changes, a survivor until its module or a test of its files does. FRESH=1 forgets all.
@@ -27,7 +27,7 @@ _BASELINE_LIMIT_S = 900.0
 
 
 class Tried(msgspec.Struct):
-    """What is known of one module. `results`: key of a mutant → killed, timeout, survived or invalid."""
+    """The results of one module. `results`: key of a mutant → killed, timeout, survived or invalid."""
 
     source: str = ""
     tests: str = ""
@@ -36,7 +36,7 @@ class Tried(msgspec.Struct):
 
 
 class Line(msgspec.Struct, frozen=True):
-    """The counts of one module; equivalent ones are not among the survivors, and count nowhere else."""
+    """The counts of one module; equivalent mutants are not survivors, and are not included in other counts."""
 
     module: str
     valid: int
@@ -50,19 +50,19 @@ class Line(msgspec.Struct, frozen=True):
 
 
 def equivalents() -> dict[str, dict[str, str]]:
-    """Module → key of a mutant that changes nothing anybody could see → why."""
+    """Returns module → key of a mutant without a visible effect → reason."""
     found: dict[str, dict[str, str]] = yaml.safe_load(EQUIVALENT.read_text()) or {}
     return found
 
 
 def path_of(module: str) -> Path:
-    """The file of a module of ours."""
+    """Returns the file of a module."""
     plain = trial.ROOT / (module.replace(".", "/") + ".py")
     return plain if plain.exists() else plain.with_suffix("") / "__init__.py"
 
 
 def sample(module: str, mutants: list[Mutant], size: int, seed: int) -> list[Mutant]:
-    """`size` of the mutants in the order of the source, the same for the same seed; 0 = all."""
+    """Returns `size` mutants in source order, the same for the same seed; 0 = all."""
     if not size or size >= len(mutants):
         return mutants
     chosen = random.Random(f"{seed}:{module}").sample(range(len(mutants)), size)
@@ -70,7 +70,7 @@ def sample(module: str, mutants: list[Mutant], size: int, seed: int) -> list[Mut
 
 
 def mutate(module: str, size: int, seed: int, *, fresh: bool = False) -> Line:
-    """Tries a sample of one module's mutants. Raises SystemExit where its tests fail without any."""
+    """Tries a sample of one module's mutants. Raises SystemExit if its tests fail without a mutant."""
     path, files = path_of(module), TESTS[module]
     source = path.read_text()
     told = _read(module)
@@ -80,7 +80,7 @@ def mutate(module: str, size: int, seed: int, *, fresh: bool = False) -> Line:
     if (told.source, told.tests) != marks:
         base = trial.baseline(path, files, _BASELINE_LIMIT_S)
         if base.rc != 0:
-            sys.exit(f"{module}: its tests fail without any mutant (pytest ends with {base.rc}): {' '.join(files)}")
+            sys.exit(f"{module}: its tests fail without a mutant (pytest exits with {base.rc}): {' '.join(files)}")
         killed = {key: result for key, result in told.results.items() if result != "survived"}
         told = Tried(source=marks[0], tests=marks[1], baseline=base, results=killed)
     same, names = equivalents().get(module, {}), sample(module, find(ast.parse(source)), size, seed)
@@ -133,7 +133,7 @@ def _hash(files: list[Path]) -> str:
 
 
 def main() -> None:
-    """Prints a line a module, each survivor, and the sum; ends with 1 where more than the rest survives."""
+    """Prints a line per module, each survivor, and the total; exits with 1 if too many survive."""
     options = argparse.ArgumentParser()
     options.add_argument("--seed", type=int, default=7)
     options.add_argument("--sample", type=int, default=12, help="mutants a module; 0 = all")

@@ -1,8 +1,8 @@
-"""Which modules are mutated, and where their tests are. Files that only happen to run a module are left out: they are slow."""
+"""Lists the modules to mutate and their tests. Files that run a module only incidentally are left out, because they are slow."""
 
 from __future__ import annotations
 
-#: module → the files of its tests
+#: Module → its test files.
 TESTS: dict[str, tuple[str, ...]] = {
     "workers.core.publishing.messages": ("tests/unit/test_publishing.py", "tests/unit/test_personalise.py"),
     "workers.core.decisioning.policy": ("tests/unit/test_ruling.py", "tests/unit/test_policy.py"),

@@ -1,4 +1,4 @@
-"""Runs tests on a module as it is, and on its mutants: each in a process of its own, forked from one that has the libraries.
+"""Runs tests on a module and on its mutants, each in a separate process, forked from one that has loaded the libraries.
 
 Nothing of the product or the tests may be imported in the parent: a mutant must be there before anybody imports it.
 """
@@ -21,26 +21,26 @@ import msgspec
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-#: Exit codes of a trial beside pytest's own.
+#: Exit codes of a trial in addition to pytest's.
 INVALID, TIMEOUT = 64, 65
 _OPTIONS = ["-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:warnings", "-m", "not kafka and not slow"]
 
 
 class Baseline(msgspec.Struct):
-    """What the tests of a module do without a mutant: how long each takes [s], and which lines of the module it runs."""
+    """The tests of a module without a mutant: the time of each test [s], and the lines of the module that it runs."""
 
     took_s: dict[str, float] = {}
     lines: dict[str, list[int]] = {}
     rc: int = 0
 
     def through(self, line: int) -> list[str]:
-        """The tests that run a line, the quickest first; all where none does, for then it may run while modules load."""
+        """Returns the tests that run a line, fastest first; all tests if none does, as the line may run during the import."""
         found = [test for test, lines in self.lines.items() if line in lines]
         return sorted(found or self.took_s, key=self.took_s.__getitem__)
 
 
 class _Watching:
-    """Notes lines and times of each test."""
+    """Records lines and time of each test."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -69,7 +69,7 @@ class _Watching:
 
 
 class _Chosen:
-    """Leaves out all tests but these, and runs them in this order."""
+    """Runs only these tests, in this order."""
 
     def __init__(self, tests: Sequence[str]) -> None:
         self._order = {test: place for place, test in enumerate(tests)}
@@ -81,7 +81,7 @@ class _Chosen:
 
 
 class _Mutated(importlib.machinery.SourceFileLoader):
-    """Loads one module from a changed tree."""
+    """Loads one module from a changed syntax tree."""
 
     def __init__(self, module: str, path: str, code: CodeType) -> None:
         super().__init__(module, path)
@@ -97,13 +97,13 @@ class _Mutated(importlib.machinery.SourceFileLoader):
 
 
 def preload() -> None:
-    """Imports the libraries that tests use, once for all trials."""
+    """Imports the libraries of the tests, once for all trials."""
     for name in ("hypothesis", "msgspec", "yaml", "jinja2", "aiohttp", "rich", "click", "confluent_kafka", "lingua"):
         __import__(name)
 
 
 def baseline(path: Path, files: Sequence[str], limit_s: float) -> Baseline:
-    """Runs all tests of `files` on the module as it is."""
+    """Runs all tests of `files` on the unchanged module."""
     kept = ROOT / ".cache" / "mutation" / f"{os.getpid()}.json"
     kept.parent.mkdir(parents=True, exist_ok=True)
     kept.unlink(missing_ok=True)
@@ -124,7 +124,7 @@ def baseline(path: Path, files: Sequence[str], limit_s: float) -> Baseline:
 def trial(
     module: str, path: Path, tree: ast.Module, make: Callable[[], None], tests: Sequence[str], limit_s: float
 ) -> int:
-    """Runs these tests on one mutant; returns 0 where all pass, INVALID where it is no program, TIMEOUT after `limit_s`."""
+    """Runs these tests on one mutant; returns 0 if all pass, INVALID if it cannot be loaded, TIMEOUT after `limit_s`."""
 
     def work() -> int:
         make()
@@ -141,7 +141,7 @@ def trial(
 def _pytest(files: Sequence[str], plugins: list[object]) -> int:
     from hypothesis import Phase, settings
 
-    # Nothing is kept of what a mutant breaks, and nothing made small.
+    # Failing examples of a mutant are neither stored nor shrunk.
     settings.register_profile(
         "mutation", database=None, derandomize=True, deadline=None, phases=(Phase.explicit, Phase.generate)
     )
@@ -150,7 +150,7 @@ def _pytest(files: Sequence[str], plugins: list[object]) -> int:
 
 
 def _forked(work: Callable[[], int], limit_s: float) -> int:
-    """The exit code of `work` in a silent child; TIMEOUT if it was ended after `limit_s`."""
+    """Runs `work` in a silent child process; returns its exit code, or TIMEOUT if it was killed after `limit_s`."""
     child = os.fork()
     if child == 0:
         rc = 70

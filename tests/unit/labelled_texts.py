@@ -1,4 +1,4 @@
-"""Hand-made texts with a person's judgement: good ones, and bad ones of each kind with the guardrail that must say no."""
+"""Hand-written texts with labels: good ones, and bad ones of each kind with the guardrail that must reject them."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class Labelled(NamedTuple):
 
 
 def push(title: str, body: str) -> MessageText:
-    """The fields of a push message."""
+    """Returns the fields of a push message."""
     return MessageText(title=title, body=body)
 
 
 def mail(subject: str, preheader: str, body: str, cta: str) -> MessageText:
-    """The fields of an e-mail."""
+    """Returns the fields of an e-mail."""
     return MessageText(email_subject=subject, preheader=preheader, body=body, cta_text=cta)
 
 
@@ -37,7 +37,7 @@ def _good(product: str, language: str, channel: str, text: MessageText) -> Label
 
 
 def _bad(guardrail: str, body: str, title: str = "", product: str = BAND) -> Labelled:
-    """A bad push message; the language is that of the body's script."""
+    """Returns a bad push message; its language follows from the script of the body."""
     language = "zh" if any("\u3400" <= character <= "\u9fff" for character in body + title) else "en"
     return Labelled(
         product,
@@ -300,7 +300,7 @@ BAD = (
     _bad("disguise", "Your 𝐒𝐦𝐚𝐫𝐭 Band is still in your cart today."),
     _bad("disguise", "智能手环还在购物车里，代号ⓢⓐⓛⓔ，回来看看吧。"),
     _bad("disguise", "Your Sma\u0334\u0335\u0336rt Band is still in your cart."),
-    # personal data, and what is nobody's business
+    # personal data, and private matters
     _bad("personal_data", "Your order number is waiting beside the Smart Band."),
     _bad("personal_data", "王小明也买了智能手环，你也回来看看吧。"),
     _bad("personal_data", "智能手环可以寄到浙江省杭州市西湖区，回来看看吧。"),

@@ -1,4 +1,4 @@
-"""Answers as a good Chinese model gives them, written by hand: (product, channel, target group, answer)."""
+"""Hand-written answers like those of a good Chinese model: (product, channel, target group, answer)."""
 
 from __future__ import annotations
 
