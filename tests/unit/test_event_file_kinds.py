@@ -32,7 +32,7 @@ ZIP = b"PK\x03\x04\x14\x00\x00\x00"
     [
         (
             lambda text: text.replace("\n", "\r").encode() * 2,
-            "with CR alone, as no program reads them any more. Cure: tr",
+            "with CR only, which is not supported. Cure: tr",
         ),
         (lambda text: text.encode("utf-16"), "is UTF-16. Cure: iconv -f UTF-16 -t UTF-8"),
         (lambda text: text.encode("utf-16-le"), "is UTF-16. Cure: iconv -f UTF-16LE"),
@@ -103,7 +103,7 @@ def test_a_header_that_cannot_be_read_is_one_line(tmp_path: Path, header: str) -
     [
         ('2019-10-01 00:00:07 UTC,view,9,1,,"acme,1.0,5,s-1', "a quotation mark is never closed"),
         (f'2019-10-01 00:00:07 UTC,view,9,1,,"{"x" * 200_000}",1.0,5,s-1', "field larger than field limit"),
-        ("2019-10-01 00:00:07 UTC,view,9,1,,ac\0me,1.0,5,s-1", "a NUL byte, which no text has"),
+        ("2019-10-01 00:00:07 UTC,view,9,1,,ac\0me,1.0,5,s-1", "a NUL byte, which text never contains"),
     ],
     ids=["unclosed", "huge", "NUL"],
 )

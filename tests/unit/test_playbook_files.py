@@ -142,13 +142,13 @@ MISTAKES = {
         replace("campaigns.yaml", "tones: [warm, brisk]", "tones: [warm, warm]"),
         "campaigns.yaml",
         "[warm, warm]",
-        "campaigns[0].tones[1]: tone `warm` stands twice",
+        "campaigns[0].tones[1]: tone `warm` appears twice",
     ),
     "duplicate tone": (
         replace("campaigns.yaml", "- id: brisk", "- id: warm"),
         "campaigns.yaml",
         "- id: warm\n    hint: {zh: 简短",
-        "tones[1].id: id `warm` stands twice",
+        "tones[1].id: id `warm` appears twice",
     ),
     "tone without a language": (
         replace("campaigns.yaml", ", en: warm and personal}", "}"),
@@ -160,13 +160,13 @@ MISTAKES = {
         replace("campaigns.yaml", "{id: question,", "{id: plain,"),
         "campaigns.yaml",
         "{id: plain, prompt: cart-abandonment-question}",
-        "campaigns[0].variants[1].id: id `plain` stands twice",
+        "campaigns[0].variants[1].id: id `plain` appears twice",
     ),
     "variant that says nothing": (
         replace("campaigns.yaml", "{id: question,", "{id: no-send,"),
         "campaigns.yaml",
         "{id: no-send,",
-        "campaigns[0].variants[1].id: `no-send` is kept for the arm that says nothing; allowed: another id",
+        "campaigns[0].variants[1].id: `no-send` is reserved for the arm that sends nothing; allowed: another id",
     ),
     "variant with a dot": (
         replace("campaigns.yaml", "{id: question,", "{id: question.2,"),
@@ -214,7 +214,7 @@ MISTAKES = {
         replace("campaigns.yaml", "offer: [accessories, viewed]", "offer: [viewed, viewed]"),
         "campaigns.yaml",
         "[viewed, viewed]",
-        "campaigns[3].trigger.offer[1]: offer `viewed` stands twice",
+        "campaigns[3].trigger.offer[1]: offer `viewed` appears twice",
     ),
     "too few views": (
         replace("campaigns.yaml", "views: 3", "views: 1"),
@@ -226,7 +226,7 @@ MISTAKES = {
         replace("policy.yaml", 'end: "08:00"', 'end: "22:00"'),
         "policy.yaml",
         "quiet_hours:",
-        "quiet_hours.end: `22:00` is the start too",
+        "quiet_hours.end: `22:00` is also the start",
     ),
     "a time without quotes": (
         replace("policy.yaml", 'start: "22:00"', "start: 22:00"),
@@ -244,7 +244,7 @@ MISTAKES = {
         replace("policy.yaml", "Asia/Shanghai", "Asia/Shangai"),
         "policy.yaml",
         "quiet_hours:",
-        "quiet_hours.timezone: `Asia/Shangai` is no time zone (did you mean `Asia/Shanghai`?)",
+        "quiet_hours.timezone: `Asia/Shangai` is not a time zone (did you mean `Asia/Shanghai`?)",
     ),
     "quiet on an unknown channel": (
         replace("policy.yaml", "timezone: Asia/Shanghai", "timezone: Asia/Shanghai, channels: [pusch]"),
@@ -280,19 +280,19 @@ MISTAKES = {
         replace("policy.yaml", "cn_prices, no_medical]", "no_medical, no_medical]"),
         "policy.yaml",
         "no_medical, no_medical",
-        "markets[0].rule_packs[2]: rule pack `no_medical` stands twice",
+        "markets[0].rule_packs[2]: rule pack `no_medical` appears twice",
     ),
     "a union as a country": (
         replace("policy.yaml", "regions: [GB]", "regions: [EU]"),
         "policy.yaml",
         "regions: [EU]",
-        "markets[2].regions[0]: `EU` is no country; allowed: codes of ISO 3166-1",
+        "markets[2].regions[0]: `EU` is not a country code; allowed: codes of ISO 3166-1",
     ),
     "a country by its nickname": (
         replace("policy.yaml", "regions: [GB]", "regions: [UK]"),
         "policy.yaml",
         "regions: [UK]",
-        "markets[2].regions[0]: `UK` is no country (did you mean `GB`?)",
+        "markets[2].regions[0]: `UK` is not a country code (did you mean `GB`?)",
     ),
     "a region in small letters": (
         replace("policy.yaml", "regions: [GB]", "regions: [gb]"),
@@ -304,7 +304,7 @@ MISTAKES = {
         replace("policy.yaml", "regions: [GB]", "regions: [GB, CN]"),
         "policy.yaml",
         "regions: [GB, CN]",
-        "markets[2].regions[1]: region `CN` is in the market `cn` too; allowed: one market each",
+        "markets[2].regions[1]: region `CN` is also in the market `cn`; allowed: one market for each region",
     ),
     "a market without customers": (
         replace("policy.yaml", "regions: [GB]", "regions: []"),
@@ -316,7 +316,7 @@ MISTAKES = {
         replace("policy.yaml", "- id: gb", "- id: cn"),
         "policy.yaml",
         "- id: cn\n    regions: [GB]",
-        "markets[2].id: id `cn` stands twice",
+        "markets[2].id: id `cn` appears twice",
     ),
     "unknown default market": (
         replace("policy.yaml", "{zh: cn, en: us}", "{zh: cn, en: usa}"),
@@ -358,7 +358,7 @@ MISTAKES = {
         replace("policy.yaml", "omg, insane", "omg, omg"),
         "policy.yaml",
         "omg, omg",
-        "voice.avoid[5]: word `omg` stands twice",
+        "voice.avoid[5]: word `omg` appears twice",
     ),
     "an empty word to avoid": (
         replace("policy.yaml", "omg, insane", 'omg, " "'),
@@ -426,7 +426,7 @@ MISTAKES = {
         replace("audiences.yaml", "- id: young", "- id: generic"),
         "audiences.yaml",
         "- id: generic",
-        "`generic` is kept for texts without any group",
+        "`generic` is reserved for texts without a group",
     ),
     "wrong rule": (
         replace("audiences.yaml", "field: interest.sports, at_least: 2.5", "field: interests.sports, at_least: 2.5"),
@@ -438,25 +438,25 @@ MISTAKES = {
         replace("products.yaml", "product_id: ear-tips", "product_id: smart-band"),
         "products.yaml",
         "product_id: smart-band\n    sku: AT-TIPS-01",
-        "products[6].product_id: product_id `smart-band` stands twice",
+        "products[6].product_id: product_id `smart-band` appears twice",
     ),
     "duplicate campaign key": (
         replace("campaigns.yaml", "    priority: 5", "    priority: 5\n    priority: 6"),
         "campaigns.yaml",
         "priority: 6",
-        "campaigns[0].priority: stands twice",
+        "campaigns[0].priority: appears twice",
     ),
     "bad currency": (
         replace("products.yaml", "currency: CNY", "currency: yuan"),
         "products.yaml",
         "currency: yuan",
-        "products[0].currency: `yuan` is no currency; allowed: three capital letters",
+        "products[0].currency: `yuan` is not a currency code; allowed: three capital letters",
     ),
     "unsafe link": (
         replace("products.yaml", "url: https://shop", "url: javascript://shop"),
         "products.yaml",
         "javascript",
-        "products[0].url: `javascript://shop.example/products/smart-band` is no safe link; allowed: https://",
+        "products[0].url: `javascript://shop.example/products/smart-band` is not an https link; allowed: https://",
     ),
     "limits upside down": (
         replace("channels.yaml", "{min_chars: 4, max_chars: 20}", "{min_chars: 40, max_chars: 20}"),
@@ -480,25 +480,25 @@ MISTAKES = {
         replace("channels.yaml", "{min_chars: 4, max_chars: 20}", "{min_chars: 4, max_segments: 1}"),
         "channels.yaml",
         "zh: {min_chars: 4, max_segments: 1}",
-        "title.zh.max_segments: only the body of an SMS goes out in segments; allowed: max_chars, max_bytes, max_columns",
+        "title.zh.max_segments: only the body of an SMS is sent in segments; allowed: max_chars, max_bytes, max_columns",
     ),
     "bytes that leave too little": (
         replace("channels.yaml", "{min_chars: 4, max_chars: 20}", "{min_chars: 4, max_bytes: 9}"),
         "channels.yaml",
         "max_bytes: 9",
-        "channels[0].fields.title.zh: the limits are out of order: 9 bytes leave 3 characters, min_chars is 4",
+        "channels[0].fields.title.zh: the limits are out of order: 9 bytes leave 3 characters, but min_chars is 4",
     ),
     "a vendor who leaves too little": (
         replace("channels.yaml", "apns: {payload_bytes", "apns: {title: {max_columns: 6}, payload_bytes"),
         "channels.yaml",
         "zh: {min_chars: 4, max_chars: 20}",
-        "title.zh: the limits are out of order: 6 columns of `apns` leave 3 characters, min_chars is 4; allowed: min_chars",
+        "title.zh: the limits are out of order: 6 columns of `apns` leave 3 characters, but min_chars is 4; allowed: a",
     ),
     "a suffix that leaves too little": (
         replace("channels.yaml", "suffix: {en: Reply STOP", "suffix: {en: " + "Please reply STOP " * 8),
         "channels.yaml",
         "en: {min_chars: 25, max_segments: 1}",
-        "body.en: the limits are out of order: 1 segments, the suffix included, leave ",
+        "body.en: the limits are out of order: 1 segments, including the suffix, leave ",
     ),
     "a suffix where there is none": (
         replace(
@@ -508,19 +508,19 @@ MISTAKES = {
         ),
         "channels.yaml",
         "suffix: {zh: 再见",
-        "channels[0].suffix: only sms has a suffix; allowed: no such field on push",
+        "channels[0].suffix: only sms has a suffix; allowed: omit the field on push",
     ),
     "a suffix that the provider sends": (
         replace("channels.yaml", "suffix: {en:", "suffix: {zh: 拒收请回复R, en:"),
         "channels.yaml",
         "suffix: {zh:",
-        "channels[2].suffix.zh: is never sent: the provider templates hold it",
+        "channels[2].suffix.zh: is never sent: the provider templates contain it",
     ),
     "a suffix of two lines": (
         replace("channels.yaml", "suffix: {en: Reply STOP to opt out}", 'suffix: {en: "Reply\\nSTOP"}'),
         "channels.yaml",
         "suffix: {en:",
-        "channels[2].suffix.en: holds a line break or an invisible character; allowed: one line of text",
+        "channels[2].suffix.en: contains a line break or an invisible character; allowed: one line of text",
     ),
     "vendors of e-mail": (
         replace(
@@ -528,13 +528,13 @@ MISTAKES = {
         ),
         "channels.yaml",
         "vendors: {apns: {payload_bytes: 10}}",
-        "channels[1].vendors: only push goes through vendors; allowed: no such field on email",
+        "channels[1].vendors: only push has vendors; allowed: omit the field on email",
     ),
     "a vendor without limits": (
         replace("channels.yaml", "fcm: {payload_bytes: 4096}", "fcm: {languages: [zh]}"),
         "channels.yaml",
         "fcm:",
-        "channels[0].vendors.fcm: limits nothing; allowed: title, body, payload_bytes",
+        "channels[0].vendors.fcm: sets no limit; allowed: title, body, payload_bytes",
     ),
     "a vendor of an unknown language": (
         replace("channels.yaml", "fcm: {payload_bytes: 4096}", "fcm: {languages: [zn], payload_bytes: 4096}"),
@@ -558,13 +558,13 @@ MISTAKES = {
         replace("channels.yaml", "    unsubscribe_url: https://shop.example/unsubscribe\n", ""),
         "channels.yaml",
         "- id: email",
-        "channels[1].unsubscribe_url: is missing; marketing of `cart-abandonment` needs a way out (RFC 8058); allowed: https://",
+        "channels[1].unsubscribe_url: is missing; marketing of `cart-abandonment` needs an unsubscribe link (RFC 8058); allowed: https://",
     ),
     "an unsafe way out": (
         replace("channels.yaml", "unsubscribe_url: https:", "unsubscribe_url: http:"),
         "channels.yaml",
         "unsubscribe_url",
-        "channels[1].unsubscribe_url: `http://shop.example/unsubscribe` is no safe link; allowed: https://...",
+        "channels[1].unsubscribe_url: `http://shop.example/unsubscribe` is not an https link; allowed: https://...",
     ),
     "an unknown source": (
         replace("channels.yaml", "source: product.name", "source: product.nam"),
@@ -604,7 +604,7 @@ MISTAKES = {
         replace("channels.yaml", "您挑选的${name}", "您挑选的商品"),
         "channels.yaml",
         "params: {name:",
-        "provider_templates[0].params.name: does not stand in the text; allowed: {name} in `text`",
+        "provider_templates[0].params.name: is not used in the text; allowed: {name} in `text`",
     ),
     "a provider template of an unknown campaign": (
         replace("channels.yaml", "campaigns: [cart-abandonment]", "campaigns: [cart-abandoned]"),
@@ -616,13 +616,13 @@ MISTAKES = {
         replace("channels.yaml", "campaigns: [cart-abandonment]", "campaigns: []"),
         "channels.yaml",
         "campaigns: []",
-        "provider_templates[0].campaigns: is empty; allowed: at least one campaign, or no such field: all campaigns",
+        "provider_templates[0].campaigns: is empty; allowed: at least one campaign; omit the field for all campaigns",
     ),
     "a provider template named twice": (
         replace("channels.yaml", "SMS_100000002", "SMS_100000001"),
         "channels.yaml",
         "- id: SMS_100000001\n        language: zh\n        campaigns: [cart-abandonment]\n        text: 您挑选的${category}",
-        "channels[2].provider_templates[1].id: id `SMS_100000001` stands twice",
+        "channels[2].provider_templates[1].id: id `SMS_100000001` appears twice",
     ),
     "a limit where nothing is written": (
         replace(
@@ -632,7 +632,7 @@ MISTAKES = {
         ),
         "channels.yaml",
         "zh: {max_chars: 60}\n        en: {max_segments",
-        "channels[2].fields.body.zh: limits nothing: zh is sent as provider templates; allowed: en",
+        "channels[2].fields.body.zh: has no effect: zh is sent as provider templates; allowed: en",
     ),
     "words where nothing is written": (
         replace(ZH_TEMPLATES, "in_app:\n", "sms:\n"),
@@ -644,7 +644,7 @@ MISTAKES = {
         replace("channels.yaml", "{source: product.name, max_chars: 20}", "{fixed: 手环, max_chars: 20}"),
         "channels.yaml",
         "- id: SMS_100000002",
-        "channels[2].provider_templates[1]: is never chosen: `SMS_100000001` always fits before",
+        "channels[2].provider_templates[1]: is never chosen: `SMS_100000001` always matches first",
     ),
     "a provider template that never fits": (
         replace("channels.yaml", "{source: product.name, max_chars: 20}", "{source: product.name, max_chars: 1}"),
@@ -658,17 +658,17 @@ MISTAKES = {
         "headline",
         "field `headline` is not known; allowed: title, body",
     ),
-    "ends before the deadline": (
+    "is not longer than the deadline": (
         replace("campaigns.yaml", "ttl_s: 86400", "ttl_s: 30"),
         "campaigns.yaml",
         "ttl_s: 30",
-        "campaigns[0].ttl_s: 30 ends before the deadline; allowed: more than 60",
+        "campaigns[0].ttl_s: 30 is not longer than the deadline; allowed: more than 60",
     ),
     "tab": (
         replace("policy.yaml", "  zh: 本内容", "\tzh: 本内容"),
         "policy.yaml",
         "\tzh",
-        "a tab stands in the indentation; allowed: spaces",
+        "the indentation contains a tab; allowed: spaces",
     ),
     "broken yaml": (
         replace("policy.yaml", "languages: [zh, en]", "languages: [zh, en"),
@@ -680,13 +680,13 @@ MISTAKES = {
         replace("policy.yaml", "languages: [zh, en]", "languages: &all [zh, en]"),
         "policy.yaml",
         "&all",
-        "anchors and aliases (& and *) are not read",
+        "anchors and aliases (& and *) are not supported",
     ),
     "tag": (
         replace("policy.yaml", "  zh: 本内容", "  zh: !!python/name:os.system 本内容"),
         "policy.yaml",
         "!!python",
-        "the tag tag:yaml.org,2002:python/name:os.system is not read",
+        "the tag tag:yaml.org,2002:python/name:os.system is not supported",
     ),
     "jinja syntax in a prompt": (
         replace(EN_PROMPT, "{{ group.name }}", "{{ group.name }"),
@@ -939,7 +939,7 @@ def test_a_bomb_is_refused(bomb: str, folder: Path) -> None:
     (folder / "policy.yaml").write_text(bomb)
     problems = [problem for problem in examine(folder)[1] if problem.file == "policy.yaml"]
     assert len(problems) == 1
-    assert problems[0].wrong in ("too deeply nested", "anchors and aliases (& and *) are not read")
+    assert problems[0].wrong in ("too deeply nested", "anchors and aliases (& and *) are not supported")
 
 
 def test_bytes_that_are_no_utf8_are_refused(folder: Path) -> None:
@@ -1023,7 +1023,7 @@ def test_a_campaign_without_a_provider_template_is_named(folder: Path) -> None:
     )
     line = line_of(folder, "channels.yaml", "provider_templates:")
     assert (
-        f"channels.yaml:{line}: channels[2].provider_templates: campaign `cart-abandonment` has none in zh; "
+        f"channels.yaml:{line}: channels[2].provider_templates: campaign `cart-abandonment` has no template in zh; "
         "allowed: a template for each campaign"
     ) in map(str, examine(folder)[1])
 
@@ -1036,7 +1036,9 @@ def test_those_who_refused_personalisation_need_a_provider_template_too(folder: 
         text[: text.index("      - id: SMS_100000003")] + text[text.index("  - id: in_app") :]
     )
     (problem,) = examine(folder)[1]
-    assert "campaign `cart-abandonment` has none in zh for customers who refused personalisation" in problem.wrong
+    assert (
+        "campaign `cart-abandonment` has no template in zh for customers who refused personalisation" in problem.wrong
+    )
 
 
 @pytest.mark.slow

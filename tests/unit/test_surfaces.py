@@ -111,7 +111,7 @@ MISTAKES: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "twice": (
         replace("copy.yaml", "- id: ad", "- id: description"),
-        "copy.yaml:12: surfaces[1].id: id `description` stands twice",
+        "copy.yaml:12: surfaces[1].id: id `description` appears twice",
     ),
     "a channel": (
         replace("copy.yaml", "- id: ad", "- id: push"),

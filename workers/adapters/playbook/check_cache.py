@@ -1,4 +1,4 @@
-"""Remembers which playbooks have passed all checks, so that a restarted worker does not check an unchanged one again."""
+"""Caches which playbooks have passed all checks, so that a restarted worker does not check an unchanged one again."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _DIGITS = 16
 class Stamps:
     """Empty files in a folder, each named after a playbook's version and the version of the code that checked it.
 
-    Several workers may share the folder. If it is not writable nothing is remembered, and every start checks again.
+    Several workers may share the folder. If it is not writable nothing is cached, and every start checks again.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def has(self, version: str) -> bool:
-        """Returns whether this code has found no mistake in this version of a playbook."""
+        """Returns whether this version of the code has found no mistake in this version of a playbook."""
         return (self._folder / _name(version)).is_file()
 
     def put(self, version: str) -> None:
@@ -43,8 +43,9 @@ def _name(version: str) -> str:
 
 @cache
 def _code() -> str:
-    """Returns a hash of everything that a check depends on: another guardrail, word list or Jinja release may find other
-    mistakes.
+    """Returns a hash of everything that a check depends on.
+
+    Another guardrail, word list or Jinja release may find other mistakes.
     """
     digest = sha256(jinja2.__version__.encode())
     files = [*_CORE.rglob("*.py"), *_CORE.rglob("*.txt"), *_HERE.rglob("*.py")]

@@ -1,4 +1,4 @@
-"""Reads a playbook folder and checks all of it: every mistake with file, line, and what is allowed.
+"""Reads a playbook folder and checks all of it; reports every mistake with file, line, and what is allowed.
 
 ```
 products.yaml  audiences.yaml  campaigns.yaml  channels.yaml  policy.yaml  [copy.yaml]
@@ -36,7 +36,7 @@ from workers.core.playbook.policy import Policy
 from workers.settings import Settings
 
 FILES = ("products.yaml", "audiences.yaml", "campaigns.yaml", "channels.yaml", "policy.yaml")
-#: Without this file a playbook has no copy but messages.
+#: Optional: without this file a playbook only has messages.
 COPY_FILE = "copy.yaml"
 _VERSION_DIGITS = 12
 _MAX_FILES = 2000
@@ -44,14 +44,13 @@ _OTHER = ("README.md", "LICENSE")
 
 
 def load(folder: Path, stamps: Stamps | None = None) -> Playbook:
-    """Returns the playbook of a folder. Checking all its texts takes seconds: `stamps` tell which versions have passed
-    already.
+    """Returns the playbook of a folder. Checking all texts takes seconds; versions that `stamps` has are not checked again.
 
     Raises Misconfigured listing every mistake as `file:line: field: what is wrong; allowed: ...`.
     """
     if stamps is not None and folder.is_dir() and stamps.has(_version(folder)):
         parts = _read(folder)
-        references.check(parts)  # takes no time
+        references.check(parts)  # cheap
         if not parts.problems:
             return _assemble(folder, parts)
     playbook, problems = examine(folder)
@@ -60,20 +59,20 @@ def load(folder: Path, stamps: Stamps | None = None) -> Playbook:
     if playbook is None:
         listed = "\n".join(map(str, problems))
         raise Misconfigured(
-            f"The playbook {folder} has {len(problems)} mistakes:\n{listed}\n", "correct what is listed"
+            f"The playbook {folder} is not valid; mistakes found: {len(problems)}.\n{listed}\n", "correct them"
         )
     return playbook
 
 
 def load_for(settings: Settings) -> Playbook:
-    """Returns the playbook of an installation, and remembers in its data folder what was checked. Raises Misconfigured."""
+    """Returns the playbook of an installation, and caches in its data folder what was checked. Raises Misconfigured."""
     return load(Path(settings.playbook), Stamps(Path(settings.data_dir) / "checked"))
 
 
 def examine(folder: Path) -> tuple[Playbook | None, list[Problem]]:
     """Returns (the playbook, []) or (None, every mistake, in the order of files and lines).
 
-    Templates are checked against the guardrails once the rest is right.
+    Templates are checked against the guardrails only if everything else is valid.
     """
     parts = _read(folder)
     references.check(parts)
@@ -152,13 +151,13 @@ def _read_other(folder: Path, path: Path, parts: Parts) -> None:
 
 
 def _read_prompt(file: str, language: str, name: str, text: str, parts: Parts) -> None:
-    """Reads a prompt whose decoding settings come first, between two lines `---`."""
+    """Reads a prompt; its decoding settings, if any, come first, between two lines `---`."""
     decoding, source, line = Decoding(), text, 1
     if text.startswith("---\n"):
         head, end, source = text[4:].partition("\n---\n")
         line = 3 + head.count("\n") + 1
         if not end:
-            parts.problems.append(Problem(file, 1, "", "the head has no end", "a second line `---`"))
+            parts.problems.append(Problem(file, 1, "", "the decoding settings are not closed", "a second line `---`"))
             return
         read = read_struct(Document(file, head, parts.problems, first_line=2), Decoding)
         if read is None:
@@ -207,12 +206,12 @@ def _assemble(folder: Path, parts: Parts) -> Playbook:
 
 def _complete(parts: Parts) -> tuple[ProductsFile, Audiences, CampaignsFile, ChannelsFile, PolicyFile]:
     if not (parts.products and parts.audiences and parts.campaigns and parts.channels and parts.policy):
-        raise ValueError("a part is missing without a reported problem")
+        raise ValueError("a part of the playbook is missing, but no problem was reported")
     return parts.products, parts.audiences, parts.campaigns, parts.channels, parts.policy
 
 
 def _version(folder: Path) -> str:
-    """Returns a hash of every path and content: any change makes another version."""
+    """Returns a hash of all paths and contents: any change makes another version."""
     digest = sha256()
     for path in _paths(folder):
         if path.name not in _OTHER:

@@ -15,7 +15,7 @@ from typing import BinaryIO, cast
 import yaml
 
 from workers.adapters.sources.csv_rows import CsvRows
-from workers.adapters.sources.file_kinds import LOOK_BYTES, check_kind, separator_of
+from workers.adapters.sources.file_kinds import SAMPLE_BYTES, check_kind, separator_of
 from workers.core.errors import Misconfigured
 from workers.core.intake.canonical.rejections import reject
 from workers.core.intake.event_files import (
@@ -34,16 +34,16 @@ from workers.core.intake.mapping import Mapped
 _GZIP = b"\x1f\x8b"
 #: A longer line is not an event; the rest of it is skipped [bytes].
 _MAX_LINE = 4 * 1024 * 1024
-_PIECE = 512
+_CHUNK_BYTES = 512
 #: Errors that a broken gzip file raises.
 _DAMAGE = (EOFError, gzip.BadGzipFile, zlib.error)
 _Rows = Callable[[BinaryIO], Iterator[tuple[int, Mapped]]]
 
 
 class EventFile:
-    """The rows of one file: yields (row number from 1, what became of the row); each iteration reads from the start.
+    """The rows of one file: yields (row number from 1, the mapped row); each iteration reads from the start.
 
-    `bytes_read` of `bytes_total` (as stored on disk) is the progress. Raises Misconfigured if the file is damaged.
+    The progress is `bytes_read` of `bytes_total` (as stored on disk). Raises Misconfigured if the file is damaged.
     """
 
     def __init__(self, path: Path, rows: _Rows) -> None:
@@ -67,14 +67,15 @@ class EventFile:
 def open_events(path: Path, format: str, mapping: Path | None, received_at: datetime) -> EventFile:  # noqa: A002 # the name
     """Opens a file of events. `mapping` (YAML, see core.intake.event_files.CsvPlan) goes with format `csv`.
 
-    `received_at` (UTC) bounds the future and replaces a missing time. Raises Misconfigured naming file, line, column and what
-    is allowed; the header is checked here: nothing is imported from a file that does not fit.
+    `received_at` (UTC) is the latest time that an event may have, and replaces a missing time. Raises Misconfigured naming the
+    file, line, column and what is allowed. The header is checked here: nothing is imported from a file that does not match.
     """
     if format not in FILE_FORMATS:
         raise Misconfigured(f"{path}: there is no format `{format}`.", f"use one of: {', '.join(FILE_FORMATS)}")
     if (format == "csv") != (mapping is not None):
         raise Misconfigured(
-            f"{path}: format `{format}` and a mapping do not go together.", "`csv` needs one, others none"
+            f"{path}: format `{format}` and the mapping do not go together.",
+            "`csv` requires a mapping, other formats take none",
         )
     plan = _read_plan(mapping) if mapping is not None else None
     if format in ("rees46", "csv"):
@@ -94,12 +95,12 @@ def open_events(path: Path, format: str, mapping: Path | None, received_at: date
 
 
 def _check(path: Path) -> None:
-    """Raises Misconfigured if the beginning already shows that no line could be read."""
+    """Raises Misconfigured if the beginning of the file already shows that none of its lines can be read."""
     beginning = b""
     with _opened(path) as (_, stream):
         try:
-            while len(beginning) < LOOK_BYTES and (piece := stream.read(_PIECE)):
-                beginning += piece
+            while len(beginning) < SAMPLE_BYTES and (chunk := stream.read(_CHUNK_BYTES)):
+                beginning += chunk
         except _DAMAGE as error:
             if not beginning:
                 raise _damaged(path, 0, error) from error
@@ -107,7 +108,7 @@ def _check(path: Path) -> None:
 
 
 def _damaged(path: Path, row_number: int, error: Exception) -> Misconfigured:
-    return Misconfigured(f"{path}: cut off or damaged after row {row_number}: {error}.", "fetch the file again")
+    return Misconfigured(f"{path}: cut off or damaged after row {row_number}: {error}.", "download the file again")
 
 
 def _header(path: Path, stream: BinaryIO, delimiter: str, *, has_plan: bool) -> list[str]:
@@ -121,10 +122,10 @@ def _header(path: Path, stream: BinaryIO, delimiter: str, *, has_plan: bool) -> 
         raise _damaged(path, 0, error) from error
     if other := separator_of(delimiter.join(row), delimiter):
         name = {"\t": "tabs"}.get(other, f"`{other}`")
-        told = f'`delimiter: "{other}"` in the mapping'.replace("\t", "\\t")
+        hint = f'`delimiter: "{other}"` in the mapping'.replace("\t", "\\t")
         raise Misconfigured(
             f"{path}, line 1: the columns are separated by {name}, not by `{delimiter}`.",
-            told if has_plan else f"write it with `{delimiter}`, or use --format csv and {told}",
+            hint if has_plan else f"write it with `{delimiter}`, or use --format csv and {hint}",
         )
     return row
 
@@ -176,7 +177,7 @@ def _json_lines(stream: BinaryIO, mapper: LineMapper) -> Iterator[tuple[int, Map
 
 
 def _lines(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """Yields (line number from 1, line); a line beyond the limit is cut to one byte longer than the limit."""
+    """Yields (line number from 1, line); a longer line is cut to one byte more than the limit."""
     row_number, bom = 0, codecs.BOM_UTF8
     while line := stream.readline(_MAX_LINE + 1):
         row_number += 1

@@ -1,4 +1,4 @@
-"""Rejects a file that is not an event file by its first bytes, once and with the cure, instead of line by line."""
+"""Rejects a file that is not an event file by its first bytes, once and with the remedy, instead of line by line."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from workers.core.errors import Misconfigured
 
 #: Bytes at the beginning of a file that are checked.
-LOOK_BYTES = 64 * 1024
+SAMPLE_BYTES = 64 * 1024
 #: UTF-32 first: its byte order mark begins with that of UTF-16.
 _WIDE = (
     (codecs.BOM_UTF32_LE, "UTF-32"),
@@ -28,12 +28,12 @@ _SEPARATORS = (";", "\t", "|")
 
 
 def check_kind(path: Path, beginning: bytes) -> None:
-    """Raises Misconfigured unless the beginning of the (uncompressed) content may be lines of UTF-8."""
+    """Raises Misconfigured unless the beginning of the (decompressed) content may be lines of UTF-8."""
     if not beginning:
-        raise Misconfigured(f"{path} is empty.", "was it written to its end?")
+        raise Misconfigured(f"{path} is empty.", "was it written completely?")
     for mark, what, cure in _CONTAINERS:
         if beginning.startswith(mark):
-            raise Misconfigured(f"{path} is {what}.", f"{cure}; plain text and gzip are read")
+            raise Misconfigured(f"{path} is {what}.", f"{cure}; plain text and gzip are supported")
     for mark, encoding in _WIDE:
         if beginning.startswith(mark):
             raise Misconfigured(f"{path} is {encoding}.", _recode(path, encoding))
@@ -44,16 +44,16 @@ def check_kind(path: Path, beginning: bytes) -> None:
         raise Misconfigured(f"{path} is UTF-16.", _recode(path, "UTF-16LE" if odd > even else "UTF-16BE"))
     if b"\n" not in beginning and b"\r" in beginning.rstrip(b"\r"):
         cure = f"tr '\\r' '\\n' < {path} > {path.stem}-lines{path.suffix}"
-        raise Misconfigured(f"{path} ends its lines with CR alone, as no program reads them any more.", cure)
+        raise Misconfigured(f"{path} ends its lines with CR only, which is not supported.", cure)
 
 
 def separator_of(header: str, ours: str) -> str | None:
-    """Returns the separator that a header uses, if it is not `ours`; None = it may be.
+    """Returns the separator that a header uses, if it is not `ours`; None if it may be `ours`.
 
     >>> separator_of("event_time;event_type;price", ","), separator_of("event_time,price", ",")
     (';', None)
     """
-    found = max((one for one in (",", *_SEPARATORS) if one != ours), key=header.count)
+    found = max((separator for separator in (",", *_SEPARATORS) if separator != ours), key=header.count)
     return found if ours not in header and header.count(found) else None
 
 

@@ -1,4 +1,4 @@
-"""Feeds a file of events into an installation and waits until everything that follows from it has happened."""
+"""Feeds a file of events into an installation and waits until all of it has been processed."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from workers.core.stream.dead_letters import dead_letter
 from workers.core.stream.records import Record
 from workers.settings import Settings
 
-#: After the last event the clock advances by this much, so that every timer of the file has fired [s].
+#: The clock advances by this much after the last event, so that all timers set by the file fire [s].
 CLOSING_S = 2 * 86_400.0
 _FLUSH_TIMEOUT_S = 60.0
 _STAGE = "replay"
-_LOOK_S = 0.5
+_POLL_S = 0.5
 
 
 class Fed(msgspec.Struct):
@@ -38,8 +38,10 @@ class Feeder:
     """Sends mapped events to customer.events, and finally the punctuation that advances the clock past all timers."""
 
     def __init__(self, settings: Settings, speed: float, *, by_event: bool = False) -> None:
-        """`speed` 0: as fast as possible; N: N times faster than the events happened. `by_event`: time is that of the events,
-        so that events stamped ahead of it are refused (core.intake.file_order).
+        """`speed` 0 is as fast as possible, N is N times faster than real time.
+
+        With `by_event` the time is that of the events, so that events with a later timestamp are rejected
+        (core.intake.file_order).
         """
         self._settings = settings
         self._speed = speed
@@ -58,7 +60,7 @@ class Feeder:
         self._topic = settings.topic(EVENTS)
 
     def feed(self, file: EventFile, fed: Fed) -> Iterator[Fed]:
-        """Sends row by row; yields after each, and while it waits for the next, so that the caller can do other work."""
+        """Sends row by row; yields after each row, and while it waits for the next one, so that the caller can do other work."""
         began_s, first_event_s = clock.monotonic_s(), 0.0
         for row, mapped in within_order(file) if self._by_event else file:
             fed.rejected += mapped.rejected
@@ -70,7 +72,7 @@ class Feeder:
                     first_event_s = first_event_s or at_s
                     due_s = began_s + (at_s - first_event_s) / self._speed
                     while (left_s := due_s - clock.monotonic_s()) > 0:
-                        self._producer.poll(min(left_s, _LOOK_S))
+                        self._producer.poll(min(left_s, _POLL_S))
                         yield fed
                 fed.last_event_s = max(fed.last_event_s, at_s)
                 self._send(self._topic, event.key, event.value)
@@ -89,7 +91,7 @@ class Feeder:
         """Returns once everything is delivered. Raises Unavailable otherwise."""
         left = self._producer.flush(_FLUSH_TIMEOUT_S)
         if left or self._failed:
-            raise Unavailable(f"{left} events were not delivered {self._failed}", "is Kafka up?")
+            raise Unavailable(f"{left} events were not delivered to Kafka {self._failed}".rstrip(), "is Kafka up?")
 
     def _send(self, topic: str, key: bytes | None, value: bytes | None) -> None:
         while True:
@@ -114,9 +116,9 @@ class Feeder:
 
 
 def wait_applied(
-    settings: Settings, group: str, topic: str, look: Callable[[], None], silence_s: float = 120.0
+    settings: Settings, group: str, topic: str, on_poll: Callable[[], None], silence_s: float = 120.0
 ) -> None:
-    """Returns once `group` has applied every record of `topic`; calls `look` meanwhile (progress, children).
+    """Returns once `group` has applied every record of `topic`; calls `on_poll` in the meantime (progress, children).
 
     Raises Unavailable if there is no progress for `silence_s`.
     """
@@ -124,18 +126,18 @@ def wait_applied(
     name = settings.topic(topic)
     partitions = [TopicPartition(name, partition) for partition in range(settings.partitions)]
     before: list[int] = []
-    moved_s = clock.monotonic_s()
+    last_progress_s = clock.monotonic_s()
     try:
         while True:
-            look()
+            on_poll()
             ends = [consumer.get_watermark_offsets(partition, timeout=10.0)[1] for partition in partitions]
             applied = [max(found.offset, 0) for found in consumer.committed(partitions, timeout=10.0)]
             if applied == ends:
                 return
             if applied != before:
-                before, moved_s = applied, clock.monotonic_s()
-            elif clock.monotonic_s() - moved_s > silence_s:
-                raise Unavailable(f"{group} has not moved for {silence_s:.0f} s.", "look into its log")
+                before, last_progress_s = applied, clock.monotonic_s()
+            elif clock.monotonic_s() - last_progress_s > silence_s:
+                raise Unavailable(f"{group} has made no progress for {silence_s:.0f} s.", "see its log")
     except KafkaException as error:
         raise Unavailable(f"Kafka does not answer: {error}", "is it up?") from error
     finally:

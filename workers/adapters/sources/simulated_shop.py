@@ -1,6 +1,6 @@
 """Simulates shoppers in real time: their events go to the first source topic, their responses to message.feedback.
 
-Events have the form in which a shop would send them, responses that in which senders would.
+Events have the format of a shop's events, responses that of senders' feedback.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from workers.core.simulation.shoppers import Crowd, Event, Planned, behave
 from workers.core.stream.records import Record
 from workers.settings import Settings
 
-_LONGEST_WAIT_S = 0.05
-#: Shoppers still place orders prompted by a message for this long after they have left [s]; then the shop is closed.
+_MAX_WAIT_S = 0.05
+#: Time after the shoppers have left in which they still place orders prompted by a message [s]; then the shop is closed.
 LAST_ORDERS_S = 6.0
 
 
 class Simulator:
     """A context manager: inside the block a thread simulates the shoppers until `stop`; they respond until the block ends.
 
-    `number` shoppers are active at any time. `left_at_s` is when they left [s since the epoch], `sent` counts events and
-    `read` messages.
+    `number` shoppers are active at any time. `left_at_s` is the time at which they left [s since the epoch]; `sent` counts
+    events and `read` counts messages.
     """
 
     def __init__(self, settings: Settings, crowd: Crowd, number: int) -> None:
@@ -75,11 +75,11 @@ class Simulator:
 
     @property
     def waiting(self) -> int:
-        """The number of responses still to be given to messages that were read."""
+        """The number of pending responses to messages that were read."""
         return len(self._answers)
 
     def stop(self) -> None:
-        """Makes the shoppers leave; they still respond to messages, and order for LAST_ORDERS_S. Only the first call counts."""
+        """Makes the shoppers leave; they still respond to messages, and place orders for LAST_ORDERS_S. Idempotent."""
         if not self._stop.is_set():
             self.left_at_s = clock.now_s()
             self._stop.set()
@@ -99,16 +99,16 @@ class Simulator:
         while not self._end.is_set():
             planned = self._visit(producer, visits, planned)
             while self._answers and self._answers[0][0] <= clock.now_s():
-                self._give(producer, heappop(self._answers)[2][1])
+                self._publish(producer, heappop(self._answers)[2][1])
             producer.poll(0)
-            for record in reader.poll(_LONGEST_WAIT_S):
+            for record in reader.poll(_MAX_WAIT_S):
                 self._receive(record)
         producer.flush(10.0)
 
     def _visit(self, producer: Producer, visits: Iterator[Planned], planned: Planned) -> Planned:
-        """Sends what is due of the shoppers' own actions; returns the next one."""
+        """Sends the shoppers' own actions that are due; returns the next one."""
         while not self._stop.is_set() and planned[0] <= clock.now_s():
-            self._give(producer, planned[1])
+            self._publish(producer, planned[1])
             planned = next(visits)
         return planned
 
@@ -125,12 +125,12 @@ class Simulator:
         for one in answer(message, persona, product, cart_id, self._crowd.seed, now_s):
             heappush(self._answers, (now_s + one[0], next(self._order), one))
 
-    def _give(self, producer: Producer, what: Feedback | Event) -> None:
+    def _publish(self, producer: Producer, action: Feedback | Event) -> None:
         """Publishes an action to its topic, keyed by the customer."""
-        if isinstance(what, Feedback):
-            producer.produce(self._feedback, key=what.user_id, value=codec.encode(what))
-        elif clock.now_s() < self.left_at_s + LAST_ORDERS_S and self._carts.happens(what):
-            producer.produce(self._shop, key=what.get("userId") or what["anonymousId"], value=_encode(what))
+        if isinstance(action, Feedback):
+            producer.produce(self._feedback, key=action.user_id, value=codec.encode(action))
+        elif clock.now_s() < self.left_at_s + LAST_ORDERS_S and self._carts.happens(action):
+            producer.produce(self._shop, key=action.get("userId") or action["anonymousId"], value=_encode(action))
             self.sent += 1
 
 

@@ -28,7 +28,7 @@ def check(parts: Parts) -> None:
         texts(document, ("tones", index, "hint"), tone.hint, parts.languages, required=True)
     for index, campaign in enumerate(campaigns):
         path: FieldPath = ("campaigns", index)
-        _words(parts, document, path, campaign)
+        _copy(parts, document, path, campaign)
         _channels(parts, document, path, campaign)
         _arms(parts, document, path, campaign)
         _release(parts, document, path, campaign)
@@ -37,12 +37,14 @@ def check(parts: Parts) -> None:
             document.report(
                 (*path, "category"),
                 f"`{campaign.category}` does not fit the trigger `{registry.name(campaign.trigger)}`: consent, quiet hours, "
-                "caps, control group and unsubscribe link would be off",
-                "marketing, or no such field",
+                "caps, control group and unsubscribe link would not apply",
+                "marketing, or omit the field",
             )
         if campaign.ttl_s <= campaign.deadline_s:
             document.report(
-                (*path, "ttl_s"), f"{campaign.ttl_s:g} ends before the deadline", f"more than {campaign.deadline_s:g}"
+                (*path, "ttl_s"),
+                f"{campaign.ttl_s:g} is not longer than the deadline",
+                f"more than {campaign.deadline_s:g}",
             )
         if isinstance(campaign.trigger, CrossSell):
             at = (*path, "trigger", "offer")
@@ -56,12 +58,12 @@ def prompts_of(campaign: Campaign) -> list[str]:
     return list(dict.fromkeys([campaign.prompt, *(variant.prompt for variant in campaign.variants)]))
 
 
-def _words(parts: Parts, document: Document, path: FieldPath, campaign: Campaign) -> None:
+def _copy(parts: Parts, document: Document, path: FieldPath, campaign: Campaign) -> None:
     for field in ("name", "goal"):
         texts(document, (*path, field), getattr(campaign, field), parts.languages, required=True)
     texts(document, (*path, "cta"), campaign.cta, parts.languages, required=False)
     if campaign.channels and all(parts.is_templated(*way) for way in product(campaign.channels, parts.languages)):
-        return  # nothing is written: its prompt names have no effect
+        return  # no text is generated: its prompt names have no effect
     prompts = sorted({file.prompt.id for file in parts.prompts})
     reference(document, (*path, "prompt"), "prompt", campaign.prompt, prompts)
     for index, variant in enumerate(campaign.variants):
@@ -84,7 +86,9 @@ def _arms(parts: Parts, document: Document, path: FieldPath, campaign: Campaign)
     for index, variant in enumerate(campaign.variants):
         if variant.id == NO_SEND:
             document.report(
-                (*path, "variants", index, "id"), f"`{NO_SEND}` is kept for the arm that says nothing", "another id"
+                (*path, "variants", index, "id"),
+                f"`{NO_SEND}` is reserved for the arm that sends nothing",
+                "another id",
             )
     unique(document, (*path, "tones"), campaign.tones, "tone")
     known = [tone.id for tone in parts.campaigns.tones] if parts.campaigns else []

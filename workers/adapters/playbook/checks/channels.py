@@ -30,12 +30,12 @@ def check(parts: Parts) -> None:
         fields(parts, document, path, channel, written)
         _vendors(parts, document, path, channel)
         _suffix(document, path, channel, written)
-        _way_out(parts, document, path, channel)
+        _unsubscribe_link(parts, document, path, channel)
         provider_templates.check(parts, document, path, channel)
 
 
 def fields(parts: Parts, document: Document, path: FieldPath, channel: Channel, written: list[str]) -> None:
-    """Reports invalid fields. `written`: the languages in which texts are written for this channel."""
+    """Reports invalid fields. `written` are the languages in which texts are generated for this channel."""
     if written and "body" not in channel.fields:
         document.report((*path, "fields"), "`body` is missing", ", ".join(_FIELDS))
     for name, given in channel.fields.items():
@@ -44,7 +44,7 @@ def fields(parts: Parts, document: Document, path: FieldPath, channel: Channel, 
         for language, limit in given.items():
             reference(document, (*at, language), "language", language, parts.languages)
             if channel.is_templated(language):
-                wrong = f"limits nothing: {language} is sent as provider templates"
+                wrong = f"has no effect: {language} is sent as provider templates"
                 document.report((*at, language), wrong, ", ".join(written) or "no field")
             else:
                 _limit(document, (*at, language), channel, name, language, limit)
@@ -54,7 +54,7 @@ def fields(parts: Parts, document: Document, path: FieldPath, channel: Channel, 
 
 def _limit(document: Document, path: FieldPath, channel: Channel, name: str, language: str, limit: FieldLimit) -> None:
     if limit.max_segments is not None and (channel.id, name) != (SMS, "body"):
-        wrong = "only the body of an SMS goes out in segments"
+        wrong = "only the body of an SMS is sent in segments"
         document.report((*path, "max_segments"), wrong, "max_chars, max_bytes, max_columns")
         return
     own = [getattr(limit, unit) for unit in length_limits.UNITS]
@@ -67,15 +67,15 @@ def _limit(document: Document, path: FieldPath, channel: Channel, name: str, lan
     if limit.min_chars > room.chars:
         bound, suffix = room.bound, channel.suffix.get(language) if name == "body" else None
         by = f"{bound.most} {bound.unit}" + (f" of `{bound.vendor}`" if bound.vendor else "")
-        taken = ", the suffix included," if suffix else ""
+        taken = ", including the suffix," if suffix else ""
         wrong = f"the limits are out of order: {by}{taken} leave {max(room.chars, 0)} characters"
-        document.report(path, f"{wrong}, min_chars is {limit.min_chars}", "min_chars of at most what is left")
+        document.report(path, f"{wrong}, but min_chars is {limit.min_chars}", "a smaller min_chars")
 
 
 def _vendors(parts: Parts, document: Document, path: FieldPath, channel: Channel) -> None:
     at = (*path, "vendors")
     if channel.vendors and channel.id != PUSH:
-        document.report(at, f"only {PUSH} goes through vendors", f"no such field on {channel.id}")
+        document.report(at, f"only {PUSH} has vendors", f"omit the field on {channel.id}")
         return
     for vendor, given in channel.vendors.items():
         for index, language in enumerate(given.languages):
@@ -87,32 +87,38 @@ def _vendors(parts: Parts, document: Document, path: FieldPath, channel: Channel
             if maximum == Maximum():
                 document.report((*at, vendor, name), "has no limit", ", ".join(_limits_of_vendors()))
         if given.title is None and given.body is None and given.payload_bytes is None:
-            document.report((*at, vendor), "limits nothing", "title, body, payload_bytes")
+            document.report((*at, vendor), "sets no limit", "title, body, payload_bytes")
 
 
 def _suffix(document: Document, path: FieldPath, channel: Channel, written: list[str]) -> None:
     at = (*path, "suffix")
     if channel.suffix and channel.id != SMS:
-        document.report(at, f"only {SMS} has a suffix", f"no such field on {channel.id}")
+        document.report(at, f"only {SMS} has a suffix", f"omit the field on {channel.id}")
         return
     for language, text in channel.suffix.items():
         if channel.is_templated(language):
-            document.report((*at, language), "is never sent: the provider templates hold it", "languages without them")
+            document.report(
+                (*at, language), "is never sent: the provider templates contain it", "languages without them"
+            )
         elif not text.isprintable():
-            document.report((*at, language), "holds a line break or an invisible character", "one line of text")
+            document.report((*at, language), "contains a line break or an invisible character", "one line of text")
     own = {language: text for language, text in channel.suffix.items() if not channel.is_templated(language)}
     texts(document, at, own, written, required=False)
 
 
-def _way_out(parts: Parts, document: Document, path: FieldPath, channel: Channel) -> None:
+def _unsubscribe_link(parts: Parts, document: Document, path: FieldPath, channel: Channel) -> None:
     """Requires an unsubscribe link that accepts POST: mailbox providers refuse bulk mail without one (RFC 8058)."""
     url, at = channel.unsubscribe_url, (*path, "unsubscribe_url")
     campaigns = parts.campaigns.campaigns if parts.campaigns else []
-    marketing = [one.id for one in campaigns if one.category == "marketing" and channel.id in one.channels]
+    marketing = [
+        campaign.id for campaign in campaigns if campaign.category == "marketing" and channel.id in campaign.channels
+    ]
     if url and not url.startswith("https://"):
-        document.report(at, f"`{url}` is no safe link", "https://...")
+        document.report(at, f"`{url}` is not an https link", "https://...")
     elif not url and channel.id == EMAIL and marketing:
-        document.report(at, f"is missing; marketing of `{marketing[0]}` needs a way out (RFC 8058)", "https://...")
+        document.report(
+            at, f"is missing; marketing of `{marketing[0]}` needs an unsubscribe link (RFC 8058)", "https://..."
+        )
 
 
 def _limits_of_vendors() -> list[str]:

@@ -1,4 +1,4 @@
-"""Checks that prompts and templates render, name only what exists, and pass their own guardrails."""
+"""Checks that prompts and templates render, use only names that exist, and pass their own guardrails."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ _PROMPT_VARIABLES = {
 }
 _TEMPLATE_VARIABLES = {"language": [], "channel": [], "tone": [], "group": ["id", "name"], "product": _PRODUCT}
 _GENERIC_VARIABLES: dict[str, list[str]] = {"language": [], "channel": [], "tone": []}
-#: Products known from events only; templates must read well with them too.
-_STRANGERS = {
+#: Products known from events only; templates must work with them, too.
+_UNKNOWN_PRODUCTS = {
     "a product without any data": ProductFacts(product_id="unknown"),
     "a product with brand and category only": ProductFacts(product_id="unknown", brand="acme", category="phone"),
     "a product with a brand only": ProductFacts(product_id="unknown", brand="acme"),
@@ -52,7 +52,7 @@ _STRANGERS = {
 
 
 def check_sources(parts: Parts) -> None:
-    """Checks syntax and variables, and that every language, channel, group and field is one of the playbook's."""
+    """Checks syntax and variables, and that the playbook has every language, channel, group and field that is used."""
     for prompt in parts.prompts:
         _prompt_source(prompt, parts)
     for file in parts.templates:
@@ -77,7 +77,7 @@ def check_rendered(playbook: Playbook, parts: Parts) -> None:
             for group in groups:
                 target_group = None if group == GENERIC_GROUP else group
                 template = known.templates[file.prompt, file.language, target_group, channel]
-                for wrong in _broken(known, template):
+                for wrong in _violations(known, template):
                     file.document.report((channel, group), wrong)
 
 
@@ -107,7 +107,7 @@ def _template_source(file: TemplateFile, channel: str, group: str, texts: dict[s
         return
     if parts.audiences is not None:
         known = [known.id for known in parts.audiences.target_groups]
-        if file.prompt not in parts.copy_prompts:  # copy has no generic group: it is not written for one person
+        if file.prompt not in parts.copy_prompts:  # copy has no generic group: it is not for a single person
             known.append(GENERIC_GROUP)
         reference(file.document, path, "target group", group, known)
     variables = _GENERIC_VARIABLES if group == GENERIC_GROUP else _TEMPLATE_VARIABLES
@@ -124,7 +124,7 @@ def _template_source(file: TemplateFile, channel: str, group: str, texts: dict[s
 
 
 def _jinja_mistakes(source: str, variables: dict[str, list[str]], parts: Parts) -> Iterator[tuple[int, str, str]]:
-    """Returns (line, what is wrong, what is allowed) for the mistakes of a Jinja source, in all branches."""
+    """Yields (line, what is wrong, what is allowed) for each mistake in a Jinja source, in all branches."""
     used = _used(source)
     if used.error is not None:
         yield used.error[0], f"Jinja: {used.error[1]}", ""
@@ -151,7 +151,7 @@ def _jinja_mistakes(source: str, variables: dict[str, list[str]], parts: Parts) 
 
 
 class _Used(NamedTuple):
-    """Everything that a Jinja source uses in all its branches, each with its line. `error`: why it cannot be parsed, if so."""
+    """Everything that a Jinja source uses in all its branches, each with its line; `error`: why it cannot be parsed, if so."""
 
     filters: Sequence[tuple[int, str]] = ()
     tests: Sequence[tuple[int, str]] = ()
@@ -161,7 +161,7 @@ class _Used(NamedTuple):
     error: tuple[int, str] | None = None
 
 
-@lru_cache(maxsize=4096)  # an edit changes one text of hundreds
+@lru_cache(maxsize=4096)  # an edit usually changes one text of hundreds
 def _used(source: str) -> _Used:
     try:
         tree = ENVIRONMENT.parse(source)
@@ -187,8 +187,8 @@ def _used(source: str) -> _Used:
 def _compared_tones(tree: nodes.Template) -> Iterator[tuple[int, str]]:
     """Yields (line, ID) of every tone that a source compares with: `tone == 'x'` in templates, `tone.id == 'x'` in prompts."""
     for node in tree.find_all(nodes.Compare):
-        asked = node.expr.node if isinstance(node.expr, nodes.Getattr) else node.expr
-        if isinstance(asked, nodes.Name) and asked.name == "tone":
+        compared = node.expr.node if isinstance(node.expr, nodes.Getattr) else node.expr
+        if isinstance(compared, nodes.Name) and compared.name == "tone":
             for operand in node.ops:
                 value = operand.expr.value if isinstance(operand.expr, nodes.Const) else ""
                 if operand.op in ("eq", "ne") and isinstance(value, str) and value:
@@ -227,7 +227,7 @@ def _prompt_renders(playbook: Playbook, file: PromptFile, parts: Parts) -> None:
                 return
 
 
-def _broken(playbook: Playbook, template: Template) -> Iterator[str]:
+def _violations(playbook: Playbook, template: Template) -> Iterator[str]:
     """Yields each guardrail that a template breaks, with the first product that triggers it."""
     wrong: dict[str, list[str]] = {}
     details: dict[str, GuardrailVerdict] = {}
@@ -235,7 +235,7 @@ def _broken(playbook: Playbook, template: Template) -> Iterator[str]:
     if template.target_group is None:
         samples = {"no product": ProductFacts(product_id="unknown")}
     users = [campaign for campaign in playbook.campaigns.values() if campaign.prompt == template.prompt]
-    looked_at: set[tuple[object, ...]] = set()
+    checked: set[tuple[object, ...]] = set()
     for (sample, product), tone, (market, locale) in product_of(
         samples.items(), _tones(users), _markets(playbook, template.language)
     ):
@@ -250,10 +250,10 @@ def _broken(playbook: Playbook, template: Template) -> Iterator[str]:
             language=template.language, channel=template.channel, product=product, locale=locale
         )
         known = (sample, text, words.reference_price)
-        seen, same_market = known in looked_at, (*known, market) in looked_at
+        seen, same_market = known in checked, (*known, market) in checked
         if same_market:  # a tone that this template ignores
             continue
-        looked_at |= {known, (*known, market)}
+        checked |= {known, (*known, market)}
         for verdict in _verdicts(text, about, playbook, only_market=seen):
             wrong.setdefault(verdict.name, []).append(name)
             details.setdefault(verdict.name, verdict)
@@ -268,8 +268,9 @@ def _tones(campaigns: Iterable[Campaign]) -> list[str | None]:
 
 
 def _markets(playbook: Playbook, language: str) -> list[tuple[str, str]]:
-    """Returns (market, a locale that leads to it) for the language's default market ("" if it has none) and for every other
-    one: every market may use every language.
+    """Returns (market, a locale that leads to it) for the language's default market ("" if it has none) and all others.
+
+    Every market may use every language.
     """
     places = {market.id: market.regions[0] for market in playbook.policy.markets if market.regions}
     default = playbook.policy.default_market.get(language, "")
@@ -282,15 +283,15 @@ def _markets(playbook: Playbook, language: str) -> list[tuple[str, str]]:
 def _verdicts(
     text: MessageText, about: templates.TextContext, playbook: Playbook, *, only_market: bool
 ) -> list[GuardrailVerdict]:
-    """Returns what is wrong. For a text that the other guardrails have checked in another market, only this one's findings."""
+    """Returns the failed verdicts. With `only_market`, checks only the market's rules: the others have seen the same text."""
     verdicts = [market_verdict(text, about, playbook)] if only_market else check(text, about, playbook)
     return [verdict for verdict in verdicts if not verdict.passed]
 
 
 def _samples(playbook: Playbook, language: str) -> dict[str, ProductFacts]:
-    """Returns every product, plus unknown ones if there are campaigns: copy is requested for the playbook's own products only."""
+    """Returns every product, plus unknown ones if there are campaigns: copy is only for the playbook's own products."""
     known = {f"`{product.product_id}`": facts_of(product, language) for product in playbook.products.values()}
-    return known | (_STRANGERS if playbook.campaigns else {})
+    return known | (_UNKNOWN_PRODUCTS if playbook.campaigns else {})
 
 
 def _report_prompt(parts: Parts, file: PromptFile, line: int, wrong: str, allowed: str = "") -> None:

@@ -34,11 +34,11 @@ def unique(document: Document, path: FieldPath, names: Sequence[str], kind: str,
     for index, name in enumerate(names):
         if name in first:
             at = (*path, index, field) if field else (*path, index)
-            document.report(at, f"{kind} `{name}` stands twice (also at {path[-1]}[{first[name]}])", "each once")
+            document.report(at, f"{kind} `{name}` appears twice (also at {path[-1]}[{first[name]}])", "no duplicates")
         first.setdefault(name, index)
 
 
 def missing_file(problems: list[Problem], file: str, user: str) -> None:
-    """Reports a missing text file that `user` needs, unless something was reported for it: then it exists, and is broken."""
+    """Reports a missing text file that `user` needs, unless a mistake was reported in it: in that case it exists."""
     if not any(problem.file == file for problem in problems):
         problems.append(Problem(file, 1, "", f"the file is missing; {user} needs it"))

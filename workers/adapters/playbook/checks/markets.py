@@ -44,12 +44,16 @@ def _regions(document: Document, path: FieldPath, market: Market, first: dict[st
     for number, region in enumerate(market.regions):
         if region in first:
             document.report(
-                (*path, number), f"region `{region}` is in the market `{first[region]}` too", "one market each"
+                (*path, number),
+                f"region `{region}` is also in the market `{first[region]}`",
+                "one market for each region",
             )
         elif region.isalpha() and region not in _COUNTRIES.split():
             meant = f" (did you mean `{_MEANT[region]}`?)" if region in _MEANT else ""
             document.report(
-                (*path, number), f"`{region}` is no country{meant}", "codes of ISO 3166-1, each country of a union"
+                (*path, number),
+                f"`{region}` is not a country code{meant}",
+                "codes of ISO 3166-1; list each country of a union",
             )
         first.setdefault(region, market.id)
 

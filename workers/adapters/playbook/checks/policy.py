@@ -43,13 +43,13 @@ def check(parts: Parts) -> None:
 def _quiet_hours(parts: Parts, document: Document, quiet: QuietHours) -> None:
     path: FieldPath = ("quiet_hours",)
     if quiet.start == quiet.end:
-        document.report((*path, "end"), f"`{quiet.end}` is the start too", "another time than the start")
+        document.report((*path, "end"), f"`{quiet.end}` is also the start", "a time other than the start")
     if quiet.timezone is not None and quiet.timezone not in (zones := available_timezones()):
-        wrong = f"`{quiet.timezone}` is no time zone" + did_you_mean(quiet.timezone, sorted(zones))
+        wrong = f"`{quiet.timezone}` is not a time zone" + did_you_mean(quiet.timezone, sorted(zones))
         document.report((*path, "timezone"), wrong, "a zone of the IANA list (Europe/London)")
     if quiet.channels is not None:
         if not quiet.channels:
-            document.report((*path, "channels"), "is empty", "at least one channel, or no such field: all channels")
+            document.report((*path, "channels"), "is empty", "at least one channel; omit the field for all channels")
         unique(document, (*path, "channels"), quiet.channels, "channel")
         if parts.channels is not None:
             channels = [channel.id for channel in parts.channels.channels]

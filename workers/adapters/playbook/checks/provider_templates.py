@@ -1,4 +1,4 @@
-"""Checks that provider templates of channels.yaml name what exists, can be filled, and can be chosen."""
+"""Checks that provider templates of channels.yaml use only names that exist, can be filled, and can be chosen."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from workers.core.publishing import provider_templates
 from workers.core.publishing.provider_templates import Filled
 
 _SOURCES = ", ".join(get_args(Source))
-#: For a playbook that knows products from events only.
+#: The sample product of a playbook that knows products from events only.
 _ANY = ProductFacts(product_id="any", name="A", category="A", price=1.0, currency="CNY")
 #: Product fields that events may omit.
-_LESS: tuple[dict[str, str | None], ...] = (
+_FEWER_FIELDS: tuple[dict[str, str | None], ...] = (
     {"name": ""},
     {"price": None},
     {"name": "", "price": None},
@@ -42,13 +42,13 @@ def check(parts: Parts, document: Document, path: FieldPath, channel: Channel) -
         if channel.id in campaign.channels and channel.is_templated(language):
             mine = [template for template in channel.provider_templates if template.language == language]
             if not any(_is_for(template, campaign) for template in mine):
-                document.report(at, f"campaign `{campaign.id}` has none in {language}", "a template for each campaign")
+                document.report(
+                    at, f"campaign `{campaign.id}` has no template in {language}", "a template for each campaign"
+                )
 
 
 def check_filled(playbook: Playbook, parts: Parts) -> None:
-    """Fills every template with every product, and reports which customers would get nothing, and which template is never
-    used.
-    """
+    """Fills every template with every product; reports customers who would get nothing, and templates that are never used."""
     document = parts.documents["channels.yaml"]
     for index, channel in enumerate(playbook.channels.values()):
         at: FieldPath = ("channels", index, "provider_templates")
@@ -56,8 +56,8 @@ def check_filled(playbook: Playbook, parts: Parts) -> None:
             if channel.id in campaign.channels and channel.is_templated(language):
                 found = provider_templates.choose(playbook, channel, campaign, language, None, _ANY)
                 if not isinstance(found, Filled):
-                    wrong = f"campaign `{campaign.id}` has none in {language} for customers who refused personalisation"
-                    document.report(at, f"{wrong}: {found[1]}", "a last template with `fixed` and campaign.cta only")
+                    wrong = f"campaign `{campaign.id}` has no template in {language} for customers who refused personalisation"
+                    document.report(at, f"{wrong}: {found[1]}", "a final template with only `fixed` and campaign.cta")
         for number, template in enumerate(channel.provider_templates):
             if why := _never_chosen(playbook, channel, template):
                 document.report((*at, number), f"is never chosen: {why}", "a template that some customer can get")
@@ -82,7 +82,7 @@ def _template(parts: Parts, document: Document, path: FieldPath, template: Provi
         for index, campaign in enumerate(template.campaigns):
             reference(document, (*path, "campaigns", index), "campaign", campaign, known)
         if not template.campaigns:
-            document.report((*path, "campaigns"), "is empty", "at least one campaign, or no such field: all campaigns")
+            document.report((*path, "campaigns"), "is empty", "at least one campaign; omit the field for all campaigns")
     for name, param in template.params.items():
         _param(document, (*path, "params", name), param)
     named = provider_templates.places(template.text)
@@ -90,7 +90,7 @@ def _template(parts: Parts, document: Document, path: FieldPath, template: Provi
         reference(document, (*path, "text"), "parameter", name, template.params)
     for name in template.params:
         if name not in named:
-            document.report((*path, "params", name), "does not stand in the text", f"{{{name}}} in `text`")
+            document.report((*path, "params", name), "is not used in the text", f"{{{name}}} in `text`")
 
 
 def _param(document: Document, path: FieldPath, param: Param) -> None:
@@ -103,7 +103,7 @@ def _param(document: Document, path: FieldPath, param: Param) -> None:
 
 
 def _never_chosen(playbook: Playbook, channel: Channel, template: ProviderTemplate) -> str | None:
-    """Returns why no customer gets a template; None = some do."""
+    """Returns the reason why no customer gets a template; None if some do."""
     why = overtaken = ""
     for campaign, group, product in _situations(playbook, template):
         found = provider_templates.choose(playbook, channel, campaign, template.language, group, product)
@@ -113,17 +113,18 @@ def _never_chosen(playbook: Playbook, channel: Channel, template: ProviderTempla
         if isinstance(own, str):
             why = why or own
         elif isinstance(found, Filled):
-            overtaken = f"`{found.template_id}` always fits before"
-    return overtaken or why or "no campaign has it"
+            overtaken = f"`{found.template_id}` always matches first"
+    return overtaken or why or "no campaign uses it"
 
 
 def _situations(playbook: Playbook, template: ProviderTemplate) -> Iterator[tuple[Campaign, str | None, ProductFacts]]:
-    """Yields every campaign with every group and product, with fewer fields of each product, and with a customer whose data
-    may not be used.
+    """Returns all combinations of campaign, group and product.
+
+    Includes products with fewer fields, and None as the group of customers whose data may not be used.
     """
     campaigns = [campaign for campaign in playbook.campaigns.values() if _is_for(template, campaign)]
     products = [facts_of(product, template.language) for product in playbook.products.values()] or [_ANY]
-    products += [replace(product, **less) for less in _LESS for product in products]
+    products += [replace(product, **fewer) for fewer in _FEWER_FIELDS for product in products]
     groups = [*(group.id for group in playbook.audiences.target_groups), None]
     return product_of(campaigns, groups, products)
 

@@ -1,4 +1,4 @@
-"""Checks that the parts of a playbook fit together: references, languages, ranges, conditions, and that no copy is missing."""
+"""Checks that the parts of a playbook match: references, languages, ranges, conditions, and that no copy is missing."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ def _products(parts: Parts) -> None:
                 document.report((*path, field), f"{value:g} is out of range", "0 or more")
         if product.price is not None and (product.currency is None or not _is_currency(product.currency)):
             document.report(
-                (*path, "currency"), f"`{product.currency or ''}` is no currency", "three capital letters (CNY)"
+                (*path, "currency"), f"`{product.currency or ''}` is not a currency code", "three capital letters (CNY)"
             )
         for field in ("url", "image_url"):
             if (url := getattr(product, field)) and not url.startswith("https://"):
-                document.report((*path, field), f"`{url}` is no safe link", "https://...")
+                document.report((*path, field), f"`{url}` is not an https link", "https://...")
 
 
 def _audiences(parts: Parts) -> None:
@@ -69,7 +69,7 @@ def _audiences(parts: Parts) -> None:
     for index, group in enumerate(audiences.target_groups):
         path: FieldPath = ("target_groups", index)
         if group.id == GENERIC_GROUP:
-            document.report((*path, "id"), f"`{GENERIC_GROUP}` is kept for texts without any group", "another id")
+            document.report((*path, "id"), f"`{GENERIC_GROUP}` is reserved for texts without a group", "another id")
         texts(document, (*path, "name"), group.name, parts.languages, required=True)
         texts(document, (*path, "angle"), group.angle, parts.languages, required=True)
         _rule(document, (*path, "when"), group.when)

@@ -21,13 +21,13 @@ def check(parts: Parts) -> None:
         path: FieldPath = ("surfaces", index)
         texts(document, (*path, "name"), surface.name, parts.languages, required=True)
         fields(parts, document, path, as_channel(surface), parts.languages)
-        _is_its_own(parts, document, path, surface)
+        _is_separate(parts, document, path, surface)
         for language in parts.languages if surface.prompt in parts.copy_prompts else []:
-            _has_words(parts, surface, language)
+            _has_copy(parts, surface, language)
 
 
-def _is_its_own(parts: Parts, document: Document, path: FieldPath, surface: Surface) -> None:
-    """Checks that a surface is not a channel, nor its prompt a campaign's: only campaigns know a customer's occurrence."""
+def _is_separate(parts: Parts, document: Document, path: FieldPath, surface: Surface) -> None:
+    """Checks that a surface is not a channel, nor its prompt a campaign's: only campaigns have a customer's occurrence."""
     if parts.channels is not None and surface.id in [channel.id for channel in parts.channels.channels]:
         document.report((*path, "id"), f"`{surface.id}` is a channel", "another id")
     users = [
@@ -39,8 +39,8 @@ def _is_its_own(parts: Parts, document: Document, path: FieldPath, surface: Surf
         )
 
 
-def _has_words(parts: Parts, surface: Surface, language: str) -> None:
-    """Requires a prompt, and a template for every target group. Copy needs no generic one: it is not written for one person."""
+def _has_copy(parts: Parts, surface: Surface, language: str) -> None:
+    """Requires a prompt, and a template for every target group. Copy needs no generic one: it is not for a single person."""
     user = f"surface `{surface.id}`"
     if (surface.prompt, language) not in {(file.prompt.id, file.prompt.language) for file in parts.prompts}:
         missing_file(parts.problems, f"prompts/{language}/{surface.prompt}.j2", user)

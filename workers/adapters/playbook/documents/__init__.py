@@ -1,1 +1,1 @@
-"""The files of a playbook as structs, with the line at which each value stands."""
+"""The files of a playbook as structs, with the line of each value."""

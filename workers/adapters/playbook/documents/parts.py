@@ -27,7 +27,7 @@ class ProductsFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CampaignsFile(msgspec.Struct, frozen=True, kw_only=True):
-    """campaigns.yaml. `tones`: those that campaigns may name."""
+    """campaigns.yaml. `tones` are those that campaigns may use."""
 
     campaigns: list[Campaign]
     tones: list[Tone] = []
@@ -56,7 +56,7 @@ TemplatesFile = dict[str, dict[str, dict[str, str]]]
 
 
 class PromptFile(msgspec.Struct, kw_only=True):
-    """One prompts/<language>/<prompt>.j2: `line` is where the source begins in the file."""
+    """One prompts/<language>/<prompt>.j2; `line` is the line at which the source begins."""
 
     prompt: Prompt
     document: Document
@@ -74,7 +74,7 @@ class TemplateFile(msgspec.Struct, kw_only=True):
 
 
 class Parts(msgspec.Struct, kw_only=True):
-    """The parts that could be read; None = the file was malformed, see `problems`."""
+    """The parts that could be read; None: the file is malformed, see `problems`."""
 
     problems: list[Problem]
     products: ProductsFile | None = None
@@ -93,24 +93,24 @@ class Parts(msgspec.Struct, kw_only=True):
         return self.policy.languages if self.policy else []
 
     def is_templated(self, channel_id: str, language: str) -> bool:
-        """Returns whether a channel sends a provider's templates in this language, so that no texts are written for it."""
+        """Returns whether a channel sends a provider's templates in this language, so that no texts are generated for it."""
         channels = self.channels.channels if self.channels else []
         return any(channel.id == channel_id and channel.is_templated(language) for channel in channels)
 
     @property
     def copy_prompts(self) -> set[str]:
-        """The prompts used by surfaces only; {} if copy.yaml is broken or missing."""
+        """The prompts used by surfaces only; empty if copy.yaml is broken or missing."""
         campaigns = self.campaigns.campaigns if self.campaigns else []
         taken = {campaign.prompt for campaign in campaigns}
         taken |= {variant.prompt for campaign in campaigns for variant in campaign.variants}
         return {surface.prompt for surface in self.copy.surfaces} - taken if self.copy else set()
 
     def kind_of_place(self, prompt: str) -> str:
-        """Returns what the texts of a prompt are for: `channel` or `surface`."""
+        """Returns the purpose of a prompt's texts: `channel` or `surface`."""
         return "surface" if prompt in self.copy_prompts else "channel"
 
     def places(self, prompt: str) -> dict[str, dict[str, dict[str, FieldLimit]]] | None:
-        """Returns ID → fields of the channels or surfaces that a prompt's texts can be for; None while that is not known."""
+        """Returns ID → fields of the channels or surfaces that a prompt's texts can be for; None if that is not known."""
         if prompt in self.copy_prompts and self.copy is not None:
             return {surface.id: surface.fields for surface in self.copy.surfaces if surface.prompt == prompt}
         if self.channels is None or ("copy.yaml" in self.documents and self.copy is None):

@@ -57,7 +57,7 @@ class Document:
 
     def _compose(self, text: str) -> None:
         if tab := _TAB.search(text):
-            self._fail(text.count("\n", 0, tab.end()) + 1, "a tab stands in the indentation", "spaces")
+            self._fail(text.count("\n", 0, tab.end()) + 1, "the indentation contains a tab", "spaces")
             return
         try:
             depth = 0
@@ -66,7 +66,9 @@ class Document:
                 line = mark.line + 1 if mark else 1
                 if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
                     self._fail(
-                        line, "anchors and aliases (& and *) are not read", "write it out, or put the text in quotes"
+                        line,
+                        "anchors and aliases (& and *) are not supported",
+                        "repeat the content, or put the text in quotes",
                     )
                     return
                 depth += isinstance(event, yaml.CollectionStartEvent)
@@ -93,7 +95,7 @@ class Document:
     def _index(self, node: yaml.Node, path: FieldPath) -> None:
         self._lines.setdefault(path, node.start_mark.line + self._first_line)
         if node.tag not in _TAGS:
-            self.report(path, f"the tag {node.tag} is not read", "plain text, numbers, lists and maps")
+            self.report(path, f"the tag {node.tag} is not supported", "plain text, numbers, lists and maps")
         elif isinstance(node, yaml.SequenceNode):
             for index, item in enumerate(node.value):
                 self._index(item, (*path, index))
@@ -106,7 +108,11 @@ class Document:
                 if inner in self._lines:
                     self._problems.append(
                         Problem(
-                            self.file, key.start_mark.line + self._first_line, field_name(inner), "stands twice", "once"
+                            self.file,
+                            key.start_mark.line + self._first_line,
+                            field_name(inner),
+                            "appears twice",
+                            "once",
                         )
                     )
                 self._lines[inner] = key.start_mark.line + self._first_line
@@ -136,9 +142,9 @@ def read_text(folder: Path, file: str, problems: list[Problem]) -> str | None:
 
 
 def plain(node: yaml.Node) -> object:
-    """Returns the value of a node as dict, list, str, int, float, bool or None. Keys are the literal text, also `no`.
+    """Returns the value of a node as dict, list, str, int, float, bool or None. Keys are always text, even `no`.
 
-    Raises ValueError for an invalid scalar (a month 13).
+    Raises ValueError for an invalid scalar, such as a date with month 13.
     """
     if isinstance(node, yaml.MappingNode):
         return {str(key.value): plain(value) for key, value in node.value}

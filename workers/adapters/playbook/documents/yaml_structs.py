@@ -1,4 +1,4 @@
-"""Converts a YAML document to msgspec structs, and reports every mistake of type, name and range, not only the first."""
+"""Converts a YAML document to msgspec structs, and reports all mistakes of type, name and range, not only the first."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 def read_struct(document: Document, kind: type[T]) -> T | None:
-    """Returns the document as `kind`; None if something was reported."""
+    """Returns the document as `kind`; None if a mistake was reported."""
     if document.root is None:
         return None
     checker = _Checker(document)
@@ -27,7 +27,7 @@ def read_struct(document: Document, kind: type[T]) -> T | None:
         return None
     try:
         return msgspec.convert(plain(document.root), kind)
-    except (msgspec.ValidationError, ValueError) as error:  # a rule of msgspec that the checker does not know
+    except (msgspec.ValidationError, ValueError) as error:  # a rule of msgspec that the checker does not cover
         document.report(_path_of(str(error)), str(error).split(" - at ")[0])
         return None
 
