@@ -187,7 +187,7 @@ def test_a_right_that_is_taken_away_in_the_middle_stops_the_worker_and_loses_not
             grant(administrator, rule)
             produce(administrator, "customer.events", list(shop.events(EVENTS // 2)))
             assert process.wait(90) == Exit.MISCONFIGURED, log_of(secured)[-3000:]
-        assert "allow this user to write there" in log_of(secured)
+        assert "allow this user to write to the topic" in log_of(secured)
         assert follower.applied() < EVENTS
         withdraw(administrator, rule)
         # worker 1   ├── half the events ── right gone ✗ 78

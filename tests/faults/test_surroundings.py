@@ -124,7 +124,9 @@ def test_a_record_that_the_broker_finds_too_large_stops_the_worker_and_nothing_i
         assert "max.message.bytes" in log_of(running)
         applied = follower.applied()  # lanes that had nothing to write there may have gone on until the process ended
         assert applied == before if topic == CHANGELOG else applied < 2 * EVENTS, "nothing of the batch is committed"
-        assert f"{running.topic(topic)} has max.message.bytes = 100, at least 1000000 is required" in refusal_of(running)
+        assert f"{running.topic(topic)} has max.message.bytes = 100, at least 1000000 is required" in refusal_of(
+            running
+        )
         alter_topic(running, topic, max_message_bytes="1048588")
         # worker 1   ├── first half ──┤ limit ✗ 78
         # worker 2                              ✗ 78 at the start
@@ -283,12 +285,12 @@ def test_a_full_disk_stops_the_worker_with_words_and_all_is_whole_when_there_is_
             produce(running, "customer.events", list(shop.events(EVENTS)))
             assert process.wait(60) == Exit.SOFTWARE
         assert "cannot be written: IO error" in log_of(running)
-        assert "Cure: make room for data_dir" in log_of(running)
+        assert "Cure: free some space for data_dir" in log_of(running)
         said = len(log_of(running))
         with worker("personalise", running) as process:
             limit_files(process)
             assert process.wait(60) == Exit.SOFTWARE
-        assert "Cure: make room for data_dir" in log_of(running)[said:], "each start says it"
+        assert "Cure: free some space for data_dir" in log_of(running)[said:], "each start says it"
         # worker 1   ├── applies ── disk full ✗ 70      what it had committed before is in Kafka
         # worker 2                                ✗ 70  it cannot even catch up
         # worker 3                                        room ├── catches up, applies the rest ──┤ 0

@@ -90,10 +90,8 @@ class IntakeWatch:
 
     def _check(self, admin: AdminClient) -> bool:
         """Checks once; False = there is no intake to wait for. Reads ends first, so that the applied offsets cover them."""
-        places, self._places = (
-            self._places,
-            [],
-        )  # unless this check succeeds, the next one looks up the partitions again
+        # Unless this check succeeds, the next one looks up the partitions again.
+        places, self._places = self._places, []
         if not places or clock.monotonic_s() >= self._refreshed_at_s + _REFRESH_INTERVAL_S:
             places, self._refreshed_at_s = self._all_places(admin), clock.monotonic_s()
         if not places:
@@ -156,7 +154,7 @@ class IntakeWatch:
         """Logs the missing permission once."""
         if not self._has_warned_not_visible:
             self._has_warned_not_visible = True
-            log.warning("timers do not wait for intake: %s. Cure: grant it Describe (docs/operation.md)", what)
+            log.warning("timers do not wait for intake: %s. Cure: grant this user Describe (docs/operation.md)", what)
 
 
 class _NotVisible(Exception):

@@ -85,9 +85,7 @@ class Standby:
         except Unavailable as error:
             log.warning("standby copy of lane %s not updated: %s", lane, error)
             return False
-        except (
-            Exception
-        ) as error:  # the owner gets the same error when it opens the lane, and a copy must not end the process
+        except Exception as error:  # a copy must not end the process; the lane's owner gets the same error
             log.error("standby copy of lane %s abandoned: %s", lane, error, exc_info=not isinstance(error, Fatal))
             self._given_up.add(lane)
             return False

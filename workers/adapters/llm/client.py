@@ -184,9 +184,7 @@ class OpenAiModel:
             await asyncio.sleep(POLL_S)
             try:
                 await self.poll()
-            except (
-                Exception
-            ):  # a bug of ours: the loads stay as they were, calls continue, and the next poll may succeed
+            except Exception:  # a bug of ours: the loads stay as they were, and the next poll may succeed
                 log.exception("the load of the LLM servers cannot be read")
 
     async def _turn(self, request: CompletionRequest, left_s: float) -> Slot:
