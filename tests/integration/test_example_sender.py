@@ -331,7 +331,9 @@ def test_a_mail_server_that_was_down_gets_each_mail_once(settings: Settings) -> 
     held = bound()
     port = held.getsockname()[1]
     with sender(running, "--smtp", f"127.0.0.1:{port}") as process:
-        wait_until(lambda: "postponed (ConnectionRefusedError)" in log_of(running).read_text(), 60, "a refused connection")
+        wait_until(
+            lambda: "postponed (ConnectionRefusedError)" in log_of(running).read_text(), 60, "a refused connection"
+        )
         with MailServer(held) as server:
             found = wait_reported(running, process, "m0", "m1", "m2")
         publish(running, message("last"))  # the connection that the sender holds is dead by now

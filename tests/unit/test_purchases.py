@@ -64,7 +64,10 @@ def test_what_is_kept_is_bounded_and_the_oldest_leaves() -> None:
 
 def test_when_an_order_was_first_told() -> None:
     profile = after((told("o1"), NOON))
-    assert (orders.first_reported_at(profile, told("o1")), orders.first_reported_at(profile, told("o2"))) == (NOON, None)
+    assert (orders.first_reported_at(profile, told("o1")), orders.first_reported_at(profile, told("o2"))) == (
+        NOON,
+        None,
+    )
     profile.ordered = {}
     assert orders.first_reported_at(profile, told("o1")) == NOON, "of profiles that were kept before ids were"
 
