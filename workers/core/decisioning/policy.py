@@ -125,9 +125,7 @@ def _is_rolled_out(profile: Profile, playbook: Playbook, situation: DecisionCont
         ruling.failed("pause", "paused", f"{scope} is paused")
     elif situation.late_s > campaign.max_age_s:
         ruling.passed("pause")
-        ruling.failed(
-            "age", "stale", f"decided {_duration(situation.late_s)} late, after an outage or a pause of ours"
-        )
+        ruling.failed("age", "stale", f"decided {_duration(situation.late_s)} late, after an outage or a pause of ours")
     elif situation.now_s >= situation.due_at_s + campaign.ttl_s:
         ruling.passed("pause")
         ruling.failed("age", "expired", f"it waited for {_duration(situation.now_s - situation.due_at_s)}")

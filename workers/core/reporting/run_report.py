@@ -123,7 +123,9 @@ def learning(
 
     `difference` is per decision, with its 95 % interval; `points` become `series`, in seconds since the first decision.
     """
-    result = {"refused": comparison.reason} if isinstance(comparison, InsufficientData) else msgspec.to_builtins(comparison)
+    result = (
+        {"refused": comparison.reason} if isinstance(comparison, InsufficientData) else msgspec.to_builtins(comparison)
+    )
     return {
         "decisions": comparison.decisions,
         "ess": comparison.ess,
