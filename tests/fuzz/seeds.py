@@ -127,6 +127,14 @@ SEEDS: dict[str, tuple[bytes, ...]] = {
         if item.language == "zh"
     ),
     "names": _names,
+    "emoji": tuple(
+        text.encode()
+        for text in (
+            "Run 🏃 and ☎\ufe0f ☎ ❤\u200d🔥 now™ 👍🏽",
+            "👨\u200d👩\u200d👧 1\ufe0f\u20e3 🇩🇪🇬🇧 🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f ⌚\ufe0e",
+            "智能手环🛍\ufe0f在等你👩🏽\u200d⚕\ufe0f。",
+        )
+    ),
     "yaml": tuple(path.read_bytes() for path in sorted((PLAYBOOKS / "smart-devices").glob("*.yaml"))),
     "jinja": (
         b"{% for fact in product.facts %}- {{ fact }}\n{% endfor %}{{ product.name | sentence }}",

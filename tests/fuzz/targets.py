@@ -30,7 +30,7 @@ from workers.core.intake.mapping import OUTPUT_BYTES, Intake, SourceFormat
 from workers.core.profile import consent
 from workers.core.stream.dead_letters import dead_letter
 from workers.core.stream.records import Record
-from workers.core.text import length_limits, sanitize, sms
+from workers.core.text import emoji, length_limits, sanitize, sms
 from workers.core.text.confusables import as_read
 from workers.core.text.money import plain_amounts
 from workers.core.text.normalize import normalised
@@ -164,6 +164,13 @@ def _measured(data: bytes) -> tuple[bool, int]:
     measured = sms.measure(text)
     assert (measured.segments == 0) == (not text)
     return measured.segments <= 3, 0
+
+
+def _emoji_counted(data: bytes) -> tuple[bool, int]:
+    text = _text(data)
+    number = emoji.count(text)
+    assert number <= len(text)
+    return number > 0, 0
 
 
 def _prompted(data: bytes) -> tuple[bool, int]:
@@ -337,6 +344,7 @@ def _targets() -> Iterator[Target]:
     yield Target("cleaning", _cleaned, SEEDS["names"])
     yield Target("readings of a text", _folded, SEEDS["names"])
     yield Target("limits and sms", _measured, SEEDS["names"])
+    yield Target("emoji", _emoji_counted, SEEDS["emoji"])
     yield Target("prompt of a product", _prompted, SEEDS["names"], constant=20_000)
     yield Target("playbook yaml", _yaml, SEEDS["yaml"], (ValueError,))
     yield Target("jinja source", _template, SEEDS["jinja"], (jinja2.TemplateError,), 60_000, limit_s=2.0)

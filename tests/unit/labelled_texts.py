@@ -132,6 +132,8 @@ GOOD = (
             "Your Wireless Earphones", "Active noise cancellation blocks the outside noise. Just you and the music 🎧"
         ),
     ),
+    _good(BAND, "en", "push", push("Ready for a run? 🏃", "Record every workout with your Smart Band 💪")),
+    _good(BAND, "zh", "push", push("智能手环在等你⌚", "运动记录帮你记下每一次进步，放心去动💪")),
     _good(
         EAR,
         "en",
@@ -235,6 +237,10 @@ BAD = (
     # the voice of the brand
     _bad("voice", "小主，您的智能手环还在购物车里等您。"),
     _bad("voice", "Dude, your Smart Band is still in your cart."),
+    # emoji
+    _bad("emoji", "Your Smart Band 🏃 is still in your cart ✨ and ready 💪."),
+    _bad("emoji", "智能手环🏃还在购物车里✨，回来看看吧💪。"),
+    Labelled(BAND, "en", "sms", MessageText(body="Hi there! Your Smart Band is still in your cart 🙂"), "emoji"),
     # the rules of the market
     _bad("market", "这是市面上最佳的智能手环，回来看看吧。"),
     _bad("market", "国家级品质的智能手环，还在购物车里等你。"),

@@ -34,6 +34,7 @@ STRANGERS = {
     "banned words": ProductFacts(product_id="1", name="最佳国家级手机", brand="the best"),
     "person": ProductFacts(product_id="1", name="张先生", brand="Mr Smith"),
     "code": ProductFacts(product_id="1", name="Use code SAVE20NOW"),
+    "emoji": ProductFacts(product_id="1", name="🔥🔥 Galaxy S10 🎧", brand="Samsung 📱"),
     "repetition": ProductFacts(product_id="1", name="a a a a a a a a a"),
 }
 PLAYBOOKS = (SMART_DEVICES, REES46)

@@ -522,6 +522,18 @@ MISTAKES = {
         "suffix: {en:",
         "channels[2].suffix.en: contains a line break or an invisible character; allowed: one line of text",
     ),
+    "a suffix with more emoji than the channel allows": (
+        replace("channels.yaml", "suffix: {en: Reply STOP to opt out}", "suffix: {en: Reply STOP 🛑}"),
+        "channels.yaml",
+        "suffix: {en:",
+        "channels[2].suffix.en: has 1 emoji; allowed: at most 0 (max_emoji)",
+    ),
+    "fewer emoji than none": (
+        replace("channels.yaml", "max_emoji: 0", "max_emoji: -1"),
+        "channels.yaml",
+        "max_emoji: -1",
+        "channels[2].max_emoji: -1 is out of range; allowed: a whole number at least 0",
+    ),
     "vendors of e-mail": (
         replace(
             "channels.yaml", "    rate_per_s: 50\n", "    rate_per_s: 50\n    vendors: {apns: {payload_bytes: 10}}\n"

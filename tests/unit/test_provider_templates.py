@@ -79,6 +79,18 @@ def test_a_value_that_is_missing_too_long_or_hostile_leaves_the_next_template(na
     assert found[1].startswith(f"no provider template fits: SMS_1: {why}")
 
 
+def test_a_value_with_more_emoji_than_the_channel_allows_leaves_the_next_template() -> None:
+    product = replace(BAND, name="智能手环🔥")
+    assert chosen(book(NAMED, PLAIN, max_emoji=1), product) == Filled(
+        template_id="SMS_1", params={"name": "智能手环🔥"}
+    )
+    assert chosen(book(NAMED, PLAIN, max_emoji=0), product) == Filled(template_id="SMS_9", params={})
+    assert chosen(book(NAMED, max_emoji=0), product) == (
+        "guardrail",
+        "no provider template fits: SMS_1: name breaks the guardrail emoji: 1 emoji in body, allowed are 0",
+    )
+
+
 def test_a_value_has_no_markup_invisible_characters_or_line_breaks() -> None:
     assert chosen(book(NAMED), replace(BAND, name="智能\u202e 手*环\u200b")) == Filled(
         template_id="SMS_1", params={"name": "智能 手 环"}

@@ -79,6 +79,15 @@ def test_copy_is_brand_neutral() -> None:
     assert failed == ["names"]
 
 
+def test_a_surface_sets_how_many_emoji_its_copy_may_have() -> None:
+    surface = msgspec.structs.replace(playbook().surfaces["ad"], max_emoji=1)
+    known = msgspec.structs.replace(playbook(), surfaces={"ad": surface})
+    text = MessageText(title="Smart Band, your style 🏃", body="Sleep tracking, in a style that is all you ✨.")
+    request = asked("ad", "smart-band", "young", "en", known)
+    for view, failed in ((copy_surfaces.for_copy(known), ["emoji"]), (copy_surfaces.for_copy(playbook()), [])):
+        assert [verdict.name for verdict in check(text, request, view) if not verdict.passed] == failed
+
+
 def test_campaigns_and_copy_do_not_see_each_other() -> None:
     view = copy_surfaces.for_copy(playbook())
     assert not view.prompts.keys() & playbook().prompts.keys()

@@ -27,7 +27,7 @@ def for_copy(playbook: Playbook) -> Playbook:
 
 def as_channel(surface: Surface) -> Channel:
     """Returns a surface as the channel that prompts and guardrails expect."""
-    return Channel(id=surface.id, fields=surface.fields)
+    return Channel(id=surface.id, fields=surface.fields, max_emoji=surface.max_emoji)
 
 
 def request(

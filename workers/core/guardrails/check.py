@@ -11,6 +11,7 @@ from workers.core.guardrails.checks.brand_safety import brand_safety
 from workers.core.guardrails.checks.claims import claims
 from workers.core.guardrails.checks.contact import contact
 from workers.core.guardrails.checks.duplicate import duplicate
+from workers.core.guardrails.checks.emoji import emoji
 from workers.core.guardrails.checks.form import length, markup, repetition, structure, too_long
 from workers.core.guardrails.checks.language import Language, language
 from workers.core.guardrails.checks.market import market
@@ -48,6 +49,7 @@ _CHECKS: tuple[Callable[[Subject], str | None], ...] = (
     examples,
     relevance,
     repetition,
+    emoji,
     duplicate,
 )
 #: Longer texts get the other guardrails only if the channel allows that length [characters of all fields].

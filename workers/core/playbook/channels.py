@@ -12,6 +12,9 @@ from msgspec import Meta
 from workers.core.playbook.base import Id, Strict, Texts
 
 Count = Annotated[int, Meta(ge=1)]
+CountOrZero = Annotated[int, Meta(ge=0)]
+#: The emoji that a text may have where the playbook does not say.
+MAX_EMOJI = 2
 
 
 class Maximum(Strict, frozen=True, kw_only=True):
@@ -80,8 +83,9 @@ class Channel(Strict, frozen=True, kw_only=True):
     """One way to reach a customer. `fields` are the fields of MessageText that it has, with their limits per language.
 
     `rate_per_s`: maximum messages per second over the whole installation; the others wait. None = no limit. `suffix`: what
-    publishing appends to the body, per language; it counts towards the limits. `vendors`: the push services that deliver. In a
-    language with `provider_templates` only those are sent: no text is generated.
+    publishing appends to the body, per language; it counts towards the limits. `max_emoji`: of a text, in all fields together;
+    0 = none. `vendors`: the push services that deliver. In a language with `provider_templates` only those are sent: no text is
+    generated.
     """
 
     id: Id
@@ -90,6 +94,7 @@ class Channel(Strict, frozen=True, kw_only=True):
     unsubscribe_url: str = ""
     rate_per_s: Annotated[float, Meta(gt=0)] | None = None
     suffix: Texts = {}
+    max_emoji: CountOrZero = MAX_EMOJI
     vendors: dict[str, Vendor] = {}
     provider_templates: list[ProviderTemplate] = []
 

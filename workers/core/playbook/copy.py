@@ -9,11 +9,11 @@ from msgspec import Meta
 
 from workers.core.playbook.base import Id, Texts
 from workers.core.playbook.base import Strict as _Strict
-from workers.core.playbook.channels import FieldLimit
+from workers.core.playbook.channels import MAX_EMOJI, CountOrZero, FieldLimit
 
 
 class Surface(_Strict, frozen=True, kw_only=True):
-    """A place for copy that is not a message to a customer: a product page, an ad. `fields` as in a channel.
+    """A place for copy that is not a message to a customer: a product page, an ad. `fields` and `max_emoji` as in a channel.
 
     `prompt` names the prompts and templates of this surface; campaigns cannot use them.
     """
@@ -22,6 +22,7 @@ class Surface(_Strict, frozen=True, kw_only=True):
     name: Texts
     prompt: Id
     fields: dict[str, dict[str, FieldLimit]]
+    max_emoji: CountOrZero = MAX_EMOJI
 
 
 class Decoding(_Strict, frozen=True, kw_only=True):

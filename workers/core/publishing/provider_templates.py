@@ -23,7 +23,7 @@ from workers.core.text.sanitize import clean
 from workers.core.triggers.base import Objection
 
 #: Guardrails for a single value; the others judge a whole text.
-_GUARDS = frozenset(("meta", "markup", "contact", "banned_words", "offers", "market", "voice"))
+_GUARDS = frozenset(("meta", "markup", "contact", "banned_words", "offers", "market", "voice", "emoji"))
 _PLACE = re.compile(r"\{\{\s*(\w+)\.DATA\s*\}\}|\$?\{\s*(\w+)\s*\}")
 _CURRENCY = re.compile("[A-Z]{3}")
 _MAX_REASONS = 3

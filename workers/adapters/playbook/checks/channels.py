@@ -11,7 +11,7 @@ from workers.adapters.playbook.checks.findings import reference, texts, unique
 from workers.adapters.playbook.documents.parts import Parts
 from workers.adapters.playbook.documents.yaml_documents import Document, FieldPath
 from workers.core.playbook.channels import Channel, FieldLimit, Maximum
-from workers.core.text import length_limits
+from workers.core.text import emoji, length_limits
 
 EMAIL, PUSH, SMS = "email", "push", "sms"
 _FIELDS = [field.name for field in msgspec.structs.fields(MessageText)]
@@ -102,6 +102,8 @@ def _suffix(document: Document, path: FieldPath, channel: Channel, written: list
             )
         elif not text.isprintable():
             document.report((*at, language), "contains a line break or an invisible character", "one line of text")
+        elif (count := emoji.count(text)) > channel.max_emoji:
+            document.report((*at, language), f"has {count} emoji", f"at most {channel.max_emoji} (max_emoji)")
     own = {language: text for language, text in channel.suffix.items() if not channel.is_templated(language)}
     texts(document, at, own, written, required=False)
 
