@@ -122,7 +122,7 @@ def test_generate_is_ready_without_an_llm_because_templates_can_leave(settings: 
     running = prepare(settings).changed(llm="http://127.0.0.1:9", llm_model="m", llm_deadline_s=1.0)
     with worker("generate", running) as process:
         wait_ready(running, "generate", process)
-        assert "Templates leave" in log_of(running, "generate")
+        assert "Templates are published" in log_of(running, "generate")
         assert ends(process, running, "generate") == Exit.OK
 
 

@@ -26,7 +26,7 @@ from workers.adapters.kafka import decompression
 from workers.adapters.kafka.foreign_records import ForeignRecords
 from workers.adapters.lanes.buffer import FetchedRecord
 from workers.adapters.lanes.horizon import NEVER_S, Horizon
-from workers.adapters.lanes.lane import Positions
+from workers.adapters.lanes.positions import Positions
 from workers.adapters.lanes.spec import TopicPartitionKey
 from workers.adapters.process import clock, failpoints
 from workers.core.errors import Misconfigured

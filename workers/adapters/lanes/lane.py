@@ -8,31 +8,27 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
-from typing import ParamSpec, Protocol, TypeVar
+from typing import ParamSpec, TypeVar
 
 import msgspec
-from confluent_kafka import Consumer, TopicPartition
 
-from schemas.topics import SINGLE
 from workers.adapters.lanes.buffer import FetchedRecord, RecordBuffer
 from workers.adapters.lanes.context import LaneContext
 from workers.adapters.lanes.lane_clock import LaneClock, Probe
 from workers.adapters.lanes.ledger import LedgerHistory
-from workers.adapters.lanes.lost_state import proof_of_past
+from workers.adapters.lanes.local_state import LocalState
 from workers.adapters.lanes.poison_records import PoisonRecordGuard
-from workers.adapters.lanes.source_progress import SourceProgress
+from workers.adapters.lanes.positions import Positions
+from workers.adapters.lanes.source_progress import GroupOffsets, SourceProgress, read_group
 from workers.adapters.lanes.spec import TopicPartitionKey
 from workers.adapters.lanes.transactions import LaneProducer
 from workers.adapters.process import clock, exit_codes, failpoints
 from workers.adapters.process.termination import end_at_once
-from workers.adapters.state.checkpoint import Marker, Progress
-from workers.adapters.state.recovery import restore
-from workers.adapters.state.rocksdb import NoStore, RocksStore
-from workers.core.errors import Fatal, Misconfigured, Unavailable
+from workers.core.errors import Fatal, Misconfigured
 from workers.core.stream.dead_letter_limits import Limits
 from workers.core.stream.effects import Effects, Processor
 from workers.core.stream.records import StateStore
@@ -46,38 +42,6 @@ _TICK_S = 0.25
 EVENTS = "customer.events"
 #: Minimum interval between warnings about a sender's mistake [s].
 _WARN_INTERVAL_S = 60.0
-
-
-class Positions(Protocol):
-    """The methods that a lane uses of the consumer that feeds it."""
-
-    async def seek_lane(
-        self,
-        offsets: Mapping[TopicPartitionKey, int | None],
-        wanted: Callable[[], bool],
-        ready: Callable[[], None],
-    ) -> None:
-        """Sets the fetch positions (None = the earliest record), and calls `ready` before anything is fetched from there.
-
-        Does neither if `wanted` returns False at that moment: the partitions are changing hands.
-        """
-        ...
-
-    async def commit_hint(self, offsets: Mapping[TopicPartitionKey, int]) -> None:
-        """Commits group offsets, for lag monitors only."""
-        ...
-
-    def horizon_s(self, source: TopicPartitionKey) -> float:
-        """Returns the monotonic time up to which the lane has everything in the source's log; see horizon.Horizon [s]."""
-        ...
-
-    def handed_over(self, source: TopicPartitionKey) -> int | None:
-        """Returns the offset before which the lane has everything of the source; None if not known."""
-        ...
-
-    def rejoin(self) -> None:
-        """Requests a new assignment from the group, which makes one when its leader rejoins."""
-        ...
 
 
 class Lane:
@@ -122,11 +86,9 @@ class Lane:
         self._released.set()
         self._committed_next: dict[TopicPartitionKey, int] = {}
         self._hinted: dict[TopicPartitionKey, int] = {}
-        self._group: object = None
+        self._group: GroupOffsets | None = None
         self._more_due = False
-        self._state = Progress()
-        self._restored_records = 0
-        self._store: RocksStore | None = None
+        self._local = LocalState(name, sources, context)
         changelog = self._settings.topic(self._spec.changelog) if self._spec.changelog is not None else None
         self._clock = LaneClock(name, changelog, self._settings)
         beat = partial(self._liveness.beat, self._part)
@@ -169,9 +131,7 @@ class Lane:
             end_at_once(exit_codes.code_of(error))  # not a clean stop: that would commit
         finally:
             self._liveness.idle(self._part)
-            if self._store is not None:
-                self._store.close()
-            self._context.standby.release(self.name)
+            self._local.close()
             self._metrics.pending(self.name, {})  # its next owner continues the count
             self._thread.shutdown(wait=False)
 
@@ -210,7 +170,7 @@ class Lane:
         if self._closing:
             return
         await self._undisturbed(self._recover_from_ledger, producer)
-        if self._committed_next and self._store is not None:  # its memory must not be older than what is committed
+        if self._committed_next and self._local.is_kept:  # its memory must not be older than what is committed
             await self._undisturbed(self._commit_nothing, producer)
         self._progress.about_to_seek()
         await self._blocking(self._progress.check_ids)
@@ -228,15 +188,15 @@ class Lane:
         started = clock.monotonic_s()
         await self._undisturbed(producer.fence)
         self._liveness.beat(self._part)
-        store = await self._open()
+        await self._open()
         if not self._closing:
-            self._set_marker(await self._blocking(self._ledger.read, self._state.marker))
+            self._local.marker = await self._blocking(self._ledger.read, self._local.marker)
             await self._start_clock(partial(self._undisturbed, self._commit_nothing, producer))
         if not self._closing:
-            core = await self._blocking(self._isolated, store)
+            core = await self._blocking(self._isolated)
             for topic, _ in self.sources:
                 log.info("lane %s owns %s", self.name, topic)
-            took_s, read = clock.monotonic_s() - started, f"{self._restored_records} records of its changelog"
+            took_s, read = clock.monotonic_s() - started, f"{self._local.restored_records} records of its changelog"
             log.info("lane %s is open after %.2f s and %s, resumes at %s", self.name, took_s, read, self._progress.next)
         while not self._closing:
             if self.ready:
@@ -246,72 +206,45 @@ class Lane:
             self._liveness.beat(self._part)
         await self._blocking(producer.close)
 
-    def _isolated(self, store: StateStore) -> PoisonRecordGuard:
+    def _isolated(self) -> PoisonRecordGuard:
         settings, beat = self._settings, partial(self._liveness.beat, self._part)
         limits = Limits(
             raised=settings.raised_ratio,
             raised_in_a_row=settings.raised_in_a_row,
             dead_letters=settings.dead_letter_ratio,
         )
-        return PoisonRecordGuard(
-            self._build_core, store, self._spec.role, limits=limits, blocking=self._blocking, beat=beat
-        )
+        role, store = self._spec.role, self._local.store
+        return PoisonRecordGuard(self._build_core, store, role, limits=limits, blocking=self._blocking, beat=beat)
 
     def _build_core(self, store: StateStore) -> Processor:
-        return self._spec.core(store, self._state.marker.clock_s)
+        return self._spec.core(store, self._local.marker.clock_s)
 
-    async def _open(self) -> StateStore:
+    async def _open(self) -> None:
         """Restores the committed state; only part of it if the lane is closed in the meantime."""
         await self._blocking(self._progress.fetch_ids)
         if self._spec.changelog is None:
-            for source, (offset, source_id) in (await self._blocking(self._committed)).items():
+            self._group = await self._blocking(read_group, self._client_config, self._spec.group, self.sources)
+            for source, (offset, source_id) in self._group.committed.items():
                 self._progress.begin_at(source, offset, source_id)
-            return NoStore()
+            return
         self._liveness.idle(self._part, "waits for its turn to restore")
         async with self._context.restores:
             self._liveness.working(self._part, "is being restored")
-            await self._blocking(self._restore, self._spec.changelog)
-        self._progress.begin_from(self._state.marker)
-        return self._store or NoStore()
+            await self._blocking(self._local.restore, self._spec.changelog, self._restored, lambda: self._closing)
+        self._progress.begin_from(self._local.marker)
 
     async def _start_clock(self, probe: Probe) -> None:
         """Rejects a state whose clock is in the future, or sets its clock back. Writes nothing while the lane is held."""
         while self._held and not self._closing:
             await self._until_released("checks the broker's clock")
-        if self._closing or self._store is None:
+        if self._closing or not self._local.is_kept:
             return
-        began_s = await self._clock.start_s(self._state.marker.clock_s, probe)
-        self._set_marker(msgspec.structs.replace(self._state.marker, clock_s=began_s))
-
-    def _set_marker(self, marker: Marker) -> None:
-        self._state = msgspec.structs.replace(self._state, marker=marker)
-
-    def _restore(self, changelog: str) -> None:
-        if self._closing:
-            return
-        self._context.standby.take(self.name)
-        self._store = RocksStore(self._spec.state_folder(self._settings, self.name))
-        self._state = restore(
-            *(self._store, self._settings.topic(changelog), self._partition, self._client_config, self._spec.index_of),
-            sources=self.sources,
-            past=self._past,
-            begin_anew=self._settings.begin_anew,
-            on_progress=self._restored,
-            stop=lambda: self._closing,
-        )
-
-    def _past(self) -> str:
-        """Returns proof that this lane has worked before; empty if there is none."""
-        if not failpoints.checks_past():
-            return ""
-        left_in = [
-            (self._settings.topic(name), 0 if name in SINGLE else self._partition) for name in self._spec.left_in
-        ]
-        return proof_of_past(self._client_config, self._spec.group, self.sources, left_in)
+        began_s = await self._clock.start_s(self._local.marker.clock_s, probe)
+        self._local.marker = msgspec.structs.replace(self._local.marker, clock_s=began_s)
 
     def _recover_from_ledger(self, producer: LaneProducer) -> None:
         """Writes the state recovered from the ledger as the first state of a lane that lost its own."""
-        for effects in self._ledger.first_state(self._state.marker.clock_s):
+        for effects in self._ledger.first_state(self._local.marker.clock_s):
             self._commit(producer, effects)
 
     async def _blocking(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -328,7 +261,6 @@ class Lane:
 
     def _restored(self, done: int, total: int) -> None:
         """Reports the progress of a restore, which may take as long as it needs."""
-        self._restored_records = done
         self._liveness.working(self._part, f"{done:,} of {total:,} records")
         self._liveness.beat(self._part)
 
@@ -336,24 +268,6 @@ class Lane:
         self.ready = not self._closing and not self._held
         if self.ready:
             self._liveness.working(self._part)
-
-    def _committed(self) -> dict[TopicPartitionKey, tuple[int | None, str]]:
-        """Returns the group's offsets, each with the ID of its topic.
-
-        The group metadata names no member: fencing is by transactional ID.
-        """
-        consumer = Consumer({**self._client_config, "group.id": self._spec.group, "isolation.level": "read_committed"})
-        self._group = consumer.consumer_group_metadata()
-        try:
-            found = consumer.committed([TopicPartition(*source) for source in self.sources], timeout=30)
-        finally:
-            consumer.close()
-        for tp in found:
-            if tp.error is not None:  # this is not "never committed": starting over would repeat everything
-                raise Unavailable(f"cannot read the offsets of group {self._spec.group}: {tp.error}", "is Kafka up?")
-        return {
-            (tp.topic, tp.partition): (tp.offset if tp.offset >= 0 else None, str(tp.metadata or "")) for tp in found
-        }
 
     # -- one batch ---------------------------------------------------------------------------------------------------
 
@@ -429,11 +343,11 @@ class Lane:
 
     def _commit(self, producer: LaneProducer, effects: Effects) -> None:
         spec, prefix = self._spec, self._settings.prefix
-        if spec.changelog is None or self._store is None:
-            group = (self._progress.group_offsets(), self._group, spec.group)
+        if spec.changelog is None:
+            group = (self._progress.group_offsets(), self._group and self._group.metadata, spec.group)
             producer.commit(effects.outputs, prefix=prefix, partition=None, group_offsets=group)
             return
-        marker = self._progress.marker(effects.clock_s, self._state.marker.anew_at_s)
+        marker = self._progress.marker(effects.clock_s, self._local.marker.anew_at_s)
         offset = producer.commit(
             effects.outputs,
             prefix=prefix,
@@ -442,16 +356,13 @@ class Lane:
             puts=effects.puts,
             marker=marker,
         )
-        self._state = Progress(changelog_offset=offset + 1, marker=marker)
         self._clock.observe(producer.stamped)
-        failpoints.hit("lane.before_local_write")
-        self._store.write(effects.puts, effects.index_puts, effects.index_deletes, self._state)
-        failpoints.hit("lane.after_local_write")
+        self._local.write(effects, marker, offset + 1)
 
     def _commit_nothing(self, producer: LaneProducer) -> None:
         """Commits the marker unchanged."""
         with failpoints.suspended():
-            self._commit(producer, Effects(clock_s=self._state.marker.clock_s))
+            self._commit(producer, Effects(clock_s=self._local.marker.clock_s))
 
     def hints(self) -> dict[TopicPartitionKey, int]:
         """Returns the applied offsets that have not been committed to the group as hints yet."""

@@ -16,8 +16,9 @@ from workers.adapters.lanes.context import LaneContext
 from workers.adapters.lanes.faust_app import make_app, raw_topic
 from workers.adapters.lanes.faust_transport import LaneTransport
 from workers.adapters.lanes.intake_watch import IntakeWatch
-from workers.adapters.lanes.lane import EVENTS, Lane, Positions
+from workers.adapters.lanes.lane import EVENTS, Lane
 from workers.adapters.lanes.pacing import CommitPacing
+from workers.adapters.lanes.positions import Positions
 from workers.adapters.lanes.spec import LaneSpec, TopicPartitionKey
 from workers.adapters.lanes.standby import Standby
 from workers.adapters.observability.metrics import WorkerMetrics

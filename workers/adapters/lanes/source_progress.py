@@ -9,7 +9,8 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 
-from confluent_kafka import TopicPartition
+import msgspec
+from confluent_kafka import Consumer, TopicPartition
 
 from workers.adapters.kafka.topic_ids import FRESH_S, is_another
 from workers.adapters.lanes.spec import TopicPartitionKey
@@ -20,6 +21,8 @@ from workers.core.stream.effects import Effects
 from workers.core.stream.records import Record
 
 log = logging.getLogger(__name__)
+
+_TIMEOUT_S = 30.0
 
 
 class SourceProgress:
@@ -133,3 +136,33 @@ class SourceProgress:
             anew_at_s=anew_at_s,
             source_ids={**ids, **self._elsewhere.source_ids},
         )
+
+
+class GroupOffsets(msgspec.Struct, frozen=True):
+    """A consumer group as a lane without state knows it.
+
+    `committed`: source → (offset, or None if never committed; ID of its topic). `metadata` names no member: fencing is by
+    transactional ID.
+    """
+
+    committed: dict[TopicPartitionKey, tuple[int | None, str]]
+    metadata: object
+
+
+def read_group(
+    client_config: Mapping[str, str | int], group: str, sources: Iterable[TopicPartitionKey]
+) -> GroupOffsets:
+    """Reads the offsets that `SourceProgress.group_offsets` committed. Raises Unavailable."""
+    consumer = Consumer({**client_config, "group.id": group, "isolation.level": "read_committed"})
+    metadata = consumer.consumer_group_metadata()
+    try:
+        found = consumer.committed([TopicPartition(*source) for source in sources], timeout=_TIMEOUT_S)
+    finally:
+        consumer.close()
+    for tp in found:
+        if tp.error is not None:  # this is not "never committed": starting over would repeat everything
+            raise Unavailable(f"cannot read the offsets of group {group}: {tp.error}", "is Kafka up?")
+    committed = {
+        (tp.topic, tp.partition): (tp.offset if tp.offset >= 0 else None, str(tp.metadata or "")) for tp in found
+    }
+    return GroupOffsets(committed, metadata)
