@@ -118,8 +118,8 @@ class EmbeddedKafka:
             private_folder(self.data_dir)
             lock = os.open(self.data_dir / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
-            cure = "use a writable folder"
-            raise Unavailable(f"The data folder {self.data_dir} cannot be used: {error.strerror}.", cure) from error
+            hint = "use a writable folder"
+            raise Unavailable(f"The data folder {self.data_dir} cannot be used: {error.strerror}.", hint) from error
         try:
             self._acquire(lock)
             self._port = self._choose_port()
@@ -212,8 +212,8 @@ def main(data_dir: Path, port: int | None) -> None:
         with EmbeddedKafka(data_dir, port=port) as kafka:
             click.echo(f"bootstrap: {kafka.bootstrap}")
             code = kafka.wait()
-            cure = f"see {kafka.data_dir / 'kafka.log'}"
-            raise Unavailable(f"The embedded Kafka exited unexpectedly with exit code {code}.", cure)
+            hint = f"see {kafka.data_dir / 'kafka.log'}"
+            raise Unavailable(f"The embedded Kafka exited unexpectedly with exit code {code}.", hint)
     except KeyboardInterrupt:
         return
     except AttuneError as error:

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import click
 
-from infra.kafka.java import CURE, find_java
+from infra.kafka.java import HINT, find_java
 from workers.core.errors import Unavailable
 from workers.settings import ROOT
 
@@ -67,7 +67,7 @@ def ensure_jars(cache: Path) -> Path:
     find_java()
     maven = shutil.which("mvn")
     if maven is None:
-        raise Unavailable("Maven (mvn) is missing; it is needed to fetch Kafka's jars.", CURE)
+        raise Unavailable("Maven (mvn) is missing; it is needed to fetch Kafka's jars.", HINT)
     try:
         cache.mkdir(parents=True, exist_ok=True)
         with _exclusive(cache / "lock"):
@@ -102,8 +102,8 @@ def check(folder: Path) -> None:
     differing = sorted(name for name in actual.keys() | expected.keys() if actual.get(name) != expected.get(name))
     if differing:
         what = f"Jars in {folder} do not match jars.sha256: {', '.join(differing)}."
-        cure = "delete the folder and check the repository; after a change of pom.xml: python -m infra.kafka.jars --pin"
-        raise Unavailable(what, cure)
+        hint = "delete the folder and check the repository; after a change of pom.xml: python -m infra.kafka.jars --pin"
+        raise Unavailable(what, hint)
 
 
 def checksums(folder: Path) -> dict[str, str]:
@@ -167,7 +167,7 @@ def pin() -> None:
     """Writes `jars.sha256`. Raises Unavailable."""
     maven = shutil.which("mvn")
     if maven is None:
-        raise Unavailable("Maven (mvn) is missing; it is needed to fetch Kafka's jars.", CURE)
+        raise Unavailable("Maven (mvn) is missing; it is needed to fetch Kafka's jars.", HINT)
     with tempfile.TemporaryDirectory() as folder:
         _copy_dependencies(maven, Path(folder))
         lines = [f"{digest}  {name}\n" for name, digest in sorted(checksums(Path(folder)).items())]

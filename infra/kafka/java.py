@@ -9,27 +9,27 @@ import subprocess
 from workers.core.errors import Unavailable
 
 MIN_VERSION = 17
-CURE = "install Java 17 or newer and Maven (Debian, Ubuntu: apt-get install openjdk-17-jre-headless maven)"
+HINT = "install Java 17 or newer and Maven (Debian, Ubuntu: apt-get install openjdk-17-jre-headless maven)"
 _VERSION = re.compile(r'version "(\d+)(?:\.(\d+))?')
 
 
 def find_java() -> str:
     """Returns the absolute path of a `java` on the PATH that is new enough for Kafka (17).
 
-    Raises Unavailable with the cure if there is none, if it does not run, or if it is older.
+    Raises Unavailable with a hint if there is none, if it does not run, or if it is older.
     """
     path = shutil.which("java")
     if path is None:
-        raise Unavailable("Java is missing; the embedded Kafka needs it.", CURE)
+        raise Unavailable("Java is missing; the embedded Kafka needs it.", HINT)
     try:
         result = subprocess.run([path, "-version"], capture_output=True, text=True, timeout=30, check=True)  # noqa: S603 - found on the PATH
     except (OSError, subprocess.SubprocessError) as error:
-        raise Unavailable(f"{path} does not run: {error}.", CURE) from error
+        raise Unavailable(f"{path} does not run: {error}.", HINT) from error
     version = major_version(result.stderr + result.stdout)
     if version is None:
-        raise Unavailable(f"{path} does not report its version.", CURE)
+        raise Unavailable(f"{path} does not report its version.", HINT)
     if version < MIN_VERSION:
-        raise Unavailable(f"{path} is Java {version}; Kafka needs {MIN_VERSION} or newer.", CURE)
+        raise Unavailable(f"{path} is Java {version}; Kafka needs {MIN_VERSION} or newer.", HINT)
     return path
 
 

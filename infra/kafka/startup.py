@@ -12,7 +12,7 @@ from confluent_kafka.admin import AdminClient
 
 from workers.core.errors import Unavailable
 
-_CURES = (  # log content → cure
+_HINTS = (  # log content → hint
     ("Address already in use", "stop the program that uses the port, or choose another port"),
     ("No space left", "free disk space"),
     ("OutOfMemoryError", "free memory: the broker needs 1 GB"),
@@ -47,9 +47,9 @@ def wait_until_ready(process: subprocess.Popen[bytes], bootstrap: str, cluster: 
 
 
 def start_failure(what: str, log: Sequence[str], data_dir: Path) -> Unavailable:
-    """Returns the error to show: what happened, the log's last lines, and the cure for it."""
+    """Returns the error to show: what happened, the log's last lines, and a hint."""
     text = "".join(f"\n  {line}" for line in log)
     fallback = f"read the lines above; if the data are corrupted, move {data_dir} away"
-    cure = next((cure for pattern, cure in _CURES if pattern in text), fallback)
+    hint = next((hint for pattern, hint in _HINTS if pattern in text), fallback)
     excerpt = f" Its log:{text}\n" if text else " Its log is empty."
-    return Unavailable(f"The embedded Kafka did not start: {what}.{excerpt}", cure)
+    return Unavailable(f"The embedded Kafka did not start: {what}.{excerpt}", hint)

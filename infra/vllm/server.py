@@ -25,7 +25,7 @@ from workers.private_files import UMASK, private_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = "ATTUNE_VLLM_PYTHON"
-CURE = "make setup-vllm"
+HINT = "make setup-vllm"
 SLOTS = 32  # unlike llama.cpp on few cores, vLLM still gains from 32 concurrent calls
 KV_CACHE_GIB = 2
 START_S = 300.0
@@ -70,7 +70,7 @@ def locate_python(environment: Mapping[str, str]) -> Path:
         return Path(named)
     python = ROOT / ".venv-vllm" / "bin" / "python"
     if not python.is_file():
-        raise Unavailable("The environment of vLLM is missing (.venv-vllm).", CURE)
+        raise Unavailable("The environment of vLLM is missing (.venv-vllm).", HINT)
     return python
 
 
@@ -96,7 +96,7 @@ def converted(python: Path, gguf: Path, cache: Path, stop_requested: threading.E
         finally:
             process.stop(child, STOP_S, group=True)
         if child.returncode != 0:
-            raise Unavailable(f"{gguf.name} could not be converted for vLLM.", CURE)
+            raise Unavailable(f"{gguf.name} could not be converted for vLLM.", HINT)
     return folder
 
 
@@ -112,7 +112,7 @@ def serve(arguments: list[str], options: process.Options, stop_requested: thread
         deadline = time.monotonic() + START_S
         while not process.answers(host, port):
             if child.poll() is not None:
-                raise Unavailable("vLLM exited during its start; its last lines are above.", CURE)
+                raise Unavailable("vLLM exited during its start; its last lines are above.", HINT)
             if time.monotonic() > deadline:
                 raise Unavailable(f"vLLM did not answer within {START_S:.0f} s.", "is the machine overloaded?")
             _pause(stop_requested)

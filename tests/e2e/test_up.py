@@ -129,7 +129,7 @@ def test_what_is_missing_is_one_clear_line(
     assert finished.returncode in (1, 78)
     assert "Traceback" not in finished.stderr
     assert [word for word in words if word not in finished.stderr] == []
-    assert "Cure:" in finished.stderr
+    assert "Hint:" in finished.stderr
     assert processes_of(tmp_path) == []
 
 

@@ -60,7 +60,7 @@ def test_a_worker_hears_a_pause_in_a_topic_that_was_made_anew_and_ends_when_ther
         delete_topic(running, SWITCHES)
         assert process.wait(120) == Exit.MISCONFIGURED, log_of(running)[-2000:]
     assert "it can no longer follow the pause switches: there is no topic" in log_of(running)
-    assert "Cure: `attune topics apply` creates it" in log_of(running)
+    assert "Hint: `attune topics apply` creates it" in log_of(running)
     injected = "control.switches deleted and made anew, longer than before; then deleted"
     cases.passed("34-deaf", Row(case="people cannot be heard", injected=injected, lost=0, duplicated=0, differences=0))
 

@@ -255,7 +255,7 @@ def test_a_value_in_the_changelog_that_cannot_be_read_stops_the_worker_with_its_
         assert f"{running.topic(CHANGELOG)}[" in said
         assert "that cannot be read" in said
         assert key[1:].decode() not in said, "no personal data in logs"
-        produce(running, CHANGELOG, [(key, follower.newest[key])])  # the cure that the log names
+        produce(running, CHANGELOG, [(key, follower.newest[key])])  # a hint that the log names
         produce(running, "customer.events", list(shop.events(EVENTS)))
         follower.newest.clear()
     with Follower(running) as follower:
@@ -285,12 +285,12 @@ def test_a_full_disk_stops_the_worker_with_words_and_all_is_whole_when_there_is_
             produce(running, "customer.events", list(shop.events(EVENTS)))
             assert process.wait(60) == Exit.SOFTWARE
         assert "cannot be written: IO error" in log_of(running)
-        assert "Cure: free some space for data_dir" in log_of(running)
+        assert "Hint: free some space for data_dir" in log_of(running)
         said = len(log_of(running))
         with worker("personalise", running) as process:
             limit_files(process)
             assert process.wait(60) == Exit.SOFTWARE
-        assert "Cure: free some space for data_dir" in log_of(running)[said:], "each start says it"
+        assert "Hint: free some space for data_dir" in log_of(running)[said:], "each start says it"
         # worker 1   ├── applies ── disk full ✗ 70      what it had committed before is in Kafka
         # worker 2                                ✗ 70  it cannot even catch up
         # worker 3                                        room ├── catches up, applies the rest ──┤ 0

@@ -47,7 +47,7 @@ def test_a_port_that_is_taken_is_said_with_a_cure(tmp_path: Path) -> None:
         port = str(urlsplit(server.base_url).port)
         second = subprocess.run([*SERVER, "--port", port], capture_output=True, text=True, timeout=60, check=False)
         assert second.returncode == 1
-        assert "Cure: is the port free?" in second.stderr
+        assert "Hint: is the port free?" in second.stderr
 
 
 def test_leaving_the_context_ends_the_server(tmp_path: Path) -> None:

@@ -272,7 +272,7 @@ def test_without_local_state_an_emptied_changelog_is_refused_when_something_prov
     assert begun("it has a past") == Progress(), "the sources still have everything"
     delete_records(settings, "events", before=3)
     assert begun("") == Progress(), "a lane that is new begins with what there is"
-    with pytest.raises(Misconfigured, match=r"no longer has the 3 records .*: it has a past.* Cure: .*BEGIN_ANEW=true"):
+    with pytest.raises(Misconfigured, match=r"no longer has the 3 records .*: it has a past.* Hint: .*BEGIN_ANEW=true"):
         begun("it has a past")
     assert begun("it has a past", begin_anew=True) == Progress()
     assert "starts empty, without the first 3 records" in caplog.text
@@ -327,7 +327,7 @@ def test_a_changelog_that_lost_its_oldest_records_is_refused(settings: Settings,
 
 
 def test_a_changelog_that_does_not_exist_is_named(settings: Settings, tmp_path: Path) -> None:
-    with pytest.raises(Misconfigured, match=r"there is no topic .*state\. Cure: `attune topics apply`"):
+    with pytest.raises(Misconfigured, match=r"there is no topic .*state\. Hint: `attune topics apply`"):
         restored(settings, RocksStore(tmp_path / "store"), settings.topic(NAME))
 
 

@@ -84,8 +84,8 @@ def test_the_exceptions_name_commands_that_exist() -> None:
 def test_dead_letters_are_looked_for_where_the_command_line_says(arguments: tuple[str, ...], folder: str) -> None:
     """Also where it says so before the subcommand, as it had to until now."""
     told = CliRunner(env={"ATTUNE_BROKERS": "embedded"}).invoke(main, arguments)
-    cure = "run `attune up` first; if it is running, use its --data-dir or ATTUNE_DATA_DIR, or set ATTUNE_BROKERS"
-    assert told.stderr == f"attune: no embedded Kafka has run in {folder}/kafka. Cure: {cure}\n"
+    hint = "run `attune up` first; if it is running, use its --data-dir or ATTUNE_DATA_DIR, or set ATTUNE_BROKERS"
+    assert told.stderr == f"attune: no embedded Kafka has run in {folder}/kafka. Hint: {hint}\n"
 
 
 # -- foreign text ---------------------------------------------------------------------------------------------------------

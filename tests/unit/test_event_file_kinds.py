@@ -1,4 +1,4 @@
-"""Files that are not what they seem: one line with the cure, before anything is read; a broken row costs itself alone."""
+"""Files that are not what they seem: one line with a hint, before anything is read; a broken row costs itself alone."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ ZIP = b"PK\x03\x04\x14\x00\x00\x00"
     [
         (
             lambda text: text.replace("\n", "\r").encode() * 2,
-            "with CR only, which is not supported. Cure: tr",
+            "with CR only, which is not supported. Hint: tr",
         ),
-        (lambda text: text.encode("utf-16"), "is UTF-16. Cure: iconv -f UTF-16 -t UTF-8"),
-        (lambda text: text.encode("utf-16-le"), "is UTF-16. Cure: iconv -f UTF-16LE"),
-        (lambda text: text.encode("utf-16-be"), "is UTF-16. Cure: iconv -f UTF-16BE"),
-        (lambda text: text.encode("utf-32"), "is UTF-32. Cure: iconv -f UTF-32"),
-        (lambda _: b"", "is empty. Cure: "),
-        (lambda _: gzip.compress(b""), "is empty. Cure: "),
+        (lambda text: text.encode("utf-16"), "is UTF-16. Hint: iconv -f UTF-16 -t UTF-8"),
+        (lambda text: text.encode("utf-16-le"), "is UTF-16. Hint: iconv -f UTF-16LE"),
+        (lambda text: text.encode("utf-16-be"), "is UTF-16. Hint: iconv -f UTF-16BE"),
+        (lambda text: text.encode("utf-32"), "is UTF-32. Hint: iconv -f UTF-32"),
+        (lambda _: b"", "is empty. Hint: "),
+        (lambda _: gzip.compress(b""), "is empty. Hint: "),
         (lambda _: b"\x1f\x8b this is no gzip", "cut off or damaged after row 0: "),
         (lambda text: gzip.compress(text.encode())[:11], "cut off or damaged after row 0: "),
-        (lambda text: gzip.compress(gzip.compress(text.encode())), "is compressed twice. Cure: `gunzip`"),
-        (lambda text: lzma.compress(text.encode()), "is compressed with xz. Cure: `unxz`"),
-        (lambda _: ZIP, "is a ZIP archive or a spreadsheet. Cure: "),
+        (lambda text: gzip.compress(gzip.compress(text.encode())), "is compressed twice. Hint: `gunzip`"),
+        (lambda text: lzma.compress(text.encode()), "is compressed with xz. Hint: `unxz`"),
+        (lambda _: ZIP, "is a ZIP archive or a spreadsheet. Hint: "),
     ],
 )
 def test_a_file_of_another_kind_is_refused_with_its_cure(
@@ -67,8 +67,8 @@ def test_a_byte_order_mark_of_utf_8_and_windows_line_ends_are_read(tmp_path: Pat
 @pytest.mark.parametrize(
     ("separator", "words"),
     [
-        (";", 'separated by `;`, not by `,`. Cure: write it with `,`, or use --format csv and `delimiter: ";"`'),
-        ("\t", 'separated by tabs, not by `,`. Cure: write it with `,`, or use --format csv and `delimiter: "\\t"`'),
+        (";", 'separated by `;`, not by `,`. Hint: write it with `,`, or use --format csv and `delimiter: ";"`'),
+        ("\t", 'separated by tabs, not by `,`. Hint: write it with `,`, or use --format csv and `delimiter: "\\t"`'),
         ("|", "separated by `|`"),
     ],
 )
@@ -84,7 +84,7 @@ def test_another_separator_than_that_of_the_mapping_is_named(tmp_path: Path) -> 
     mapping, path = tmp_path / "plan.yaml", tmp_path / "a.csv"
     mapping.write_text("columns: {who: userId, when: timestamp, what: event}")
     path.write_text("who;when;what\n")
-    with pytest.raises(Misconfigured, match='Cure: `delimiter: ";"` in the mapping'):
+    with pytest.raises(Misconfigured, match='Hint: `delimiter: ";"` in the mapping'):
         open_events(path, "csv", mapping, NOW)
 
 

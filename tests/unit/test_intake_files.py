@@ -155,7 +155,7 @@ def test_progress_is_told_in_bytes_on_disk(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "form", "plan", "words"),
     [
-        (REES46, "xml", None, "there is no format `xml`. Cure: use one of: rees46, csv, auto, segment"),
+        (REES46, "xml", None, "there is no format `xml`. Hint: use one of: rees46, csv, auto, segment"),
         (
             REES46.replace("brand,", "make,"),
             "rees46",

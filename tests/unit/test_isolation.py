@@ -258,7 +258,7 @@ def test_what_raises_behind_a_record_that_must_wait_waits_too() -> None:
 
 def test_when_one_behind_another_raises_the_worker_stops_and_what_it_had_taken_stays_taken() -> None:
     run = Run(limits=Limits(raised_in_a_row=10))
-    with pytest.raises(Fatal, match=r"make personalise raise ValueError.* Cure: .*raised_in_a_row"):
+    with pytest.raises(Fatal, match=r"make personalise raise ValueError.* Hint: .*raised_in_a_row"):
         run.all(*[POISON] * 11, b"1")
     assert len(run.letters) == 10, "a restart goes on behind them"
     run = Run(limits=Limits(raised_in_a_row=10))
@@ -302,5 +302,5 @@ def test_what_is_no_event_stops_the_worker_only_where_somebody_wanted_that() -> 
 
     asyncio.run(feed(Limits(), bad, bad, bad))
     asyncio.run(feed(Limits(dead_letters=0.5), bad, good, bad, good))
-    with pytest.raises(Fatal, match=r"unusable .* Cure: `attune dlq list`"):
+    with pytest.raises(Fatal, match=r"unusable .* Hint: `attune dlq list`"):
         asyncio.run(feed(Limits(dead_letters=0.5), bad, good, bad, bad))

@@ -226,7 +226,7 @@ def test_a_log_that_was_rolled_over_is_read_from_its_beginning(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("line", "cure"),
+    ("line", "hint"),
     [
         ("Socket server failed to bind: Address already in use.", "choose another port"),
         ("java.io.IOException: No space left on device", "free disk space"),
@@ -234,7 +234,7 @@ def test_a_log_that_was_rolled_over_is_read_from_its_beginning(tmp_path: Path) -
         ("No readable meta.properties files found.", "move /data away"),
     ],
 )
-def test_the_cure_fits_what_the_log_says(line: str, cure: str) -> None:
+def test_the_hint_fits_what_the_log_says(line: str, hint: str) -> None:
     error = start_failure("Java ended with exit code 1", [line], Path("/data"))
     assert line in str(error)
-    assert cure in error.cure
+    assert hint in error.hint

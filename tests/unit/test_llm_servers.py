@@ -36,7 +36,7 @@ def test_missing_weights_name_the_cure(monkeypatch: pytest.MonkeyPatch, tmp_path
         install_weights(monkeypatch, folder)
         with pytest.raises(Unavailable) as caught:
             weights.find()
-        assert caught.value.cure == "make setup"
+        assert caught.value.hint == "make setup"
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1"])
@@ -74,7 +74,7 @@ def test_a_missing_environment_of_vllm_names_the_cure(monkeypatch: pytest.Monkey
     monkeypatch.setattr(vllm, "ROOT", tmp_path)
     with pytest.raises(Unavailable) as caught:
         vllm.locate_python({})
-    assert caught.value.cure == "make setup-vllm"
+    assert caught.value.hint == "make setup-vllm"
 
 
 def test_vllm_never_splits_a_prompt(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_a_child_that_dies_at_the_start_says_why(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(Unavailable) as caught:
         locate.LlmServer.start(Settings(data_dir=str(tmp_path)))
     assert "No module named infra.no_such_module" in str(caught.value)
-    assert str(tmp_path / "llm.log") in caught.value.cure
+    assert str(tmp_path / "llm.log") in caught.value.hint
 
 
 def test_a_free_port_can_be_bound() -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from schemas.messages import ProductFacts
 from tests.support.playbooks import REES46, SMART_DEVICES, facts, playbook, request
 from workers.core.generation import prompts
-from workers.core.generation.prompts import WrongTurn, fields, render, schema_for, turns
+from workers.core.generation.prompts import InvalidTurn, fields, render, schema_for, turns
 from workers.core.generation.rendering import compiled, product_words
 from workers.core.text.sanitize import clean
 
@@ -191,14 +191,14 @@ def test_the_schema_asks_for_the_channels_fields_within_their_limits(channel: st
 @pytest.mark.parametrize(
     ("source", "line", "message"),
     [
-        ("Hello\n=== user ===\nx", 1, "there are words before the first turn"),
+        ("Hello\n=== user ===\nx", 1, "there is text before the first turn"),
         ("=== system ===\na\n=== boss ===\nx", 3, "`boss` is not a role"),
         ("=== user ===\na\n=== assistant ===\nx", 3, "the last turn is not the user's"),
         ("", 1, "the last turn is not the user's"),
     ],
 )
 def test_a_prompt_with_wrong_turns_says_where(source: str, line: int, message: str) -> None:
-    with pytest.raises(WrongTurn, match=message) as caught:
+    with pytest.raises(InvalidTurn, match=message) as caught:
         turns(source)
     assert caught.value.line == line
 

@@ -122,8 +122,8 @@ def test_its_cure_is_said_once(child: Child) -> None:
     wait_until(lambda: child.role.pid is None, 20, "the child's end")
     with pytest.raises(Unavailable) as caught:
         child.role.poll()
-    assert str(caught.value).endswith(f"78 in use. Cure: set another port, or 0; its log is {child.role.log}")
-    assert str(caught.value).count("Cure:") == 1
+    assert str(caught.value).endswith(f"78 in use. Hint: set another port, or 0; its log is {child.role.log}")
+    assert str(caught.value).count("Hint:") == 1
 
 
 def test_where_it_serves_its_metrics_is_read_from_its_log(child: Child) -> None:

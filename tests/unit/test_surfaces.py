@@ -36,7 +36,7 @@ def asked(kind: str, product: str, group: str, spoken: str, known: Playbook | No
         group=group,
         language=spoken,
         number=0,
-        asked_at=NOW,
+        requested_at=NOW,
         deadline_at=NOW,
     )
 
@@ -259,8 +259,8 @@ def test_without_an_llm_every_product_group_and_language_still_has_copy(tmp_path
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--kind", "poem"), "no kind of copy poem. Cure: one of: description, ad"),
-        (("--group", "generic"), "no target group generic. Cure: one of: sports, business, young"),
+        (("--kind", "poem"), "no kind of copy poem. Hint: one of: description, ad"),
+        (("--group", "generic"), "no target group generic. Hint: one of: sports, business, young"),
     ],
 )
 def test_what_the_playbook_does_not_have_is_refused_with_what_it_has(

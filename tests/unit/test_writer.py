@@ -169,7 +169,7 @@ def test_a_prompt_that_leaves_no_room_for_its_answer_stops_the_start_and_names_i
         Misconfigured, match=r"cart-abandonment\.en on email \(.*\) takes \d+ tokens, its answer"
     ) as refused:
         check_prompts(servers)
-    assert "--max-model-len" in refused.value.cure
+    assert "--max-model-len" in refused.value.hint
 
 
 def test_a_language_that_the_model_does_not_write_needs_no_room(servers: list[FakeLlm]) -> None:

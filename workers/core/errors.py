@@ -15,7 +15,7 @@ An expected result (for example a text that a guardrail rejects) is a return val
 from __future__ import annotations
 
 #: Separates the problem from its remedy where both are on one line.
-CURE = " Cure: "
+HINT = " Hint: "
 
 
 class AttuneError(Exception):
@@ -59,14 +59,14 @@ class Refused(AttuneError):
 
 
 class Fatal(AttuneError):
-    """The process must stop. `cure` says what the operator must do."""
+    """The process must stop. `hint` says what the operator must do."""
 
-    def __init__(self, message: str, cure: str = "") -> None:
+    def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
-        self.cure = cure
+        self.hint = hint
 
     def __str__(self) -> str:
-        return f"{self.args[0]}{CURE}{self.cure}" if self.cure else str(self.args[0])
+        return f"{self.args[0]}{HINT}{self.hint}" if self.hint else str(self.args[0])
 
 
 class Misconfigured(Fatal):

@@ -14,7 +14,7 @@ from typing import Self
 from infra.child import start_child
 from workers.adapters.process import clock
 from workers.adapters.process.exit_codes import Exit, describe_exit
-from workers.core.errors import CURE, Unavailable
+from workers.core.errors import HINT, Unavailable
 from workers.private_files import private_folder
 from workers.settings import Settings, to_environment
 
@@ -91,9 +91,9 @@ class Role:
             return self._recovered(now_s)
         code = self._process.returncode
         if code == Exit.MISCONFIGURED:
-            reason, _, cure = self.last_log_line().partition(CURE)
+            reason, _, hint = self.last_log_line().partition(HINT)
             raise Unavailable(
-                f"{self.name} refuses to start: {reason}", f"{cure or 'correct it'}; its log is {self.log}"
+                f"{self.name} refuses to start: {reason}", f"{hint or 'correct it'}; its log is {self.log}"
             )
         if self._restart_at_s is None:
             return self._ended(code, now_s)

@@ -57,14 +57,14 @@ class Writer:
         if self._settings.llm.server == "off":
             return "prompts: not used"
         sizes = []
-        for question in longest(self._playbook, self._languages):
-            size = await self._model.size(question.call)
+        for call in longest(self._playbook, self._languages):
+            size = await self._model.size(call.request)
             if size is None:
                 return "prompts: token counts are not available; a prompt that is too long is replaced by its template"
-            sizes.append((question, size))
+            sizes.append((call, size))
         if wrong := too_long(sizes, self._settings.llm.max_tokens):
-            cure = "shorten the prompts, or start the server with a longer context (vLLM: --max-model-len)"
-            raise Misconfigured(f"Prompts do not fit the model: {'; '.join(wrong)}.", cure)
+            hint = "shorten the prompts, or start the server with a longer context (vLLM: --max-model-len)"
+            raise Misconfigured(f"Prompts do not fit the model: {'; '.join(wrong)}.", hint)
         if not sizes:
             return "prompts: not checked, because there is no product or language to render them with"
         taken = [size.tokens for _, size in sizes]

@@ -46,8 +46,8 @@ def audit(actor: str, action: str, subject: str, detail: str, at: datetime) -> O
     return OperatorRecord(AUDIT, subject, record)
 
 
-def publish(settings: Settings, records: list[OperatorRecord], action: str, cure: str) -> None:
-    """Returns once every replica has all records. `action` and `cure` are for the error message.
+def publish(settings: Settings, records: list[OperatorRecord], action: str, hint: str) -> None:
+    """Returns once every replica has all records. `action` and `hint` are for the error message.
 
     Raises Unavailable: some records may have been written, so each must be safe to repeat.
     """
@@ -69,4 +69,4 @@ def publish(settings: Settings, records: list[OperatorRecord], action: str, cure
     producer.flush(_TIMEOUT_S + 5)
     if failed or len(producer):
         what = failed[0] if failed else "no response"
-        raise Unavailable(f"Kafka did not accept the whole {action}: {what}.", cure)
+        raise Unavailable(f"Kafka did not accept the whole {action}: {what}.", hint)

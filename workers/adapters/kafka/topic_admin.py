@@ -150,12 +150,12 @@ def _admin(settings: Settings) -> Iterator[Any]:
         finally:
             client.close()
     except _OUR_FAULT as error:
-        cure = "correct the settings, or grant the user Create, Describe, DescribeConfigs and AlterConfigs"
-        raise Misconfigured(f"Kafka at {settings.brokers} rejects the request: {_line(error)}.", cure) from error
+        hint = "correct the settings, or grant the user Create, Describe, DescribeConfigs and AlterConfigs"
+        raise Misconfigured(f"Kafka at {settings.brokers} rejects the request: {_line(error)}.", hint) from error
     except (kafka_errors.KafkaError, OSError) as error:
         login = "; are kafka_user, kafka_password and kafka_ca right?" if settings.kafka.ca else ""
-        cure = f"is it up, and is ATTUNE_BROKERS its address?{login}"
-        raise Unavailable(f"Kafka at {settings.brokers} does not answer: {_line(error)}.", cure) from error
+        hint = f"is it up, and is ATTUNE_BROKERS its address?{login}"
+        raise Unavailable(f"Kafka at {settings.brokers} does not answer: {_line(error)}.", hint) from error
 
 
 def _connect(settings: Settings) -> Any:

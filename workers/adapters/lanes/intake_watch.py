@@ -144,7 +144,7 @@ class IntakeWatch:
         self._warned_at_s = clock.monotonic_s()
         (topic, partition), left = max(self._unmapped.items(), key=lambda item: item[1], default=(("?", 0), 0))
         log.warning(
-            "timers wait for intake: events of the last %.0f s are not mapped yet, among them %d records of %s[%d]. Cure: "
+            "timers wait for intake: events of the last %.0f s are not mapped yet, among them %d records of %s[%d]. Hint: "
             "is intake running? If that topic is no longer mapped, delete its offsets from the group %s; "
             "ATTUNE_INTAKE_HOLD_LAG_S=0 turns the wait off (docs/operation.md)",
             *(lag_s, left, topic, partition, self._group),
@@ -154,7 +154,7 @@ class IntakeWatch:
         """Logs the missing permission once."""
         if not self._has_warned_not_visible:
             self._has_warned_not_visible = True
-            log.warning("timers do not wait for intake: %s. Cure: grant this user Describe (docs/operation.md)", what)
+            log.warning("timers do not wait for intake: %s. Hint: grant this user Describe (docs/operation.md)", what)
 
 
 class _NotVisible(Exception):

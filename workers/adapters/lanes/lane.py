@@ -317,7 +317,7 @@ class Lane:
         if moved and now_s >= self._warned_misplaced_at_s + _WARN_INTERVAL_S:
             self._warned_misplaced_at_s = now_s
             log.warning(
-                "lane %s: %d records of message.feedback are in the wrong partition and were forwarded. Cure: their sender "
+                "lane %s: %d records of message.feedback are in the wrong partition and were forwarded. Hint: their sender "
                 "must key by user_id and partition by murmur2 (docs/senders.md)",
                 *(self.name, moved),
             )

@@ -69,6 +69,6 @@ class LaneClock:
         elif abs(wall_s - now_s) > self._tolerance_s and steady_s >= self._warned_at_s + _WARN_INTERVAL_S:
             self._warned_at_s = steady_s
             log.warning(
-                "lane %s: this machine's clock is %.0f s %s the broker's. Cure: run NTP on both",
+                "lane %s: this machine's clock is %.0f s %s the broker's. Hint: run NTP on both",
                 *(self._lane, abs(wall_s - now_s), "ahead of" if wall_s > now_s else "behind"),
             )

@@ -136,7 +136,7 @@ class OpenAiModel:
             listing = ", ".join(f"{name} at {address}" for name, address in names.items())
             raise Misconfigured(f"The LLM servers serve different models: {listing}.", "set ATTUNE_LLM_MODEL")
         if not names:
-            raise Unavailable(" ".join(str(error.args[0]) for error in down), down[0].cure)
+            raise Unavailable(" ".join(str(error.args[0]) for error in down), down[0].hint)
         for error in down:
             log.warning("%s The other LLM servers are used in the meantime.", error)
         return self.name

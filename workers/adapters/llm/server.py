@@ -185,15 +185,15 @@ class ChatServer:
         )
 
     def _unavailable(self, error: Retryable) -> Unavailable:
-        cure = "start the server, or correct ATTUNE_LLM (`embedded` needs none)"
-        return Unavailable(f"The LLM server at {self.address} does not answer ({error}).", cure)
+        hint = "start the server, or correct ATTUNE_LLM (`embedded` needs none)"
+        return Unavailable(f"The LLM server at {self.address} does not answer ({error}).", hint)
 
     def _misconfigured(self, error: Refused) -> Misconfigured:
         if error.reason == "key":
             return Misconfigured(f"{self.address} rejects the API key.", "correct ATTUNE_LLM_API_KEY")
         if self._send_priority and error.reason == "bad_request":
-            cure = "unset ATTUNE_LLM_VLLM_PRIORITY, or start the server with --scheduling-policy priority"
-            return Misconfigured(f"{self.address} rejects a call with a priority.", cure)
+            hint = "unset ATTUNE_LLM_VLLM_PRIORITY, or start the server with --scheduling-policy priority"
+            return Misconfigured(f"{self.address} rejects a call with a priority.", hint)
         what = f"{self.address} rejects a call of model {self.model!r} ({error})."
         return Misconfigured(what, "is ATTUNE_LLM the base URL of an OpenAI-compatible server, without /v1?")
 

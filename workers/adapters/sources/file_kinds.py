@@ -31,9 +31,9 @@ def check_kind(path: Path, beginning: bytes) -> None:
     """Raises Misconfigured unless the beginning of the (decompressed) content may be lines of UTF-8."""
     if not beginning:
         raise Misconfigured(f"{path} is empty.", "was it written completely?")
-    for mark, what, cure in _CONTAINERS:
+    for mark, what, hint in _CONTAINERS:
         if beginning.startswith(mark):
-            raise Misconfigured(f"{path} is {what}.", f"{cure}; plain text and gzip are supported")
+            raise Misconfigured(f"{path} is {what}.", f"{hint}; plain text and gzip are supported")
     for mark, encoding in _WIDE:
         if beginning.startswith(mark):
             raise Misconfigured(f"{path} is {encoding}.", _recode(path, encoding))
@@ -43,8 +43,8 @@ def check_kind(path: Path, beginning: bytes) -> None:
     ):  # every other byte of Latin text in UTF-16; a single NUL costs only its line
         raise Misconfigured(f"{path} is UTF-16.", _recode(path, "UTF-16LE" if odd > even else "UTF-16BE"))
     if b"\n" not in beginning and b"\r" in beginning.rstrip(b"\r"):
-        cure = f"tr '\\r' '\\n' < {path} > {path.stem}-lines{path.suffix}"
-        raise Misconfigured(f"{path} ends its lines with CR only, which is not supported.", cure)
+        hint = f"tr '\\r' '\\n' < {path} > {path.stem}-lines{path.suffix}"
+        raise Misconfigured(f"{path} ends its lines with CR only, which is not supported.", hint)
 
 
 def separator_of(header: str, ours: str) -> str | None:

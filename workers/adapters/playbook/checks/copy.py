@@ -86,7 +86,7 @@ def _prompt_source(file: PromptFile, parts: Parts) -> None:
         reference(file.document, (), "language", file.prompt.language, parts.languages)
     try:
         prompts.turns(file.prompt.source)
-    except prompts.WrongTurn as error:
+    except prompts.InvalidTurn as error:
         wrong, _, allowed = str(error).partition("; allowed: ")
         _report_prompt(parts, file, error.line, wrong, allowed)
         return
