@@ -17,7 +17,7 @@ from schemas.learning import PoolEntry
 from workers.adapters.kafka.config import client_config
 from workers.core.catalogue import product_facts
 from workers.core.generation.pool.entries import POOL
-from workers.core.generation.pool.slots import opened
+from workers.core.generation.pool.slots import with_name_slot
 from workers.core.generation.templates import template_text
 from workers.core.playbook.playbook import Playbook
 from workers.core.profile.model import CartLine
@@ -62,7 +62,7 @@ def _entries(playbook: Playbook, channels: tuple[str, ...]) -> Iterator[PoolEntr
             language="en",
             target_group=group.id,
             product_id=product_id,
-            text=opened(text, about.name),
+            text=with_name_slot(text, about.name),
             status="approved",
             variation_id="plain",
             prompt=_CAMPAIGN,

@@ -88,8 +88,8 @@ def test_a_line_end_that_is_written_out_in_a_string_is_read() -> None:
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
-        (f"<think>perhaps {DRAFT}", "the answer did not end its thoughts"),
-        (f"<think>a</think><think>perhaps {DRAFT}", "the answer did not end its thoughts"),
+        (f"<think>perhaps {DRAFT}", "the answer did not end its reasoning"),
+        (f"<think>a</think><think>perhaps {DRAFT}", "the answer did not end its reasoning"),
         (f"{TEXT}</think>", "the answer is not JSON"),
         ('{"title": "Hi", "body": "x"', "the answer is not JSON"),
         ('Sure: {"title": "\\ud800", "body": "x"}', "the answer is not JSON"),

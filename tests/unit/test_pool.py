@@ -20,7 +20,7 @@ from workers.adapters.observability.metrics import WorkerMetrics
 from workers.core.generation.llm import Completion, CompletionRequest, PromptSize
 from workers.core.generation.pool.entries import ApprovedTexts, TextPool, key_for, key_of
 from workers.core.generation.pool.selection import Pooled
-from workers.core.generation.pool.slots import SLOTS, WrongSlot, filled, opened, slots_of, values_for
+from workers.core.generation.pool.slots import SLOTS, InvalidSlot, filled, slots_of, values_for, with_name_slot
 from workers.core.generation.rendering import product_words
 from workers.core.generation.templates import template_text
 from workers.core.guardrails.check import NAMES, passed
@@ -42,7 +42,7 @@ def drawn(entries: list[PoolEntry], asked: MessageRequest | None = None, **campa
     "body", ["Hi {first_name}.", "Your {product name}.", "Your {", "Your }.", "{{product_name}}", "{}"]
 )
 def test_a_slot_that_does_not_exist_is_refused_with_those_that_do(body: str) -> None:
-    with pytest.raises(WrongSlot, match=r"body: .*\{product_name\}, .*\{quantity\}"):
+    with pytest.raises(InvalidSlot, match=r"body: .*\{product_name\}, .*\{quantity\}"):
         slots_of(MessageText(title="ok", body=body))
 
 
@@ -68,10 +68,10 @@ def test_a_filled_chinese_text_is_set_like_a_template() -> None:
 
 def test_opening_and_filling_a_text_gives_it_back() -> None:
     text = MessageText(title="Your Smart Band", body="A Smart Band for Smart Bands, smart band.")
-    slotted = opened(text, "Smart Band")
+    slotted = with_name_slot(text, "Smart Band")
     assert slotted == MessageText(title="Your {product_name}", body="A {product_name} for Smart Bands, smart band.")
     assert filled(slotted, {"product_name": "Smart Band"}, "en") == text
-    assert opened(text, "") == text
+    assert with_name_slot(text, "") == text
 
 
 # -- what is approved --------------------------------------------------------------------------------------------------

@@ -80,7 +80,7 @@ def test_a_request_asks_for_what_its_key_says_at_the_lowest_priority() -> None:
 
 def asked_for(gap: PoolGap, number: str) -> MessageRequest:
     return request_for(
-        pooled_playbook(), gap.key, number=number, variation_id=gap.arm.id, asked_at=NOW, deadline_at=NOW
+        pooled_playbook(), gap.key, number=number, variation_id=gap.arm.id, requested_at=NOW, deadline_at=NOW
     )
 
 
@@ -117,7 +117,7 @@ def test_a_text_becomes_a_draft_with_the_products_name_as_a_slot() -> None:
             {"text": MessageText(title="Your band", body="Only today 50% off: {product_name}, in your cart.")},
             "numbers: ",
         ),
-        ({"text": MessageText(title="Hi {first_name}", body=TEXTS[0].body)}, "there is no slot {first_name}"),
+        ({"text": MessageText(title="Hi {first_name}", body=TEXTS[0].body)}, "unknown slot {first_name}"),
         ({"text": MessageText(title="Your cart", body="{brand} makes it: the {product_name}.")}, "a slot has no value"),
         ({"campaign_id": "gone"}, "the playbook has no campaign gone"),
         ({"channel": "fax"}, "the playbook has no channel fax"),

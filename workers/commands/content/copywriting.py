@@ -93,7 +93,7 @@ def copy(
             group=group,
             language=language,
             number=number,
-            asked_at=now,
+            requested_at=now,
             deadline_at=now + timedelta(days=1),  # only llm_deadline_s limits each text
         )
         for number in range(count)

@@ -109,7 +109,7 @@ class Filling:
                 gap.key,
                 number=number,
                 variation_id=gap.arm.id,
-                asked_at=now,
+                requested_at=now,
                 deadline_at=now + self._deadline,
             )
             candidate = await self._write(request)

@@ -38,10 +38,10 @@ def request(
     group: str,
     language: str,
     number: int,
-    asked_at: datetime,
+    requested_at: datetime,
     deadline_at: datetime,
 ) -> MessageRequest:
-    """Returns a request for the `number`-th text of this product, group and language; the same number asks the same.
+    """Returns a request for the `number`-th text of this product, group and language; the same number gives the same request.
 
     Copy is brand-neutral: it may not state the product's brand. The product must be in the playbook.
     """
@@ -55,6 +55,6 @@ def request(
         target_group=group,
         prompt=surface.prompt,
         product=msgspec.structs.replace(product, brand=""),
-        requested_at=asked_at,
+        requested_at=requested_at,
         deadline_at=deadline_at,
     )

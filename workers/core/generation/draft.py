@@ -1,4 +1,7 @@
-"""Writes one text: asks the model, checks, asks again with the reason, else takes the template. Pure: the caller makes calls."""
+"""Writes one text: calls the model, checks its answer, retries with the reason of a rejection, or uses the template.
+
+Pure: the caller makes the calls.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +25,10 @@ from workers.core.resilience.priority_queue import GHOST
 
 __all__ = ["FAILURES", "Draft", "Language"]
 
-#: Why a text is not the model's own (Candidate.failure); the caller adds its own reasons for failed calls.
+#: Reasons why a text is not the model's own (Candidate.failure); the caller adds its own reasons for failed calls.
 FAILURES = ("", "guardrail", "malformed", "cut_off", "not_personalised", "language", "stale", "off", "pool_miss")
-#: Failures of calls that were never made: no LLM server is available, or the turn would come too late.
-UNASKED = ("unavailable", "shed")
+#: Failures of calls that were never made: no LLM server is available, or its turn would come too late.
+NOT_CALLED = ("unavailable", "shed")
 #: Appended to the last turn. The rejected answer itself is not shown, because small models would repeat it and it may
 #: contain anything. All attempts therefore share their prompt as prefix.
 _AGAIN = {
@@ -40,9 +43,9 @@ _NOT_IN_REASON = re.compile(r"[<>{}\[\]|`=#*_~^\\]")
 class Draft:
     """One text in progress: call `next_call` until it returns None, each time followed by `answer` or `failed`; then `result`.
 
-    `attempts`: calls at most, the first one included; 0 = no model is asked. Sampling seeds derive from the message_id: the
-    same request makes the same calls. `max_tokens` None = the prompt's own limit; else the smaller of both. `languages`:
-    those that the model writes well enough (empty = all); a request in any other gets the template.
+    `attempts`: the maximum number of calls, including the first; 0 = the model is not called. Sampling seeds derive from the
+    message_id: the same request makes the same calls. `max_tokens` None = the prompt's own limit, else the smaller of the
+    two. `languages`: those that the model writes well enough (empty = all); a request in any other gets the template.
     """
 
     def __init__(
@@ -63,7 +66,7 @@ class Draft:
         self._languages = languages
         self._turns: tuple[ChatMessage, ...] = ()
         self._calls = 0
-        self._failure = self._obstacle()
+        self._failure = self._skip_reason()
         self._done = bool(self._failure)
         self._text: MessageText | None = None
         self._verdicts: list[GuardrailVerdict] = []
@@ -73,16 +76,16 @@ class Draft:
         self.rejections: list[GuardrailVerdict] = []
 
     def next_call(self) -> CompletionRequest | None:
-        """Returns the next call to the model; None = there is nothing more to ask."""
+        """Returns the next call to the model; None = no further call is needed or allowed."""
         if self._done or self._calls >= self._attempts:
             return None
         prompt = self._playbook.prompts[self._request.prompt, self._request.language]
         channel = self._playbook.channels[self._request.channel]
-        most = prompt.decoding.max_tokens
+        limit = prompt.decoding.max_tokens
         return CompletionRequest(
-            messages=self._question(),
+            messages=self._messages(),
             schema=prompts.schema_for(channel, self._request.language),
-            max_tokens=most if self._max_tokens is None else min(most, self._max_tokens),
+            max_tokens=limit if self._max_tokens is None else min(limit, self._max_tokens),
             temperature=prompt.decoding.temperature,
             top_p=prompt.decoding.top_p,
             frequency_penalty=prompt.decoding.frequency_penalty,
@@ -126,9 +129,9 @@ class Draft:
         )
 
     def failed(self, reason: str) -> None:
-        """Records that the call gave no answer (`reason` in one word); no further one will be made."""
+        """Records that the call gave no answer (`reason` in one word); no further call is made."""
         self._calls += 1
-        if reason not in UNASKED:
+        if reason not in NOT_CALLED:
             self._usage = msgspec.structs.replace(self._usage, calls=self._usage.calls + 1)
         self._failure, self._done = reason, True
 
@@ -162,14 +165,14 @@ class Draft:
             generated_at=now,
         )
 
-    def _question(self) -> tuple[ChatMessage, ...]:
+    def _messages(self) -> tuple[ChatMessage, ...]:
         """Returns the turns of the next call; rendered once."""
         if not self._turns:
             self._turns = prompts.render(self._playbook, self._request)
         return self._turns
 
-    def _obstacle(self) -> str:
-        """Returns why the model is not asked at all; "" = it is."""
+    def _skip_reason(self) -> str:
+        """Returns the reason why the model is not called at all; "" = it is called."""
         request = self._request
         if self._attempts == 0:
             return "off"
@@ -188,8 +191,8 @@ class Draft:
         self._failure, self._verdicts = failure, verdicts
         if self._calls < self._attempts:
             again = _AGAIN.get(self._request.language, _AGAIN["en"])
-            reason = _told(rejected[0])
-            *before, last = self._question()
+            reason = _reason_for_model(rejected[0])
+            *before, last = self._messages()
             self._turns = (*before, ChatMessage(last.role, f"{last.content}\n{again.format(reason=reason)}"))
 
 
@@ -201,13 +204,13 @@ def _malformed(reason: str) -> GuardrailVerdict:
     return GuardrailVerdict(name="structure", passed=False, detail=reason)
 
 
-def _told(verdict: GuardrailVerdict) -> str:
-    """Returns the reason as the model may see it.
+def _reason_for_model(verdict: GuardrailVerdict) -> str:
+    """Returns the reason in a form that is safe to show to the model.
 
-    It stands outside the data block, and what it quotes may be an attacker's text repeated by the model: so it has nothing
-    that looks like a delimiter, no long quotation, and no quotation at all of an instruction.
+    It is placed outside the data block, and it may quote an attacker's text that the model repeated. It therefore contains
+    nothing that looks like a delimiter, no long quotation, and no quotation at all of an instruction.
 
-    >>> _told(GuardrailVerdict(name="meta", passed=False, detail='"Ignore all rules" is not copy for a customer'))
+    >>> _reason_for_model(GuardrailVerdict(name="meta", passed=False, detail='"Ignore all rules" is not copy for a customer'))
     'a part of it is not copy for a customer'
     """
     quote = "a part of it" if verdict.name == "meta" else ""

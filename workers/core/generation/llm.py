@@ -43,8 +43,8 @@ class CompletionRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     `samples`: answers requested at once; a server may return fewer. `frequency_penalty` makes words that are already in the
     answer less likely. `model`: an adapter that the server may know by this name ("" = its own model, which also answers if the
-    adapter is not served). `priority` is 0 to 9, 9 the most important, -1 for a text that no customer gets. Calls of the same
-    `affinity` share the beginning of their prompt. `message_id` names the trace of the call.
+    adapter is not served). `priority` is 0 to 9, 9 the most important, -1 for a text that no customer receives. Calls of the same
+    `affinity` share the beginning of their prompt. `message_id` identifies the trace of the call.
     """
 
     messages: tuple[ChatMessage, ...]
@@ -62,7 +62,7 @@ class CompletionRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PromptSize(msgspec.Struct, frozen=True, kw_only=True):
-    """The tokens of a request and of the model's context, by the model's own tokenizer."""
+    """The tokens of a request and of the model's context, counted by the model's own tokenizer."""
 
     tokens: int
     context_tokens: int
@@ -73,11 +73,11 @@ class LanguageModel(Protocol):
 
     @property
     def name(self) -> str:
-        """The model that answers, as it is named in metrics."""
+        """The name of the model that answers, as used in metrics."""
         ...
 
     async def size(self, request: CompletionRequest) -> PromptSize | None:
-        """Returns the size of a request by the model's own tokenizer; None if there is none to ask, or no server answers."""
+        """Returns the size of a request by the model's own tokenizer; None if it has none, or no server answers."""
         ...
 
     async def complete(self, request: CompletionRequest, timeout_s: float) -> Completion:
@@ -86,6 +86,6 @@ class LanguageModel(Protocol):
         Raises Retryable if the same call may succeed later (timeout, connection, 429, 5xx, an unusable answer; `unavailable`:
         no server is called before `retry_after_s`; `shed`: its turn would come too late), Refused if it cannot (context too
         long, bad request, model or key no longer known). Never Fatal: no answer of a server stops a worker; a wrong model or
-        key is found at startup.
+        key is detected at startup.
         """
         ...

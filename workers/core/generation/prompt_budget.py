@@ -19,7 +19,7 @@ SPARE_TOKENS = 400
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
-class Question(msgspec.Struct, frozen=True, kw_only=True):
+class PromptCall(msgspec.Struct, frozen=True, kw_only=True):
     """A prompt on one channel, for the product and the target group with the longest texts."""
 
     prompt: str
@@ -27,56 +27,56 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     channel: str
     target_group: str
     product_id: str
-    call: CompletionRequest
+    request: CompletionRequest
 
     @property
     def name(self) -> str:
-        """The call in terms that a marketer finds in the playbook."""
+        """The name of the call in terms of the playbook."""
         return f"{self.prompt}.{self.language} on {self.channel} ({self.product_id}, {self.target_group})"
 
 
-def longest(playbook: Playbook, languages: Collection[str] = ()) -> list[Question]:
+def longest(playbook: Playbook, languages: Collection[str] = ()) -> list[PromptCall]:
     """Returns the longest call per prompt × language × channel, of `languages` only (empty = all); [] without products."""
-    found: dict[tuple[str, str, str], Question] = {}
-    for question in _questions(playbook, languages):
-        key = question.prompt, question.language, question.channel
-        if key not in found or _characters(question) > _characters(found[key]):
-            found[key] = question
+    found: dict[tuple[str, str, str], PromptCall] = {}
+    for call in _calls(playbook, languages):
+        key = call.prompt, call.language, call.channel
+        if key not in found or _characters(call) > _characters(found[key]):
+            found[key] = call
     return list(found.values())
 
 
-def too_long(sizes: Sequence[tuple[Question, PromptSize]], max_tokens: int) -> list[str]:
+def too_long(sizes: Sequence[tuple[PromptCall, PromptSize]], max_tokens: int) -> list[str]:
     """Describes the calls that leave no room for their answer of at most `max_tokens`; [] = all fit."""
     return [
-        f"{question.name} takes {size.tokens} tokens, its answer {answer}, {SPARE_TOKENS} are to spare: more than "
-        f"the {size.context_tokens} of the model"
-        for question, size in sizes
-        if size.tokens + (answer := min(question.call.max_tokens, max_tokens)) + SPARE_TOKENS > size.context_tokens
+        f"{call.name} takes {size.tokens} tokens, its answer {answer}, and {SPARE_TOKENS} are reserved: more than the "
+        f"{size.context_tokens} tokens of the model's context"
+        for call, size in sizes
+        if size.tokens + (answer := min(call.request.max_tokens, max_tokens)) + SPARE_TOKENS > size.context_tokens
     ]
 
 
-def _questions(playbook: Playbook, languages: Collection[str]) -> Iterator[Question]:
-    ways = max((len(arms.sending(campaign)) for campaign in playbook.campaigns.values()), default=0)
+def _calls(playbook: Playbook, languages: Collection[str]) -> Iterator[PromptCall]:
+    arm_count = max((len(arms.sending(campaign)) for campaign in playbook.campaigns.values()), default=0)
     for language in playbook.languages:
         if not playbook.products or (languages and language not in languages):
             continue
-        wordy = max(
+        longest_product = max(
             playbook.products.values(),
             key=lambda product: len(msgspec.json.encode(product_facts.facts_of(product, language))),
         )
-        scope = Scope(products=[wordy.product_id], languages=[language], each=ways)
+        scope = Scope(products=[longest_product.product_id], languages=[language], each=arm_count)
         for request in requests(playbook, scope, _EPOCH, 1.0):
-            call = Draft(playbook, request).next_call()
-            if call is not None:
-                yield Question(
+            completion_request = Draft(playbook, request).next_call()
+            if completion_request is not None:
+                yield PromptCall(
                     prompt=request.prompt,
                     language=language,
                     channel=request.channel,
                     target_group=request.target_group,
                     product_id=request.product.product_id,
-                    call=call,
+                    request=completion_request,
                 )
 
 
-def _characters(question: Question) -> int:
-    return sum(len(message.content) for message in question.call.messages)
+def _characters(call: PromptCall) -> int:
+    return sum(len(message.content) for message in call.request.messages)

@@ -1,6 +1,6 @@
-"""Renders a request as the turns of a chat; the answer is read by answer_parsing.
+"""Renders a request as the turns of a chat; answer_parsing parses the answer.
 
-The static part comes first and the customer's own last, so that a server's prefix cache covers what requests share.
+The static part comes first and the customer-specific part last, so that a server's prefix cache covers what requests share.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ ROLES = ("system", "user", "assistant")
 _TURN = re.compile(r"^=== *([a-z]+) *===[ \t]*\n", re.MULTILINE)
 _MAX_CONTEXT = 8
 #: Variables that do not depend on one customer or product.
-_OF_MANY = frozenset(("language", "channel", "fields", "group", "trigger", "goal", "tone", "voice"))
+_SHARED = frozenset(("language", "channel", "fields", "group", "trigger", "goal", "tone", "voice"))
 
 
 class Field(msgspec.Struct, frozen=True):
@@ -59,7 +59,7 @@ def render(playbook: Playbook, request: MessageRequest) -> tuple[ChatMessage, ..
         ChatMessage(
             turn.role,
             _shared_turn(playbook, turn.source, *shared)
-            if _names(turn.source) <= _OF_MANY
+            if _variables_of(turn.source) <= _SHARED
             else compiled(turn.source).render(values).strip(),
         )
         for turn in turns(prompt.source)
@@ -67,8 +67,8 @@ def render(playbook: Playbook, request: MessageRequest) -> tuple[ChatMessage, ..
 
 
 @lru_cache(maxsize=1024)
-def _names(source: str) -> frozenset[str]:
-    """Returns the variables that a turn names."""
+def _variables_of(source: str) -> frozenset[str]:
+    """Returns the variables that a turn uses."""
     return frozenset(meta.find_undeclared_variables(ENVIRONMENT.parse(source)))
 
 
@@ -77,7 +77,9 @@ def _shared_turn(
     playbook: Playbook, source: str, language: str, channel: str, target_group: str, campaign_id: str, tone: str | None
 ) -> str:
     """Returns a turn that is the same for many customers, rendered once for all of them."""
-    return compiled(source).render(_of_many(playbook, language, channel, target_group, campaign_id, tone)).strip()
+    return (
+        compiled(source).render(_shared_variables(playbook, language, channel, target_group, campaign_id, tone)).strip()
+    )
 
 
 class Turn(msgspec.Struct, frozen=True):
@@ -88,8 +90,8 @@ class Turn(msgspec.Struct, frozen=True):
     line: int
 
 
-class WrongTurn(ValueError):
-    """A prompt is not divided into turns as it must be; `line` is counted from 1."""
+class InvalidTurn(ValueError):
+    """A prompt is not divided into turns correctly; `line` is counted from 1."""
 
     def __init__(self, line: int, message: str) -> None:
         super().__init__(message)
@@ -100,22 +102,22 @@ class WrongTurn(ValueError):
 def turns(source: str) -> tuple[Turn, ...]:
     """Returns the turns of a prompt. Split before rendering, so that no value can open a turn.
 
-    Raises WrongTurn.
+    Raises InvalidTurn.
     """
     heads = list(_TURN.finditer(source))
     if source[: heads[0].start() if heads else None].strip():
-        raise WrongTurn(
-            1, "there are words before the first turn; allowed: === system ===, === user ===, === assistant ==="
+        raise InvalidTurn(
+            1, "there is text before the first turn; allowed: === system ===, === user ===, === assistant ==="
         )
     found = []
     for head, following in zip_longest(heads, heads[1:]):
         line = source.count("\n", 0, head.start()) + 1
         if head.group(1) not in ROLES:
-            raise WrongTurn(line, f"`{head.group(1)}` is not a role; allowed: {', '.join(ROLES)}")
+            raise InvalidTurn(line, f"`{head.group(1)}` is not a role; allowed: {', '.join(ROLES)}")
         end = following.start() if following else len(source)
         found.append(Turn(head.group(1), source[head.end() : end], line + 1))
     if not found or found[-1].role != "user":
-        raise WrongTurn(found[-1].line - 1 if found else 1, "the last turn is not the user's; allowed: === user ===")
+        raise InvalidTurn(found[-1].line - 1 if found else 1, "the last turn is not the user's; allowed: === user ===")
     return tuple(found)
 
 
@@ -131,12 +133,12 @@ def variables(
     locale: str = "",
     context: Mapping[str, str] | None = None,
 ) -> dict[str, object]:
-    """Returns what a prompt can name: language, channel, fields, group, trigger, goal, product, tone, voice, customer.
+    """Returns the variables of a prompt: language, channel, fields, group, trigger, goal, product, tone, voice, customer.
 
-    What the playbook no longer contains (it changed while a request was open) is empty.
+    A variable that the playbook no longer contains (it changed while a request was open) is empty.
     """
     return {
-        **_of_many(playbook, language, channel, target_group, campaign_id, tone),
+        **_shared_variables(playbook, language, channel, target_group, campaign_id, tone),
         "product": product_words(playbook, language, product, locale),
         "customer": [
             {"name": context_value(name, 40), "value": context_value(value, 80)}
@@ -146,11 +148,11 @@ def variables(
 
 
 @memoize_by_identity
-def _of_many(
+def _shared_variables(
     playbook: Playbook, language: str, channel: str, target_group: str, campaign_id: str, tone: str | None
 ) -> dict[str, object]:
-    """Returns the variables of `_OF_MANY`."""
-    spoken = playbook.tones.get(tone or "")
+    """Returns the variables of `_SHARED`."""
+    chosen = playbook.tones.get(tone or "")
     group = next((group for group in playbook.audiences.target_groups if group.id == target_group), None)
     campaign = playbook.campaigns.get(campaign_id)
     return {
@@ -164,7 +166,7 @@ def _of_many(
         },
         "trigger": campaign.trigger.__struct_config__.tag if campaign else "",
         "goal": campaign.goal.get(language, "") if campaign else "",
-        "tone": {"id": spoken.id if spoken else "", "hint": spoken.hint.get(language, "") if spoken else ""},
+        "tone": {"id": chosen.id if chosen else "", "hint": chosen.hint.get(language, "") if chosen else ""},
         "voice": playbook.policy.voice.hint.get(language, ""),
     }
 

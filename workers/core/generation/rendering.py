@@ -34,8 +34,8 @@ _AND = {"zh": ("、", "、"), "en": (", ", " and ")}
 class ProductWords(msgspec.Struct, frozen=True, kw_only=True):
     """A product as copy may name it. `label` is the best name available: the name, else brand and category, else "".
 
-    `reference_price` is the lowest price of the last 30 days, if it is above `price` and the market's rules say how to
-    state it, else "".
+    `reference_price` is the lowest price of the last 30 days, if it is above `price` and the market's rules regulate how
+    it is stated, else "".
     """
 
     name: str = ""
@@ -72,7 +72,7 @@ def product_words(playbook: Playbook, language: str, product: ProductFacts, loca
 
 
 def spaced(text: str) -> str:
-    """Adds a space between Chinese characters and Latin letters or digits, as Chinese typesetting asks for.
+    """Adds a space between Chinese characters and Latin letters or digits, as Chinese typesetting requires.
 
     >>> spaced("您选中的Samsung手机")
     '您选中的 Samsung 手机'

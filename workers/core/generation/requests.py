@@ -1,4 +1,4 @@
-"""Builds the requests for texts that are for no customer: samples, pool entries, copy for surfaces."""
+"""Builds requests for texts without a recipient: samples, pool entries, copy for surfaces."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime
 from schemas.messages import MessageRequest, ProductFacts
 from workers.core.playbook.playbook import Playbook
 
-#: The user of a request that is for no customer.
+#: The user of a request without a recipient.
 NO_USER = "nobody"
 
 
@@ -26,7 +26,7 @@ def unaddressed(
     tone: str | None = None,
     variation_id: str | None = None,
 ) -> MessageRequest:
-    """Returns a request of the lowest priority. Sampling seeds derive from `message_id`: the same id asks for the same text.
+    """Returns a request of the lowest priority. Sampling seeds derive from `message_id`: the same id gives the same text.
 
     The template is that of the campaign, or of the prompt if `campaign_id` is a surface.
     """

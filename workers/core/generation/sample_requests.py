@@ -32,24 +32,26 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
 
 def requests(playbook: Playbook, scope: Scope, now: datetime, deadline_s: float) -> Iterator[MessageRequest]:
     """Yields one request per campaign × product × target group × language × channel × number, the same for every run."""
-    campaigns = [one for one in playbook.campaigns.values() if not scope.campaigns or one.id in scope.campaigns]
+    campaigns = [
+        campaign for campaign in playbook.campaigns.values() if not scope.campaigns or campaign.id in scope.campaigns
+    ]
     for campaign in campaigns:
-        speaking = list(arms.sending(campaign).values())
+        sending = list(arms.sending(campaign).values())
         written = Counter[tuple[str, str]]()  # each language and channel takes the arms in turn
         for product in playbook.products.values():
             for group in playbook.audiences.target_groups:
                 for language in playbook.languages:
                     chosen = (product.product_id, group.id, language)
                     wanted = (scope.products, scope.groups, scope.languages)
-                    if any(some and one not in some for one, some in zip(chosen, wanted, strict=True)):
+                    if any(allowed and value not in allowed for value, allowed in zip(chosen, wanted, strict=True)):
                         continue
                     for channel in scope.channels or campaign.channels:
                         if playbook.channels[channel].is_templated(language):
                             continue  # a provider's template is sent, so there is no text to write
                         line = CartLine(product.product_id)
-                        known = product_facts.product_facts(line, product.currency, playbook, language)
+                        facts = product_facts.product_facts(line, product.currency, playbook, language)
                         for number in range(scope.each):
-                            arm = speaking[written[language, channel] % len(speaking)]
+                            arm = sending[written[language, channel] % len(sending)]
                             written[language, channel] += 1
                             key = "/".join((campaign.id, *chosen, channel, arm.id, str(number)))
                             yield unaddressed(
@@ -62,7 +64,7 @@ def requests(playbook: Playbook, scope: Scope, now: datetime, deadline_s: float)
                                 prompt=arm.prompt,
                                 tone=arm.tone,
                                 variation_id=arm.id,
-                                product=known,
+                                product=facts,
                                 requested_at=now,
                                 deadline_at=now + timedelta(seconds=deadline_s),
                             )

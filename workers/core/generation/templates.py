@@ -1,7 +1,7 @@
 """Renders the hand-written templates, for when no text of the model passes or none arrives in time.
 
 The name that a shop's events give a product may break a text (too long, a code, another company's brand): the same template
-is then tried with less of it, and finally the generic template, which uses nothing of customer or product.
+is then tried with less of it, and finally the generic template, which uses no data of the customer or the product.
 """
 
 from __future__ import annotations

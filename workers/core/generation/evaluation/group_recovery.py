@@ -50,20 +50,20 @@ def recover(texts: Sequence[Labelled], masked: Iterable[str]) -> Recovery | None
     folds = [_fold(text.cell) for text in texts]
     if len(groups) < 2 or len(set(folds)) < 2:
         return None
-    cut = re.compile(
+    mask = re.compile(
         "|".join(sorted(map(re.escape, filter(None, masked)), key=len, reverse=True)) or r"(?!)", re.IGNORECASE
     )
-    features = [_features(cut.sub(" ", text.text)) for text in texts]
+    features = [_features(mask.sub(" ", text.text)) for text in texts]
     hits = 0
     for fold in sorted(set(folds)):
-        learnt = [index for index, other in enumerate(folds) if other != fold]
-        reader = _Reader([(texts[index].group, features[index]) for index in learnt])
-        guessed = [index for index, other in enumerate(folds) if other == fold]
-        hits += sum(reader.guess(features[index]) == texts[index].group for index in guessed)
+        training = [index for index, other in enumerate(folds) if other != fold]
+        classifier = _Classifier([(texts[index].group, features[index]) for index in training])
+        held_out = [index for index, other in enumerate(folds) if other == fold]
+        hits += sum(classifier.predict(features[index]) == texts[index].group for index in held_out)
     return Recovery(len(texts), wilson(hits, len(texts)), max(groups.values()) / len(texts))
 
 
-class _Reader:
+class _Classifier:
     """Naive Bayes trained on the given texts."""
 
     def __init__(self, texts: Sequence[tuple[str, Counter[str]]]) -> None:
@@ -74,14 +74,14 @@ class _Reader:
         self._vocabulary = len({feature for counts in self._counts.values() for feature in counts})
         self._totals = {group: sum(counts.values()) for group, counts in self._counts.items()}
 
-    def guess(self, features: Counter[str]) -> str:
+    def predict(self, features: Counter[str]) -> str:
         """Returns the most probable group; ties go to the first by name."""
         return max(sorted(self._prior), key=lambda group: self._score(group, features))
 
     def _score(self, group: str, features: Counter[str]) -> float:
         counts, total = self._counts[group], self._totals[group] + self._vocabulary + 1
-        seen = sum(times * log((counts[feature] + 1) / total) for feature, times in features.items())
-        return log(self._prior[group]) + seen
+        likelihood = sum(times * log((counts[feature] + 1) / total) for feature, times in features.items())
+        return log(self._prior[group]) + likelihood
 
 
 def _features(text: str) -> Counter[str]:

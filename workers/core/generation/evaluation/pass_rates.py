@@ -23,8 +23,8 @@ class Written(msgspec.Struct, frozen=True):
     candidate: Candidate
 
     @property
-    def way(self) -> str:
-        """`first`: the model's first answer passed; `re-ask`: its second; `template`: neither, or the model was not asked."""
+    def origin(self) -> str:
+        """`first`: the model's first answer passed; `re-ask`: its second; `template`: neither, or the model was not called."""
         if self.candidate.generated_by == "template":
             return "template"
         return "first" if self.candidate.usage.calls == 1 else "re-ask"
@@ -44,7 +44,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     """The results of an evaluation.
 
-    `failures`: reason → how often the model's own text was not taken. `rejections`: guardrail → how often it rejected the last
+    `failures`: reason → how often the model's own text was not used. `rejections`: guardrail → how often it rejected the last
     answer. `unfit`: texts that would have been published although a guardrail rejects them when checked again: always 0.
     `recovery`: language → whether the groups of the model's own texts can be inferred. Tokens are of all calls.
     """
@@ -62,7 +62,7 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def evaluate(playbook: Playbook, written: Sequence[Written], detect: Language | None = None) -> Evaluation:
-    """Sums up the results of the requests."""
+    """Summarises the results of the requests."""
     own = [one for one in written if one.candidate.generated_by == "llm"]
     usage = [one.candidate.usage for one in written]
     return Evaluation(
@@ -91,15 +91,15 @@ def _rows(written: Sequence[Written]) -> Iterator[Row]:
     cells: dict[tuple[str, str], list[Written]] = {}
     for one in written:
         cells.setdefault((one.request.language, one.request.channel), []).append(one)
-    for (language, channel), those in sorted(cells.items()):
-        ways = Counter(one.way for one in those)
+    for (language, channel), texts in sorted(cells.items()):
+        origins = Counter(one.origin for one in texts)
         yield Row(
             language=language,
             channel=channel,
-            texts=len(those),
-            first=wilson(ways["first"], len(those)),
-            after_reask=ways["re-ask"],
-            template=ways["template"],
+            texts=len(texts),
+            first=wilson(origins["first"], len(texts)),
+            after_reask=origins["re-ask"],
+            template=origins["template"],
         )
 
 
@@ -128,6 +128,6 @@ def _words(text: MessageText) -> str:
 def _names(playbook: Playbook, language: str) -> Iterator[str]:
     """Yields the words that name the groups: id, name, angle, and every word in them of at least four characters."""
     for group in playbook.audiences.target_groups:
-        told = (group.id, group.name.get(language, ""), group.angle.get(language, ""))
-        yield from filter(None, told)
-        yield from (word for text in told for word in text.replace(",", " ").split() if len(word) > 3)
+        labels = (group.id, group.name.get(language, ""), group.angle.get(language, ""))
+        yield from filter(None, labels)
+        yield from (word for label in labels for word in label.replace(",", " ").split() if len(word) > 3)

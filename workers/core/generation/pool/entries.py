@@ -1,4 +1,4 @@
-"""Keeps the pool of texts written in advance, and which of them are approved for what a request asks for."""
+"""Keeps the pool of texts written in advance, and finds those that are approved for a request."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import msgspec
 from schemas import codec
 from schemas.learning import PoolEntry
 from schemas.messages import MessageRequest
-from workers.core.generation.pool.slots import WrongSlot, slots_of
+from workers.core.generation.pool.slots import InvalidSlot, slots_of
 from workers.core.stream.records import Record
 
 POOL = "copy.pool"
 
 
 class Key(msgspec.Struct, frozen=True, kw_only=True):
-    """The purpose of a text. `prompt` and `tone` ("" = none) are the variation, which an arm of the campaign asks for."""
+    """The purpose of a text. `prompt` and `tone` ("" = none) are the variation, which an arm of the campaign selects."""
 
     campaign_id: str
     prompt: str
@@ -42,7 +42,7 @@ def key_of(entry: PoolEntry) -> Key:
 
 
 def key_for(request: MessageRequest) -> Key:
-    """Returns the key for which a request asks."""
+    """Returns the key of the text that a request needs."""
     return Key(
         campaign_id=request.campaign_id,
         prompt=request.prompt,
@@ -55,7 +55,7 @@ def key_for(request: MessageRequest) -> Key:
 
 
 class ApprovedTexts(msgspec.Struct, frozen=True):
-    """The approved entries at one moment, by key, in the order of their ids; never changed afterwards."""
+    """A snapshot of the approved entries by key, in the order of their ids; never changed afterwards."""
 
     entries: Mapping[Key, tuple[PoolEntry, ...]] = {}
 
@@ -64,17 +64,17 @@ class ApprovedTexts(msgspec.Struct, frozen=True):
 
         Each comes first for an even share of all messages; what the first cannot serve is shared evenly by the others.
         """
-        left = list(self.entries.get(key, ()))
+        remaining = list(self.entries.get(key, ()))
         draw = int.from_bytes(blake2b(message_id.encode(), digest_size=16).digest(), "big")
-        while left:
-            draw, place = divmod(draw, len(left))
-            yield left.pop(place)
+        while remaining:
+            draw, place = divmod(draw, len(remaining))
+            yield remaining.pop(place)
 
 
 class TextPool:
     """Builds the approved texts from records of copy.pool, in the order of their topic.
 
-    The newest record of an entry holds; applying the same records again, or only the newest of each key (compaction), leads
+    The newest record of an entry wins; applying the same records again, or only the newest of each key (compaction), leads
     to the same texts. An entry with an unknown slot is kept, but never approved. `ignored` counts records that could not be
     used.
     """
@@ -101,19 +101,19 @@ class TextPool:
     def current(self) -> ApprovedTexts:
         """The texts approved after all records so far; the same object as long as nothing has changed."""
         if self._changed:
-            shelf = dict(self._current.entries)
+            entries = dict(self._current.entries)
             for key in self._changed:
-                shelf.pop(key, None)
+                entries.pop(key, None)
                 if approved := self._approved.get(key):
-                    shelf[key] = tuple(entry for _, entry in sorted(approved.items()))
+                    entries[key] = tuple(entry for _, entry in sorted(approved.items()))
             self._changed = set()
-            self._current = ApprovedTexts(shelf)
+            self._current = ApprovedTexts(entries)
         return self._current
 
     def _take(self, record: Record) -> bool:
         entry_id = (record.key or b"").decode(errors="replace")
         if record.value is None:
-            self._shelve(self._entries.pop(entry_id, None), None)
+            self._replace(self._entries.pop(entry_id, None), None)
             return True
         try:
             entry = codec.decode(PoolEntry, record.value)
@@ -124,21 +124,21 @@ class TextPool:
         known = self._entries.get(entry_id)
         if known is None or known.updated_at <= entry.updated_at:
             self._entries[entry_id] = entry
-            self._shelve(known, entry)
-        return _fillable(entry)
+            self._replace(known, entry)
+        return _has_valid_slots(entry)
 
-    def _shelve(self, old: PoolEntry | None, new: PoolEntry | None) -> None:
+    def _replace(self, old: PoolEntry | None, new: PoolEntry | None) -> None:
         """Replaces the old version of an entry with the new one among the approved texts."""
         if old is not None and self._approved.get(key := key_of(old), {}).pop(old.entry_id, None) is not None:
             self._changed.add(key)
-        if new is not None and new.status == "approved" and _fillable(new):
+        if new is not None and new.status == "approved" and _has_valid_slots(new):
             self._approved.setdefault(key := key_of(new), {})[new.entry_id] = new
             self._changed.add(key)
 
 
-def _fillable(entry: PoolEntry) -> bool:
+def _has_valid_slots(entry: PoolEntry) -> bool:
     try:
         slots_of(entry.text)
-    except WrongSlot:
+    except InvalidSlot:
         return False
     return True

@@ -15,7 +15,7 @@ from workers.core.experimentation import arms
 from workers.core.experimentation.arms import Arm
 from workers.core.generation.pool.entries import Key, key_of
 from workers.core.generation.pool.selection import fill
-from workers.core.generation.pool.slots import WrongSlot, opened, slots_of
+from workers.core.generation.pool.slots import InvalidSlot, slots_of, with_name_slot
 from workers.core.generation.requests import unaddressed
 from workers.core.guardrails.check import passed
 from workers.core.guardrails.checks.language import Language
@@ -23,7 +23,7 @@ from workers.core.playbook.campaigns import Campaign
 from workers.core.playbook.playbook import Playbook
 
 #: Statuses of texts that a person has approved or may still approve.
-_COUNTS = ("draft", "approved")
+_USABLE = ("draft", "approved")
 
 
 class PoolGap(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,9 +47,9 @@ class PoolFilter(msgspec.Struct, frozen=True, kw_only=True):
 def gaps(
     playbook: Playbook, campaigns: Iterable[Campaign], wanted: PoolFilter, entries: Iterable[PoolEntry]
 ) -> list[PoolGap]:
-    """Returns every key that the campaigns can ask for, with what `entries` (the newest of each id) hold for it.
+    """Returns every key that the campaigns can request, with its texts among `entries` (the newest of each id).
 
-    Products are those of the playbook: what may be said about others is known from events only. Where a channel sends a
+    Only products of the playbook are planned: the facts about others are known from events only. Where a channel sends a
     provider's templates, no texts are needed.
     """
     known: dict[Key, list[PoolEntry]] = {}
@@ -74,17 +74,17 @@ def gaps(
                                 target_group=group,
                                 product_id=product,
                             )
-                            there = known.get(key, [])
-                            have = sum(entry.status in _COUNTS for entry in there)
-                            texts = tuple(entry.text for entry in there)
+                            existing = known.get(key, [])
+                            have = sum(entry.status in _USABLE for entry in existing)
+                            texts = tuple(entry.text for entry in existing)
                             found.append(PoolGap(key=key, arm=arm, have=have, texts=texts))
     return found
 
 
 def request_for(
-    playbook: Playbook, key: Key, *, number: str, variation_id: str, asked_at: datetime, deadline_at: datetime
+    playbook: Playbook, key: Key, *, number: str, variation_id: str, requested_at: datetime, deadline_at: datetime
 ) -> MessageRequest:
-    """Returns a request for one text of a key, at the lowest priority; another `number` asks for another text.
+    """Returns a request for one text of a key, at the lowest priority; a different `number` gives a different text.
 
     Campaign, channel, language and product must be in the playbook.
     """
@@ -99,7 +99,7 @@ def request_for(
         product=facts_of(playbook.products[key.product_id], key.language),
         variation_id=variation_id,
         tone=key.tone or None,
-        requested_at=asked_at,
+        requested_at=requested_at,
         deadline_at=deadline_at,
     )
 
@@ -107,7 +107,7 @@ def request_for(
 def entry_of(playbook: Playbook, gap: PoolGap, candidate: Candidate, now: datetime) -> PoolEntry:
     """Returns an LLM candidate as a draft entry. The product's name becomes a slot; the same text always has the same id."""
     key = gap.key
-    text = opened(candidate.text, playbook.products[key.product_id].name.get(key.language, ""))
+    text = with_name_slot(candidate.text, playbook.products[key.product_id].name.get(key.language, ""))
     return PoolEntry(
         entry_id=_digest(*msgspec.structs.astuple(key), *msgspec.structs.astuple(text)),
         campaign_id=key.campaign_id,
@@ -132,8 +132,8 @@ def entry_of(playbook: Playbook, gap: PoolGap, candidate: Candidate, now: dateti
 def objections(playbook: Playbook, entry: PoolEntry, now: datetime, language: Language | None = None) -> list[str]:
     """Returns the objections to approving an entry; [] = there is none.
 
-    These are what is missing from the playbook, wrong slots, and what the guardrails reject in its text with the slots filled
-    for one item of its product.
+    They name what is missing from the playbook, invalid slots, and what the guardrails reject in its text with the slots
+    filled for one item of its product.
     """
     key = key_of(entry)
     groups = [group.id for group in playbook.audiences.target_groups]
@@ -146,19 +146,19 @@ def objections(playbook: Playbook, entry: PoolEntry, now: datetime, language: La
     ):
         if name not in known:
             return [f"the playbook has no {kind} {name}"]
-    spoken = {(arm.prompt, arm.tone or "") for arm in arms.sending(playbook.campaigns[key.campaign_id]).values()}
-    if (key.prompt, key.tone) not in spoken:
+    variations = {(arm.prompt, arm.tone or "") for arm in arms.sending(playbook.campaigns[key.campaign_id]).values()}
+    if (key.prompt, key.tone) not in variations:
         return [f"campaign {key.campaign_id} has no arm with prompt {key.prompt!r} and tone {key.tone!r}"]
     if playbook.channels[key.channel].is_templated(key.language):
         return [f"{key.channel} sends provider templates in {key.language}"]
     try:
         slots_of(entry.text)
-    except WrongSlot as error:
+    except InvalidSlot as error:
         return [str(error)]
-    asked = request_for(
-        playbook, key, number=entry.entry_id, variation_id=entry.variation_id, asked_at=now, deadline_at=now
+    request = request_for(
+        playbook, key, number=entry.entry_id, variation_id=entry.variation_id, requested_at=now, deadline_at=now
     )
-    text, verdicts = fill(playbook, entry.text, asked, language)
+    text, verdicts = fill(playbook, entry.text, request, language)
     if text is None:
         return ["a slot has no value for this product"]
     return [f"{verdict.name}: {verdict.detail}" for verdict in verdicts if not verdict.passed]
@@ -169,8 +169,8 @@ def rejected(candidate: Candidate) -> bool:
     return candidate.generated_by != "llm" or not passed(candidate.verdicts)
 
 
-def _chosen(all_there_are: Iterable[str], wanted: Collection[str]) -> list[str]:
-    return [name for name in all_there_are if not wanted or name in wanted]
+def _chosen(names: Iterable[str], wanted: Collection[str]) -> list[str]:
+    return [name for name in names if not wanted or name in wanted]
 
 
 def _digest(*parts: str) -> str:

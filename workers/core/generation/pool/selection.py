@@ -22,18 +22,18 @@ from workers.core.text.near_duplicates import similarity, sketch
 
 #: How a draw ends: with a text; no text is approved for this request; none of the approved ones fits it.
 Result = Literal["taken", "no_entry", "none_passed"]
-#: Filled and checked texts kept in the cache, the newest; about 2 KB each.
-_REMEMBERED = 4096
+#: The newest filled and checked texts kept in the cache; about 2 KB each.
+_MAX_CACHED = 4096
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 #: Neutral values for the fields of a request that no guardrail reads except `duplicate`.
-_NOBODY: dict[str, Any] = {
+_NEUTRAL: dict[str, Any] = {
     **dict.fromkeys(("message_id", "decision_id", "user_id", "customer_ref"), ""),
     **dict.fromkeys(("requested_at", "deadline_at"), _NEVER),
     "sketches": [],
 }
 
 
-class Drawn(msgspec.Struct, frozen=True, kw_only=True):
+class DrawResult(msgspec.Struct, frozen=True, kw_only=True):
     """The result of a draw. `candidate` is set if and only if it is `taken`. `worn`: an entry that has just become worn."""
 
     result: Result
@@ -48,13 +48,13 @@ class _Checked(msgspec.Struct, frozen=True):
     verdicts: list[GuardrailVerdict]
     sketch: list[int]
 
-    def fits(self, last: list[list[int]]) -> bool:
+    def fits(self, recent: list[list[int]]) -> bool:
         """Returns whether it may be published to a customer whose last messages have these sketches (guardrail `duplicate`)."""
-        return passed(self.verdicts) and all(similarity(self.sketch, one) < SAME for one in last)
+        return passed(self.verdicts) and all(similarity(self.sketch, one) < SAME for one in recent)
 
 
 class Pooled:
-    """Draws texts for requests of pooled campaigns. `shelf` returns what is approved now.
+    """Draws texts for requests of pooled campaigns. `approved` returns the texts that are approved now.
 
     The filled text and its verdicts depend on the entry and the request, but not on the customer's identity or the time. So
     they are cached, and a text is checked once for all requests that differ in nothing else. Whether this customer got a
@@ -62,15 +62,15 @@ class Pooled:
     """
 
     def __init__(
-        self, playbook: Playbook, shelf: Callable[[], ApprovedTexts], language: Language | None = None
+        self, playbook: Playbook, approved: Callable[[], ApprovedTexts], language: Language | None = None
     ) -> None:
         self._playbook = playbook
-        self._shelf = shelf
+        self._approved = approved
         self._language = language
-        self._remembered: dict[tuple[MessageText, bytes], _Checked] = {}
+        self._cache: dict[tuple[MessageText, bytes], _Checked] = {}
         self._uses: dict[str, int] = {}
 
-    def draw(self, request: MessageRequest, now: datetime) -> Drawn | None:
+    def draw(self, request: MessageRequest, now: datetime) -> DrawResult | None:
         """Returns a text for this request, the same while the approved texts stay the same; None = its campaign is not pooled.
 
         Customers who get no personalisation are not served: their text is the generic template's.
@@ -79,14 +79,14 @@ class Pooled:
         if campaign is None:
             return None
         result: Result = "no_entry"
-        alike = codec.encode(msgspec.structs.replace(request, **_NOBODY))
-        for entry in self._shelf().order(key_for(request), request.message_id):
+        shared = codec.encode(msgspec.structs.replace(request, **_NEUTRAL))
+        for entry in self._approved().order(key_for(request), request.message_id):
             result = "none_passed"
-            checked = self._checked(entry.text, request, alike)
+            checked = self._checked(entry.text, request, shared)
             if checked.text is not None and checked.fits(request.sketches):
                 candidate = _candidate(entry, checked.text, checked.verdicts, request, now)
-                return Drawn(result="taken", candidate=candidate, worn=self._use(entry, campaign))
-        return Drawn(result=result)
+                return DrawResult(result="taken", candidate=candidate, worn=self._use(entry, campaign))
+        return DrawResult(result=result)
 
     def _campaign(self, request: MessageRequest) -> Campaign | None:
         """Returns the campaign if it is pooled and the request needs a personalised text rather than a provider's template."""
@@ -96,15 +96,15 @@ class Pooled:
             return None
         return campaign if campaign is not None and campaign.strategy == "pooled" else None
 
-    def _checked(self, text: MessageText, request: MessageRequest, alike: bytes) -> _Checked:
-        key = text, alike
-        found = self._remembered.pop(key, None)
+    def _checked(self, text: MessageText, request: MessageRequest, shared: bytes) -> _Checked:
+        key = text, shared
+        found = self._cache.pop(key, None)
         if found is None:
             done, verdicts = fill(self._playbook, text, request, self._language)
             found = _Checked(done, verdicts, sketch(done.body) if done is not None else [])
-            if len(self._remembered) >= _REMEMBERED:
-                del self._remembered[next(iter(self._remembered))]
-        self._remembered[key] = found  # the dictionary's last entry is the newest
+            if len(self._cache) >= _MAX_CACHED:
+                del self._cache[next(iter(self._cache))]
+        self._cache[key] = found  # the dictionary's last entry is the newest
         return found
 
     def _use(self, entry: PoolEntry, campaign: Campaign) -> str:

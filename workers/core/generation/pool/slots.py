@@ -22,14 +22,14 @@ _EDGE = "[A-Za-z0-9]"
 _BRACE = re.compile(r"[{}]")
 
 
-class WrongSlot(ValueError):
-    """A text names a slot that does not exist, or has a brace that belongs to no slot."""
+class InvalidSlot(ValueError):
+    """A text names a slot that does not exist, or has a brace that is not part of a slot."""
 
 
 def slots_of(text: MessageText) -> tuple[str, ...]:
     """Returns the slots of a text, each once, in order of appearance.
 
-    Raises WrongSlot.
+    Raises InvalidSlot.
 
     >>> slots_of(MessageText(title="{product_name}", body="Your {product_name}, {quantity} of them."))
     ('product_name', 'quantity')
@@ -38,10 +38,10 @@ def slots_of(text: MessageText) -> tuple[str, ...]:
     for field, value in _fields(text).items():
         for match in _SLOT.finditer(value):
             if match.group(1) not in SLOTS:
-                raise WrongSlot(f"{field}: there is no slot {match.group()}; allowed: {_allowed()}")
+                raise InvalidSlot(f"{field}: unknown slot {match.group()}; allowed: {_allowed()}")
             found[match.group(1)] = None
         if brace := _BRACE.search(_SLOT.sub("", value)):
-            raise WrongSlot(f'{field}: "{brace.group()}" belongs to no slot; allowed: {_allowed()}')
+            raise InvalidSlot(f'{field}: "{brace.group()}" is not part of a slot; allowed: {_allowed()}')
     return tuple(found)
 
 
@@ -75,10 +75,10 @@ def filled(text: MessageText, values: Mapping[str, str], language: str) -> Messa
     return MessageText(**({name: spaced(value) for name, value in done.items()} if language == "zh" else done))
 
 
-def opened(text: MessageText, product_name: str) -> MessageText:
-    """Returns the text with the product's name, where it is a whole word, replaced by a slot: it survives a change of name.
+def with_name_slot(text: MessageText, product_name: str) -> MessageText:
+    """Returns the text with the product's name (whole words only) replaced by a slot, so that it survives a change of name.
 
-    >>> opened(MessageText(body="Your Smart Band, among Smart Bands."), "Smart Band").body
+    >>> with_name_slot(MessageText(body="Your Smart Band, among Smart Bands."), "Smart Band").body
     'Your {product_name}, among Smart Bands.'
     """
     if not product_name:
