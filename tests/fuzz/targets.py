@@ -25,7 +25,7 @@ from workers.core.generation import answer_parsing, prompts
 from workers.core.generation.rendering import compiled
 from workers.core.guardrails.check import check
 from workers.core.guardrails.checks.obfuscation import disguised
-from workers.core.guardrails.trusted_input import cleared, context_value
+from workers.core.guardrails.trusted_input import context_value, trusted_text
 from workers.core.intake.mapping import OUTPUT_BYTES, Intake, SourceFormat
 from workers.core.profile import consent
 from workers.core.stream.dead_letters import dead_letter
@@ -143,7 +143,7 @@ def _checked(language: str, channel: str) -> Callable[[bytes], tuple[bool, int]]
 def _cleaned(data: bytes) -> tuple[bool, int]:
     text = _text(data)
     policy = playbook().policy
-    made = (sanitize.clean(text, 60), cleared(text, 60, policy), context_value(text, 80), str(disguised(text)))
+    made = (sanitize.clean(text, 60), trusted_text(text, 60, policy), context_value(text, 80), str(disguised(text)))
     return bool(made[0]), _size(made)
 
 

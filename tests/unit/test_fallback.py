@@ -106,7 +106,7 @@ def test_a_product_that_only_events_know_gets_a_text_that_passes(stranger: str, 
         assert rejections(text, spoken, channel, STRANGERS[stranger], playbook(folder)) in ([], [RELEVANCE]), text
 
 
-RELEVANCE = "relevance: it does not speak of the product"
+RELEVANCE = "relevance: it does not mention the product"
 
 
 def test_a_known_category_is_named_and_a_code_never_shown() -> None:

@@ -370,7 +370,7 @@ MISTAKES = {
         replace(ZH_TEMPLATES, "腕间有型", "无与伦比"),
         ZH_TEMPLATES,
         "  young:",
-        'push.young: breaks the guardrail market: "无与伦比": superlatives and their kin may not stand in',
+        'push.young: breaks the guardrail market: "无与伦比": superlatives and similar expressions may not be used in',
     ),
     "template with a word of no market's law but the house's": (
         replace(EN_TEMPLATES, "A look that is all you", "A flawless look"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from schemas.messages import ProductFacts
-from workers.core.guardrails.grounding.prices import Reduction, amount, mistake, reduction, speakable
+from workers.core.guardrails.grounding.prices import Reduction, amount, announceable, mistake, reduction
 from workers.core.playbook.policy import Market, Policy
 
 #: 300 instead of 400: 100 less, 25 %.
@@ -57,11 +57,11 @@ def test_nobody_speaks_of_a_lower_price_where_no_pack_says_how() -> None:
     packed = Policy(
         markets=[Market(id="eu", regions=["DE"], rule_packs=["eu_prices"]), Market(id="xx", regions=["US"])]
     )
-    assert speakable(packed, "en", "en-DE", product) is not None
-    assert speakable(packed, "en", "en-US", product) is None
-    assert speakable(Policy(), "en", "en-DE", product) is None
+    assert announceable(packed, "en", "en-DE", product) is not None
+    assert announceable(packed, "en", "en-US", product) is None
+    assert announceable(Policy(), "en", "en-DE", product) is None
     dear = ProductFacts(product_id="x", price=400.0, reference_price=400.0)
-    assert speakable(packed, "en", "en-DE", dear) is None
+    assert announceable(packed, "en", "en-DE", dear) is None
 
 
 @pytest.mark.parametrize(
@@ -129,15 +129,15 @@ def test_half_is_half(text: str) -> None:
 def test_every_price_of_a_text_is_judged_and_the_words_are_told() -> None:
     assert mistake("save 100 cny, was 400, now 400", "", LOWER, states_prior=False) == (
         "now 400",
-        "the price now is 300",
+        "the current price is 300",
     )
-    assert mistake("25% off, or 40% off", "", LOWER, states_prior=False) == ("40% off", "it is 25% of 400")
+    assert mistake("25% off, or 40% off", "", LOWER, states_prior=False) == ("40% off", "the saving is 25% of 400")
     assert mistake("was 300, now 300, on sale", "", LOWER, states_prior=False) == (
         "was 300",
-        "the price before was 400",
+        "the prior price was 400",
     )
-    assert mistake("save ¥7", "", LOWER, states_prior=False) == ("save ¥7", "it is 100 less")
-    assert mistake("save 1,000 cny", "", LOWER, states_prior=False) == ("save 1,000", "it is 100 less")
+    assert mistake("save ¥7", "", LOWER, states_prior=False) == ("save ¥7", "the saving is 100")
+    assert mistake("save 1,000 cny", "", LOWER, states_prior=False) == ("save 1,000", "the saving is 100")
 
 
 def test_where_there_is_no_lower_price_none_is_announced() -> None:
@@ -168,10 +168,10 @@ def test_a_share_that_the_facts_state_is_no_price() -> None:
 def test_where_the_law_wants_it_the_price_before_is_stated(text: str, *, states: bool, right: bool) -> None:
     found = wrong(text, states_prior=states)
     assert (found is None) is right
-    assert found is None or found == "the price before, 400, is not stated"
+    assert found is None or found == "the prior price, 400, is not stated"
 
 
 def test_thousands_are_read() -> None:
     dear = Reduction(price=1_200.0, reference_price=1_500.0, currency="CNY")
     assert wrong("was 1,500, now 1,200, save 300", dear, states_prior=True) is None
-    assert wrong("now 1,500, on sale", dear) == "the price now is 1200"
+    assert wrong("now 1,500, on sale", dear) == "the current price is 1200"

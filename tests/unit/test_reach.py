@@ -10,7 +10,7 @@ import pytest
 
 from schemas.messages import MessageText, ProductFacts
 from tests.support.playbooks import playbook, request
-from workers.core.guardrails.checks.contact import contact, reach
+from workers.core.guardrails.checks.contact import contact, contact_detail
 from workers.core.guardrails.checks.privacy import PERSONAL, leaks, personal_data
 from workers.core.guardrails.grounding.subject import Subject, subject
 from workers.core.guardrails.matching.pattern_table import PatternTable
@@ -167,7 +167,7 @@ HARMLESS = [
 
 @pytest.mark.parametrize(("kind", "text"), [(kind, text) for kind, texts in REACH.items() for text in texts])
 def test_every_way_to_reach_somebody_is_found(kind: str, text: str) -> None:
-    found = reach(text)
+    found = contact_detail(text)
     assert found is not None
     assert found[0] == kind
 

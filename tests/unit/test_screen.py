@@ -17,7 +17,7 @@ from workers.core.guardrails import packs
 from workers.core.guardrails.grounding.concepts import Concepts
 from workers.core.guardrails.matching.alternatives import alternatives, letter_first
 from workers.core.guardrails.matching.pattern_table import PatternTable
-from workers.core.guardrails.matching.required_literals import _digits, folded, needed_besides, required_literals
+from workers.core.guardrails.matching.required_literals import _digits, also_required, folded, required_literals
 
 
 def screens() -> Iterator[tuple[str, PatternTable]]:
@@ -62,7 +62,7 @@ def test_what_an_alternative_matches_is_found(name: str, data: st.DataObject) ->
 def test_it_finds_what_the_patterns_find_and_where(name: str) -> None:
     table, screen = TABLES[name]
     words = [word.lstrip("\b") for _, source in table for word in sorted(required_literals(source, screen._flags))[:8]]
-    words += [word for _, source in table for word in sorted(needed_besides(source, screen._flags))]
+    words += [word for _, source in table for word in sorted(also_required(source, screen._flags))]
     words += [" ", " you ", "不", "7", "’s ", "\n"] * (len(words) // 6)
     whole = [(name, re.compile(p, screen._flags)) for name, p in zip(screen._names, screen._patterns, strict=True)]
     draw, hits = random.Random(name), 0
@@ -115,7 +115,7 @@ def test_the_words_that_are_needed(pattern: str, words: set[str]) -> None:
     ],
 )
 def test_the_words_that_are_needed_besides(pattern: str, words: set[str]) -> None:
-    assert needed_besides(pattern) == words
+    assert also_required(pattern) == words
 
 
 def test_what_lacks_the_words_that_are_needed_besides_is_not_tried() -> None:

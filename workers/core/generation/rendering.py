@@ -16,8 +16,8 @@ import msgspec
 from jinja2.runtime import Context
 
 from schemas.messages import ProductFacts
-from workers.core.guardrails.grounding.prices import amount, speakable
-from workers.core.guardrails.trusted_input import MAX_NAME_CHARS, MAX_WORD_CHARS, cleared
+from workers.core.guardrails.grounding.prices import amount, announceable
+from workers.core.guardrails.trusted_input import MAX_NAME_CHARS, MAX_WORD_CHARS, trusted_text
 from workers.core.playbook.playbook import Playbook
 from workers.core.text.sanitize import INPUT_FACTOR, clean
 from workers.core.text.template_sandbox import BoundedEnvironment
@@ -54,10 +54,10 @@ def product_words(playbook: Playbook, language: str, product: ProductFacts, loca
     A name is dropped if it contains a link, code, an instruction, or a word that is banned or breaks any market's rules.
     """
     policy = playbook.policy
-    name = cleared(product.name, MAX_NAME_CHARS, policy)
-    brand = _brand(cleared(product.brand, MAX_WORD_CHARS, policy))
-    category = cleared(_category(playbook, language, product.category), MAX_WORD_CHARS, policy)
-    lower = speakable(policy, language, locale, product)
+    name = trusted_text(product.name, MAX_NAME_CHARS, policy)
+    brand = _brand(trusted_text(product.brand, MAX_WORD_CHARS, policy))
+    category = trusted_text(_category(playbook, language, product.category), MAX_WORD_CHARS, policy)
+    lower = announceable(policy, language, locale, product)
     between = "" if language == "zh" and not brand[-1:].isascii() else " "
     return ProductWords(
         name=name,

@@ -28,7 +28,7 @@ from workers.core.guardrails.trusted_input import trusted
 from workers.core.playbook.playbook import Playbook
 from workers.core.text.sanitize import visible
 
-#: In the order in which a reason is reported; checks that mean the text is not copy at all come first.
+#: In the order in which reasons are reported; checks that find that a text is not copy at all come first.
 _CHECKS: tuple[Callable[[Subject], str | None], ...] = (
     structure,
     length,
@@ -77,21 +77,21 @@ def check(
     visible line of at most 200 characters.
 
     A text that is too long for its channel and longer than LONGEST_MESSAGE gets only the verdict of `length`: no channel can
-    send it, so the other checks are not worth their time.
+    send it, so the other checks are not worth the time.
     """
     fields = {name: value for name, value in msgspec.structs.asdict(text).items() if value}
     if sum(map(len, fields.values())) > LONGEST_MESSAGE and (detail := too_long(fields, about, playbook)) is not None:
-        return [GuardrailVerdict(name=length.__name__, passed=False, detail=_shown(detail))]
-    looked_at = subject(text, trusted(about, playbook), playbook, example_words, sketches)
-    details = [guardrail(looked_at) for guardrail in _CHECKS]
-    details.append(language(looked_at, detect))
+        return [GuardrailVerdict(name=length.__name__, passed=False, detail=_one_line(detail))]
+    checked = subject(text, trusted(about, playbook), playbook, example_words, sketches)
+    details = [guardrail(checked) for guardrail in _CHECKS]
+    details.append(language(checked, detect))
     return [
-        GuardrailVerdict(name=name, passed=detail is None, detail=_shown(detail))
+        GuardrailVerdict(name=name, passed=detail is None, detail=_one_line(detail))
         for name, detail in zip(NAMES, details, strict=True)
     ]
 
 
-def _shown(detail: str | None) -> str:
+def _one_line(detail: str | None) -> str:
     return " ".join(visible(detail).split())[:200] if detail else ""
 
 

@@ -1,7 +1,7 @@
 """Decides which product and customer data may be shown to a model, written in a template, or used to ground a claim.
 
 Names, brands and categories may come from events, which untrusted clients can send. A value that carries more than a name is
-dropped entirely: no model reads it, no template writes it, and no guardrail treats it as the product's own data.
+dropped entirely: no prompt or template contains it, and no guardrail treats it as the product's own data.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import msgspec
 from schemas.messages import ProductFacts
 from workers.core.common.memoize import memoize_by_identity
 from workers.core.guardrails.checks.brand_safety import unsafe
-from workers.core.guardrails.checks.contact import reach
+from workers.core.guardrails.checks.contact import contact_detail
 from workers.core.guardrails.checks.model_talk import META, ROLE
 from workers.core.guardrails.checks.names import banned_by
 from workers.core.guardrails.checks.obfuscation import disguised
@@ -65,7 +65,7 @@ class Trusted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def trusted(about: About, playbook: Playbook) -> Trusted:
-    """Returns the request with its product's name, brand and category cut as in prompts and templates, or "" if untrusted.
+    """Returns the request with its product's name, brand and category truncated as in prompts, or "" if untrusted.
 
     A `Trusted` is returned as it is: a caller that checks several texts of one request cleans its product once.
     """
@@ -74,14 +74,14 @@ def trusted(about: About, playbook: Playbook) -> Trusted:
     product, policy = about.product, playbook.policy
     category = product.category
     if category not in playbook.category_names:
-        category = cleared(re.sub(r"[._/>]+", " ", category), _MAX_CATEGORY_CHARS, policy)
+        category = trusted_text(re.sub(r"[._/>]+", " ", category), _MAX_CATEGORY_CHARS, policy)
     return Trusted(
         language=about.language,
         channel=about.channel,
         product=msgspec.structs.replace(
             product,
-            name=cleared(product.name, MAX_NAME_CHARS, policy),
-            brand=cleared(product.brand, MAX_WORD_CHARS, policy),
+            name=trusted_text(product.name, MAX_NAME_CHARS, policy),
+            brand=trusted_text(product.brand, MAX_WORD_CHARS, policy),
             category=category,
         ),
         locale=about.locale,
@@ -89,18 +89,18 @@ def trusted(about: About, playbook: Playbook) -> Trusted:
     )
 
 
-def cleared(text: str, max_chars: int, policy: Policy) -> str:
+def trusted_text(text: str, max_chars: int, policy: Policy) -> str:
     """Returns `clean(text)`, or "" if it contains a link, code, instruction, structure, offer, promise, insult, disguise, a
     banned word, or a word that the rules of any market forbid.
 
-    >>> cleared("Galaxy S10 (128 GB)", 60, Policy()), cleared("Visit www.evil.com now", 60, Policy())
+    >>> trusted_text("Galaxy S10 (128 GB)", 60, Policy()), trusted_text("Visit www.evil.com now", 60, Policy())
     ('Galaxy S10 (128 GB)', '')
     """
-    return _judged(policy, text[: INPUT_FACTOR * max_chars], max_chars)
+    return _trusted_text(policy, text[: INPUT_FACTOR * max_chars], max_chars)
 
 
 @memoize_by_identity
-def _judged(policy: Policy, text: str, max_chars: int) -> str:
+def _trusted_text(policy: Policy, text: str, max_chars: int) -> str:
     kept = clean(text, max_chars)
     if not kept or disguised(kept) or _STRUCTURE.search(normalised(text[: 2 * max_chars]).strip()):
         return ""
@@ -108,7 +108,7 @@ def _judged(policy: Policy, text: str, max_chars: int) -> str:
     for reading in _readings(text, kept, max_chars):
         folded = reading.casefold()
         if (
-            reach(reading, kept)
+            contact_detail(reading, kept)
             or META.search(folded)
             or ROLE.search(folded)
             or OFFERS.ungrounded(folded, "")
@@ -127,7 +127,7 @@ def context_value(text: str, max_chars: int) -> str:
     kept = clean(text, max_chars)
     for reading in _readings(text, kept, max_chars):
         folded = reading.casefold()
-        if reach(reading) or PERSONAL.search(folded) or unsafe(folded):
+        if contact_detail(reading) or PERSONAL.search(folded) or unsafe(folded):
             return ""
     return kept
 

@@ -68,7 +68,7 @@ def brand_safety(subject: Subject) -> str | None:
     """Rejects violence, sex, insults, politics, self-harm, crime, disparagement, danger and threats not stated in the facts."""
     for reading in subject.readings:
         if (found := unsafe(reading)) and found[1] not in subject.facts:
-            return f'"{found[1]}" ({found[0]}) is nothing a shop says'
+            return f'"{found[1]}" ({found[0]}) does not belong in a shop\'s copy'
     return None
 
 

@@ -148,5 +148,5 @@ def claims(subject: Subject) -> str | None:
         if found := table.ungrounded(subject.text, subject.grounds):
             return f'"{found[1]}" ({found[0]}) is not in the product facts'
     if unknown := unstated(subject):
-        return f'"{unknown}" is neither in the product facts nor a word that claims nothing'
+        return f'"{unknown}" is neither in the product facts nor a neutral word'
     return None

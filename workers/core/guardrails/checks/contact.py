@@ -81,12 +81,12 @@ _TOKEN = re.compile(r"[\w-]+")
 def contact(subject: Subject) -> str | None:
     """Rejects links, e-mail addresses, telephone numbers and codes, grounded or not. The product's own words are not codes."""
     for reading in (subject.cased, *subject.readings[1:]):
-        if found := reach(reading, subject.grounds):
+        if found := contact_detail(reading, subject.grounds):
             return f'{found[0]} ("{found[1]}") is not allowed'
     return None
 
 
-def reach(text: str, known: str = "") -> tuple[str, str] | None:
+def contact_detail(text: str, known: str = "") -> tuple[str, str] | None:
     """Returns (kind, the matched words) of the first contact detail in a normalised text. Words in `known` are not codes."""
     if found := _FOLDED.first(text.casefold()):
         return found[0], found[1].group()

@@ -13,4 +13,4 @@ def duplicate(subject: Subject) -> str | None:
     """Rejects a body that is nearly the same as one of this customer's last messages (core.text.near_duplicates)."""
     if not subject.sketches or closest(subject.fields.get("body", ""), subject.sketches) < SAME:
         return None
-    return "this customer was told nearly the same before"
+    return "it is nearly the same as a recent message to this customer"

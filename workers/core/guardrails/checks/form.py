@@ -52,7 +52,7 @@ def structure(subject: Subject) -> str | None:
         if _DANGLING.search(stripped[-_LONGEST_DANGLING:].casefold()):
             return f"{name} is cut off"
     found = _PLACEHOLDER.search(subject.text)
-    return f'"{found.group()}" was left to fill in' if found else None
+    return f'"{found.group()}" is an unfilled placeholder' if found else None
 
 
 def length(subject: Subject) -> str | None:
@@ -97,13 +97,15 @@ def repetition(subject: Subject) -> str | None:
             return f'"{run.group()}" is repeated'
         sentences = [sentence.strip() for sentence in _SENTENCES.split(value) if len(sentence.strip()) > 3]
         if len(set(sentences)) < len(sentences):
-            return "a sentence stands twice"
+            return "a sentence occurs twice"
         words = _WORDS.findall(value)
-        again = len(words) - len(set(words))
-        if again > 1 and any(one == two == three for one, two, three in zip(words, words[1:], words[2:], strict=False)):
-            return "a word stands three times in a row"
+        repeats = len(words) - len(set(words))
+        if repeats > 1 and any(
+            one == two == three for one, two, three in zip(words, words[1:], words[2:], strict=False)
+        ):
+            return "a word occurs three times in a row"
         # The second and third occurrence of a phrase repeat all its words, so there are more repeats than a phrase has words.
-        if again <= _PHRASE_WORDS:
+        if repeats <= _PHRASE_WORDS:
             continue
         often = {word for word, times in Counter(words).items() if times > _MAX_PHRASE}
         phrases = Counter(
@@ -113,7 +115,7 @@ def repetition(subject: Subject) -> str | None:
         )
         phrase = max(phrases, key=phrases.__getitem__, default=())
         if phrases[phrase] > _MAX_PHRASE:
-            return f'"{" ".join(phrase)}" stands {phrases[phrase]} times'
+            return f'"{" ".join(phrase)}" occurs {phrases[phrase]} times'
     return None
 
 

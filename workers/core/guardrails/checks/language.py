@@ -28,20 +28,20 @@ def language(subject: Subject, detect: Language | None) -> str | None:
 
     Words of the product's own data may be in any language; for short texts only the script is checked.
     """
-    asked = subject.about.language
+    requested = subject.about.language
     for name, line in subject.lines.items():
-        if wrong := _script(line, asked, subject.grounds):
-            return f"{name} is not in {asked}: {wrong}"
+        if wrong := _script(line, requested, subject.grounds):
+            return f"{name} is not in {requested}: {wrong}"
     if detect is None:
         return None
     known = _own_words(subject.grounds)
-    if _is_plain([word for word in latin(subject.text) if word not in known], asked):
+    if _is_plain([word for word in latin(subject.text) if word not in known], requested):
         return None
     text = " ".join(word for word in subject.cased.split() if word.strip(".,:;!?").casefold() not in known)
-    if len(text) < (_DETECTABLE_HAN if asked == "zh" else _DETECTABLE_LATIN):
+    if len(text) < (_DETECTABLE_HAN if requested == "zh" else _DETECTABLE_LATIN):
         return None
     detected = detect(text)
-    return f"it is in {detected}, not in {asked}" if detected not in (None, asked) else None
+    return f"it is in {detected}, not in {requested}" if detected not in (None, requested) else None
 
 
 @lru_cache(maxsize=1024)  # many texts are about the same product
@@ -49,17 +49,17 @@ def _own_words(grounds: str) -> frozenset[str]:
     return frozenset((*_LATIN.findall(grounds), *grounds.split()))
 
 
-def _is_plain(words: list[str], asked: str) -> bool:
+def _is_plain(words: list[str], requested: str) -> bool:
     """Returns whether nearly all Latin words of a text are in the language's lexicon, so that detection can be skipped."""
-    known = neutral_words(asked)
-    return len(words) > 0 and sum(map(known.knows, words)) >= _PLAIN_SHARE * len(words)
+    known = neutral_words(requested)
+    return len(words) > 0 and sum(map(known.covers, words)) >= _PLAIN_SHARE * len(words)
 
 
-def _script(text: str, asked: str, grounds: str) -> str | None:
-    if asked != "zh" and text.isascii():
+def _script(text: str, requested: str, grounds: str) -> str | None:
+    if requested != "zh" and text.isascii():
         return None
     if strange := set(_OTHER_WORD.findall(text.casefold())).difference(_OTHER_WORD.findall(grounds)):
-        return f'"{min(strange)}" is of another script'
+        return f'"{min(strange)}" is in another script'
     han = latin = 0
     for character in text:
         if not character.isalpha() or character.casefold() in grounds:
@@ -68,12 +68,12 @@ def _script(text: str, asked: str, grounds: str) -> str | None:
             continue
         script = unicodedata.name(character, "").split(" ")[0]
         if script not in _SCRIPTS:
-            return f'"{character}" is of another script'
+            return f'"{character}" is in another script'
         if script == "CJK":
-            if asked != "zh":
+            if requested != "zh":
                 return f'"{character}" is Chinese'
             han += 1
-    if asked != "zh":
+    if requested != "zh":
         return None
     latin = sum(len(word) for word in _LATIN.findall(text) if word.casefold() not in grounds)
     return "mostly Latin letters" if han < _MIN_HAN_SHARE * (han + latin) or han == 0 else None

@@ -60,7 +60,7 @@ def examples(subject: Subject) -> str | None:
     """Rejects words from the prompt's own examples, because small models tend to copy them."""
     found = whole_words(subject.example_words).search(subject.text)
     return (
-        f'"{found.group()}" is the example, not this product'
+        f'"{found.group()}" comes from the example, not from this product'
         if found and found.group() not in subject.grounds
         else None
     )

@@ -49,7 +49,7 @@ def numbers(subject: Subject) -> str | None:
             if amount.unit not in UNCOUNTED and (
                 wrong := misused(subject.text, written, start, _stating(amount, subject.facts))
             ):
-                return f'"{wrong}" is not what the product facts say of "{written}"'
+                return f'"{wrong}" is not what the product facts say about "{written}"'
             continue
         if _is_just_below(amount, product, subject.text[max(0, start - _LONGEST_BELOW) : start]):
             continue

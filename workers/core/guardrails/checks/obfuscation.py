@@ -35,12 +35,12 @@ def disguise(subject: Subject) -> str | None:
             return f"{name} has {found}"
         for word in _LEET.finditer(value) if _DIGIT.search(value) else ():  # most texts have none
             if word.group().casefold() not in subject.grounds:
-                return f'{name} has digits or signs for letters: "{word.group()}"'
+                return f'{name} has digits or symbols in place of letters: "{word.group()}"'
     return None
 
 
 def disguised(text: str) -> str | None:
-    """Returns the kind of disguise a text uses; None = none."""
+    """Returns the kind of disguise that a text uses; None = it uses none."""
     if not text.isascii():
         text = unicodedata.normalize("NFC", text)
         for match in _UNUSUAL.finditer(text):
@@ -51,7 +51,7 @@ def disguised(text: str) -> str | None:
         if mixed := _MIXED.search(text):
             return f'letters of two alphabets in one word: "{mixed.group()}"'
     if spelled := _SPELLED.search(text):
-        return f'a word in single letters: "{spelled.group()}"'
+        return f'a word spelled out in single letters: "{spelled.group()}"'
     return None
 
 
@@ -60,9 +60,9 @@ def _odd(character: str, before: str) -> str | None:
     if character == "\ufe0f" and before and unicodedata.category(before) in _EMOJI:
         return None  # makes the preceding symbol an emoji
     if category in ("Mn", "Me"):
-        return "a mark that belongs to no letter"
+        return "a mark without a letter"
     if character in INVISIBLE_CHARACTERS:
-        return "which nobody sees"
+        return "which is invisible"
     if _LOOK_ALIKE.match(character):
         return "which only looks like a letter"
     if category[0] in "LN" and unicodedata.decomposition(character).startswith("<"):

@@ -58,20 +58,22 @@ def leaks(subject: Subject) -> str | None:
         return "it repeats the instructions"
     if subject.about.context:
         size = _OF_CUSTOMER.get(language, _OF_CUSTOMER_LATIN)
-        said = {
+        written = {
             run
             for value in subject.about.context.values()
             for run in _runs(_TOKEN.findall(normalised(value).casefold()), size)
         }
-        said -= set(_runs(_TOKEN.findall(subject.grounds), size))
-        if not said.isdisjoint(_runs(tokens, size)):
+        written -= set(_runs(_TOKEN.findall(subject.grounds), size))
+        if not written.isdisjoint(_runs(tokens, size)):
             return "it repeats what the customer wrote"
     return None
 
 
 @memoize_by_identity
 def _instructions(playbook: Playbook, language: str) -> frozenset[tuple[str, ...]]:
-    sources = tuple(prompt.source for (_, spoken), prompt in playbook.prompts.items() if spoken == language)
+    sources = tuple(
+        prompt.source for (_, prompt_language), prompt in playbook.prompts.items() if prompt_language == language
+    )
     return _runs_of_systems(sources, _OF_PROMPT.get(language, _OF_PROMPT_LATIN))
 
 

@@ -24,7 +24,7 @@ def relevance(subject: Subject) -> str | None:
     latin, han = _marks(subject.grounds)
     if any(pair in text for pair in han) or any(word.group()[:_STEM] in latin for word in _LATIN_WORD.finditer(text)):
         return None
-    return "it does not speak of the product"
+    return "it does not mention the product"
 
 
 @lru_cache(maxsize=1024)  # many texts are about the same product

@@ -10,4 +10,4 @@ def voice(subject: Subject) -> str | None:
     """Rejects a word that the playbook's voice avoids."""
     avoided = whole_words(tuple(subject.playbook.policy.voice.avoid))
     found = next(filter(None, map(avoided.search, subject.readings)), None)
-    return f'"{found.group()}" is not a word of this brand' if found else None
+    return f'"{found.group()}" does not fit the voice of this brand' if found else None

@@ -8,7 +8,7 @@ import re
 LONGEST_CLAUSE = 300
 _CLAUSE_END = re.compile(r"[,，。.!！?？;；:：\n](?!\d)")
 _POWER = re.compile(r"batter|charg|power|last|\bruns?\b|\bgo(?:es)?\b|music|song|listen|play|续|电|充|用|撑|够|听|播")
-#: Facts of their own, to which no running time belongs.
+#: Words for other facts, which have no running time.
 _OTHER = re.compile(
     r"sle(?:ep|pt)|heart|pulse|workout|training|session|noise|silence|quiet|signal|connect|睡|心率|心跳|脉搏|运动"
     r"|训练|锻炼|降噪|噪|信号|连接"
@@ -46,13 +46,13 @@ def misused(text: str, written: str, start: int, stated: str) -> str | None:
     before = max((match.end() for match in _CLAUSE_END.finditer(text, first, start)), default=first)
     after = _CLAUSE_END.search(text, end, last)
     clause = text[before : after.start() if after else last]
-    ahead, behind = text[before:start], text[end : after.start() if after else last]
+    preceding, following = text[before:start], text[end : after.start() if after else last]
     for pattern, part in (
-        (_MORE_BEFORE, ahead),
-        (_MORE_AFTER, behind),
+        (_MORE_BEFORE, preceding),
+        (_MORE_AFTER, following),
         (_MORE_WITHIN, written),
-        (_CHARGING_BEFORE, ahead),
-        (_CHARGING_AFTER, behind),
+        (_CHARGING_BEFORE, preceding),
+        (_CHARGING_AFTER, following),
     ):
         if (found := pattern.search(part)) and pattern.search(stated) is None:
             return found.group().strip()

@@ -1,4 +1,4 @@
-"""Matches concepts by pattern and tells whether the product's own data mentions them too."""
+"""Matches concepts by pattern and checks whether the product's own data mentions them too."""
 
 from __future__ import annotations
 

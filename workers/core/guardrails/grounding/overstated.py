@@ -1,4 +1,4 @@
-"""Finds overstatement made of harmless words: all, always, and deeds that only people can do."""
+"""Finds overstatement in harmless words: all, always, and actions that only people can perform."""
 
 from __future__ import annotations
 

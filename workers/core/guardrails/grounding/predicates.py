@@ -1,4 +1,4 @@
-"""Parses who does what in an English clause: a product or shop may do only what the lexicon of deeds or the facts state."""
+"""Parses subject and verb of an English clause: a product or shop may do only what the lexicon of deeds or the facts state."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ _WATCHING = re.compile(
 _THIRD = re.compile(r"(?!this|its|perhaps|thanks|always|hours|days|whereas)[a-z]{2,}[^s']s")
 
 
-def foreign_deed(
+def unsupported_action(
     tokens: list[str], names: frozenset[str], allowed: Callable[[str], bool], stated: Callable[[str], bool]
 ) -> str | None:
     """Returns a verb that the clause's product (`names`: what it is called) or the shop may not do, or a monitoring verb with
     an object that is not a fact; None = there is neither.
 
-    `allowed` tells whether a verb form is a deed of the product, `stated` whether a word is one of its facts.
+    `allowed` returns whether a verb form is a deed of the product, `stated` whether a word is one of its facts.
 
-    >>> foreign_deed("it wakes you gently".split(), frozenset({"band"}), lambda verb: verb == "sits", lambda word: False)
+    >>> unsupported_action("it wakes you gently".split(), frozenset({"band"}), lambda verb: verb == "sits", lambda word: False)
     'wakes'
-    >>> foreign_deed("it tracks your spending".split(), frozenset(), lambda verb: True, lambda word: word == "sleep")
+    >>> unsupported_action("it tracks your spending".split(), frozenset(), lambda verb: True, lambda word: word == "sleep")
     'tracks spending'
     """
     kinds, pronouns = grammar("en"), _pronouns()
@@ -49,8 +49,8 @@ def foreign_deed(
     if first is None or first + 1 >= len(tokens):
         return None
     verb = tokens[first]
-    lonely = _THIRD.fullmatch(verb) and verb not in kinds["no verbs"] and tokens[first + 1] in kinds["objects"]
-    return _wrong(tokens, verb, first, allowed, stated) if lonely else None
+    without_subject = _THIRD.fullmatch(verb) and verb not in kinds["no verbs"] and tokens[first + 1] in kinds["objects"]
+    return _wrong(tokens, verb, first, allowed, stated) if without_subject else None
 
 
 @cache
@@ -66,9 +66,9 @@ def _wrong(
         return verb
     kinds = grammar("en")
     rest = tokens[tokens.index(verb, start) + 1 :]
-    behind = [token for token in rest if token not in kinds["fillers"]][:3]
-    if behind and rest[0] not in ("it", "them") and _WATCHING.fullmatch(verb) and not any(map(stated, behind)):
-        return " ".join((verb, *behind[:2]))
+    objects = [token for token in rest if token not in kinds["fillers"]][:3]
+    if objects and rest[0] not in ("it", "them") and _WATCHING.fullmatch(verb) and not any(map(stated, objects)):
+        return " ".join((verb, *objects[:2]))
     return None
 
 

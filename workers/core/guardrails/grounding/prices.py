@@ -100,13 +100,13 @@ class Reduction(msgspec.Struct, frozen=True, kw_only=True):
         return math.floor(round(self.percent, 1))
 
     def amounts(self) -> str:
-        """Every number that may be said about the reduction, as words that the `numbers` guardrail can parse."""
+        """Returns every number that a text may state about the reduction, as words that the `numbers` guardrail can parse."""
         shares = sorted({self.whole_percent, math.floor(self.percent), round(self.percent, 1)})
         folds = sorted({round((100 - share) / 10, 2) for share in shares})
-        money = [self.reference_price, self.saving, math.floor(self.saving)]
-        said = [f"{amount(value)} {self.currency}" for value in money]
+        values = [self.reference_price, self.saving, math.floor(self.saving)]
+        money = [f"{amount(value)} {self.currency}" for value in values]
         return "; ".join(
-            ["30 days", *said, *(f"{amount(share)}%" for share in shares), *(amount(fold) for fold in folds)]
+            ["30 days", *money, *(f"{amount(share)}%" for share in shares), *(amount(fold) for fold in folds)]
         )
 
 
@@ -127,8 +127,8 @@ def reduction(product: ProductFacts) -> Reduction | None:
     return Reduction(price=price, reference_price=reference, currency=product.currency or "")
 
 
-def speakable(policy: Policy, language: str, locale: str, product: ProductFacts) -> Reduction | None:
-    """Returns the reduction if a rule pack of the market says how to announce one; None = it must not be mentioned."""
+def announceable(policy: Policy, language: str, locale: str, product: ProductFacts) -> Reduction | None:
+    """Returns the reduction if a rule pack of the market regulates how to announce one; None = it must not be mentioned."""
     lower = reduction(product)
     market = market_of(policy, language, locale) if lower is not None else None
     return lower if market is not None and price_rules(market.rule_packs) else None
@@ -143,19 +143,19 @@ def mistake(text: str, facts: str, lower: Reduction | None, *, states_prior: boo
         return announced.group(), "there is no lower price: the product has no reference price above its price"
     for value, words in _percents(text, facts):
         if value is None or not lower.percent - 1 < value <= lower.percent + 0.05:
-            return words, f"it is {lower.whole_percent}% of {amount(lower.reference_price)}"
+            return words, f"the saving is {lower.whole_percent}% of {amount(lower.reference_price)}"
     for value, words in _numbers(_SAVED, text):
         if not lower.saving - 1 < value <= lower.saving + _CENT:
-            return words, f"it is {amount(lower.saving)} less"
+            return words, f"the saving is {amount(lower.saving)}"
     for value, words in _numbers(_WAS, text):
         if _same(value, lower.price) or _same(value, lower.saving):
-            return words, f"the price before was {amount(lower.reference_price)}"
+            return words, f"the prior price was {amount(lower.reference_price)}"
     for value, words in _numbers(_NOW, text):
         if _same(value, lower.reference_price) or _same(value, lower.saving):
-            return words, f"the price now is {amount(lower.price)}"
+            return words, f"the current price is {amount(lower.price)}"
     stated = (float(found.group(1).replace(",", "")) for found in _DIGITS.finditer(text))
     if states_prior and not any(_same(value, lower.reference_price) for value in stated):
-        return announced.group(), f"the price before, {amount(lower.reference_price)}, is not stated"
+        return announced.group(), f"the prior price, {amount(lower.reference_price)}, is not stated"
     return None
 
 

@@ -9,7 +9,7 @@ from typing import Protocol
 import msgspec
 
 from schemas.messages import MessageText, ProductFacts
-from workers.core.guardrails.grounding.prices import ANNOUNCED, Reduction, speakable
+from workers.core.guardrails.grounding.prices import ANNOUNCED, Reduction, announceable
 from workers.core.playbook.markets import market_of
 from workers.core.playbook.playbook import Playbook
 from workers.core.playbook.policy import Market
@@ -52,7 +52,7 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
 
     `grounds` is the product's own data: name, brand, category and facts; `facts` are the facts alone, which only the playbook
     supplies (a name may come from an event). `reduction` is the lower price that the text may announce; its amounts ground a
-    text that does. `readings` is `text` plus, where letters are disguised, the text as an eye reads it; forbidden words must
+    text that does. `readings` is `text` plus, where letters are disguised, the text as a reader sees it; forbidden words must
     not occur in any of them.
     """
 
@@ -83,10 +83,10 @@ def subject(
     product = about.product
     lines = {name: normalised(value) for name, value in fields.items()}
     cased = "\n".join(lines.values())
-    shown = playbook.category_names.get(product.category, {}).get(about.language, "")
-    grounds = _own_data((product.name, product.brand, product.category, shown, *product.facts))
-    folded, seen = cased.casefold(), as_read(cased).casefold()
-    lower = speakable(playbook.policy, about.language, about.locale, product)
+    category_name = playbook.category_names.get(product.category, {}).get(about.language, "")
+    grounds = _own_data((product.name, product.brand, product.category, category_name, *product.facts))
+    folded, as_seen = cased.casefold(), as_read(cased).casefold()
+    lower = announceable(playbook.policy, about.language, about.locale, product)
     if lower is not None and ANNOUNCED.search(folded):
         grounds += "\n" + lower.amounts()
     return Subject(
@@ -98,7 +98,7 @@ def subject(
         text=folded,
         grounds=grounds.casefold(),
         facts=_own_data(tuple(product.facts)).casefold(),
-        readings=(folded,) if seen == folded else (folded, seen),
+        readings=(folded,) if as_seen == folded else (folded, as_seen),
         example_words=example_words,
         sketches=sketches,
         market=market_of(playbook.policy, about.language, about.locale),

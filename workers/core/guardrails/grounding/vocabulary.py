@@ -14,7 +14,7 @@ from itertools import zip_longest
 
 from workers.core.guardrails.grounding.amounts import spans
 from workers.core.guardrails.grounding.lexicon import Lexicon, grammar, lexicon
-from workers.core.guardrails.grounding.predicates import foreign_deed
+from workers.core.guardrails.grounding.predicates import unsupported_action
 from workers.core.guardrails.grounding.prices import OF_PRICES
 from workers.core.guardrails.grounding.subject import Subject
 from workers.core.guardrails.grounding.words import Words, fact_words, forms, latin, neutral_words, own_words
@@ -45,7 +45,7 @@ def unstated(subject: Subject) -> str | None:
         return None
     words = (own_words(subject), neutral_words(language))
     text = subject.text
-    if subject.reduction is not None:  # `market` checks what is said about a lower price
+    if subject.reduction is not None:  # `market` checks the wording of a lower price
         text = OF_PRICES.sub(lambda found: " " * len(found.group()), text)
     text = blanked(text, spans(text))  # `numbers` checks amounts
     for line in text.split("\n"):
@@ -65,15 +65,17 @@ def _unknown(line: str, words: tuple[Words, Words], subject: Subject, known: Lex
     for clause in _BREAK.split(line):
         tokens = latin(clause)
         if language == "en" and (
-            deed := foreign_deed(
+            action := unsupported_action(
                 tokens,
                 names,
-                lambda verb: verb in known.deeds or own.knows(verb) or any(form in known.deeds for form in forms(verb)),
-                facts.knows,
+                lambda verb: (
+                    verb in known.deeds or own.covers(verb) or any(form in known.deeds for form in forms(verb))
+                ),
+                facts.covers,
             )
         ):
-            yield deed, False
-        for at in _strangers(tokens, words, known.never.intersection(tokens) - own.single):
+            yield action, False
+        for at in _uncovered_words(tokens, words, known.never.intersection(tokens) - own.single):
             yield tokens[at], _tolerable_word(tokens, at, language)
     if not _HAN.search(line):
         return
@@ -86,7 +88,7 @@ def _unknown(line: str, words: tuple[Words, Words], subject: Subject, known: Lex
         if deed[:2] not in subject.grounds and not any(start in known.deeds or start in own.single for start in starts):
             yield modal.group(), False
     for run in _HAN.finditer(line):
-        for start, end in _strange_runs(run.group(), words, subject.grounds):
+        for start, end in _uncovered_runs(run.group(), words, subject.grounds):
             yield run.group()[start:end], _tolerable_run(run.group(), start, end, known)
 
 
@@ -96,18 +98,18 @@ def _claiming_han(claiming: frozenset[str]) -> re.Pattern[str]:
     return re.compile("|".join(sorted(word for word in claiming if len(word) > 1 and _HAN.match(word))) or "(?!)")
 
 
-def _strangers(tokens: list[str], words: tuple[Words, Words], never: frozenset[str]) -> list[int]:
+def _uncovered_words(tokens: list[str], words: tuple[Words, Words], never: frozenset[str]) -> list[int]:
     """Returns the positions of the words not covered by any split of a clause into known words and phrases."""
     neutral = words[1].single
-    if not never and all(token in neutral or words[1].knows(token) or words[0].knows(token) for token in tokens):
+    if not never and all(token in neutral or words[1].covers(token) or words[0].covers(token) for token in tokens):
         return []
     reached = [True] + [False] * len(tokens)
-    strangers: list[int] = []
+    uncovered: list[int] = []
     furthest = 0
     for at, (token, following) in enumerate(zip_longest(tokens, tokens[1:], fillvalue="")):
         if not reached[at]:
             continue
-        if token not in never and (words[0].knows(token) or words[1].knows(token)):
+        if token not in never and (words[0].covers(token) or words[1].covers(token)):
             reached[at + 1] = True
         for layer in words:
             for phrase in layer.phrases.get((token, following), ()):
@@ -115,12 +117,12 @@ def _strangers(tokens: list[str], words: tuple[Words, Words], never: frozenset[s
                     reached[at + len(phrase)] = True
                     furthest = max(furthest, at + len(phrase))
         if not reached[at + 1] and furthest <= at:
-            strangers.append(at)
+            uncovered.append(at)
             reached[at + 1] = True
-    return strangers
+    return uncovered
 
 
-def _strange_runs(run: str, words: tuple[Words, Words], grounds: str) -> list[tuple[int, int]]:
+def _uncovered_runs(run: str, words: tuple[Words, Words], grounds: str) -> list[tuple[int, int]]:
     """Returns (start, end) of the characters left over by the segmentation into known words that leaves the fewest. Two or more
     adjacent characters that also occur in the product's own data are a word.
     """
@@ -135,16 +137,16 @@ def _strange_runs(run: str, words: tuple[Words, Words], grounds: str) -> list[tu
             word = run[at:end]
             if any(word in layer.single for layer in words) or (end - at > 1 and word in grounds):
                 cost[end], came_from[end] = cost[at], at
-    strange: list[tuple[int, int]] = []
+    uncovered: list[tuple[int, int]] = []
     at = size
     while cost[at]:
         if came_from[at] >= 0:
             at = came_from[at]
             continue
         at -= 1
-        end = strange.pop()[1] if strange and strange[-1][0] == at + 1 else at + 1
-        strange.append((at, end))
-    return strange[::-1]
+        end = uncovered.pop()[1] if uncovered and uncovered[-1][0] == at + 1 else at + 1
+        uncovered.append((at, end))
+    return uncovered[::-1]
 
 
 def _tolerable_word(tokens: list[str], at: int, language: str) -> bool:

@@ -1,4 +1,4 @@
-"""The words allowed for a product besides the neutral ones: its own, synonyms of its facts, and the playbook's."""
+"""The words allowed for a product in addition to the neutral ones: its own, synonyms of its facts, and the playbook's."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Words(msgspec.Struct, frozen=True, kw_only=True):
     single: frozenset[str]
     phrases: dict[tuple[str, str], list[tuple[str, ...]]]
 
-    def knows(self, word: str) -> bool:
+    def covers(self, word: str) -> bool:
         """Returns whether the word, or a word it is an inflection of, is among the single words."""
         return word in self.single or not self.single.isdisjoint(forms(word))
 
@@ -37,12 +37,12 @@ class Words(msgspec.Struct, frozen=True, kw_only=True):
 def own_words(subject: Subject) -> Words:
     """Returns the words that may describe this product: its data, synonyms for its facts, and the marketer's words."""
     language, playbook = subject.about.language, subject.playbook
-    said = _said(playbook, language)
-    return _own_words(language, subject.grounds, tuple(playbook.policy.neutral_words.get(language, ())), said)
+    texts = _marketer_texts(playbook, language)
+    return _own_words(language, subject.grounds, tuple(playbook.policy.neutral_words.get(language, ())), texts)
 
 
 @memoize_by_identity
-def _said(playbook: Playbook, language: str) -> tuple[str, ...]:
+def _marketer_texts(playbook: Playbook, language: str) -> tuple[str, ...]:
     """Returns what the marketer writes about groups, goals and tones."""
     texts = [text for group in playbook.audiences.target_groups for text in (group.angle, group.name)]
     texts += [text for campaign in playbook.campaigns.values() for text in (campaign.goal, campaign.cta)]
@@ -106,11 +106,11 @@ def forms(word: str) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=1024)
-def _own_words(language: str, grounds: str, allowed: tuple[str, ...], said: tuple[str, ...]) -> Words:
+def _own_words(language: str, grounds: str, allowed: tuple[str, ...], texts: tuple[str, ...]) -> Words:
     known = lexicon(language)
     claiming = {word for _, words in known.synonyms for word in words}
     parts = _PARTS.get(language, _PARTS_LATIN)
-    playbook = {part for text in said for part in parts.split(normalised(text).casefold()) if part not in claiming}
+    playbook = {part for text in texts for part in parts.split(normalised(text).casefold()) if part not in claiming}
     own = (*known.other_words(grounds), *latin(grounds), *bare_words(grounds))
     return _words((*own, *playbook, *(normalised(word).casefold() for word in allowed)))
 

@@ -1,7 +1,7 @@
 r"""Searches tables of long patterns fast: only those alternatives are tried whose required words occur in the text.
 
 Python's `re` tries one alternative after another at every position of a text; with hundreds of words that takes a millisecond.
-Here each alternative is parsed once for a set of words of which it needs one (required_literals.py), and for whether that word
+Here each alternative is parsed once to find a set of words of which it needs one (required_literals.py), and whether that word
 must begin a word of the text. A single pass over the text (Aho-Corasick) finds which of these words occur: usually none. An
 alternative that needs no word (`\w{3,}`) is always tried.
 """
@@ -16,12 +16,12 @@ import msgspec
 from ahocorasick_rs import AhoCorasick
 
 from workers.core.guardrails.matching.alternatives import flat, letter_first
-from workers.core.guardrails.matching.required_literals import START, folded, needed_besides, required_literals
+from workers.core.guardrails.matching.required_literals import START, also_required, folded, required_literals
 
 
 class _Alternatives(msgspec.Struct, frozen=True):
     """The alternatives of a table in order (index of the name, expression), and which of them to try: `always`, and for each
-    word of the automaton those triggered `anywhere` and those triggered only `at_start` of a word. `besides`: for each
+    word of the automaton those triggered `anywhere` and those triggered only `at_start` of a word. `also_required`: for each
     alternative, a second set of words of which it needs one.
     """
 
@@ -29,7 +29,7 @@ class _Alternatives(msgspec.Struct, frozen=True):
     always: list[int]
     anywhere: list[tuple[int, ...]]
     at_start: list[tuple[int, ...]]
-    besides: list[tuple[str, ...]]
+    also_required: list[tuple[str, ...]]
     automaton: AhoCorasick
 
 
@@ -88,17 +88,17 @@ class PatternTable:
 
     def _tried(self, text: str) -> list[int]:
         parts = self._parts
-        looked_at = folded(text)
-        hits = parts.automaton.find_matches_as_indexes(looked_at, overlapping=True)
+        folded_text = folded(text)
+        hits = parts.automaton.find_matches_as_indexes(folded_text, overlapping=True)
         if not hits:
             return parts.always
         tried = set(parts.always)
-        in_place = len(looked_at) == len(text)  # otherwise a hit's position in the text is unknown
+        in_place = len(folded_text) == len(text)  # otherwise a hit's position in the text is unknown
         for word, start, _ in hits:
             tried.update(parts.anywhere[word])
             if parts.at_start[word] and not (in_place and start and "a" <= text[start - 1] <= "z"):
                 tried.update(parts.at_start[word])
-        return [number for number in sorted(tried) if _has_one(looked_at, parts.besides[number])]
+        return [number for number in sorted(tried) if _contains_any(folded_text, parts.also_required[number])]
 
     @cached_property  # long tables take a while to parse, and not every process checks texts
     def _parts(self) -> _Alternatives:
@@ -116,7 +116,7 @@ class PatternTable:
             always,
             [tuple(anywhere.get(word, ())) for word in words],
             [tuple(at_start.get(word, ())) for word in words],
-            [tuple(needed_besides(source, self._flags)) for _, source in table],
+            [tuple(also_required(source, self._flags)) for _, source in table],
             AhoCorasick(words),
         )
 
@@ -135,8 +135,8 @@ def blanked(text: str, spans: Iterable[tuple[int, int]]) -> str:
     return "".join((*parts, text[done:]))
 
 
-def _has_one(text: str, words: tuple[str, ...]) -> bool:
-    """Returns whether the text contains one of the words, or there are none to find."""
+def _contains_any(text: str, words: tuple[str, ...]) -> bool:
+    """Returns whether the text contains one of the words, or `words` is empty."""
     for word in words:  # takes half the time of `any` with a generator
         if word in text:
             return True

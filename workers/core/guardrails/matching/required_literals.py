@@ -12,24 +12,24 @@ from typing import Any
 
 _GROUPS = (op.SUBPATTERN, op.ATOMIC_GROUP)
 _ONE_CHARACTER = (op.LITERAL, op.IN)
-_WITHOUT_WIDTH = (op.AT, op.ASSERT, op.ASSERT_NOT)
+_ZERO_WIDTH = (op.AT, op.ASSERT, op.ASSERT_NOT)
 _LATIN_MEMBERS = frozenset(((op.RANGE, (ord("a"), ord("z"))), (op.CATEGORY, op.CATEGORY_WORD)))
 _REPEATS = (op.MAX_REPEAT, op.MIN_REPEAT, op.POSSESSIVE_REPEAT)
 #: A repeated part is expanded at most this many times.
-_MOST_REPEATS = 4
-_MOST_BEGINNINGS = 100
-#: A class of more characters than this tells nothing about a text.
-_MOST_CHARACTERS = 60
+_MAX_REPEATS = 4
+_MAX_PREFIXES = 100
+#: A class of more characters than this does not narrow down the texts.
+_MAX_CHARACTERS = 60
 #: A single Latin letter occurs in nearly every text (see _rarity).
 _RARE = (2.0, -1000)
-#: Words that most texts contain are better than none.
+#: Words that most texts contain; they are better than none.
 _FREQUENT = frozenset(("all", "and", "are", "for", "have", "its", "not", "the", "this", "that", "with", "you", "your"))
 _FREQUENT_WEIGHT = 2.0
 #: Prefix of a required word that no Latin letter precedes in the text.
 START = "\b"
 _NOTHING: frozenset[str] = frozenset()
 #: A larger set is not searched word by word.
-_MOST_BESIDES = 12
+_MAX_ALSO_REQUIRED = 12
 
 
 def folded(text: str) -> str:
@@ -50,16 +50,16 @@ def required_literals(pattern: str, flags: re.RegexFlag = re.NOFLAG) -> frozense
     return _of_sequence(_parser.parse(pattern, flags))
 
 
-def needed_besides(pattern: str, flags: re.RegexFlag = re.NOFLAG) -> frozenset[str]:
-    r"""Returns folded words from elsewhere in the pattern, one of which such a text also contains besides one of
+def also_required(pattern: str, flags: re.RegexFlag = re.NOFLAG) -> frozenset[str]:
+    r"""Returns folded words from elsewhere in the pattern, one of which such a text contains in addition to one of
     `required_literals`; empty = none.
 
-    >>> sorted(needed_besides(r"\b(?:save|keep) (?:cash|money)\b")), sorted(needed_besides(r"\bcash\b"))
+    >>> sorted(also_required(r"\b(?:save|keep) (?:cash|money)\b")), sorted(also_required(r"\bcash\b"))
     (['keep', 'save'], [])
     """
     by_rarity = sorted(_of_items(_parser.parse(pattern, flags)), key=_rarity, reverse=True)
     for words in by_rarity[1:]:
-        if _rarity(words) >= _RARE and len(words) <= _MOST_BESIDES:
+        if _rarity(words) >= _RARE and len(words) <= _MAX_ALSO_REQUIRED:
             return frozenset(word.lstrip(START) for word in words)
     return _NOTHING
 
@@ -79,11 +79,11 @@ def _of_items(items: Any, *, at_start: bool = False) -> Iterator[frozenset[str]]
             letters, at_start = letters + folded(chr(value)), False
             continue
         if letters:
-            longer = {letters + beginning for beginning in _beginnings(items[place:])}
+            longer = {letters + prefix for prefix in _prefixes(items[place:])}
             yield max((_marked(words, at_start=letters_at_start) for words in ({letters}, longer)), key=_rarity)
         letters = ""
         yield _of_item(kind, value, at_start=at_start)
-        at_start = _begins_word(kind, value) or (at_start and kind in _WITHOUT_WIDTH)
+        at_start = _begins_word(kind, value) or (at_start and kind in _ZERO_WIDTH)
 
 
 def _of_item(kind: Any, value: Any, *, at_start: bool) -> frozenset[str]:
@@ -93,7 +93,7 @@ def _of_item(kind: Any, value: Any, *, at_start: bool) -> frozenset[str]:
     if kind in _GROUPS:
         return _of_sequence(value[-1] if kind is op.SUBPATTERN else value, at_start=at_start)
     if kind in _REPEATS and value[0] > 0:
-        return _of_sequence([*value[2]] * min(value[0], _MOST_REPEATS), at_start=at_start)
+        return _of_sequence([*value[2]] * min(value[0], _MAX_REPEATS), at_start=at_start)
     if kind is op.ASSERT:  # a lookahead or lookbehind
         return _of_sequence(value[1], at_start=at_start and value[0] > 0)
     if kind is op.IN:
@@ -101,7 +101,7 @@ def _of_item(kind: Any, value: Any, *, at_start: bool) -> frozenset[str]:
     return _NOTHING  # a negative assertion, or any character
 
 
-def _beginnings(items: Any) -> set[str]:
+def _prefixes(items: Any) -> set[str]:
     """Returns prefixes, one of which starts every match of the items; {""} = unknown."""
     found = {""}
     for kind, value in items:
@@ -110,10 +110,10 @@ def _beginnings(items: Any) -> set[str]:
         elif kind is op.IN:
             following = set(_of_class(value))
         elif kind is op.BRANCH:
-            following = {word for part in value[1] for word in _beginnings(part)}
+            following = {word for part in value[1] for word in _prefixes(part)}
         else:
-            following = _beginnings(value[-1]) if kind is op.SUBPATTERN else set()
-        if not following or len(found) * len(following) > _MOST_BEGINNINGS:
+            following = _prefixes(value[-1]) if kind is op.SUBPATTERN else set()
+        if not following or len(found) * len(following) > _MAX_PREFIXES:
             return found
         found = {word + end for word in found for end in following}
         if kind not in _ONE_CHARACTER:  # what follows the prefix of an alternative is unknown
@@ -143,7 +143,7 @@ def _of_class(members: Any) -> frozenset[str]:
             found.add(folded(chr(value)))
         elif value is op.CATEGORY_DIGIT:
             found.update(_digits())
-        elif kind is op.RANGE and value[1] - value[0] < _MOST_CHARACTERS:
+        elif kind is op.RANGE and value[1] - value[0] < _MAX_CHARACTERS:
             found.update(folded(chr(code)) for code in range(value[0], value[1] + 1))
         else:
             return _NOTHING

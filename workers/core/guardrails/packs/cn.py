@@ -21,7 +21,7 @@ _LIKING = r"喜欢|喜爱|爱|想|在意|关心|需要|期待|放松|忙|累"
 #: price law requires.
 _MOST = (
     rf"最(?!{_NO_RANK}|{_MEASURE}|{_HINT})(?!(?<=[你您我]最)(?:{_LIKING})|(?<=[天日]内最)低)"
-    r"[\u3400-\u9fff]{0,2}"  # context for the reason: 最 alone tells little
+    r"[\u3400-\u9fff]{0,2}"  # context for the reason: 最 alone is not informative
 )
 #: 第一 as a rank, not as the first of several times.
 _FIRST = (
@@ -45,7 +45,7 @@ ADVERTISING = Pack(
                 r"|the most (?!of |out |from )[a-z]+|(?:highest|state|national)[- ](?:grade|level)|world[- ]class"
                 r"|most advanced|un(?:rivall?ed|beatable|matched|paralleled|surpassed)|second to none",
             },
-            reason="superlatives and their kin may not stand in advertisements",
+            reason="superlatives and similar expressions may not be used in advertisements",
             source=f"{_ADVERTISING_LAW}, Art. 9(3)",
         ),
         Rule(
@@ -54,7 +54,7 @@ ADVERTISING = Pack(
                 "zh": r"遥遥领先|(?:全球|世界|国际|国内|行业|业界|同行)领先|领先(?:全球|行业|同行|业界)"
                 r"|(?:领导|领袖|冠军|第一)品牌|领军品牌|销量冠军|独领风骚|行业(?:标杆|霸主)|王者之选"
             },
-            reason="a rank above all others is a superlative in other words",
+            reason="a claim to rank above all others amounts to a superlative",
             source=f"{_ADVERTISING_LAW}, Art. 9(3)",
         ),
         Rule(
@@ -73,7 +73,7 @@ ADVERTISING = Pack(
                 "zh": r"保证|包(?:你|您)?(?:满意|有效|治)|无效退款|零风险|无副作用|万无一失",
                 "en": r"guarantee[sd]?|risk[- ]free|no side effects|works every time",
             },
-            reason="a promise of results that nobody can keep is misleading",
+            reason="a promise of results that no one can keep is misleading",
             source=f"{_ADVERTISING_LAW}, Art. 4 and 28",
             unless_stated=True,
         ),

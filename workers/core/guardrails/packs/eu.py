@@ -8,7 +8,7 @@ PRICES = Pack(
     id="eu_prices",
     title="European Union: price reductions",
     prices=PriceRule(
-        reason="whoever announces a lower price must state the lowest price of the last 30 days",
+        reason="a text that announces a lower price must state the lowest price of the last 30 days",
         source="Directive 98/6/EC, Art. 6a (in force since 28 May 2022); Commission notice 2021/C 526/02",
         states_prior=True,
     ),

@@ -14,14 +14,14 @@ CAP = Pack(
         Rule(
             id="free",
             patterns=FREE,
-            reason="free means that nothing is paid but delivery, and on known terms: the facts must state it",
+            reason="free means that only delivery is paid for, on known terms: the facts must state it",
             source=f"{_CODE}, rules 3.23 to 3.26",
             unless_stated=True,
         ),
         Rule(
             id="guarantee",
             patterns=GUARANTEE,
-            reason="a guarantee needs terms that the customer can have: the facts must state it",
+            reason="a guarantee needs terms that the customer can obtain: the facts must state it",
             source=f"{_CODE}, rules 3.53 to 3.55",
             unless_stated=True,
         ),
@@ -38,7 +38,7 @@ CAP = Pack(
         ),
     ),
     prices=PriceRule(
-        reason="a saving is true only against the price that was really asked, and the text must state that price",
+        reason="a saving is true only against the price that was actually charged, and the text must state that price",
         source=f"{_CODE}, rules 3.17, 3.39 and 3.40",
         states_prior=True,
     ),

@@ -19,7 +19,7 @@ _ILLNESS_EN = (
 
 NO_MEDICAL = Pack(
     id="no_medical",
-    title="No medical claims for what is no medical device",
+    title="No medical claims for products that are not medical devices",
     rules=(
         Rule(
             id="treatment",
@@ -64,7 +64,7 @@ NO_MEDICAL = Pack(
                 "zh": rf"{_ILLNESS_ZH}|症状|患者|病人|亚健康",
                 "en": rf"{_ILLNESS_EN}|symptoms?|patients|disorders?",
             },
-            reason="a text that names an illness speaks of a medical purpose",
+            reason="a text that names an illness implies a medical purpose",
             source=_SOURCE,
         ),
         Rule(
@@ -75,7 +75,7 @@ NO_MEDICAL = Pack(
                 "en": r"medical(?:ly)?|clinical(?:ly)?|hospital[- ]grade|doctors?[- ](?:approved?|recommend\w*)"
                 r"|(?:recommended|approved|trusted) by (?:doctors|physicians|nurses|experts)",
             },
-            reason="medical words and doctors' praise make a product look like a medical device",
+            reason="medical terms and doctors' endorsements make a product look like a medical device",
             source=_SOURCE,
         ),
     ),

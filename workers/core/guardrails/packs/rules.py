@@ -11,9 +11,9 @@ _WHOLE = r"(?<![a-z0-9])(?:{})(?![a-z0-9])"
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """Words that a text must not contain.
 
-    `patterns`: language → regular expression over normalised, case-folded text (guardrails.subject). The language tells whose
-    words they are; they apply to texts of every language. `unless_stated`: allowed if the product's facts, which the shop
-    itself wrote, contain the matched words. `reason` is for a marketer, `source` names law and article.
+    `patterns`: language → regular expression over normalised, case-folded text (guardrails.grounding.subject). The
+    language is that of the words; they apply to texts of every language. `unless_stated`: allowed if the product's facts,
+    which the shop itself wrote, contain the matched words. `reason` is for a marketer, `source` names law and article.
     """
 
     id: str
@@ -31,8 +31,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PriceRule(msgspec.Struct, frozen=True, kw_only=True):
-    """How a text may announce a lower price: with the true amounts (guardrails.prices) and, with `states_prior`, only together
-    with the price it is compared with.
+    """The conditions for announcing a lower price: the amounts are true (guardrails.grounding.prices) and, with
+    `states_prior`, the text states the price with which it is compared.
     """
 
     reason: str

@@ -12,7 +12,7 @@ FTC = Pack(
         Rule(
             id="free",
             patterns=FREE,
-            reason="free needs its terms at the outset: the facts must state it",
+            reason="free requires its terms to be stated at the outset: the facts must state it",
             source="16 CFR 251.1 (Guide concerning use of the word free)",
             unless_stated=True,
         ),
@@ -30,7 +30,7 @@ FTC = Pack(
                 "en": r"(?:clinically|scientifically|medically) (?:proven|tested|shown)|proven to|lab(?:oratory)?[- ]tested"
                 r"|(?:tests|studies|research|science) (?:prove|show|confirm)s?|backed by science|experts agree",
             },
-            reason="who says proven must have that proof: the facts must state it",
+            reason="a claim of proof needs that proof: the facts must state it",
             source="FTC Act, section 5; Health Products Compliance Guidance (FTC, 2022)",
             unless_stated=True,
         ),
@@ -41,7 +41,7 @@ FTC = Pack(
                 "en": r"(?:customers|users|people|everyone|runners|experts) (?:love|rave|agree|recommend)s?|(?:five|5)[- ]star"
                 r"|top[- ]rated|highly rated|rave reviews|(?:thousands|millions) of (?:happy )?(?:customers|users)",
             },
-            reason="praise of others must be real and typical: the facts must state it",
+            reason="endorsements must be genuine and typical: the facts must state it",
             source="16 CFR Part 255 (Endorsement Guides); 16 CFR Part 465 (consumer reviews)",
             unless_stated=True,
         ),
@@ -57,7 +57,7 @@ FTC = Pack(
         ),
     ),
     prices=PriceRule(
-        reason="a former price must be one at which the product was really offered",
+        reason="a former price must be one at which the product was actually offered",
         source="16 CFR 233.1 (Guides against deceptive pricing)",
         states_prior=False,
     ),

@@ -15,8 +15,8 @@ class Lexicon(msgspec.Struct, frozen=True, kw_only=True):
     """The words of one language, case-folded. An entry may have several words. All fields are empty for an unknown language.
 
     `never`: forms that must not be reduced to a neutral word by their ending. `claiming`: words that claim, Chinese characters
-    included. `deeds`: what a product may be said to do. `synonyms`: (triggers, words): the words allowed for a product whose
-    own data contains one of the triggers.
+    included. `deeds`: actions that copy may attribute to a product. `synonyms`: (triggers, words): the words allowed for a
+    product whose own data contains one of the triggers.
     """
 
     neutral: frozenset[str]
