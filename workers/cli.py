@@ -24,7 +24,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "dlq": ("inspect.dlq", "Inspect dead letters, and replay them."),
     "topics": ("operate.topics", "Create and check the Kafka topics."),
     "playbook": ("content.playbook", "Check a playbook for mistakes."),
-    "eval": ("content.evaluate", "Measure how well the model writes."),
+    "eval": ("content.evaluate", "Measure how well the model writes and the guardrails judge."),
+    "guardrails": ("content.guardrails", "Show what the guardrails say about a text."),
     "settings": ("operate.settings", "Print every setting with its value."),
 }
 #: Commands whose function has a different name, because their own is a Python builtin.

@@ -116,7 +116,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "workers.core.generation.evaluation": {
         "schemas",
+        "workers.core.catalogue",
         "workers.core.experimentation",
+        "workers.core.generation",
         "workers.core.guardrails",
         "workers.core.guardrails.checks",
         "workers.core.playbook",
@@ -323,6 +325,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "workers.adapters.process",
         "workers.commands",
         "workers.core",
+        "workers.core.catalogue",
         "workers.core.common",
         "workers.core.decisioning",
         "workers.core.generation",

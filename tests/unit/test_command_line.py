@@ -32,6 +32,8 @@ NARROWER = {
     "down": {"--data-dir"},  # a process of this folder
     "copy": {"--data-dir"},  # no Kafka: the log of its LLM
     "eval text": {"--data-dir"},
+    "eval guardrails": set(),  # a file and a playbook
+    "guardrails explain": set(),  # a playbook
     "playbook check": set(),  # a folder of the playbook, named as argument
     "settings": set(),  # shows what holds without options
 }

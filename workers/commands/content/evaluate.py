@@ -16,6 +16,7 @@ from workers.adapters.llm.language_detector import detector
 from workers.adapters.observability.metrics import WorkerMetrics
 from workers.adapters.playbook.loader import load_for as load_playbook
 from workers.adapters.process import clock
+from workers.commands.content.evaluate_guardrails import guardrails
 from workers.commands.terminal import err, one_line_errors, out
 from workers.core.errors import Misconfigured
 from workers.core.generation import prompts
@@ -35,7 +36,10 @@ _PROGRESS_INTERVAL = 50
 
 @click.group("eval")
 def evaluation() -> None:
-    """Measure how well the model writes."""
+    """Measure how well the model writes, and how well the guardrails judge."""
+
+
+evaluation.add_command(guardrails)
 
 
 @evaluation.command()
