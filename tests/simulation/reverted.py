@@ -265,7 +265,7 @@ REVERTED = (
     Reverted(
         name="model-written texts need no review",
         rules=("review",),
-        patches=(_put(review_rules, "why_review", lambda *_args: ""),),
+        patches=(_put(review_rules, "review_reason", lambda *_args: ""),),
     ),
     Reverted(
         name="the control group is drawn again for each decision",

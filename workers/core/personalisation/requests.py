@@ -140,7 +140,7 @@ class OpenRequests:
         rules = self._playbook.policy.review
         if not self._live or opened.channel not in self._playbook.channels:
             return ""
-        return review_rules.why_review(candidate, opened, rules, self._control(), self._seed)
+        return review_rules.review_reason(candidate, opened, rules, self._control(), self._seed)
 
     def _request_review(self, profile: Profile, opened: OpenRequest, held: PendingText, why: str, now_s: float) -> None:
         """Requests a review and holds the text until the verdict or the timeout."""
@@ -300,7 +300,7 @@ class OpenRequests:
 
     def recall(self, profile: Profile, now_s: float) -> None:
         """Cancels messages that were published to this customer and must no longer be delivered."""
-        for cancellation in cancellations.recalls(profile, self._playbook, self._triggers, now_s, self._presumed):
+        for cancellation in cancellations.due(profile, self._playbook, self._triggers, now_s, self._presumed):
             self._workspace.put("message.cancellations", profile, cancellation)
             self._workspace.count("cancellations", cancellation.channel, cancellation.reason)
 

@@ -1,7 +1,7 @@
 """Cancels published messages that became wrong before delivery: the product was bought, or consent was withdrawn.
 
 A profile remembers its newest messages until they expire, or until feedback reports that they were delivered or given up. A
-cancellation may reach a sender after delivery: its feedback then says so, and nothing is lost.
+cancellation may reach a sender after delivery: its feedback then reports the delivery, and nothing is lost.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def remember(profile: Profile, opened: OpenRequest, message: Message, now_s: flo
     profile.published = dict(list(kept.items())[-MAX_PUBLISHED:])
 
 
-def recalls(
+def due(
     profile: Profile, playbook: Playbook, triggers: Triggers, now_s: float, presumed: Collection[str]
 ) -> Iterator[Cancellation]:
     """Yields a cancellation, once, for every message that must no longer be delivered; the message is then forgotten."""
@@ -59,10 +59,10 @@ def _wrong(
 ) -> Objection | None:
     campaign = playbook.campaigns.get(one.campaign_id)
     if campaign is not None:
-        if (overtaken := triggers.objection(profile, campaign, _request(one))) is not None:
-            return overtaken
-    elif bought_since(profile, one.product_id, one.requested_at):  # without the campaign there is no trigger to ask
-        return "converted", "the product was bought meanwhile"
+        if (trigger_objection := triggers.objection(profile, campaign, _request(one))) is not None:
+            return trigger_objection
+    elif bought_since(profile, one.product_id, one.requested_at):  # without the campaign there is no trigger to check
+        return "converted", "the product was bought in the meantime"
     if not is_reachable(profile, one.channel):
         return "missing_identifier", f"the address bounced on {one.channel}"
     if not consent.allows(profile, one.channel, one.category, presumed):

@@ -77,7 +77,7 @@ def message(
     if filled is not None:
         text, candidate, template_version = MessageText(), None, filled.template_id
     elif not text.body:
-        return "stale", "the playbook has no words for this channel and language any more"
+        return "stale", "the playbook no longer has copy for this channel and language"
     campaign = playbook.campaigns[opened.campaign_id]
     channel = playbook.channels[opened.channel]
     product = links.trusted(opened.product, playbook)
@@ -139,7 +139,7 @@ def outcome(
     published: Message | None,
     now_s: float,
 ) -> Outcome:
-    """Returns how a request ended: `published`, or the reason why not."""
+    """Returns the outcome of a request: `published`, or the reason why it was not."""
     return Outcome(
         message_id=opened.message_id,
         decision_id=opened.decision_id,
@@ -181,7 +181,7 @@ def tracked_url(url: str, channel: str, campaign_id: str, message_id: str) -> st
 
 
 def _oversized(message: Message, channel: Channel, language: str) -> Objection | None:
-    """Returns why a vendor would reject the finished message; None = it fits. Links come from events and may be long."""
+    """Returns the reason why a vendor would reject the finished message; None = it fits. Links in events may be long."""
     shown = {
         "title": message.title,
         "body": message.body,

@@ -24,7 +24,7 @@ from workers.core.triggers.base import Objection
 
 #: Guardrails for a single value; the others judge a whole text.
 _GUARDS = frozenset(("meta", "markup", "contact", "banned_words", "offers", "market", "voice", "emoji"))
-_PLACE = re.compile(r"\{\{\s*(\w+)\.DATA\s*\}\}|\$?\{\s*(\w+)\s*\}")
+_PLACEHOLDER = re.compile(r"\{\{\s*(\w+)\.DATA\s*\}\}|\$?\{\s*(\w+)\s*\}")
 _CURRENCY = re.compile("[A-Z]{3}")
 _MAX_REASONS = 3
 
@@ -37,7 +37,7 @@ class Filled(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def fill(playbook: Playbook, opened: OpenRequest) -> Filled | Objection | None:
-    """Returns the template to send for a request, or why none can be sent; None = this channel and language use generated texts.
+    """Returns the template to send for a request, or why none can be sent; None = the channel and language use generated texts.
 
     The campaign must be in the playbook.
     """
@@ -101,18 +101,18 @@ def values(
     return found
 
 
-def places(text: str) -> list[str]:
+def placeholders(text: str) -> list[str]:
     """Returns the parameters named in a provider's text, each once.
 
-    >>> places("您的${item}与{1}：{{thing2.DATA}}，{ item }")
+    >>> placeholders("您的${item}与{1}：{{thing2.DATA}}，{ item }")
     ['item', '1', 'thing2']
     """
-    return list(dict.fromkeys(found.group(1) or found.group(2) for found in _PLACE.finditer(text)))
+    return list(dict.fromkeys(found.group(1) or found.group(2) for found in _PLACEHOLDER.finditer(text)))
 
 
 def preview(template: ProviderTemplate, params: dict[str, str]) -> str:
-    """Returns the text as a customer would read it, for display only: it is never sent."""
-    return _PLACE.sub(lambda found: params.get(found.group(1) or found.group(2), found.group()), template.text)
+    """Returns the text as a customer would read it; for display only, never sent."""
+    return _PLACEHOLDER.sub(lambda found: params.get(found.group(1) or found.group(2), found.group()), template.text)
 
 
 def _value(

@@ -31,25 +31,25 @@ def objection(
     campaign = playbook.campaigns.get(opened.campaign_id)
     if campaign is None or opened.channel not in playbook.channels:
         return "stale", "its campaign or channel is no longer in the playbook"
-    if opened.language not in playbook.languages:  # neither label nor template would be in it
+    if opened.language not in playbook.languages:  # no label and no template would be in it
         return "stale", "its language is no longer in the playbook"
-    overtaken = triggers.objection(profile, campaign, opened)
-    if overtaken is not None:
-        return overtaken
+    trigger_objection = triggers.objection(profile, campaign, opened)
+    if trigger_objection is not None:
+        return trigger_objection
     if (scope := paused_by(control, opened.campaign_id, opened.channel)) is not None:
         return "paused", f"{scope} is paused"
     if not is_reachable(profile, opened.channel):
-        return "missing_identifier", f"the address bounced on {opened.channel} meanwhile"
+        return "missing_identifier", f"the address bounced on {opened.channel} in the meantime"
     if not consent.allows(profile, opened.channel, campaign.category, presumed):
-        return "consent", f"consent for {opened.channel} was withdrawn meanwhile"
+        return "consent", f"consent for {opened.channel} was withdrawn in the meantime"
     if opened.personalised and not consent.may_personalise(profile, now_s):
-        return "consent", "consent to personalisation was withdrawn meanwhile"
+        return "consent", "consent to personalisation was withdrawn in the meantime"
     if now_s >= opened.expires_at:
-        return "expired", "the words came too late"
+        return "expired", "the text came too late"
     if opened.shadow or campaign.mode == "shadow":
-        return "shadow", "the campaign is in shadow mode: nobody hears it"
+        return "shadow", "the campaign is in shadow mode: nothing is sent"
     if opened.held_out:
-        return "holdout", "the customer is in the control group: the words were written for comparison"
+        return "holdout", "the customer is in the control group: the text was generated for comparison only"
     if (outside := outside_rollout(profile, playbook, campaign, seed)) is not None:
-        return "not_in_rollout", f"{outside} meanwhile"
+        return "not_in_rollout", f"{outside} in the meantime"
     return None

@@ -55,10 +55,10 @@ class Trust(msgspec.Struct, frozen=True):
 
 
 def trust(reviewed: Iterable[Reviewed]) -> Trust:
-    """Sums up verdicts and ratings."""
-    all_of = list(reviewed)
-    kinds = [one.verdict.verdict for one in all_of if one.verdict is not None]
-    ratings = [verdict.rating for one in all_of for verdict in one.verdicts if verdict.rating is not None]
+    """Summarises verdicts and ratings."""
+    texts = list(reviewed)
+    kinds = [one.verdict.verdict for one in texts if one.verdict is not None]
+    ratings = [verdict.rating for one in texts for verdict in one.verdicts if verdict.rating is not None]
     return Trust(
         approved=kinds.count("approve"),
         edited=kinds.count("edit"),

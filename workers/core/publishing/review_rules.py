@@ -1,4 +1,4 @@
-"""Tells which texts a person must review before they are published."""
+"""Decides which texts a person must review before they are published."""
 
 from __future__ import annotations
 
@@ -12,24 +12,26 @@ from workers.core.profile.model import OpenRequest
 MARGIN_S = 60.0
 
 
-def why_review(candidate: Candidate, opened: OpenRequest, rules: ReviewRules, control: ControlState, seed: str) -> str:
-    """Returns why a text must be reviewed first, as a sentence for the reviewer; "" = no review is needed.
+def review_reason(
+    candidate: Candidate, opened: OpenRequest, rules: ReviewRules, control: ControlState, seed: str
+) -> str:
+    """Returns the reason why a text must be reviewed first, as shown to the reviewer; "" = no review is needed.
 
     Only an LLM's own texts are reviewed: templates and pool texts were approved already, and a ghost's text is never sent. The
-    sample is drawn by message_id, so that a duplicate is judged alike.
+    sample is drawn by message_id, so that a duplicate gets the same result.
     """
     if candidate.generated_by != "llm" or opened.is_ghost:
         return ""
     scope = prompt_scope(opened.prompt, opened.language, candidate.prompt_version)
     if rules.new_prompts and scope not in control.trusted:
-        return f"nobody has trusted this version of the prompt yet ({scope})"
+        return f"no one has trusted this version of the prompt yet ({scope})"
     if rules.after_reask and candidate.usage.calls > 1:
         return "an earlier draft was rejected"
     if rules.sample and sampling.uniform(seed, "review", candidate.message_id) < rules.sample:
-        return f"a sample of {rules.sample:.1%} is looked at"
+        return f"a sample of {rules.sample:.1%} is reviewed"
     return ""
 
 
 def ends_at(opened: OpenRequest, rules: ReviewRules, now_s: float) -> float:
-    """Returns when the wait for a verdict ends; not after `now_s` = there is no time for a review."""
+    """Returns the time at which the wait for a verdict ends; not after `now_s` = there is no time for a review."""
     return min(now_s + rules.timeout_s, opened.expires_at - MARGIN_S)

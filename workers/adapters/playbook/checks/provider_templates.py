@@ -85,7 +85,7 @@ def _template(parts: Parts, document: Document, path: FieldPath, template: Provi
             document.report((*path, "campaigns"), "is empty", "at least one campaign; omit the field for all campaigns")
     for name, param in template.params.items():
         _param(document, (*path, "params", name), param)
-    named = provider_templates.places(template.text)
+    named = provider_templates.placeholders(template.text)
     for name in named:
         reference(document, (*path, "text"), "parameter", name, template.params)
     for name in template.params:
