@@ -62,7 +62,7 @@ def _wrong(
         if (trigger_objection := triggers.objection(profile, campaign, _request(one))) is not None:
             return trigger_objection
     elif bought_since(profile, one.product_id, one.requested_at):  # without the campaign there is no trigger to check
-        return "converted", "the product was bought in the meantime"
+        return "converted", "the product was bought meanwhile"
     if not is_reachable(profile, one.channel):
         return "missing_identifier", f"the address bounced on {one.channel}"
     if not consent.allows(profile, one.channel, one.category, presumed):

@@ -39,11 +39,11 @@ def objection(
     if (scope := paused_by(control, opened.campaign_id, opened.channel)) is not None:
         return "paused", f"{scope} is paused"
     if not is_reachable(profile, opened.channel):
-        return "missing_identifier", f"the address bounced on {opened.channel} in the meantime"
+        return "missing_identifier", f"the address bounced on {opened.channel} meanwhile"
     if not consent.allows(profile, opened.channel, campaign.category, presumed):
-        return "consent", f"consent for {opened.channel} was withdrawn in the meantime"
+        return "consent", f"consent for {opened.channel} was withdrawn meanwhile"
     if opened.personalised and not consent.may_personalise(profile, now_s):
-        return "consent", "consent to personalisation was withdrawn in the meantime"
+        return "consent", "consent to personalisation was withdrawn meanwhile"
     if now_s >= opened.expires_at:
         return "expired", "the text came too late"
     if opened.shadow or campaign.mode == "shadow":
@@ -51,5 +51,5 @@ def objection(
     if opened.held_out:
         return "holdout", "the customer is in the control group: the text was generated for comparison only"
     if (outside := outside_rollout(profile, playbook, campaign, seed)) is not None:
-        return "not_in_rollout", f"{outside} in the meantime"
+        return "not_in_rollout", f"{outside} meanwhile"
     return None
