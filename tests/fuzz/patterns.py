@@ -32,7 +32,7 @@ _METHODS = ("search", "match", "fullmatch", "finditer", "findall", "sub", "split
 #: (module, function) of all code that builds patterns at run time; `_built` lists these patterns, except for words that are
 #: completely escaped.
 BUILDERS = {
-    ("workers.core.generation.pool.slots", "opened"),
+    ("workers.core.generation.pool.slots", "with_name_slot"),
     ("workers.core.generation.evaluation.group_recovery", "recover"),
     ("workers.core.guardrails.grounding.vocabulary", "_claiming_han"),
     ("workers.core.guardrails.matching.pattern_table", "_compiled"),
