@@ -317,6 +317,17 @@ BAD = (
     _bad("brand_safety", "Your account will be closed without the Smart Band."),
     _bad("brand_safety", "智能手环会爆炸，还在购物车里等你。"),
     _bad("brand_safety", "买智能手环的人都是傻瓜，回来看看吧。"),
+    # money, accounts, orders, and what was observed
+    _bad("payment", "Your payment for the Smart Band could not be processed."),
+    _bad("payment", "智能手环的付款未成功，请重新输入银行卡信息。"),
+    _bad("account", "Verify your account to keep the Smart Band in your cart."),
+    _bad("account", "您的账号存在异常，验证后再看看智能手环吧。"),
+    _bad("order_state", "Your order has been shipped: the Smart Band is coming."),
+    _bad("order_state", "智能手环的包裹滞留在站点，点开看看。"),
+    _bad("tracking", "We saw you looking at the Smart Band on the train."),
+    _bad("tracking", "我们看到您昨晚又在看智能手环。"),
+    _bad("sensitive", "At your age, the Smart Band is a good idea."),
+    _bad("sensitive", "考虑到您的收入水平，智能手环刚刚好。"),
     # relevance and repetition
     _bad("relevance", "Take a look at something nice that you picked."),
     _bad("relevance", "有空的时候，记得回来看一看哦。", "好物在等你"),

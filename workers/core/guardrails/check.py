@@ -20,8 +20,10 @@ from workers.core.guardrails.checks.names import banned_words, examples, names
 from workers.core.guardrails.checks.numbers import numbers
 from workers.core.guardrails.checks.obfuscation import disguise
 from workers.core.guardrails.checks.offers import offers
+from workers.core.guardrails.checks.phishing import account, order_state, payment
 from workers.core.guardrails.checks.privacy import leaks, personal_data
 from workers.core.guardrails.checks.relevance import relevance
+from workers.core.guardrails.checks.surveillance import sensitive, tracking
 from workers.core.guardrails.checks.voice import voice
 from workers.core.guardrails.grounding.subject import About, Subject, subject
 from workers.core.guardrails.trusted_input import trusted
@@ -38,6 +40,11 @@ _CHECKS: tuple[Callable[[Subject], str | None], ...] = (
     disguise,
     contact,
     personal_data,
+    payment,
+    account,
+    order_state,
+    tracking,
+    sensitive,
     brand_safety,
     banned_words,
     numbers,
