@@ -10,7 +10,8 @@ from workers.core.guardrails.grounding.subject import Subject
 from workers.core.guardrails.matching.pattern_table import PatternTable
 
 PAYMENT = PatternTable.of(
-    r"\bpayments? (?:failed|declined|due|overdue|pending|is|was|could|did|has|had|have|needs?"
+    r"\bpayments? (?:\w{1,12} ){0,4}(?:could not|couldn't|did not|was not|has not)\b|\bpayments? (?:failed"
+    r"|declined|due|overdue|pending|is|was|could|did|has|had|have|needs?"
     r"|problems?|issues?|details|methods?|info\w{0,10}|data|reminder)\b"
     r"|\b(?:card|payment|transaction) (?:was |has been |is |got )?(?:declined|rejected|refused"
     r"|expired|expiring|blocked)\b"
