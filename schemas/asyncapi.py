@@ -41,6 +41,7 @@ _FORMATS = {
     "ga4": "A GA4 event of the Measurement Protocol or the BigQuery export.",
     "snowplow": "A Snowplow enriched event as JSON, or a line of its TSV.",
     "braze": "A Braze Currents event.",
+    "mparticle": "A batch of mParticle's Events API or of its JSON outputs.",
     "cloudevents": "A CloudEvent 1.0 whose data is one of the above.",
 }
 

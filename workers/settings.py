@@ -196,7 +196,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     # Source topics of shops and apps that `intake` reads, comma-separated.
     source_topics: Names = ("shop.events",)
     # Format of the source topics; `auto` detects it record by record.
-    source_format: Literal["auto", "segment", "ga4", "snowplow", "snowplow_tsv", "braze", "cloudevents"] = "auto"
+    source_format: Literal[
+        "auto", "segment", "ga4", "snowplow", "snowplow_tsv", "braze", "mparticle", "cloudevents"
+    ] = "auto"
 
     # Folder of the playbook: campaigns, products, audiences, prompts, templates.
     playbook: str = str(ROOT / "playbooks" / "smart-devices")

@@ -62,6 +62,8 @@ def shops() -> Iterator[tuple[str, dict[str, Any]]]:
     )
     told = {"external_id": "braze", "name": "Consent Updated", "time": now.isoformat(), "properties": {"status": "no"}}
     yield "braze", {"events": [told]}
+    opt_out = {"event_type": "opt_out", "data": {"is_opted_out": True}}
+    yield "mparticle", {"user_identities": {"customer_id": "mparticle"}, "events": [opt_out]}
     envelope = {"specversion": "1.0", "id": "1", "source": "/shop", "type": "Consent Updated", "time": now.isoformat()}
     yield "cloud", envelope | {"data": {"userId": "cloud", "channel": "Push", "status": "no"}}
 

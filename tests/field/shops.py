@@ -43,6 +43,12 @@ def braze(name: str = "wished", **fields: Any) -> dict[str, Any]:
     return {"events": [{"external_id": "ana", "name": name, "time": "2024-05-01T10:00:00Z", **fields}]}
 
 
+def mparticle(kind: str = "custom_event", *, batch: dict[str, Any] | None = None, **data: Any) -> dict[str, Any]:
+    """A batch of one event."""
+    event = {"event_type": kind, "data": {"event_name": "wished", "timestamp_unixtime_ms": 1714557600000, **data}}
+    return {"mpid": 7, "user_identities": {"customer_id": "ana"}, "events": [event], **(batch or {})}
+
+
 SDK = "com_snowplowanalytics_snowplow"
 
 
@@ -114,6 +120,8 @@ IDENTITY = [
     row("not-set", EXPORT, exported("x", user_id="(not set)"), key="p-1"),
     row("blank-pseudo-id", EXPORT, {**exported("x", user_pseudo_id="", app_instance_id="i-1")}, key="i-1"),
     row("null-external-id", "spec: Braze, event object", {"events": [{"external_id": None, "external_user_id": "ana", "name": "x", "time": "2024-05-01T10:00:00Z"}]}, key="ana"),
+    row("blank-customer-id", "mParticle/mparticle-android-sdk#412", mparticle(batch={"user_identities": {"customer_id": "", "email": ""}}), key="7", userId=None),
+    row("identities-of-an-output", "aws-samples/retail-demo-store#276", mparticle(batch={"user_identities": [{"identity_type": "customer_id", "identity": "bo"}]}), key="bo"),
     row("undefined-external-id", "spec: Braze, event object", {"events": [{"external_id": "undefined", "braze_id": "b-1", "name": "x", "time": "2024-05-01T10:00:00Z"}]}, key="b-1"),
     row("null-in-the-data", "spec: CloudEvents, Kafka binding", envelope({"userId": None, "list": 7}), key="ana"),
     row("undefined-in-the-key", "spec: CloudEvents, Kafka binding", Sent(envelope({"list": 7}), key=b"undefined"), key="ana"),
@@ -146,6 +154,7 @@ PRODUCTS = [
     row("empty-list-of-an-export", EXPORT, exported("view_cart", items=[]), properties__products=[]),
     row("empty-list-of-every-row", EXPORT, exported("page_view", items=[]), properties__products=None),
     row("empty-cart-of-braze", "spec: Braze, ecommerce.cart_updated", braze("ecommerce.cart_updated", properties={"cart_id": "c", "products": []}), event="Cart Viewed", properties__products=[]),
+    row("numbers-as-text-of-mparticle", "mParticle/mparticle-web-sdk#964", mparticle("commerce_event", product_action={"action": "add_to_cart", "products": [{"id": 17, "price": "9.90", "quantity": "2"}]}), event="Product Added", properties__product_id="17", properties__price=9.9, properties__quantity=2),
     row("empty-entities", "spec: Snowplow, snowplow_ecommerce_action", {**snowplow("snowplow_ecommerce_action"), f"unstruct_event_{SDK}_ecommerce_snowplow_ecommerce_action_1": {"type": "checkout_step"}, f"contexts_{SDK}_ecommerce_product_1": []}, event="Checkout Started", properties__products=[]),
     row("no-list", "spec: Segment, Cart Viewed", said("Cart Viewed", products=None), properties__products=None),
     row("list-of-nothing", "spec: Segment, Cart Viewed", said("Cart Viewed", products=[{"name": "?"}, None, 7]), properties__products=None),
@@ -222,6 +231,8 @@ CONSENT = [
     row("of-no-answer", "segmentio/consent-manager#41", {**CUSTOM, "context": {"consent": {"categoryPreferences": {"advertising": None, "functional": {}}}}}, context__consent__categoryPreferences={"advertising": False, "functional": False}),
     row("of-ga4", "spec: GA4 Measurement Protocol", ga4("consent_updated", {"channel": "email", "status": "denied"}, user_id="ana"), event="Consent Updated", properties__status="denied"),
     row("of-braze", "spec: Braze, event object", braze("consent_updated", properties={"channel": "email", "status": "denied"}), event="Consent Updated", properties__channel="email"),
+    row("of-mparticle", "spec: mParticle, JSON Reference, custom_event", mparticle(event_name="consent_updated", custom_attributes={"channel": "email", "status": "denied"}), event="Consent Updated", properties__channel="email"),
+    row("opt-out-of-mparticle", "spec: mParticle, JSON Reference, opt_out", mparticle("opt_out", is_opted_out=True), event="Consent Updated", properties__status="withdrawn"),
     row("of-snowplow", "spec: Snowplow, self-describing events", snowplow("consent_updated", {"channel": "push", "status": "denied"}), event="Consent Updated", properties__channel="push"),
     row("of-cloudevents", "spec: CloudEvents, type", envelope({"channel": "sms", "status": "denied"}, type="com.shop.consent.updated"), event="Consent Updated", properties__channel="sms"),
     row("in-lower-case", "segmentio/action-destinations#1639", said("consent updated", channel="email", status="denied"), event="Consent Updated"),

@@ -15,6 +15,7 @@ from tests.unit import (
     test_intake_cloudevents,
     test_intake_files,
     test_intake_ga4,
+    test_intake_mparticle,
     test_intake_segment,
     test_intake_snowplow,
 )
@@ -58,6 +59,14 @@ _braze = _json(
                  "properties": {"cart_id": "c", "products": [test_intake_braze.LINE]}}]},
     {"attributes": [{"external_id": "u", "first_name": "Ana", "email_subscribe": "opted_in"}]},
 )  # fmt: skip
+_mparticle = _json(
+    test_intake_mparticle.commerce("purchase", transaction_id="o-1", products=[test_intake_mparticle.PRODUCT]),
+    test_intake_mparticle.batch(
+        test_intake_mparticle.event("opt_out", is_opted_out=True),
+        consent_state={"gdpr": {"marketing": {"consented": False}}, "ccpa": {"data_sale_opt_out": {"consented": True}}},
+        user_attributes={"$age": "17", "email_subscribe": "unsubscribed"},
+    ),
+)
 _snowplow = _json(test_intake_snowplow.as_json("product_view", product=[test_intake_snowplow.PRODUCT]))
 _tsv = (
     test_intake_snowplow.as_tsv("add_to_cart", product=[test_intake_snowplow.PRODUCT]),
@@ -80,10 +89,11 @@ _names = tuple(
 SEEDS: dict[str, tuple[bytes, ...]] = {
     **{path.stem: _golden(path.stem) for path in sorted(_GOLDEN.glob("*.json"))},
     "message": _golden("messages.email"),
-    "auto": (*_calls, *_ga4, *_braze, *_snowplow, *_tsv, *_cloud),
+    "auto": (*_calls, *_ga4, *_braze, *_mparticle, *_snowplow, *_tsv, *_cloud),
     "segment": _calls,
     "ga4": _ga4,
     "braze": _braze,
+    "mparticle": _mparticle,
     "snowplow": _snowplow,
     "snowplow_json": _snowplow,
     "snowplow_tsv": _tsv,

@@ -139,6 +139,27 @@ BRAZE_BODIES = st.fixed_dictionaries(
     },
     optional={"attributes": JSON},
 )
+MPARTICLE_BATCHES = st.fixed_dictionaries(
+    {
+        "mpid": sometimes(PEOPLE),
+        "events": st.lists(
+            st.fixed_dictionaries(
+                {
+                    "event_type": sometimes(
+                        st.sampled_from(["custom_event", "opt_out", "commerce_event", "screen_view"])
+                    ),
+                    "data": st.fixed_dictionaries(
+                        {"event_name": EVENT_NAMES, "timestamp_unixtime_ms": sometimes(st.just(1714557600000))},
+                        optional={"event_id": SCALARS, "custom_attributes": JSON, "product_action": JSON},
+                    ),
+                }
+            ),
+            min_size=1,
+            max_size=3,
+        ),
+    },
+    optional={"user_identities": JSON, "user_attributes": JSON, "consent_state": JSON, "device_info": JSON},
+)
 SNOWPLOW_EVENTS = st.fixed_dictionaries(
     {
         "event_id": st.just("e-1"),
@@ -178,6 +199,7 @@ LIKELY = st.one_of(
             ("ga4", GA4_BODIES),
             ("ga4", GA4_ROWS),
             ("braze", BRAZE_BODIES),
+            ("mparticle", MPARTICLE_BATCHES),
             ("snowplow", SNOWPLOW_EVENTS),
             ("cloudevents", ENVELOPES),
         )

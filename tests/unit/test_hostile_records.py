@@ -64,6 +64,13 @@ BOMBS = {
     "segment": {"batch": [VIEW] * 2_000, "context": {"page": {"title": "x" * 20_000}}},
     "segment, identity": {"batch": [{"type": "page"}] * 20_000, "userId": "a" * 256},
     "braze": {"events": [{"external_id": "a", "name": "n", "time": "2024-05-01T11:00:00Z"}] * 2_000},
+    "mparticle": {
+        "mpid": 1,
+        "device_info": {"locale_language": "x" * 20_000},
+        "user_attributes": {f"{i}": "x" for i in range(9_000)},
+        "consent_state": {"gdpr": {f"{i}": False for i in range(9_000)}},
+        "events": [{"event_type": "session_start", "data": {}}] * 2_000,
+    },
     "an array of batches": [{"batch": [VIEW] * 20, "context": {"page": {"title": "x" * 2_000}}}] * 100,
     "traits": {"type": "identify", "userId": "a", "traits": {"n" * 200: {"m" * 50: {f"{i}": 1 for i in range(9_000)}}}},
     "traits in context": VIEW | {"context": {"traits": {"n" * 200: {f"{i}": 1 for i in range(9_000)}}}},

@@ -39,8 +39,16 @@ def test_a_no_in_each_format_is_a_consent_updated_of_ana(example: str) -> None:
 
 
 def test_each_format_has_its_example_of_a_no() -> None:
-    assert sum("denied" in example for example in CONSENT) == 4
+    assert sum("denied" in example for example in CONSENT) == 5
     assert sum("categoryPreferences" in example for example in CONSENT) == 1
+
+
+def test_the_opt_out_and_the_consent_state_of_mparticle_refuse_what_the_page_says() -> None:
+    (example,) = [example for example in CONSENT if "consent_state" in example]
+    state, opt_out = events(example)
+    assert state["context"]["consent"]["categoryPreferences"] == {"marketing": False, "ccpa_data_sale": False}
+    assert (opt_out["event"], opt_out["properties"]["status"]) == ("Consent Updated", "withdrawn")
+    assert {one["timestamp"] for one in (state, opt_out)} == {"2025-01-05T09:00:00Z"}
 
 
 def test_all_reasons_are_listed_and_no_other() -> None:

@@ -49,7 +49,9 @@ def test_no_bytes_crash_the_mapping(value: bytes | None, reason: str) -> None:
     assert reason in REASONS
 
 
-@pytest.mark.parametrize("source_format", ["segment", "ga4", "snowplow", "snowplow_tsv", "braze", "cloudevents"])
+@pytest.mark.parametrize(
+    "source_format", ["segment", "ga4", "snowplow", "snowplow_tsv", "braze", "mparticle", "cloudevents"]
+)
 def test_a_fixed_format_takes_no_other(source_format: SourceFormat) -> None:
     mapped = map_all({"some": "thing"}, source_format)
     assert mapped.events == []

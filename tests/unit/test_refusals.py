@@ -62,6 +62,16 @@ def braze(properties: dict[str, Any]) -> dict[str, Any]:
     return {"events": [{"external_id": "ana", "name": "Consent Updated", "time": when, "properties": properties}]}
 
 
+def mparticle(properties: dict[str, Any]) -> dict[str, Any]:
+    event = {
+        "event_name": "consent_updated",
+        "timestamp_unixtime_ms": int(SAID_S * 1e3),
+        "custom_attributes": properties,
+    }
+    said = {"event_type": "custom_event", "data": event}
+    return {"user_identities": {"customer_id": "ana"}, "mpid": 7, "events": [said]}
+
+
 def snowplow(properties: dict[str, Any]) -> dict[str, Any]:
     return {
         "event_id": "e1",
@@ -84,7 +94,14 @@ def cloudevents(properties: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-FORMATS = {"segment": segment, "ga4": ga4, "braze": braze, "snowplow": snowplow, "cloudevents": cloudevents}
+FORMATS = {
+    "segment": segment,
+    "ga4": ga4,
+    "braze": braze,
+    "mparticle": mparticle,
+    "snowplow": snowplow,
+    "cloudevents": cloudevents,
+}
 
 
 def refusals() -> Iterator[tuple[str, dict[str, Any], str]]:
@@ -214,6 +231,44 @@ def test_a_no_in_the_shops_consent_dialogue_is_heard(event: str, name: str, answ
     assert channels_after(lane) == set()
 
 
+def state(at_s: float, *, consented: object, **events: Any) -> dict[str, Any]:
+    """A batch of mParticle with its consent state, sent at `at_s`."""
+    consent = {"gdpr": {"Advertising": {"consented": consented, "timestamp_unixtime_ms": 1}}}
+    identity = {"user_identities": {"customer_id": "ana"}, "mpid": 7}
+    return {**identity, "timestamp_unixtime_ms": int(at_s * 1e3), "consent_state": consent, **events}
+
+
+@pytest.mark.parametrize("answer", [False, "false", None, "no"])
+def test_a_no_in_the_consent_state_of_mparticle_is_heard(answer: Any) -> None:
+    lane = lane_of(make_playbook(policy=Policy(consent_categories=CATEGORIES)))
+    lane.run(events(lane, state(SAID_S, consented=answer)), SAID_S)
+    assert channels_after(lane) == set()
+
+
+def test_a_yes_in_the_consent_state_of_mparticle_allows_nothing_and_undoes_no_no() -> None:
+    lane = LaneHarness(make_playbook(policy=Policy(consent_categories=CATEGORIES)))
+    lane.run([lane.add(), *events(lane, state(NOON, consented=True, user_attributes={"a": "b"}))], NOON)
+    assert lane.profile().consent == {}
+    lane = lane_of(make_playbook(policy=Policy(consent_categories=CATEGORIES)))
+    lane.run(events(lane, segment({"status": "denied"})), SAID_S)
+    lane.run(events(lane, state(SAID_S + 1, consented=True, user_attributes={"a": "b"})), SAID_S + 1)
+    assert channels_after(lane) == set()
+
+
+def test_a_state_of_mparticle_that_comes_late_undoes_no_newer_yes() -> None:
+    lane = LaneHarness(make_playbook(policy=Policy(consent_categories=CATEGORIES)))
+    lane.run([lane.add(), *lane.allow("push", at_s=SAID_S)], SAID_S)
+    lane.run(events(lane, state(SAID_S - 30, consented=False)), SAID_S + 1)
+    assert channels_after(lane) == {"push"}
+
+
+def test_an_opt_out_of_mparticle_ends_all_channels() -> None:
+    lane = lane_of()
+    opt_out = {"event_type": "opt_out", "data": {"is_opted_out": True}}
+    lane.run(events(lane, state(SAID_S, consented=True, events=[opt_out])), SAID_S)
+    assert channels_after(lane) == set()
+
+
 def test_a_yes_in_the_consent_dialogue_counts_where_it_is_said_and_not_where_it_is_repeated() -> None:
     lane = LaneHarness(make_playbook(policy=Policy(consent_categories=CATEGORIES)))
     lane.run([lane.add(), *events(lane, dialogue("Product Viewed", Advertising=True))], NOON)
@@ -335,6 +390,24 @@ def test_no_clock_costs_a_no(timestamp: str) -> None:
     lane.run(events(lane, segment({"status": "no"}) | {"timestamp": timestamp}), SAID_S)
     assert [word.granted for word in lane.profile().consent.values()].count(True) == 0
     assert map_all(json.dumps(segment({"channel": "push", "status": "yes"}) | {"timestamp": timestamp})).events == []
+
+
+@pytest.mark.parametrize("timestamp", ["01/05/2024", "soon", "1970-01-01T00:00:00Z", "2199-01-01T00:00:00Z"])
+def test_no_clock_costs_a_no_in_the_consent_dialogue_and_none_gives_a_yes(timestamp: str) -> None:
+    said = {"type": "identify", "userId": "ana", "timestamp": timestamp}
+
+    def context(**preferences: Any) -> dict[str, Any]:
+        return {"context": {"consent": {"categoryPreferences": preferences}}}
+
+    lane = lane_of(make_playbook(policy=Policy(consent_categories=CATEGORIES)))
+    lane.run(events(lane, said | context(Advertising=False)), SAID_S)
+    assert channels_after(lane) == set()
+    for mixed in (context(Advertising=False, Analytics=True), context(Advertising=True), context()):
+        assert map_all(json.dumps(said | mixed).encode()).events == []
+    subscribed = {"traits": {"push_subscribe": "opted_in"}}
+    assert map_all(json.dumps(said | context(Advertising=False) | subscribed).encode()).events == []
+    in_context = {"context": {**context(Advertising=False)["context"], **subscribed}}
+    assert map_all(json.dumps(said | in_context).encode()).events == []
 
 
 @pytest.mark.parametrize(

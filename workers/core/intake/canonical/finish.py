@@ -180,13 +180,20 @@ def _set_times(event: Json, origin: Origin) -> None:
 
 
 def is_opt_out(event: Json) -> bool:
-    """Returns whether the event refuses or withdraws consent."""
+    """Returns whether the event refuses or withdraws consent, and does nothing else that counts."""
     name = event.get("event")
     if not isinstance(name, str):
-        return False
+        return event.get("type") == "identify" and not event.get("traits") and _only_refuses(event)
     return name in OPT_OUT_EVENTS or (
         name == CONSENT_UPDATED and not is_affirmative(commerce.consent(obj(event.get("properties")))["status"])
     )
+
+
+def _only_refuses(event: Json) -> bool:
+    """Returns whether the consent dialogue of the event has refusals and nothing that is granted."""
+    context = obj(event.get("context"))
+    answers = obj(obj(commerce.context(context).get("consent")).get("categoryPreferences"))
+    return bool(answers) and not any(answers.values()) and not obj(context.get("traits"))
 
 
 def _time(event: Json, name: str) -> datetime | None:

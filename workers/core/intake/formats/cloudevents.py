@@ -15,11 +15,11 @@ import msgspec
 from schemas.values import Json, absent, instant, person, text
 from workers.core.intake.canonical.event_names import name_of_type
 from workers.core.intake.canonical.rejections import reject
-from workers.core.intake.formats import braze, ga4, segment, snowplow
+from workers.core.intake.formats import braze, ga4, mparticle, segment, snowplow
 from workers.core.stream.records import Record
 
 _PREFIX = "ce_"
-_NAMES = segment.NAMES | ga4.NAMES | snowplow.NAMES | braze.NAMES
+_NAMES = segment.NAMES | ga4.NAMES | snowplow.NAMES | braze.NAMES | mparticle.NAMES
 #: Text types are accepted too: an enriched Snowplow event is not JSON.
 _JSON_TYPES = frozenset({"", "application/json", "text/json", "text/plain", "text/tab-separated-values"})
 _IDENTITY = ("userId", "anonymousId", "user_id", "anonymous_id")

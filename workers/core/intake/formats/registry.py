@@ -8,9 +8,9 @@ from typing import Literal, NamedTuple
 from schemas.values import Json, rows
 from workers.core.intake.canonical.batches import Batch
 from workers.core.intake.canonical.finish import TYPES
-from workers.core.intake.formats import braze, ga4, segment, snowplow
+from workers.core.intake.formats import braze, ga4, mparticle, segment, snowplow
 
-SourceFormat = Literal["auto", "segment", "ga4", "snowplow", "snowplow_tsv", "braze", "cloudevents"]
+SourceFormat = Literal["auto", "segment", "ga4", "snowplow", "snowplow_tsv", "braze", "mparticle", "cloudevents"]
 
 #: A value with at least this many tabs is treated as an enriched event.
 _MANY_TABS = 100
@@ -27,6 +27,7 @@ SEGMENT = Format(segment.split, segment.draft)
 GA4 = Format(ga4.split, ga4.draft)
 SNOWPLOW = Format(snowplow.split, snowplow.draft)
 BRAZE = Format(braze.split, braze.draft)
+MPARTICLE = Format(mparticle.split, mparticle.draft)
 
 FORMATS: dict[SourceFormat, Format] = {
     "segment": SEGMENT,
@@ -34,10 +35,13 @@ FORMATS: dict[SourceFormat, Format] = {
     "snowplow": SNOWPLOW,
     "snowplow_tsv": SNOWPLOW,
     "braze": BRAZE,
+    "mparticle": MPARTICLE,
 }
 
 _SEGMENT_IDS = frozenset({"messageId", "message_id", "userId", "anonymousId", "user_id", "anonymous_id"})
 _BRAZE_IDS = frozenset({"external_id", "external_user_id", "braze_id", "user_alias"})
+_MPARTICLE_IDS = frozenset({"mpid", "user_identities", "mp_deviceid"})
+_MPARTICLE_STATE = frozenset({"user_attributes", "deleted_user_attributes", "consent_state"})
 _GA4_SENDER = frozenset({"client_id", "app_instance_id", "timestamp_micros", "user_properties", "non_personalized_ads"})
 
 
@@ -64,7 +68,7 @@ def detect(raw: Json) -> Format | None:
     kind = raw.get("type")
     if (isinstance(kind, str) and kind.strip().lower() in TYPES) or ("event" in keys and keys & _SEGMENT_IDS):
         return SEGMENT
-    return None
+    return MPARTICLE if _is_mparticle(raw) else None  # it may have no events
 
 
 def _detect_batch(raw: Json) -> Format | None:
@@ -73,4 +77,12 @@ def _detect_batch(raw: Json) -> Format | None:
         return GA4
     if any(item.keys() & _BRAZE_IDS for item in items):
         return BRAZE
-    return None
+    return MPARTICLE if _is_mparticle(raw) else None
+
+
+def _is_mparticle(raw: Json) -> bool:
+    events = [event for event in rows(raw.get("events")) if "event_type" in event]  # Amplitude has such events too
+    has_person = bool(raw.keys() & _MPARTICLE_IDS)
+    return (has_person and bool(events or raw.keys() & _MPARTICLE_STATE)) or any(
+        isinstance(event.get("data"), dict) for event in events
+    )
