@@ -246,7 +246,7 @@ def test_lane_topics_reach_lanes_only() -> None:
 
 
 def test_a_client_closes_though_the_broker_never_says_goodbye(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workers.adapters.lanes.faust_transport._GOODBYE_S", 0.01)
+    monkeypatch.setattr("workers.adapters.lanes.faust_transport._CLOSE_TIMEOUT_S", 0.01)
     client = AIOKafkaClient.__new__(AIOKafkaClient)
 
     async def scenario() -> bool:
