@@ -94,7 +94,7 @@ class Campaign(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ConsentPreferences(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
-    """The customer's choices in a consent dialogue (context.consent): true or false for each of the shop's categories."""
+    """The customer's choices in a consent dialogue (context.consent): true or false for each of the shop's consent categories."""
 
     category_preferences: dict[str, bool] | None = None
 

@@ -267,7 +267,7 @@ def test_a_small_history_is_explained_to_the_end(running: Settings, tmp_path: Pa
     ana = attune(small, "why", "--user", "ana").stdout
     assert "a message was requested" in ana
     assert "it was handed to the sender" in ana
-    assert "NO  consent" in attune(small, "why", "--user", "cem").stdout
+    assert "FAIL consent" in attune(small, "why", "--user", "cem").stdout
     assert "Nothing was ever decided" in attune(small, "why", "--user", "bo").stdout
     (message,) = [codec.decode_topic(topic, record.value) for topic in CHANNELS for record in read(small, topic)]
     chain = json.loads(attune(small, "why", "--message", message.message_id, "--json").stdout)

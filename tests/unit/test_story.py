@@ -140,7 +140,7 @@ def test_a_published_message_is_told_from_the_occurrence_to_the_purchase() -> No
     assert story.splitlines() == [
         "2024-03-04 12:00:00 UTC cart-abandonment: abandoned a cart",
         "  customer ana: target group young, en-GB, product smart-band",
-        "  yes consent: has the customer consented? push",
+        "  pass consent: has the customer consented? push",
         "  decided: a message was requested (requested)",
         "  text by llm, prompt ",
         "  ended: it was handed to the sender (published)",
@@ -193,12 +193,12 @@ def test_a_ghost_shows_the_words_that_the_control_group_did_not_hear() -> None:
 def test_a_refused_check_stands_out_and_ends_the_story() -> None:
     check = PolicyCheck(name="consent", passed=False, detail="no marketing consent for push")
     story = told(decision(reason="consent", message_id=None, checks=[check]))
-    assert "  NO  consent: has the customer consented? no marketing consent for push" in story
+    assert "  FAIL consent: has the customer consented? no marketing consent for push" in story
     assert story.endswith("decided: the customer has not consented (consent)")
 
 
 def test_a_check_that_nobody_knows_keeps_its_name() -> None:
-    assert "  yes budget\n" in told(decision(checks=[PolicyCheck(name="budget", passed=True)]))
+    assert "  pass budget\n" in told(decision(checks=[PolicyCheck(name="budget", passed=True)]))
 
 
 def test_words_that_are_not_there_yet_are_awaited() -> None:

@@ -35,7 +35,10 @@ class ForeignRecords:
         return int(self._records.size_in_bytes())
 
     def next_batch(self) -> Any:
-        """Returns the next batch; control batches, and those of a format without headers, as aiokafka reads them."""
+        """Returns the next batch.
+
+        Control batches and batches in the old formats, which have no headers, are returned as aiokafka reads them.
+        """
         batch = self._records.next_batch()
         if not isinstance(batch, DefaultRecordBatch) or batch.is_control_batch:
             return batch

@@ -136,9 +136,10 @@ class LaneThread(CommittedThread):
 
 
 def let_gather(fetcher: Any, gather_s: Callable[[], float]) -> None:
-    """Lets records gather at the broker: each response decides what aiokafka's fetcher requests next.
+    """Sets fetch.min.bytes and fetch.max.wait.ms for each fetch from the previous response.
 
-    After a response with records it requests whatever gathers within `gather_s` [s], after an empty one the first record.
+    If that contained records, the broker accumulates more for up to `gather_s` [s] or until it has 64 KiB. If it was empty, the
+    broker responds as soon as there is a record.
     """
     fetch = fetcher._proc_fetch_request
 

@@ -60,7 +60,7 @@ class Standby:
             self._changed.wait_for(lambda: self._open != lane)
 
     def release(self, lane: str) -> None:
-        """Allows the lane to be followed again: it has closed its folder."""
+        """Allows the lane to be followed again. Call it after the lane has closed its store."""
         with self._changed:
             self._taken.discard(lane)
 

@@ -33,10 +33,12 @@ decode_counts = msgspec.msgpack.Decoder(dict[str, int]).decode
 
 
 class Pending(msgspec.Struct, frozen=True, kw_only=True):
-    """One occurrence or request that waits. It is decided, or ends, at `until`, or earlier if what it waits for arrives.
+    """One occurrence or request that is waiting.
 
-    `key`: the cart, product, visit or order it is about. `timezone`: the customer's, where known. `idle`: no message would result
-    at present, because the campaign's conditions do not hold (any more).
+    At `until` the occurrence is decided, or the request ends; earlier if what it is waiting for arrives.
+
+    `key`: the cart, product, visit or order that it is about. `timezone`: the customer's, where known. `idle`: no message would
+    result at present, because the campaign's conditions do not hold (any more).
     """
 
     reason: PendingReason

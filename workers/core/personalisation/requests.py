@@ -61,10 +61,10 @@ class OpenRequests:
         self.awaited = 0
 
     def open(self, profile: Profile, opened: OpenRequest, now_s: float) -> bool:
-        """Opens a request; returns whether its text is awaited, until its deadline.
+        """Opens a request. Returns True if it now waits for its text, which it does until its deadline at most.
 
-        If a provider's template is sent there is no text to await, and the request ends at once. The caller runs in a timer, so
-        everything earlier has already been applied.
+        If a provider's template is sent, there is no text to wait for: the message is published or held at once. `open` is called
+        when a timer fires, so all earlier records have already been applied.
         """
         profile.open[opened.message_id] = opened
         self.awaited += 1

@@ -44,8 +44,8 @@ TOPICS = (
 class DecisionTrace(msgspec.Struct):
     """All records of one trigger occurrence; parts that do not exist are None or empty.
 
-    `pending`: what it waits for now; `decision` is None until the occurrence is decided. `not_counted`: feedback that does not
-    count, event_id → reason.
+    `pending`: what it is waiting for now; `decision` is None until the occurrence is decided. `not_counted`: feedback that does
+    not count, event_id → reason.
     """
 
     decision: Decision | None = None
@@ -187,7 +187,7 @@ def _waits(pending: Pending, now: Instant | None) -> str:
 def _check(check: PolicyCheck) -> str:
     question = labels.CHECKS.get(check.name)
     rest = " ".join(filter(None, (question, check.detail)))
-    return f"{'yes' if check.passed else 'NO '} {check.name}{': ' + rest if rest else ''}"
+    return f"{'pass' if check.passed else 'FAIL'} {check.name}{': ' + rest if rest else ''}"
 
 
 def _choice(decision: Decision) -> str:

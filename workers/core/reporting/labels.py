@@ -52,7 +52,7 @@ REASONS = {
 PENDING = {
     "delay": "for the delay of its campaign; then all checks are run",
     "quiet_hours": "for the end of the customer's quiet hours; then all checks are run again",
-    "rate": "for a free slot in its channel's rate",
+    "rate": "for its channel's rate limit to allow another message",
     "words": "for its text; after that, the template is used",
     "review": "for a reviewer's verdict; after that, `on_timeout` of the playbook applies",
     "release": "to be published: its text is ready",
@@ -62,7 +62,7 @@ PENDING = {
 PENDING_COUNTS = {
     "delay": "the delay of the campaign",
     "quiet_hours": "the end of the quiet hours, undecided",
-    "rate": "a free slot in the channel's rate, undecided",
+    "rate": "the channel's rate limit, undecided",
     "words": "their text",
     "review": "a reviewer's verdict",
     "release": "the time when their text may be published",

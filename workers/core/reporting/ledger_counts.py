@@ -26,7 +26,7 @@ class Decided(msgspec.Struct, kw_only=True):
 
 
 class Ledger:
-    """Takes decisions and outcomes in any order; a duplicate counts once."""
+    """Takes decisions and outcomes in any order; duplicates are ignored."""
 
     def __init__(self, by: By, campaign: str | None = None) -> None:
         self._by = by

@@ -23,7 +23,7 @@ def similarity(one: MessageText, other: MessageText) -> float:
 
 
 def is_near(one: MessageText, other: MessageText) -> bool:
-    """Returns whether a reader would consider them the same text."""
+    """Returns whether two texts are similar enough (`NEAR`) to count as the same."""
     return similarity(one, other) >= NEAR
 
 

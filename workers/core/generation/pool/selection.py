@@ -34,7 +34,10 @@ _NEUTRAL: dict[str, Any] = {
 
 
 class DrawResult(msgspec.Struct, frozen=True, kw_only=True):
-    """The result of a draw. `candidate` is set if and only if it is `taken`. `worn`: an entry that has just become worn."""
+    """The result of a draw. `candidate` is set if and only if `result` is `taken`.
+
+    `worn`: the ID of the entry if this use brought it to the campaign's `pool_wear` limit, else "".
+    """
 
     result: Result
     candidate: Candidate | None = None

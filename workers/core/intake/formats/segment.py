@@ -56,7 +56,7 @@ def _call(call: Json, shared: Json, context: Json) -> Json:
 
 
 def draft(raw: Json) -> Json:
-    """Maps one call; only names change."""
+    """Maps one call; only its event name may change."""
     name = raw.get("event")
     if not isinstance(name, str) or (canonical := canonical_name(name)) == name:
         return raw
