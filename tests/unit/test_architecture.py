@@ -303,6 +303,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "workers.delivery",
         "workers.settings",
     },
+    "workers.training": {"workers.core"},
     "workers.local": {
         "infra",
         "infra.kafka",

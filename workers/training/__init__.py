@@ -1,0 +1,1 @@
+"""Training of the models that workers use. No worker imports it."""
