@@ -146,7 +146,7 @@ WORKING = Row(
         Panel(
             kind="stat",
             title="Failed LLM calls",
-            description="Meanwhile messages are published as templates. LLM calls by result names the error.",
+            description="Meanwhile, messages are published from templates. The panel LLM calls by result names the error.",
             unit="percentunit",
             queries=(Query(_share(_LLM_S + "_count", 'error_type!=""')),),
             width=6,
@@ -155,8 +155,8 @@ WORKING = Row(
         ),
         Panel(
             kind="stat",
-            title="Messages by template",
-            description="High: the LLM is down or slow, or its texts are rejected. Texts by result names the reason.",
+            title="Messages from templates",
+            description="High: the LLM is down or slow, or its texts are rejected. The panel Texts by result names the reason.",
             unit="percentunit",
             queries=(Query(_share("attune_messages_total", 'generated_by="template"')),),
             width=6,
@@ -244,8 +244,8 @@ FLOW = Row(
             title="Pending by reason",
             description=(
                 "`words` rises: the LLM is slow or down, templates are used at the deadline. `review` rises: there are "
-                "more reviews than people can handle. `attune why --user U` shows what a customer's messages wait for, "
-                "and until when."
+                "more reviews than people can handle. `attune why --user U` shows what a customer's messages are waiting "
+                "for, and until when."
             ),
             unit="short",
             queries=(Query("sum by (reason) (attune_pending)", "{{reason}}"),),
@@ -254,7 +254,7 @@ FLOW = Row(
         Panel(
             kind="lines",
             title="Candidates by result",
-            description="`ignored` high: generate answers after the deadline, when the template is already published.",
+            description="`ignored` is high: generate answers after the deadline, when the template has already been published.",
             unit="cps",
             queries=(Query(_rate("attune_candidates_total", "result"), "{{result}}"),),
             width=8,
@@ -276,7 +276,7 @@ PACE = Row(
             kind="lines",
             title="Commits",
             description=(
-                "Duration of one transaction with its local write. Several seconds: the disk of the broker or worker "
+                "Duration of one transaction, including its local write. Several seconds: the disk of the broker or worker "
                 "is slow. No line: the stage commits nothing."
             ),
             unit="s",
@@ -288,7 +288,10 @@ PACE = Row(
         Panel(
             kind="lines",
             title="Partitions",
-            description="Owned by running workers. Below ATTUNE_PARTITIONS: wait for the restore, or restart the role.",
+            description=(
+                "Partitions owned by running workers. Below ATTUNE_PARTITIONS: wait for the restore, or restart the "
+                "role."
+            ),
             unit="none",
             queries=(Query("sum by (stage) (attune_lanes_open)", "{{stage}}"),),
         ),
@@ -308,7 +311,7 @@ PACE = Row(
             title="Request to outcome",
             description=(
                 "Time from the decision until the message is published or discarded. At a campaign's `deadline_s` (60 "
-                "s): texts do not arrive in time, and the template is published; see row LLM."
+                "s): texts do not arrive in time, and the template is used; see row LLM."
             ),
             unit="s",
             queries=tuple(
@@ -342,7 +345,7 @@ LLM = Row(
             kind="lines",
             title="LLM latency",
             description=(
-                "Of one call, successful or not, without queueing. Near ATTUNE_LLM_DEADLINE_S (20 s) texts become "
+                "Duration of one call, successful or not, without queueing. Near ATTUNE_LLM_DEADLINE_S (20 s) texts become "
                 "templates: check the queue."
             ),
             unit="s",
@@ -363,8 +366,8 @@ LLM = Row(
             kind="lines",
             title="Texts in progress",
             description=(
-                "`waiting`: for a free LLM server. Permanently above 0: there are too few, and the least important "
-                "texts are shed. Raise ATTUNE_LLM_IN_FLIGHT if vLLM's queue is empty, otherwise add servers."
+                "`waiting`: for a free LLM server. Permanently above 0: there are too few servers, and the least "
+                "important texts are shed. Raise ATTUNE_LLM_IN_FLIGHT if vLLM's queue is empty, otherwise add servers."
             ),
             unit="none",
             queries=(
@@ -400,8 +403,8 @@ LLM = Row(
             title="LLM servers",
             description=(
                 "Calls in flight by position in ATTUNE_LLM (from 0), and the current limit. A limit far below "
-                "ATTUNE_LLM_IN_FLIGHT: the server is overloaded. `circuit open`: workers that do not call it, see its "
-                "log."
+                "ATTUNE_LLM_IN_FLIGHT: the server is overloaded. `circuit open`: the number of workers that do not call the "
+                "server; see its log."
             ),
             unit="none",
             queries=(
@@ -416,7 +419,7 @@ LLM = Row(
             title="Calls shed by priority",
             description=(
                 "Texts replaced by their template because others have priority (0 to 9, `ghost`: not sent). "
-                "5 and above for a long time: add a server."
+                "If 5 and above have been shed for a long time, add a server."
             ),
             unit="cps",
             queries=(Query(_rate("attune_llm_shed_total", "priority, reason"), "{{priority}} {{reason}}"),),
@@ -426,8 +429,8 @@ LLM = Row(
             kind="lines",
             title="vLLM queue",
             description=(
-                "Waiting above 0 for a long time: the GPU is saturated; workers reduce their load automatically. Add a "
-                "GPU, or use a smaller model."
+                "`waiting` has been above 0 for a long time: the GPU is saturated; workers reduce their load automatically. "
+                "Add a GPU, or use a smaller model."
             ),
             unit="none",
             queries=(
@@ -440,7 +443,7 @@ LLM = Row(
             kind="lines",
             title="vLLM cache",
             description=(
-                "KV cache in use. At 1 requests wait: lower ATTUNE_LLM_IN_FLIGHT, or use a smaller --max-model-len."
+                "KV cache in use. At 1, requests wait: lower ATTUNE_LLM_IN_FLIGHT, or use a smaller --max-model-len."
             ),
             unit="percentunit",
             queries=(Query("max(vllm:kv_cache_usage_perc)", "used"),),
@@ -487,8 +490,8 @@ LEARN = Row(
             kind="stacked",
             title="Arms drawn",
             description=(
-                "The arms that learning prefers; each arm keeps a share of `epsilon`. If one arm gets nearly all "
-                "within minutes, see `attune stats --by arm`, and check whether a sender reports false clicks."
+                "How often each arm is drawn: learning prefers some arms, but each keeps a share of `epsilon`. "
+                "If one arm gets nearly all within minutes, see `attune stats --by arm`, and check whether a sender reports false clicks."
             ),
             unit="cps",
             queries=(Query(_rate("attune_arms_total", "arm", CAMPAIGN), "{{arm}}"),),
