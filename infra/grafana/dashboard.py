@@ -491,7 +491,8 @@ LEARN = Row(
             title="Arms drawn",
             description=(
                 "How often each arm is drawn: learning prefers some arms, but each keeps a share of `epsilon`. "
-                "If one arm gets nearly all within minutes, see `attune stats --by arm`, and check whether a sender reports false clicks."
+                "If one arm gets nearly all within minutes, see `attune stats --by arm`, and check whether a sender reports "
+                "false clicks."
             ),
             unit="cps",
             queries=(Query(_rate("attune_arms_total", "arm", CAMPAIGN), "{{arm}}"),),
