@@ -30,6 +30,7 @@ def test_no_pattern_is_slow_on_the_worst_text_that_is_found_for_it() -> None:
     assert list(filter(None, map(too_slow, patterns.known()))) == []
 
 
+@pytest.mark.slow
 def test_no_pattern_repeats_what_repeats_itself() -> None:
     assert [known.name for known in patterns.known() if nested(known.pattern)] == []
 

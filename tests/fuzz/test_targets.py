@@ -14,6 +14,7 @@ from tests.fuzz.targets import TARGETS, Target
 EXAMPLES = 150
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TARGETS)
 def test_whatever_comes_a_target_keeps_its_promises(name: str) -> None:
     target, hits = TARGETS[name], Hits()

@@ -51,6 +51,7 @@ def mounts() -> list[tuple[str, str, str]]:
     ]
 
 
+@pytest.mark.slow
 def test_the_file_obeys_the_compose_specification(tmp_path: Path) -> None:
     check = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec"]
     done = subprocess.run([*check, str(FILE)], capture_output=True, text=True, check=False)

@@ -63,6 +63,7 @@ def one(user: str, arm: str, reward: float, chances: dict[str, float], at_s: flo
     )
 
 
+@pytest.mark.slow
 def test_the_interval_holds_the_truth_as_often_as_it_says() -> None:
     """95 % of 200 worlds, give or take 4 points (2.6 standard errors)."""
     held = 0

@@ -53,6 +53,7 @@ def rejections(text: MessageText, spoken: str, channel: str, product: ProductFac
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tone", [None, *playbook().tones])
 @pytest.mark.parametrize("product_id", playbook().products)
 def test_every_template_passes_the_guardrails_for_every_product_and_tone(product_id: str, tone: str | None) -> None:

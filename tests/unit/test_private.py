@@ -77,6 +77,7 @@ def test_commands_leave_nothing_open_in_the_data_folder(tmp_path: Path) -> None:
     assert (mode(folder), mode(folder / "up.pid"), mode(folder / "checked")) == ("0o700", "0o600", "0o700")
 
 
+@pytest.mark.slow
 def test_a_workers_own_files_are_private(tmp_path: Path) -> None:
     body = (
         "import os, pathlib, workers.main as main\n"

@@ -60,6 +60,7 @@ NIGHTS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("zone", "end", "now"), NIGHTS)
 @pytest.mark.parametrize("start", ["20:00", "22:00", "00:15", "03:15"])
 def test_the_night_ends_when_the_clock_says_so(zone: str, end: str, now: str, start: str) -> None:
