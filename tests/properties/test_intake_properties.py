@@ -263,7 +263,6 @@ def test_any_record_ends_in_events_or_rejects(
         assert dead_letter(record, "intake", error, NOW).value
 
 
-@pytest.mark.slow
 def test_most_records_that_are_tried_become_events_or_the_properties_say_little() -> None:
     hits: list[bool] = []
 
