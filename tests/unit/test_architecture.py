@@ -398,6 +398,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     # -- Servers of the embedded installation
     "infra": {"workers.private_files"},
+    "infra.docs": set(),
     "infra.kafka": {"infra", "workers.core", "workers.private_files", "workers.settings"},
     "infra.llm": {"infra", "workers.core", "workers.private_files", "workers.secrets", "workers.settings"},
     "infra.vllm": {"infra.llm", "workers.core", "workers.private_files"},
