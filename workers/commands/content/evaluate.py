@@ -80,7 +80,7 @@ def text(
     """Measure how many generated texts pass.
 
     The texts cover all combinations of products, target groups, languages and channels. The report shows how many pass the
-    guardrails at first, after a re-ask, or not at all.
+    guardrails at first, at the second attempt, or not at all.
     """
     settings = load(llm=llm, playbook=str(playbook) if playbook else None, data_dir=data_dir)
     if settings.llm.server == "off":
@@ -151,7 +151,7 @@ def _check_known(names: tuple[str, ...], known: list[str], what: str) -> tuple[s
 
 def _report(found: Evaluation) -> list[Table | str]:
     table = Table(title=f"{found.playbook}, {found.model or 'no model was called'}", title_justify="left")
-    for column in ("language", "channel", "texts", "first answer passes", "after a re-ask", "template"):
+    for column in ("language", "channel", "texts", "first answer passes", "second answer passes", "template"):
         table.add_column(column, justify="left" if column in ("language", "channel") else "right")
     for row in found.rows:
         first = f"{row.first.value:.0%} ({row.first.low:.0%} to {row.first.high:.0%})"
