@@ -45,7 +45,11 @@ log = logging.getLogger(__name__)
 
 
 def build(role: str, settings: Settings, metrics: WorkerMetrics, liveness: Liveness) -> faust.App:
-    """Builds the app of a role. `settings.brokers` must be an address and `settings.llm.server` a URL (local.servers)."""
+    """Builds the app of a role.
+
+    Servers to be started here must already be replaced by their addresses (local.servers): `settings.brokers` is an address,
+    `settings.llm.server` a URL or `off`.
+    """
     match role:
         case "intake":
             return intake.build(settings, client_config(settings), metrics, liveness)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, get_args
 
 import msgspec
@@ -24,6 +26,7 @@ from schemas.messages import (
 )
 from schemas.profiles import CartLine, CartView, ConsentView, Features, ProfileView
 from workers.core.attribution.validation import STATUSES
+from workers.core.decisioning import policy
 from workers.core.playbook.campaigns import Trigger
 from workers.core.playbook.policy import Learning
 from workers.core.reporting import labels
@@ -382,3 +385,9 @@ def test_an_anonymous_customer_is_told_to_be_one() -> None:
     lines = summarise(view(user_id=None, target_group=None), [])
     assert "no message is sent until an event with a userId identifies the customer" in lines[1]
     assert "  no open cart" in lines
+
+
+def test_every_check_of_the_policy_has_a_question() -> None:
+    names = set(re.findall(r'ruling\.(?:passed|failed)\(\s*"([^"]+)"', Path(policy.__file__).read_text()))
+    assert len(names) > 5
+    assert names == labels.CHECKS.keys()

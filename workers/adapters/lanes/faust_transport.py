@@ -293,7 +293,7 @@ class LaneConsumer(CommittedConsumer):
         asyncio.run_coroutine_threadsafe(request(), self._thread.thread_loop)
 
     def ended(self, partition: TopicPartition, end: int, requested_at_s: float) -> None:
-        """Takes the end of a partition from the consumer's thread; ignored until a lane has set its position."""
+        """Records a partition's end offset, as the consumer's thread reports it; ignored until a lane has set its position."""
         horizon = self._horizons.get(TP(partition.topic, partition.partition))
         if horizon is not None:
             horizon.ended(end, requested_at_s)

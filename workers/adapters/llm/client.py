@@ -99,7 +99,7 @@ class OpenAiModel:
         await self.close()
 
     async def close(self) -> None:
-        """Closes all connections; calls in flight, waiting or later fail with Retryable. May be called twice."""
+        """Closes all connections; calls in flight, queued calls and all later calls fail with Retryable. May be called twice."""
         self._closed = True
         for _, turn in self._waiting.values():
             if not turn.done():

@@ -32,7 +32,7 @@ def topics() -> None:
 @one_line_errors
 @on_installation
 def apply(settings: Settings, as_json: bool) -> None:
-    """Create missing topics, and repair settings.
+    """Create missing topics, and correct the configuration of existing ones.
 
     Prints the state before the changes. Fails if a topic differs in a way that is never changed automatically.
     """

@@ -29,7 +29,10 @@ class WallClock:
         """Changes nothing."""
 
     def not_after(self, at_s: float) -> float:
-        """Returns a stored time, limited to the current one: after the clock was set back, nothing may be sealed ahead of it."""
+        """Returns a stored time, or the current time if that is earlier.
+
+        After the clock has been set back, nothing may be sealed beyond the current time.
+        """
         return min(at_s, self.now_s) if self.now_s else at_s
 
     def read_at_s(self, record: Record) -> float | None:

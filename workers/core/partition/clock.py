@@ -43,7 +43,7 @@ class WallClock:
         return False
 
     def may_fire(self, fired: int, awaited: int) -> bool:
-        """Returns whether another timer may fire in this batch, in which `fired` have."""
+        """Returns whether another timer may fire in this batch, after `fired` timers already have."""
         return fired < self._timers_per_batch
 
     def fires(self, due_s: float) -> None:

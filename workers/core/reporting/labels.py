@@ -22,6 +22,7 @@ CHECKS = {
     "consent": "has the customer consented?",
     "caps": "is the customer below the frequency caps?",
     "quiet hours": "is it outside the customer's quiet hours?",
+    "room": "does the rate limit of the channel allow it before it expires?",
     "arm": "was sending chosen over not sending?",
     "holdout": "is the customer outside the control group?",
 }
