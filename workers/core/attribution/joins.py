@@ -61,7 +61,9 @@ def compare(customer: Customer, sealed: Exposure) -> bool:
 def take_order(customer: Customer, event: Track) -> str:
     """Applies an event about an order that was made, refunded or cancelled. Returns the problem with it, or "".
 
-    A refund of an order that counts for no open exposure changes no counts: sealed ones stay as they are. Raises InvalidEvent for an event
+    A refund of an order that counts for no open exposure changes no counts: sealed ones stay as they are.
+
+    Raises InvalidEvent for an event
     that cannot be used at all.
     """
     if event.event == ORDER_COMPLETED:
