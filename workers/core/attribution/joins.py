@@ -63,8 +63,7 @@ def take_order(customer: Customer, event: Track) -> str:
 
     A refund of an order that counts for no open exposure changes no counts: sealed ones stay as they are.
 
-    Raises InvalidEvent for an event
-    that cannot be used at all.
+    Raises InvalidEvent for an event that cannot be used at all.
     """
     if event.event == ORDER_COMPLETED:
         order_key, order, problem = validation.order(event)
