@@ -22,7 +22,7 @@ from workers.adapters.kafka.config import client_config
 from workers.adapters.process.exit_codes import Exit
 from workers.settings import Settings
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(900)]
 
 CHANGELOG = "personalise-state"
 USERS = [f"user-{number}" for number in range(40)]
@@ -52,9 +52,9 @@ def write_to_everybody(settings: Settings, rounds: int, name: str, **environment
         for number in range(rounds):
             fill_carts(settings, USERS, f"{name}{number}")
             done += len(USERS)
-            wait_until(partial(decided, settings, process, done), 60, "every cart is decided")
+            wait_until(partial(decided, settings, process, done), 180, "every cart is decided")
         asked = sum(one.message_id is not None for one in ledger(settings))
-        wait_until(lambda: len(outcomes(settings)) >= asked, 60, "every request ends, with its template")
+        wait_until(lambda: len(outcomes(settings)) >= asked, 180, "every request ends, with its template")
         process.terminate()
         assert process.wait(40) == 0
 
