@@ -87,6 +87,17 @@ GOOD: tuple[str, ...] = (
     "You know where to find it: right in your cart.",
     "We noticed you left something in your cart.",
     "You have come back to it a few times. Maybe today is the day.",
+    "Charge it overnight and you are set: you charge it once a week.",
+    "A slim profile and noise cancelling for busy trains.",
+    "Pay us a visit, or have another look at your cart.",
+    "A long overdue break, within reach.",
+    "Complete your power bank set whenever you like.",
+    "Check the rolling pin that you picked.",
+    "Light enough to be held in one hand, item by item.",
+    "We know you are busy, so we kept it short.",
+    "Protect your camera, your calendar stays yours.",
+    "A courier bag for city days.",
+    "Your every single day, made a little easier.",
     "A small treat for the age of endless meetings.",
     "Sign in any time to find it again.",
     "A single look may be enough to decide.",
@@ -105,6 +116,9 @@ GOOD: tuple[str, ...] = (
     "给忙碌的自己一点小小的心意。",
     "喜欢就慢慢选，不着急。",
     "一家人的周末，从一个小决定开始。",
+    "让您的行程更从容。",
+    "给您的相册添一点新意。",
+    "您已下单的手环，可以搭配它。",
     "逛了一圈，还是它最合您的眼缘？回来看看吧。",
     "买单之前再想想也没关系，购物车替您记着。",
 )
@@ -136,6 +150,21 @@ def test_a_bad_text_is_rejected_by_the_guardrail_of_its_kind_with_the_words(case
 @pytest.mark.parametrize("text", GOOD)
 def test_a_good_text_about_similar_things_is_not(text: str) -> None:
     assert BAD.keys() & rejected_by(text, UNDESCRIBED).keys() == set()
+
+
+@pytest.mark.parametrize(
+    ("fact", "text"),
+    [
+        ("blood pressure monitoring", "Your blood pressure at a glance."),
+        ("supports sore knees", "Made for your sore knees."),
+        ("血压监测", "随时了解您的血压。"),
+        ("淡化皱纹", "温和呵护您的皱纹。"),
+    ],
+)
+def test_a_body_value_that_the_facts_name_may_be_named(fact: str, text: str) -> None:
+    product = ProductFacts(product_id="x", name="X", facts=[fact])
+    assert "sensitive" not in rejected_by(text, product)
+    assert "sensitive" in rejected_by(text, UNDESCRIBED)
 
 
 def test_a_private_matter_that_the_facts_name_may_be_named() -> None:

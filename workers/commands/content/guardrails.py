@@ -7,11 +7,11 @@ from pathlib import Path
 
 import click
 
-from schemas.messages import MessageText, ProductFacts
+from schemas.messages import MessageText
 from workers.adapters.llm.language_detector import detector
 from workers.adapters.playbook.loader import load_for as load_playbook
 from workers.commands.terminal import FAILED, one_line_errors, out
-from workers.core.catalogue.product_facts import facts_of
+from workers.core.catalogue.product_facts import facts_by_id
 from workers.core.errors import Misconfigured
 from workers.core.generation.templates import TextContext
 from workers.core.guardrails.check import check, passed
@@ -51,7 +51,7 @@ def explain(
     chosen = channel or next(iter(known.channels))
     if chosen not in known.channels:
         raise Misconfigured(f"the playbook has no channel {chosen}.", f"one of: {', '.join(known.channels)}")
-    facts = _facts(known, product, lang)
+    facts = facts_by_id(known, product, lang)
     about = TextContext(language=lang, channel=chosen, product=facts, locale=locale or lang)
     verdicts = check(_message(known, chosen, title, text), about, known, detector(known.languages))
     if not title:
@@ -63,12 +63,6 @@ def explain(
     out.print(f"passes: {', '.join(verdict.name for verdict in verdicts if verdict.passed)}")
     if not passed(verdicts):
         sys.exit(FAILED)
-
-
-def _facts(playbook: Playbook, product: str, language: str) -> ProductFacts:
-    """Returns the product's facts; none for a product that the playbook does not describe."""
-    described = playbook.products.get(product)
-    return ProductFacts(product_id=product) if described is None else facts_of(described, language)
 
 
 def _message(playbook: Playbook, channel: str, title: str, body: str) -> MessageText:

@@ -77,3 +77,9 @@ def facts_of(product: CatalogueProduct, language: str, quantity: int | None = 1)
         image_url=product.image_url,
         quantity=quantity,
     )
+
+
+def facts_by_id(playbook: Playbook, product_id: str, language: str) -> ProductFacts:
+    """Returns what may be said of a product of the playbook; of one that it does not describe, nothing but its ID is known."""
+    described = playbook.products.get(product_id)
+    return ProductFacts(product_id=product_id) if described is None else facts_of(described, language)

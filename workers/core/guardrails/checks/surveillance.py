@@ -8,13 +8,13 @@ from workers.core.guardrails.grounding.subject import Subject
 from workers.core.guardrails.matching.pattern_table import PatternTable
 
 _TIMES = (
-    r"(?:\d{1,3}|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|twenty|thirty|forty|an|a dozen"
+    r"(?:\d{1,3}|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|twenty|thirty|forty|a dozen"
     r"|so many|countless)"
 )
 TRACKING = PatternTable.of(
-    r"\bwe(?:'ve| have| can| could)? (?:just )?(?:saw|seen|see|watched|been watching|tracked"
-    r"|followed|know|knew|spotted|recorded|logged)\b (?:that )?(?:you|where|when|how (?:long"
-    r"|often|many)|your)\b"
+    r"\bwe(?:'ve| have)? (?:just )?(?:saw|seen|watched|been watching|tracked|followed|spotted"
+    r"|recorded|logged) (?:that )?(?:you|where|when|how (?:long|often|many)|your)\b"
+    r"|\bwe(?: can| could)? (?:see|know|knew) (?:where|when|how (?:long|often|many \w{1,12})|what) (?:you|your)\b"
     r"|\bwe(?:'ve| have)? noticed (?:that )?(?:you (?:were|are|spent|kept|stayed|came|opened"
     r"|scroll\w{0,4}|paus\w{0,3}|live|work|pass\w{0,3}|searched|stopp\w{0,3})|your (?:phone"
     r"|device|location|screen))\b"
@@ -23,8 +23,8 @@ TRACKING = PatternTable.of(
     rf"|visits)\b"
     rf"|\byou(?:'ve| have)? (?:spent|stayed|lingered|paused|looked)\b[^.!?]{{0,30}}\b{_TIMES} (?:minutes"
     rf"|hours|seconds)\b"
-    r"|\byour (?:location|whereabouts|browsing (?:history|habits|data)|search history|searches"
-    r"|screen time|camera|microphone|ip address|calendar|call history|private messages)\b"
+    r"|\b(?:based on|from|thanks to|according to|we have) your (?:location|searches|calendar|screen time)\b"
+    r"|\byour (?:whereabouts|browsing (?:history|habits|data)|search history|ip address|call history|private messages)\b"
     r"|\b(?:near|at|outside|around|by) your (?:home|house|flat|apartment|office|workplace"
     r"|gym|school)\b[^.!?]{0,20}\b(?:yesterday|today|this morning|last night|tonight|at \d)"
     r"|\byou were (?:at|in|near|on|outside) [^.!?]{1,40}\b(?:yesterday|today|this morning"
@@ -34,7 +34,7 @@ TRACKING = PatternTable.of(
     r"|手机|浏览|搜索|定位|行踪|设备)|看了|搜|停留|反复)"
     r"|[你您][^,。!?]{0,10}(?:看了|浏览了|点开了?|停留了|打开了?|搜索了|翻了|盯着)[^,。!?]{0,10}(?:[二两三四五六七八九十\d]{1,3}(?:次"
     r"|遍|回|分钟|小时|秒)|无数次)"
-    r"|[你您]的?(?:位置信息|定位|行踪|浏览记录|搜索记录|聊天记录|相册|通讯录|通话记录|行程)"
+    r"|[你您]的?(?:位置信息|定位信息|行踪|浏览记录|搜索记录|聊天记录|通讯录|通话记录)"
     r"|[你您]家附近|(?:昨[天晚日]|今[天早晨]|前天|刚才|刚刚)[你您](?:在|路过|经过|去了|到过)"
     r"|[你您](?:昨|今|凌晨|刚才|刚刚)[^,。!?]{0,8}(?:在|路过|经过|去了)[^,。!?]{0,12}(?:附近"
     r"|商场|公司|医院|小区|学校|门口|地铁)"
@@ -44,16 +44,20 @@ _MATTERS = (
     r"pregnan\w{1,4}|diagnos\w{1,3}|illness|disease|disabilit\w{1,4}|disabled|depress\w{1,4}"
     r"|anxiety|obes\w{1,3}|overweight|diabet\w{1,3}|cancer|infertil\w{1,3}|menopaus\w{1,3}"
     r"|insomnia"
-    r"|religion|religious|faith|church|mosque|temple|muslim|christian|jewish|hindu|buddhist|catholic|atheist"
-    r"|divorc\w{1,3}|break-?up|single|widow\w{0,3}|lonely|salary|income|debts?|credit score"
-    r"|unemploy\w{1,4}|broke|bankrupt\w{0,3}"
-    r"|sexual\w{0,4}|orientation|gay|lesbian|ethnicity|immigrant|medication|prescriptions?"
+    r"|religion|religious|church|mosque|muslim|christian|jewish|hindu|buddhist|catholic|atheist"
+    r"|divorc\w{1,3}|break-?up|widow\w{0,3}|lonely|salary|income|debts?|credit score"
+    r"|unemploy\w{1,4}|bankrupt\w{0,3}"
+    r"|sexual\w{0,4}|gay|lesbian|ethnicity|immigrant|medication|prescriptions?"
     r"|therap(?:y|ist)|hair loss|bald\w{0,4}|wrinkles|acne|ageing|aging"
 )
-_MATTER = re.compile(_MATTERS)
+#: What the facts must name where a text names it: private matters, and parts and values of the body.
+_MATTER = re.compile(
+    rf"{_MATTERS}|back|knees?|joints|hips?|heart|eyesight|hearing|blood (?:pressure|sugar)|cholesterol|allergies|asthma|arthritis"
+    r"|怀孕|备孕|孕期|产后|高血压|糖尿病|血压|血糖|血脂|抑郁|焦虑|失眠|肥胖|脱发|更年期|皱纹|老年|关节炎?|腰椎|颈椎|过敏|哮喘|手术|孕妇"
+)
 SENSITIVE = PatternTable.of(
     r"\b(?:now that|since|because|as|if|while|when|knowing|given that) you(?:'re| are|'ve been| have been) "
-    rf"(?:\w{{1,10}} ){{0,2}}(?:{_MATTERS}|expecting|elderly|retired|poor|rich|wealthy|old|sick|ill|fat)\b"
+    rf"(?:\w{{1,10}} ){{0,2}}(?:{_MATTERS}|expecting|single|broke|elderly|retired|poor|rich|wealthy|old|sick|ill|fat)\b"
     rf"|\byour (?:\w{{1,10}} )?(?:{_MATTERS}|due date|age|weight (?:problem|issue|gain"
     rf"|loss)|health (?:condition|problem|issue)s?)\b"
     r"|\b(?:after|since|during|through|following) (?:the|your) (?:divorce|break-?up|loss"
