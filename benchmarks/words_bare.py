@@ -9,7 +9,7 @@ import aiohttp
 import msgspec
 
 from schemas.messages import Candidate, MessageRequest
-from workers.adapters.llm.language_detector import detector
+from workers.adapters.claims.models import load_models
 from workers.adapters.llm.wire import decode_reply, encode_request
 from workers.core.generation.draft import Draft
 from workers.core.playbook.playbook import Playbook
@@ -36,7 +36,7 @@ class Bare:
         self._settings = settings
         self._playbook = playbook
         self._judges = judges
-        self._language = detector(playbook.languages)
+        self._models = load_models(playbook)
 
     def write(self, requests: list[MessageRequest]) -> Round:
         """Measures one round: from the first request to the last answer."""
@@ -44,7 +44,7 @@ class Bare:
 
     async def _write(self, requests: list[MessageRequest]) -> Round:
         max_tokens = self._settings.llm.max_tokens
-        drafts = [Draft(self._playbook, request, self._language, max_tokens=max_tokens) for request in requests]
+        drafts = [Draft(self._playbook, request, self._models, max_tokens=max_tokens) for request in requests]
         first_calls = [call for draft in drafts if (call := draft.next_call()) is not None]
         limits, calls = aiohttp.TCPConnector(limit=0), 0
         async with aiohttp.ClientSession(connector=limits, headers={"Content-Type": "application/json"}) as session:

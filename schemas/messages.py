@@ -126,11 +126,21 @@ class MessageRequest(Wire, frozen=True, kw_only=True):
 
 
 class GuardrailVerdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The verdict of one guardrail on one text."""
+    """The verdict of one guardrail on one text.
+
+    `doubtful`: not passed, but not certain enough to reject; a person may let it pass. A guardrail that judges sentences says
+    which `sentence`, the `fact` that it was held against, the `layer` that judged (`checker`, `words`) and the `score`, which is
+    the probability that it states something false.
+    """
 
     name: str
     passed: bool
     detail: str = ""
+    doubtful: bool = False
+    layer: str = ""
+    sentence: str = ""
+    fact: str = ""
+    score: float | None = None
 
 
 class LlmUsage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "playbook": ("content.playbook", "Check a playbook for mistakes."),
     "eval": ("content.evaluate", "Measure how well the model writes and the guardrails judge."),
     "guardrails": ("content.guardrails", "Show what the guardrails say about a text."),
+    "train": ("content.train", "Train the claim checker."),
     "settings": ("operate.settings", "Print every setting with its value."),
 }
 #: Commands whose function has a different name, because their own is a Python builtin.

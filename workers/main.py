@@ -134,14 +134,14 @@ def writer(
     approved: Callable[[], ApprovedTexts] | None = None,
 ) -> Writer:
     """Builds the text writer, for `generate` and for commands that write texts. `approved` returns the pool's approved texts."""
-    # The language detector takes memory and a second to import: only roles and commands that generate texts import it.
-    from workers.adapters.llm.language_detector import detector  # noqa: PLC0415
+    # The models of the guardrails take memory and a second to import: only roles and commands that generate texts import them.
+    from workers.adapters.claims.models import load_models  # noqa: PLC0415
     from workers.core.generation.pool.selection import Pooled  # noqa: PLC0415
     from workers.roles.text_writer import Writer  # noqa: PLC0415
 
-    language = detector(playbook.languages)
-    pooled = Pooled(playbook, approved, language) if approved is not None else None
-    return Writer(settings, playbook, model, language, metrics, pooled)
+    models = load_models(playbook)
+    pooled = Pooled(playbook, approved, models) if approved is not None else None
+    return Writer(settings, playbook, model, models, metrics, pooled)
 
 
 def _generate(settings: Settings, metrics: WorkerMetrics, liveness: Liveness) -> faust.App:

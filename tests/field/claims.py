@@ -7,7 +7,7 @@ from typing import Any
 
 from schemas.messages import MessageText, ProductFacts
 from tests.field.case import Case
-from tests.support.playbooks import language, playbook, request
+from tests.support.playbooks import models, playbook, request
 from workers.core.guardrails.check import check
 
 FACTS = ["7-day battery", "soft strap"]
@@ -17,7 +17,7 @@ def judged(given: tuple[str, float]) -> dict[str, Any]:
     """Returns the guardrails that reject a push about a band of this price."""
     body, price = given
     band = ProductFacts(product_id="x", name="Smart Band", facts=FACTS, price=price, currency="EUR")
-    checked = check(MessageText(title="Your Smart Band", body=body), request(band), playbook(), language())
+    checked = check(MessageText(title="Your Smart Band", body=body), request(band), playbook(), models())
     return {"rejected_by": [verdict.name for verdict in checked if not verdict.passed]}
 
 

@@ -28,6 +28,8 @@ from workers.core.guardrails.matching.pattern_table import PatternTable
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = (schemas, workers, infra)
+#: Packages of the extra `train`, which tests do without.
+_OF_TRAINING = ("onnx", "torch")
 _METHODS = ("search", "match", "fullmatch", "finditer", "findall", "sub", "split")
 #: (module, function) of all code that builds patterns at run time; `_built` lists these patterns, except for words that are
 #: completely escaped.
@@ -37,6 +39,9 @@ BUILDERS = {
     ("workers.core.guardrails.grounding.vocabulary", "_claiming_han"),
     ("workers.core.guardrails.matching.pattern_table", "_compiled"),
     ("workers.core.guardrails.grounding.amounts", "_hours"),
+    ("workers.core.guardrails.grounding.amounts", "_measure"),
+    ("workers.core.guardrails.checks.names", "_is_plain_word"),
+    ("workers.training.fact_changes", "other_kind"),
     ("workers.core.guardrails.grounding.concepts", "_states"),
     ("workers.adapters.playbook.documents.yaml_structs", "_scalar"),
 }
@@ -61,11 +66,21 @@ def known() -> tuple[Known, ...]:
 
 @cache
 def modules() -> tuple[ModuleType, ...]:
-    """Imports and returns every module of the product."""
+    """Imports and returns every module of the product, but for those that need the extra `train`."""
     names_ = [
         info.name for package in PACKAGES for info in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
     ]
-    return tuple(importlib.import_module(name) for name in names_)
+    return tuple(module for name in names_ if (module := _imported(name)) is not None)
+
+
+def _imported(name: str) -> ModuleType | None:
+    """Imports a module; None = it needs a package of the extra `train`, which is not installed."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name not in _OF_TRAINING:
+            raise
+        return None
 
 
 def sources() -> Iterator[tuple[str, ast.Module]]:

@@ -12,8 +12,8 @@ import pytest
 from infra.llm.locate import LlmServer
 from schemas.messages import Candidate, MessageRequest
 from tests.support.workers import ROOT
+from workers.adapters.claims.models import load_models
 from workers.adapters.llm.client import OpenAiModel
-from workers.adapters.llm.language_detector import detector
 from workers.adapters.observability.metrics import WorkerMetrics
 from workers.adapters.playbook.loader import load as load_playbook
 from workers.core.catalogue import product_facts
@@ -83,7 +83,7 @@ def write(settings: Settings, playbook: Playbook, requests: list[MessageRequest]
     async def run() -> list[Candidate]:
         async with OpenAiModel(settings) as model:
             await model.check()
-            writer = Writer(settings, playbook, model, detector(playbook.languages), WorkerMetrics())
+            writer = Writer(settings, playbook, model, load_models(playbook), WorkerMetrics())
             return list(await asyncio.gather(*map(writer.write, requests)))
 
     return asyncio.run(run())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -14,6 +14,7 @@ from schemas.catalogue import CatalogueProduct
 from schemas.messages import (
     Candidate,
     Decision,
+    GuardrailVerdict,
     LlmUsage,
     Message,
     MessageRequest,
@@ -162,6 +163,7 @@ class LaneHarness:
         *,
         generated_by: GeneratedBy = "llm",
         calls: int = 1,
+        verdicts: Sequence[GuardrailVerdict] = (),
         **fields: Any,
     ) -> Record:
         """Returns a generated text for a request."""
@@ -172,6 +174,7 @@ class LaneHarness:
             text=text,
             generated_by=generated_by,
             usage=LlmUsage(model="m", calls=calls),
+            verdicts=list(verdicts),
             prompt_version=request.prompt_version,
             generated_at=datetime.fromtimestamp(NOON, UTC),
         )

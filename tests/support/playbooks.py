@@ -7,13 +7,17 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
+import msgspec
+
 from schemas.messages import MessageRequest, ProductFacts
+from workers.adapters.claims.models import load_models
 from workers.adapters.llm.language_detector import detector
 from workers.adapters.playbook.check_cache import Stamps
 from workers.adapters.playbook.loader import load
 from workers.core.catalogue.product_facts import facts_of
-from workers.core.guardrails.checks.language import Language
+from workers.core.guardrails.models import Models
 from workers.core.playbook.playbook import Playbook
+from workers.core.playbook.policy import ClaimRules
 
 ROOT = Path(__file__).resolve().parents[2]
 PLAYBOOKS = ROOT / "playbooks"
@@ -31,9 +35,21 @@ def playbook(folder: Path = SMART_DEVICES) -> Playbook:
 
 
 @cache
-def language() -> Language:
-    """Returns the real language detector, built once."""
-    return detector(("zh", "en"))
+def models() -> Models:
+    """Returns the language detector without the claim checker, built once: the guardrails then work by rules alone."""
+    return Models(language=detector(("zh", "en")))
+
+
+@cache
+def all_models() -> Models:
+    """Returns all models of the guardrails as workers load them, the claim checker among them."""
+    return load_models(with_checker())
+
+
+def with_checker() -> Playbook:
+    """Returns the smart-devices playbook with the claim checker switched on."""
+    policy = msgspec.structs.replace(playbook().policy, claims=ClaimRules(checker=True))
+    return msgspec.structs.replace(playbook(), policy=policy)
 
 
 def copy_of(folder: Path, to: Path) -> Path:

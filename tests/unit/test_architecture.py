@@ -120,7 +120,6 @@ MAY_IMPORT: dict[str, set[str]] = {
         "workers.core.experimentation",
         "workers.core.generation",
         "workers.core.guardrails",
-        "workers.core.guardrails.checks",
         "workers.core.playbook",
     },
     "workers.core.generation.pool": {
@@ -207,6 +206,13 @@ MAY_IMPORT: dict[str, set[str]] = {
         "workers.core.stream",
         "workers.secrets",
         "workers.settings",
+    },
+    "workers.adapters.claims": {
+        "workers.adapters.llm",
+        "workers.core",
+        "workers.core.guardrails",
+        "workers.core.guardrails.grounding",
+        "workers.core.playbook",
     },
     "workers.adapters.llm": {
         "workers.adapters.observability",
@@ -302,8 +308,17 @@ MAY_IMPORT: dict[str, set[str]] = {
         "workers.core.stream",
         "workers.delivery",
         "workers.settings",
+        "workers.core.guardrails",
     },
-    "workers.training": {"workers.core"},
+    "workers.training": {
+        "workers.core",
+        "schemas",
+        "workers.adapters.claims",
+        "workers.core.generation",
+        "workers.core.guardrails.checks",
+        "workers.core.guardrails.grounding",
+        "workers.core.playbook",
+    },
     "workers.local": {
         "infra",
         "infra.kafka",
@@ -342,6 +357,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         "workers.main",
         "workers.settings",
         "workers.settings_loader",
+        "workers.adapters.claims",
+        "workers.training",
     },
     "workers.commands.inspect": {
         "schemas",

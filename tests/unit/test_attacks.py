@@ -23,7 +23,7 @@ from tests.support.attacks import (
     request_with,
     violations,
 )
-from tests.support.playbooks import CAMPAIGN, NOW, REES46, SMART_DEVICES, language, playbook
+from tests.support.playbooks import CAMPAIGN, NOW, REES46, SMART_DEVICES, all_models, models, playbook
 from workers.core.generation import answer_parsing, prompts
 from workers.core.generation.draft import Draft
 from workers.core.generation.llm import Completion, CompletionUsage
@@ -101,7 +101,7 @@ def test_a_payload_stays_inside_its_data_block_in_every_place(attack: Attack, fo
 @each_attack
 def test_what_is_asked_again_quotes_no_attack_outside_the_data_block(attack: Attack) -> None:
     for given in attack.answers():
-        writing = Draft(playbook(), attack.request(), language())
+        writing = Draft(playbook(), attack.request(), models())
         first = writing.next_call()
         writing.answer(answer(given))
         second = writing.next_call()
@@ -118,10 +118,11 @@ def test_what_is_asked_again_quotes_no_attack_outside_the_data_block(attack: Att
         assert not re.search(r"ignore|disregard|忽略|无视", added)
 
 
+@pytest.mark.parametrize("with_checker", [False, True], ids=["rules", "checker"])
 @each_attack
-def test_what_leaves_is_clean_even_when_the_model_obeys(attack: Attack) -> None:
+def test_what_leaves_is_clean_even_when_the_model_obeys(attack: Attack, *, with_checker: bool) -> None:
     for given in attack.answers():
-        writing = Draft(playbook(), attack.request(), language(), attempts=2)
+        writing = Draft(playbook(), attack.request(), all_models() if with_checker else models(), attempts=2)
         while writing.next_call() is not None:
             writing.answer(answer(given))
         candidate = writing.result(NOW)
@@ -146,7 +147,7 @@ def test_an_answer_that_obeys_would_break_the_same_checks_without_guardrails(att
 @each_attack
 def test_a_harmless_answer_to_an_attacked_request_is_accepted(attack: Attack) -> None:
     request = request_with(attack.language, attack.where, attack.payload * attack.times, attack.key)
-    checked = check(harmless(attack.language), request, playbook(), language())
+    checked = check(harmless(attack.language), request, playbook(), models())
     # A name that is none, but harmless, may be missed in the text.
     assert [verdict for verdict in checked if not verdict.passed and verdict.name != "relevance"] == []
 
@@ -170,7 +171,7 @@ def test_few_harmless_look_alikes_cost_a_text_its_way() -> None:
     assert len(LOOKALIKES) >= 40
     lost = {}
     for one in LOOKALIKES:
-        writing = Draft(playbook(), request_with(one.language, one.where, one.value, one.key), language(), attempts=1)
+        writing = Draft(playbook(), request_with(one.language, one.where, one.value, one.key), models(), attempts=1)
         writing.next_call()
         text = harmless(one.language)
         writing.answer(answer(f'{{"title": "{text.title}", "body": "{text.body}"}}'))

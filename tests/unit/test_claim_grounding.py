@@ -22,14 +22,15 @@ CLAIMS, OTHERS = load(LABELLED / "claims_dev.yaml"), load(LABELLED / "claims.yam
 
 
 def reason(text: str, product: ProductFacts | str = "smart-band", language: str = "en", words: str = "") -> str:
-    """What the guardrail `claims` says of an English or Chinese push message; "" = it passes."""
+    """What the guardrails say, without a checker, of the claims of an English or Chinese push message; "" = nothing."""
     marketing = playbook()
     if words:
         policy = msgspec.structs.replace(marketing.policy, neutral_words={language: [words]})
         marketing = msgspec.structs.replace(marketing, policy=policy)
     about = request(product, language=language)
     verdicts = check(MessageText(title=about.product.name or "Hello", body=text), about, marketing)
-    return next(verdict.detail for verdict in verdicts if verdict.name == "claims")
+    of_claims = (verdict for verdict in verdicts if verdict.name in ("claims", "unsupported"))
+    return next((verdict.detail for verdict in of_claims if not verdict.passed), "")
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
@@ -100,7 +101,11 @@ def test_a_product_of_which_no_fact_is_known_and_a_language_without_lexicon_are_
     assert lexicon("de").neutral == frozenset()
     about = request(known, language="de")
     text = MessageText(title="Gartenhandschuhe", body="Gartenhandschuhe tanzen im mondhellen Obstgarten.")
-    assert all(verdict.passed for verdict in check(text, about, playbook()) if verdict.name in ("claims", "offers"))
+    assert all(
+        verdict.passed
+        for verdict in check(text, about, playbook())
+        if verdict.name in ("claims", "offers", "unsupported")
+    )
 
 
 def test_the_end_of_one_field_and_the_beginning_of_the_next_are_no_word() -> None:

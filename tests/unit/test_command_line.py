@@ -28,6 +28,7 @@ MODULES = sorted((ROOT / "workers" / "commands").glob("*.py"))
 WHERE = {"--brokers", "--prefix", "--data-dir"}
 #: Commands that do not look at an installation, and what they need to know of one.
 NARROWER = {
+    "train checker": set(),
     "demo": {"--data-dir"},  # always its own Kafka and topics
     "down": {"--data-dir"},  # a process of this folder
     "copy": {"--data-dir"},  # no Kafka: the log of its LLM

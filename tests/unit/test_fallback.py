@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from schemas.messages import MessageText, ProductFacts
 from tests.support.generators import examples
-from tests.support.playbooks import CAMPAIGN, REES46, SMART_DEVICES, facts, language, playbook, request
+from tests.support.playbooks import CAMPAIGN, REES46, SMART_DEVICES, facts, models, playbook, request
 from workers.core.generation.templates import template_text
 from workers.core.guardrails.check import check
 from workers.core.playbook.playbook import Playbook
@@ -49,7 +49,7 @@ def rejections(text: MessageText, spoken: str, channel: str, product: ProductFac
     """What the guardrails, the language detector included, say against a text."""
     about = request(product, language=spoken, channel=channel)
     return [
-        f"{verdict.name}: {verdict.detail}" for verdict in check(text, about, known, language()) if not verdict.passed
+        f"{verdict.name}: {verdict.detail}" for verdict in check(text, about, known, models()) if not verdict.passed
     ]
 
 

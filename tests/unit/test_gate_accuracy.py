@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 from tests.support.playbooks import playbook
 from workers.cli import main
 from workers.core.generation.evaluation.gate_accuracy import Judged, LabelledText, accuracy, judge
+from workers.core.guardrails.models import NO_MODELS
 
 GOOD = "Your Smart Band is still in your cart, ready when you are."
 BAD = "The Smart Band cures insomnia."
@@ -37,7 +38,7 @@ def row(number: int, body: str, verdict: str, **changes: Any) -> dict[str, Any]:
 def judged(*rows: dict[str, Any]) -> list[Judged]:
     ticks = count()
     texts = msgspec.convert(list(rows), list[LabelledText])
-    return judge(playbook(), texts, None, lambda: 0.004 * next(ticks))
+    return judge(playbook(), texts, NO_MODELS, lambda: 0.004 * next(ticks))
 
 
 def test_shares_are_of_the_bad_and_of_the_good_texts_in_all_by_language_and_by_kind() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.gate_texts import FOLDER, TRADES, playbook_of, products, texts
 from workers.core.generation.evaluation.gate_accuracy import judge
+from workers.core.guardrails.models import NO_MODELS
 
 
 def test_no_file_has_changed_since_it_was_written() -> None:
@@ -43,7 +44,7 @@ def test_good_texts_have_the_form_that_their_channel_asks_for(trade: str) -> Non
     good = [text for text in texts(trade) if text.verdict == "good"]
     rejected = [
         f"{one.text.id}: {verdict.detail}"
-        for one in judge(playbook_of(trade), good, None, lambda: 0.0)
+        for one in judge(playbook_of(trade), good, NO_MODELS, lambda: 0.0)
         for verdict in one.rejected_by
         if verdict.name == "length"
     ]

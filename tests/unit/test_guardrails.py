@@ -9,9 +9,10 @@ import pytest
 from schemas.messages import MessageText, ProductFacts
 from tests.fuzz.worst import cpu_s
 from tests.support.cpu_time import slowness
-from tests.support.playbooks import language, playbook, request
+from tests.support.playbooks import models, playbook, request
 from tests.unit.labelled_texts import BAD, GOOD, Labelled, push
 from workers.core.guardrails.check import LONGEST_MESSAGE, NAMES, check
+from workers.core.guardrails.models import NO_MODELS
 
 LABELLED = [*GOOD, *BAD]
 
@@ -19,7 +20,7 @@ LABELLED = [*GOOD, *BAD]
 def verdicts(labelled: Labelled) -> dict[str, str]:
     """Guardrail → reason, of those that say no."""
     about = request(labelled.product, language=labelled.language, channel=labelled.channel)
-    checked = check(labelled.text, about, playbook(), language())
+    checked = check(labelled.text, about, playbook(), models())
     assert [verdict.name for verdict in checked] == list(NAMES)
     return {verdict.name: verdict.detail for verdict in checked if not verdict.passed}
 
@@ -41,6 +42,7 @@ def test_the_labelled_texts_cover_both_languages_and_every_guardrail() -> None:
     assert {item.rejected_by for item in BAD} == set(NAMES) - {
         "examples",
         "duplicate",
+        "unsupported",
     }  # they need more than a text
 
 
@@ -119,7 +121,7 @@ def test_a_model_number_in_the_name_is_no_coupon_code() -> None:
 
 def test_words_of_the_prompts_examples_are_stopped() -> None:
     text = push("Your Smart Band", "Your Smart Band gives warm light at night.")
-    checked = check(text, request(), playbook(), None, ("warm light",))
+    checked = check(text, request(), playbook(), NO_MODELS, ("warm light",))
     assert [verdict.name for verdict in checked if not verdict.passed] == ["examples"]
 
 
@@ -130,7 +132,7 @@ def test_a_product_of_which_nothing_is_known_may_be_spoken_of_in_general() -> No
 
 def rejected_by(text: MessageText, product: ProductFacts) -> set[str]:
     """The guardrails that say no to an English push message."""
-    checked = check(text, request(product), playbook(), language())
+    checked = check(text, request(product), playbook(), models())
     return {verdict.name for verdict in checked if not verdict.passed}
 
 

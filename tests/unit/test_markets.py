@@ -12,7 +12,7 @@ import yaml
 
 from schemas.messages import MessageText, ProductFacts
 from tests.support.core import DELAY_S, NOON, LaneHarness, make_playbook
-from tests.support.playbooks import SMART_DEVICES, language, playbook, request
+from tests.support.playbooks import SMART_DEVICES, models, playbook, request
 from workers.core.catalogue import product_facts
 from workers.core.generation import prompts
 from workers.core.generation.rendering import product_words
@@ -217,7 +217,7 @@ def test_one_text_may_leave_in_one_market_and_not_in_another() -> None:
     asked = request(product("en"))
 
     def rejected(locale: str) -> set[str]:
-        verdicts = check(text, msgspec.structs.replace(asked, locale=locale), known, language())
+        verdicts = check(text, msgspec.structs.replace(asked, locale=locale), known, models())
         return {verdict.name for verdict in verdicts if not verdict.passed}
 
     assert rejected("en-US") == set()
@@ -238,7 +238,7 @@ def test_one_text_may_leave_in_one_market_and_not_in_another() -> None:
 def test_a_true_reduction_passes_every_guardrail_in_the_eu(spoken: str, body: str) -> None:
     text = MessageText(title={"zh": "智能手环在等你", "en": "Your Smart Band"}[spoken], body=body)
     asked = msgspec.structs.replace(request(product(spoken), language=spoken), locale=f"{spoken}-DE")
-    verdicts = check(text, asked, playbook(SMART_DEVICES), language())
+    verdicts = check(text, asked, playbook(SMART_DEVICES), models())
     assert [verdict for verdict in verdicts if not verdict.passed] == []
 
 
@@ -253,7 +253,7 @@ def test_a_true_reduction_passes_every_guardrail_in_the_eu(spoken: str, body: st
 def test_without_a_market_nobody_speaks_of_a_lower_price(body: str, rejected: str) -> None:
     known = with_policy(markets=[], default_market={})
     text = MessageText(title="Your Smart Band", body=body)
-    verdicts = check(text, request(product("en")), known, language())
+    verdicts = check(text, request(product("en")), known, models())
     assert {"numbers", rejected} & {verdict.name for verdict in verdicts if not verdict.passed}
 
 
@@ -265,7 +265,7 @@ def test_a_lower_price_grounds_no_other_offer_and_no_other_number() -> None:
         "Your Smart Band makes 19% more of your day.",
     ):
         asked = msgspec.structs.replace(request(product("en")), locale="en-DE")
-        verdicts = check(MessageText(title="Your Smart Band", body=body), asked, playbook(), language())
+        verdicts = check(MessageText(title="Your Smart Band", body=body), asked, playbook(), models())
         assert not passed(verdicts), body
 
 

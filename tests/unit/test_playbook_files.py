@@ -222,6 +222,12 @@ MISTAKES = {
         "views: 1",
         "campaigns[1].trigger.views: 1 is out of range; allowed: a whole number at least 2 and at most 20",
     ),
+    "thresholds the wrong way round": (
+        replace("policy.yaml", "quiet_hours:", "claims: {pass_below: 0.7, reject_from: 0.6}\nquiet_hours:"),
+        "policy.yaml",
+        "claims:",
+        "claims.reject_from: 0.6 is less than `pass_below` (0.7); allowed: pass_below to 1",
+    ),
     "no quiet hours at all": (
         replace("policy.yaml", 'end: "08:00"', 'end: "22:00"'),
         "policy.yaml",

@@ -13,7 +13,7 @@ from prometheus_client import generate_latest
 
 from schemas.learning import PoolEntry
 from schemas.messages import Candidate, MessageRequest, MessageText, ProductFacts
-from tests.support.playbooks import CAMPAIGN, NOW, facts, language, playbook, request
+from tests.support.playbooks import CAMPAIGN, NOW, facts, models, playbook, request
 from tests.support.pool import TEXTS, entry, pool_of, pooled_playbook, record
 from workers.adapters.llm.min_temperature import MinimumTemperature
 from workers.adapters.observability.metrics import WorkerMetrics
@@ -32,7 +32,7 @@ from workers.settings import Settings
 def drawn(entries: list[PoolEntry], asked: MessageRequest | None = None, **campaign: Any) -> Any:
     """What one request draws."""
     shelf = pool_of(entries).current
-    return Pooled(pooled_playbook(**campaign), lambda: shelf, language()).draw(asked or request(), NOW)
+    return Pooled(pooled_playbook(**campaign), lambda: shelf, models()).draw(asked or request(), NOW)
 
 
 # -- slots -------------------------------------------------------------------------------------------------------------
@@ -204,7 +204,7 @@ def test_what_an_approved_text_may_say_is_decided_by_the_facts_of_this_request()
     known = facts("smart-band", "en")
     shorter = msgspec.structs.replace(known, facts=[fact for fact in known.facts if "7 days" not in fact])
     shelf = pool_of([entry(2)]).current
-    pooled = Pooled(pooled_playbook(), lambda: shelf, language())
+    pooled = Pooled(pooled_playbook(), lambda: shelf, models())
     results = [pooled.draw(request(product), NOW) for product in (known, shorter, known)]
     assert [result and result.result for result in results] == ["taken", "none_passed", "taken"]
 
@@ -213,7 +213,7 @@ def test_remembering_what_was_checked_does_not_mix_customers_up() -> None:
     shelf = pool_of(
         [entry(0, text=MessageText(title="Your cart", body="You chose {quantity}: the {product_name}."))]
     ).current
-    pooled = Pooled(pooled_playbook(), lambda: shelf, language())
+    pooled = Pooled(pooled_playbook(), lambda: shelf, models())
     said = []
     for number in (1, 2, 3, 2, 1):
         product = msgspec.structs.replace(facts("smart-band", "en"), quantity=number)
@@ -227,7 +227,7 @@ def test_remembering_what_was_checked_does_not_mix_customers_up() -> None:
 
 def test_a_customer_is_not_told_the_same_again_while_others_are() -> None:
     shelf = pool_of([entry(0), entry(1)]).current
-    pooled = Pooled(pooled_playbook(), lambda: shelf, language())
+    pooled = Pooled(pooled_playbook(), lambda: shelf, models())
 
     def told(*before: str) -> tuple[str, str]:
         known = msgspec.structs.replace(request(), sketches=[sketch(body) for body in before])
@@ -290,8 +290,8 @@ def written(
 ) -> Candidate:
     """What the writer makes of a request."""
     known, shelf = pooled_playbook(**campaign), pool_of(entries).current
-    pooled = Pooled(known, lambda: shelf, language())
-    writer = Writer(Settings(clock="event"), known, model, language(), metrics, pooled)
+    pooled = Pooled(known, lambda: shelf, models())
+    writer = Writer(Settings(clock="event"), known, model, models(), metrics, pooled)
     later = msgspec.structs.replace(asked, deadline_at=asked.requested_at + timedelta(minutes=1))
     return asyncio.run(writer.write(later))
 

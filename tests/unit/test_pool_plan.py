@@ -11,7 +11,7 @@ import pytest
 
 from schemas.learning import ArmStatistics, PoolEntry
 from schemas.messages import Candidate, LlmUsage, MessageRequest, MessageText
-from tests.support.playbooks import CAMPAIGN, NOW, language, playbook, request
+from tests.support.playbooks import CAMPAIGN, NOW, models, playbook, request
 from tests.support.pool import TEXTS, entry, pool_of, pooled_playbook
 from workers.commands.content.pool_filler import Filling, Row
 from workers.core.experimentation import arms
@@ -105,7 +105,7 @@ def test_a_text_becomes_a_draft_with_the_products_name_as_a_slot() -> None:
     assert (made.slots, made.status, made.model) == (["product_name"], "draft", "tiny")
     assert (made.variation_id, key_of(made)) == ("plain", gap.key)
     assert made.playbook_version == pooled_playbook().version
-    assert objections(pooled_playbook(), made, NOW, language()) == []
+    assert objections(pooled_playbook(), made, NOW, models()) == []
     later = entry_of(pooled_playbook(), gap, candidate(BODIES[0]), NOW + timedelta(days=1))
     assert later.entry_id == made.entry_id != entry_of(pooled_playbook(), gap, candidate(BODIES[1]), NOW).entry_id
 
@@ -129,7 +129,7 @@ def test_a_text_becomes_a_draft_with_the_products_name_as_a_slot() -> None:
     ],
 )
 def test_what_no_longer_holds_is_not_approved_and_says_why(fields: dict[str, Any], why: str) -> None:
-    found = objections(pooled_playbook(), entry(0, **fields), NOW, language())
+    found = objections(pooled_playbook(), entry(0, **fields), NOW, models())
     assert any(why in objection for objection in found), found
 
 
@@ -183,9 +183,7 @@ def filled(pen: Pen, found: list[PoolGap], count: int = 2, **options: Any) -> tu
     async def put(new: list[PoolEntry]) -> None:
         entries.extend(new)
 
-    filling = Filling(
-        pooled_playbook(), pen.write, put, language(), count=count, in_flight=1, deadline_s=20.0, **options
-    )
+    filling = Filling(pooled_playbook(), pen.write, put, models(), count=count, in_flight=1, deadline_s=20.0, **options)
     asyncio.run(filling.run(found, NOW))
     return entries, filling
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from schemas.messages import MessageText
+from schemas.messages import GuardrailVerdict, MessageText
 from tests.support.core import DELAY_S, NOON, LaneHarness, make_playbook
 from workers.core.decisioning.control_state import ControlState
 from workers.core.playbook.policy import Cap, Policy, QuietHours, ReviewRules
@@ -91,6 +91,33 @@ def test_words_of_people_are_not_looked_at_again(generated_by: Any) -> None:
     lane = lane_with(ReviewRules(new_prompts=True, sample=1.0))
     lane.run([lane.candidate(lane.requests[0], generated_by=generated_by)], wall_s=LATER)
     assert (lane.reviews, reasons(lane)) == ([], ["published"])
+
+
+DOUBT = GuardrailVerdict(name="unsupported", passed=False, doubtful=True, detail='"It flies." is stated by no fact')
+
+
+@pytest.mark.parametrize("on_timeout", ["template", "publish"])
+def test_a_doubtful_text_needs_a_person_whatever_the_rules_say(on_timeout: Any) -> None:
+    rules = ReviewRules(on_timeout=on_timeout)
+    lane = lane_with(rules)
+    lane.run([lane.candidate(lane.requests[0], verdicts=[DOUBT])], wall_s=LATER)
+    assert lane.reviews[0].why == 'it is doubtful: "It flies." is stated by no fact'
+    lane.run([], wall_s=LATER + rules.timeout_s + 1)
+    assert [message.provenance.generated_by for message in lane.messages] == ["template"]
+
+
+def test_a_doubtful_text_leaves_when_a_person_approves_it() -> None:
+    lane = lane_with(ReviewRules())
+    lane.run([lane.candidate(lane.requests[0], verdicts=[DOUBT])], wall_s=LATER)
+    lane.run([lane.verdict(lane.reviews[0], "approve")], wall_s=LATER + 1)
+    assert [message.provenance.generated_by for message in lane.messages] == ["llm"]
+
+
+def test_a_doubtful_text_is_replaced_in_a_replay_which_has_no_reviewers() -> None:
+    lane = lane_with(ReviewRules(), clock="event", presumed=frozenset({"push"}))
+    lane.run([lane.punctuation(LATER)])
+    lane.run([lane.candidate(lane.requests[0], verdicts=[DOUBT])])
+    assert [message.provenance.generated_by for message in lane.messages] == ["template"]
 
 
 def test_a_replay_asks_nobody_so_that_its_time_goes_on() -> None:

@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 
 from schemas.messages import MessageRequest, MessageText
 from tests.support.llm import FakeLlm
-from tests.support.playbooks import NOW, REES46, SMART_DEVICES, copy_of, language, playbook
+from tests.support.playbooks import NOW, REES46, SMART_DEVICES, copy_of, models, playbook
 from tests.support.pool import chat
 from workers.adapters.playbook.loader import examine
 from workers.commands.content.copywriting import copy
@@ -48,7 +48,7 @@ def test_every_product_and_group_has_hand_written_copy_that_passes(kind: str, sp
     for product, group in product_of(playbook().products, GROUPS):
         request = asked(kind, product, group, spoken)
         text, version = template_text(view, request.prompt, spoken, group, kind, request.product)
-        verdicts = check(text, request, view, language())
+        verdicts = check(text, request, view, models())
         assert [verdict for verdict in verdicts if not verdict.passed] == [], (product, group, text)
         assert version == view.templates[request.prompt, spoken, group, kind].version
         assert bool(text.title) == (kind == "ad")

@@ -13,7 +13,7 @@ import pytest
 
 from schemas.messages import Candidate, MessageRequest
 from tests.support.llm import MODEL, FakeLlm, Fault
-from tests.support.playbooks import language, playbook, request
+from tests.support.playbooks import models, playbook, request
 from workers.adapters.llm.client import OpenAiModel
 from workers.adapters.observability.metrics import WorkerMetrics
 from workers.core.errors import Misconfigured, Unavailable
@@ -55,7 +55,7 @@ def write(
 
     async def run() -> None:
         async with OpenAiModel(chosen, metrics, breaker=breaker) as model:
-            await use(Writer(chosen, playbook(), model, language(), metrics), model)
+            await use(Writer(chosen, playbook(), model, models(), metrics), model)
 
     asyncio.run(run())
 
@@ -137,7 +137,7 @@ def test_what_wrote_a_text_is_on_its_candidate(servers: list[FakeLlm]) -> None:
         async with OpenAiModel(settings) as model:
             await model.check()
             book = msgspec.structs.replace(knowledge, prompts=prompts)
-            return await Writer(settings, book, model, language(), WorkerMetrics()).write(asked(1))
+            return await Writer(settings, book, model, models(), WorkerMetrics()).write(asked(1))
 
     text = asyncio.run(run())
     assert (text.generated_by, text.usage.model, text.usage.adapter) == ("llm", MODEL, "warm")

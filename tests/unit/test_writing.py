@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from schemas.messages import MessageRequest
-from tests.support.playbooks import NOW, facts, language, playbook, request
+from tests.support.playbooks import NOW, facts, models, playbook, request
 from tests.unit.recorded_answers import CHINESE
 from workers.core.generation.draft import FAILURES, Draft
 from workers.core.generation.llm import Completion, CompletionUsage
@@ -34,7 +34,7 @@ def answer(text: str, finish_reason: str = "stop") -> Completion:
 
 def draft(asked: MessageRequest | None = None, attempts: int = 2) -> Draft:
     """A draft of a push message about the band."""
-    return Draft(playbook(), asked or request(), language(), attempts=attempts)
+    return Draft(playbook(), asked or request(), models(), attempts=attempts)
 
 
 @pytest.mark.parametrize(("product", "channel", "group", "recorded"), CHINESE)
@@ -93,7 +93,7 @@ def test_how_a_prompt_is_decoded_is_what_the_server_is_asked_for() -> None:
     prompt = known.prompts["cart-abandonment", "en"]
     decoding = Decoding(temperature=0.0, frequency_penalty=0.3, samples=3)
     prompts = known.prompts | {("cart-abandonment", "en"): msgspec.structs.replace(prompt, decoding=decoding)}
-    call = Draft(msgspec.structs.replace(known, prompts=prompts), request(), language()).next_call()
+    call = Draft(msgspec.structs.replace(known, prompts=prompts), request(), models()).next_call()
     assert call is not None
     assert (call.temperature, call.frequency_penalty, call.samples) == (0.0, 0.3, 3)
 
@@ -236,6 +236,6 @@ def test_a_request_of_another_playbook_makes_no_call(spoken: str, channel: str) 
 def test_the_tokens_of_an_answer_are_the_smaller_of_prompt_and_setting() -> None:
     of_prompt = playbook().prompts["cart-abandonment", "en"].decoding.max_tokens
     for most, expected in ((None, of_prompt), (16, 16), (4096, of_prompt)):
-        call = Draft(playbook(), request(), language(), max_tokens=most).next_call()
+        call = Draft(playbook(), request(), models(), max_tokens=most).next_call()
         assert call is not None
         assert call.max_tokens == expected

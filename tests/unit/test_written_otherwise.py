@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from schemas.messages import MessageText, ProductFacts
-from tests.support.playbooks import language, playbook, request
+from tests.support.playbooks import models, playbook, request
 from workers.core.guardrails.check import check
 from workers.core.text.money import plain_amounts
 
@@ -16,7 +16,7 @@ BAND = ProductFacts(
 
 def wrong(body: str, product: ProductFacts = BAND) -> dict[str, str]:
     """Guardrail → reason of those that reject an English push message."""
-    checked = check(MessageText(title="Your Smart Band", body=body), request(product), playbook(), language())
+    checked = check(MessageText(title="Your Smart Band", body=body), request(product), playbook(), models())
     return {verdict.name: verdict.detail for verdict in checked if not verdict.passed}
 
 

@@ -10,10 +10,11 @@ import msgspec
 from schemas.messages import Candidate, MessageRequest
 from workers.adapters.process import clock
 from workers.core.errors import Misconfigured, Refused, Retryable
-from workers.core.generation.draft import Draft, Language
+from workers.core.generation.draft import Draft
 from workers.core.generation.llm import Completion, CompletionRequest, LanguageModel
 from workers.core.generation.pool.selection import Pooled
 from workers.core.generation.prompt_budget import longest, too_long
+from workers.core.guardrails.models import Models
 from workers.core.playbook.playbook import Playbook
 from workers.core.resilience.priority_queue import patience_s
 from workers.core.stream.metrics import Metrics
@@ -37,14 +38,14 @@ class Writer:
         settings: Settings,
         playbook: Playbook,
         model: LanguageModel,
-        language: Language,
+        models: Models,
         metrics: Metrics,
         pooled: Pooled | None = None,
     ) -> None:
         self._settings = settings
         self._playbook = playbook
         self._model = model
-        self._language = language
+        self._models = models
         self._metrics = metrics
         self._pooled = pooled
         self._languages = frozenset(settings.llm.languages)
@@ -84,7 +85,7 @@ class Writer:
         draft = Draft(
             self._playbook,
             request,
-            self._language,
+            self._models,
             attempts=0 if self._settings.llm.server == "off" else 2,
             max_tokens=self._settings.llm.max_tokens,
             languages=self._languages,

@@ -30,10 +30,14 @@ class Product(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Sentence(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One sentence. `facts`: indexes of the facts that it uses or violates, from 0. `kind`: in which way."""
+    """One sentence. `facts`: indexes of the facts that it uses or violates, from 0. `kind`: in which way.
+
+    `message`: the message that it belongs to, whose sentences follow each other; "" = it stands alone.
+    """
 
     product: str
     lang: str
+    message: str = ""
     text: str
     label: Label
     facts: list[int]

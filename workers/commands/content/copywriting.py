@@ -12,8 +12,8 @@ import msgspec
 
 from schemas.base import GeneratedBy
 from schemas.messages import Candidate, GuardrailVerdict, LlmUsage, MessageRequest, MessageText
+from workers.adapters.claims.models import load_models
 from workers.adapters.llm.client import NoModel, OpenAiModel
-from workers.adapters.llm.language_detector import detector
 from workers.adapters.llm.min_temperature import MinimumTemperature
 from workers.adapters.observability.metrics import WorkerMetrics
 from workers.adapters.playbook.loader import load_for as load_playbook
@@ -22,7 +22,7 @@ from workers.commands.terminal import err, one_line_errors, out, print_progress
 from workers.core.errors import Misconfigured
 from workers.core.generation import copy_surfaces
 from workers.core.guardrails.check import check
-from workers.core.guardrails.checks.language import Language
+from workers.core.guardrails.models import Models
 from workers.core.playbook.copy import Surface
 from workers.core.playbook.playbook import Playbook
 from workers.core.text.similarity import is_near
@@ -140,16 +140,16 @@ def _distinct(
     playbook: Playbook, surface: Surface, requests: list[MessageRequest], candidates: list[Candidate]
 ) -> list[Copy]:
     """Returns the texts, the LLM's first; of nearly identical ones only the first."""
-    view, language = copy_surfaces.for_copy(playbook), detector(playbook.languages)
+    view, models = copy_surfaces.for_copy(playbook), load_models(playbook)
     found: list[Copy] = []
     pairs = sorted(zip(requests, candidates, strict=True), key=lambda pair: pair[1].generated_by != "llm")
     for request, candidate in pairs:
         if not any(is_near(candidate.text, known.text) for known in found):
-            found.append(_copy(view, surface, request, candidate, language))
+            found.append(_copy(view, surface, request, candidate, models))
     return found
 
 
-def _copy(view: Playbook, surface: Surface, request: MessageRequest, candidate: Candidate, language: Language) -> Copy:
+def _copy(view: Playbook, surface: Surface, request: MessageRequest, candidate: Candidate, models: Models) -> Copy:
     return Copy(
         kind=surface.id,
         product_id=request.product.product_id,
@@ -158,7 +158,7 @@ def _copy(view: Playbook, surface: Surface, request: MessageRequest, candidate: 
         text=candidate.text,
         generated_by=candidate.generated_by,
         failure=candidate.failure,
-        verdicts=check(candidate.text, request, view, language),
+        verdicts=check(candidate.text, request, view, models),
         usage=candidate.usage,
         prompt_version=candidate.prompt_version,
         playbook_version=view.version,
@@ -172,6 +172,8 @@ def _lines(copy_: Copy) -> list[str]:
     called = f"{usage.model}, {usage.calls} call(s), {usage.input_tokens} + {usage.output_tokens} tokens"
     why = f"; the LLM's text was not used: {copy_.failure}" if copy_.failure else ""
     lines.append(f"  by {copy_.generated_by}{f' ({called})' if usage.calls else ''}{why}")
-    failed = [f"{verdict.name}: {verdict.detail}" for verdict in copy_.verdicts if not verdict.passed]
+    failed = [
+        f"{verdict.name}: {verdict.detail}" for verdict in copy_.verdicts if not verdict.passed and not verdict.doubtful
+    ]
     lines.append(f"  guardrails: {'; '.join(failed) or f'all {len(copy_.verdicts)} passed'}")
     return lines

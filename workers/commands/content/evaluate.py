@@ -11,8 +11,8 @@ import msgspec
 from rich.table import Table
 
 from schemas.messages import MessageRequest
+from workers.adapters.claims.models import load_models
 from workers.adapters.llm.client import OpenAiModel
-from workers.adapters.llm.language_detector import detector
 from workers.adapters.observability.metrics import WorkerMetrics
 from workers.adapters.playbook.loader import load_for as load_playbook
 from workers.adapters.process import clock
@@ -104,7 +104,7 @@ def text(
         written = asyncio.run(_write(running, known, sample))
     if texts_file is not None:
         texts_file.write_bytes(b"".join(msgspec.json.encode(one) + b"\n" for one in written))
-    found = evaluate(known, written, detector(known.languages))
+    found = evaluate(known, written, load_models(known))
     if as_json:
         out.print(msgspec.json.encode(found).decode())
         return

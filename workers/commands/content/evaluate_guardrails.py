@@ -10,7 +10,7 @@ import click
 import msgspec
 from rich.table import Table
 
-from workers.adapters.llm.language_detector import detector
+from workers.adapters.claims.models import load_models
 from workers.adapters.playbook.loader import load_for as load_playbook
 from workers.commands.terminal import err, one_line_errors
 from workers.core.errors import Misconfigured
@@ -43,7 +43,7 @@ def guardrails(data: Path, playbook: Path | None, show: int) -> None:
     texts = [text for _, text in _read(data, known)]
     if not texts:
         raise Misconfigured(f"{data} has no texts.", "one JSON object per line")
-    judged = judge(known, texts, detector(known.languages), time.process_time)
+    judged = judge(known, texts, load_models(known), time.process_time)
     click.echo(msgspec.json.encode(accuracy(known, judged)))
     for title, rows in (
         ("bad texts that passed", [one for one in judged if one.is_miss]),

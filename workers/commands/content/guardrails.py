@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from schemas.messages import MessageText
-from workers.adapters.llm.language_detector import detector
+from workers.adapters.claims.models import load_models
 from workers.adapters.playbook.loader import load_for as load_playbook
 from workers.commands.terminal import FAILED, one_line_errors, out
 from workers.core.catalogue.product_facts import facts_by_id
@@ -53,7 +53,7 @@ def explain(
         raise Misconfigured(f"the playbook has no channel {chosen}.", f"one of: {', '.join(known.channels)}")
     facts = facts_by_id(known, product, lang)
     about = TextContext(language=lang, channel=chosen, product=facts, locale=locale or lang)
-    verdicts = check(_message(known, chosen, title, text), about, known, detector(known.languages))
+    verdicts = check(_message(known, chosen, title, text), about, known, load_models(known))
     if not title:
         verdicts = [verdict for verdict in verdicts if verdict.name not in _FORM]
     out.print(f"{facts.name or product} on {chosen}; its facts: {'; '.join(facts.facts) or 'none'}")

@@ -9,10 +9,10 @@ import click
 import msgspec
 
 from schemas.learning import PoolEntry
+from workers.adapters.claims.models import load_models
 from workers.adapters.kafka.pool_topic import read_pool
 from workers.adapters.kafka.publisher import OperatorRecord, audit, person, publish
 from workers.adapters.kafka.reader import TopicReader
-from workers.adapters.llm.language_detector import detector
 from workers.adapters.playbook.loader import load_for as load_playbook
 from workers.adapters.process import clock
 from workers.commands.terminal import FAILED, err, one_line_errors, out
@@ -20,6 +20,7 @@ from workers.core.decisioning.control_state import SNAPSHOTS, ControlStateReduce
 from workers.core.errors import Misconfigured
 from workers.core.generation.pool.entries import POOL
 from workers.core.generation.pool.planning import objections
+from workers.core.guardrails.models import NO_MODELS
 from workers.core.playbook.playbook import Playbook
 from workers.core.reporting.standings import losing_arms
 from workers.local.installation import on_installation, reachable
@@ -133,12 +134,12 @@ def _change(settings: Settings, action: str, entry_ids: tuple[str, ...], by: str
     if unknown := [entry_id for entry_id in entry_ids if entry_id not in entries]:
         raise Misconfigured(f"the pool has no entry {', '.join(unknown)}.", "`attune pool list` shows them")
     playbook = load_playbook(settings) if action == "approve" else None
-    language = detector(playbook.languages) if playbook is not None else None
+    models = load_models(playbook) if playbook is not None else NO_MODELS
     records: list[OperatorRecord] = []
     changed = refused = 0
     for entry in (entries[entry_id] for entry_id in entry_ids):
         now = max(clock.utc_now(), entry.updated_at + timedelta(microseconds=1))
-        if playbook is not None and (reasons := objections(playbook, entry, now, language)):
+        if playbook is not None and (reasons := objections(playbook, entry, now, models)):
             refused += 1
             err.print(f"{entry.entry_id} is not approved: {'; '.join(reasons)}")
         elif entry.status != _BECOMES[action]:

@@ -13,10 +13,10 @@ import msgspec
 from rich.table import Table
 
 from schemas.learning import PoolEntry
+from workers.adapters.claims.models import load_models
 from workers.adapters.kafka.pool_topic import read_pool
 from workers.adapters.kafka.publisher import OperatorRecord, publish
 from workers.adapters.llm.client import OpenAiModel
-from workers.adapters.llm.language_detector import detector
 from workers.adapters.llm.min_temperature import MinimumTemperature
 from workers.adapters.observability.metrics import WorkerMetrics
 from workers.adapters.playbook.loader import load_for as load_playbook
@@ -141,7 +141,7 @@ async def _run(
             playbook,
             writer(settings, playbook, MinimumTemperature(model, least_temperature), WorkerMetrics()).write,
             put,
-            detector(playbook.languages),
+            load_models(playbook),
             count=count,
             in_flight=in_flight,
             deadline_s=settings.llm.deadline_s,

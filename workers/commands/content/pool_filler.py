@@ -14,7 +14,7 @@ from schemas.messages import Candidate, MessageRequest, MessageText
 from workers.adapters.process import clock
 from workers.core.generation.pool import planning
 from workers.core.generation.pool.planning import PoolGap
-from workers.core.guardrails.checks.language import Language
+from workers.core.guardrails.models import Models
 from workers.core.playbook.playbook import Playbook
 from workers.core.text.similarity import is_near
 
@@ -48,7 +48,7 @@ class Filling:
         playbook: Playbook,
         write: Write,
         put: Put,
-        language: Language,
+        models: Models,
         *,
         count: int,
         in_flight: int,
@@ -61,7 +61,7 @@ class Filling:
         self._playbook = playbook
         self._write = write
         self._put = put
-        self._language = language
+        self._models = models
         self._count = count
         self._slots = asyncio.Semaphore(in_flight)
         self._deadline = timedelta(seconds=deadline_s)
@@ -126,7 +126,7 @@ class Filling:
             return None
         now = clock.utc_now()
         entry = planning.entry_of(self._playbook, gap, candidate, now)
-        if planning.objections(self._playbook, entry, now, self._language):
+        if planning.objections(self._playbook, entry, now, self._models):
             self.rejections["guardrail"] += 1
             return None
         row.passed += 1

@@ -11,9 +11,9 @@ import msgspec
 
 from schemas.control import ControlSwitch
 from schemas.messages import MessageText, Review, ReviewVerdict
+from workers.adapters.claims.models import load_models
 from workers.adapters.kafka.publisher import OperatorRecord, audit, person, publish
 from workers.adapters.kafka.review_topics import VerdictKind, customer_of, read_queue, verdict_records
-from workers.adapters.llm.language_detector import detector
 from workers.adapters.playbook.loader import load_for as load_playbook
 from workers.adapters.process import clock
 from workers.commands.content.review_view import as_table, proposals, shown
@@ -294,6 +294,6 @@ def _check_guardrails(target: Review, text: MessageText, playbook: Playbook) -> 
     if target.channel not in playbook.channels:
         raise Misconfigured(f"the playbook no longer has the channel {target.channel}.", "reject the text")
     about = TextContext(language=target.language, channel=target.channel, product=target.product, locale=target.locale)
-    checked = check(text, about, playbook, detector(playbook.languages))
-    if failed := [f"{one.name}: {one.detail}" for one in checked if not one.passed]:
+    checked = check(text, about, playbook, load_models(playbook))
+    if failed := [f"{one.name}: {one.detail}" for one in checked if not one.passed and not one.doubtful]:
         raise Misconfigured(f"the text may not be published: {'; '.join(failed)}.", "correct the text")

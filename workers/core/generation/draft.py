@@ -17,13 +17,13 @@ from schemas.messages import Candidate, GuardrailVerdict, LlmUsage, MessageReque
 from workers.core.generation import answer_parsing, prompts
 from workers.core.generation.llm import ChatMessage, Completion, CompletionRequest
 from workers.core.generation.templates import template_text
-from workers.core.guardrails.check import check, passed
-from workers.core.guardrails.checks.language import Language
+from workers.core.guardrails.check import GROUNDING, check, passed, rejected
+from workers.core.guardrails.checks.model_talk import META
+from workers.core.guardrails.checks.unsupported import NAME as UNSUPPORTED
+from workers.core.guardrails.models import NO_MODELS, Models
 from workers.core.guardrails.trusted_input import Trusted, trusted
 from workers.core.playbook.playbook import GENERIC_GROUP, Playbook
 from workers.core.resilience.priority_queue import GHOST
-
-__all__ = ["FAILURES", "Draft", "Language"]
 
 #: Reasons why a text is not the model's own (Candidate.failure); the caller adds its own reasons for failed calls.
 FAILURES = ("", "guardrail", "malformed", "cut_off", "not_personalised", "language", "stale", "off", "pool_miss")
@@ -35,7 +35,7 @@ _AGAIN = {
     "zh": "上一稿没有通过检查（{reason}）。请避免同样的问题，换一种写法。",
     "en": "An earlier draft was rejected ({reason}). Avoid that and write it in other words.",
 }
-_MAX_REASON_CHARS, _MAX_QUOTED_CHARS = 200, 40
+_MAX_REASONS, _MAX_REASONS_CHARS, _MAX_REASON_CHARS, _MAX_QUOTED_CHARS = 4, 220, 200, 40
 _QUOTED = re.compile(r'"([^"]*)"?')
 _NOT_IN_REASON = re.compile(r"[<>{}\[\]|`=#*_~^\\]")
 
@@ -52,7 +52,7 @@ class Draft:
         self,
         playbook: Playbook,
         request: MessageRequest,
-        language: Language | None = None,
+        models: Models = NO_MODELS,
         *,
         attempts: int = 2,
         max_tokens: int | None = None,
@@ -60,7 +60,7 @@ class Draft:
     ) -> None:
         self._playbook = playbook
         self._request = request
-        self._language = language
+        self._models = models
         self._attempts = attempts
         self._max_tokens = max_tokens
         self._languages = languages
@@ -70,6 +70,8 @@ class Draft:
         self._done = bool(self._failure)
         self._text: MessageText | None = None
         self._verdicts: list[GuardrailVerdict] = []
+        #: The first text that no guardrail rejects, but one doubts, with its verdicts.
+        self._doubtful: tuple[MessageText, list[GuardrailVerdict]] | None = None
         self._trusted: Trusted | None = None
         self._usage = LlmUsage()
         #: Every verdict that rejected an answer, over all attempts.
@@ -112,6 +114,8 @@ class Draft:
             if not isinstance(text, str) and passed(verdicts):
                 self._text, self._verdicts, self._failure, self._done = text, verdicts, "", True
                 return
+            if not isinstance(text, str) and not rejected(verdicts) and self._doubtful is None:
+                self._doubtful = text, verdicts
             judged.append(("malformed" if isinstance(text, str) else "guardrail", verdicts))
         self._reject(*judged[0])
 
@@ -123,7 +127,7 @@ class Draft:
             text,
             self._trusted,
             self._playbook,
-            self._language,
+            self._models,
             tuple(prompt.decoding.example_words),
             self._request.sketches,
         )
@@ -136,8 +140,14 @@ class Draft:
         self._failure, self._done = reason, True
 
     def result(self, now: datetime) -> Candidate:
-        """Returns the finished text. `verdicts` are those of the model's last answer; `usage` is the sum of all calls."""
+        """Returns the finished text. `verdicts` are those of the model's last answer; `usage` is the sum of all calls.
+
+        A doubtful text is returned only if the playbook has people review those.
+        """
         request = self._request
+        if self._text is None and self._doubtful is not None and self._playbook.policy.claims.doubtful == "review":
+            self._text, self._verdicts = self._doubtful
+            self._failure = ""
         text, generated_by, version = self._text, GENERATED_BY_LLM, request.prompt_version
         if text is None:
             generated_by = GENERATED_BY_TEMPLATE
@@ -186,12 +196,12 @@ class Draft:
         return "" if (request.prompt, request.language) in self._playbook.prompts else "stale"
 
     def _reject(self, failure: str, verdicts: list[GuardrailVerdict]) -> None:
-        rejected = [verdict for verdict in verdicts if not verdict.passed]
-        self.rejections += rejected
+        failed = [verdict for verdict in verdicts if not verdict.passed]
+        self.rejections += failed
         self._failure, self._verdicts = failure, verdicts
         if self._calls < self._attempts:
             again = _AGAIN.get(self._request.language, _AGAIN["en"])
-            reason = _reason_for_model(rejected[0])
+            reason = _reasons_for_model(failed)
             *before, last = self._messages()
             self._turns = (*before, ChatMessage(last.role, f"{last.content}\n{again.format(reason=reason)}"))
 
@@ -204,6 +214,12 @@ def _malformed(reason: str) -> GuardrailVerdict:
     return GuardrailVerdict(name="structure", passed=False, detail=reason)
 
 
+def _reasons_for_model(failed: list[GuardrailVerdict]) -> str:
+    """Returns all reasons why copy was rejected; of an answer that is not copy, which may quote an attack, only the first."""
+    shown = failed[:_MAX_REASONS] if all(verdict.name in GROUNDING for verdict in failed) else failed[:1]
+    return "; ".join(map(_reason_for_model, shown))[:_MAX_REASONS_CHARS]
+
+
 def _reason_for_model(verdict: GuardrailVerdict) -> str:
     """Returns the reason in a form that is safe to show to the model.
 
@@ -214,6 +230,8 @@ def _reason_for_model(verdict: GuardrailVerdict) -> str:
     'a part of it is not copy for a customer'
     """
     quote = "a part of it" if verdict.name == "meta" else ""
+    if verdict.name == UNSUPPORTED and META.search(verdict.detail.casefold()):
+        quote = "a part of it"
     detail = _QUOTED.sub(lambda found: quote or f'"{found.group(1)[:_MAX_QUOTED_CHARS]}"', verdict.detail)
     return " ".join(_NOT_IN_REASON.sub(" ", detail).split()).strip(".")[:_MAX_REASON_CHARS]
 

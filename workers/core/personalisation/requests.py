@@ -19,7 +19,7 @@ from workers.core.common.timestamps import instant
 from workers.core.decisioning import policy
 from workers.core.decisioning.control_state import ControlState
 from workers.core.generation.templates import TextContext, template_text
-from workers.core.guardrails.check import check, passed
+from workers.core.guardrails.check import check, rejected
 from workers.core.partition import timers
 from workers.core.partition.unit_of_work import UnitOfWork
 from workers.core.playbook.playbook import Playbook
@@ -84,6 +84,8 @@ class OpenRequests:
         self._workspace.count("candidates", "taken")
         held = PendingText(text=candidate.text, candidate=candidate)
         why = self._why_review(candidate, opened)
+        if not self._live and review_rules.doubt(candidate):
+            held = self._template(opened)  # a replay has no reviewers
         if why and self._objection(profile, opened, now_s) is None:
             self._request_review(profile, opened, held, why, now_s)
         else:
@@ -182,18 +184,19 @@ class OpenRequests:
             language=opened.language, channel=opened.channel, product=opened.product, locale=opened.locale
         )
         checked = check(verdict.text, about, self._playbook)
-        if not passed(checked):
+        if rejected(checked):
             return None
         candidate = msgspec.structs.replace(held.candidate, verdicts=checked)
         return PendingText(text=verdict.text, candidate=candidate, reviewed="edited")
 
     def _unreviewed(self, opened: OpenRequest, held: PendingText) -> PendingText | None:
         """Returns the text to publish when the review times out; None = nothing is published."""
+        doubtful = held.candidate is not None and bool(review_rules.doubt(held.candidate))
         match self._playbook.policy.review.on_timeout:
-            case "publish":
+            case "publish" if not doubtful:
                 held.reviewed = "timeout"
                 return held
-            case "template":
+            case "template" | "publish":
                 return self._template(opened)
             case "discard":
                 return None

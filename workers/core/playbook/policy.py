@@ -83,6 +83,22 @@ class ReviewRules(_Strict, frozen=True, kw_only=True):
     on_reject: Literal["template", "discard"] = "discard"
 
 
+class ClaimRules(_Strict, frozen=True, kw_only=True):
+    """How certain the gate must be that a model's text states nothing but what the facts say.
+
+    The score of a text is that of its worst sentence: the probability that it is false. A text below `pass_below` passes, one
+    from `reject_from` on is rejected. One between them is doubtful: the model is asked again, and if it writes nothing better,
+    the template is sent, or a person decides (`doubtful: review`).
+
+    `checker`: the trained claim checker judges; otherwise the words of a text are held against the facts.
+    """
+
+    checker: bool = False
+    pass_below: Probability = 0.2
+    reject_from: Probability = 0.8
+    doubtful: Literal["template", "review"] = "template"
+
+
 class Market(_Strict, frozen=True, kw_only=True):
     """A region whose law and custom a text must comply with: customers whose locale has one of its `regions` (markets.py).
 
@@ -132,6 +148,7 @@ class Policy(_Strict, frozen=True, kw_only=True):
     allowlist: list[str] = []
     learning: Learning = Learning()
     review: ReviewRules = ReviewRules()
+    claims: ClaimRules = ClaimRules()
     banned_words: dict[str, list[str]] = {}
     neutral_words: dict[str, list[str]] = {}
     ai_label: Texts = {}

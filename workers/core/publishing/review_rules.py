@@ -22,6 +22,8 @@ def review_reason(
     """
     if candidate.generated_by != "llm" or opened.is_ghost:
         return ""
+    if doubted := doubt(candidate):
+        return f"it is doubtful: {doubted}"
     scope = prompt_scope(opened.prompt, opened.language, candidate.prompt_version)
     if rules.new_prompts and scope not in control.trusted:
         return f"no one has trusted this version of the prompt yet ({scope})"
@@ -30,6 +32,11 @@ def review_reason(
     if rules.sample and sampling.uniform(seed, "review", candidate.message_id) < rules.sample:
         return f"a sample of {rules.sample:.1%} is reviewed"
     return ""
+
+
+def doubt(candidate: Candidate) -> str:
+    """Returns what a guardrail doubts in a text; "" = nothing. Such a text is never sent without a person's consent."""
+    return next((verdict.detail for verdict in candidate.verdicts if verdict.doubtful and not verdict.passed), "")
 
 
 def ends_at(opened: OpenRequest, rules: ReviewRules, now_s: float) -> float:

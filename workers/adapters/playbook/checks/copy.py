@@ -283,9 +283,9 @@ def _markets(playbook: Playbook, language: str) -> list[tuple[str, str]]:
 def _verdicts(
     text: MessageText, about: templates.TextContext, playbook: Playbook, *, only_market: bool
 ) -> list[GuardrailVerdict]:
-    """Returns the failed verdicts. With `only_market`, checks only the market's rules: the others have seen the same text."""
+    """Returns the verdicts that reject. `only_market` checks the market's rules alone: the others have seen the same text."""
     verdicts = [market_verdict(text, about, playbook)] if only_market else check(text, about, playbook)
-    return [verdict for verdict in verdicts if not verdict.passed]
+    return [verdict for verdict in verdicts if not verdict.passed and not verdict.doubtful]
 
 
 def _samples(playbook: Playbook, language: str) -> dict[str, ProductFacts]:

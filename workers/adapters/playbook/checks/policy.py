@@ -1,4 +1,4 @@
-"""Checks policy.yaml: languages, caps, quiet hours. Markets and voice are in markets.py."""
+"""Checks policy.yaml: languages, caps, quiet hours, thresholds. Markets and voice are in markets.py."""
 
 from __future__ import annotations
 
@@ -36,6 +36,9 @@ def check(parts: Parts) -> None:
                 if ":" in target:
                     path = ("consent_categories", name, index)
                     reference(document, path, "channel", target.partition(":")[0], channels)
+    if policy.claims.reject_from < policy.claims.pass_below:
+        wrong = f"{policy.claims.reject_from:g} is less than `pass_below` ({policy.claims.pass_below:g})"
+        document.report(("claims", "reject_from"), wrong, "pass_below to 1")
     if policy.quiet_hours is not None:
         _quiet_hours(parts, document, policy.quiet_hours)
 

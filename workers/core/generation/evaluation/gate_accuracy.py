@@ -13,7 +13,7 @@ from workers.core.catalogue.product_facts import facts_by_id
 from workers.core.experimentation import arms
 from workers.core.generation.templates import TextContext
 from workers.core.guardrails.check import check
-from workers.core.guardrails.checks.language import Language
+from workers.core.guardrails.models import Models
 from workers.core.playbook.playbook import Playbook
 
 
@@ -43,11 +43,16 @@ class LabelledText(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Judged(msgspec.Struct, frozen=True, kw_only=True):
-    """A labelled text and the guardrails that rejected it."""
+    """A labelled text and the guardrails that rejected it, or doubt it."""
 
     text: LabelledText
     rejected_by: list[GuardrailVerdict]
     cpu_s: float
+
+    @property
+    def is_doubtful(self) -> bool:
+        """True if the text does not pass, but is not rejected either."""
+        return bool(self.rejected_by) and all(verdict.doubtful for verdict in self.rejected_by)
 
     @property
     def is_miss(self) -> bool:
@@ -61,7 +66,7 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Shares(msgspec.Struct, frozen=True, kw_only=True):
-    """`recall`: share of the `bad` texts that were rejected; `false_rejects`: share of the `good` ones. Of none it is null."""
+    """`recall`: share of the `bad` texts that did not pass; `false_rejects`: share of the `good` ones. Of none it is null."""
 
     bad: int
     good: int
@@ -72,8 +77,9 @@ class Shares(msgspec.Struct, frozen=True, kw_only=True):
 class GateAccuracy(msgspec.Struct, frozen=True, kw_only=True):
     """`recall` and `false_rejects` as in Shares, of all texts, and by language and kind in alphabetical order.
 
-    `rejected_by`: guardrail → number of texts that it rejected. `doubtful`: number of texts that the gate passes on to a person
-    instead of deciding; it decides all of them. `ms_per_text`: CPU time [ms], without loading patterns and language models.
+    `rejected_by`: guardrail → number of texts that it rejected or doubts. `doubtful`: number of texts, of those that did not
+    pass, that are merely doubtful: a person may let them pass. `ms_per_text`: CPU time [ms], without loading patterns and
+    models.
     """
 
     playbook: str
@@ -90,16 +96,16 @@ class GateAccuracy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def judge(
-    playbook: Playbook, texts: Iterable[LabelledText], detect: Language | None, cpu_time_s: Callable[[], float]
+    playbook: Playbook, texts: Iterable[LabelledText], models: Models, cpu_time_s: Callable[[], float]
 ) -> list[Judged]:
     """Runs every guardrail on every text. Channels must be in the playbook. Raises msgspec.ValidationError; see LabelledText."""
     judged: list[Judged] = []
     for labelled in texts:
         about, example_words = _context(playbook, labelled), _example_words(playbook, labelled)
         if not judged:  # loads patterns and language models
-            check(labelled.text, about, playbook, detect, example_words)
+            check(labelled.text, about, playbook, models, example_words)
         began_s = cpu_time_s()
-        verdicts = check(labelled.text, about, playbook, detect, example_words)
+        verdicts = check(labelled.text, about, playbook, models, example_words)
         cpu_s = cpu_time_s() - began_s
         rejected_by = [verdict for verdict in verdicts if not verdict.passed]
         judged.append(Judged(text=labelled, rejected_by=rejected_by, cpu_s=cpu_s))
@@ -120,7 +126,7 @@ def accuracy(playbook: Playbook, judged: Sequence[Judged]) -> GateAccuracy:
         by_language=_by(judged, lambda one: one.text.lang),
         by_kind=_by(judged, lambda one: one.text.kind),
         rejected_by=dict(sorted(rejections.items(), key=lambda item: (-item[1], item[0]))),
-        doubtful=0,
+        doubtful=sum(one.is_doubtful for one in judged),
         ms_per_text=round(1000 * sum(one.cpu_s for one in judged) / len(judged), 2) if judged else 0.0,
     )
 

@@ -12,7 +12,7 @@ from schemas.messages import Candidate, MessageRequest, MessageText
 from workers.core.experimentation.intervals import wilson
 from workers.core.generation.evaluation.group_recovery import Labelled, Recovery, recover
 from workers.core.guardrails.check import check, passed
-from workers.core.guardrails.checks.language import Language
+from workers.core.guardrails.models import NO_MODELS, Models
 from workers.core.playbook.playbook import Playbook
 
 
@@ -61,7 +61,7 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     output_tokens: int
 
 
-def evaluate(playbook: Playbook, written: Sequence[Written], detect: Language | None = None) -> Evaluation:
+def evaluate(playbook: Playbook, written: Sequence[Written], models: Models = NO_MODELS) -> Evaluation:
     """Summarises the results of the requests."""
     own = [one for one in written if one.candidate.generated_by == "llm"]
     usage = [one.candidate.usage for one in written]
@@ -75,7 +75,7 @@ def evaluate(playbook: Playbook, written: Sequence[Written], detect: Language | 
                 verdict.name for one in written for verdict in one.candidate.verdicts if not verdict.passed
             ).most_common()
         ),
-        unfit=sum(not _fit(one, playbook, detect) for one in written),
+        unfit=sum(not _fit(one, playbook, models) for one in written),
         recovery={
             language: found
             for language in playbook.languages
@@ -103,8 +103,8 @@ def _rows(written: Sequence[Written]) -> Iterator[Row]:
         )
 
 
-def _fit(one: Written, playbook: Playbook, detect: Language | None) -> bool:
-    checked = check(one.candidate.text, one.request, playbook, detect)
+def _fit(one: Written, playbook: Playbook, models: Models) -> bool:
+    checked = check(one.candidate.text, one.request, playbook, models)
     return passed(checked)
 
 

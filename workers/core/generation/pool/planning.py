@@ -18,7 +18,7 @@ from workers.core.generation.pool.selection import fill
 from workers.core.generation.pool.slots import InvalidSlot, slots_of, with_name_slot
 from workers.core.generation.requests import unaddressed
 from workers.core.guardrails.check import passed
-from workers.core.guardrails.checks.language import Language
+from workers.core.guardrails.models import NO_MODELS, Models
 from workers.core.playbook.campaigns import Campaign
 from workers.core.playbook.playbook import Playbook
 
@@ -129,7 +129,7 @@ def entry_of(playbook: Playbook, gap: PoolGap, candidate: Candidate, now: dateti
     )
 
 
-def objections(playbook: Playbook, entry: PoolEntry, now: datetime, language: Language | None = None) -> list[str]:
+def objections(playbook: Playbook, entry: PoolEntry, now: datetime, models: Models = NO_MODELS) -> list[str]:
     """Returns the objections to approving an entry; [] = there is none.
 
     They name what is missing from the playbook, invalid slots, and what the guardrails reject in its text with the slots
@@ -158,10 +158,10 @@ def objections(playbook: Playbook, entry: PoolEntry, now: datetime, language: La
     request = request_for(
         playbook, key, number=entry.entry_id, variation_id=entry.variation_id, requested_at=now, deadline_at=now
     )
-    text, verdicts = fill(playbook, entry.text, request, language)
+    text, verdicts = fill(playbook, entry.text, request, models)
     if text is None:
         return ["a slot has no value for this product"]
-    return [f"{verdict.name}: {verdict.detail}" for verdict in verdicts if not verdict.passed]
+    return [f"{verdict.name}: {verdict.detail}" for verdict in verdicts if not verdict.passed and not verdict.doubtful]
 
 
 def rejected(candidate: Candidate) -> bool:

@@ -13,9 +13,9 @@ from schemas.learning import PoolEntry
 from schemas.messages import Candidate, GuardrailVerdict, LlmUsage, MessageRequest, MessageText
 from workers.core.generation.pool.entries import ApprovedTexts, key_for
 from workers.core.generation.pool.slots import filled, values_for
-from workers.core.guardrails.check import check, passed
+from workers.core.guardrails.check import check, rejected
 from workers.core.guardrails.checks.duplicate import SAME
-from workers.core.guardrails.checks.language import Language
+from workers.core.guardrails.models import NO_MODELS, Models
 from workers.core.playbook.campaigns import Campaign
 from workers.core.playbook.playbook import GENERIC_GROUP, Playbook
 from workers.core.text.near_duplicates import similarity, sketch
@@ -53,7 +53,7 @@ class _Checked(msgspec.Struct, frozen=True):
 
     def fits(self, recent: list[list[int]]) -> bool:
         """Returns whether it may be published to a customer whose last messages have these sketches (guardrail `duplicate`)."""
-        return passed(self.verdicts) and all(similarity(self.sketch, one) < SAME for one in recent)
+        return not rejected(self.verdicts) and all(similarity(self.sketch, one) < SAME for one in recent)
 
 
 class Pooled:
@@ -64,12 +64,10 @@ class Pooled:
     similar message before is checked each time.
     """
 
-    def __init__(
-        self, playbook: Playbook, approved: Callable[[], ApprovedTexts], language: Language | None = None
-    ) -> None:
+    def __init__(self, playbook: Playbook, approved: Callable[[], ApprovedTexts], models: Models = NO_MODELS) -> None:
         self._playbook = playbook
         self._approved = approved
-        self._language = language
+        self._models = models
         self._cache: dict[tuple[MessageText, bytes], _Checked] = {}
         self._uses: dict[str, int] = {}
 
@@ -103,7 +101,7 @@ class Pooled:
         key = text, shared
         found = self._cache.pop(key, None)
         if found is None:
-            done, verdicts = fill(self._playbook, text, request, self._language)
+            done, verdicts = fill(self._playbook, text, request, self._models)
             found = _Checked(done, verdicts, sketch(done.body) if done is not None else [])
             if len(self._cache) >= _MAX_CACHED:
                 del self._cache[next(iter(self._cache))]
@@ -117,7 +115,7 @@ class Pooled:
 
 
 def fill(
-    playbook: Playbook, text: MessageText, request: MessageRequest, language: Language | None = None
+    playbook: Playbook, text: MessageText, request: MessageRequest, models: Models = NO_MODELS
 ) -> tuple[MessageText | None, list[GuardrailVerdict]]:
     """Returns (the text with its slots filled for this request, all guardrail verdicts); (None, []) = a slot has no value.
 
@@ -129,7 +127,7 @@ def fill(
         return None, []
     prompt = playbook.prompts.get((request.prompt, request.language))
     example_words = tuple(prompt.decoding.example_words) if prompt else ()
-    return done, check(done, request, playbook, language, example_words)
+    return done, check(done, request, playbook, models, example_words)
 
 
 def _candidate(

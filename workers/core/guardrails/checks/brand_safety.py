@@ -23,10 +23,14 @@ UNSAFE = {
     ),
     "an insult": (
         (
-            r"stupid|idiots?|morons?|dumb|losers?|ugly|trash|garbage|crap|shit\w*|fuck\w*|bitch\w*|bastards?|we hate|hate you"
+            r"stupid|idiots?|morons?|dumb(?!bell)|(?<!no )losers?|ugly|trash|garbage|crap|shit\w*|fuck\w*"
+            r"|bitch\w*|bastards?|we hate|hate you"
             r"|nazi\w*|racis\w+"
         ),
-        r"傻[子瓜逼x]|蠢|白痴|笨蛋|弱智|脑残|垃圾|废物|滚[开蛋]|去死|他妈|狗屎|贱人|混蛋|丑八怪|穷鬼",
+        (
+            r"傻[子瓜逼x]|蠢|白痴|笨蛋|弱智|脑残|(?<![倒扔])垃圾(?![桶袋箱分车处])|废物|滚[开蛋]|去死|他妈|狗屎|贱人"
+            r"|混蛋|丑八怪|穷鬼"
+        ),
     ),
     "politics": (
         r"vote for|elections?|president|governments?|communis\w+|democrats?|republicans?|dictator\w*|regime|wars?",
@@ -40,10 +44,14 @@ UNSAFE = {
     "disparagement": (
         (
             r"scam\w*|fraud\w*|rip-?off|fake|counterfeit\w*|worthless|terrible|awful|horrible|worst|boycott\w*|st(?:ole|eal\w*)"
-            r"|(?:don't|do not|never) (?:buy|trust|order)|lied|lying|liars?|cheat\w*|waste of money|bankrupt\w*|out of business"
+            r"|(?:don't|do not|never) (?:buy|trust|order)|lied to|lying to|cheat(?:s|ed)? (?:you|customers"
+            r"|people)|waste of money|bankrupt\w*|out of business"
             r"|buy (?:it )?elsewhere"
         ),
-        r"骗|假货|山寨|劣质|黑心|坑[人钱爹]|(?:别|不要)(?:买|购买|相信)|差评|(?<!灿)烂|倒闭|破产|智商税|最差",
+        (
+            r"骗|假货|山寨|劣质|黑心|坑[人钱爹]|(?:别|不要)(?:购买|相信)|(?<![就先])(?:别|不要)买(?!错)|差评"
+            r"|(?<!灿)烂|倒闭|破产|智商税|最差"
+        ),
     ),
     "danger": (
         r"recall(?:s|ed)?|explo[ds]\w+|(?:catch|caught|on) fire|toxic|poison\w*|cancer\w*|radiation|danger\w*|defect\w*",
@@ -51,7 +59,8 @@ UNSAFE = {
     ),
     "a threat": (
         (
-            r"(?:account|order|data|cart|profile)\b.{0,24}\b(?:suspended|closed|deleted|blocked|terminated|frozen|cancell?ed|locked)"
+            r"(?:account|order|data|cart|profile)\b.{0,24}\b(?:suspended|closed|deleted|blocked|terminated"
+            r"|frozen|cancell?ed|locked)"
             r"|legal action|lawsuit\w*|sue|police|hack(?:s|ed|ers?|ing)|virus\w*|malware|(?:last|final) (?:warning|notice)"
             r"|or else|you(?:'ll| will) (?:lose|regret|be sorry)|warning(?=:)"
         ),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from workers.core.guardrails.grounding.concepts import Concepts
 from workers.core.guardrails.grounding.overstated import OVERSTATED
 from workers.core.guardrails.grounding.subject import Subject
-from workers.core.guardrails.grounding.vocabulary import unstated
 
 _SPORTS = (
     "soccer|football|basketball|tennis|badminton|baseball|golf|rowing|skiing|boxing|dancing|hiking|climbing"
@@ -143,10 +142,18 @@ CLAIMS = Concepts(
 
 
 def claims(subject: Subject) -> str | None:
-    """Rejects a feature, service, opinion or effect that the product's facts do not state."""
-    for table in (CLAIMS, OVERSTATED):
-        if found := table.ungrounded(subject.text, subject.grounds):
-            return f'"{found[1]}" ({found[0]}) is not in the product facts'
-    if unknown := unstated(subject):
-        return f'"{unknown}" is neither in the product facts nor a neutral word'
-    return None
+    """Rejects a feature, service, opinion or effect that the product's facts do not state.
+
+    Where a claim checker judges the sentences, exaggeration is no veto, but evidence (`overstated`).
+    """
+    return _ungrounded(CLAIMS, subject) or (None if subject.is_judged else overstated(subject))
+
+
+def overstated(subject: Subject) -> str | None:
+    """Returns what is wrong with the first exaggeration that the product's facts do not state."""
+    return _ungrounded(OVERSTATED, subject)
+
+
+def _ungrounded(table: Concepts, subject: Subject) -> str | None:
+    found = table.ungrounded(subject.text, subject.grounds)
+    return f'"{found[1]}" ({found[0]}) is not in the product facts' if found else None

@@ -17,8 +17,9 @@ from workers.core.text.normalize import normalised
 _BRANDS = PatternTable.of(
     r"\b(?:apple|airpods|iphone|ipad|samsung|galaxy|sony|bose|fitbit|garmin|huawei|xiaomi|redmi|honor|oppo|vivo|jbl|beats|sennheiser|philips"
     r"|panasonic|lenovo|asus|acer|google|pixel|microsoft|amazon|nike|adidas|casio|polar|whoop|anker|jabra|nokia|motorola|oneplus|realme)\b"
-    r"|苹果|三星|索尼|华为|小米|荣耀|佳明|飞利浦|松下|联想|耐克|阿迪达斯|卡西欧|森海塞尔|谷歌|微软|亚马逊|淘宝|京东|拼多多|抖音"
+    r"|苹果(?=手机|电脑|手表|耳机|平板|公司|官方|同款)|三星|索尼|华为|小米|荣耀|佳明|飞利浦|松下|联想|耐克|阿迪达斯|卡西欧|森海塞尔|谷歌|微软|亚马逊|淘宝|京东|拼多多|抖音"
 )
+_WORDS_TOO = frozenset({"apple", "beats", "galaxy", "honor", "pixel", "polar"})
 _PERSON = PatternTable.of(r"[\u3400-\u9fff]{1,3}(?:先生|女士|小姐|太太)|\b(?:mr|mrs|ms|dr)\.? [a-z]+")
 _GREETING = re.compile(r"\b(?:Hi|Hello|Hey|Dear)[ ,]+([A-Z][a-z]+)\b")
 _ANYONE = frozenset({"there", "friend", "friends", "you", "again", "customer", "customers", "everyone", "all", "team"})
@@ -27,7 +28,17 @@ _WORD = re.compile(r"[A-Z][A-Za-z]+(?:['-][A-Za-z]+)*")
 _BEFORE_SENTENCES = frozenset('.!?:\n"(-')
 _MONTHS = "january|february|march|april|may|june|july|august|september|october|november|december"
 _DAYS = "monday|tuesday|wednesday|thursday|friday|saturday|sunday"
-_COMMON = re.compile(rf"{_MONTHS}|(?:{_DAYS})s?|bluetooth|i'm|i'll|i've|i'd|ok|ai")
+_FAMILY = "grand(?:ma|pa|dad|mum|mom)|grann(?:y|ies)|nan|mum|mom|dad|aunt(?:ie|y)?|uncle"
+#: Languages, peoples and what is called after them; whether a product comes from there is another guardrail's question.
+_PEOPLES = (
+    "english|british|scottish|irish|welsh|french|german|italian|spanish|portuguese|dutch|belgian|swiss|austrian|danish|swedish"
+    "|norwegian|finnish|nordic|scandinavian|greek|turkish|polish|czech|russian|chinese|japanese|korean|indian|thai|american"
+    "|canadian|mexican|brazilian|african|european|asian|australian|mediterranean|atlantic|pacific|arctic|alpine"
+)
+_COMMON = re.compile(
+    rf"(?:(?:{_MONTHS}|{_DAYS}|{_FAMILY}|easter|christmas|halloween)(?:'?s)?|(?:{_PEOPLES})(?:-\w+)?"
+    r"|bluetooth|wi-?fi|leds?|aaa?s|diy(?:ers)?|celsius|fahrenheit|milky|i'm|i'll|i've|i'd|ok|ai)"
+)
 
 
 def banned_words(subject: Subject) -> str | None:
@@ -69,7 +80,7 @@ def examples(subject: Subject) -> str | None:
 def names(subject: Subject) -> str | None:
     """Rejects a brand, another product of the playbook, a person, or (in English) a capitalised name of unknown origin."""
     for _, found in _BRANDS.every(subject.text):
-        if found.group() not in subject.grounds:
+        if found.group() not in subject.grounds and not _is_plain_word(found.group(), subject.cased):
             return f'"{found.group()}" is not this product'
     if person := _PERSON.search(subject.text):
         return f'"{person.group()}" names a person'
@@ -86,6 +97,11 @@ def names(subject: Subject) -> str | None:
             if (unknown := _unknown_name(line, subject.grounds)) and not _is_title_case(line):
                 return f'"{unknown}" is not a name of this product'
     return None
+
+
+def _is_plain_word(brand: str, cased: str) -> bool:
+    """Returns whether a brand's name is written as the word that it also is: an apple, an honor, a galaxy."""
+    return brand in _WORDS_TOO and re.search(rf"\b{brand}\b", cased) is not None
 
 
 @memoize_by_identity
@@ -105,7 +121,11 @@ def _unknown_name(text: str, grounds: str) -> str | None:
     """Returns the first capitalised word inside a sentence that is not in the product's data. SHOUTED words are not names."""
     for match in _WORD.finditer(text):
         word = match.group()
-        if word.isupper() or _COMMON.fullmatch(word.casefold()) or word.casefold().removesuffix("'s") in grounds:
+        if (
+            word.isupper()
+            or _COMMON.fullmatch(word.casefold())
+            or word.casefold().removesuffix("'s").removesuffix("s") in grounds
+        ):
             continue
         at = match.start() - 1
         while at >= 0 and text[at] in " \t":

@@ -9,13 +9,16 @@ from functools import lru_cache
 import msgspec
 
 _UNITS = {
-    "time": r"(?:个)?小时|个?钟头|hours?|hrs?|h|天|日|days?|周|个?星期|weeks?|个月|months?|年|years?|分钟|minutes?"
+    "time": r"个?小时|个?钟头|hours?|hrs?|h|天|日|days?|周|个?星期|weeks?|个月|months?|年|years?|分钟|minutes?"
     "|mins?|秒(?:钟)?|seconds?|secs?",
-    "percent": r"%|percent|per cent|成",
+    "percent": r"%|percent|per cent|成(?![为了本品员熟功年人绩就长都])",
     "money": r"元|块钱|rmb|cny|yuan|usd|dollars?|eur|euros?|gbp|pounds?|jpy|yen|[¥$€£](?!\d)",
     "times": r"倍|x\b|times|-?fold",
-    "measure": r"mah|毫安时?|kg|千克|公斤|mg|g|克|mm|毫米|cm|厘米|km|公里|miles?|米|metres?|meters?|inch(?:es)?"
-    "|英寸|khz|hz|db|分贝|gb|tb|mb|瓦|伏|级|代",
+    "measure": r"mah|毫安时?|kilograms?|kilos?|kg|千克|公斤|milligrams?|mg|grams?|grammes?|g|克|斤"
+    r"|millimet(?:re|er)s?|mm|毫米|centimet(?:re|er)s?|cm|厘米|公分|kilomet(?:re|er)s?|km|公里|千米|miles?|米|met(?:re|er)s?|m"
+    r"|inch(?:es)?|英寸|寸|feet|foot|ft|英尺|millilit(?:re|er)s?|ml|毫升|lit(?:re|er)s?|l|升|ounces?|oz"
+    r"|khz|mhz|ghz|hz|decibels?|db|分贝|gigabytes?|gb|terabytes?|tb|megabytes?|mb"
+    r"|kilowatts?|kw|千瓦|watts?|w|瓦|volts?|v|伏|degrees?|°c?|℃|摄氏度|级|代",
 }
 _HOURS = (
     (r"个?小时|个?钟头|h(?:ou)?rs?|h", 1.0),
@@ -26,7 +29,33 @@ _HOURS = (
     (r"分钟|min(?:ute)?s?", 1 / 60),
     (r"秒钟?|sec(?:ond)?s?", 1 / 3600),
 )
-_CURRENCIES = {
+#: Spellings of a unit → (its base unit, how many of those it is).
+_MEASURES = (
+    (r"milligrams?|mg", "g", 0.001),
+    (r"grams?|grammes?|g|克", "g", 1.0),
+    (r"kilograms?|kilos?|kg|千克|公斤", "g", 1000.0),
+    (r"斤", "g", 500.0),
+    (r"ounces?|oz", "oz", 1.0),
+    (r"millimet(?:re|er)s?|mm|毫米", "mm", 1.0),
+    (r"centimet(?:re|er)s?|cm|厘米|公分", "mm", 10.0),
+    (r"met(?:re|er)s?|m|米", "mm", 1000.0),
+    (r"kilomet(?:re|er)s?|km|公里|千米", "mm", 1e6),
+    (r"inch(?:es)?|英寸|寸", "inch", 1.0),
+    (r"feet|foot|ft|英尺", "inch", 12.0),
+    (r"miles?", "mile", 1.0),
+    (r"millilit(?:re|er)s?|ml|毫升", "ml", 1.0),
+    (r"lit(?:re|er)s?|l|升", "ml", 1000.0),
+    (r"decibels?|db|分贝", "db", 1.0),
+    (r"megabytes?|mb", "gb", 0.001),
+    (r"gigabytes?|gb", "gb", 1.0),
+    (r"terabytes?|tb", "gb", 1000.0),
+    (r"watts?|w|瓦", "w", 1.0),
+    (r"kilowatts?|kw|千瓦", "w", 1000.0),
+    (r"volts?|v|伏", "v", 1.0),
+    (r"degrees?|°c?|℃|摄氏度", "degrees", 1.0),
+    (r"毫安时?", "mah", 1.0),
+)
+CURRENCIES = {
     "CNY": ("¥", "￥", "元", "块钱", "rmb", "cny", "yuan"),
     "USD": ("$", "usd", "dollar", "dollars"),
     "EUR": ("€", "eur", "euro", "euros"),
@@ -35,38 +64,34 @@ _CURRENCIES = {
 }
 
 
-_TO_TWELVE = "zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve"
-_WORDS = {word: float(value) for value, word in enumerate(_TO_TWELVE.split("|"))}
+_SMALL = (
+    "zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen|eighteen"
+    "|nineteen"
+)
+_WORDS = {word: float(value) for value, word in enumerate(_SMALL.split("|"))}
 _WORDS |= {
-    "half": 0.5,
-    "fifteen": 15.0,
-    "twenty": 20.0,
-    "twenty-four": 24.0,
-    "thirty": 30.0,
-    "forty": 40.0,
-    "fifty": 50.0,
+    word: 10.0 * value
+    for value, word in enumerate(["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"], 2)
 }
-_WORDS |= {
-    "sixty": 60.0,
-    "seventy": 70.0,
-    "eighty": 80.0,
-    "ninety": 90.0,
-    "hundred": 100.0,
-    "thousand": 1e3,
-    "million": 1e6,
-}
+_WORDS |= {"half": 0.5, "quarter": 0.25, "dozen": 12.0}
+_LARGE = {"hundred": 100.0, "thousand": 1e3, "million": 1e6}
+_WORDS |= _LARGE
 _HAN = dict(zip("零一二三四五六七八九", map(float, range(10)), strict=True)) | {"两": 2.0, "半": 0.5}
 _HAN_TENS = {"十": 10.0, "百": 100.0, "千": 1e3, "万": 1e4, "亿": 1e8}
 _UNIT = "|".join(f"(?P<{kind}>{pattern})" for kind, pattern in _UNITS.items())
 _LATIN_ENDS = r"(?![a-z])"
+_WORD = "|".join(sorted(_WORDS, key=len, reverse=True))
 _TOKEN = re.compile(
     r"(?=[\d¥$€£蓝零一二两三四五六七八九十百千万亿半]|(?<![a-z])[a-z])"  # rejects most positions of a text quickly
     r"(?:(?P<label>bluetooth|蓝牙|wi-?fi|usb|ipx?|android"
     r"|ios)\s*+(?:v\s*+)?)?(?:(?P<sign>[¥$€£])\s*+)?(?P<percent_first>百分之)?(?:"
     r"(?P<digits>\d+(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)"
-    rf"|(?P<word>(?<![a-z])(?:{'|'.join(sorted(_WORDS, key=len, reverse=True))})(?![a-z]))"
+    rf"|(?P<word>(?<![a-z])(?:{_WORD})(?:(?:-|\s|\sand\s)(?:{_WORD}))*+(?![a-z]))"
     r"|(?P<han>[零一二两三四五六七八九十百千万亿半]+))"
-    rf"(?:[\s-]*+(?:(?:full |whole |straight |多|余|整|来)[\s-]*+)?(?:{_UNIT}){_LATIN_ENDS})?"
+    r"(?:(?P<and_a_half>\sand\sa\shalf)(?![a-z]))?"
+    r"(?:(?:[\s-]|个(?=半))*+(?P<half_before>半(?=[个小天年]))?(?:(?:of an? |an? |full |whole |straight |多|余|整|来)[\s-]*+)?"
+    rf"(?:{_UNIT}){_LATIN_ENDS}(?P<half_after>半| and a half(?![a-z]))?"
+    rf"(?P<tenths>(?<=米)[一二两三四五六七八九]{{1,2}}(?!米))?)?"
 )
 #: Amounts without a unit of their own: only the number, or a label before it.
 UNCOUNTED = ("", "bluetooth", "蓝牙", "wifi", "wi-fi", "usb", "ip", "ipx", "android", "ios")
@@ -138,20 +163,68 @@ def _found(text: str) -> Iterator[tuple[Amount, str, int]]:
         elif kind is None and not groups["percent_first"]:
             continue
         elif groups["word"]:
-            value = _WORDS[groups["word"]]
+            value = _word_value(groups["word"])
         else:
             value = _han_value(groups["han"])
+        if groups["and_a_half"] or groups["half_before"] or groups["half_after"]:
+            value += 0.5
+        if groups["tenths"]:
+            value += sum(_HAN[digit] / 10**place for place, digit in enumerate(groups["tenths"], 1))
         unit = groups["label"] or ""
         if groups["percent_first"] or kind == "percent":
-            unit = "percent"
+            unit, value = "percent", value * 10 if groups["percent"] == "成" else value
         elif groups["sign"] or kind == "money":
             sign = groups["sign"] or groups["money"]
-            unit = next((code for code, signs in _CURRENCIES.items() if sign in signs), sign)
+            unit = next((code for code, signs in CURRENCIES.items() if sign in signs), sign)
         elif kind == "time":
             unit, value = "hours", round(value * _hours(groups["time"]), 6)
+        elif kind == "measure":
+            unit, value = _measure(groups["measure"], value)
         elif kind is not None:
             unit = f"{groups[kind]}".strip()
         yield Amount(value, unit), written.lstrip(), match.end() - len(match.group().lstrip())
+
+
+def number(written: str) -> float | None:
+    """Returns the number of an amount as it is written, whatever its unit; None = it has none.
+
+    >>> number("three kilos"), number("1.5 h")
+    (3.0, 1.5)
+    """
+    match = _TOKEN.match(written)
+    if match is None:
+        return None
+    if match["digits"]:
+        return float(match["digits"].replace(",", ""))
+    return _word_value(match["word"]) if match["word"] else _han_value(match["han"])
+
+
+def _measure(unit: str, value: float) -> tuple[str, float]:
+    """Returns (base unit, value in it); a unit that has no other spelling is its own base."""
+    for pattern, base, factor in _MEASURES:
+        if re.fullmatch(pattern, unit):
+            return base, round(value * factor, 6)
+    return unit, value
+
+
+def _word_value(text: str) -> float:
+    """Returns the value of an English numeral.
+
+    >>> _word_value("thirty-six"), _word_value("two hundred and ten"), _word_value("half a dozen".replace(" a ", " "))
+    (36.0, 210.0, 6.0)
+    """
+    total = current = 0.0
+    for word in re.split(r"-|\s", text):
+        value = _WORDS.get(word)
+        if value is None:  # and
+            continue
+        if word in _LARGE or word == "dozen":
+            current = (current or 1.0) * value
+            if value >= 1e3:
+                total, current = total + current, 0.0
+        else:
+            current += value
+    return total + current
 
 
 def _hours(unit: str) -> float:

@@ -19,7 +19,10 @@ from workers.core.playbook.policy import Policy
 _NUMBER = r"(?<!\d)((?>\d+(?:,\d{3}){1,6}(?:\.\d+)?|\d+(?:\.\d+)?))"
 _SIGNED = r"(?:(?:[¥$€£]|cny|rmb|usd|eur|gbp)\s*+)?"
 _SIGN = r"(?:[¥$€£]|cny|rmb|usd|eur|gbp)?\s*+"
-_MONEY = r"(?:[¥$€£]\s*\d|(?:cny|rmb|usd|eur|gbp) \d|\d[\d.,]{0,24}\s*(?:cny|rmb|yuan|usd|dollars?|eur|euros?|gbp|pounds?|元|块))"
+_MONEY = (
+    r"(?:[¥$€£]\s*\d|(?:cny|rmb|usd|eur|gbp) \d|\d[\d.,]{0,24}\s*(?:cny|rmb|yuan|usd|dollars?|eur|euros?|gbp|pounds?"
+    r"|元|块))"
+)
 _PERCENT = r"(?:%|percent|per cent)"
 _ZHE = r"(?:\d{1,4}(?:\.\d{1,4})?|[一二三四五六七八九]{1,2})\s*折(?![叠腾磨射返])"
 #: Any word that announces a lower price than before, including a sale (Commission notice 2021/C 526/02, 1.1).
@@ -28,7 +31,8 @@ ANNOUNCED = PatternTable.of(
     rf" (?:only |just )?{_MONEY}"
     r"|\b(?:was|were) (?:only |just )?\d[\d.,]*\b.{0,20}\bnow\b.{0,12}\d"
     rf"|\d\s*{_PERCENT} (?:off|less|cheaper|lower|discount|reduction)\b|\d\s*%-?off\b|{_MONEY} (?:off|less|cheaper)\b"
-    r"|\bdiscount\w*|\bhalf[- ]price\b|\b(?:marked|knocked) down\b|\bmark-?downs?\b|\bon sale\b|\bsale (?:price|now on)\b"
+    r"|\bdiscount\w*|\bhalf[- ]price\b|\b(?:marked|knocked) down\b|\bmark-downs?\b|\bmarkdowns\b|\bon sale\b"
+    r"|\bsale (?:price|now on)\b"
     r"|\b(?:the|our|a|summer|autumn|winter|spring|flash|clearance) sale\b|\b(?:special|limited) offers?\b|\bpromotions?\b"
     r"|\bprice[- ](?:drop|cut|reduction)s?\b|\bprices? (?:has |have |is |are |was |were |just )*"
     r"(?:dropped|fell|down|cut|reduced|lowered)\b"
@@ -36,8 +40,9 @@ ANNOUNCED = PatternTable.of(
     r"|\blowest (?:price )?(?:of|in|over) the (?:last|past|previous) 30 days\b|30\s*[天日]内?的?最低价?"
     r"|\b(?:rrp|msrp|list price|old price|original price|regular price)\b"
     rf"|\bsav(?:e|es|ing|ings) (?:of |you )?(?:big\b|money\b|up to\b|{_MONEY}|\d+\s*{_PERCENT})"
-    rf"|{_ZHE}|打折|折扣|降价|减价|特价|特惠|优惠|促销|大促|立减|直降|立省|省\s*[¥\d]|让利|甩卖|半价|原价|划线价|市场价|专柜价|吊牌价"
-    r"|降[至到了]|价格(?:更低|下调|跳水|直降)|便宜了?\s*\d"
+    rf"|{_ZHE}|打折|折扣|降价|减价|特价|特惠|优惠|促销|大促|立减|直降|立省|省\s*[¥\d]|让利|甩卖|半价|原价|划线价"
+    rf"|市场价|专柜价|吊牌价"
+    r"|(?:价[^,。!?]{0,6})降[至到了]|降[至到]\s?(?:[¥$€£]|\d[\d.,]*\s*(?:元|块))|价格(?:更低|下调|跳水|直降)|便宜了?\s*\d"
 )
 #: Words used around a lower price, allowed where one may be announced.
 OF_PRICES = re.compile(

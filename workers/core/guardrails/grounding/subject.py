@@ -53,7 +53,7 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     `grounds` is the product's own data: name, brand, category and facts; `facts` are the facts alone, which only the playbook
     supplies (a name may come from an event). `reduction` is the lower price that the text may announce; its amounts ground a
     text that does. `readings` is `text` plus, where letters are disguised, the text as a reader sees it; forbidden words must
-    not occur in any of them.
+    not occur in any of them. `is_judged`: a claim checker judges the sentences too.
     """
 
     about: About
@@ -69,6 +69,7 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     sketches: Sequence[list[int]] = ()
     market: Market | None = None
     reduction: Reduction | None = None
+    is_judged: bool = False
 
 
 def subject(

@@ -8,7 +8,7 @@ is used like a plain noun is allowed.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import zip_longest
 
@@ -39,21 +39,28 @@ def unstated(subject: Subject) -> str | None:
     """Returns the first words that are neither stated nor neutral; None = there are none, or the text cannot be checked: the
     product has no facts, or the package has no lexicon for the language.
     """
+    return next(filter(None, unstated_lines(subject, subject.text.split("\n"))), None)
+
+
+def unstated_lines(subject: Subject, lines: Iterable[str]) -> list[str | None]:
+    """Returns the same for each of some normalised, case-folded lines of the text."""
     language = subject.about.language
     known = lexicon(language)
     if not known.neutral or not subject.facts.strip():
-        return None
+        return [None for _ in lines]
     words = (own_words(subject), neutral_words(language))
-    text = subject.text
+    return [_first_unknown(line, words, subject, known) for line in lines]
+
+
+def _first_unknown(line: str, words: tuple[Words, Words], subject: Subject, known: Lexicon) -> str | None:
     if subject.reduction is not None:  # `market` checks the wording of a lower price
-        text = OF_PRICES.sub(lambda found: " " * len(found.group()), text)
-    text = blanked(text, spans(text))  # `numbers` checks amounts
-    for line in text.split("\n"):
-        doubtful = ""
-        for found, tolerable in _unknown(line, words, subject, known):
-            if doubtful or not tolerable:
-                return found
-            doubtful = found
+        line = OF_PRICES.sub(lambda found: " " * len(found.group()), line)
+    line = blanked(line, spans(line))  # `numbers` checks amounts
+    doubtful = ""
+    for found, tolerable in _unknown(line, words, subject, known):
+        if doubtful or not tolerable:
+            return found
+        doubtful = found
     return None
 
 

@@ -14,7 +14,8 @@ _ILLNESS_ZH = (
 )
 _ILLNESS_EN = (
     r"diseases?|illness(?:es)?|insomnia|hypertension|(?:high|low) blood pressure|diabet(?:es|ic)|arrhythmias?"
-    r"|atrial fibrillation|apno?ea|depression|migraines?|arthritis|cancers?|heart (?:attacks?|failure)|strokes"
+    r"|atrial fibrillation|apno?ea|depression|migraines?|arthritis|cancers?|heart (?:attacks?|failure)|(?:a|of"
+    r"|suffer\w*|mild) strokes?(?! of)"
 )
 
 NO_MEDICAL = Pack(
@@ -26,7 +27,8 @@ NO_MEDICAL = Pack(
             patterns={
                 "zh": r"治疗|治愈|根治|医治|诊治|包治|理疗|疗效|疗程|疗法|药效|药到病除|处方|止痛|镇痛|消炎|祛病|抗癌|防癌"
                 r"|(?:改善|缓解|减轻|消除|告别)[^,。!?]{0,4}(?:失眠|疼痛|头痛|焦虑|病)|安神|助眠",
-                "en": r"cur(?:e|es|ed|ing)|heal(?:s|ed|ing)?|treats(?! you)|treatments?|therap(?:y|ies|eutic|ist)|remed(?:y|ies)"
+                "en": r"cur(?:e|es|ed|ing)|heal(?:s|ed|ing)?|treats(?! you)|treatments?|therap(?:y|ies|eutic|ist)"
+                r"|remed(?:y|ies)"
                 r"|medicines?|medications?|prescriptions?|painkillers?|pain relief"
                 rf"|treat(?:ing)? (?:your |the |any )?(?:pain|{_ILLNESS_EN})"
                 r"|(?:reliev|eas|sooth|reduc)(?:e|es|ing) (?:[a-z]+ ){0,2}(?:pain|aches?|anxiety|insomnia)",

@@ -1,0 +1,1 @@
+"""The trained claim checker: tokenizer and model, run by onnxruntime."""
