@@ -17,6 +17,7 @@ LICENCE = "Apache-2.0; its base multilingual-e5-small: MIT"
 LIMITS = [
     "It judges single sentences, in Chinese and English, against the facts of one product; it knows nothing else.",
     "What is built of the words of the facts alone, or exchanges two of them, often passes.",
+    "Facts of one or two words are hard for it: what repeats them may be taken for false.",
     "It was trained on texts written for it, not on what a shop has sent.",
 ]
 #: Held out of training to calibrate and measure: three trades of single sentences, five of whole messages.

@@ -25,10 +25,10 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     """`left_out`: trades that are only measured on. `layers`: of the base's 12, counted from the first. `seed`: of everything."""
 
     left_out: list[str]
-    layers: int = 12
-    epochs: int = 5
+    layers: int = 6
+    epochs: int = 7
     batch_size: int = 16
-    learning_rate: float = 1.2e-4
+    learning_rate: float = 1.5e-4
     seed: int = 7
 
 

@@ -21,8 +21,8 @@ def train() -> None:
 
 
 @train.command()
-@click.option("--epochs", type=click.IntRange(min=1), default=5, show_default=True, help="Rounds over all sentences.")
-@click.option("--layers", type=click.IntRange(1, 12), default=12, show_default=True, help="Layers of the base to keep.")
+@click.option("--epochs", type=click.IntRange(min=1), default=7, show_default=True, help="Rounds over all sentences.")
+@click.option("--layers", type=click.IntRange(1, 12), default=6, show_default=True, help="Layers of the base to keep.")
 @click.option("--left-out", default="", help="Trades to measure on instead, comma-separated. Default: eight of them.")
 @click.option(
     "--work",
@@ -41,7 +41,7 @@ def train() -> None:
 def checker(epochs: int, layers: int, left_out: str, work: Path, output: Path) -> None:
     """Train the claim checker on the sentences in workers/training/corpora/claims.
 
-    It needs the extra `train` (PyTorch), about 5 GB of memory and, on two cores, about 8 minutes an epoch.
+    It needs the extra `train` (PyTorch), about 5 GB of memory and, on two cores, about 5 minutes an epoch.
     """
     try:
         from workers.training import build  # noqa: PLC0415 - only here is PyTorch needed
