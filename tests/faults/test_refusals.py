@@ -162,13 +162,17 @@ def test_nobody_hears_the_words_that_came_before_their_no_was_read(settings: Set
     cases.passed(f"69-backlog-{told}", row)
 
 
+@pytest.mark.timeout(600)
 def test_without_the_gate_the_words_leave_ahead_of_the_backlog(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # half a second a turn: the words are there long before the last turn of the backlog, however busy the machine
     monkeypatch.setenv("ATTUNE_FAILPOINTS", "unsafe.backlog,lane.parse=1:slow")
-    messages, _ = after_a_backlog(settings, "event", looks=LOOKS // 4)
-    assert messages > 0
+    # which topic a restarted consumer reads first is chance: one installation in which the words win is proof enough
+    installations = (
+        settings.changed(prefix=f"{settings.prefix}{n}.", data_dir=f"{settings.data_dir}/{n}") for n in range(4)
+    )
+    assert any(after_a_backlog(one, "event", looks=LOOKS // 4)[0] > 0 for one in installations)
 
 
 def after_a_backlog(settings: Settings, told: str, looks: int = LOOKS) -> tuple[int, list[str]]:

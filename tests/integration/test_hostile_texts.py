@@ -71,7 +71,7 @@ LOOKING: dict[str, list[tuple[list[str], str]]] = {
 #: They print no text of topics, or the same by the same functions; what they print passes the same console.
 NOT_LOOKING = {
     *("demo", "up", "down", "worker", "replay", "copy", "settings", "eval text", "playbook check", "topics apply"),
-    *("eval guardrails", "guardrails explain"),
+    *("eval guardrails", "guardrails explain", "train checker"),
     *("review approve", "review reject", "review edit", "review rate", "review trust", "review next", "resume"),
     *("pool fill", "pool approve", "pool reject", "pool retire", "dlq replay"),
 }
