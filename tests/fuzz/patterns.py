@@ -40,6 +40,7 @@ BUILDERS = {
     ("workers.core.guardrails.matching.pattern_table", "_compiled"),
     ("workers.core.guardrails.grounding.amounts", "_hours"),
     ("workers.core.guardrails.grounding.amounts", "_measure"),
+    ("workers.core.guardrails.checks.names", "_is_of"),
     ("workers.core.guardrails.checks.names", "_is_plain_word"),
     ("workers.training.fact_changes", "other_kind"),
     ("workers.core.guardrails.grounding.concepts", "_states"),

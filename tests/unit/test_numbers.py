@@ -65,6 +65,9 @@ def said(body: str, spoken: str = "en", facts: list[str] | None = None, **produc
         ("your 3 bands", True),  # three sizes
         ("your 4 bands", False),
         ("299 is little", True),
+        ("about 8 days of battery", False),
+        ("nearly seven days of battery", True),
+        ("thirty-six days of battery", False),
         ("1 band", True),
         ("bluetooth 5.3", True),
         ("bluetooth 5.2", False),

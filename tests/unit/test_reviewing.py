@@ -120,6 +120,17 @@ def test_a_doubtful_text_is_replaced_in_a_replay_which_has_no_reviewers() -> Non
     assert [message.provenance.generated_by for message in lane.messages] == ["template"]
 
 
+@pytest.mark.parametrize("config", [{}, {"clock": "event", "presumed": frozenset({"push"})}], ids=["live", "replay"])
+def test_a_template_that_replaces_a_doubtful_text_leaves_as_it_came(config: dict[str, Any]) -> None:
+    lane = lane_with(ReviewRules(), **config)
+    lane.run([lane.punctuation(LATER)] if config else [], wall_s=LATER)
+    candidate = lane.candidate(lane.requests[0], "From the template.", generated_by="template", verdicts=[DOUBT])
+    lane.run([candidate], wall_s=LATER)
+    (message,) = lane.messages
+    assert (message.body, message.provenance.generated_by) == ("From the template.", "template")
+    assert lane.reviews == []
+
+
 def test_a_replay_asks_nobody_so_that_its_time_goes_on() -> None:
     lane = lane_with(ReviewRules(new_prompts=True), clock="event", presumed=frozenset({"push"}))
     lane.run([lane.punctuation(LATER)])

@@ -27,8 +27,6 @@ CERTAINTY = {"hardly": 0.3, "maybe": 0.6, "surely": 0.95}
 class Judge:
     """Takes sentences with a word of CERTAINTY for false with that probability, and all others for true."""
 
-    version = "written"
-
     def __init__(self, at_once: int = 100) -> None:
         self.asked: list[tuple[tuple[str, ...], tuple[str, ...]]] = []
         self._at_once = at_once

@@ -35,9 +35,9 @@ def build(recipe: checker.Recipe, work: Path, out: Path, playbook: Playbook, wei
         model, tokenizer, out, weights=neutral, licence=LICENCE, trained_on={}, metrics={}, limits=LIMITS
     )
     # calibrated as it is used: in 8 bits
-    checker_, left_out = ClaimChecker(out), _examples(recipe.left_out)
-    observed = calibration.observe(checker_, left_out, playbook)
-    bare = calibration.observe(checker_, calibration.without_facts(left_out), playbook)
+    trained, left_out = ClaimChecker(out), _examples(recipe.left_out)
+    observed = calibration.observe(trained, left_out, playbook)
+    bare = calibration.observe(trained, calibration.without_facts(left_out), playbook)
     fitted = calibration.fit_no_facts(bare, calibration.fit(observed), ClaimRules().pass_below)
     of_texts = calibration.of_texts([one for one in observed if one.message], fitted)
     card = msgspec.structs.replace(

@@ -31,16 +31,12 @@ def cut(base: BaseEncoder, latin: int = LATIN, chinese: int = CHINESE) -> tuple[
     vocabulary = [base.pieces[base_id] for base_id in kept]
     rows = np.ascontiguousarray(base.tensors["emb.word"][kept])
     tokenizer = Tokenizer(
-        Unigram(vocabulary, unk_id=vocabulary.index(_piece(vocabulary, UNKNOWN)), byte_fallback=False)
+        Unigram(vocabulary, unk_id=[text for text, _ in vocabulary].index(UNKNOWN), byte_fallback=False)
     )
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Replace("  ", " ")])
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always")
     tokenizer.decoder = decoders.Metaspace(replacement="▁", prepend_scheme="always")
     return tokenizer, rows
-
-
-def _piece(vocabulary: list[tuple[str, float]], text: str) -> tuple[str, float]:
-    return next(piece for piece in vocabulary if piece[0] == text)
 
 
 def _script(text: str) -> str | None:

@@ -31,8 +31,8 @@ Floats = npt.NDArray[np.float32]
 class Card(msgspec.Struct, frozen=True, kw_only=True):
     """What the checker is. `sha256`: file → hash; `metrics`, `trained_on` and `limits` are for people.
 
-    `weights`: of a logistic model over the checker's own log odds (`checker`), a constant (`bias`), and each guardrail of
-    claim_judge.HINTS that objects.
+    `weights`: of a logistic model over the checker's own log odds (`checker`), a constant (`bias`), and each of claim_judge.HINTS
+    that holds.
     """
 
     format: int
@@ -57,11 +57,6 @@ class ClaimChecker:
         options.log_severity_level = 3
         self._session = onnxruntime.InferenceSession(str(folder / MODEL), options, providers=["CPUExecutionProvider"])
         self._answers: OrderedDict[tuple[tuple[str, ...], tuple[str, ...]], list[Judgement]] = OrderedDict()
-
-    @property
-    def version(self) -> str:
-        """As the card says."""
-        return self.card.version
 
     def judge(self, facts: Sequence[str], sentences: Sequence[str]) -> list[Judgement]:
         """See ClaimJudge."""

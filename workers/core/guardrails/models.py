@@ -9,7 +9,7 @@ from workers.core.guardrails.grounding.claim_judge import ClaimJudge
 
 
 class Models(msgspec.Struct, frozen=True, kw_only=True):
-    """`language` None = the script alone decides the language. `claims` None = unknown words are doubtful instead."""
+    """`language` None = the script alone decides the language. `claims` None = unknown words make a text doubtful."""
 
     language: Language | None = None
     claims: ClaimJudge | None = None

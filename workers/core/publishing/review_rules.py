@@ -35,8 +35,13 @@ def review_reason(
 
 
 def doubt(candidate: Candidate) -> str:
-    """Returns what a guardrail doubts in a text; "" = nothing. Such a text is never sent without a person's consent."""
-    return next((verdict.detail for verdict in candidate.verdicts if verdict.doubtful and not verdict.passed), "")
+    """Returns what a guardrail doubts in a model's own text; "" = nothing. Such a text is never sent without a person's consent.
+
+    The verdicts of a template are those of the model's text that it replaces.
+    """
+    if candidate.generated_by != "llm":
+        return ""
+    return next((verdict.detail for verdict in candidate.verdicts if verdict.doubtful), "")
 
 
 def ends_at(opened: OpenRequest, rules: ReviewRules, now_s: float) -> float:

@@ -44,8 +44,8 @@ UNSAFE = {
     "disparagement": (
         (
             r"scam\w*|fraud\w*|rip-?off|fake|counterfeit\w*|worthless|terrible|awful|horrible|worst|boycott\w*|st(?:ole|eal\w*)"
-            r"|(?:don't|do not|never) (?:buy|trust|order)|lied to|lying to|cheat(?:s|ed)? (?:you|customers"
-            r"|people)|waste of money|bankrupt\w*|out of business"
+            r"|(?:don't|do not|never) (?:buy|trust|order)|lied to|lying to|liars?|cheat(?:s|ers?|ed)?"
+            r"|waste of money|bankrupt\w*|out of business"
             r"|buy (?:it )?elsewhere"
         ),
         (

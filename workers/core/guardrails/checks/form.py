@@ -18,7 +18,8 @@ _PLACEHOLDER = PatternTable.of(
     r"|(?:产品|客户|用户|品牌|商品|你的)(?:名称|名字)|某某|××+|_{2,}"
 )
 _MARKUP = PatternTable.of(
-    r"</?[a-z!][^>]*>?|&(?:[a-z]{2,8}|#x?[0-9a-f]+);|\*\*?|`|\]\(|^[^\S\n]*+(?:#{1,6}|[-*+>]|\d+\.)\s|~~|\\[nrtux\"]|#\w|[<>=]|&#|---",
+    r"</?[a-z!][^>]*>?|&(?:[a-z]{2,8}|#x?[0-9a-f]+);|\*\*?|`|\]\(|^[^\S\n]*+(?:#{1,6}|[-*+>]|\d+\.)\s|~~"
+    r"|\\[nrtux\"]|#\w|[<>=]|&#|---",
     re.MULTILINE,
 )
 #: Characters other than the letters, digits and punctuation of everyday Latin and Chinese text.

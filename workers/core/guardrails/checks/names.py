@@ -15,9 +15,12 @@ from workers.core.playbook.policy import Policy
 from workers.core.text.normalize import normalised
 
 _BRANDS = PatternTable.of(
-    r"\b(?:apple|airpods|iphone|ipad|samsung|galaxy|sony|bose|fitbit|garmin|huawei|xiaomi|redmi|honor|oppo|vivo|jbl|beats|sennheiser|philips"
-    r"|panasonic|lenovo|asus|acer|google|pixel|microsoft|amazon|nike|adidas|casio|polar|whoop|anker|jabra|nokia|motorola|oneplus|realme)\b"
-    r"|苹果(?=手机|电脑|手表|耳机|平板|公司|官方|同款)|三星|索尼|华为|小米|荣耀|佳明|飞利浦|松下|联想|耐克|阿迪达斯|卡西欧|森海塞尔|谷歌|微软|亚马逊|淘宝|京东|拼多多|抖音"
+    r"\b(?:apple|airpods|iphone|ipad|samsung|galaxy|sony|bose|fitbit|garmin|huawei|xiaomi|redmi|honor|oppo|vivo"
+    r"|jbl|beats|sennheiser|philips"
+    r"|panasonic|lenovo|asus|acer|google|pixel|microsoft|amazon|nike|adidas|casio|polar|whoop|anker|jabra|nokia"
+    r"|motorola|oneplus|realme)\b"
+    r"|苹果(?=手机|电脑|手表|耳机|平板|公司|官方|同款|用户|系统)|(?:适配|兼容|支持|媲美|比)苹果|三星|索尼|华为"
+    r"|小米|荣耀|佳明|飞利浦|松下|联想|耐克|阿迪达斯|卡西欧|森海塞尔|谷歌|微软|亚马逊|淘宝|京东|拼多多|抖音"
 )
 _WORDS_TOO = frozenset({"apple", "beats", "galaxy", "honor", "pixel", "polar"})
 _PERSON = PatternTable.of(r"[\u3400-\u9fff]{1,3}(?:先生|女士|小姐|太太)|\b(?:mr|mrs|ms|dr)\.? [a-z]+")
@@ -117,15 +120,17 @@ def _is_title_case(text: str) -> bool:
     return all(word[0].isupper() for word in longer)
 
 
+def _is_of(word: str, grounds: str) -> bool:
+    """Returns whether the product's data has the word, also as the plural or genitive of one of its words: two Alders."""
+    stem = word.removesuffix("'s")
+    return stem in grounds or (stem.endswith("s") and re.search(rf"\b{re.escape(stem[:-1])}\b", grounds) is not None)
+
+
 def _unknown_name(text: str, grounds: str) -> str | None:
     """Returns the first capitalised word inside a sentence that is not in the product's data. SHOUTED words are not names."""
     for match in _WORD.finditer(text):
         word = match.group()
-        if (
-            word.isupper()
-            or _COMMON.fullmatch(word.casefold())
-            or word.casefold().removesuffix("'s").removesuffix("s") in grounds
-        ):
+        if word.isupper() or _COMMON.fullmatch(word.casefold()) or _is_of(word.casefold(), grounds):
             continue
         at = match.start() - 1
         while at >= 0 and text[at] in " \t":

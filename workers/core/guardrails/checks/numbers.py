@@ -32,7 +32,7 @@ _EXACT = ("", "percent", "times", *CURRENCIES)
 _NEVER_LOOSE = ("percent", *CURRENCIES)
 #: What a fact may state once for two numbers.
 _MEASURED = ("hours", "g", "mm", "ml", "inch", "degrees", "gb", "w", "db", "oz")
-_HEDGED, _IN_WORDS, _WRITTEN = 0.15, 0.05, 0.005
+_HEDGED, _IN_WORDS, _WRITTEN = 0.1, 0.05, 0.005
 
 #: Amounts in words that are not numerals.
 _VAGUE = PatternTable.of(
@@ -70,7 +70,7 @@ def _objection(subject: Subject, units: Collection[str] | None) -> str | None:
         return None
     product = subject.about.product
     stated, uncounted = _stated(subject.grounds)
-    known, bare = set(stated), set(uncounted) | {amount.value for amount in stated}
+    known, bare = set(stated), set(uncounted)
     if product.price is not None:
         known.add(Amount(product.price, product.currency or ""))
         bare.add(product.price)

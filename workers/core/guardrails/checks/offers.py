@@ -61,12 +61,13 @@ OFFERS = Concepts(
         r"|\d+) (?:left|remain)\w*|almost gone"
         r"|limited (?:stock|edition|quantit\w+|suppl\w+|availability)|while (?:supplies|stocks?) lasts?"
         r"|(?:few|two|three|five|ten|\d+) (?:are |is )?left\b(?! off| in| behind| to)|\bonly [^.!?]{0,16} left\b"
-        r"|last (?:ones?|few|pieces?|pairs?) (?:left|in stock|remaining)\b|\b(?:the|our"
-        r"|these are the) last (?:ones|few|pairs?)\b(?! (?:per|of))|\bgrab the last\b|\bone of the last\b"
+        r"|last (?:ones?|few|pieces?|pairs?) (?:left|in stock|remaining)\b"
+        r"|\b(?:the|our|these are the) last (?:ones|few|pairs?)\b(?! (?:per|of))"
+        r"|\b(?:get|grab|catch|snap up|buy|order|secure|only|one of) (?:the |our )last\b|\blast (?:one|pair|piece)(?=[,!:])"
         r"|going fast"
         r"|(?:almost|nearly) (?:out|gone)"
-        r"|剩下?(?:最后)?[一二两三四五六七八九十几\d]+(?=[件套台名席份组副把对](?![西])|个(?:名额|位))|剩(?:最后"
-        r"|不多|得不多)|\breserved for you\b|库存|现货|缺货"
+        r"|剩下?(?:最后)?[一二两三四五六七八九十几\d]+(?=[件套台名席份组副把对](?!西)|个(?:名额|位|[了,!。]))|剩(?:最后|不多"
+        r"|得不多)|\breserved for you\b|库存|现货|缺货"
         r"|售罄|售完|卖完|仅剩|所剩|限量|限定|预留",
     }
 )

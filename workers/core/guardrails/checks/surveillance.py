@@ -32,7 +32,8 @@ TRACKING = PatternTable.of(
     r"|(?:我们|系统|后台)?(?:看到|发现|注意到|知道|监测到|检测到|记录到|得知|追踪到|定位到"
     r"|观察到|监控到)(?:了)?[你您](?:们)?(?:在|刚|昨|今|凌晨|深夜|曾|经常|每天|总|的?(?:位置"
     r"|手机|浏览|搜索|定位|行踪|设备)|看了|搜|停留|反复)"
-    r"|[你您][^,。!?]{0,10}(?:看了|浏览了|点开了?|停留了|打开了?|搜索了|翻了|盯着)[^,。!?]{0,10}(?:[二两三四五六七八九十\d]{1,3}(?:次"
+    r"|[你您][^,。!?]{0,10}(?:看了|浏览了|点开了?|停留了|打开了?|搜索了|翻了"
+    r"|盯着)[^,。!?]{0,10}(?:[二两三四五六七八九十\d]{1,3}(?:次"
     r"|遍|回|分钟|小时|秒)|无数次)"
     r"|[你您]的?(?:位置信息|定位信息|行踪|浏览记录|搜索记录|聊天记录|通讯录|通话记录)"
     r"|[你您]家附近|(?:昨[天晚日]|今[天早晨]|前天|刚才|刚刚)[你您](?:在|路过|经过|去了|到过)"
@@ -52,8 +53,10 @@ _MATTERS = (
 )
 #: What the facts must name where a text names it: private matters, and parts and values of the body.
 _MATTER = re.compile(
-    rf"{_MATTERS}|back|knees?|joints|hips?|heart|eyesight|hearing|blood (?:pressure|sugar)|cholesterol|allergies|asthma|arthritis"
-    r"|怀孕|备孕|孕期|产后|高血压|糖尿病|血压|血糖|血脂|抑郁|焦虑|失眠|肥胖|脱发|更年期|皱纹|老年|关节炎?|腰椎|颈椎|过敏|哮喘|手术|孕妇"
+    rf"{_MATTERS}|back|knees?|joints|hips?|heart|eyesight|hearing|blood (?:pressure|sugar)|cholesterol|allergies"
+    rf"|asthma|arthritis"
+    r"|怀孕|备孕|孕期|产后|高血压|糖尿病|血压|血糖|血脂|抑郁|焦虑|失眠|肥胖|脱发|更年期|皱纹|老年|关节炎?|腰椎"
+    r"|颈椎|过敏|哮喘|手术|孕妇"
 )
 SENSITIVE = PatternTable.of(
     r"\b(?:now that|since|because|as|if|while|when|knowing|given that) you(?:'re| are|'ve been| have been) "

@@ -25,11 +25,6 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
 class ClaimJudge(Protocol):
     """Judges all sentences of a text together, for what one says may depend on the one before."""
 
-    @property
-    def version(self) -> str:
-        """Which judge this is; a text is judged anew by another."""
-        ...
-
     def judge(self, facts: Sequence[str], sentences: Sequence[str]) -> list[Judgement]:
         """Returns one judgement a sentence. `facts` begin with the product's name and category.
 

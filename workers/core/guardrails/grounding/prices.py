@@ -24,7 +24,7 @@ _MONEY = (
     r"|元|块))"
 )
 _PERCENT = r"(?:%|percent|per cent)"
-_ZHE = r"(?:\d{1,4}(?:\.\d{1,4})?|[一二三四五六七八九]{1,2})\s*折(?![叠腾磨射返])"
+_ZHE = r"(?:\d{1,4}(?:\.\d{1,4})?|[一二三四五六七八九]{1,2})\s*折(?![叠腾磨射返就起])"
 #: Any word that announces a lower price than before, including a sale (Commission notice 2021/C 526/02, 1.1).
 ANNOUNCED = PatternTable.of(
     rf"\b(?:was|were|previously|formerly|originally|used to (?:be|cost)|instead of|rather than|regularly)"

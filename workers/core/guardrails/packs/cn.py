@@ -17,26 +17,29 @@ _HINT = (
     r"(?:佳|适宜)(?:佩戴|使用|充电|保存|食用|清洁)(?:时间|位置|方法|方式|期)|好(?:在|先|别|不要|提前|每|一次|是|把"
     r"|从|让|的(?:办法|时间|时候))"
 )
-#: A bound rather than a rank: 最多能存五个号码, 最久能亮八小时.
-_BOUND = r"[多少长久大高低晚早快慢重远](?:[^,。!?;\n]{0,10}?)[\d一二两三四五六七八九十百半]"
-#: Order in time and place, verbs (最大化), and what matters to the customer: not qualities of a product.
+#: A bound rather than a rank: 最多能存五个号码, 最久能亮八小时; not 最大的一款.
+_BOUND = r"[多少长久大高低晚早快慢重远](?!的)[^的,。!?;\n]{0,8}?[\d一二两三四五六七八九十百半]"
+#: Order in time and place, verbs (最大化), and people's own moments: not qualities of a product.
 _NO_RANK = (
-    r"后|近|终|初|先(?!进)|[大小]化|重要|要紧|怕|烦|愁|难|忙|累|热|冷|困|底|里|外|上|下|前|常|容易|爱|盼|想|赶|关心"
-    r"|考验|不|稳妥|适合|多(?!人|功能)|少"
+    r"后|近|终|初|[大小]化|重要|要紧|怕|烦|愁|难|忙|累|冷|困|底|里|外|下|常|盼|想|赶|关心|考验|不|少|多(?!人|功能)"
+    r"|先(?!进)|热(?!销|门|卖|爱|议|点|捧)|上(?!乘|等|佳)|前(?!沿|卫)"
 )
 _LIKING = r"喜欢|喜爱|爱|想|在意|关心|需要|期待|放松|忙|累"
 #: 最, unless it expresses time, usage, quantity or the customer's preference; also excepts 30 天内最低价, the earlier price that
 #: price law requires.
 _MOST = (
-    rf"最(?!{_NO_RANK}|{_BOUND}|{_MEASURE}|{_HINT})(?!(?<=[到成为]最)[\u3400-\u9fff]|(?<=[你您我]最)(?:{_LIKING})"
+    rf"最(?!{_NO_RANK}|{_BOUND}|{_MEASURE}|{_HINT})(?!(?<=[调开放]到最)[低高大小亮暗强弱]|(?<=[你您我]最)(?:{_LIKING})"
     rf"|(?<=[天日]内最)低)"
     r"[\u3400-\u9fff]{0,2}"  # context for the reason: 最 alone is not informative
 )
-#: 第一 as a rank, not as the first of several times.
+_COUNTED = (
+    "次天时步眼个件周年季集口杯声课缕批代页期本封站颗瓶盒包双条排段场趟夜晚餐碗锅勺笔针张盏支束朵枝茬桶缸"
+    "句章节关回堂竿剪行刀台道"
+)
+#: 第一 as a rank, not as the first of several times or, at the beginning, as "firstly".
 _FIRST = (
     r"(?:全国|全球|世界|亚洲|中国|国内|国际|行业|业内|业界|同类|市场|全网|销量|口碑|排名|评分|人气)第一"
-    r"|第一(?![次天时步眼个件周年季集口杯声课缕批代页期本封站颗瓶盒包双条排段场趟夜晚餐碗锅勺笔针张盏支束朵枝茬桶缸句章节关回堂竿剪行刀台道,，:：名位]"
-    r"|感觉|印象|反应|视角|人称)"
+    rf"|第一(?![{_COUNTED}]|感觉|印象|反应|视角|人称|(?<![\u3400-\u9fff]第一)[,:、])"
 )
 
 ADVERTISING = Pack(
@@ -50,7 +53,7 @@ ADVERTISING = Pack(
                 r"|(?:国家|世界|宇宙|全球|国宝|殿堂)级|顶级|顶尖|极品|至尊|巅峰之作|登峰造极|绝版"
                 r"|首[个款创家选]|首屈一指|唯一(?!要|需)|独[家创]|独一无二|绝无仅有|史无前例|前所未有|前无古人|空前绝后"
                 r"|无与伦比|无可比拟|无可替代|无人能及|举世无双|天下无双|无敌|绝对|百分百|百分之百|永久",
-                "en": r"(?<!to )the (?:very )?best(?! of both worlds| part| sense| thing| way| moments?)|best ever"
+                "en": r"the (?:very )?best(?! of both worlds| part\b)|best ever"
                 r"|best[- ]in[- ]class"
                 r"|world's (?:best|finest|first|leading|most)|(?:number (?:one|1)|no\. ?(?:one|1))\b(?! rule| tip)|#1|top ?1"
                 r"|the most (?!of |out |from )[a-z]+|(?:highest|state|national)[- ](?:grade|level)|world[- ]class"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 FREE = {
     "zh": r"免费|白送|赠送|零元",
-    "en": r"(?:absolutely|completely|totally) free|for free|free of charge|free with|at no (?:extra |additional )?(?:cost|charge)"
+    "en": r"(?:absolutely|completely|totally) free|for free|free of charge|free with|at no (?:extra "
+    r"|additional )?(?:cost|charge)"
     r"|free (?:gift|trial|sample|bonus|strap|case|shipping|delivery|returns?)",
 }
 GUARANTEE = {

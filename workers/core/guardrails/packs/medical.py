@@ -14,8 +14,8 @@ _ILLNESS_ZH = (
 )
 _ILLNESS_EN = (
     r"diseases?|illness(?:es)?|insomnia|hypertension|(?:high|low) blood pressure|diabet(?:es|ic)|arrhythmias?"
-    r"|atrial fibrillation|apno?ea|depression|migraines?|arthritis|cancers?|heart (?:attacks?|failure)|(?:a|of"
-    r"|suffer\w*|mild) strokes?(?! of)"
+    r"|atrial fibrillation|apno?ea|depression|migraines?|arthritis|cancers?|heart (?:attacks?|failure)"
+    r"|(?<!swim )(?<!brush )(?<!two )(?<!three )(?<!four )strokes(?! of\b)"
 )
 
 NO_MEDICAL = Pack(
