@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from tests.simulation.person import Person, Statements, consent_topic
-from tests.simulation.rules import CART, CHANNELS, Shop
+from tests.simulation.rules import CART, CHANNELS, DOUBTFUL, Shop
 
 Json = dict[str, Any]
 SLACK_S = 0.002
@@ -296,6 +296,10 @@ class Judge:
         accepted = {"approved", "edited"} | ({"timeout"} if batch.shop.on_timeout == "publish" else set())
         if batch.shop.review and wrote == "llm" and seen not in accepted:
             self._report("review", f"{who} with a model-written text that no one has reviewed")
+        if value["body"] == DOUBTFUL:
+            self.hits["a doubtful text leaves after a review"] += 1
+            if seen != "approved":
+                self._report("doubt", f"{who} with a doubtful text that no one has approved")
         if not value["body"]:
             self._report("words", f"{who} without a text")
         self._check_cap(batch, user, request, sent_s)

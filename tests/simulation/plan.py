@@ -27,7 +27,7 @@ TWICE = (
 _EVENING = datetime(2024, 3, 4, 12, 0, tzinfo=UTC).timestamp()
 _DEVICE_S = (0.0,) * 14 + (5.0, 600.0, 600.0, -600.0, 3600.0, -7200.0, 72_000.0)
 _PASSES_S = (1.0, 5.0, 20.0, 70.0, 300.0, 900.0, 1900.0, 3700.0)
-_WORDS = ("good",) * 8 + ("reask", "template", "empty", "unknown", "other", "garbage")
+_WORDS = ("good",) * 8 + ("doubtful", "reask", "template", "empty", "unknown", "other", "garbage")
 _STATUSES = (
     "sent",
     "delivered",

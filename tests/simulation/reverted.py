@@ -268,6 +268,11 @@ REVERTED = (
         patches=(_put(review_rules, "review_reason", lambda *_args: ""),),
     ),
     Reverted(
+        name="a doubtful text needs no person",
+        rules=("doubt",),
+        patches=(_put(review_rules, "doubt", lambda *_args: ""),),
+    ),
+    Reverted(
         name="the control group is drawn again for each decision",
         rules=("holdout",),
         patches=(_put(policy, "_hold_out", _hold_out_at_random),),

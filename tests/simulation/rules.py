@@ -18,6 +18,8 @@ HOUR = 3600.0
 CART, SHADE = "cart-abandonment", "shade"
 PRODUCTS = ("band", "lamp", "desk")
 CHANNELS = ("push", "email")
+#: The words of a text that a guardrail doubts.
+DOUBTFUL = "It surely flies."
 LEARNING = Learning(attribution_s=6 * HOUR, metrics_window_s=HOUR)
 
 

@@ -41,6 +41,7 @@ LEAST = {
     "a message is cancelled": 0.08,
     "a restart with open requests": 0.2,
     "a review is requested": 0.06,
+    "a doubtful text leaves after a review": 0.001,
     "a transaction of intake stays open": 0.15,
     "a worker is killed before its commit": 0.18,
     "dead letter: handler_error": 0.35,

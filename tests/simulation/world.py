@@ -23,7 +23,7 @@ from tests.simulation.log import Log, Place, Transaction
 from tests.simulation.oracle import Batch, Judge
 from tests.simulation.person import PERSONAL
 from tests.simulation.plan import ALL, Plan, Step
-from tests.simulation.rules import CART, HOUR, LEARNING, SHADE, Shop, playbook
+from tests.simulation.rules import CART, DOUBTFUL, HOUR, LEARNING, SHADE, Shop, playbook
 from workers.adapters.lanes.broker_time import BrokerTime
 from workers.adapters.lanes.poison_records import PoisonRecordGuard
 from workers.core.attribution.processor import AttributionConfig, AttributionProcessor
@@ -362,8 +362,12 @@ class World:
         candidate: dict[str, Any] = {
             "message_id": name if how != "unknown" else "f" * 32,
             "user_id": user,
-            "text": {"title": "Still there", "body": "" if how == "empty" else "It is still in your cart."},
+            "text": {
+                "title": "Still there",
+                "body": {"empty": "", "doubtful": DOUBTFUL}.get(how, "It is still in your cart."),
+            },
             "generated_by": "template" if how == "template" else "llm",
+            "verdicts": [{"name": "unsupported", "passed": False, "doubtful": True}] if how == "doubtful" else [],
             "usage": {"model": "m", "calls": 2 if how == "reask" else 1},
             "prompt_version": request["prompt_version"],
             "generated_at": _iso(self.now_s),

@@ -41,7 +41,7 @@ def doubt(candidate: Candidate) -> str:
     """
     if candidate.generated_by != "llm":
         return ""
-    return next((verdict.detail for verdict in candidate.verdicts if verdict.doubtful), "")
+    return next((verdict.detail or verdict.name for verdict in candidate.verdicts if verdict.doubtful), "")
 
 
 def ends_at(opened: OpenRequest, rules: ReviewRules, now_s: float) -> float:
