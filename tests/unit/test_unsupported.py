@@ -12,7 +12,7 @@ from schemas.messages import GuardrailVerdict, MessageText
 from tests.support.playbooks import playbook, request
 from workers.core.generation.draft import Draft
 from workers.core.generation.llm import Completion
-from workers.core.guardrails.check import check, passed, rejected
+from workers.core.guardrails.check import check, passed, rejections
 from workers.core.guardrails.grounding.claim_judge import Judgement
 from workers.core.guardrails.models import NO_MODELS, Models
 from workers.core.playbook.playbook import Playbook
@@ -115,7 +115,7 @@ def test_without_a_judge_an_unknown_word_is_doubtful() -> None:
     text = MessageText(title="Your Smart Band", body="A gizmo for wizards: the Smart Band.")
     verdicts = check(text, request(), playbook(), NO_MODELS)
     assert not passed(verdicts)
-    assert not rejected(verdicts)
+    assert not rejections(verdicts)
     (verdict,) = (one for one in verdicts if not one.passed)
     assert (verdict.name, verdict.layer, verdict.doubtful) == ("unsupported", "words", True)
     assert verdict.sentence == "A gizmo for wizards: the Smart Band."
@@ -143,4 +143,4 @@ def test_what_a_person_wrote_is_not_doubted_away() -> None:
         Models(claims=Judge()),
     )
     assert not passed(verdicts)
-    assert not rejected(verdicts)
+    assert not rejections(verdicts)

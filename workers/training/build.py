@@ -39,7 +39,7 @@ def build(recipe: checker.Recipe, work: Path, out: Path, playbook: Playbook, wei
     observed = calibration.observe(trained, left_out, playbook)
     bare = calibration.observe(trained, calibration.without_facts(left_out), playbook)
     fitted = calibration.fit_no_facts(bare, calibration.fit(observed), ClaimRules().pass_below)
-    of_texts = calibration.of_texts([one for one in observed if one.message], fitted)
+    of_texts = calibration.of_texts([one for one in observed if one.message] or observed, fitted)
     card = msgspec.structs.replace(
         card,
         weights=fitted,

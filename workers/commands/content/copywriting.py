@@ -21,7 +21,7 @@ from workers.adapters.process import clock
 from workers.commands.terminal import err, one_line_errors, out, print_progress
 from workers.core.errors import Misconfigured
 from workers.core.generation import copy_surfaces
-from workers.core.guardrails.check import check
+from workers.core.guardrails.check import check, rejections
 from workers.core.guardrails.models import Models
 from workers.core.playbook.copy import Surface
 from workers.core.playbook.playbook import Playbook
@@ -172,8 +172,6 @@ def _lines(copy_: Copy) -> list[str]:
     called = f"{usage.model}, {usage.calls} call(s), {usage.input_tokens} + {usage.output_tokens} tokens"
     why = f"; the LLM's text was not used: {copy_.failure}" if copy_.failure else ""
     lines.append(f"  by {copy_.generated_by}{f' ({called})' if usage.calls else ''}{why}")
-    failed = [
-        f"{verdict.name}: {verdict.detail}" for verdict in copy_.verdicts if not verdict.passed and not verdict.doubtful
-    ]
+    failed = [f"{verdict.name}: {verdict.detail}" for verdict in rejections(copy_.verdicts)]
     lines.append(f"  guardrails: {'; '.join(failed) or f'all {len(copy_.verdicts)} passed'}")
     return lines

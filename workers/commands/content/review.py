@@ -21,7 +21,7 @@ from workers.commands.terminal import one_line_errors, out
 from workers.core.decisioning.control_state import SWITCHES, prompt_scope
 from workers.core.errors import Misconfigured
 from workers.core.generation.templates import TextContext
-from workers.core.guardrails.check import check
+from workers.core.guardrails.check import check, rejections
 from workers.core.playbook.playbook import Playbook
 from workers.core.publishing.review_queue import Reviewed
 from workers.local.installation import on_installation, reachable
@@ -295,5 +295,5 @@ def _check_guardrails(target: Review, text: MessageText, playbook: Playbook) -> 
         raise Misconfigured(f"the playbook no longer has the channel {target.channel}.", "reject the text")
     about = TextContext(language=target.language, channel=target.channel, product=target.product, locale=target.locale)
     checked = check(text, about, playbook, load_models(playbook))
-    if failed := [f"{one.name}: {one.detail}" for one in checked if not one.passed and not one.doubtful]:
+    if failed := [f"{one.name}: {one.detail}" for one in rejections(checked)]:
         raise Misconfigured(f"the text may not be published: {'; '.join(failed)}.", "correct the text")

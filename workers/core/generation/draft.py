@@ -17,7 +17,7 @@ from schemas.messages import Candidate, GuardrailVerdict, LlmUsage, MessageReque
 from workers.core.generation import answer_parsing, prompts
 from workers.core.generation.llm import ChatMessage, Completion, CompletionRequest
 from workers.core.generation.templates import template_text
-from workers.core.guardrails.check import GROUNDING, check, passed, rejected
+from workers.core.guardrails.check import GROUNDING, check, passed, rejections
 from workers.core.guardrails.checks.model_talk import META
 from workers.core.guardrails.checks.unsupported import NAME as UNSUPPORTED
 from workers.core.guardrails.models import NO_MODELS, Models
@@ -114,7 +114,7 @@ class Draft:
             if not isinstance(text, str) and passed(verdicts):
                 self._text, self._verdicts, self._failure, self._done = text, verdicts, "", True
                 return
-            if not isinstance(text, str) and not rejected(verdicts) and self._doubtful is None:
+            if not isinstance(text, str) and not rejections(verdicts) and self._doubtful is None:
                 self._doubtful = text, verdicts
             judged.append(("malformed" if isinstance(text, str) else "guardrail", verdicts))
         self._reject(*judged[0])

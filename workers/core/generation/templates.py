@@ -13,7 +13,7 @@ import msgspec
 
 from schemas.messages import MessageText, ProductFacts
 from workers.core.generation.rendering import ProductWords, compiled, product_words, spaced
-from workers.core.guardrails.check import check, rejected
+from workers.core.guardrails.check import check, rejections
 from workers.core.playbook.copy import Template
 from workers.core.playbook.playbook import GENERIC_GROUP, Playbook
 
@@ -49,7 +49,7 @@ def template_text(
         except jinja2.TemplateError:
             continue  # templates are checked with sample data only; the generic one has no data to fail on
         about = TextContext(language=language, channel=channel, product=known, locale=locale)
-        if template.target_group is None or not rejected(check(text, about, playbook)):
+        if template.target_group is None or not rejections(check(text, about, playbook)):
             return text, template.version
     return MessageText(), ""
 

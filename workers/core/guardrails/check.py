@@ -125,8 +125,8 @@ def passed(verdicts: list[GuardrailVerdict]) -> bool:
     return all(verdict.passed for verdict in verdicts)
 
 
-def rejected(verdicts: list[GuardrailVerdict]) -> bool:
-    """Returns whether a guardrail rejects the text. One that is merely doubtful is neither rejected nor passed: what people
-    wrote or approved may be sent, a model's text may not without them.
+def rejections(verdicts: list[GuardrailVerdict]) -> list[GuardrailVerdict]:
+    """Returns the verdicts that reject. A text that is merely doubtful is neither rejected nor passed: what people wrote or
+    approved may be sent, a model's text may not without them.
     """
-    return any(not verdict.passed and not verdict.doubtful for verdict in verdicts)
+    return [verdict for verdict in verdicts if not verdict.passed and not verdict.doubtful]

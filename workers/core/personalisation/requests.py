@@ -19,7 +19,7 @@ from workers.core.common.timestamps import instant
 from workers.core.decisioning import policy
 from workers.core.decisioning.control_state import ControlState
 from workers.core.generation.templates import TextContext, template_text
-from workers.core.guardrails.check import check, rejected
+from workers.core.guardrails.check import check, rejections
 from workers.core.partition import timers
 from workers.core.partition.unit_of_work import UnitOfWork
 from workers.core.playbook.playbook import Playbook
@@ -184,7 +184,7 @@ class OpenRequests:
             language=opened.language, channel=opened.channel, product=opened.product, locale=opened.locale
         )
         checked = check(verdict.text, about, self._playbook)
-        if rejected(checked):
+        if rejections(checked):
             return None
         candidate = msgspec.structs.replace(held.candidate, verdicts=checked)
         return PendingText(text=verdict.text, candidate=candidate, reviewed="edited")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 #: Where a sentence ends: behind its full stop, question or exclamation mark and what closes it, or at a line's end. A full stop
-#: inside a number or before a small letter ("2.5 kg", "e.g. at home") ends nothing; neither does the last dot of "approx.".
+#: inside a number or before a small letter ("2.5 kg", "e.g. at home") ends nothing.
 _END = re.compile(r"(?<=[。！？；!?…])[\"'”’」』)）]*|(?<=\.)[\"'”’)]*(?=\s+[^a-z\s])|\n+")
 _SAYS_SOMETHING = re.compile(r"\w")
 

@@ -22,7 +22,7 @@ from workers.core.catalogue.product_facts import facts_of
 from workers.core.generation import prompts, templates
 from workers.core.generation.copy_surfaces import for_copy
 from workers.core.generation.rendering import ENVIRONMENT, ProductWords, compiled, product_words
-from workers.core.guardrails.check import check, market_verdict
+from workers.core.guardrails.check import check, market_verdict, rejections
 from workers.core.playbook.campaigns import Campaign
 from workers.core.playbook.copy import Template
 from workers.core.playbook.playbook import GENERIC_GROUP, Playbook
@@ -285,7 +285,7 @@ def _verdicts(
 ) -> list[GuardrailVerdict]:
     """Returns the verdicts that reject. `only_market` checks the market's rules alone: the others have seen the same text."""
     verdicts = [market_verdict(text, about, playbook)] if only_market else check(text, about, playbook)
-    return [verdict for verdict in verdicts if not verdict.passed and not verdict.doubtful]
+    return rejections(verdicts)
 
 
 def _samples(playbook: Playbook, language: str) -> dict[str, ProductFacts]:

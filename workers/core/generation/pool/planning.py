@@ -17,7 +17,7 @@ from workers.core.generation.pool.entries import Key, key_of
 from workers.core.generation.pool.selection import fill
 from workers.core.generation.pool.slots import InvalidSlot, slots_of, with_name_slot
 from workers.core.generation.requests import unaddressed
-from workers.core.guardrails.check import passed
+from workers.core.guardrails.check import passed, rejections
 from workers.core.guardrails.models import NO_MODELS, Models
 from workers.core.playbook.campaigns import Campaign
 from workers.core.playbook.playbook import Playbook
@@ -161,7 +161,7 @@ def objections(playbook: Playbook, entry: PoolEntry, now: datetime, models: Mode
     text, verdicts = fill(playbook, entry.text, request, models)
     if text is None:
         return ["a slot has no value for this product"]
-    return [f"{verdict.name}: {verdict.detail}" for verdict in verdicts if not verdict.passed and not verdict.doubtful]
+    return [f"{verdict.name}: {verdict.detail}" for verdict in rejections(verdicts)]
 
 
 def rejected(candidate: Candidate) -> bool:

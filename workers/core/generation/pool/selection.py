@@ -13,7 +13,7 @@ from schemas.learning import PoolEntry
 from schemas.messages import Candidate, GuardrailVerdict, LlmUsage, MessageRequest, MessageText
 from workers.core.generation.pool.entries import ApprovedTexts, key_for
 from workers.core.generation.pool.slots import filled, values_for
-from workers.core.guardrails.check import check, rejected
+from workers.core.guardrails.check import check, rejections
 from workers.core.guardrails.checks.duplicate import SAME
 from workers.core.guardrails.models import NO_MODELS, Models
 from workers.core.playbook.campaigns import Campaign
@@ -53,7 +53,7 @@ class _Checked(msgspec.Struct, frozen=True):
 
     def fits(self, recent: list[list[int]]) -> bool:
         """Returns whether it may be published to a customer whose last messages have these sketches (guardrail `duplicate`)."""
-        return not rejected(self.verdicts) and all(similarity(self.sketch, one) < SAME for one in recent)
+        return not rejections(self.verdicts) and all(similarity(self.sketch, one) < SAME for one in recent)
 
 
 class Pooled:
